@@ -1,0 +1,128 @@
+"""What a recipe is given and what it answers.
+
+`Recipe.unroll` is called again whenever a stage commits. It returns all stages
+that can be named by now, in the order in which they run; where the next stage
+depends on a result that is not there yet (another round of generation or none)
+the list ends with the stage whose result decides. So `complete` is false until
+the last report is in the list, and a plan never guesses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from isheep.api.order import Prepared
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.recipes.settings import StageSettings
+
+
+class StageKind(StrEnum):
+    """The kinds of stages; each is one program of the worker."""
+
+    PREPARE = "prepare"
+    GENERATE = "generate"
+    CURATE = "curate"
+    RESPOND = "respond"
+    ASSESS = "assess"
+    SELECT = "select"
+    TRAIN = "train"
+    MERGE = "merge"
+    REPORT = "report"
+
+
+class Pool(StrEnum):
+    """The kinds of machines that stages ask for."""
+
+    INFERENCE = "inference"
+    TRAINING = "training"
+    PROCESSING = "processing"
+
+
+POOL_OF: Mapping[StageKind, Pool] = {
+    StageKind.PREPARE: Pool.PROCESSING,
+    StageKind.GENERATE: Pool.INFERENCE,
+    StageKind.CURATE: Pool.PROCESSING,
+    StageKind.RESPOND: Pool.INFERENCE,
+    StageKind.ASSESS: Pool.INFERENCE,
+    StageKind.SELECT: Pool.PROCESSING,
+    StageKind.TRAIN: Pool.TRAINING,
+    StageKind.MERGE: Pool.PROCESSING,
+    StageKind.REPORT: Pool.PROCESSING,
+}
+
+STAGE_VERSIONS: Mapping[StageKind, int] = dict.fromkeys(StageKind, 1)
+"""The current version of each stage: raised whenever its output for the same input changes.
+
+The versions are in every key, and a run's are pinned when its generation is first
+seen, so that an upgrade never retrains what is finished or under way.
+"""
+
+ESSENTIAL_STATISTICS: Mapping[StageKind, tuple[str, ...]] = {
+    StageKind.CURATE: ("accepted",),
+    StageKind.SELECT: ("kept", "meanScore"),
+    StageKind.TRAIN: ("samples", "trainLoss", "evalLoss"),
+}
+"""The statistics of a committed stage that a later one, or the history, depends on."""
+
+PART_ITEMS = 64
+"""Items of a stage's output in one part (completions in generate)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A step of an iteration, before it has a key.
+
+    `inputs` maps a role to the ids of the stages that fill it. `items` is how many
+    items the stage's output has, where pods share them by parts; None where one
+    writer makes all of it. `model` is the id of the stage whose model it loads,
+    "" for the base model, None for no model.
+    """
+
+    id: str
+    kind: StageKind
+    iteration: int
+    settings: StageSettings
+    round: int | None = None
+    inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    items: int | None = None
+    model: str | None = None
+
+    @property
+    def pool(self) -> Pool:
+        """The machines this stage asks for."""
+        return POOL_OF[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeFailure:
+    """A run that cannot reach its end, by its own results: terminal for its generation."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unrolled:
+    """The stages that can be named by now; `complete` when no more will follow."""
+
+    stages: tuple[Stage, ...]
+    complete: bool
+    failure: RecipeFailure | None = None
+
+
+Statistics = Mapping[str, float]
+
+
+class Recipe(Protocol):
+    """One method of self-alignment."""
+
+    def unroll(
+        self,
+        spec: SelfAlignmentRunSpec,
+        prepared: Prepared | None,
+        results: Mapping[str, Statistics],
+    ) -> Unrolled:
+        """Return the stages of a run; `results` maps committed stages' ids to statistics."""
