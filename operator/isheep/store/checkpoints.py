@@ -1,0 +1,129 @@
+"""Checkpoints of a training that is not finished: whole, verified, and only a few.
+
+    <namespace>/work/<train key>/step-<n>/<file> …
+    <namespace>/work/<train key>/step-<n>/manifest.json     written last
+
+A checkpoint without manifest does not exist. Unlike a stage it may be written again:
+a killed trainer may have left half of one. A training that cannot resume (other
+world size, other versions) and starts from the beginning calls `delete` first, for
+the newest are kept by step. Two trainings never hold one key at once; should one be
+believed dead and write on, a mixture fails its digests when it is restored and the
+next older one serves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from isheep.store.artifacts import removal_command
+from isheep.store.interface import NoSuchKeyError, ObjectStore, StoreCorruptError
+from isheep.store.local_files import explained, sha256_of
+from isheep.store.manifest import MANIFEST_NAME, CheckpointManifest, FileInfo, decode, encode
+
+_KEPT = 2
+_STEP = re.compile(r"step-(\d+)/(.+)")
+
+
+class CheckpointStore:
+    """The checkpoints of the trainings of one namespace."""
+
+    def __init__(self, store: ObjectStore, namespace: str) -> None:
+        self._store = store
+        self._work = f"{namespace}/work"
+
+    def save(self, key: str, step: int, folder: Path, context: Mapping[str, Any]) -> None:
+        """Store every file under `folder` as the checkpoint of a step; keep the newest two.
+
+        `context` (world size, versions) must be JSON values; a resuming trainer compares it.
+        """
+        self._delete_step(key, step)
+        files = []
+        with explained(f"reading {folder}"):
+            paths = sorted(path for path in folder.rglob("*") if path.is_file())
+            for path in paths:
+                name = path.relative_to(folder).as_posix()
+                files.append(FileInfo(name=name, sha256=sha256_of(path), bytes=path.stat().st_size))
+                self._store.put(self._at(key, step, name), path)
+        manifest = CheckpointManifest(step=step, files=tuple(files), context=dict(context))
+        self._store.put(self._at(key, step, MANIFEST_NAME), encode(manifest))
+        self._prune(key)
+
+    def steps(self, key: str) -> list[int]:
+        """Return the steps of the complete checkpoints, newest first."""
+        return sorted(
+            (step for step, names in self._found(key).items() if MANIFEST_NAME in names),
+            reverse=True,
+        )
+
+    def manifest(self, key: str, step: int) -> CheckpointManifest:
+        """Return a complete checkpoint's manifest. Raises `NoSuchKeyError`."""
+        where = self._at(key, step, MANIFEST_NAME)
+        return decode(
+            CheckpointManifest,
+            self._store.get(where),
+            f"{where} in {self._store.uri}",
+            self._remedy(key, step),
+        )
+
+    def restore(self, key: str, step: int, folder: Path) -> CheckpointManifest:
+        """Copy a checkpoint's files into `folder` and return its manifest.
+
+        Raises `StoreCorruptError` where a file is gone or is not what was saved; the
+        folder's content is of no use then and the next older step should be tried.
+        """
+        manifest = self.manifest(key, step)
+        for info in manifest.files:
+            path = folder / info.name
+            where = self._at(key, step, info.name)
+            try:
+                self._store.download(where, path)
+            except NoSuchKeyError:
+                raise StoreCorruptError(
+                    f"{where} is gone from {self._store.uri}. {self._remedy(key, step)}"
+                ) from None
+            with explained(f"reading {path}"):
+                found = sha256_of(path)
+            if found != info.sha256:
+                raise StoreCorruptError(
+                    f"{where} in {self._store.uri} is damaged: its SHA-256 is {found}, its "
+                    f"manifest says {info.sha256}. {self._remedy(key, step)}"
+                )
+        return manifest
+
+    def delete(self, key: str) -> None:
+        """Remove every checkpoint of a training, complete or not; for after its commit."""
+        for step in self._found(key):
+            self._delete_step(key, step)
+
+    def _at(self, key: str, step: int, name: str) -> str:
+        return f"{self._work}/{key}/step-{step}/{name}"
+
+    def _remedy(self, key: str, step: int) -> str:
+        command = removal_command(self._store.uri, f"{self._work}/{key}/step-{step}")
+        return f"Delete that checkpoint and run again: {command}"
+
+    def _found(self, key: str) -> dict[int, set[str]]:
+        prefix = f"{self._work}/{key}/"
+        found: dict[int, set[str]] = {}
+        for info in self._store.list(prefix):
+            match = _STEP.fullmatch(info.key.removeprefix(prefix))
+            if match:
+                found.setdefault(int(match[1]), set()).add(match[2])
+        return found
+
+    def _prune(self, key: str) -> None:
+        """Delete all steps older than the newest two, the unfinished among them included."""
+        kept = self.steps(key)[:_KEPT]
+        for step in self._found(key):
+            if step < min(kept):
+                self._delete_step(key, step)
+
+    def _delete_step(self, key: str, step: int) -> None:
+        """Delete a checkpoint, its manifest first, so that it is never half there."""
+        prefix = self._at(key, step, "")
+        names = {info.key.removeprefix(prefix) for info in self._store.list(prefix)}
+        for name in sorted(names, key=lambda name: (name != MANIFEST_NAME, name)):
+            self._store.delete(prefix + name)
