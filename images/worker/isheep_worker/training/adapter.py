@@ -1,0 +1,40 @@
+"""An adapter on disk: `adapter_model.safetensors` and `adapter_config.json`, in peft's format.
+
+Written here and not by peft's `save_pretrained`, which names the base by its path
+on this machine, adds a model card, and lists the target modules in the order of a
+Python set, so that one adapter's bytes would differ between two processes.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from peft import get_peft_model_state_dict
+from safetensors.torch import save_file
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+
+
+def save_adapter(model: Any, folder: Path) -> None:
+    """Write the only adapter of a `PeftModel` into a folder, the same bytes each time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Told not to, or peft asks the hub whether the base's vocabulary was resized.
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+    config = model.peft_config["default"].to_dict()
+    config |= {"base_model_name_or_path": None, "inference_mode": True}
+    text = json.dumps(_plain(config), indent=2, sort_keys=True)
+    (folder / ADAPTER_CONFIG).write_text(text + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """Return a config's value as JSON has it: sets sorted, enumerations by value."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return getattr(value, "value", value)

@@ -1,0 +1,135 @@
+"""What the tests of training share: settings, rows, a store in a folder, a way to train."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isheep.recipes.settings import LoraSettings, TrainSettings
+from isheep_worker.training.dataset import Sample, Split, collect_rows, split_rows
+
+VOCABULARY = 300
+MAX_LENGTH = 32
+
+
+def train_settings(**changes: Any) -> TrainSettings:
+    """The method's shape at a size for tests; a large learning rate, so that steps show."""
+    dropout = changes.pop("dropout", 0.05)
+    fields: dict[str, Any] = {
+        "base_model": "",
+        "chat_format": "",
+        "dtype": "float32",
+        "random_seed": 0,
+        "prompt_format": "Chat",
+        "templates": "",
+        "max_samples": None,
+        "validation_share": 0.1,
+        "effective_batch_size": 8,
+        "num_train_epochs": 2,
+        "learning_rate": 5e-3,
+        "warmup_steps": 1,
+        "max_length": MAX_LENGTH,
+        "lora": LoraSettings(r=4, alpha=8, dropout=dropout, target_modules="AllLinear"),
+    }
+    return TrainSettings(**fields | changes)
+
+
+def random_split(count: int = 21, validation_share: float = 0.1) -> Split:
+    """Rows of random tokens and lengths, the same each time."""
+    draw = random.Random(0)
+
+    def ids(most: int) -> list[int]:
+        return [draw.randrange(VOCABULARY) for _ in range(draw.randrange(1, most))]
+
+    samples = [Sample(draw.getrandbits(63), ids(15), ids(15)) for _ in range(count)]
+    rows, _ = collect_rows(samples, MAX_LENGTH)
+    return split_rows(rows, validation_share)
+
+
+@dataclass
+class FolderCheckpoints:
+    """Checkpoints as the store keeps them, without the store."""
+
+    root: Path
+    steps: list[int] = field(default_factory=list)
+
+    def save(self, folder: Path, step: int) -> None:
+        shutil.copytree(folder, self.root / f"step-{step}")
+        self.steps.append(step)
+
+    def latest(self) -> Path | None:
+        return self.root / f"step-{self.steps[-1]}" if self.steps else None
+
+
+@dataclass
+class Training:
+    """Trains the tiny model; keyword arguments replace settings, machine and callables."""
+
+    base: Path
+    root: Path
+
+    def checkpoints(self) -> FolderCheckpoints:
+        return FolderCheckpoints(Path(self._folder("checkpoints")))
+
+    def __call__(
+        self,
+        *,
+        settings: TrainSettings | None = None,
+        data: Split | None = None,
+        checkpoints: FolderCheckpoints | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        progress: Callable[[int, int, float], None] = lambda *_: None,
+        clock: Callable[[], float] = lambda: 0.0,
+        base: Path | None = None,
+        **machine: Any,
+    ) -> tuple[Any, Path]:
+        from isheep_worker.training.sft import Machine, train
+
+        out = Path(self._folder("out"))
+        outcome = train(
+            settings or train_settings(),
+            data or random_split(),
+            seed=2**62 + 5,
+            base=base or self.base,
+            out=out,
+            machine=Machine(device="cpu", **machine),
+            checkpoints=checkpoints or self.checkpoints(),
+            stop=stop,
+            progress=progress,
+            clock=clock,
+        )
+        return outcome, out
+
+    def _folder(self, name: str) -> str:
+        folder = self.root / f"{name}-{len(list(self.root.iterdir()))}"
+        folder.mkdir()
+        return str(folder)
+
+
+@pytest.fixture
+def training(tiny_model_dir: Path, tmp_path: Path) -> Training:
+    return Training(tiny_model_dir, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(
+    tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Any, Path]:
+    """The outcome and the adapter of one training from beginning to end."""
+    return Training(tiny_model_dir, tmp_path_factory.mktemp("uninterrupted"))()
+
+
+@pytest.fixture
+def settings() -> Callable[..., TrainSettings]:
+    return train_settings
+
+
+@pytest.fixture
+def split() -> Callable[..., Split]:
+    return random_split

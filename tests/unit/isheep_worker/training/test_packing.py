@@ -1,0 +1,73 @@
+"""Packed rows get the logits that they get alone, and a model that mixes them is found out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from isheep_worker.training.dataset import Split
+from isheep_worker.training.packing import keeps_rows_apart, pack
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model_dir: Path) -> Any:
+    return AutoModelForCausalLM.from_pretrained(tiny_model_dir, dtype=torch.float32).eval()
+
+
+def _rows(split: Any) -> list[dict[str, Any]]:
+    data: Split = split(8, 0.0)
+    return [data.train[index] for index in range(len(data.train))]
+
+
+def test_packed_logits_are_those_of_the_rows_alone(model: Any, split: Any) -> None:
+    rows = _rows(split)
+    batch = pack(rows)
+    del batch["labels"]
+    with torch.no_grad():
+        packed = model(**batch, use_cache=False).logits[0]
+        alone = [model(input_ids=pack([row])["input_ids"]).logits[0] for row in rows]
+    assert (packed - torch.cat(alone)).abs().max() < 1e-4
+
+
+def test_there_is_no_mask_and_no_positions_for_a_single_row(split: Any) -> None:
+    rows = _rows(split)
+    assert set(pack(rows)) == {"input_ids", "labels", "position_ids"}
+    assert set(pack(rows[:1])) == {"input_ids", "labels"}
+
+
+def test_no_row_is_asked_to_predict_the_next_ones_first_token() -> None:
+    row = {"input_ids": torch.tensor([7, 8]).numpy(), "labels": torch.tensor([7, 8]).numpy()}
+    assert pack([row, row])["labels"].tolist() == [[-100, 8, -100, 8]]
+    assert row["labels"].tolist() == [7, 8]
+
+
+def test_a_llama_keeps_rows_apart(model: Any) -> None:
+    assert keeps_rows_apart(model)
+
+
+class _Model(torch.nn.Module):
+    device = "cpu"
+
+    def _mean_so_far(self, ids: torch.Tensor) -> Any:
+        values = torch.nn.functional.one_hot(ids, 64).float().cumsum(1)
+        return SimpleNamespace(logits=values / values.sum(-1, keepdim=True))
+
+
+class _Mixing(_Model):
+    def forward(self, input_ids: Any, position_ids: Any = None, use_cache: bool = False) -> Any:
+        return self._mean_so_far(input_ids)
+
+
+class _WithoutPositions(_Model):
+    def forward(self, input_ids: Any, use_cache: bool = False) -> Any:
+        return self._mean_so_far(input_ids)
+
+
+@pytest.mark.parametrize("broken", [_Mixing(), _WithoutPositions()], ids=["mixing", "no positions"])
+def test_a_model_that_mixes_rows_is_found_out(broken: Any) -> None:
+    assert not keeps_rows_apart(broken)
