@@ -1,0 +1,1 @@
+"""Deterministic filters over instructions and pairs, one family a file."""

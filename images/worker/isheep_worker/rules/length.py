@@ -1,0 +1,17 @@
+"""An instruction has 4 to 150 words: less says nothing, more is usually a whole dialogue."""
+
+from __future__ import annotations
+
+from isheep_worker.rules.interface import Rule, Task
+from isheep_worker.tokenization import word_count
+
+MIN_WORDS = 4
+MAX_WORDS = 150
+
+
+def _check(row: Task) -> str | None:
+    count = word_count(row.instruction)
+    return None if MIN_WORDS <= count <= MAX_WORDS else f"{count} words"
+
+
+LENGTH: Rule[Task] = Rule("length", _check)

@@ -1,0 +1,17 @@
+"""A task with a link asks for something that the model cannot see."""
+
+from __future__ import annotations
+
+import re
+
+from isheep_worker.rules.interface import Rule, Task
+
+_URL = re.compile(r"https?:|\bwww\.", re.IGNORECASE)
+
+
+def _check(row: Task) -> str | None:
+    match = _URL.search(row.instruction) or _URL.search(row.input)
+    return match and match[0]
+
+
+URL: Rule[Task] = Rule("url", _check)

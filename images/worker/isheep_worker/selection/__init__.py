@@ -1,0 +1,1 @@
+"""How D(t) is chosen from scored pairs, one method a file."""

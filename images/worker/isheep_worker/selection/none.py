@@ -1,0 +1,15 @@
+"""No selection: every pair that passes the rules is kept (with no rules, the paper's C = -1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from isheep_worker.rows import PairRow, SelectionRow
+from isheep_worker.rules.interface import Pair, Rule, first_drop
+from isheep_worker.selection.interface import selection_row
+
+
+def verdict(pair: PairRow, rules: Sequence[Rule[Pair]]) -> SelectionRow:
+    """Return a pair's row: kept unless a rule drops it."""
+    drop = first_drop(rules, pair)
+    return selection_row(pair, f"rule:{drop.rule}" if drop else None)

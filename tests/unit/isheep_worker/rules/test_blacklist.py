@@ -1,0 +1,26 @@
+"""Words of pictures, sound and files: whole words, any case, in instruction and input."""
+
+import pytest
+
+from isheep_worker.parsing import ParsedTask
+from isheep_worker.rules.blacklist import BLACKLIST
+
+
+@pytest.mark.parametrize(
+    ("instruction", "task_input", "detail"),
+    [
+        ("Describe the image below.", "", "image"),
+        ("Compare two Images for me.", "", "Images"),
+        ("Plot the numbers.", "", "Plot"),
+        ("Go to the shop and buy milk.", "", "Go to"),
+        ("Read this.", "Open the FILE now", "FILE"),
+        ("Name the music style.", "", "music"),
+        ("Explain the drawing of lots.", "", None),
+        ("Write a paragraph on filing.", "", None),
+        ("Imagine a mapped region.", "", None),
+        ("Go together with a friend.", "", None),
+        ("List plots of famous novels.", "", None),
+    ],
+)
+def test_blacklist(instruction: str, task_input: str, detail: str | None) -> None:
+    assert BLACKLIST.check(ParsedTask(1, instruction, task_input)) == detail

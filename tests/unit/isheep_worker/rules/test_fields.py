@@ -1,0 +1,36 @@
+"""Rules that compare a pair's fields."""
+
+import pytest
+
+from isheep_worker.rows import PairRow
+from isheep_worker.rules.fields import (
+    EMPTY_RESPONSE,
+    ENDS_WITH_COLON,
+    INPUT_EQUALS_RESPONSE,
+    INPUT_IN_INSTRUCTION,
+)
+from isheep_worker.rules.interface import Pair, Rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "task_input", "response", "detail"),
+    [
+        (EMPTY_RESPONSE, "", "", "the response is empty"),
+        (EMPTY_RESPONSE, "", " \n\t", "the response is empty"),
+        (EMPTY_RESPONSE, "", "x", None),
+        (INPUT_IN_INSTRUCTION, "a bird", "x", "a bird"),
+        (INPUT_IN_INSTRUCTION, " a bird\n", "x", "a bird"),
+        (INPUT_IN_INSTRUCTION, "A bird", "x", None),
+        (INPUT_IN_INSTRUCTION, "", "x", None),
+        (INPUT_IN_INSTRUCTION, "  ", "x", None),
+        (INPUT_EQUALS_RESPONSE, "wren", " wren ", "wren"),
+        (INPUT_EQUALS_RESPONSE, "wren", "a wren", None),
+        (INPUT_EQUALS_RESPONSE, "", "", None),
+        (ENDS_WITH_COLON, "birds: ", "x", "input"),
+        (ENDS_WITH_COLON, "", "Here they are:\n", "response"),
+        (ENDS_WITH_COLON, "a: b", "c: d", None),
+    ],
+)
+def test_fields(rule: Rule[Pair], task_input: str, response: str, detail: str | None) -> None:
+    pair = PairRow("id", "Name a bird.", task_input, response, "stop", 9, 4)
+    assert rule.check(pair) == detail

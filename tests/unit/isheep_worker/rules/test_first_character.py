@@ -1,0 +1,22 @@
+"""The first character is ASCII and no punctuation."""
+
+import pytest
+
+from isheep_worker.parsing import ParsedTask
+from isheep_worker.rules.first_character import FIRST_CHARACTER
+
+
+@pytest.mark.parametrize(
+    ("instruction", "task_input", "detail"),
+    [
+        ("Name a bird.", "", None),
+        ("3 birds are to be named.", "", None),
+        ("- Name a bird.", "", "-"),
+        ('"Hello" in French, please.', "", '"'),
+        ("Évoquez un oiseau.", "", "É"),
+        ("写一首诗", "", "写"),
+        ("Name a bird.", "- x", None),
+    ],
+)
+def test_first_character(instruction: str, task_input: str, detail: str | None) -> None:
+    assert FIRST_CHARACTER.check(ParsedTask(1, instruction, task_input)) == detail

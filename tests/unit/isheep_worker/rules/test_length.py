@@ -1,0 +1,23 @@
+"""4 to 150 words, both included; characters where a script has no spaces."""
+
+import pytest
+
+from isheep_worker.parsing import ParsedTask
+from isheep_worker.rules.length import LENGTH
+
+
+@pytest.mark.parametrize(
+    ("instruction", "task_input", "detail"),
+    [
+        ("Name three birds", "", "3 words"),
+        ("Name three small birds", "", None),
+        ("word " * 150, "", None),
+        ("word " * 151, "", "151 words"),
+        ("", "", "0 words"),
+        ("写一首诗", "", None),
+        ("写诗吧", "", "3 words"),
+        ("Name three small birds", "word " * 500, None),
+    ],
+)
+def test_length(instruction: str, task_input: str, detail: str | None) -> None:
+    assert LENGTH.check(ParsedTask(1, instruction, task_input)) == detail

@@ -1,0 +1,22 @@
+"""No list numbers at the start of an instruction's lines."""
+
+import pytest
+
+from isheep_worker.parsing import ParsedTask
+from isheep_worker.rules.numbering import NUMBERING
+
+
+@pytest.mark.parametrize(
+    ("instruction", "task_input", "detail"),
+    [
+        ("7. Name a bird.", "", "7."),
+        ("Name a bird.\n8. Name a tree.", "", "8."),
+        ("Name a bird.\n  12) Name a tree.", "", "12)"),
+        ("Name 7. No more.", "", None),
+        ("3.5 litres are how many pints?", "", None),
+        ("Sort the list.", "1. pears\n2. apples", None),
+        ("1984 was written by whom?", "", None),
+    ],
+)
+def test_numbering(instruction: str, task_input: str, detail: str | None) -> None:
+    assert NUMBERING.check(ParsedTask(1, instruction, task_input)) == detail

@@ -1,0 +1,19 @@
+"""Self-Instruct's rule against one kind of task."""
+
+import pytest
+
+from isheep_worker.parsing import ParsedTask
+from isheep_worker.rules.program import WRITE_A_PROGRAM
+
+
+@pytest.mark.parametrize(
+    ("instruction", "task_input", "detail"),
+    [
+        ("Write a program that adds numbers.", "", "Write a program"),
+        ("WRITE A PROGRAM.", "", "WRITE A PROGRAM"),
+        ("Explain how to write a program.", "", None),
+        ("Write a programme for a concert.", "", "Write a program"),
+    ],
+)
+def test_program(instruction: str, task_input: str, detail: str | None) -> None:
+    assert WRITE_A_PROGRAM.check(ParsedTask(1, instruction, task_input)) == detail

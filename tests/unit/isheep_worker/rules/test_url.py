@@ -1,0 +1,20 @@
+"""No links, neither in the instruction nor in the input."""
+
+import pytest
+
+from isheep_worker.parsing import ParsedTask
+from isheep_worker.rules.url import URL
+
+
+@pytest.mark.parametrize(
+    ("instruction", "task_input", "detail"),
+    [
+        ("Summarize https://example.org please.", "", "https:"),
+        ("Summarize the page.", "HTTP://example.org", "HTTP:"),
+        ("Summarize www.example.org please.", "", "www."),
+        ("Explain what https means.", "", None),
+        ("Name the www inventor.", "", None),
+    ],
+)
+def test_url(instruction: str, task_input: str, detail: str | None) -> None:
+    assert URL.check(ParsedTask(1, instruction, task_input)) == detail

@@ -1,0 +1,17 @@
+"""No selection: rules alone decide."""
+
+from isheep_worker.rows import PairRow
+from isheep_worker.rules.sets import rule_set
+from isheep_worker.selection.none import verdict
+
+
+def test_rules_alone_decide() -> None:
+    good = PairRow("a", "Name a bird.", "", "A wren.", "stop", 9, 4)
+    empty = PairRow("b", "Name a bird.", "", " \n", "stop", 9, 4)
+    rules = rule_set("ISheep", "en").pair_rules
+    assert verdict(good, rules).kept
+    assert (verdict(empty, rules).kept, verdict(empty, rules).reason) == (
+        False,
+        "rule:empty_response",
+    )
+    assert verdict(empty, rule_set("None", "en").pair_rules).kept

@@ -1,0 +1,49 @@
+"""Random: exactly so many, by the seed and the ids alone."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isheep_worker.rows import PairRow
+from isheep_worker.rules.sets import rule_set
+from isheep_worker.selection.random_sample import draw, passing, verdict
+
+IDS = st.lists(st.text(max_size=6), unique=True, max_size=30)
+RULES = rule_set("ISheep", "en").pair_rules
+
+
+def pair(item: str, response: str = "A wren.") -> PairRow:
+    return PairRow(item, "Name a bird.", "", response, "stop", 9, 4)
+
+
+@given(IDS, st.integers(0, 40), st.integers(), st.randoms(use_true_random=False))
+def test_order_of_arrival_changes_nothing(ids: list[str], size: int, seed: int, rng) -> None:  # type: ignore[no-untyped-def]
+    drawn = draw(ids, size, seed, "i1/select")
+    shuffled = list(ids)
+    rng.shuffle(shuffled)
+    assert draw(shuffled, size, seed, "i1/select") == drawn
+    assert len(drawn) == min(size, len(ids))
+    assert drawn <= set(ids)
+
+
+@given(IDS, st.integers(0, 30), st.integers(0, 30))
+def test_a_larger_sample_holds_the_smaller(ids: list[str], size: int, more: int) -> None:
+    assert draw(ids, size, 0, "s") <= draw(ids, size + more, 0, "s")
+
+
+def test_seed_and_stage_matter() -> None:
+    ids = [str(i) for i in range(100)]
+    samples = {
+        draw(ids, 10, seed, stage) for seed in (0, 1) for stage in ("i1/select", "i2/select")
+    }
+    assert len(samples) == 4
+
+
+def test_only_pairs_past_the_rules_are_drawn() -> None:
+    pairs = [pair("good"), pair("empty", ""), pair("unlucky")]
+    assert list(passing(pairs, RULES)) == ["good", "unlucky"]
+    rows = [verdict(row, RULES, frozenset({"good"})) for row in pairs]
+    assert [(row.kept, row.reason) for row in rows] == [
+        (True, None),
+        (False, "rule:empty_response"),
+        (False, "not_drawn"),
+    ]
