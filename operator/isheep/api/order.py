@@ -64,6 +64,13 @@ class Sources(Contract):
     `seed_tasks` is `builtin:<name>`, `file:///…`, `s3://…`; `templates` a folder of
     template files; `benchmarks` maps a name to its URI. All are read by prepare
     alone, which copies what it read into the store under its digest.
+
+    `mirrors` maps beginnings of these URIs to absolute folders that are read instead.
+
+    `pinned` holds the digests of those inputs (`model`, `seedTasks`, `templates`,
+    `benchmark:<name>`) that an earlier prepare of this run resolved and whose fields
+    have not changed since. prepare takes such an input from the store, and reports
+    them as they are here; a model whose files differ from its digest is bad input.
     """
 
     model: str
@@ -73,6 +80,7 @@ class Sources(Contract):
     templates: str | None = None
     benchmarks: dict[str, str] = Field(default_factory=dict)
     mirrors: dict[str, str] = Field(default_factory=dict)
+    pinned: dict[str, str] = Field(default_factory=dict)
 
 
 class Runtime(Contract):
@@ -151,14 +159,15 @@ class Prepared(Contract):
 class Frontier(Contract):
     """How much of the run exists already: the count of leading stages after prepare.
 
+    Reports are not counted: nothing is built on them, and they are made anew.
     `statistics` holds, for those stages that later ones depend on, the essential
-    figures in the order of `recipes.interface.ESSENTIAL_STATISTICS`. It may end
-    early where it would not fit a result: then the next order finds its stage
-    committed and says so.
+    figures in the order of `recipes.interface.ESSENTIAL_STATISTICS`, None for one
+    that was not measured. It may end early where it would not fit a result: then the
+    next order finds its stage committed and says so.
     """
 
     count: int = 0
-    statistics: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    statistics: dict[str, tuple[float | None, ...]] = Field(default_factory=dict)
 
 
 class Outcome(StrEnum):
@@ -231,7 +240,8 @@ def dump_result(result: StageResult) -> str:
     """Return the result as JSON of at most 2,048 bytes.
 
     What does not fit is given up in this order: the tail of the message, then the
-    end of the frontier (see `Frontier`), then the statistics.
+    end of the frontier (see `Frontier`), then the statistics of counted families
+    (`drop:…`, `score:…`); what later stages depend on always stays.
     """
     message = (result.message or "")[:MESSAGE_MAX_CHARACTERS]
     result = result.model_copy(update={"message": message or None})
@@ -264,10 +274,15 @@ def _shorten(result: StageResult) -> StageResult | None:
     frontier = result.frontier
     if frontier is not None and frontier.count > 0:
         return result.model_copy(update={"frontier": shorten_frontier(frontier)})
-    if any(step.statistics for step in result.steps):
-        steps = tuple(step.model_copy(update={"statistics": {}}) for step in result.steps)
+    if any(":" in name for step in result.steps for name in step.statistics):
+        steps = tuple(_without_families(step) for step in result.steps)
         return result.model_copy(update={"steps": steps})
     return None
+
+
+def _without_families(step: StepResult) -> StepResult:
+    plain = {name: value for name, value in step.statistics.items() if ":" not in name}
+    return step.model_copy(update={"statistics": plain})
 
 
 def shorten_frontier(frontier: Frontier) -> Frontier:

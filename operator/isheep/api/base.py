@@ -1,0 +1,163 @@
+"""What every object of the API has in common: how it is named, read and bounded.
+
+The models are the one source of the CRD, of the defaults and of the reference, so
+they accept exactly what an API server accepts under strict field validation.
+pydantic alone is more generous ("3" for a number, 1 for true, null for an optional
+field), so the scalar types below are strict. A field that is null is absent, and one
+with a default takes its default: so do API servers, though no schema of ours says so.
+
+One set of models serves two readers. The command line refuses unknown fields; the
+operator ignores them (`SpecModel.read_stored`), so that an older operator still
+understands what a newer one has stored.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+
+def _whole_number(value: Any) -> Any:
+    """Return 3 for 3.0, as the API server's integers do; leave anything else to pydantic."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+Integer = Annotated[int, BeforeValidator(_whole_number), Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Text = StrictStr
+Flag = StrictBool
+
+QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
+
+
+def _quantity(value: Any) -> Any:
+    """Return a quantity as text; a bare integer (`cpu: 4`) is allowed, as in any pod."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+Quantity = Annotated[
+    str,
+    BeforeValidator(_quantity),
+    Field(
+        strict=True,
+        max_length=32,
+        pattern=QUANTITY_PATTERN,
+        # The pattern again, because pydantic leaves it out where a validator stands before it.
+        json_schema_extra={
+            "x-kubernetes-int-or-string": True,
+            "minimum": 0,
+            "pattern": QUANTITY_PATTERN,
+        },
+    ),
+]
+
+LABEL_KEY_PATTERN = (
+    r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+)
+LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
+NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
+
+LabelKey = Annotated[Text, Field(pattern=LABEL_KEY_PATTERN)]
+LabelValue = Annotated[Text, Field(max_length=63, pattern=LABEL_VALUE_PATTERN)]
+ObjectName = Annotated[Text, Field(min_length=1, max_length=253, pattern=NAME_PATTERN)]
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return a map without the keys whose value is null: to an API server they are absent."""
+    if isinstance(value, dict):
+        return {name: item for name, item in value.items() if item is not None}
+    return value
+
+
+Item = TypeVar("Item")
+Map = Annotated[dict[str, Item], BeforeValidator(_without_nulls)]
+
+
+class SpecModel(BaseModel):
+    """An object of the API: frozen, snake_case in Python, camelCase in YAML."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Any) -> Any:
+        """Drop fields that are null; unknown ones stay, to be refused as such."""
+        if not isinstance(value, dict):
+            return value
+        known = {alias for name, f in cls.model_fields.items() for alias in (name, f.alias)}
+        return {k: v for k, v in value.items() if v is not None or k not in known}
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _items_are_distinct(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what an API server refuses in lists that are sets or maps."""
+        extra = cls.model_fields[str(info.field_name)].json_schema_extra
+        if not isinstance(value, tuple) or not isinstance(extra, dict):
+            return value
+        keys = extra.get("x-kubernetes-list-map-keys")
+        if isinstance(keys, list):
+            items = [tuple(getattr(item, str(key)) for key in keys) for item in value]
+        elif extra.get("x-kubernetes-list-type") == "set":
+            items = [(item,) for item in value]
+        else:
+            return value
+        for index, item in enumerate(items):
+            if item in items[:index]:
+                shown = ", ".join(str(part) for part in item)
+                raise PydanticCustomError("duplicate", "{item} stands twice", {"item": shown})
+        return value
+
+    @classmethod
+    def read(cls, document: Any) -> Self:
+        """Read JSON values as written by a person; raises `ValidationError`."""
+        return cls.model_validate(document, by_alias=True, by_name=False)
+
+    @classmethod
+    def read_stored(cls, document: Any) -> Self:
+        """Read JSON values as stored by an API server: unknown fields are ignored."""
+        return cls.model_validate(document, by_alias=True, by_name=False, extra="ignore")
+
+    def document(self) -> dict[str, Any]:
+        """Return the object as JSON values, defaults included, absent fields left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class LocalObjectReference(SpecModel):
+    """An object of the run's own namespace, by name."""
+
+    name: ObjectName = Field(description="Name of the object, in the run's namespace.")
+
+
+class ConfigMapKeyReference(SpecModel):
+    """One key of a ConfigMap of the run's own namespace."""
+
+    name: ObjectName = Field(description="Name of the ConfigMap, in the run's namespace.")
+    key: Text = Field(
+        min_length=1,
+        max_length=253,
+        pattern=r"^[-._a-zA-Z0-9]+$",
+        description="Key of the ConfigMap that holds the file.",
+    )

@@ -1,0 +1,68 @@
+"""What a field takes, in words: for error messages and for the reference alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Schema = dict[str, Any]
+
+
+def describe(schema: Schema) -> str:
+    """Return what a node of the structural schema allows, as a phrase."""
+    if "enum" in schema:
+        return _choices([str(choice) for choice in schema["enum"]])
+    if schema.get("x-kubernetes-int-or-string"):
+        return "a quantity such as 500m, 4 or 16Gi"
+    return _BY_TYPE[schema.get("type", "object")](schema)
+
+
+def _object(schema: Schema) -> str:
+    if "properties" in schema:
+        return f"an object with {', '.join(schema['properties'])}"
+    if isinstance(schema.get("additionalProperties"), dict):
+        return f"a map from text to {describe(schema['additionalProperties'])}"
+    return "an object"
+
+
+def _array(schema: Schema) -> str:
+    items = describe(schema["items"])
+    if "maxItems" not in schema:
+        return f"a list, each item {items}"
+    return f"a list of {schema.get('minItems', 0)} to {schema['maxItems']}, each item {items}"
+
+
+def _choices(choices: list[str]) -> str:
+    if len(choices) == 1:
+        return f"only {choices[0]}"
+    return f"one of {', '.join(choices)}"
+
+
+def _number(noun: str, schema: Schema) -> str:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None:
+        return f"{noun} from {low:.17g} to {high:.17g}"
+    if low is not None:
+        return f"{noun}, {low:.17g} or more"
+    return noun
+
+
+def _text(schema: Schema) -> str:
+    if schema.get("format") == "date-time":
+        return "a time such as 2026-01-31T12:00:00Z"
+    phrase = "text"
+    if "maxLength" in schema:
+        phrase += f" of at most {schema['maxLength']} characters"
+    if "pattern" in schema:
+        phrase += f" that matches {schema['pattern']}"
+    return phrase
+
+
+_BY_TYPE: dict[str, Callable[[Schema], str]] = {
+    "integer": lambda schema: _number("a whole number", schema),
+    "number": lambda schema: _number("a number", schema),
+    "boolean": lambda _: "true or false",
+    "string": _text,
+    "array": _array,
+    "object": _object,
+}

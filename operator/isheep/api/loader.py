@@ -1,0 +1,267 @@
+"""Reads a run from YAML or JSON, and says all that is wrong with it, each with its place.
+
+The verdict is that of an API server under strict field validation: the corpus of
+`tests/control_plane` goes through both. What an API server says only to a cluster's
+user, this says with file, line and field, before anything is started.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from isheep.api.crd import Schema, run_schema
+from isheep.api.describe import describe
+from isheep.api.rules import violations
+from isheep.api.run import GROUP, KIND, VERSION, SelfAlignmentRun
+from isheep.api.yaml_reader import Document, FieldPath, Place, YamlError, read_documents
+
+MAX_BYTES = 1024 * 1024
+"""An API server stores no more than about this much of one object."""
+
+_SHOWN = 60
+_LIKE, _VERY_LIKE = 0.6, 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: where, in which field, and what would be right."""
+
+    source: str
+    place: Place | None
+    path: FieldPath
+    message: str
+
+    def __str__(self) -> str:
+        place = self.place
+        where = self.source if place is None else f"{self.source}:{place.line}:{place.column}"
+        return ": ".join(part for part in (where, field_path(self.path), self.message) if part)
+
+
+class SpecError(ValueError):
+    """A run that cannot be used; `problems` are in the order of the file."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=_order))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRun:
+    """A run as read; `document` is the JSON value as written, without defaults."""
+
+    run: SelfAlignmentRun
+    document: dict[str, Any]
+    source: str
+    places: dict[FieldPath, Place] = field(repr=False)
+
+    def where(self, path: str) -> str:
+        """Return `file:line` of a field such as `spec.model.storageUri`.
+
+        For a field that was left to its default it is the place of the nearest
+        object around it that is written.
+        """
+        place = _nearest(self.places, tuple(path.split(".")))
+        return self.source if place is None else f"{self.source}:{place.line}"
+
+
+def field_path(path: FieldPath) -> str:
+    """Return a path as people write it: `spec.compute.inference.env[0].name`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
+
+
+def load_run(source: Path | str, *, strict: bool = True) -> LoadedRun:
+    """Read a run from a file (a path) or from text; raises `SpecError`.
+
+    `strict` refuses unknown fields, as the command line does; without it they are
+    ignored, as the operator does with what a newer version may have stored.
+    """
+    name = str(source) if isinstance(source, Path) else "<text>"
+    document = _only_document(_text(source, name), name)
+    return LoadedRun(
+        run=_validated(document, name, strict=strict),
+        document=document.value,
+        source=name,
+        places=document.places,
+    )
+
+
+def _text(source: Path | str, name: str) -> str:
+    if isinstance(source, str):
+        return source
+    try:
+        content = source.read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise _single(name, f"cannot be read: {reason}") from error
+    if len(content) > MAX_BYTES:
+        raise _single(name, f"is larger than the {MAX_BYTES} bytes that a run may have")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        message = "this is not UTF-8: save the file in that encoding"
+        raise _single(name, message, Place(line, 1)) from error
+
+
+def _only_document(text: str, name: str) -> Document:
+    try:
+        documents = read_documents(text)
+    except YamlError as error:
+        raise SpecError([Problem(name, error.place, error.path, error.message)]) from error
+    if not documents:
+        raise _single(name, f"is empty: a {KIND} is wanted")
+    if len(documents) > 1:
+        message = f"this is document 2 of {len(documents)}: put each run into a file of its own"
+        raise _single(name, message, documents[1].places[()])
+    return documents[0]
+
+
+def _validated(document: Document, name: str, *, strict: bool) -> SelfAlignmentRun:
+    if isinstance(document.value, dict) and (foreign := _foreign(document.value)) is not None:
+        raise _single(name, foreign, document.places[()])
+    try:
+        read = SelfAlignmentRun.read if strict else SelfAlignmentRun.read_stored
+        run = read(document.value)
+    except ValidationError as error:
+        problems = [_problem(detail, document, name) for detail in error.errors(include_url=False)]
+        raise SpecError(problems) from error
+    broken = [
+        Problem(name, _nearest(document.places, v.path), v.path, v.message) for v in violations(run)
+    ]
+    if broken:
+        raise SpecError(broken)
+    return run
+
+
+def _foreign(value: dict[str, Any]) -> str | None:
+    """Return what to say of a document that is of another kind altogether, else None."""
+    wanted = (f"{GROUP}/{VERSION}", KIND)
+    found = (value.get("apiVersion"), value.get("kind"))
+    if found == wanted:
+        return None
+    shown = " and ".join(
+        f"{name} {_show(item)}" if item is not None else f"no {name}"
+        for name, item in zip(("apiVersion", "kind"), found, strict=True)
+    )
+    return f"this has {shown}; a run has apiVersion {wanted[0]} and kind {wanted[1]}"
+
+
+def _problem(detail: ErrorDetails, document: Document, name: str) -> Problem:
+    path, kind = detail["loc"], detail["type"]
+    if path and path[-1] == "[key]":
+        path, message = path[:-1], "this is no valid key for a label or an annotation"
+    elif kind == "extra_forbidden":
+        message = _unknown_field(path)
+    elif kind == "missing":
+        message = f"is required: {_allowed(path)}"
+    elif kind == "duplicate":
+        message = detail["msg"]
+    else:
+        message = _wrong_value(detail["input"], path, document)
+    return Problem(name, _nearest(document.places, path), path, message)
+
+
+def _unknown_field(path: FieldPath) -> str:
+    wrong = str(path[-1])
+    siblings = list(_node(path[:-1]).get("properties", ()))
+    close = _close(wrong, siblings)
+    elsewhere = [str(found[-1]) for found in _paths()]
+    if close is None and (name := _close(wrong, elsewhere, _VERY_LIKE)) is not None:
+        close = next(field_path(found) for found in _paths() if found[-1] == name)
+    if close is not None:
+        return f"there is no such field; did you mean {close}?"
+    return f"there is no such field; {field_path(path[:-1])} has {', '.join(siblings)}"
+
+
+def _wrong_value(value: Any, path: FieldPath, document: Document) -> str:
+    shown = _show(value)
+    if (written := document.written.get(path)) is not None:
+        shown = f"{written}, which YAML reads as {shown}"
+    message = f"found {shown}; allowed: {_allowed(path)}"
+    choices = [str(choice) for choice in _node(path).get("enum", ())]
+    close = _close(value, choices) if isinstance(value, str) else None
+    if close is not None:
+        return f"{message}; did you mean {close}?"
+    if _node(path).get("type") == "string" and isinstance(value, bool | int | float):
+        return f"{message}; put it in quotes"
+    return message
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _allowed(path: FieldPath) -> str:
+    node = _node(path)
+    allowed = describe(node)
+    if "pattern" in node and "description" in node:
+        return f"{allowed} ({node['description'].rstrip('.')})"
+    return allowed
+
+
+def _close(wrong: str, names: list[str], likeness: float = _LIKE) -> str | None:
+    by_lower = {name.lower(): name for name in names}
+    found = get_close_matches(wrong.lower().replace("_", ""), by_lower, n=1, cutoff=likeness)
+    return by_lower[found[0]] if found else None
+
+
+def _node(path: FieldPath) -> Schema:
+    """Return the schema of what stands at a path; empty where there is none."""
+    node = _schema()
+    for part in path:
+        if isinstance(part, int):
+            node = node.get("items", {})
+        elif part in node.get("properties", {}):
+            node = node["properties"][part]
+        else:
+            node = node.get("additionalProperties", {})
+    return node
+
+
+@cache
+def _schema() -> Schema:
+    return run_schema()
+
+
+@cache
+def _paths() -> tuple[FieldPath, ...]:
+    return tuple(_walk(_schema()["properties"]["spec"], ("spec",)))
+
+
+def _walk(node: Schema, path: FieldPath) -> Iterator[FieldPath]:
+    for name, child in node.get("properties", {}).items():
+        yield (*path, name)
+        yield from _walk(child, (*path, name))
+
+
+def _nearest(places: dict[FieldPath, Place], path: FieldPath) -> Place | None:
+    for length in range(len(path), -1, -1):
+        if (place := places.get(path[:length])) is not None:
+            return place
+    return None
+
+
+def _single(name: str, message: str, place: Place | None = None) -> SpecError:
+    return SpecError([Problem(name, place, (), message)])
+
+
+def _order(problem: Problem) -> tuple[int, int]:
+    place = problem.place
+    return (0, 0) if place is None else (place.line, place.column)

@@ -1,0 +1,63 @@
+"""How completions are drawn. The three places where a run samples differ in `maxTokens` only."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from isheep.api.base import Integer, Number, SpecModel
+
+
+class Sampling(SpecModel):
+    """Temperature and nucleus; the paper draws everything with 1.0 and 0.95 (§3.1)."""
+
+    temperature: Number = Field(
+        default=1.0,
+        ge=0.0,
+        le=2.0,
+        description="Sampling temperature; 0 takes the likeliest token each time.",
+    )
+    top_p: Number = Field(
+        default=0.95,
+        ge=0.0,
+        le=1.0,
+        description="Share of probability, above 0, that tokens are drawn from (nucleus sampling).",
+    )
+
+
+class InstructionSampling(Sampling):
+    """How completions of the instruction prompt are drawn (§3.1)."""
+
+    max_tokens: Integer = Field(
+        default=1000,
+        ge=16,
+        le=32768,
+        description="Longest completion, in tokens; 1000 hold about eleven tasks.",
+    )
+
+
+class ResponseSampling(Sampling):
+    """How responses are drawn (§3.1)."""
+
+    max_tokens: Integer = Field(
+        default=1000,
+        ge=16,
+        le=32768,
+        description=(
+            "Longest response, in tokens; the default leaves the prompt some room in training's "
+            "maxLength of 1024."
+        ),
+    )
+
+
+class AssessmentSampling(Sampling):
+    """How scores are drawn (§3.2)."""
+
+    max_tokens: Integer = Field(
+        default=256,
+        ge=1,
+        le=4096,
+        description=(
+            "Longest assessment, in tokens; the score comes first, the explanation after it may be "
+            "cut."
+        ),
+    )

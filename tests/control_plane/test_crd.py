@@ -1,0 +1,120 @@
+"""The generated CRD on a real API server: accepted, structural, immutable where it says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from isheep.api.crd import openapi_schema
+from isheep.api.rules import violations
+from isheep.api.run import SelfAlignmentRun
+
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/selfalignmentruns.isheep.dev"
+RUNS = "/apis/isheep.dev/v1alpha1/namespaces/default/selfalignmentruns"
+MERGE_PATCH = "application/merge-patch+json"
+
+S3 = {"s3": {"bucket": "one-bucket"}}
+
+
+def run_document(name: str, **spec: Any) -> dict[str, Any]:
+    required = {"recipe": "ISheep", "iterations": 2, "model": {"storageUri": "hf://org/name"}}
+    return {
+        "apiVersion": "isheep.dev/v1alpha1",
+        "kind": "SelfAlignmentRun",
+        "metadata": {"name": name},
+        "spec": required | spec,
+    }
+
+
+def test_the_crd_is_established_and_structural(crd_server: Any) -> None:
+    conditions = crd_server.request("GET", CRD).body["status"]["conditions"]
+    by_type = {condition["type"]: condition for condition in conditions}
+    assert by_type["Established"]["status"] == "True"
+    assert "NonStructuralSchema" not in by_type
+
+
+def test_a_new_run_is_about_no_generation_and_shows_its_columns(crd_server: Any) -> None:
+    created = crd_server.request("POST", RUNS, run_document("columns"))
+    assert created.status == 201, created.message
+    assert created.body["status"] == {"observedGeneration": -1}
+    status = {
+        "observedGeneration": 1,
+        "phase": "Running",
+        "iteration": 2,
+        "stage": {"id": "i2/respond", "key": "0" * 64},
+        "history": [{"iteration": 1, "kept": 12}, {"iteration": 2, "kept": 34}],
+        "resolved": {"anything": {"goes": [1, None]}},
+    }
+    path = f"{RUNS}/columns/status"
+    patched = crd_server.request("PATCH", path, {"status": status}, MERGE_PATCH)
+    assert patched.status == 200, patched.message
+    assert patched.body["status"]["resolved"] == {"anything": {"goes": [1, None]}}
+    table = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    shown = crd_server.request("GET", f"{RUNS}/columns", accept=table).body
+    names = [column["name"] for column in shown["columnDefinitions"]]
+    assert names == ["Name", "Phase", "Iteration", "Stage", "Kept", "Age"]
+    assert shown["rows"][0]["cells"][:5] == ["columns", "Running", 2, "i2/respond", 34]
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "refused"),
+    [
+        ({}, {"iterations": 3}, None),
+        ({"storage": S3}, {"iterations": 3}, None),
+        ({"storage": S3}, {"storage": {"s3": {"bucket": "one-bucket"}}}, None),
+        ({"storage": S3}, {"storage": {"s3": {"bucket": "other-bucket"}}}, "storage"),
+        ({"storage": S3}, {"storage": {"s3": {"prefix": "elsewhere"}}}, "storage"),
+        ({"storage": S3}, {"storage": None}, "storage"),
+        ({}, {"storage": S3}, "storage"),
+    ],
+)
+def test_what_cannot_be_changed(
+    before: dict[str, Any], change: dict[str, Any], refused: str | None, crd_server: Any
+) -> None:
+    old = run_document("transition", **before)
+    assert crd_server.request("POST", RUNS, old).status == 201
+    try:
+        path = f"{RUNS}/transition"
+        answer = crd_server.request("PATCH", path, {"spec": change}, MERGE_PATCH)
+        new = merged(old, {"spec": change})
+        local = violations(SelfAlignmentRun.read(new), SelfAlignmentRun.read(old))
+        if refused is None:
+            assert answer.status == 200, answer.message
+            assert local == []
+        else:
+            assert answer.status == 422
+            assert f"spec.{refused}: " in answer.message
+            assert [violation.path for violation in local] == [("spec", refused)]
+    finally:
+        crd_server.request("DELETE", f"{RUNS}/transition")
+
+
+def merged(document: Any, patch: Any) -> Any:
+    """A merge patch (RFC 7396), as the API server applies it."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(document) if isinstance(document, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result
+
+
+def test_whole_floats_of_json_are_whole_numbers_to_both(crd_server: Any) -> None:
+    text = (
+        '{"apiVersion": "isheep.dev/v1alpha1", "kind": "SelfAlignmentRun", '
+        '"metadata": {"name": "json"}, "spec": {"recipe": "ISheep", "iterations": 3.0, '
+        '"model": {"storageUri": "hf://org/name"}}}'
+    )
+    answer = crd_server.request("POST", f"{RUNS}?dryRun=All&fieldValidation=Strict", text)
+    assert answer.status == 201, answer.message
+    assert SelfAlignmentRun.read(answer.body).spec.iterations == 3
+
+
+def test_recipe_has_a_transition_rule() -> None:
+    """Only one recipe exists, so no update can reach the rule on a server yet."""
+    rules = openapi_schema()["properties"]["spec"]["x-kubernetes-validations"]
+    assert "self.recipe == oldSelf.recipe" in [rule["rule"] for rule in rules]

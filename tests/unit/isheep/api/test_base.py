@@ -1,0 +1,100 @@
+"""How objects of the API are read: strictly where API servers are, and null as absent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from isheep.api.assessment import Assessment
+from isheep.api.compute import Pool, Resources
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.api.training import Training
+
+REQUIRED = {"recipe": "ISheep", "iterations": 1, "model": {"storageUri": "hf://org/name"}}
+
+
+@pytest.mark.parametrize(
+    ("value", "read"), [(3, 3), (3.0, 3), (2.5, None), ("3", None), (True, None), ([3], None)]
+)
+def test_whole_numbers(value: Any, read: int | None) -> None:
+    if read is not None:
+        assert Training.read({"maxSamples": value}).max_samples == read
+        return
+    with pytest.raises(ValidationError):
+        Training.read({"maxSamples": value})
+
+
+@pytest.mark.parametrize(
+    ("value", "read"), [(0.5, 0.5), (0, 0.0), ("0.5", None), (False, None), (float("nan"), None)]
+)
+def test_numbers(value: Any, read: float | None) -> None:
+    if read is not None:
+        assert Training.read({"validationShare": value}).validation_share == read
+        return
+    with pytest.raises(ValidationError):
+        Training.read({"validationShare": value})
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (4, "4"),
+        ("4", "4"),
+        ("1.5Gi", "1.5Gi"),
+        (0.5, None),
+        ("4GB", None),
+        (-1, None),
+        (True, None),
+    ],
+)
+def test_quantities(value: Any, read: str | None) -> None:
+    if read is not None:
+        assert Resources.read({"limits": {"cpu": value}}).limits == {"cpu": read}
+        return
+    with pytest.raises(ValidationError):
+        Resources.read({"limits": {"cpu": value}})
+
+
+def test_null_is_absent_but_an_unknown_field_stays_unknown() -> None:
+    spec = SelfAlignmentRunSpec.read({**REQUIRED, "storage": None, "training": None})
+    assert spec == SelfAlignmentRunSpec.read(REQUIRED)
+    assert Pool.read({"nodeSelector": {"a": None, "b": "c"}}).node_selector == {"b": "c"}
+    with pytest.raises(ValidationError, match="nothing"):
+        SelfAlignmentRunSpec.read({**REQUIRED, "nothing": None})
+    with pytest.raises(ValidationError, match="recipe"):
+        SelfAlignmentRunSpec.read({**REQUIRED, "recipe": None})
+
+
+def test_documents_use_the_names_of_the_api_only() -> None:
+    assert Training(max_length=512).max_length == 512
+    with pytest.raises(ValidationError):
+        Training.read({"max_length": 512})
+
+
+def test_unknown_fields_of_stored_objects_are_ignored() -> None:
+    stored = {**REQUIRED, "newer": 1, "training": {"newer": 1, "maxLength": 512}}
+    assert SelfAlignmentRunSpec.read_stored(stored).training.max_length == 512
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"env": [{"name": "A", "value": "b"}, {"name": "A", "value": "c"}]},
+        {"imagePullSecrets": [{"name": "a"}, {"name": "a"}]},
+    ],
+)
+def test_maps_written_as_lists_have_each_key_once(document: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="stands twice"):
+        Pool.read(document)
+
+
+def test_sets_have_each_member_once() -> None:
+    with pytest.raises(ValidationError, match="stands twice"):
+        Assessment.read({"levels": ["Quality", "Quality"]})
+
+
+def test_a_document_is_read_back() -> None:
+    spec = SelfAlignmentRunSpec.read(REQUIRED)
+    assert SelfAlignmentRunSpec.read(spec.document()) == spec
