@@ -1,0 +1,1 @@
+"""Engines turn token ids into text: vLLM for speed, Transformers for exact reproduction."""

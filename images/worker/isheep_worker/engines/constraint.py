@@ -1,0 +1,61 @@
+"""Completions that must match a regular expression, one token mask a step (llguidance).
+
+The same library serves vLLM's structured outputs, so both engines allow the same texts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+
+class RegexConstraints:
+    """Compiles expressions for one tokenizer and hands out a matcher for each completion."""
+
+    def __init__(self, tokenizer: Any, vocabulary: int) -> None:
+        """Take a fast Transformers tokenizer and the number of the model's logits."""
+        from llguidance import LLTokenizer  # noqa: PLC0415 - only constrained runs need it
+
+        backend = type(tokenizer.backend_tokenizer).from_str(tokenizer.backend_tokenizer.to_str())
+        backend.no_padding()
+        backend.no_truncation()
+        self._tokenizer = LLTokenizer(
+            backend.to_str(), n_vocab=vocabulary, eos_token=tokenizer.eos_token_id
+        )
+
+    def matcher(self, regex: str) -> RegexMatcher:
+        """Return a fresh matcher. Raises ValueError for an expression that does not compile."""
+        from llguidance import LLMatcher  # noqa: PLC0415
+
+        grammar = LLMatcher.grammar_from_regex(regex)
+        matcher = LLMatcher(self._tokenizer, grammar)
+        if matcher.is_error():
+            raise ValueError(f"regular expression {regex!r}: {matcher.get_error()}")
+        return RegexMatcher(matcher)
+
+
+class RegexMatcher:
+    """Where one completion stands in its expression."""
+
+    def __init__(self, matcher: Any) -> None:
+        self._matcher = matcher
+
+    def allowed(self) -> torch.Tensor:
+        """Return which tokens may come next: bool, shape [vocabulary], on the CPU.
+
+        The EOS is among them where the text may end.
+        """
+        bias = np.frombuffer(self._matcher.compute_logit_bias(), dtype=np.uint8)
+        return torch.from_numpy(bias > 0)
+
+    def advance(self, token: int) -> None:
+        """Take the token that was drawn."""
+        if not self._matcher.consume_token(token):
+            raise ValueError(f"token {token} does not fit: {self._matcher.get_error()}")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing may follow."""
+        return bool(self._matcher.is_stopped())

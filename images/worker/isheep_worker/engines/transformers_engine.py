@@ -1,0 +1,301 @@
+"""The engine of exact reproduction: Transformers models, our own sampling.
+
+Determinism is the point. Requests are batched in the order in which they stand in their
+group, and never across groups, so what a batch contains, and with it every rounding of
+its floating-point sums, is a function of the group and of the batch size alone. Every
+row has a random stream of its own (`sampling.py`). Rows that are finished leave the
+batch, again a function of the group. In float32, with the same machine, versions,
+number of threads and batch size, a group therefore has the same completions in every
+process, however often the run was interrupted.
+
+A batch's prompts share their constant beginning (prompts are laid out for that): it is
+computed once and its cache repeated for each row, which on a CPU saves most of the
+prefill. What follows is padded on the left, with explicit positions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from isheep_worker.engines.constraint import RegexConstraints, RegexMatcher
+from isheep_worker.engines.interface import (
+    Completion,
+    FinishReason,
+    PromptTooLongError,
+    Request,
+)
+from isheep_worker.engines.memory import device_memory_errors
+from isheep_worker.engines.registry import EngineRuntime
+from isheep_worker.engines.sampling import draw_tokens, row_generator, uniform
+from isheep_worker.engines.stopping import StopStrings
+
+# One poll's work: short enough to react to a request to stop, long enough to cost nothing.
+STEPS_PER_POLL = 16
+
+# Below this a shared beginning saves less than its own forward pass costs.
+SHORTEST_SHARED_PREFIX = 32
+
+
+class TransformersEngine:
+    """A causal language model of Transformers on one device."""
+
+    def __init__(
+        self,
+        model_dir: Path,
+        dtype: str,
+        max_model_length: int | None,
+        runtime: EngineRuntime,
+    ) -> None:
+        """Load the model; on the first GPU where there is one, else on the CPU."""
+        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - heavy
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        with device_memory_errors(f"loading {model_dir}"):
+            model = AutoModelForCausalLM.from_pretrained(
+                model_dir, dtype=dtype, local_files_only=True, use_safetensors=True
+            )
+            self._model: Any = model.to(device).eval()
+        tokenizer = AutoTokenizer.from_pretrained(model_dir, local_files_only=True)
+        self._vocabulary = _Vocabulary(tokenizer, self._model)
+        own_length = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        bounds = [bound for bound in (own_length, max_model_length) if bound]
+        self._max_length = min(bounds) if bounds else None
+        self._batch_size = runtime.reduced_batch_size
+        self._waiting: deque[tuple[Request, ...]] = deque()
+        self._batch: _Batch | None = None
+
+    @property
+    def max_in_flight(self) -> int:
+        """One batch in work and one to follow it."""
+        return 2 * self._batch_size
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that wait or are in the current batch."""
+        current = self._batch.size if self._batch else 0
+        return current + sum(len(batch) for batch in self._waiting)
+
+    def submit(self, group: Sequence[Request]) -> None:
+        """Cut a group into batches, in order. Raises `PromptTooLongError` for any of it."""
+        for request in group:
+            _check_length(request, self._max_length)
+        for start in range(0, len(group), self._batch_size):
+            self._waiting.append(tuple(group[start : start + self._batch_size]))
+
+    def poll(self) -> list[Completion]:
+        """Draw up to `STEPS_PER_POLL` tokens for the rows of the current batch."""
+        with device_memory_errors("generating"), torch.inference_mode():
+            if self._batch is None:
+                if not self._waiting:
+                    return []
+                self._batch = _Batch(self._model, self._vocabulary, self._waiting.popleft())
+            finished: list[Completion] = []
+            for _ in range(STEPS_PER_POLL):
+                finished += self._batch.step()
+                if not self._batch.size:
+                    self._batch = None
+                    break
+            return finished
+
+    def close(self) -> None:
+        """Drop the model and give its memory back."""
+        self._waiting.clear()
+        self._batch = None
+        self._model = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _check_length(request: Request, max_length: int | None) -> None:
+    prompt, room = len(request.prompt_token_ids), request.max_tokens
+    if not prompt:
+        raise ValueError(f"request {request.id}: the prompt is empty")
+    if max_length is not None and prompt + room > max_length:
+        raise PromptTooLongError(
+            f"request {request.id}: {prompt} prompt tokens and {room} more do not fit "
+            f"the model's length of {max_length}: lower maxTokens, or shorten the prompt"
+        )
+
+
+class _Vocabulary:
+    """What generation needs of the tokenizer: text, the ends of texts, token masks."""
+
+    def __init__(self, tokenizer: Any, model: Any) -> None:
+        self._tokenizer = tokenizer
+        self._constraints: RegexConstraints | None = None
+        self._size: int = model.config.get_text_config().vocab_size
+        generation = model.generation_config.eos_token_id
+        own = generation if isinstance(generation, list) else [generation]
+        self.eos = frozenset({*own, tokenizer.eos_token_id} - {None})
+        self.hidden = frozenset(
+            token for token, entry in tokenizer.added_tokens_decoder.items() if entry.special
+        )
+
+    def decode(self, ids: Sequence[int]) -> str:
+        text: str = self._tokenizer.backend_tokenizer.decode(list(ids), skip_special_tokens=True)
+        return text
+
+    def matcher(self, regex: str) -> RegexMatcher:
+        if self._constraints is None:
+            self._constraints = RegexConstraints(self._tokenizer, self._size)
+        return self._constraints.matcher(regex)
+
+
+class _Row:
+    """One request in work."""
+
+    def __init__(self, request: Request, vocabulary: _Vocabulary) -> None:
+        self.request = request
+        self.generator = row_generator(request.seed)
+        self.matcher = vocabulary.matcher(request.regex) if request.regex else None
+        self._ends = vocabulary.eos | set(request.stop_token_ids)
+        self._stops = StopStrings(request.stop, vocabulary.decode, vocabulary.hidden)
+        self._tokens = 0
+
+    def take(self, token: int) -> Completion | None:
+        """Take the token that was drawn; return the completion if it is the last."""
+        self._tokens += 1
+        if token in self._ends:
+            return self._completion(self._stops.text(), "stop")
+        text = self._stops.feed(token)
+        if text is not None:
+            return self._completion(text, "stop")
+        if self.matcher:
+            self.matcher.advance(token)
+            if self.matcher.is_over:
+                return self._completion(self._stops.text(), "stop")
+        if self._tokens >= self.request.max_tokens:
+            return self._completion(self._stops.text(), "length")
+        return None
+
+    def _completion(self, text: str, reason: FinishReason) -> Completion:
+        return Completion(
+            id=self.request.id,
+            text=text,
+            finish_reason=reason,
+            prompt_tokens=len(self.request.prompt_token_ids),
+            tokens=self._tokens,
+        )
+
+
+class _Batch:
+    """Rows that go through the model together, from their prompts to their last tokens."""
+
+    def __init__(self, model: Any, vocabulary: _Vocabulary, requests: Sequence[Request]) -> None:
+        self._model = model
+        self._device = model.device
+        self._rows = [_Row(request, vocabulary) for request in requests]
+        self._cache, self._mask, self._logits = _prefill(
+            model, [request.prompt_token_ids for request in requests]
+        )
+        self._positions = self._mask.sum(dim=1, keepdim=True)
+
+    @property
+    def size(self) -> int:
+        """How many rows are not finished."""
+        return len(self._rows)
+
+    def step(self) -> list[Completion]:
+        """Draw a token for each row; return the rows that are finished by it."""
+        drawn = self._draw()
+        completions = [row.take(int(token)) for row, token in zip(self._rows, drawn, strict=True)]
+        live = [i for i, completion in enumerate(completions) if completion is None]
+        if len(live) < len(self._rows):
+            self._keep(live)
+            drawn = drawn[live]
+        if live:
+            self._forward(drawn)
+        return [completion for completion in completions if completion is not None]
+
+    def _draw(self) -> torch.Tensor:
+        """Return the next token of each row, on the CPU."""
+        for row, logits in zip(self._rows, self._logits, strict=True):
+            if row.matcher:
+                logits.masked_fill_(~row.matcher.allowed().to(self._device), float("-inf"))
+        requests = [row.request for row in self._rows]
+        return draw_tokens(
+            self._logits,
+            self._tensor([request.temperature for request in requests]),
+            self._tensor([request.top_p for request in requests]),
+            self._tensor([uniform(row.generator) for row in self._rows], torch.float64),
+        ).cpu()
+
+    def _keep(self, live: list[int]) -> None:
+        """Go on with these rows only."""
+        self._rows = [self._rows[i] for i in live]
+        if live:
+            indices = torch.tensor(live, device=self._device)
+            self._cache.batch_select_indices(indices)
+            self._mask = self._mask[indices]
+            self._positions = self._positions[indices]
+
+    def _forward(self, tokens: torch.Tensor) -> None:
+        """Put one token a row through the model."""
+        self._mask = torch.cat([self._mask, torch.ones_like(self._positions)], dim=1)
+        output = self._model(
+            input_ids=tokens.to(self._device).unsqueeze(1),
+            attention_mask=self._mask,
+            position_ids=self._positions,
+            past_key_values=self._cache,
+            use_cache=True,
+        )
+        self._positions = self._positions + 1
+        self._logits = output.logits[:, -1].float()
+
+    def _tensor(self, values: list[float], dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        return torch.tensor(values, dtype=dtype, device=self._device)
+
+
+def _prefill(
+    model: Any, prompts: Sequence[tuple[int, ...]]
+) -> tuple[Any, torch.Tensor, torch.Tensor]:
+    """Put prompts through the model.
+
+    Returns the cache, the mask of its real positions [rows, length] and the logits that
+    follow each prompt [rows, vocabulary] in float32.
+    """
+    from transformers import DynamicCache  # noqa: PLC0415 - heavy
+
+    device = model.device
+    cache = DynamicCache(config=model.config)
+    shared = _shared_prefix(prompts) if not any(cache.is_sliding) else 0
+    if shared:
+        ids = torch.tensor([prompts[0][:shared]], device=device)
+        model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        cache.batch_repeat_interleave(len(prompts))
+    rests = [prompt[shared:] for prompt in prompts]
+    width = max(len(rest) for rest in rests)
+    # Padding is masked out: which id it is does not matter.
+    ids = torch.tensor([[0] * (width - len(rest)) + list(rest) for rest in rests], device=device)
+    mask = torch.tensor(
+        [[1] * shared + [0] * (width - len(rest)) + [1] * len(rest) for rest in rests],
+        device=device,
+    )
+    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, shared:]
+    output = model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    return cache, mask, output.logits[:, -1].float()
+
+
+def _shared_prefix(prompts: Sequence[tuple[int, ...]]) -> int:
+    """Return how many leading tokens all prompts share, each keeping one of its own; 0 if few.
+
+    Not used with sliding windows: padding after the shared part would count into them.
+    """
+    length = 0
+    for column in zip(*(prompt[:-1] for prompt in prompts), strict=False):
+        if len(set(column)) > 1:
+            break
+        length += 1
+    return length if len(prompts) > 1 and length >= SHORTEST_SHARED_PREFIX else 0

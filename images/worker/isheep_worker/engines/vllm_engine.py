@@ -1,0 +1,203 @@
+"""The fast engine: vLLM's `LLMEngine`, fed one request at a time and stepped by us.
+
+`LLMEngine` rather than `LLM`, because a stage streams: it goes on submitting while
+earlier requests run, so that the device never drains between two parts.
+
+On a CPU the engine runs in this process: a child would import everything a second time,
+half of the start. Three settings there are not a matter of taste. Chunked prefill is
+off and a step takes a whole prompt, because a seeded prompt that is computed in chunks
+kills the engine (a CPU's random generator cannot be set back); blocks have 32 tokens;
+the KV cache gets an explicit size, because by default vLLM takes most of the machine's
+memory.
+
+On GPUs the engine's core is a child process, so that scheduling and detokenizing overlap
+with the device's work. When its device runs out of memory at the start, the reason is in
+the child's log only; `memory.says_out_of_memory` reads it there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from isheep_worker.engines.interface import Completion, FinishReason, PromptTooLongError, Request
+from isheep_worker.engines.memory import device_memory_errors
+from isheep_worker.engines.registry import EngineRuntime
+
+GIB = 1024**3
+CPU_BLOCK_SIZE = 32
+CPU_STEP_TOKENS = 2048
+CPU_CACHE_LIMIT = 2 * GIB
+
+
+class VLLMEngine:
+    """A causal language model in vLLM."""
+
+    def __init__(
+        self,
+        model_dir: Path,
+        dtype: str,
+        max_model_length: int | None,
+        runtime: EngineRuntime,
+    ) -> None:
+        """Load the model on all of `runtime.tensor_parallel_size` GPUs, or on the CPU."""
+        _quiet()
+        from vllm.platforms import current_platform  # noqa: PLC0415 - heavy
+
+        self._in_process = bool(current_platform.is_cpu())
+        settings: dict[str, Any] = {
+            "model": str(model_dir),
+            "dtype": dtype,
+            "max_model_len": max_model_length,
+            "max_num_seqs": runtime.reduced_max_num_seqs,
+            "enforce_eager": runtime.enforce_eager,
+            "enable_prefix_caching": True,
+            "structured_outputs_config": {"backend": "guidance"},
+            "disable_log_stats": True,
+        }
+        if self._in_process:
+            settings |= _cpu_settings(model_dir, dtype, max_model_length, runtime)
+        else:
+            settings |= {
+                "gpu_memory_utilization": runtime.gpu_memory_utilization,
+                "tensor_parallel_size": runtime.tensor_parallel_size,
+            }
+        with device_memory_errors(f"loading {model_dir}"):
+            self._engine: Any = _start(settings)
+        self._max_num_seqs = runtime.reduced_max_num_seqs
+        self._max_length: int = self._engine.model_config.max_model_len
+
+    @property
+    def max_in_flight(self) -> int:
+        """Twice what runs at once, so that a place that becomes free is taken at once."""
+        return 2 * self._max_num_seqs
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that vLLM has and has not finished."""
+        return int(self._engine.get_num_unfinished_requests()) if self._engine else 0
+
+    def submit(self, group: Sequence[Request]) -> None:
+        """Hand a group to the scheduler. Raises `PromptTooLongError` for any of it."""
+        for request in group:
+            self._check_length(request)
+        for request in group:
+            (prompt,) = self._engine.renderer.render_cmpl(
+                [{"prompt_token_ids": list(request.prompt_token_ids)}]
+            )
+            self._engine.add_request(request.id, prompt, _sampling_params(request))
+
+    def poll(self) -> list[Completion]:
+        """Run one step of the engine: up to one token for each running request."""
+        if not self.in_flight:
+            return []
+        with device_memory_errors("generating"):
+            return [_completion(output) for output in self._engine.step() if output.finished]
+
+    def close(self) -> None:
+        """Stop the engine and its processes, and free the device."""
+        if self._engine is None:
+            return
+        from vllm.distributed import cleanup_dist_env_and_memory  # noqa: PLC0415 - heavy
+
+        engine, self._engine = self._engine, None
+        engine.engine_core.shutdown()
+        del engine
+        if self._in_process:
+            cleanup_dist_env_and_memory()
+
+    def _check_length(self, request: Request) -> None:
+        prompt, room = len(request.prompt_token_ids), request.max_tokens
+        if prompt + room > self._max_length:
+            raise PromptTooLongError(
+                f"request {request.id}: {prompt} prompt tokens and {room} more do not fit the "
+                f"model's length of {self._max_length}: raise engine.vllm.maxModelLength as far "
+                "as the model allows, lower maxTokens, or shorten the prompt"
+            )
+
+
+def _quiet() -> None:
+    """Turn off telemetry and progress logs, before vLLM is imported; what is set stays."""
+    for name, value in {
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "VLLM_LOGGING_LEVEL": "WARNING",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def _start(settings: dict[str, Any]) -> Any:
+    from vllm.engine.arg_utils import EngineArgs  # noqa: PLC0415 - heavy
+    from vllm.v1.engine.llm_engine import LLMEngine  # noqa: PLC0415 - heavy
+
+    return LLMEngine.from_engine_args(EngineArgs(**settings))
+
+
+def _cpu_settings(
+    model_dir: Path, dtype: str, max_model_length: int | None, runtime: EngineRuntime
+) -> dict[str, Any]:
+    import torch  # noqa: PLC0415 - heavy
+    from transformers import AutoConfig  # noqa: PLC0415 - heavy
+
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    # Without it vLLM goes down to one thread "for serving", which here computes, too.
+    os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
+    config = AutoConfig.from_pretrained(model_dir, local_files_only=True).get_text_config()
+    length = max_model_length or config.max_position_embeddings
+    return {
+        # bfloat16 is emulated on most CPUs: four times slower than float32.
+        "dtype": "float32" if dtype == "auto" else dtype,
+        "block_size": CPU_BLOCK_SIZE,
+        "enable_chunked_prefill": False,
+        "max_num_batched_tokens": max(length, CPU_STEP_TOKENS),
+        "kv_cache_memory_bytes": _cpu_cache_bytes(config, length, runtime.reduced_max_num_seqs),
+    }
+
+
+def _cpu_cache_bytes(config: Any, length: int, sequences: int) -> int:
+    """Return the size of the KV cache: for all sequences, if a quarter of free memory holds it.
+
+    At least one sequence of full length fits, or vLLM says that it does not.
+    """
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    float32, keys_and_values = 4, 2
+    token: int = config.num_hidden_layers * heads * size * float32 * keys_and_values
+    sequence = token * (length + CPU_BLOCK_SIZE)
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(sequence, min(sequence * sequences, free // 4, CPU_CACHE_LIMIT))
+
+
+def _sampling_params(request: Request) -> Any:
+    from vllm.sampling_params import (  # noqa: PLC0415 - heavy
+        RequestOutputKind,
+        SamplingParams,
+        StructuredOutputsParams,
+    )
+
+    return SamplingParams(
+        n=1,
+        temperature=request.temperature,
+        top_p=request.top_p,
+        max_tokens=request.max_tokens,
+        seed=request.seed,
+        stop=list(request.stop),
+        stop_token_ids=list(request.stop_token_ids),
+        structured_outputs=StructuredOutputsParams(regex=request.regex) if request.regex else None,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def _completion(output: Any) -> Completion:
+    (only,) = output.outputs
+    reason: FinishReason = "length" if only.finish_reason == "length" else "stop"
+    return Completion(
+        id=output.request_id,
+        text=only.text,
+        finish_reason=reason,
+        prompt_tokens=len(output.prompt_token_ids),
+        tokens=len(only.token_ids),
+        cached_prompt_tokens=output.num_cached_tokens or 0,
+    )

@@ -1,0 +1,233 @@
+"""From text to token ids, once, for inference and training alike.
+
+Two things live here. `resolve_chat_format` decides, in prepare, how a conversation
+with this model looks and freezes it: the tokenizer's own chat template if it has one;
+else ChatML, if ChatML's markers are single tokens of the tokenizer; else a plain-text
+form whose turns end in the model's own EOS. `PromptRenderer` turns text into ids under
+that frozen format and is the only place that does.
+
+What is frozen is more than the template's text: it is the very text before and after
+the user's message, because some templates write today's date into their system prompt,
+and a prompt that changes overnight is neither reproducible nor the one trained on.
+
+Generated text is hostile. A task that contains `<|im_end|>` must not end a turn, neither
+in a prompt nor as a training target. So a message is encoded together with its template,
+as the model's makers do it, and if that yields one control token more than the template
+alone has, the message is encoded by a copy of the tokenizer that knows no control tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+ChatKind = Literal["Own", "ChatML", "Plain"]
+
+# Letters only and no words, so that no template, normalizer or trimming touches it.
+SENTINEL = "qzxvsentinelqzxv"
+
+# For templates that ask for today's date.
+FROZEN_DATE = "1 January 2025"
+
+CHATML_MARKERS = ("<|im_start|>", "<|im_end|>")
+CHATML_TEMPLATE = (
+    "{{ bos }}"
+    "{% if messages[0]['role'] != 'system' %}"
+    "{{ '<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n' }}"
+    "{% endif %}"
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+PLAIN_TEMPLATE = (
+    "{{ bos }}"
+    "{% for message in messages %}"
+    "{{ '### ' + message['role'] | capitalize + ':\\n' + message['content'] }}"
+    "{{ eos_token + '\\n' if message['role'] == 'assistant' else '\\n\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '### Assistant:\\n' }}{% endif %}"
+)
+
+
+class ChatFormatError(ValueError):
+    """The tokenizer or its chat template cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatFormat:
+    """How a conversation looks, resolved once a run. Plain data: it goes into keys and orders.
+
+    `template` is the Jinja text that merged models carry. A prompt is `before`, the
+    user's message, `after`. `end_of_turn_ids` close a response in training;
+    `stop_token_ids` end a completion in inference.
+    """
+
+    kind: ChatKind
+    template: str
+    before: str
+    after: str
+    end_of_turn_ids: tuple[int, ...]
+    stop_token_ids: tuple[int, ...]
+
+
+def resolve_chat_format(tokenizer: Any, eos_token_ids: Iterable[int] = ()) -> ChatFormat:
+    """Return the format of a Transformers tokenizer. Raises `ChatFormatError`.
+
+    `eos_token_ids` are further ids that end a completion (a model's generation config).
+    """
+    if not getattr(tokenizer, "is_fast", False):
+        raise ChatFormatError(
+            "the tokenizer has no tokenizer.json: load it with Transformers' AutoTokenizer "
+            "where its original files are, and save it with save_pretrained()"
+        )
+    if tokenizer.eos_token_id is None:
+        raise ChatFormatError(
+            "the tokenizer has no EOS token, so no response would ever end: "
+            "set eos_token in tokenizer_config.json"
+        )
+    kind, template = _template_of(tokenizer)
+    before, after = _around_message(tokenizer, template)
+    end_of_turn = _end_of_turn_ids(tokenizer, template)
+    stops = {*eos_token_ids, tokenizer.eos_token_id, end_of_turn[-1]}
+    return ChatFormat(
+        kind=kind,
+        template=template,
+        before=before,
+        after=after,
+        end_of_turn_ids=end_of_turn,
+        stop_token_ids=tuple(sorted(stops)),
+    )
+
+
+class PromptRenderer:
+    """Text to ids under a frozen chat format."""
+
+    def __init__(self, tokenizer: Any, chat_format: ChatFormat) -> None:
+        """Take a fast tokenizer; it is used as it is and not changed."""
+        from tokenizers import Tokenizer  # noqa: PLC0415 - heavy
+
+        self._tokenizer = tokenizer
+        self._format = chat_format
+        self._parsing = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        self._parsing.no_padding()
+        self._parsing.no_truncation()
+        self._literal = Tokenizer.from_str(self._parsing.to_str())
+        self._literal.encode_special_tokens = True
+        self._special = _special_ids(tokenizer)
+        self._bos = _bos_ids(tokenizer)
+        self._before = self._ids(chat_format.before)
+        self._after = self._ids(chat_format.after)
+        self._controls = self._count_controls(self._before + self._after)
+
+    def raw(self, text: str) -> list[int]:
+        """Return the ids of a prompt without chat form, after the BOS that the model expects."""
+        return [*self._bos, *self._plain_ids(text)]
+
+    def chat(self, user: str) -> list[int]:
+        """Return the ids of a user's message up to where the assistant's turn begins."""
+        ids = self._ids(self._format.before + user + self._format.after)
+        if self._count_controls(ids) == self._controls:
+            return ids
+        return [*self._before, *self._plain_ids(user), *self._after]
+
+    def response(self, text: str) -> list[int]:
+        """Return the ids of a response and of the end of its turn: what training predicts."""
+        return [*self._plain_ids(text), *self._format.end_of_turn_ids]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids, without control tokens, exactly as they spell it."""
+        text: str = self._parsing.decode(list(ids), skip_special_tokens=True)
+        return text
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self._parsing.encode(text, add_special_tokens=False).ids)
+
+    def _plain_ids(self, text: str) -> list[int]:
+        return list(self._literal.encode(text, add_special_tokens=False).ids)
+
+    def _count_controls(self, ids: Sequence[int]) -> int:
+        return sum(token in self._special for token in ids)
+
+
+def _template_of(tokenizer: Any) -> tuple[ChatKind, str]:
+    own = tokenizer.chat_template
+    if isinstance(own, dict):
+        own = own.get("default")
+    if own:
+        return "Own", own
+    bos = tokenizer.decode(_bos_ids(tokenizer))
+    if all(_is_single_token(tokenizer, marker) for marker in CHATML_MARKERS):
+        return "ChatML", CHATML_TEMPLATE.replace("{{ bos }}", bos)
+    return "Plain", PLAIN_TEMPLATE.replace("{{ bos }}", bos)
+
+
+def _special_ids(tokenizer: Any) -> frozenset[int]:
+    """Return the ids of all control tokens."""
+    added = tokenizer.added_tokens_decoder.items()
+    return frozenset({tokenizer.eos_token_id, *(token for token, entry in added if entry.special)})
+
+
+def _is_single_token(tokenizer: Any, text: str) -> bool:
+    return len(tokenizer.encode(text, add_special_tokens=False)) == 1
+
+
+def _bos_ids(tokenizer: Any) -> list[int]:
+    """Return what the tokenizer puts before a text by itself: a BOS, or nothing."""
+    ids: list[int] = tokenizer.encode(SENTINEL)
+    inner: list[int] = tokenizer.encode(SENTINEL, add_special_tokens=False)
+    for start in range(len(ids) - len(inner) + 1):
+        if ids[start : start + len(inner)] == inner:
+            return ids[:start]
+    return []
+
+
+def _apply(tokenizer: Any, template: str, messages: list[dict[str, str]], *, prompt: bool) -> str:
+    from jinja2 import TemplateError  # noqa: PLC0415
+
+    try:
+        text: str = tokenizer.apply_chat_template(
+            messages,
+            chat_template=template,
+            tokenize=False,
+            add_generation_prompt=prompt,
+            # Some templates know thinking; a response must be the answer alone.
+            enable_thinking=False,
+            date_string=FROZEN_DATE,
+            strftime_now=lambda _format: FROZEN_DATE,
+        )
+    except (TemplateError, TypeError, LookupError, ValueError) as error:
+        raise ChatFormatError(f"the tokenizer's chat template does not render: {error}") from error
+    return text
+
+
+def _around_message(tokenizer: Any, template: str) -> tuple[str, str]:
+    """Return the template's text before and after a single user message."""
+    user = {"role": "user", "content": SENTINEL}
+    parts = _apply(tokenizer, template, [user], prompt=True).split(SENTINEL)
+    if len(parts) != 2:
+        raise ChatFormatError(
+            f"the tokenizer's chat template writes the user's message {len(parts) - 1} times; "
+            "it must do so once: set another chat_template in the tokenizer"
+        )
+    return parts[0], parts[1]
+
+
+def _end_of_turn_ids(tokenizer: Any, template: str) -> tuple[int, ...]:
+    """Return the ids that close an assistant's turn, up to the first control token.
+
+    They are what the template writes after an assistant's message; a template that
+    writes no control token there gets the EOS.
+    """
+    messages = [
+        {"role": "user", "content": "user"},
+        {"role": "assistant", "content": SENTINEL},
+    ]
+    rest = _apply(tokenizer, template, messages, prompt=False).rpartition(SENTINEL)[2]
+    special = _special_ids(tokenizer)
+    ids: list[int] = tokenizer.encode(rest, add_special_tokens=False)
+    for position, token in enumerate(ids):
+        if token in special:
+            return tuple(ids[: position + 1])
+    return (tokenizer.eos_token_id,)

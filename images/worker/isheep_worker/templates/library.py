@@ -1,0 +1,131 @@
+"""Prompt texts are data: the built-in ones, and a run's own in their place.
+
+A template is a Jinja text under a fixed name. The built-in texts lie in `builtin/`;
+a run's `promptsRef` may replace any of them by name. Because a replaced text is
+user input it renders in Jinja's sandbox, and because a template that fails should
+fail before a GPU is asked for, every text is checked when the library is made:
+it parses, uses no variable that it will not get, uses those without which the
+prompt would be meaningless, and renders.
+
+Only the constant part of the instruction prompt is a template. The numbered list
+that follows is written by `meta_prompt.py`, because the parser of completions
+relies on its exact form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+SAMPLE_VALUES = {
+    "number_of_tasks": "20",
+    "language": "English",
+    "instruction": "Name a colour.",
+    "input": "red or blue",
+    "response": "Red.",
+    "level": "Quality",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """The variables that a template gets (`known`) and those that it has to use."""
+
+    known: frozenset[str]
+    required: frozenset[str] = frozenset()
+
+
+_TASK = frozenset({"instruction", "input"})
+_PAIR = frozenset({"instruction", "input", "response", "level"})
+VARIABLES: Mapping[str, Variables] = {
+    "instructions": Variables(known=frozenset({"number_of_tasks", "language"})),
+    "response-raw": Variables(known=_TASK, required=_TASK),
+    "response-chat": Variables(known=_TASK, required=_TASK),
+    "assess-simple": Variables(known=_PAIR, required=_PAIR),
+    "assess-combined": Variables(known=_PAIR, required=_PAIR),
+    "assess-incontext": Variables(known=_PAIR, required=_PAIR),
+}
+
+
+class PromptTemplateError(ValueError):
+    """A template cannot be used; the message names it, the place and the remedy."""
+
+
+class TemplateLibrary:
+    """All prompt templates of a run, checked. Raises `PromptTemplateError` when made."""
+
+    def __init__(self, overrides: Mapping[str, str] | None = None) -> None:
+        """Take the built-in texts, replaced by `overrides` (template name to text)."""
+        overrides = overrides or {}
+        for name in sorted(set(overrides) - set(VARIABLES)):
+            raise PromptTemplateError(
+                f"template {name!r}: no prompt has this name; "
+                f"the names are {', '.join(sorted(VARIABLES))}"
+            )
+        self.texts: dict[str, str] = {
+            name: overrides[name] if name in overrides else _builtin(name) for name in VARIABLES
+        }
+        self._environment = _environment()
+        self._templates = {name: self._compile(name, text) for name, text in self.texts.items()}
+
+    def render(self, name: str, **values: str) -> str:
+        """Return the text of template `name` with `values` put in, as they are."""
+        try:
+            return self._templates[name].render(values)
+        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise PromptTemplateError(f"template {name!r} does not render: {error}") from error
+
+    def digest(self, name: str) -> str:
+        """Return the sha256 of the text of template `name`, for keys and manifests."""
+        return hashlib.sha256(self.texts[name].encode()).hexdigest()
+
+    def _compile(self, name: str, text: str) -> Template:
+        variables = VARIABLES[name]
+        try:
+            used = meta.find_undeclared_variables(self._environment.parse(text))
+            template = self._environment.from_string(text)
+        except TemplateSyntaxError as error:
+            raise PromptTemplateError(
+                f"template {name!r}, line {error.lineno}: {error.message}"
+            ) from error
+        for variable in sorted(used - variables.known):
+            raise PromptTemplateError(
+                f"template {name!r}, line {_line_of(variable, text)}: "
+                f"unknown variable {variable!r}; "
+                f"it may use {', '.join(sorted(variables.known))}"
+            )
+        for variable in sorted(variables.required - used):
+            raise PromptTemplateError(
+                f"template {name!r} never uses {variable!r}: put {{{{ {variable} }}}} into it"
+            )
+        try:
+            template.render({v: SAMPLE_VALUES[v] for v in variables.known})
+        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise PromptTemplateError(f"template {name!r} does not render: {error}") from error
+        return template
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    """Return the sandbox. Blocks on lines of their own leave no trace in the text."""
+    return ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _builtin(name: str) -> str:
+    folder = resources.files("isheep_worker.templates") / "builtin"
+    return (folder / f"{name}.jinja").read_text("utf-8")
+
+
+def _line_of(variable: str, text: str) -> int:
+    """Return the first line (from 1) of a template that holds the variable's name."""
+    return text[: max(text.find(variable), 0)].count("\n") + 1

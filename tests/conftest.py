@@ -1,0 +1,112 @@
+"""Fixtures that more than one folder uses: models small enough for unit tests, and one real one.
+
+The tiny models are real Transformers checkpoints with random, seeded weights: two
+layers, hidden size 64, a byte-level BPE vocabulary trained here on a few lines. They
+write nonsense, quickly and reproducibly, and every code path that a real model takes
+is taken. Each pytest worker builds its own in well under a second.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+TINY_VOCABULARY = 384
+
+TINY_CORPUS = (
+    "Come up with a list of tasks. Each task has an instruction and an input.",
+    "1. Instruction: Name three fruits.\n1. Input:\n<noinput>",
+    "2. Instruction: Translate the sentence.\n2. Input:\nThe cat is on the mat.",
+    "Score the answer from 1 to 10 as score||explanation. 8||It is good. 2||It is bad.",
+    "user\nWhat is the answer?\nassistant\nThe answer is here and it is short.",
+)
+
+CHATML_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+def build_tiny_model(folder: Path, *, markers: bool, chat_template: bool, seed: int = 0) -> Path:
+    """Write a tiny Llama and its tokenizer into `folder` and return it.
+
+    With `markers` ChatML's markers are single, special tokens and `<|im_end|>` is the
+    EOS; without, the tokenizer has a BOS `<s>` (which it adds) and an EOS `</s>` only.
+    `chat_template` gives the tokenizer a template of its own.
+    """
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    bos, eos = ("<|im_start|>", "<|im_end|>") if markers else ("<s>", "</s>")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(
+        TINY_CORPUS,
+        trainers.BpeTrainer(
+            vocab_size=TINY_VOCABULARY,
+            special_tokens=["<|endoftext|>", bos, eos],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    if not markers:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{bos} $A", special_tokens=[(bos, tokenizer.token_to_id(bos))]
+        )
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=bos, eos_token=eos, pad_token="<|endoftext|>"
+    )
+    if chat_template:
+        fast.chat_template = CHATML_TEMPLATE
+    fast.save_pretrained(folder)
+
+    config = LlamaConfig(
+        vocab_size=len(fast),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=4096,
+        bos_token_id=fast.bos_token_id,
+        eos_token_id=fast.eos_token_id,
+        pad_token_id=fast.pad_token_id,
+        tie_word_embeddings=True,
+        dtype="float32",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model whose tokenizer has ChatML's markers and its own chat template."""
+    folder = tmp_path_factory.mktemp("tiny-chat")
+    return build_tiny_model(folder, markers=True, chat_template=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_base_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model without chat template and without ChatML's markers; it adds a BOS."""
+    folder = tmp_path_factory.mktemp("tiny-base")
+    return build_tiny_model(folder, markers=False, chat_template=False)
+
+
+@pytest.fixture(scope="session")
+def smollm2_dir() -> Path:
+    """SmolLM2-135M-Instruct in float32 safetensors, at `$ISHEEP_TEST_MODEL`."""
+    folder = os.environ.get("ISHEEP_TEST_MODEL")
+    if not folder:
+        pytest.fail(
+            "ISHEEP_TEST_MODEL is not set: it must name a folder that holds "
+            "SmolLM2-135M-Instruct as float32 safetensors"
+        )
+    return Path(folder)

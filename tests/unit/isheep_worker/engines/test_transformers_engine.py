@@ -1,0 +1,191 @@
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from isheep_worker.engines import transformers_engine
+from isheep_worker.engines.interface import Completion, Engine, PromptTooLongError, Request
+from isheep_worker.engines.registry import EngineRuntime, open_engine
+from isheep_worker.templates.rubric import CONSTRAINED_ANSWER
+
+# The tiny model's control tokens: ids that end a text in its vocabulary.
+EOS = 2
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_model_dir: Path) -> Any:
+    return AutoTokenizer.from_pretrained(tiny_model_dir)
+
+
+def opened(folder: Path, batch_size: int = 4) -> Engine:
+    return open_engine("Transformers", folder, "float32", 512, EngineRuntime(batch_size=batch_size))
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_model_dir: Path) -> Iterator[Engine]:
+    engine = opened(tiny_model_dir)
+    yield engine
+    engine.close()
+
+
+def request(number: int, prompt: Sequence[int], **fields: Any) -> Request:
+    values = {
+        "id": str(number),
+        "prompt_token_ids": tuple(prompt),
+        "seed": 2**62 + number,
+        "temperature": 1.0,
+        "top_p": 0.95,
+        "max_tokens": 12,
+    }
+    return Request(**{**values, **fields})
+
+
+def requests(tokenizer: Any, count: int = 10, **fields: Any) -> list[Request]:
+    """Prompts of different lengths with a long common beginning."""
+    shared = tokenizer.encode("Name three fruits. The answer is here. " * 6)
+    return [
+        request(i, [*shared, *tokenizer.encode(f"{i} and " * (i % 4 + 1))], **fields)
+        for i in range(count)
+    ]
+
+
+def drain(engine: Engine, *groups: list[Request]) -> dict[str, Completion]:
+    for group in groups:
+        engine.submit(group)
+    done: list[Completion] = []
+    while engine.in_flight:
+        done += engine.poll()
+    assert len({completion.id for completion in done}) == len(done)
+    return {completion.id: completion for completion in done}
+
+
+def test_a_group_has_the_same_completions_in_every_engine(tiny_model_dir: Path, engine, tokenizer):
+    first = drain(engine, requests(tokenizer))
+    assert len(first) == 10
+    assert len({completion.text for completion in first.values()}) > 1
+    again = opened(tiny_model_dir)
+    try:
+        before = [
+            dataclasses.replace(r, id=f"x{r.id}", seed=1, max_tokens=3) for r in requests(tokenizer)
+        ]
+        after = drain(again, before, requests(tokenizer))
+    finally:
+        again.close()
+    assert {id_: after[id_] for id_ in first} == first
+
+
+def test_seeds_matter(engine, tokenizer):
+    one = drain(engine, requests(tokenizer, seed=1))
+    other = drain(engine, requests(tokenizer, seed=2))
+    assert {i: c.text for i, c in one.items()} != {i: c.text for i, c in other.items()}
+
+
+def test_greedy_completions_are_those_of_the_model_itself(
+    tiny_model_dir: Path, engine, tokenizer, monkeypatch: pytest.MonkeyPatch
+):
+    """Padding, positions, the shared beginning and the cache change nothing."""
+    asked = requests(tokenizer, 4, temperature=0.0)
+    found = drain(engine, asked)
+    model = AutoModelForCausalLM.from_pretrained(tiny_model_dir, dtype="float32")
+    for one in asked:
+        ids = torch.tensor([one.prompt_token_ids])
+        for _ in range(one.max_tokens):
+            with torch.inference_mode():
+                token = model(input_ids=ids).logits[0, -1].argmax()
+            if token == EOS:
+                break
+            ids = torch.cat([ids, token.reshape(1, 1)], dim=1)
+        expected = tokenizer.decode(ids[0, len(one.prompt_token_ids) :], skip_special_tokens=True)
+        assert found[one.id].text == expected
+
+    monkeypatch.setattr(transformers_engine, "SHORTEST_SHARED_PREFIX", 10**6)
+    assert drain(engine, asked) == found
+
+
+def test_ends_by_length(engine, tokenizer):
+    asked = requests(tokenizer, 1, max_tokens=5)
+    (found,) = drain(engine, asked).values()
+    assert (found.finish_reason, found.tokens) == ("length", 5)
+    assert found.prompt_tokens == len(asked[0].prompt_token_ids)
+
+
+def test_ends_at_a_stop_token_which_is_not_in_the_text(engine, tokenizer):
+    (asked,) = requests(tokenizer, 1, temperature=0.0)
+    (free,) = drain(engine, [asked]).values()
+    ids = tokenizer.encode(free.text)
+    (found,) = drain(engine, [dataclasses.replace(asked, stop_token_ids=(ids[2],))]).values()
+    assert found.finish_reason == "stop"
+    assert found.text == tokenizer.decode(ids[: ids.index(ids[2])])
+
+
+def test_ends_at_a_stop_string_across_tokens(engine, tokenizer):
+    (asked,) = requests(tokenizer, 1)
+    (free,) = drain(engine, [asked]).values()
+    stop = free.text[3:7]
+    (found,) = drain(engine, [dataclasses.replace(asked, stop=("never there", stop))]).values()
+    assert found.finish_reason == "stop"
+    assert found.text == free.text[: free.text.index(stop)]
+    assert found.tokens <= free.tokens
+
+
+def test_rows_that_end_early_do_not_disturb_the_others(engine, tokenizer):
+    """Finished rows leave the batch; those that stay go on with their own state."""
+    asked = requests(tokenizer, 4, temperature=0.0)
+    alone = drain(engine, asked)
+    lengths = (1, 12, 3, 7)
+    mixed = [dataclasses.replace(r, max_tokens=n) for r, n in zip(asked, lengths, strict=True)]
+    found = drain(engine, mixed)
+    assert [found[r.id].tokens for r in asked] == [
+        min(alone[r.id].tokens, n) for r, n in zip(asked, lengths, strict=True)
+    ]
+    for one in asked:
+        assert alone[one.id].text.startswith(found[one.id].text)
+    assert found["1"].text == alone["1"].text
+
+
+def test_constrained_completions_match_their_expression(engine, tokenizer):
+    import re
+
+    asked = requests(tokenizer, 8, regex=CONSTRAINED_ANSWER, max_tokens=200)
+    for completion in drain(engine, asked).values():
+        assert re.fullmatch(CONSTRAINED_ANSWER, completion.text)
+        assert completion.finish_reason == "stop"
+
+
+def test_a_constrained_completion_is_over_where_nothing_may_follow(engine, tokenizer):
+    (found,) = drain(engine, requests(tokenizer, 1, regex="yes|no")).values()
+    assert found.text in {"yes", "no"}
+    assert found.finish_reason == "stop"
+
+
+def test_an_expression_that_does_not_compile(engine, tokenizer):
+    engine.submit(requests(tokenizer, 1, regex="("))
+    with pytest.raises(ValueError, match="regular expression"):
+        engine.poll()
+    drain(engine)
+
+
+def test_too_long_a_prompt_is_refused_and_nothing_of_its_group_is_queued(engine, tokenizer):
+    with pytest.raises(PromptTooLongError, match=r"request 7: 505 prompt tokens and 8 .* 512"):
+        engine.submit([*requests(tokenizer, 2), request(7, [5] * 505, max_tokens=8)])
+    assert engine.in_flight == 0
+    (found,) = drain(engine, [request(7, [5] * 505, max_tokens=7)]).values()
+    assert found.prompt_tokens == 505
+
+
+def test_an_idle_engine_has_nothing(engine):
+    assert engine.in_flight == 0
+    assert engine.poll() == []
+    assert engine.max_in_flight == 8
+
+
+def test_the_dtype_asked_for_is_the_one_computed_in(tiny_model_dir: Path, tokenizer):
+    engine = open_engine("Transformers", tiny_model_dir, "bfloat16", None, EngineRuntime())
+    found = drain(engine, requests(tokenizer, 2))
+    engine.close()
+    engine.close()
+    assert len(found) == 2

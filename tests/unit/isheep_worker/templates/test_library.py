@@ -1,0 +1,48 @@
+import pytest
+
+from isheep_worker.templates.library import VARIABLES, PromptTemplateError, TemplateLibrary
+
+
+def test_the_built_in_templates_are_sound():
+    library = TemplateLibrary()
+    assert set(library.texts) == set(VARIABLES)
+    assert all(library.texts.values())
+
+
+def test_an_override_replaces_one_text_and_its_digest():
+    own = TemplateLibrary({"response-raw": "{{ instruction }} / {{ input }}"})
+    assert own.render("response-raw", instruction="a", input="b") == "a / b"
+    assert own.digest("response-raw") != TemplateLibrary().digest("response-raw")
+    assert own.digest("instructions") == TemplateLibrary().digest("instructions")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("greeting", "hi", ["'greeting'", "no prompt has this name", "response-raw"]),
+        ("response-raw", "a\n{{ instructio }}", ["'response-raw'", "line 2", "'instructio'"]),
+        ("response-raw", "{{ instruction }}", ["'response-raw'", "never uses 'input'"]),
+        ("response-raw", "\n\n{% if %}", ["'response-raw', line 3"]),
+        ("response-raw", "{{ instruction + 1 }}{{ input }}", ["does not render"]),
+        ("response-raw", "{{ instruction.x }}{{ input }}", ["does not render"]),
+        ("response-raw", "{{ 1 / 0 }}{{ instruction }}{{ input }}", ["does not render"]),
+        ("response-raw", "", ["'response-raw'", "never uses 'input'"]),
+        (
+            "response-raw",
+            "{{ instruction.__class__.__mro__ }}{{ input }}",
+            ["does not render", "unsafe"],
+        ),
+        ("assess-simple", "{{ instruction }}{{ input }}{{ response }}", ["never uses 'level'"]),
+    ],
+)
+def test_a_bad_override_is_refused_before_it_is_used(name: str, text: str, says: list[str]):
+    with pytest.raises(PromptTemplateError) as caught:
+        TemplateLibrary({name: text})
+    for part in says:
+        assert part in str(caught.value)
+
+
+def test_values_are_text_and_never_templates():
+    hostile = "{{ 7 * 7 }} {% raw %} <b>&amp;</b>"
+    library = TemplateLibrary()
+    assert library.render("response-raw", instruction=hostile, input="") == hostile + "\n"

@@ -1,0 +1,44 @@
+from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.meta_prompt import Exemplar, language_name, meta_prompt, stop_string
+
+LIBRARY = TemplateLibrary()
+EXEMPLARS = [Exemplar("Name\na colour. ", ""), Exemplar("Sort the words.", " b a\nc \n")]
+
+
+def test_the_list_has_the_form_that_the_parser_reads():
+    assert meta_prompt(LIBRARY, EXEMPLARS).endswith(
+        "\n###\n1. Instruction: Name a colour.\n1. Input:\n<noinput>\n"
+        "###\n2. Instruction: Sort the words.\n2. Input:\nb a\nc\n"
+        "###\n3. Instruction:"
+    )
+
+
+def test_everything_before_the_exemplars_is_constant():
+    one, other = meta_prompt(LIBRARY, EXEMPLARS), meta_prompt(LIBRARY, EXEMPLARS[::-1])
+    header = one.partition("###")[0]
+    assert len(header) > 500
+    assert other.startswith(header)
+
+
+def test_the_demands_are_in_the_text():
+    text = meta_prompt(LIBRARY, EXEMPLARS, language="de", number_of_tasks=12)
+    for demand in ("12 tasks", "verb", "German", "one or two sentences", "100 words", "<noinput>"):
+        assert demand in text
+    assert "German" not in meta_prompt(LIBRARY, EXEMPLARS)
+    assert "20 tasks" in meta_prompt(LIBRARY, EXEMPLARS)
+
+
+def test_stop_string_is_the_whole_start_of_an_item():
+    assert stop_string() == "\n17. Instruction:"
+    assert stop_string(8) == "\n9. Instruction:"
+
+
+def test_language_names():
+    assert language_name("zh") == "Chinese"
+    assert language_name("pt-BR") == "Portuguese (pt-BR)"
+    assert language_name("xx") == "the language with the code xx"
+
+
+def test_the_template_can_be_replaced():
+    own = TemplateLibrary({"instructions": "Go on in {{ language }}.\n"})
+    assert meta_prompt(own, EXEMPLARS).startswith("Go on in English.\n###\n1. Instruction:")

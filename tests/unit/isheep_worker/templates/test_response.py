@@ -1,0 +1,19 @@
+import pytest
+
+from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.response import response_chat, response_raw
+
+LIBRARY = TemplateLibrary()
+
+
+@pytest.mark.parametrize(
+    ("instruction", "input_text", "raw", "chat"),
+    [
+        ("Name a colour.", "", "Name a colour.\n", "Name a colour."),
+        (" Sort. ", "b\na\n", "Sort.\nb\na\n", "Sort.\n\nb\na"),
+        ("{{ x }}", "{% y %}", "{{ x }}\n{% y %}\n", "{{ x }}\n\n{% y %}"),
+    ],
+)
+def test_prompts(instruction: str, input_text: str, raw: str, chat: str):
+    assert response_raw(LIBRARY, instruction, input_text) == raw
+    assert response_chat(LIBRARY, instruction, input_text) == chat

@@ -1,0 +1,74 @@
+import re
+
+import pytest
+
+from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.rubric import (
+    CONSTRAINED_ANSWER,
+    TEMPLATE_OF,
+    Rubric,
+    assessment_prompt,
+)
+from isheep_worker.templates.score import parse_score
+
+LIBRARY = TemplateLibrary()
+RUBRICS = list(TEMPLATE_OF)
+
+
+def prompt(rubric: Rubric, level="Quality", instruction="Add.", input_text="1 2", response="3"):
+    return assessment_prompt(
+        LIBRARY,
+        rubric,
+        level,
+        instruction=instruction,
+        input_text=input_text,
+        response=response,
+    )
+
+
+@pytest.mark.parametrize("rubric", RUBRICS)
+def test_header_then_pair_then_question(rubric: Rubric):
+    quality, following = prompt(rubric), prompt(rubric, "Following")
+    pair = "\nTask: Add.\nInput: 1 2\nResponse: 3\n"
+    header = quality.partition(pair)[0]
+    assert quality != following
+    assert following.startswith(header + pair)
+    assert prompt(rubric, instruction="Other.", input_text="", response="x").startswith(header)
+    assert "score||explanation" in header
+    assert quality.endswith("\nAnswer (score||explanation):\n")
+
+
+def test_combined_adds_criteria_to_simple():
+    for criterion in ("verbosity", "format", "ambiguity"):
+        assert criterion in prompt("Combined").lower()
+        assert criterion not in prompt("Simple").lower()
+
+
+def test_incontext_shows_three_judged_pairs():
+    scores = re.findall(r"^(\d+)\|\|[^\n]+$", prompt("InContext"), re.MULTILINE)
+    assert scores == ["6", "1", "10"]
+
+
+def test_a_pair_without_input_has_no_input_line():
+    assert "Input:" not in prompt("Combined", input_text=" ")
+
+
+@pytest.mark.parametrize(
+    ("answer", "fits"),
+    [
+        ("8||good", True),
+        ("10||so " * 17, True),
+        ("10||" + "x" * 120, True),
+        ("10||" + "x" * 121, False),
+        ("0||no", False),
+        ("11||no", False),
+        ("8||", False),
+        ("8||||", False),
+        ("8||a\nb", False),
+        (" 8||a", False),
+    ],
+)
+def test_constrained_answers(answer: str, fits: bool):
+    assert (re.fullmatch(CONSTRAINED_ANSWER, answer) is not None) == fits
+    if fits:
+        assert parse_score(answer).score is not None
