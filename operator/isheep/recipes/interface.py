@@ -1,15 +1,16 @@
 """What a recipe is given and what it answers.
 
-`Recipe.unroll` is called again whenever a stage commits. It returns all stages
-that can be named by now, in the order in which they run; where the next stage
-depends on a result that is not there yet (another round of generation or none)
-the list ends with the stage whose result decides. So `complete` is false until
-the last report is in the list, and a plan never guesses.
+A recipe is a conversation: a generator that yields one stage after another, in the
+order in which they run, and is sent each stage's statistics, or None while it is not
+committed. Where the next stage depends on a result that is not there yet (another
+round of generation or none) it ends, undecided, so a plan never guesses. Whoever
+listens can give each stage its key as it comes, and look up what that key has left:
+one walk names the stages, finds what exists and lets the results decide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -65,7 +66,10 @@ ESSENTIAL_STATISTICS: Mapping[StageKind, tuple[str, ...]] = {
     StageKind.SELECT: ("kept", "meanScore"),
     StageKind.TRAIN: ("samples", "trainLoss", "evalLoss"),
 }
-"""The statistics of a committed stage that a later one, or the history, depends on."""
+"""The statistics of a committed stage that a later one, or the history, depends on.
+
+The first of each kind is always there; the others where they could be measured.
+"""
 
 PART_ITEMS = 64
 """Items of a stage's output in one part (completions in generate)."""
@@ -105,24 +109,22 @@ class RecipeFailure:
 
 
 @dataclass(frozen=True, slots=True)
-class Unrolled:
-    """The stages that can be named by now; `complete` when no more will follow."""
+class End:
+    """How a recipe ended: all stages named, or not yet, or never (`failure`)."""
 
-    stages: tuple[Stage, ...]
     complete: bool
     failure: RecipeFailure | None = None
 
 
+UNDECIDED = End(complete=False)
+FINISHED = End(complete=True)
+
 Statistics = Mapping[str, float]
+Stages = Generator[Stage, Statistics | None, End]
 
 
 class Recipe(Protocol):
     """One method of self-alignment."""
 
-    def unroll(
-        self,
-        spec: SelfAlignmentRunSpec,
-        prepared: Prepared | None,
-        results: Mapping[str, Statistics],
-    ) -> Unrolled:
-        """Return the stages of a run; `results` maps committed stages' ids to statistics."""
+    def stages(self, spec: SelfAlignmentRunSpec, prepared: Prepared | None) -> Stages:
+        """Yield the stages of a run, `prepare` first; without `prepared` nothing else."""

@@ -10,18 +10,22 @@ Direct is one iteration with a larger count.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Sequence
+from typing import Any
 
 from isheep.api.order import Prepared
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.recipes import rounds as sizing
 from isheep.recipes import settings as s
 from isheep.recipes.interface import (
+    FINISHED,
+    UNDECIDED,
+    End,
     RecipeFailure,
     Stage,
     StageKind,
+    Stages,
     Statistics,
-    Unrolled,
 )
 
 _DATA_FIELDS = (
@@ -43,124 +47,117 @@ _DATA_FIELDS = (
 """The fields of the spec that some stage's data depends on; compute, storage, suspend and
 deadlines are not among them."""
 
+_NO_DATA = {
+    "model": ("secretRef",),
+    "training": ("numNodes",),
+}
+"""Members of these that change no output."""
+
+_NO_DATA_VLLM = ("tensorParallelSize", "gpuMemoryUtilization", "enforceEager", "maxNumSeqs")
+
 
 class ISheep:
     """The recipe `ISheep`."""
 
-    def unroll(
-        self,
-        spec: SelfAlignmentRunSpec,
-        prepared: Prepared | None,
-        results: Mapping[str, Statistics],
-    ) -> Unrolled:
-        """Return the stages of a run as far as the results decide them."""
-        stages = [_prepare(spec)]
+    def stages(self, spec: SelfAlignmentRunSpec, prepared: Prepared | None) -> Stages:
+        """Yield the stages of a run as far as the results decide them."""
+        yield Stage(
+            "prepare",
+            StageKind.PREPARE,
+            iteration=0,
+            settings=s.PrepareSettings(spec=data_fields(spec)),
+        )
         if prepared is None:
-            return Unrolled(tuple(stages), complete=False)
-        builder = _Builder(spec, prepared, results)
-        for iteration in range(1, spec.iterations + 1):
-            for item in builder.iteration(iteration):
-                if isinstance(item, RecipeFailure):
-                    return Unrolled(tuple(stages), complete=False, failure=item)
-                stages.append(item)
-            if builder.undecided:
-                return Unrolled(tuple(stages), complete=False)
-        return Unrolled(tuple(stages), complete=True)
+            return UNDECIDED
+        builder = _Builder(spec, prepared)
+        for t in range(1, spec.iterations + 1):
+            end = yield from builder.iteration(t)
+            if end is not None:
+                return end
+        return FINISHED
 
 
-def _prepare(spec: SelfAlignmentRunSpec) -> Stage:
-    fields = spec.document()
-    settings = s.PrepareSettings(
-        spec={name: fields[name] for name in _DATA_FIELDS if name in fields}
-    )
-    return Stage("prepare", StageKind.PREPARE, iteration=0, settings=settings)
+def data_fields(spec: SelfAlignmentRunSpec) -> dict[str, Any]:
+    """Return the part of the spec on which some stage's data depends, as JSON values."""
+    document = spec.document()
+    fields = {name: document[name] for name in _DATA_FIELDS if name in document}
+    for name, members in _NO_DATA.items():
+        fields[name] = {k: v for k, v in fields[name].items() if k not in members}
+    vllm = {k: v for k, v in fields["engine"]["vllm"].items() if k not in _NO_DATA_VLLM}
+    fields["engine"] = {**fields["engine"], "vllm": vllm}
+    return fields
 
 
 class _Builder:
-    """Builds one iteration after another; `undecided` once a result is missing."""
+    """Builds one iteration after another, remembering what later ones refer to."""
 
-    def __init__(
-        self, spec: SelfAlignmentRunSpec, prepared: Prepared, results: Mapping[str, Statistics]
-    ) -> None:
+    def __init__(self, spec: SelfAlignmentRunSpec, prepared: Prepared) -> None:
         self._spec = spec
         self._prepared = prepared
-        self._results = results
         self._last_curates: list[str] = []
         self._selects: list[str] = []
-        self.undecided = False
 
-    def iteration(self, t: int) -> Iterator[Stage | RecipeFailure]:
-        """Yield the stages of iteration t, up to the first whose result is missing."""
-        accepted: int | None = None
-        for item in self._rounds(t):
-            if isinstance(item, int):
-                accepted = item
-            else:
-                yield item
-        if accepted is None:
-            self.undecided = True
-            return
+    def iteration(self, t: int) -> Generator[Stage, Statistics | None, End | None]:
+        """Yield the stages of iteration t; returns None when the next one may follow."""
+        accepted = yield from self._rounds(t)
+        if isinstance(accepted, End):
+            return accepted
         yield self._respond(t, accepted)
-        pairs = f"i{t}/respond"
-        scores = None
         if self._scores_wanted:
             yield self._assess(t, accepted)
-            scores = f"i{t}/assess"
-        yield self._select(t, pairs, scores)
+        selected = yield self._select(t)
+        if selected is None:
+            return UNDECIDED
+        if (failure := self._too_few(t, selected)) is not None:
+            return End(complete=False, failure=failure)
         self._selects.append(f"i{t}/select")
-        kept = self._results.get(f"i{t}/select")
-        if kept is None:
-            self.undecided = True
-            return
-        if (failure := self._too_few(t, kept)) is not None:
-            yield failure
-            return
         yield self._train(t)
-        yield self._merge(t)
+        if self._merged:
+            yield self._merge(t)
         yield self._report(t)
+        return None
 
     @property
     def _scores_wanted(self) -> bool:
         return self._spec.selection.method == "SelfAssessment"
 
-    def _rounds(self, t: int) -> Iterator[Stage | RecipeFailure | int]:
-        """Yield the rounds' stages and, when they are done, the number accepted."""
-        spec = self._spec.instructions
-        history: list[sizing.Round] = []
-        previous: str | None = None
-        while True:
-            completions = sizing.next_round(spec.count, history)
-            if completions is None:
-                self._last_curates.append(str(previous))
-                yield history[-1].accepted
-                return
-            if (failure := self._keep_rate_too_low(t, history)) is not None:
-                yield failure
-                return
-            number = len(history) + 1
-            yield self._generate(t, number, completions)
-            yield self._curate(t, number, previous)
-            previous = f"i{t}/curate/r{number}"
-            result = self._results.get(previous)
-            if result is None:
-                return
-            history.append(sizing.Round(completions, int(result["accepted"])))
+    @property
+    def _merged(self) -> bool:
+        return self._spec.training.handover == "Merged"
 
-    def _keep_rate_too_low(self, t: int, history: list[sizing.Round]) -> RecipeFailure | None:
+    def _rounds(self, t: int) -> Generator[Stage, Statistics | None, int | End]:
+        """Yield the rounds' stages; returns the number accepted when they are done."""
+        count = self._spec.instructions.count
+        rounds: list[sizing.Round] = []
+        results: list[Statistics] = []
+        previous: str | None = None
+        while (completions := sizing.next_round(count, rounds)) is not None:
+            if (failure := self._keep_rate_too_low(t, rounds, results)) is not None:
+                return End(complete=False, failure=failure)
+            number = len(rounds) + 1
+            yield self._generate(t, number, completions)
+            result = yield self._curate(t, number, previous)
+            if result is None:
+                return UNDECIDED
+            previous = f"i{t}/curate/r{number}"
+            rounds.append(sizing.Round(completions, int(result["accepted"])))
+            results.append(result)
+        self._last_curates.append(str(previous))
+        return rounds[-1].accepted
+
+    def _keep_rate_too_low(
+        self, t: int, rounds: Sequence[sizing.Round], results: Sequence[Statistics]
+    ) -> RecipeFailure | None:
         spec = self._spec.instructions
-        decided = len(history) >= sizing.ROUNDS_BEFORE_VERDICT
-        if not history or (not decided and len(history) < spec.max_rounds):
+        decided = len(rounds) >= min(sizing.ROUNDS_BEFORE_VERDICT, spec.max_rounds)
+        if not decided or sizing.projected_rounds(spec.count, rounds) <= spec.max_rounds:
             return None
-        projected = sizing.projected_rounds(spec.count, history)
-        if projected <= spec.max_rounds:
-            return None
-        completions = sum(r.completions for r in history)
-        curates = [self._results[f"i{t}/curate/r{n + 1}"] for n in range(len(history))]
+        completions = sum(r.completions for r in rounds)
         return RecipeFailure(
             "KeepRateTooLow",
-            f"iteration {t}: {history[-1].accepted} of {spec.count} instructions accepted from "
-            f"{completions} completions in {len(history)} rounds; at this rate it takes more than "
-            f"instructions.maxRounds = {spec.max_rounds}. Dropped, by rule: {_drops(*curates)}. "
+            f"iteration {t}: {rounds[-1].accepted} of {spec.count} instructions accepted from "
+            f"{completions} completions in {len(rounds)} rounds; at this rate it takes more than "
+            f"instructions.maxRounds = {spec.max_rounds}. Dropped, by rule: {_drops(*results)}. "
             "Loosen curation, raise instructions.maxRounds or lower instructions.count",
         )
 
@@ -187,8 +184,10 @@ class _Builder:
         )
 
     def _model_of(self, t: int) -> str:
-        """Return the id of the stage that makes M(t); "" for M(0)."""
-        return f"i{t}/merge" if t > 0 else ""
+        """Return the id of the stage that leaves M(t), merged or as an adapter; "" for M(0)."""
+        if t == 0:
+            return ""
+        return f"i{t}/merge" if self._merged else f"i{t}/train"
 
     def _with_model(self, model: str, **inputs: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
         return {**inputs, "model": (model,)} if model else dict(inputs)
@@ -294,11 +293,12 @@ class _Builder:
             model=model,
         )
 
-    def _select(self, t: int, pairs: str, scores: str | None) -> Stage:
+    def _select(self, t: int) -> Stage:
         spec = self._spec.selection
-        inputs: dict[str, tuple[str, ...]] = {"pairs": (pairs,)}
-        if scores is not None:
-            inputs["scores"] = (scores,)
+        scores = self._scores_wanted
+        inputs: dict[str, tuple[str, ...]] = {"pairs": (f"i{t}/respond",)}
+        if scores:
+            inputs["scores"] = (f"i{t}/assess",)
         return Stage(
             f"i{t}/select",
             StageKind.SELECT,
@@ -330,7 +330,6 @@ class _Builder:
                 random_seed=self._spec.random_seed,
                 prompt_format=_response_format(self._spec.responses.prompt_format, t + 1),
                 templates=self._prepared.templates_digest,
-                seed_tasks=self._prepared.seed_tasks_digest,
                 max_samples=spec.max_samples,
                 validation_share=spec.validation_share,
                 effective_batch_size=spec.effective_batch_size,
@@ -364,20 +363,7 @@ class _Builder:
         )
 
     def _report(self, t: int) -> Stage:
-        inputs: dict[str, tuple[str, ...]] = {}
-        for iteration in range(1, t + 1):
-            prefix = f"i{iteration}/"
-            for role in ("respond", "assess", "select", "train", "merge"):
-                if role == "assess" and not self._scores_wanted:
-                    continue
-                inputs[f"{prefix}{role}"] = (f"{prefix}{role}",)
-            last = self._last_curates[iteration - 1]
-            count = int(last.rpartition("/r")[2])
-            for number in range(1, count + 1):
-                for kind in ("generate", "curate"):
-                    stage = f"{prefix}{kind}/r{number}"
-                    inputs[stage] = (stage,)
-        fields = self._spec.document()
+        ids = [stage for iteration in range(1, t + 1) for stage in self._reported(iteration)]
         return Stage(
             f"i{t}/report",
             StageKind.REPORT,
@@ -385,10 +371,20 @@ class _Builder:
             s.ReportSettings(
                 recipe=self._spec.recipe,
                 iterations=self._spec.iterations,
-                spec={name: fields[name] for name in _DATA_FIELDS if name in fields},
+                spec=data_fields(self._spec),
             ),
-            inputs=inputs,
+            inputs={stage: (stage,) for stage in ids},
         )
+
+    def _reported(self, t: int) -> list[str]:
+        """Return the ids of the stages of iteration t whose manifests the report shows."""
+        rounds = int(self._last_curates[t - 1].rpartition("/r")[2])
+        kinds = ["respond", "assess", "select", "train", "merge"]
+        left_out = {"assess": not self._scores_wanted, "merge": not self._merged}
+        return [
+            *(f"i{t}/{kind}/r{n}" for n in range(1, rounds + 1) for kind in ("generate", "curate")),
+            *(f"i{t}/{kind}" for kind in kinds if not left_out.get(kind)),
+        ]
 
 
 def _sampling(spec: object) -> s.Sampling:

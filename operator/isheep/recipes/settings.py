@@ -150,10 +150,7 @@ class LoraSettings(StageSettings):
 
 
 class TrainSettings(StageSettings):
-    """LoRA fine-tuning on D(t) (§3.3).
-
-    The first few seed tasks are answered before and after, as samples for the report.
-    """
+    """LoRA fine-tuning on D(t) (§3.3)."""
 
     base_model: str
     chat_format: str
@@ -161,7 +158,6 @@ class TrainSettings(StageSettings):
     random_seed: int
     prompt_format: PromptFormat
     templates: str
-    seed_tasks: str
     max_samples: int | None
     validation_share: float
     effective_batch_size: int

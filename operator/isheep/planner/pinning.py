@@ -1,0 +1,218 @@
+"""Pinning: a generation is planned from what was resolved when it was first seen.
+
+`status.resolved` holds all that a plan depends on and that could change under a run
+without anybody editing it: defaults and stage versions (an operator upgrade), the
+worker image (a new chart), the model's revision and the inputs' digests (somebody
+uploads). With a new generation only the fields that the user changed are resolved
+anew; everything else, stage versions and image included, stays as it was pinned. So
+an upgrade retrains nothing, neither of itself nor when the run is next suspended or
+given more pods.
+
+Stage versions and worker image stay together, because an image carries the code of
+its versions and refuses others. A run that failed and is retried, by annotation or by
+an edit, takes the installation's present image where that has the very versions that
+the run is pinned to: a mended worker is what its owner waits for. Where any version
+has been raised it keeps its image; to be made with the new one is to be a new run.
+
+Inputs are pinned by digest one by one (`inputs`), so that another threshold does not
+look up the newest commit of the model, and another model does not read the seed tasks
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from isheep.api.order import Prepared
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.planner.model import RunView
+from isheep.planner.reasons import Reason
+from isheep.planner.walk import prepare_key
+from isheep.recipes.interface import STAGE_VERSIONS, Recipe
+from isheep.recipes.registry import RECIPES
+
+ONE_OF = ("seedTasks", "storage")
+"""Objects of which one member is set: they are one value, and resolved as a whole."""
+
+MODEL = "model"
+MODEL_REVISION = "modelRevision"
+SEED_TASKS = "seedTasks"
+TEMPLATES = "templates"
+BENCHMARK = "benchmark:"
+
+
+class PlanningError(Exception):
+    """A run that cannot be planned. `terminal`: for its generation; else it waits, Stalled."""
+
+    def __init__(self, reason: Reason, message: str, *, terminal: bool) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.terminal = terminal
+
+
+class Resolved(BaseModel):
+    """`status.resolved`. `seen` is the spec as the user wrote it, `spec` with all defaults.
+
+    `inputs` holds what is known of inputs whose fields have not changed since they were
+    resolved; `prepared` is there once prepare has committed for `prepare_key`.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore"
+    )
+
+    generation: int
+    seen: dict[str, Any]
+    spec: dict[str, Any]
+    stage_versions: dict[str, int]
+    worker_image: str = ""
+    prepare_key: str
+    inputs: dict[str, str] = Field(default_factory=dict)
+    prepared: Prepared | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def with_prepared(self, prepared: Prepared) -> Resolved:
+        """Return it with what prepare found."""
+        inputs = inputs_of(prepared)
+        return self.model_copy(update={"prepared": prepared, "inputs": inputs})
+
+
+def pin(run: RunView, worker_image: str, *, retried: bool) -> Resolved:
+    """Return what the run's generation is planned from; raises `PlanningError`."""
+    if run.status.resolved is None:
+        return _first(run, worker_image)
+    before = Resolved.model_validate(run.status.resolved)
+    # A kind of stage that this run has never heard of has no version to keep.
+    versions = {**_current_versions(), **before.stage_versions}
+    before = before.model_copy(update={"stage_versions": versions})
+    if retried and before.stage_versions == _current_versions():
+        before = before.model_copy(update={"worker_image": worker_image})
+    if before.generation != run.generation:
+        return _next(run, before)
+    if before.prepared is not None:
+        return before
+    # An operator that knows more fields has another key for what is yet to be prepared.
+    spec = spec_of(before)
+    key = prepare_key(recipe_of(spec), spec, before.stage_versions)
+    return before.model_copy(update={"prepare_key": key})
+
+
+def spec_of(resolved: Resolved) -> SelfAlignmentRunSpec:
+    """Return the resolved spec."""
+    return SelfAlignmentRunSpec.read_stored(resolved.spec)
+
+
+def recipe_of(spec: SelfAlignmentRunSpec) -> Recipe:
+    """Return the recipe that a spec names."""
+    return RECIPES[spec.recipe]
+
+
+def inputs_of(prepared: Prepared) -> dict[str, str]:
+    """Return the digests that prepare resolved, and the model's revision, by input."""
+    inputs = {
+        MODEL: prepared.model_digest,
+        SEED_TASKS: prepared.seed_tasks_digest,
+        TEMPLATES: prepared.templates_digest,
+        **{f"{BENCHMARK}{name}": digest for name, digest in prepared.benchmarks.items()},
+    }
+    if prepared.model_revision is not None:
+        inputs[MODEL_REVISION] = prepared.model_revision
+    return inputs
+
+
+def _first(run: RunView, worker_image: str) -> Resolved:
+    spec = _read(run.spec)
+    versions = _current_versions()
+    return Resolved(
+        generation=run.generation,
+        seen=dict(run.spec),
+        spec=spec.document(),
+        stage_versions=versions,
+        worker_image=worker_image,
+        prepare_key=prepare_key(recipe_of(spec), spec, versions),
+    )
+
+
+def _next(run: RunView, before: Resolved) -> Resolved:
+    fresh = _read(run.spec).document()
+    spec = _read(_resolve(before.seen, run.spec, before.spec, fresh))
+    key = prepare_key(recipe_of(spec), spec, before.stage_versions)
+    return before.model_copy(
+        update={
+            "generation": run.generation,
+            "seen": dict(run.spec),
+            "spec": spec.document(),
+            "prepare_key": key,
+            "inputs": _unchanged_inputs(before.inputs, spec_of(before), spec),
+            "prepared": before.prepared if key == before.prepare_key else None,
+        }
+    )
+
+
+def _read(document: Mapping[str, Any]) -> SelfAlignmentRunSpec:
+    try:
+        return SelfAlignmentRunSpec.read_stored(dict(document))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise PlanningError(
+            Reason.INVALID_SPEC, f"spec.{field}: {first['msg']}", terminal=True
+        ) from error
+
+
+def _current_versions() -> dict[str, int]:
+    return {str(kind): version for kind, version in STAGE_VERSIONS.items()}
+
+
+def _resolve(
+    seen: Mapping[str, Any],
+    now: Mapping[str, Any],
+    pinned: Mapping[str, Any],
+    fresh: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return `pinned` with the fields of `fresh` where what the user wrote has changed."""
+    result: dict[str, Any] = {}
+    for name in pinned.keys() | fresh.keys():
+        old, new = seen.get(name), now.get(name)
+        kept, made = pinned.get(name), fresh.get(name)
+        if old == new:
+            value = kept
+        elif name not in ONE_OF and isinstance(kept, dict) and isinstance(made, dict):
+            value = _resolve(old or {}, new or {}, kept, made)
+        else:
+            value = made
+        if value is not None:
+            result[name] = value
+    return result
+
+
+def _unchanged_inputs(
+    inputs: Mapping[str, str], before: SelfAlignmentRunSpec, now: SelfAlignmentRunSpec
+) -> dict[str, str]:
+    same_model = (before.model.storage_uri, before.model.revision) == (
+        now.model.storage_uri,
+        now.model.revision,
+    )
+    unchanged = {
+        MODEL: same_model,
+        MODEL_REVISION: same_model,
+        SEED_TASKS: before.seed_tasks == now.seed_tasks,
+        TEMPLATES: before.prompts_ref == now.prompts_ref,
+        **_unchanged_benchmarks(before, now),
+    }
+    return {name: digest for name, digest in inputs.items() if unchanged.get(name, False)}
+
+
+def _unchanged_benchmarks(
+    before: SelfAlignmentRunSpec, now: SelfAlignmentRunSpec
+) -> dict[str, bool]:
+    old = {b.name: b.storage_uri for b in before.curation.decontamination.benchmarks}
+    new = {b.name: b.storage_uri for b in now.curation.decontamination.benchmarks}
+    return {f"{BENCHMARK}{name}": new.get(name) == uri for name, uri in old.items()}

@@ -1,0 +1,204 @@
+"""The status of a run, made anew in each pass from the plan and the ledger.
+
+All of it fits into 128 KiB at 20 iterations: messages are cut, and of a stage whose
+iteration is past only the figures remain on which others depend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.api.status import (
+    IterationRecord,
+    SelfAlignmentRunStatus,
+    StageProgress,
+    StageRecord,
+)
+from isheep.planner.conditions import Standing, State, conditions
+from isheep.planner.ledger import Ledger
+from isheep.planner.model import Attempt, RunView, StepRef
+from isheep.planner.retry import handled
+from isheep.planner.walk import Walk
+from isheep.recipes.interface import ESSENTIAL_STATISTICS, Stage, StageKind
+
+
+def standing_status(
+    run: RunView, state: State, started: datetime | None, now: datetime
+) -> SelfAlignmentRunStatus:
+    """Return the run's status with another state and nothing else new."""
+    before = run.status
+    over = state.standing in (Standing.SUCCEEDED, Standing.FAILED)
+    return before.model_copy(
+        update={
+            "observed_generation": run.generation,
+            "phase": state.phase,
+            "conditions": conditions(state, before.conditions, run.generation, now),
+            "stage": None,
+            "start_time": started,
+            "completion_time": now if over else None,
+            "last_handled_retry": handled(run),
+        }
+    )
+
+
+def full_status(
+    base: SelfAlignmentRunStatus,
+    *,
+    spec: SelfAlignmentRunSpec,
+    journey: Walk,
+    ledger: Ledger,
+    current: Stage | None,
+    attempt: Attempt | None,
+    wanted: frozenset[str],
+    artifacts: str,
+    before: StageProgress | None,
+    now: datetime,
+) -> SelfAlignmentRunStatus:
+    """Return the status with all that the plan and the ledger say.
+
+    `current` is the stage at work and `attempt` what works on it; `wanted` are the ids
+    of the stages that are at work or next; `artifacts` is the URI under which the
+    stages' files are.
+    """
+    resolved = ledger.resolved
+    refs = [StepRef(stage.id, journey.keys[stage.id]) for stage in journey.stages]
+    stages = _stages(journey, ledger, wanted)
+    if resolved.prepared is None:
+        # Nobody knows yet which of the former stages the edited spec still has.
+        stages = (*stages, *(r for r in base.stages if r.id != "prepare"))
+    progress = _stage_progress(current, attempt, journey, before, now) if current else None
+    done = base.phase == "Succeeded"
+    return base.model_copy(
+        update={
+            "iteration": spec.iterations if done else (current.iteration if current else None),
+            "progress": _progress(spec, current, progress, done=done),
+            "stage": progress,
+            "stages": stages,
+            "history": _history(spec, journey, ledger),
+            "model_uri": _model_uri(journey, artifacts) or base.model_uri,
+            "report_uri": _report_uri(journey, artifacts) or base.report_uri,
+            "last_failure": ledger.failure(refs) or base.last_failure,
+            "resolved": resolved.document(),
+        }
+    )
+
+
+def _stages(journey: Walk, ledger: Ledger, wanted: frozenset[str]) -> tuple[StageRecord, ...]:
+    at_work = journey.stages[-1].iteration
+    records = []
+    for stage in journey.stages:
+        record = ledger.record(StepRef(stage.id, journey.keys[stage.id]))
+        committed = stage.id in journey.results
+        if not committed and record.attempts == 0 and stage.id not in wanted:
+            continue
+        counts: Mapping[str, float] = record.counts
+        if stage.iteration < at_work:
+            essential = ESSENTIAL_STATISTICS.get(stage.kind, ())
+            counts = {n: v for n, v in counts.items() if n in essential}
+        records.append(record.model_copy(update={"committed": committed, "counts": dict(counts)}))
+    return tuple(records)
+
+
+def _stage_progress(
+    stage: Stage,
+    attempt: Attempt | None,
+    journey: Walk,
+    before: StageProgress | None,
+    now: datetime,
+) -> StageProgress:
+    key = journey.keys[stage.id]
+    if attempt is None:
+        return StageProgress(id=stage.id, key=key, items_total=stage.items)
+    done, total = attempt.items_done, attempt.items_total or stage.items
+    same = before is not None and (before.id, before.items_done) == (stage.id, done)
+    # Only progress moves the estimate: a status that changed with the clock alone
+    # would be written, observed and planned again without end.
+    left = before.estimated_remaining_seconds if before is not None and same else None
+    if left is None and done and total:
+        seconds = (now - (attempt.started or attempt.created)).total_seconds()
+        left = max(0, round(seconds * (total - done) / done))
+    return StageProgress(
+        id=stage.id, key=key, items_done=done, items_total=total, estimated_remaining_seconds=left
+    )
+
+
+def _progress(
+    spec: SelfAlignmentRunSpec,
+    stage: Stage | None,
+    progress: StageProgress | None,
+    *,
+    done: bool,
+) -> str | None:
+    if done:
+        return f"{spec.iterations}/{spec.iterations}"
+    if stage is None:
+        return None
+    text = stage.id
+    if stage.iteration:
+        text = f"{stage.iteration}/{spec.iterations} {stage.id.partition('/')[2]}"
+    if progress is None or progress.items_done is None or not progress.items_total:
+        return text
+    return f"{text} {min(100, 100 * progress.items_done // progress.items_total)}%"
+
+
+def _history(
+    spec: SelfAlignmentRunSpec, journey: Walk, ledger: Ledger
+) -> tuple[IterationRecord, ...]:
+    by_iteration: dict[int, list[Stage]] = {}
+    for stage in journey.stages:
+        by_iteration.setdefault(stage.iteration, []).append(stage)
+    return tuple(
+        _iteration(t, by_iteration[t], journey, ledger)
+        for t in range(1, spec.iterations + 1)
+        if t in by_iteration and _has_model(by_iteration[t], journey)
+    )
+
+
+def _has_model(stages: Sequence[Stage], journey: Walk) -> bool:
+    makers = [s for s in stages if s.kind in (StageKind.TRAIN, StageKind.MERGE)]
+    return bool(makers) and makers[-1].id in journey.results
+
+
+def _iteration(t: int, stages: Sequence[Stage], journey: Walk, ledger: Ledger) -> IterationRecord:
+    figures: dict[str, float] = {}
+    for stage in stages:
+        figures.update(journey.results.get(stage.id, {}) if _tells(stage) else {})
+    records = [ledger.record(StepRef(s.id, journey.keys[s.id])) for s in stages]
+    gpu = [r.gpu_seconds for r in records if r.gpu_seconds is not None]
+    return IterationRecord(
+        iteration=t,
+        completions=sum(s.items or 0 for s in stages if s.kind is StageKind.GENERATE),
+        accepted=_count(figures.get("accepted")),
+        kept=_count(figures.get("kept")),
+        mean_score=figures.get("meanScore"),
+        training_loss=figures.get("trainLoss"),
+        validation_loss=figures.get("evalLoss"),
+        gpu_seconds=round(sum(gpu), 1) if gpu else None,
+    )
+
+
+def _tells(stage: Stage) -> bool:
+    return stage.kind in ESSENTIAL_STATISTICS
+
+
+def _count(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _model_uri(journey: Walk, artifacts: str) -> str | None:
+    kinds = {stage.kind for stage in journey.stages}
+    maker = StageKind.MERGE if StageKind.MERGE in kinds else StageKind.TRAIN
+    key = _last_committed(journey, maker)
+    return f"{artifacts}/{key}/files" if key else None
+
+
+def _report_uri(journey: Walk, artifacts: str) -> str | None:
+    key = _last_committed(journey, StageKind.REPORT)
+    return f"{artifacts}/{key}/files/report.html" if key else None
+
+
+def _last_committed(journey: Walk, kind: StageKind) -> str | None:
+    done = [s.id for s in journey.stages if s.kind is kind and s.id in journey.results]
+    return journey.keys[done[-1]] if done else None

@@ -1,0 +1,61 @@
+"""One walk along a recipe: every stage that can be named by now, with its key.
+
+The recipe names stages as results decide them; here each gets its key as it comes,
+and what that key has left is looked up before the recipe goes on. So a result is
+only ever believed for the very key that made it: after an edit of the spec the
+walk follows the old results up to the first stage whose key is a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from isheep.api.order import Prepared
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.planner.keys import stage_key
+from isheep.recipes.interface import End, Recipe, Stage, Statistics
+
+Lookup = Callable[[Stage, str], Statistics | None]
+"""Returns what a stage with this key has left, or None where it is not committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The stages in their order, the keys and the results found, by stage id."""
+
+    stages: tuple[Stage, ...]
+    keys: Mapping[str, str]
+    results: Mapping[str, Statistics]
+    end: End
+
+
+def walk(
+    recipe: Recipe,
+    spec: SelfAlignmentRunSpec,
+    prepared: Prepared | None,
+    versions: Mapping[str, int],
+    lookup: Lookup,
+) -> Walk:
+    """Walk until the recipe has named all stages, or the first result is missing."""
+    stages: list[Stage] = []
+    keys: dict[str, str] = {}
+    results: dict[str, Statistics] = {}
+    conversation = recipe.stages(spec, prepared)
+    try:
+        stage = next(conversation)
+        while True:
+            inputs = {role: [keys[i] for i in ids] for role, ids in stage.inputs.items()}
+            keys[stage.id] = stage_key(stage, versions[str(stage.kind)], inputs)
+            stages.append(stage)
+            found = lookup(stage, keys[stage.id])
+            if found is not None:
+                results[stage.id] = found
+            stage = conversation.send(found)
+    except StopIteration as stop:
+        return Walk(tuple(stages), keys, results, stop.value)
+
+
+def prepare_key(recipe: Recipe, spec: SelfAlignmentRunSpec, versions: Mapping[str, int]) -> str:
+    """Return the key of prepare, which is known before anything is prepared."""
+    return walk(recipe, spec, None, versions, lambda _stage, _key: None).keys["prepare"]

@@ -1,0 +1,131 @@
+"""Keys: what changes them, what must not, and that no edit of the code does by accident."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.planner.keys import stage_key
+from isheep.planner.walk import Walk, walk
+from isheep.recipes.interface import STAGE_VERSIONS, Stage, StageKind, Statistics
+from isheep.recipes.registry import RECIPES
+from isheep.recipes.settings import MergeSettings
+
+from .world import prepared_for, spec_with
+
+VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
+ALL = [str(kind) for kind in StageKind]
+
+
+def everything(stage: Stage, _key: str) -> Statistics:
+    return {"accepted": 1000, "kept": 500} if stage.kind in ("curate", "select") else {}
+
+
+def walked(
+    versions: dict[str, int] | None = None,
+    lookup: Callable[[Stage, str], Statistics | None] = everything,
+    **changes: Any,
+) -> Walk:
+    spec = SelfAlignmentRunSpec.read(spec_with(**{"instructions": {"count": 1000}, **changes}))
+    return walk(RECIPES["ISheep"], spec, prepared_for(), versions or VERSIONS, lookup)
+
+
+BASE = walked()
+
+
+def changed(other: Walk, iteration: int) -> list[str]:
+    return [
+        s.kind.value
+        for s in BASE.stages
+        if s.iteration in (0, iteration) and other.keys[s.id] != BASE.keys[s.id]
+    ]
+
+
+def test_every_stage_has_a_key_of_its_own() -> None:
+    assert len(set(BASE.keys.values())) == len(BASE.stages) == 17
+    assert all(len(key) == 64 for key in BASE.keys.values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "kinds"),
+    [
+        ({"selection": {"threshold": 7}}, ["prepare", "select", "train", "merge", "report"]),
+        ({"training": {"learningRate": 1e-4}}, ["prepare", "train", "merge", "report"]),
+        ({"training": {"lora": {"dropout": 0.1}}}, ["prepare", "train", "merge", "report"]),
+        ({"assessment": {"rubric": "Simple"}}, ["prepare", *ALL[4:]]),
+        ({"responses": {"sampling": {"topP": 0.9}}}, ["prepare", *ALL[3:]]),
+        ({"curation": {"deduplication": {"maxRougeL": 0.6}}}, ["prepare", *ALL[2:]]),
+        ({"randomSeed": 1}, ALL),
+        # More iterations show in the report only.
+        ({"iterations": 3}, ["prepare", "report"]),
+        # The fewest samples are a verdict on D(t), not a part of it.
+        ({"selection": {"minSamples": 2}}, ["prepare", "report"]),
+    ],
+)
+def test_a_field_changes_the_stages_that_depend_on_it(
+    changes: dict[str, Any], kinds: list[str]
+) -> None:
+    assert changed(walked(**changes), 1) == kinds
+
+
+def test_a_change_in_training_changes_the_whole_next_iteration() -> None:
+    assert changed(walked(training={"learningRate": 1e-4}), 2) == ALL
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"suspend": True},
+        {"activeDeadlineSeconds": 3600},
+        {"storage": {"s3": {"bucket": "other"}}},
+        {"compute": {"inference": {"parallelism": 4, "jobs": "Joined"}}},
+        {"training": {"numNodes": 8}},
+        {"engine": {"vllm": {"tensorParallelSize": 2, "gpuMemoryUtilization": 0.5}}},
+        {"selection": {"threshold": 6.0}},
+        {"training": {"learningRate": 0.00005, "lora": {"alpha": 16.0}}},
+        {"instructions": {"count": 1000, "sampling": {"temperature": 1}}},
+    ],
+)
+def test_what_changes_no_output_changes_no_key(changes: dict[str, Any]) -> None:
+    assert walked(**changes).keys == BASE.keys
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_stage_version_changes_its_stage_and_what_follows(kind: str) -> None:
+    other = walked({**VERSIONS, kind: 2})
+    first = changed(other, 1)
+    assert first[0] == kind
+    if kind == "prepare":
+        # What prepare resolves stands in the settings of others, not its key.
+        assert first == ["prepare"]
+    else:
+        assert first == ALL[ALL.index(kind) :]
+
+
+def test_arms_that_differ_after_scoring_share_the_first_iteration_up_to_it() -> None:
+    base = walked(assessment={"assessor": "Base"})
+    assert {s.id for s in base.stages if base.keys[s.id] == BASE.keys[s.id]} == {
+        "i1/generate/r1",
+        "i1/curate/r1",
+        "i1/respond",
+        "i1/assess",
+        "i1/select",
+        "i1/train",
+        "i1/merge",
+        "i2/generate/r1",
+        "i2/curate/r1",
+        "i2/respond",
+    }
+
+
+def test_the_key_of_one_stage_is_for_ever() -> None:
+    """If this fails, every user's stages are made again: raise the stage's version instead."""
+    settings = MergeSettings(base_model="digest", dtype="bfloat16", chat_format="chat")
+    stage = Stage("i2/merge", StageKind.MERGE, 2, settings, inputs={"adapter": ("i2/train",)})
+    assert (
+        stage_key(stage, 1, {"adapter": ["0" * 64]})
+        == "ee6a92bdeb0ed1951ca4ad37feab228afc78bdc9cf9d55681af11c96be1fc7a1"
+    )

@@ -1,0 +1,155 @@
+"""What a generation is planned from, and what an edit resolves anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.planner import pinning
+from isheep.planner.model import RunView, Start
+from isheep.planner.pinning import PlanningError, Resolved, pin, spec_of
+from isheep.recipes.interface import STAGE_VERSIONS
+
+from .world import SPEC, World, make_run, prepared_for, spec_with
+
+
+def pinned(run: RunView, resolved: Resolved) -> RunView:
+    status = run.status.model_copy(update={"resolved": resolved.document()})
+    return replace(run, status=status)
+
+
+def edited(run: RunView, spec: dict[str, Any]) -> RunView:
+    return replace(run, spec=spec, generation=run.generation + 1)
+
+
+def first(spec: dict[str, Any] | None = None) -> tuple[RunView, Resolved]:
+    run = make_run(spec)
+    resolved = pin(run, "image-1", retried=False).with_prepared(prepared_for())
+    return pinned(run, resolved), resolved
+
+
+def with_old_defaults(resolved: Resolved) -> Resolved:
+    """Return it as an operator with other defaults would have resolved it."""
+    spec = dict(resolved.spec)
+    spec["training"] = {**spec["training"], "maxSamples": 111, "warmupSteps": 7}
+    spec["language"] = "de"
+    return resolved.model_copy(update={"spec": spec, "worker_image": "old-image"})
+
+
+def test_it_survives_the_status() -> None:
+    run, resolved = first()
+    assert pin(run, "image-2", retried=False) == resolved
+    assert spec_of(resolved) == SelfAlignmentRunSpec.read(SPEC)
+    assert resolved.seen == SPEC
+
+
+def test_a_generation_is_resolved_once() -> None:
+    run, resolved = first()
+    old = with_old_defaults(resolved)
+    assert pin(pinned(run, old), "image-2", retried=False) == old
+
+
+def test_an_edit_resolves_what_was_edited_and_nothing_else() -> None:
+    run, resolved = first()
+    run = pinned(run, with_old_defaults(resolved))
+    after = pin(edited(run, spec_with(training={"warmupSteps": 9})), "image-2", retried=False)
+    spec = spec_of(after)
+    assert spec.training.warmup_steps == 9
+    assert spec.training.max_samples == 111
+    assert spec.language == "de"
+    assert after.worker_image == "old-image"
+    assert after.generation == 2
+
+
+def test_a_field_that_is_taken_out_gets_todays_default() -> None:
+    run, resolved = first(spec_with(training={"warmupSteps": 9}))
+    run = pinned(run, with_old_defaults(resolved))
+    spec = spec_of(pin(edited(run, SPEC), "image", retried=False))
+    assert spec.training.warmup_steps == 20
+    assert spec.training.max_samples == 111
+
+
+def test_one_of_several_places_is_one_value() -> None:
+    run, _ = first()
+    spec = spec_with(seedTasks={"storageUri": "s3://bucket/seeds.jsonl"})
+    seeds = spec_of(pin(edited(run, spec), "image", retried=False)).seed_tasks
+    assert (seeds.builtin, seeds.storage_uri) == (None, "s3://bucket/seeds.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({"selection": {"threshold": 1}}, {"model", "modelRevision", "seedTasks", "templates"}),
+        ({"model": {"storageUri": "hf://org/other"}}, {"seedTasks", "templates"}),
+        ({"model": {"revision": "v2"}}, {"seedTasks", "templates"}),
+        ({"promptsRef": {"name": "mine"}}, {"model", "modelRevision", "seedTasks"}),
+        (
+            {"seedTasks": {"storageUri": "s3://bucket/seeds"}},
+            {"model", "modelRevision", "templates"},
+        ),
+    ],
+)
+def test_an_edit_keeps_the_inputs_whose_fields_it_leaves_alone(
+    changes: dict[str, Any], kept: set[str]
+) -> None:
+    run, resolved = first()
+    after = pin(edited(run, spec_with(**changes)), "image", retried=False)
+    assert after.prepared is None
+    assert after.prepare_key != resolved.prepare_key
+    assert set(after.inputs) == kept
+    assert all(after.inputs[name] == resolved.inputs[name] for name in kept)
+
+
+def test_inputs_stay_forgotten_when_edits_come_faster_than_prepare() -> None:
+    run, _ = first()
+    there = pin(edited(run, spec_with(model={"storageUri": "hf://o/x"})), "", retried=False)
+    run = edited(pinned(edited(run, dict(there.seen)), there), SPEC)
+    assert "model" not in pin(run, "", retried=False).inputs
+
+
+def test_the_pinned_inputs_travel_with_prepares_order() -> None:
+    world = World()
+    world.drive()
+    world.edit(selection={"threshold": 2})
+    (start,) = (a for a in world.turn().actions if isinstance(a, Start))
+    assert start.order.sources.model_revision == "commit-1"
+    assert start.order.sources.pinned == {
+        "model": "model of hf://org/model",
+        "seedTasks": "seeds",
+        "templates": "templates",
+    }
+
+
+def test_an_edit_of_machines_keeps_what_was_prepared() -> None:
+    run, resolved = first()
+    after = pin(
+        edited(run, spec_with(compute={"inference": {"parallelism": 3}})), "", retried=False
+    )
+    assert after.prepared == resolved.prepared
+    assert after.prepare_key == resolved.prepare_key
+
+
+def test_versions_and_image_stay_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, resolved = first()
+    assert pin(run, "mended", retried=True).worker_image == "mended"
+    raised = {kind: version + 1 for kind, version in STAGE_VERSIONS.items()}
+    monkeypatch.setattr(pinning, "STAGE_VERSIONS", raised)
+    after = pin(edited(run, spec_with(selection={"threshold": 1})), "mended", retried=True)
+    assert after.worker_image == "image-1"
+    assert after.stage_versions == resolved.stage_versions
+
+
+def test_a_kind_of_stage_that_is_new_gets_its_version() -> None:
+    run, resolved = first()
+    few = {k: v for k, v in resolved.stage_versions.items() if k != "report"}
+    old = resolved.model_copy(update={"stage_versions": few})
+    assert pin(pinned(run, old), "", retried=False).stage_versions == resolved.stage_versions
+
+
+def test_a_spec_that_cannot_be_read_names_its_field() -> None:
+    with pytest.raises(PlanningError, match=r"spec\.iterations: .*") as caught:
+        pin(make_run({**SPEC, "iterations": 99}), "", retried=False)
+    assert caught.value.terminal

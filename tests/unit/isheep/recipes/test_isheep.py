@@ -1,0 +1,301 @@
+"""I-SHEEP's stages: their order, inputs, models and settings, for every arm of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from isheep.api.order import ChatFormatRef, Prepared
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.recipes.interface import End, Stage, Statistics
+from isheep.recipes.isheep import ISheep, data_fields
+
+PREPARED = Prepared(
+    model_digest="model",
+    architecture="Llama",
+    seed_tasks_digest="seeds",
+    seed_tasks_count=60,
+    templates_digest="templates",
+    engine="VLLM",
+    dtype="bfloat16",
+    max_model_length=2048,
+    chat_format=ChatFormatRef(kind="Own", digest="chat", end_of_turn_ids=(1,), stop_token_ids=(1,)),
+)
+
+TWO_ITERATIONS = [
+    "prepare",
+    *(
+        f"i{t}/{stage}"
+        for t in (1, 2)
+        for stage in (
+            "generate/r1",
+            "curate/r1",
+            "respond",
+            "assess",
+            "select",
+            "train",
+            "merge",
+            "report",
+        )
+    ),
+]
+
+
+def spec_of(**fields: Any) -> SelfAlignmentRunSpec:
+    return SelfAlignmentRunSpec.read(
+        {"recipe": "ISheep", "iterations": 2, "model": {"storageUri": "hf://o/m"}, **fields}
+    )
+
+
+def walk(
+    spec: SelfAlignmentRunSpec,
+    results: Mapping[str, Statistics],
+    prepared: Prepared | None = PREPARED,
+) -> tuple[dict[str, Stage], End]:
+    """Return the stages by id and the end; stages that decide nothing count as committed."""
+    stages: dict[str, Stage] = {}
+    conversation = ISheep().stages(spec, prepared)
+    try:
+        stage = next(conversation)
+        while True:
+            assert stage.id not in stages
+            assert all(i in stages for ids in stage.inputs.values() for i in ids)
+            stages[stage.id] = stage
+            stage = conversation.send(results.get(stage.id))
+    except StopIteration as stop:
+        return stages, stop.value
+
+
+def all_accepted(iterations: int, count: int = 10000) -> dict[str, Statistics]:
+    results: dict[str, Statistics] = {}
+    for t in range(1, iterations + 1):
+        results[f"i{t}/curate/r1"] = {"accepted": count}
+        results[f"i{t}/select"] = {"kept": 500, "meanScore": 9.1}
+    return results
+
+
+def test_nothing_follows_prepare_before_it_has_found_anything() -> None:
+    stages, end = walk(spec_of(), {}, prepared=None)
+    assert list(stages) == ["prepare"]
+    assert end == End(complete=False)
+
+
+def test_the_stages_of_two_iterations() -> None:
+    stages, end = walk(spec_of(), all_accepted(2))
+    assert list(stages) == TWO_ITERATIONS
+    assert end == End(complete=True)
+
+
+@pytest.mark.parametrize(
+    ("missing", "last"),
+    [
+        ("i1/curate/r1", "i1/curate/r1"),
+        ("i1/select", "i1/select"),
+        ("i2/curate/r1", "i2/curate/r1"),
+        ("i2/select", "i2/select"),
+    ],
+)
+def test_the_list_ends_with_the_stage_whose_result_decides(missing: str, last: str) -> None:
+    results = {k: v for k, v in all_accepted(2).items() if k != missing}
+    stages, end = walk(spec_of(), results)
+    assert list(stages)[-1] == last
+    assert end == End(complete=False)
+
+
+def test_rounds_read_the_pool_of_the_round_before() -> None:
+    results = {
+        "i1/curate/r1": {"accepted": 4000},
+        "i1/curate/r2": {"accepted": 9000},
+        "i1/curate/r3": {"accepted": 10000},
+    }
+    stages, _ = walk(spec_of(), results)
+    assert list(stages)[1:8] == [
+        "i1/generate/r1",
+        "i1/curate/r1",
+        "i1/generate/r2",
+        "i1/curate/r2",
+        "i1/generate/r3",
+        "i1/curate/r3",
+        "i1/respond",
+    ]
+    assert "accepted" not in stages["i1/curate/r1"].inputs
+    assert stages["i1/curate/r3"].inputs == {
+        "completions": ("i1/generate/r3",),
+        "accepted": ("i1/curate/r2",),
+    }
+    assert stages["i1/respond"].inputs == {"instructions": ("i1/curate/r3",)}
+    assert stages["i1/respond"].items == 10000
+    assert stages["i1/generate/r1"].items == 1250
+    # 1.1 * 6000 / 3.2
+    assert stages["i1/generate/r2"].items == 2063
+
+
+@pytest.mark.parametrize(
+    ("arm", "training", "start", "data"),
+    [
+        ("One_base", {}, None, ("i2/select",)),
+        ("One_last", {"startFrom": "Previous"}, ("i1/merge",), ("i2/select",)),
+        ("Total_base", {"data": "All"}, None, ("i1/select", "i2/select")),
+    ],
+)
+def test_what_is_trained_on_what(
+    arm: str, training: dict[str, str], start: tuple[str] | None, data: tuple[str, ...]
+) -> None:
+    stages, _ = walk(spec_of(training=training), all_accepted(2))
+    assert list(stages) == TWO_ITERATIONS
+    train, merge = stages["i2/train"], stages["i2/merge"]
+    assert train.inputs.get("model") == start
+    assert train.inputs["data"] == data
+    assert merge.inputs["adapter"] == ("i2/train",)
+    assert merge.inputs.get("model") == start
+    assert stages["i1/train"].inputs == {"data": ("i1/select",)}
+
+
+def test_direct_is_one_iteration_with_a_larger_count() -> None:
+    spec = spec_of(iterations=1, instructions={"count": 30000})
+    stages, end = walk(spec, all_accepted(1, 30000))
+    assert list(stages) == TWO_ITERATIONS[:9]
+    assert stages["i1/generate/r1"].items == 3750
+    assert end.complete
+
+
+@pytest.mark.parametrize(
+    ("assessor", "model", "chat"),
+    [("Base", "", "Raw"), ("Previous", "i1/merge", "Chat")],
+)
+def test_who_assesses(assessor: str, model: str, chat: str) -> None:
+    stages, _ = walk(spec_of(assessment={"assessor": assessor}), all_accepted(2))
+    assess = stages["i2/assess"]
+    assert assess.model == model
+    assert assess.inputs.get("model", ("",)) == (model,)
+    assert assess.settings.canonical()["promptFormat"] == chat
+    # In iteration 1 both are M(0), and one artifact.
+    assert stages["i1/assess"].model == ""
+    assert stages["i1/assess"].settings.canonical()["promptFormat"] == "Raw"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "respond", "train"),
+    [
+        ("RawThenChat", ["Raw", "Chat"], ["Chat", "Chat"]),
+        ("Raw", ["Raw", "Raw"], ["Raw", "Raw"]),
+        ("Chat", ["Chat", "Chat"], ["Chat", "Chat"]),
+    ],
+)
+def test_training_uses_the_format_of_the_next_iteration(
+    wanted: str, respond: list[str], train: list[str]
+) -> None:
+    stages, _ = walk(spec_of(responses={"promptFormat": wanted}), all_accepted(2))
+    for t in (1, 2):
+        settings = stages[f"i{t}/respond"].settings.canonical()
+        assert settings["promptFormat"] == respond[t - 1]
+        assert stages[f"i{t}/train"].settings.canonical()["promptFormat"] == train[t - 1]
+
+
+@pytest.mark.parametrize(("pool", "inputs"), [("Iteration", None), ("Run", ("i1/curate/r1",))])
+def test_the_pool_of_deduplication(pool: str, inputs: tuple[str] | None) -> None:
+    spec = spec_of(curation={"deduplication": {"pool": pool}})
+    stages, _ = walk(spec, all_accepted(2))
+    assert stages["i2/curate/r1"].inputs.get("pool") == inputs
+    assert "pool" not in stages["i1/curate/r1"].inputs
+
+
+@pytest.mark.parametrize("method", ["Random", "None"])
+def test_without_an_assessor_select_applies_the_pair_rules(method: str) -> None:
+    selection = {"method": method, **({"random": {"size": 70}} if method == "Random" else {})}
+    stages, end = walk(spec_of(selection=selection), all_accepted(2))
+    assert [s for s in stages if "assess" in s] == []
+    assert stages["i1/select"].inputs == {"pairs": ("i1/respond",)}
+    settings = stages["i1/select"].settings.canonical()
+    assert settings["rules"] == "ISheep"
+    assert "threshold" not in settings
+    assert settings.get("size") == (70 if method == "Random" else None)
+    assert "i1/assess" not in stages["i2/report"].inputs
+    assert end.complete
+
+
+def test_an_adapter_is_handed_over_without_a_merge() -> None:
+    stages, end = walk(spec_of(training={"handover": "Adapter"}), all_accepted(2))
+    assert [s for s in stages if "merge" in s] == []
+    respond = stages["i2/respond"]
+    assert respond.model == "i1/train"
+    assert respond.inputs["model"] == ("i1/train",)
+    assert respond.settings.canonical()["model"]["handover"] == "Adapter"
+    assert end.complete
+
+
+def test_a_report_shows_every_stage_so_far() -> None:
+    results = {**all_accepted(2), "i1/curate/r1": {"accepted": 5000}}
+    results["i1/curate/r2"] = {"accepted": 10000}
+    stages, _ = walk(spec_of(), results)
+    shown = {i for ids in stages["i2/report"].inputs.values() for i in ids}
+    assert shown == {s for s in stages if s != "prepare" and not s.endswith("report")}
+
+
+def curates(*accepted: int) -> dict[str, Statistics]:
+    return {
+        f"i1/curate/r{n}": {"accepted": a, "drop:rouge": 10 * n, "drop:length": 1}
+        for n, a in enumerate(accepted, 1)
+    }
+
+
+def test_a_hopeless_keep_rate_fails_after_three_rounds_with_the_counts() -> None:
+    stages, end = walk(spec_of(), curates(10, 20, 30))
+    assert list(stages)[-1] == "i1/curate/r3"
+    assert end.failure is not None
+    assert end.failure.reason == "KeepRateTooLow"
+    assert "30 of 10000 instructions accepted from 11250 completions in 3 rounds" in (
+        end.failure.message
+    )
+    assert "rouge 60, length 3" in end.failure.message
+    _, undecided = walk(spec_of(), curates(10, 20))
+    assert undecided == End(complete=False)
+
+
+def test_a_low_keep_rate_that_fits_the_rounds_goes_on() -> None:
+    # 0.16 a completion; 5000 completions a round give 800.
+    rounds = curates(200, 1000, 1800)
+    _, end = walk(spec_of(instructions={"maxRounds": 14}), rounds)
+    assert end == End(complete=False)
+    _, end = walk(spec_of(instructions={"maxRounds": 13}), rounds)
+    assert end.failure is not None
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_fewer_rounds_than_three_are_judged_when_they_are_used_up(most: int) -> None:
+    accepted = [4000, 8000][:most]
+    _, end = walk(spec_of(instructions={"maxRounds": most}), curates(*accepted))
+    assert end.failure is not None
+    assert end.failure.reason == "KeepRateTooLow"
+
+
+@pytest.mark.parametrize(
+    ("kept", "least", "fails"), [(63, 64, True), (64, 64, False), (0, 1, True)]
+)
+def test_too_few_samples_fail_before_training(kept: int, least: int, fails: bool) -> None:
+    results = {**all_accepted(1), "i1/select": {"kept": kept, "drop:threshold": 9937}}
+    stages, end = walk(spec_of(selection={"minSamples": least}), results)
+    assert (end.failure is not None) == fails
+    assert ("i1/train" in stages) != fails
+    if end.failure is not None:
+        assert end.failure.reason == "TooFewSamples"
+        assert f"{kept} pairs were kept" in end.failure.message
+        assert "threshold 9937" in end.failure.message
+
+
+def test_machines_and_names_are_no_data() -> None:
+    plain = spec_of()
+    other = spec_of(
+        suspend=True,
+        activeDeadlineSeconds=100,
+        serviceAccountName="runner",
+        storage={"s3": {"bucket": "bucket"}},
+        model={"storageUri": "hf://o/m", "secretRef": {"name": "hf"}},
+        engine={"vllm": {"tensorParallelSize": 8, "enforceEager": True, "maxNumSeqs": 3}},
+        training={"numNodes": 4},
+        compute={"inference": {"parallelism": 8}},
+    )
+    assert data_fields(plain) == data_fields(other)
+    assert walk(plain, all_accepted(2)) == walk(other, all_accepted(2))
