@@ -1,0 +1,61 @@
+"""What a stage is given, and what it gives back.
+
+A stage sees its own step, the settings that its key was made from, and the services
+of the worker: artifacts, engine, clock. It does not see the spec, the run's other
+stages or the driver, so it cannot come to depend on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from isheep.api.order import Frontier, Outcome, Prepared, StageOrder, Step
+from isheep.recipes.settings import StageSettings
+from isheep.store.artifacts import ArtifactStore
+from isheep_worker.contract import Shard
+from isheep_worker.engine_provider import EngineProvider
+from isheep_worker.inputs import Inputs
+from isheep_worker.meter import Meter
+from isheep_worker.models import ModelFolders
+from isheep_worker.progress import Progress
+from isheep_worker.stopping import StopFlag
+
+SettingsT_co = TypeVar("SettingsT_co", bound=StageSettings, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class StageContext(Generic[SettingsT_co]):
+    """All that a stage may use. `scratch` is an empty folder that is deleted afterwards."""
+
+    order: StageOrder
+    step: Step
+    settings: SettingsT_co
+    artifacts: ArtifactStore
+    inputs: Inputs
+    shard: Shard
+    models: ModelFolders
+    engines: EngineProvider
+    stop: StopFlag
+    meter: Meter
+    progress: Progress
+    scratch: Path
+    started_at: float
+    now: Callable[[], float]
+
+    def input_key(self, role: str) -> str:
+        """Return the key of the one stage that fills a role."""
+        (key,) = self.step.inputs[role]
+        return key
+
+
+@dataclass(frozen=True, slots=True)
+class StageOutcome:
+    """How a stage ended: committed, or partial where other workers' parts are missing."""
+
+    outcome: Outcome = Outcome.COMMITTED
+    statistics: Mapping[str, float] = field(default_factory=dict)
+    prepared: Prepared | None = None
+    frontier: Frontier | None = None

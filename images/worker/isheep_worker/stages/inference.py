@@ -1,0 +1,153 @@
+"""What generate, respond and assess have in common: a model, prompts for it, its parts.
+
+The engine is asked for only when a part is missing: a worker whose parts are all there
+commits without loading a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from isheep.api.order import ContractError
+from isheep.recipes.settings import ModelSettings, PromptFormat, Sampling, StageSettings
+from isheep_worker.context import StageContext, StageOutcome
+from isheep_worker.engine_provider import EngineSpec
+from isheep_worker.engines.interface import Completion, Engine, Request
+from isheep_worker.meter import Activity
+from isheep_worker.prompts import load_library, load_prompting, task_prompt
+from isheep_worker.stages.commit import commit_parts
+from isheep_worker.stages.parts import (
+    FilledPart,
+    PartProgram,
+    fill_parts,
+    own_parts,
+    part_count,
+    part_items,
+)
+
+
+class Inference:
+    """The model of a stage and the prompts for it."""
+
+    def __init__(
+        self, context: StageContext[StageSettings], model: ModelSettings, templates: str
+    ) -> None:
+        """Load what prompts need; `templates` is the digest of the run's templates."""
+        self._context = context
+        self._model = model
+        self.library = load_library(context.inputs, templates)
+        with context.meter.measure(Activity.LOAD):
+            prompting = load_prompting(context.models.tokenizer(), model.chat_format)
+        self.renderer = prompting.renderer
+        self._stop_token_ids = prompting.chat_format.stop_token_ids
+        self.model_loads = 0
+
+    def engine(self) -> Engine:
+        """Return the engine, loaded now unless an earlier order has loaded it."""
+        keys = self._context.step.inputs.get("model", ())
+        model = keys[0] if keys else self._model.base_model
+        spec = EngineSpec(
+            model=model,
+            engine=self._model.engine,
+            dtype=self._model.dtype,
+            max_model_length=self._model.max_model_length,
+            runtime=self._context.order.runtime,
+        )
+        engines = self._context.engines
+        self.model_loads = int(not engines.loaded(spec))
+        with self._context.meter.measure(Activity.LOAD):
+            models = self._context.models
+            folder = models.of_stage(keys[0]) if keys else models.base()
+        return engines.get(spec, folder)
+
+    def task_prompt(self, prompt_format: PromptFormat, instruction: str, input_: str) -> list[int]:
+        """Return the token ids of a task as M(t-1) is asked, and as M(t) is trained on it."""
+        return task_prompt(self.library, self.renderer, prompt_format, instruction, input_)
+
+    def fits(self, prompt: Sequence[int], sampling: Sampling) -> bool:
+        """Return whether a prompt leaves room for its completion."""
+        return len(prompt) + sampling.max_tokens <= self._model.max_model_length
+
+    def request(
+        self,
+        id_: str,
+        prompt: Sequence[int],
+        seed: int,
+        sampling: Sampling,
+        *,
+        stop: tuple[str, ...] = (),
+        regex: str | None = None,
+    ) -> Request:
+        """Return a request; every one stops at the model's end-of-turn tokens."""
+        return Request(
+            id=id_,
+            prompt_token_ids=tuple(prompt),
+            seed=seed,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=sampling.max_tokens,
+            stop=stop,
+            stop_token_ids=self._stop_token_ids,
+            regex=regex,
+        )
+
+
+def fill_own_parts(
+    context: StageContext[StageSettings],
+    items: int,
+    inference: Inference,
+    program_of: Callable[[int], PartProgram],
+) -> None:
+    """Fill the parts that are this worker's and do not exist; reports progress in items."""
+    key, artifacts = context.step.key, context.artifacts
+    count = part_count(items)
+    existing = set(artifacts.parts(key))
+    missing = own_parts(context.shard, count, existing)
+    if not missing:
+        return
+    done = sum(len(part_items(part, items)) for part in existing)
+    context.progress.items(done, items)
+
+    def write(part: int, filled: FilledPart) -> None:
+        nonlocal done
+        artifacts.write_part(key, part, filled.lines, filled.statistics)
+        done += len(part_items(part, items))
+        context.progress.items(done, items, f"part {part + 1} of {count}")
+
+    engine = inference.engine()
+    fill_parts(missing, program_of, write, engine, stop=context.stop, meter=context.meter)
+
+
+def item_count(context: StageContext[StageSettings]) -> int:
+    """Return how many items the step's output has, as its order says.
+
+    Part i of the output is made from part i of the input, so a worker can go on with its
+    own parts of a stage whose input other workers have not finished.
+    """
+    if context.step.items is None:
+        raise ContractError(f"{context.step.id}: its order does not say how many items it has")
+    return context.step.items
+
+
+def commit_inference(
+    context: StageContext[StageSettings],
+    items: int,
+    inference: Inference,
+    summarise: Callable[[Mapping[str, float]], Mapping[str, float]] = dict,
+) -> StageOutcome:
+    """Commit an inference stage if all its parts are there; see `commit_parts`."""
+
+    def statistics(sums: Mapping[str, float]) -> Mapping[str, float]:
+        return {**summarise(sums), "modelLoads": inference.model_loads}
+
+    return commit_parts(context, part_count(items), statistics)
+
+
+def token_statistics(completions: Sequence[Completion]) -> dict[str, float]:
+    """Return the sums over completions that every inference stage reports."""
+    return {
+        "promptTokens": sum(c.prompt_tokens for c in completions),
+        "cachedPromptTokens": sum(c.cached_prompt_tokens for c in completions),
+        "tokens": sum(c.tokens for c in completions),
+        "cutByLength": sum(c.finish_reason == "length" for c in completions),
+    }

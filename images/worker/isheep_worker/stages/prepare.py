@@ -1,0 +1,241 @@
+"""prepare: every early error, before a GPU is asked for, and all that the run is pinned to.
+
+It reads what the run names (seed tasks, templates, benchmarks, the model's
+configuration and tokenizer), checks it, resolves what the spec leaves open (engine,
+dtype, length, chat format), proves that the store keeps its promise, copies the small
+inputs into it by digest, and walks the recipe to see how much of the run exists
+already. It commits nothing: what it found is its result.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from isheep.api.order import ChatFormatRef, Prepared
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.planner import pinning
+from isheep.planner.frontier import known_stages
+from isheep.recipes.interface import Statistics
+from isheep.recipes.registry import RECIPES
+from isheep.recipes.settings import PrepareSettings
+from isheep.recipes.support import unsupported
+from isheep.store.documents import RunDocuments
+from isheep.store.manifest import encode
+from isheep_worker.context import StageContext, StageOutcome
+from isheep_worker.contract import BadInputError
+from isheep_worker.decontamination import read_benchmark
+from isheep_worker.engines.registry import EngineKind
+from isheep_worker.meter import Activity
+from isheep_worker.model_files import ModelFiles, inspect_model
+from isheep_worker.prompts import (
+    Prompting,
+    chat_format_digest,
+    dump_templates,
+    load_library,
+    resolve_prompting,
+)
+from isheep_worker.seed_tasks import SeedTask, check_enough_seed_tasks, read_seed_tasks
+from isheep_worker.sources import SourceReader, Text, read_templates
+from isheep_worker.stages.commit import timings
+from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.meta_prompt import Exemplar, meta_prompt
+from isheep_worker.templates.rubric import assessment_prompt
+
+TIMINGS_FILE = "prepare.json"
+Dtype = Literal["float32", "bfloat16", "float16"]
+_DTYPES: Mapping[str, Dtype] = {"Float32": "float32", "BFloat16": "bfloat16", "Float16": "float16"}
+
+
+def run(context: StageContext[PrepareSettings]) -> StageOutcome:
+    """Check and resolve the run's inputs; raises what says why they cannot be used."""
+    spec = SelfAlignmentRunSpec.read_stored(context.settings.spec)
+    _refuse_unsupported(spec)
+    context.artifacts.store.probe()
+    prepared = _prepare(context, spec)
+
+    def exists(key: str) -> Statistics | None:
+        manifest = context.artifacts.manifest(key)
+        return None if manifest is None else manifest.statistics
+
+    frontier = known_stages(
+        RECIPES[spec.recipe], spec, prepared, context.order.stage_versions, exists
+    )
+    _note_time(context)
+    return StageOutcome(prepared=prepared, frontier=frontier)
+
+
+def _refuse_unsupported(spec: SelfAlignmentRunSpec) -> None:
+    problems = unsupported(spec)
+    if problems:
+        raise BadInputError("; ".join(str(problem) for problem in problems))
+
+
+def _note_time(context: StageContext[PrepareSettings]) -> None:
+    """Leave where prepare's seconds went beside the run: it has no manifest to hold them."""
+    RunDocuments(context.artifacts.store, context.order.run).write(
+        TIMINGS_FILE, encode(timings(context))
+    )
+
+
+def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec) -> Prepared:
+    texts = _Texts(context)
+    seed_text = texts.seed_tasks()
+    seeds = read_seed_tasks(seed_text.content, seed_text.name)
+    check_enough_seed_tasks(seeds, spec.instructions.examples_per_prompt, seed_text.name)
+    library = texts.templates()
+    benchmarks = texts.benchmarks()
+    with context.meter.measure(Activity.LOAD):
+        model = inspect_model(context.models.base())
+        prompting = resolve_prompting(context.models.tokenizer())
+        gpu = _has_gpu()
+    _refuse_changed_model(context, model)
+    length = _max_length(spec, model)
+    _check_lengths(spec, length, library, prompting, seeds)
+    chat_format = prompting.chat_format
+    return Prepared(
+        model_digest=model.digest,
+        model_revision=context.models.revision(),
+        architecture=model.architecture,
+        seed_tasks_digest=context.inputs.put(seed_text.content),
+        seed_tasks_count=len(seeds),
+        templates_digest=context.inputs.put(dump_templates(library)),
+        benchmarks={name: context.inputs.put(text) for name, text in benchmarks.items()},
+        engine=_engine(spec),
+        dtype=_dtype(spec, model, gpu=gpu),
+        max_model_length=length,
+        chat_format=ChatFormatRef(
+            kind=chat_format.kind,
+            digest=chat_format_digest(chat_format),
+            end_of_turn_ids=chat_format.end_of_turn_ids,
+            stop_token_ids=chat_format.stop_token_ids,
+        ),
+    )
+
+
+class _Texts:
+    """The run's small inputs: from the store where they are pinned, else from their sources."""
+
+    def __init__(self, context: StageContext[PrepareSettings]) -> None:
+        self._sources = context.order.sources
+        self._inputs = context.inputs
+        self._reader = SourceReader(context.order.store, self._sources.mirrors)
+
+    def seed_tasks(self) -> Text:
+        digest = self._sources.pinned.get(pinning.SEED_TASKS)
+        if digest is not None:
+            return Text(self._inputs.get(digest), "the run's pinned seed tasks")
+        return self._reader.seed_tasks(self._sources.seed_tasks)
+
+    def templates(self) -> TemplateLibrary:
+        digest = self._sources.pinned.get(pinning.TEMPLATES)
+        if digest is not None:
+            return load_library(self._inputs, digest)
+        return TemplateLibrary(read_templates(self._sources.templates))
+
+    def benchmarks(self) -> dict[str, bytes]:
+        """Return each benchmark's texts, one JSON string a line; raises `BenchmarkError`."""
+        return {name: self._benchmark(name) for name in sorted(self._sources.benchmarks)}
+
+    def _benchmark(self, name: str) -> bytes:
+        digest = self._sources.pinned.get(f"{pinning.BENCHMARK}{name}")
+        if digest is not None:
+            return self._inputs.get(digest)
+        field = f"curation.decontamination.benchmarks[{name}].storageUri"
+        text = self._reader.read(self._sources.benchmarks[name], field)
+        texts = read_benchmark(text.content.splitlines(), text.name)
+        return "".join(json.dumps(item) + "\n" for item in texts).encode()
+
+
+def _refuse_changed_model(context: StageContext[PrepareSettings], model: ModelFiles) -> None:
+    pinned = context.order.sources.pinned.get(pinning.MODEL)
+    if pinned is not None and pinned != model.digest:
+        raise BadInputError(
+            f"model.storageUri: the files of {context.order.sources.model} are not those that the "
+            f"run began with (digest {model.digest}, not {pinned}); restore them, or edit the "
+            "run's model so that it is resolved anew"
+        )
+
+
+def _engine(spec: SelfAlignmentRunSpec) -> EngineKind:
+    if spec.engine.type == "VLLM" and importlib.util.find_spec("vllm") is None:
+        raise BadInputError(
+            "engine.type: VLLM, but vllm is not installed here; install the extra `gpu` (or "
+            "requirements/worker-cpu.txt on a CPU), or set engine.type: Transformers"
+        )
+    return spec.engine.type
+
+
+def _dtype(spec: SelfAlignmentRunSpec, model: ModelFiles, *, gpu: bool) -> Dtype:
+    if spec.engine.dtype != "Auto":
+        return _DTYPES[spec.engine.dtype]
+    if not gpu or model.dtype not in _DTYPES.values():
+        return "float32"
+    return model.dtype
+
+
+def _has_gpu() -> bool:
+    import torch  # noqa: PLC0415 (heavy)
+
+    return bool(torch.cuda.is_available())
+
+
+def _max_length(spec: SelfAlignmentRunSpec, model: ModelFiles) -> int:
+    """Return how long a prompt with its completion may be, in tokens."""
+    wanted, own = spec.engine.vllm.max_model_length, model.max_length
+    if wanted is not None and own is not None and wanted > own:
+        raise BadInputError(
+            f"engine.vllm.maxModelLength: {wanted}, but the model was made for {own} tokens; "
+            f"set {own} or less"
+        )
+    if own is not None and spec.training.max_length > own:
+        raise BadInputError(
+            f"training.maxLength: {spec.training.max_length}, but the model was made for {own} "
+            f"tokens; set {own} or less"
+        )
+    length = wanted or own
+    if length is None:
+        raise BadInputError(
+            "engine.vllm.maxModelLength: the model's config.json does not say how long its texts "
+            "may be (max_position_embeddings); set this field"
+        )
+    return length
+
+
+def _check_lengths(
+    spec: SelfAlignmentRunSpec,
+    length: int,
+    library: TemplateLibrary,
+    prompting: Prompting,
+    seeds: Sequence[SeedTask],
+) -> None:
+    """Raise `BadInputError` where prompts as they will be asked leave no room for completions."""
+    raw = prompting.renderer.raw
+    exemplars = [Exemplar(task.instruction, task.input) for task in seeds]
+    sizes = sorted(exemplars, key=lambda e: len(raw(f"{e.instruction}\n{e.input}")))
+    longest = sizes[-spec.instructions.examples_per_prompt :]
+    instructions = len(raw(meta_prompt(library, longest, language=spec.language)))
+    task = seeds[0]
+    pair = assessment_prompt(
+        library,
+        spec.assessment.rubric,
+        spec.assessment.levels[0],
+        instruction=task.instruction,
+        input_text=task.input,
+        response=task.output,
+    )
+    response = len(raw(f"{task.instruction}\n{task.input}"))
+    assessment = len(raw(pair)) + spec.responses.sampling.max_tokens
+    for field, prompt, tokens in (
+        ("instructions", instructions, spec.instructions.sampling.max_tokens),
+        ("responses", response, spec.responses.sampling.max_tokens),
+        ("assessment", assessment, spec.assessment.sampling.max_tokens),
+    ):
+        if prompt + tokens > length:
+            raise BadInputError(
+                f"{field}.sampling.maxTokens: prompts of up to {prompt} tokens and {tokens} for "
+                f"the answer do not fit the model's {length}; lower it, or use shorter seed tasks "
+                "or a model with a longer context"
+            )

@@ -1,0 +1,157 @@
+"""report: what the run did so far, as one HTML page and one JSON file.
+
+Everything comes from the manifests of the stages named in the order, the training logs
+and the first rows of each D(t). Both files are the stage's artifact, and a copy lies
+under the run's name, where people look for the newest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import zstandard
+
+from isheep.recipes.settings import ReportSettings
+from isheep.store.documents import RunDocuments
+from isheep.store.interface import NoSuchKeyError
+from isheep.store.manifest import Manifest, Timings
+from isheep_worker.context import StageContext, StageOutcome
+from isheep_worker.report.document import ReportInput, SampleAnswer, report_document
+from isheep_worker.report.figures import StageFigures, StageTime
+from isheep_worker.report.html import render
+from isheep_worker.rows import SELECTIONS, SelectionRow
+from isheep_worker.stages.commit import commit
+from isheep_worker.stages.prepare import TIMINGS_FILE
+from isheep_worker.stages.train import LOG_FILE, SAMPLES_FILE
+
+SHOWN_PAIRS = 6
+HTML_FILE = "report.html"
+JSON_FILE = "report.json"
+
+
+def run(context: StageContext[ReportSettings]) -> StageOutcome:
+    """Write report.html and report.json, commit them, and copy them under the run's name."""
+    manifests = {role: _manifest(context, keys[0]) for role, keys in context.step.inputs.items()}
+    document = report_document(_source(context, manifests))
+    contents = {
+        HTML_FILE: render(document).encode(),
+        JSON_FILE: json.dumps(document, indent=1, ensure_ascii=False).encode(),
+    }
+    documents = RunDocuments(context.artifacts.store, context.order.run)
+    files = []
+    for name, content in contents.items():
+        path = context.scratch / name
+        path.write_bytes(content)
+        files.append(context.artifacts.write_file(context.step.key, name, path))
+        documents.write(name, content)
+    return commit(context, {"bytes": sum(file.bytes for file in files)}, files=files)
+
+
+def _source(context: StageContext[ReportSettings], manifests: dict[str, Manifest]) -> ReportInput:
+    by_kind: dict[str, dict[int, Manifest]] = {}
+    for manifest in manifests.values():
+        stage = manifest.stage
+        by_kind.setdefault(stage.kind, {})[stage.iteration] = manifest
+    trained = by_kind["train"]
+    latest = trained[max(trained)]
+    merged = by_kind.get("merge", {}).get(max(trained))
+    return ReportInput(
+        run=context.order.run,
+        settings=context.settings,
+        stages=(*_prepare(context), *(_figures(manifest) for manifest in manifests.values())),
+        losses={t: _losses(context, manifest) for t, manifest in trained.items()},
+        pairs={t: _kept(context, manifest) for t, manifest in by_kind["select"].items()},
+        samples=tuple(
+            answer for t in sorted(trained) for answer in _samples(context, trained[t], t)
+        ),
+        environment=_environment(latest),
+        model_bytes=int(merged.statistics["bytes"]) if merged is not None else None,
+    )
+
+
+def _manifest(context: StageContext[ReportSettings], key: str) -> Manifest:
+    manifest = context.artifacts.manifest(key)
+    if manifest is None:
+        raise NoSuchKeyError(f"stage {key}, on which the report depends, is not in the store")
+    return manifest
+
+
+def _prepare(context: StageContext[ReportSettings]) -> Iterator[StageFigures]:
+    """Yield the figures of the run's latest prepare, which leaves no manifest."""
+    content = RunDocuments(context.artifacts.store, context.order.run).read(TIMINGS_FILE)
+    if content is not None:
+        yield StageFigures(
+            id="prepare",
+            kind="prepare",
+            iteration=0,
+            round=None,
+            key="",
+            run_uid=context.order.run.uid,
+            time=_time(Timings.model_validate_json(content)),
+        )
+
+
+def _figures(manifest: Manifest) -> StageFigures:
+    stage = manifest.stage
+    return StageFigures(
+        id=stage.id,
+        kind=stage.kind,
+        iteration=stage.iteration,
+        round=stage.round,
+        key=manifest.key,
+        run_uid=manifest.run.uid,
+        time=_time(manifest.timings),
+        statistics=manifest.statistics,
+        examples=manifest.examples,
+    )
+
+
+def _time(timings: Timings) -> StageTime:
+    return StageTime(
+        started_at=timings.started_at.timestamp(),
+        finished_at=timings.finished_at.timestamp(),
+        load=timings.load_seconds,
+        engine=timings.engine_seconds,
+        cpu=timings.cpu_seconds,
+    )
+
+
+def _kept(context: StageContext[ReportSettings], manifest: Manifest) -> tuple[SelectionRow, ...]:
+    rows = (SELECTIONS.decode(line) for line in context.artifacts.read_lines(manifest.key))
+    return tuple(islice((row for row in rows if row.kept), SHOWN_PAIRS))
+
+
+def _losses(context: StageContext[ReportSettings], manifest: Manifest) -> tuple[float, ...]:
+    return tuple(row["loss"] for row in _json_lines(context, manifest, LOG_FILE))
+
+
+def _samples(
+    context: StageContext[ReportSettings], manifest: Manifest, t: int
+) -> Iterator[SampleAnswer]:
+    for row in _json_lines(context, manifest, SAMPLES_FILE):
+        if row["before"] is not None:
+            yield SampleAnswer("M(0)", row["prompt"], row["before"])
+        yield SampleAnswer(f"M({t})", row["prompt"], row["after"])
+
+
+def _json_lines(
+    context: StageContext[ReportSettings], manifest: Manifest, name: str
+) -> list[dict[str, Any]]:
+    path = context.scratch / f"{manifest.stage.iteration}-{name}"
+    context.artifacts.read_file(manifest.key, name, path)
+    text = zstandard.ZstdDecompressor().decompressobj().decompress(path.read_bytes())
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _environment(manifest: Manifest) -> dict[str, str]:
+    environment = manifest.environment
+    named = {
+        "device": environment.device,
+        "base model": environment.model,
+        "worker image": environment.image,
+    }
+    packages = {f"package {name}": version for name, version in environment.packages.items()}
+    return {name: value for name, value in named.items() if value} | packages

@@ -1,0 +1,33 @@
+"""What `isheep run` says at its end: the iterations, the report, how it went, what to do now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from isheep.api.order import ExitCode
+from isheep.cli.summary import rows, table
+from isheep.cli.text import printable
+from isheep.store.artifacts import ArtifactStore
+
+if TYPE_CHECKING:
+    from isheep.cli.target import Target
+    from isheep.local.conclusion import Conclusion
+
+
+def show(console: Console, chosen: Target, conclusion: Conclusion, *, again: str) -> None:
+    """Write it to the console; why a run did not end well is left to the caller."""
+    view = chosen.handed_in()
+    found = rows(ArtifactStore(chosen.store, view.namespace), view.status)
+    if found:
+        console.print(table(found))
+    done = conclusion.exit_code is ExitCode.DONE
+    for line in (
+        f"report: {view.status.report_uri}" if view.status.report_uri else None,
+        f"{view.name}: {conclusion.message}" if done else None,
+        f"{'to run it again' if done else 'to go on'}: {again}",
+    ):
+        if line is not None:
+            console.print(Text(printable(line)), soft_wrap=True)

@@ -1,0 +1,87 @@
+"""`isheep export FILE --iteration N -o data.jsonl`: D(t) as trainers take it."""
+# ruff: noqa: PLC0415  (a verb imports what it needs when it runs)
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from isheep.cli.options import RunFile, Store
+
+if TYPE_CHECKING:
+    from isheep.cli.target import Target
+
+
+def command(
+    file: RunFile,
+    iteration: Annotated[int, typer.Option("--iteration", min=1, help="t of D(t).")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Where to: a file, or - for the terminal.")
+    ],
+    store: Store = None,
+) -> None:
+    """Write D(t): one JSON object a line with prompt, completion, scores and provenance."""
+    from isheep.cli.target import target
+
+    lines = _lines(target(file, store), iteration)
+    if output == "-":
+        for line in lines:
+            sys.stdout.write(line)
+        return
+    count = _write(Path(output), lines)
+    typer.echo(f"{output}: {count} rows", err=True)
+
+
+def _lines(chosen: Target, iteration: int) -> Iterator[str]:
+    from isheep.cli.errors import BadInputError
+    from isheep.local.results import committed_key
+    from isheep.store.artifacts import ArtifactStore
+
+    view = chosen.handed_in()
+    stage = f"i{iteration}/select"
+    key = committed_key(view.status, stage)
+    if key is None:
+        raise BadInputError(
+            f"{view.name} has no D({iteration}) yet (stage {stage} is not committed): "
+            f"see `isheep status {chosen.file}`"
+        )
+    artifacts = ArtifactStore(chosen.store, view.namespace)
+    manifest = artifacts.manifest(key)
+    provenance = {
+        "run": view.name,
+        "iteration": iteration,
+        "stage": stage,
+        "key": key,
+        "model": manifest.environment.model if manifest is not None else None,
+    }
+    for line in artifacts.read_lines(key):
+        row = json.loads(line)
+        if row["kept"]:
+            yield json.dumps(_row(row, provenance), ensure_ascii=False) + "\n"
+
+
+def _row(row: dict[str, Any], provenance: dict[str, Any]) -> dict[str, Any]:
+    task = (row["instruction"], row["input"])
+    return {
+        "prompt": "\n".join(text for text in task if text),
+        "completion": row["response"],
+        "scores": row["scores"],
+        "provenance": {**provenance, "id": row["id"]},
+    }
+
+
+def _write(path: Path, lines: Iterable[str]) -> int:
+    """Write lines to a file that appears once it is whole; return how many there are."""
+    from isheep.store.local_files import replacing
+
+    count = 0
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for line in lines:
+            file.write(line)
+            count += 1
+    return count

@@ -1,0 +1,112 @@
+"""How a run shows itself on a terminal: one block that is drawn anew, finished stages above it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from isheep.api.status import SelfAlignmentRunStatus
+from isheep.cli.rates import Rate, duration
+from isheep.cli.text import printable
+from isheep.local.events import AttemptEnd, AttemptView
+
+_ACTIVITIES = {
+    "start": "starting",
+    "load": "loading the model",
+    "engine": "engine at work",
+    "cpu": "CPU at work",
+    "done": "done",
+}
+
+
+class LiveView:
+    """A listener that draws; a context manager, because the terminal must be given back."""
+
+    def __init__(
+        self, name: str, iterations: int, console: Console, clock: Callable[[], datetime]
+    ) -> None:
+        self._name = name
+        self._iterations = iterations
+        self._console = console
+        self._clock = clock
+        self._attempts: dict[str, AttemptView] = {}
+        self._rates: dict[str, Rate] = {}
+        self._status = SelfAlignmentRunStatus()
+        self._live = Live(
+            console=console, get_renderable=self._draw, refresh_per_second=4, transient=True
+        )
+
+    def __enter__(self) -> LiveView:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def started(self, attempt: AttemptView) -> None:
+        """Show an attempt."""
+        self._attempts[attempt.name] = attempt
+        self._rates[attempt.name] = Rate()
+
+    def progressed(self, attempt: AttemptView) -> None:
+        """Show how far it is."""
+        self._rates[attempt.name].note(attempt, self._clock())
+        self._attempts[attempt.name] = attempt
+
+    def ended(self, end: AttemptEnd) -> None:
+        """Leave a line that stays."""
+        self._attempts.pop(end.name, None)
+        line = Text(f"  {', '.join(end.stages):<24}")
+        if end.error is not None:
+            line.append(f"attempt {end.number} failed after {duration(end.seconds)}: ", "red")
+            line.append(printable(end.error))
+        elif end.adopted:
+            line.append("was there already", "dim")
+        else:
+            line.append(duration(end.seconds), "green")
+        self._console.print(line)
+
+    def status(self, status: SelfAlignmentRunStatus) -> None:
+        """Show iteration and state."""
+        self._status = status
+
+    def note(self, text: str) -> None:
+        """Leave a line that stays."""
+        self._console.print(Text(printable(f"  {text}"), "yellow"))
+
+    def _draw(self) -> RenderableType:
+        iteration = self._status.iteration or 0
+        head = Text.assemble(
+            (self._name, "bold"),
+            f"  iteration {iteration}/{self._iterations}  ",
+            (self._status.phase or "", "dim"),
+        )
+        return Group(head, *(self._attempt(attempt) for attempt in self._attempts.values()))
+
+    def _attempt(self, attempt: AttemptView) -> RenderableType:
+        elapsed = (self._clock() - attempt.started).total_seconds()
+        grid = Table.grid(padding=(0, 2))
+        total = attempt.items_total
+        grid.add_row(
+            Text(attempt.stage, "cyan"),
+            ProgressBar(total=total or 1, completed=attempt.items_done, width=30, pulse=not total),
+            Text(self._rates[attempt.name].describe(attempt)),
+            Text(duration(elapsed), "dim"),
+        )
+        for worker in attempt.workers:
+            activity = _ACTIVITIES.get(worker.activity, worker.activity)
+            label = f"worker {worker.index}" if len(attempt.workers) > 1 else "worker"
+            grid.add_row(Text(label, "dim"), Text(activity), Text(printable(worker.detail), "dim"))
+        return grid

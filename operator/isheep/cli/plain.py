@@ -1,0 +1,69 @@
+"""How a run shows itself where there is no terminal: a line when something begins or ends.
+
+Every line begins with the time. While a stage runs, a line every half minute says how
+far it is, so that a log shows a hanging worker and is not filled by a busy one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from isheep.api.status import SelfAlignmentRunStatus
+from isheep.cli.rates import Rate, duration
+from isheep.cli.text import printable
+from isheep.local.events import AttemptEnd, AttemptView
+
+PROGRESS_SECONDS = 30.0
+
+
+class PlainView:
+    """A listener that writes lines."""
+
+    def __init__(self, write: Callable[[str], None], clock: Callable[[], datetime]) -> None:
+        self._write = write
+        self._clock = clock
+        self._rates: dict[str, Rate] = {}
+        self._said: dict[str, datetime] = {}
+
+    def started(self, attempt: AttemptView) -> None:
+        """Say that a stage begins."""
+        items = f", {attempt.items_total} items" if attempt.items_total else ""
+        again = f", attempt {attempt.number}" if attempt.number > 1 else ""
+        workers = f", {len(attempt.workers)} workers" if len(attempt.workers) > 1 else ""
+        self._said[attempt.name] = self._clock()
+        self._rates[attempt.name] = Rate()
+        self._line(f"{attempt.stage}: begins{items}{again}{workers}")
+
+    def progressed(self, attempt: AttemptView) -> None:
+        """Say how far a stage is, every half minute."""
+        now = self._clock()
+        rate = self._rates[attempt.name]
+        rate.note(attempt, now)
+        if (now - self._said[attempt.name]).total_seconds() < PROGRESS_SECONDS:
+            return
+        self._said[attempt.name] = now
+        activities = ", ".join(sorted({worker.activity for worker in attempt.workers}))
+        self._line(f"{attempt.stage}: {rate.describe(attempt)} ({activities})")
+
+    def ended(self, end: AttemptEnd) -> None:
+        """Say how a stage ended."""
+        stages = ", ".join(end.stages)
+        if end.error is not None:
+            self._line(f"{stages}: attempt {end.number} failed after {duration(end.seconds)}")
+            for line in printable(end.error).splitlines():
+                self._line(f"  {line}")
+        elif end.adopted:
+            self._line(f"{stages}: was there already")
+        else:
+            self._line(f"{stages}: done in {duration(end.seconds)}")
+
+    def status(self, status: SelfAlignmentRunStatus) -> None:
+        """Nothing: stages say it."""
+
+    def note(self, text: str) -> None:
+        """Say it."""
+        self._line(printable(text))
+
+    def _line(self, text: str) -> None:
+        self._write(f"{self._clock():%Y-%m-%dT%H:%M:%SZ} {text}")

@@ -1,0 +1,40 @@
+"""`isheep report FILE`: where the newest report is, or a copy of it."""
+# ruff: noqa: PLC0415  (a verb imports what it needs when it runs)
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isheep.cli.options import RunFile, Store
+
+REPORT_FILE = "report.html"
+
+
+def command(
+    file: RunFile,
+    store: Store = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Copy the report to this file.")
+    ] = None,
+) -> None:
+    """Print where the newest report is; with -o, copy it."""
+    from isheep.cli.errors import BadInputError
+    from isheep.cli.target import target
+    from isheep.local.results import newest_report
+    from isheep.store.artifacts import ArtifactStore
+
+    chosen = target(file, store)
+    view = chosen.handed_in()
+    key = newest_report(view.status)
+    if key is None:
+        raise BadInputError(
+            f"{view.name} has no report yet: one is written at the end of each iteration"
+        )
+    if output is None:
+        typer.echo(view.status.report_uri)
+        return
+    ArtifactStore(chosen.store, view.namespace).read_file(key, REPORT_FILE, output)
+    typer.echo(output)

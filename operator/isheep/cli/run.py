@@ -1,0 +1,113 @@
+"""`isheep run FILE`: carry a run out on this machine, or go on where it stopped."""
+# ruff: noqa: PLC0415  (a verb imports what it needs when it runs)
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from isheep.cli import options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from isheep.cli.target import Target
+    from isheep.local.conclusion import Conclusion
+    from isheep.local.events import Listener
+    from isheep.local.worker import Inbox
+    from isheep.planner.model import Environment
+
+
+def command(
+    file: options.RunFile,
+    store: options.Store = None,
+    mirror: options.Mirrors = None,
+    config_map: options.ConfigMaps = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Write lines, as where there is no terminal.")
+    ] = False,
+) -> None:
+    """Carry a run out on this machine.
+
+    Stop it with Ctrl-C, or kill it, whenever you like: the same command goes on.
+    """
+    from rich.console import Console
+
+    from isheep.cli import ending
+    from isheep.cli.target import target
+    from isheep.cli.text import printable
+    from isheep.planner.model import Environment
+
+    chosen = target(file, store)
+    environment = Environment(
+        default_storage=chosen.store_spec,
+        mirrors=options.mirrors(mirror or (), os.environ),
+        config_maps=options.config_maps(config_map or ()),
+    )
+    console = Console(highlight=False)
+    with _view(chosen, console, live=console.is_terminal and not plain) as view:
+        conclusion = _carry_out(chosen, environment, view)
+    ending.show(console, chosen, conclusion, again=shlex.join(["isheep", *sys.argv[1:]]))
+    if conclusion.exit_code:
+        what = f"{chosen.run.metadata.name}: {conclusion.end}. {conclusion.message}"
+        typer.echo(f"isheep: {printable(what)}", err=True)
+    raise typer.Exit(conclusion.exit_code)
+
+
+def _carry_out(chosen: Target, environment: Environment, view: Listener) -> Conclusion:
+    from queue import SimpleQueue
+
+    from isheep.local import session
+    from isheep.planner.plan import plan
+
+    inbox: Inbox = SimpleQueue()
+    work = session.Session(
+        store=chosen.store,
+        planner=plan,
+        environment=environment,
+        process_environment=os.environ,
+        listener=view,
+        inbox=inbox,
+        command=session.WORKER_COMMAND,
+    )
+    metadata = chosen.run.metadata
+    with _stoppable(inbox):
+        return work.carry_out(metadata.namespace, metadata.name, chosen.spec, metadata.annotations)
+
+
+@contextmanager
+def _view(chosen: Target, console: Console, *, live: bool) -> Iterator[Listener]:
+    from isheep.cli.live import LiveView
+    from isheep.cli.plain import PlainView
+    from isheep.local.session import utc_now
+
+    if not live:
+        yield PlainView(typer.echo, utc_now)
+        return
+    spec = chosen.run.spec
+    with LiveView(chosen.run.metadata.name, spec.iterations, console, utc_now) as view:
+        yield view
+
+
+@contextmanager
+def _stoppable(inbox: Inbox) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into requests to stop."""
+    from isheep.local.worker import StopRequested
+
+    def ask(*_: object) -> None:
+        # A SimpleQueue's put may be called from a signal handler.
+        inbox.put(StopRequested())
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

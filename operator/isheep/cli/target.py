@@ -1,0 +1,96 @@
+"""The run that a command is about: its file, and the store where its documents are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isheep.api.loader import LoadedRun, load_run
+from isheep.api.run import SelfAlignmentRun
+from isheep.api.storage import Storage
+from isheep.api.store_spec import FolderStoreSpec, S3StoreSpec, StoreSpec, parse_store_uri
+from isheep.cli.errors import BadInputError
+from isheep.local.stored_run import StoredRun
+from isheep.planner.model import RunView
+from isheep.recipes.support import unsupported
+from isheep.store import open_store
+from isheep.store.interface import ObjectStore
+
+DEFAULT_STORE = "isheep-store"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A run with its store, opened."""
+
+    file: Path
+    loaded: LoadedRun
+    store_spec: StoreSpec
+    store: ObjectStore
+    stored: StoredRun
+
+    @property
+    def run(self) -> SelfAlignmentRun:
+        """The run as its file says."""
+        return self.loaded.run
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The spec as it is written, without `storage`.
+
+        Where the data goes is the environment's: the same run in another store is the
+        same run.
+        """
+        return {k: v for k, v in self.loaded.document["spec"].items() if k != "storage"}
+
+    def handed_in(self) -> RunView:
+        """Return the run as it was last handed to `isheep run`; raises `BadInputError`."""
+        view = self.stored.read()
+        if view is None:
+            raise BadInputError(
+                f"{self.store.uri} holds no run {self.run.metadata.name}: start it with "
+                f"`isheep run {self.file}`, or name its store with --store"
+            )
+        return view
+
+
+def load(file: Path) -> LoadedRun:
+    """Load a run's file; raises `SpecError`, and `BadInputError` for what this version cannot."""
+    loaded = load_run(file)
+    problems = unsupported(loaded.run.spec)
+    if problems:
+        raise BadInputError("\n".join(f"{loaded.where(p.field)}: {p}" for p in problems))
+    return loaded
+
+
+def target(file: Path, store: str | None) -> Target:
+    """Load a run's file and open its store; raises what `load` raises, and `StoreError`."""
+    loaded = load(file)
+    spec = store_of(loaded.run.spec.storage, store)
+    opened = open_store(spec)
+    metadata = loaded.run.metadata
+    stored = StoredRun(opened, metadata.namespace, metadata.name)
+    return Target(file, loaded, spec, opened, stored)
+
+
+def store_of(storage: Storage | None, option: str | None) -> StoreSpec:
+    """Return the store: the option's, else the spec's, else a folder here."""
+    if option is not None:
+        try:
+            return parse_store_uri(option)
+        except ValueError as error:
+            raise BadInputError(f"--store: {error}") from None
+    if storage is not None and storage.s3 is not None:
+        s3 = storage.s3
+        return StoreSpec(
+            s3=S3StoreSpec(
+                bucket=s3.bucket,
+                prefix=s3.prefix or "",
+                endpoint=s3.endpoint,
+                region=s3.region,
+                addressing=s3.addressing,
+            )
+        )
+    folder = storage.folder.path if storage is not None and storage.folder else DEFAULT_STORE
+    return StoreSpec(folder=FolderStoreSpec(path=str(Path(folder).expanduser().absolute())))

@@ -1,0 +1,16 @@
+"""`isheep validate FILE`: is the run what the API takes, and can this version carry it out?"""
+# ruff: noqa: PLC0415  (a verb imports what it needs when it runs)
+
+from __future__ import annotations
+
+import typer
+
+from isheep.cli.options import RunFile
+
+
+def command(file: RunFile) -> None:
+    """Check a run's file, without looking for its model or its store."""
+    from isheep.cli.target import load
+
+    load(file)
+    typer.echo(f"{file}: ok")

@@ -1,0 +1,109 @@
+"""`isheep run` without its output: lock, documents, workers and driver, put together."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from isheep.local.conclusion import Conclusion, conclusion_of
+from isheep.local.devices import visible_devices
+from isheep.local.driver import Clock, Driver, Planner
+from isheep.local.events import Listener
+from isheep.local.lock import RunLock
+from isheep.local.paths import LocalPaths
+from isheep.local.peers import live_peers
+from isheep.local.pool import Pool
+from isheep.local.stored_run import StoredRun
+from isheep.local.worker import Inbox, Worker
+from isheep.planner.model import Environment, RunView
+from isheep.store.interface import ObjectStore
+
+WORKER_COMMAND = (sys.executable, "-m", "isheep_worker", "serve")
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What one `isheep run` needs besides the run: all of it can be replaced in tests."""
+
+    store: ObjectStore
+    planner: Planner
+    environment: Environment
+    process_environment: Mapping[str, str]
+    listener: Listener
+    inbox: Inbox
+    command: Sequence[str]
+    clock: Clock = utc_now
+
+    def carry_out(
+        self, namespace: str, name: str, spec: Mapping[str, Any], annotations: Mapping[str, str]
+    ) -> Conclusion:
+        """Hand in the run and work until it is at its end.
+
+        Raises `RunBusyError` where another process has it, `StoreError`, and
+        `TooFewDevicesError` where the machine has too few GPUs.
+        """
+        stored = StoredRun(self.store, namespace, name)
+        paths = LocalPaths.of(stored.ref.uid, self.process_environment)
+        with _locked(paths, self.listener) as lock:
+            paths.drop_old_logs()
+            run = stored.hand_in(spec, annotations, self.clock())
+            finished = _finished(run)
+            if finished is not None:
+                return finished
+            driver = Driver(
+                run,
+                stored=stored,
+                planner=self.planner,
+                environment=self.environment,
+                peers=lambda: live_peers(self.store, namespace, name, self.process_environment),
+                pool=self._pool(paths, lock),
+                inbox=self.inbox,
+                listener=self.listener,
+                clock=self.clock,
+            )
+            return driver.drive()
+
+    def _pool(self, paths: LocalPaths, lock: RunLock) -> Pool:
+        numbers = itertools.count(1)
+        began = f"{self.clock():%Y%m%dT%H%M%S}"
+
+        def spawn(devices: Sequence[str], index: int, count: int, *, warm: bool) -> Worker:
+            shown = {"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}
+            # As a Job tells its pods.
+            share = {"JOB_COMPLETION_INDEX": str(index), "ISHEEP_WORKERS": str(count)}
+            ahead = {"ISHEEP_WARM": "1"} if warm else {}
+            return Worker(
+                self.command,
+                environment={**self.process_environment, **shown, **share, **ahead},
+                log=paths.logs / f"{began}-{next(numbers):03d}.log",
+                inbox=self.inbox,
+                inherit=(lock.descriptor,),
+            )
+
+        devices = visible_devices(self.process_environment)
+        return Pool(devices, spawn)
+
+
+@contextmanager
+def _locked(paths: LocalPaths, listener: Listener) -> Iterator[RunLock]:
+    lock = RunLock.take(paths.lock, note=listener.note)
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+def _finished(run: RunView) -> Conclusion | None:
+    """Return the conclusion of a run that has succeeded in this generation already."""
+    conclusion = conclusion_of(run.status, run.generation)
+    return conclusion if conclusion is not None and conclusion.end == "Succeeded" else None

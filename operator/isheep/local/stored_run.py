@@ -1,0 +1,130 @@
+"""A run as the store keeps it: what an API server would, for runs that have none.
+
+`<namespace>/runs/<name>/run.json` is the object as it was last handed to
+`isheep run`, with what an API server adds (uid, generation, creation time);
+`status.json` beside it is its status. Both are written whole, by the one driver
+that holds the run's lock. Where the data goes is not part of what is kept: the
+documents stand there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from isheep.api.order import RunRef
+from isheep.api.run import GROUP, RETRY_ANNOTATION, VERSION
+from isheep.api.status import SelfAlignmentRunStatus
+from isheep.local.paths import run_uid
+from isheep.planner.model import RunView
+from isheep.store.documents import RunDocuments
+from isheep.store.interface import ObjectStore, StoreCorruptError
+
+RUN_FILE = "run.json"
+STATUS_FILE = "status.json"
+
+
+class StoredRun:
+    """The documents of one run in one store."""
+
+    def __init__(self, store: ObjectStore, namespace: str, name: str) -> None:
+        self.ref = RunRef(namespace=namespace, name=name, uid=run_uid(store.uri, namespace, name))
+        self.uri = f"{store.uri}/{namespace}/runs/{name}"
+        self._documents = RunDocuments(store, self.ref)
+
+    def read(self) -> RunView | None:
+        """Return the run as it was last handed in, with its status; None for a new one."""
+        document = self._read(RUN_FILE)
+        if document is None:
+            return None
+        try:
+            return RunView(
+                namespace=self.ref.namespace,
+                name=self.ref.name,
+                uid=self.ref.uid,
+                generation=int(document["generation"]),
+                created=datetime.fromisoformat(document["created"]),
+                spec=document["spec"],
+                status=self._status(),
+                annotations=document["annotations"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged(RUN_FILE) from error
+
+    def preview(
+        self, spec: Mapping[str, Any], annotations: Mapping[str, str], now: datetime
+    ) -> RunView:
+        """Return the run as its file says now; a changed spec is a new generation."""
+        view = RunView(
+            namespace=self.ref.namespace,
+            name=self.ref.name,
+            uid=self.ref.uid,
+            generation=1,
+            created=now,
+            spec=dict(spec),
+            status=SelfAlignmentRunStatus(),
+            annotations=dict(annotations),
+        )
+        before = self.read()
+        if before is None:
+            return view
+        return replace(
+            view,
+            generation=before.generation + (before.spec != view.spec),
+            created=before.created,
+            status=before.status,
+        )
+
+    def hand_in(
+        self, spec: Mapping[str, Any], annotations: Mapping[str, str], now: datetime
+    ) -> RunView:
+        """Store the run as its file says now, and return it.
+
+        Handing in a run that failed or waits for help asks for another try, as a new
+        value of the retry annotation does in a cluster.
+        """
+        view = self.preview(spec, annotations, now)
+        if view.status.phase in {"Failed", "Stalled"}:
+            retry = {RETRY_ANNOTATION: f"isheep run, {now.isoformat()}"}
+            view = replace(view, annotations={**view.annotations, **retry})
+        self._write(
+            RUN_FILE,
+            {
+                "apiVersion": f"{GROUP}/{VERSION}",
+                "uid": view.uid,
+                "generation": view.generation,
+                "created": view.created.isoformat(),
+                "annotations": dict(view.annotations),
+                "spec": dict(view.spec),
+            },
+        )
+        return view
+
+    def write_status(self, status: SelfAlignmentRunStatus) -> None:
+        """Replace the status."""
+        self._write(STATUS_FILE, status.document())
+
+    def _status(self) -> SelfAlignmentRunStatus:
+        document = self._read(STATUS_FILE)
+        return SelfAlignmentRunStatus.read_stored({} if document is None else document)
+
+    def _read(self, file: str) -> Any:
+        content = self._documents.read(file)
+        if content is None:
+            return None
+        try:
+            return json.loads(content)
+        except ValueError as error:
+            raise self._damaged(file) from error
+
+    def _write(self, file: str, document: Mapping[str, Any]) -> None:
+        text = json.dumps(document, indent=1, ensure_ascii=False)
+        self._documents.write(file, text.encode() + b"\n")
+
+    def _damaged(self, file: str) -> StoreCorruptError:
+        return StoreCorruptError(
+            f"{self.uri}/{file} is damaged. Delete it and run again: no data depends on it"
+        )

@@ -1,0 +1,197 @@
+"""`isheep run` as a user runs it, twice over: undisturbed, and killed again and again.
+
+The model is tiny and talks (see conftest.py); everything else is real: processes,
+engine, training, stores. What is killed is the command's whole process group, with
+SIGKILL, at moments drawn at random; workers are in sessions of their own and have to
+notice by themselves.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import signal
+import subprocess
+import sysconfig
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ISHEEP = str(Path(sysconfig.get_path("scripts")) / "isheep")
+MODEL = "hf://org/talker"
+SPEC: dict[str, Any] = {
+    "recipe": "ISheep",
+    "iterations": 2,
+    "model": {"storageUri": MODEL},
+    "engine": {"type": "Transformers"},
+    "instructions": {
+        "count": 70,
+        "examplesPerPrompt": 2,
+        "sampling": {"temperature": 0.7, "maxTokens": 400},
+    },
+    "responses": {"sampling": {"temperature": 0.7, "maxTokens": 24}},
+    "assessment": {
+        "levels": ["Quality"],
+        "rubric": "Simple",
+        "decoding": "Constrained",
+        "promptFormat": "Raw",
+        "sampling": {"temperature": 1.0, "maxTokens": 16},
+    },
+    "selection": {"threshold": 5, "minSamples": 1},
+    "training": {
+        "effectiveBatchSize": 8,
+        "numTrainEpochs": 1,
+        "maxLength": 128,
+        "warmupSteps": 1,
+        "learningRate": 0.001,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's file in a folder of its own, where the commands are given."""
+
+    folder: Path
+    model: Path
+
+    def write(self, storage: dict[str, Any]) -> None:
+        document = {
+            "apiVersion": "isheep.dev/v1alpha1",
+            "kind": "SelfAlignmentRun",
+            "metadata": {"name": "tiny"},
+            "spec": {**SPEC, "storage": storage},
+        }
+        (self.folder / "run.yaml").write_text(yaml.safe_dump(document))
+
+    def start(self, verb: str, *options: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [ISHEEP, verb, "run.yaml", *options],
+            cwd=self.folder,
+            env={
+                **os.environ,
+                "XDG_STATE_HOME": str(self.folder / "state"),
+                "ISHEEP_MIRRORS": f"{MODEL}={self.model}",
+                "OMP_NUM_THREADS": "1",
+                "HF_HUB_OFFLINE": "1",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def command(self, verb: str, *options: str) -> str:
+        process = self.start(verb, *options)
+        output, _ = process.communicate(timeout=500)
+        assert process.returncode == 0, output
+        return output
+
+    def data(self, iteration: int) -> bytes:
+        self.command("export", "--iteration", str(iteration), "-o", f"d{iteration}.jsonl")
+        return (self.folder / f"d{iteration}.jsonl").read_bytes()
+
+    def keys(self) -> dict[str, str]:
+        status = json.loads(self.command("status", "-o", "json"))
+        return {stage["id"]: stage["key"] for stage in status["stages"]}
+
+
+def run_and_kill(run: Run, stages: int, delay: float) -> None:
+    """Run until so many stages have begun, wait, and kill the command's process group."""
+    process = run.start("run")
+    assert process.stdout is not None
+    begun = (line for line in process.stdout if ": begins" in line)
+    shown = list(itertools.islice(begun, stages))
+    time.sleep(delay)
+    assert len(shown) == stages, "it was done before it could be killed"
+    assert process.poll() is None, "it was done before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tiny_talker_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run that nothing disturbed."""
+    run = Run(tmp_path_factory.mktemp("undisturbed"), tiny_talker_dir)
+    run.write({"folder": {"path": "store"}})
+    output = run.command("run")
+    assert "every stage is committed" in output, output
+    return run
+
+
+@pytest.mark.parametrize(("place", "kills", "seed"), [("folder", 3, 1), ("s3", 1, 2)])
+def test_a_run_killed_again_and_again_leaves_the_same_data_and_the_same_models(
+    place: str,
+    kills: int,
+    seed: int,
+    undisturbed: Run,
+    tiny_talker_dir: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    run = Run(tmp_path, tiny_talker_dir)
+    if place == "folder":
+        run.write({"folder": {"path": "store"}})
+    else:
+        s3 = request.getfixturevalue("weed").spec("e2e").s3
+        run.write({"s3": s3.model_dump(exclude_none=True)})
+    draw = random.Random(seed)
+
+    for _ in range(kills):
+        run_and_kill(run, draw.randint(1, 5), draw.uniform(0, 1.5))
+    run.command("run")
+
+    for iteration in (1, 2):
+        data = run.data(iteration)
+        assert data == undisturbed.data(iteration)
+        assert data
+    # A model's key is made from its data's; that its bytes are the same, too, is training's.
+    assert run.keys() == undisturbed.keys()
+    for stage in ("i1/train", "i2/train", "i2/merge"):
+        assert digests(run, stage, request) == digests(undisturbed, stage, request), stage
+
+
+def digests(run: Run, stage: str, request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return the digests of a stage's weights."""
+    from isheep.api.store_spec import parse_store_uri
+    from isheep.store import open_store
+    from isheep.store.artifacts import ArtifactStore
+
+    storage = yaml.safe_load((run.folder / "run.yaml").read_text())["spec"]["storage"]
+    if "s3" in storage:
+        store = open_store(request.getfixturevalue("weed").spec("e2e"))
+    else:
+        store = open_store(parse_store_uri(str(run.folder / "store")))
+    manifest = ArtifactStore(store, "default").manifest(run.keys()[stage])
+    assert manifest is not None
+    found = {f.name: f.sha256 for f in manifest.files if f.name.endswith(".safetensors")}
+    assert found
+    return found
+
+
+def test_the_data_is_real_and_every_row_can_be_traced_back(undisturbed: Run) -> None:
+    rows = [json.loads(line) for line in undisturbed.data(2).splitlines()]
+    assert all(row["prompt"] and row["completion"] for row in rows)
+    assert len({row["prompt"] for row in rows}) == len(rows)
+    assert all(row["scores"]["Quality"] > SPEC["selection"]["threshold"] for row in rows)
+    assert {row["provenance"]["iteration"] for row in rows} == {2}
+    assert all(row["provenance"]["id"].startswith("i2-r") for row in rows)
+
+
+def test_the_same_command_does_nothing_when_all_is_done_and_the_report_is_there(
+    undisturbed: Run,
+) -> None:
+    output = undisturbed.command("run")
+    assert "begins" not in output
+    assert "every stage is committed" in output
+    place = undisturbed.command("report").strip()
+    assert "<html" in Path(place).read_text()
+    plan = undisturbed.command("plan").splitlines()
+    assert plan[-1].startswith("i2/report")
+    assert all(line.endswith("exists") for line in plan)

@@ -1,0 +1,38 @@
+import errno
+
+import pytest
+
+from isheep.cli.errors import BadInputError, told
+from isheep.local.lock import RunBusyError
+from isheep.store.interface import (
+    StoreConditionError,
+    StoreCorruptError,
+    StoreError,
+    StoreFullError,
+    StoreUnreachableError,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (BadInputError("x"), 64),
+        (RunBusyError("x"), 64),
+        (StoreConditionError("x"), 64),
+        (StoreUnreachableError("x"), 69),
+        (StoreFullError("x"), 74),
+        (StoreCorruptError("x"), 74),
+        (StoreError("x"), 74),
+        (OSError(errno.ENOSPC, "No space left on device"), 74),
+        (FileNotFoundError(errno.ENOENT, "No such file", "x"), 64),
+        (KeyboardInterrupt(), 143),
+        (ZeroDivisionError("x"), 70),
+    ],
+)
+def test_every_error_has_a_message_and_a_code(error, code):
+    message, found = told(error)
+    assert (bool(message), found) == (True, code)
+
+
+def test_an_error_of_the_system_names_its_file():
+    assert told(OSError(errno.ENOSPC, "No space left", "/x"))[0] == "/x: No space left"

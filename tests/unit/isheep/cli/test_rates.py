@@ -1,0 +1,58 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from isheep.cli.rates import Rate, duration
+from isheep.local.events import AttemptView, WorkerView
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def at(done, total=100, activity="engine", stage="i1/respond"):
+    return AttemptView("a", stage, 1, START, done, total, (WorkerView(0, activity, ""),))
+
+
+def noted(*points):
+    rate = Rate()
+    for seconds, view in points:
+        rate.note(view, START + timedelta(seconds=seconds))
+    return rate
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (200, "3 min 20 s"),
+        (3600, "1 h 00 min"),
+        (7500, "2 h 05 min"),
+    ],
+)
+def test_durations_are_read_at_a_glance(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_the_rate_does_not_count_what_was_there_nor_the_loading():
+    rate = noted((0, at(64, activity="load")), (50, at(64)), (60, at(84)))
+    # 64 were there before: the rate is that of the 20 made since.
+    assert rate.describe(at(84)).startswith("84/100 items")
+
+
+def test_rate_and_time_left_are_told_once_they_are_known():
+    rate = noted((50, at(0)), (60, at(20)))
+    assert rate.per_second == 2
+    assert rate.describe(at(20)) == "20/100 items, 2 items/s, 40 s left"
+
+
+def test_without_progress_nothing_is_made_up():
+    assert noted((0, at(0)), (60, at(0))).describe(at(0)) == "0/100 items"
+    assert noted((0, at(0, None))).describe(at(0, None)) == "at work"
+
+
+def test_the_next_stage_of_a_joined_attempt_has_a_rate_of_its_own():
+    rate = noted((0, at(0)), (10, at(100)), (20, at(0, stage="i1/assess")))
+    assert rate.per_second is None

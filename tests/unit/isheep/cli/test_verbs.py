@@ -1,0 +1,263 @@
+"""Every verb on a finished run, and on none."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from isheep import __version__
+
+
+def test_run_says_how_it_went_and_what_to_do_next(shell):
+    result = shell("run", "run.yaml")
+
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    begun = [line.split()[1] for line in lines if ": begins" in line]
+    assert begun[:2] == ["prepare:", "i1/generate/r1:"]
+    assert begun[-1] == "i1/report:"
+    assert any(line.split()[:6] == ["1", "8", "60", "64", "2", "8.500"] for line in lines)
+    assert lines[-1] == "to run it again: isheep run run.yaml"
+    report = next(line.removeprefix("report: ") for line in lines if line.startswith("report: "))
+    assert Path(report).read_text() == "<p>report</p>"
+
+
+def test_a_finished_run_says_so_and_does_nothing(finished):
+    result = finished("run", "run.yaml")
+
+    assert result.exit_code == 0
+    assert "begins" not in result.stdout
+    assert "lamb: every stage is committed" in result.stdout
+
+
+def test_a_run_that_fails_says_why_once_on_stderr_and_how_to_go_on(shell):
+    (shell.control / "i1.respond.0").write_text("fail 70 Defect")
+
+    result = shell("run", "run.yaml")
+
+    assert result.exit_code == 70
+    assert result.stderr == "isheep: lamb: Failed. Defect: i1/respond: Defect it is\n"
+    assert result.stdout.splitlines()[-1] == "to go on: isheep run run.yaml"
+
+
+def test_the_store_is_where_the_option_or_the_spec_says_or_here(shell):
+    shell("run", "run.yaml")
+    assert Path("isheep-store/default/runs/lamb/run.json").exists()
+    shell.spec["storage"] = {"folder": {"path": "there"}}
+    shell.write()
+    shell("run", "run.yaml")
+    assert Path("there/default/runs/lamb/run.json").exists()
+    assert shell("status", "run.yaml").exit_code == 0
+    # What is not kept of the spec is where its data goes.
+    assert shell("status", "run.yaml", "--store", "isheep-store").exit_code == 0
+    assert shell("status", "run.yaml", "--store", "nowhere").exit_code == 64
+
+
+def test_validate_looks_at_nothing_but_the_file(shell):
+    result = shell("validate", "run.yaml")
+    assert (result.exit_code, result.stdout) == (0, "run.yaml: ok\n")
+    assert not Path("isheep-store").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("training", "handover"), "Adapter", "spec.training.handover: Adapter is not in this"),
+        (("assessment", "scoring"), "Expected", "spec.assessment.scoring: Expected is not in"),
+        (("training", "numNodes"), 2, "spec.training.numNodes: training on several nodes"),
+        (("iterations",), "two", "spec.iterations: found"),
+        (("engine", "typ"), "VLLM", "spec.engine.typ: there is no such field"),
+        (("selection", "minSamples"), 65, "selection.minSamples must not be above"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["validate", "plan", "run", "status"])
+def test_a_bad_file_is_told_with_file_line_and_field(shell, verb, path, value, message):
+    node = shell.spec
+    for name in path[:-1]:
+        node = node.setdefault(name, {})
+    node[path[-1]] = value
+    shell.write()
+    lines = Path("run.yaml").read_text().splitlines()
+    line = next(n for n, text in enumerate(lines, 1) if text.strip().startswith(f"{path[-1]}:"))
+
+    result = shell(verb, "run.yaml")
+
+    assert result.exit_code == 64
+    assert result.stderr.startswith(f"isheep: run.yaml:{line}:")
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a: [", "run.yaml:"), ("", "run.yaml: is empty"), ("kind: Pod", "no apiVersion and kind")],
+)
+def test_a_file_that_is_no_run_is_told(shell, text, message):
+    Path("run.yaml").write_text(text)
+    result = shell("validate", "run.yaml")
+    assert result.exit_code == 64
+    assert message in result.stderr
+
+
+def test_plan_before_anything_ran_names_what_can_be_named(shell):
+    lines = shell("plan", "run.yaml").stdout.splitlines()
+    assert lines[0].split()[0] == "prepare"
+    assert lines[0].endswith("to do")
+    assert lines[1:] == ["what follows depends on the result of prepare"]
+    assert not Path("isheep-store").exists()
+
+
+def test_plan_shows_the_stages_with_their_keys_and_what_exists(finished):
+    lines = [line.split(maxsplit=2) for line in finished("plan", "run.yaml").stdout.splitlines()]
+    assert [line[0] for line in lines][-2:] == ["i1/merge", "i1/report"]
+    assert {line[2] for line in lines} == {"exists"}
+    keys = {stage["id"]: stage["key"] for stage in finished.status()["stages"]}
+    assert all(keys[id_].startswith(key) for id_, key, _ in lines)
+
+
+def test_plan_of_an_edited_file_looks_again_and_changes_nothing(finished):
+    finished.spec["training"] = {"learningRate": 0.01}
+    finished.write()
+
+    lines = finished("plan", "run.yaml").stdout.splitlines()
+
+    # prepare checks the whole spec, so only it knows what an edited one comes to.
+    assert [line.split()[0] for line in lines[:-1]] == ["prepare"]
+    assert finished.status()["observedGeneration"] == 1
+
+
+def test_status_is_the_document_of_the_custom_resource_or_a_few_lines(finished):
+    status = finished.status()
+    assert status["phase"] == "Succeeded"
+    assert {c["type"] for c in status["conditions"]} == {"Ready", "Complete"}
+    text = finished("status", "run.yaml").stdout
+    assert text.startswith("lamb: Succeeded")
+    assert "iteration 1: accepted 64, kept 2, mean score 8.50" in text
+
+
+def test_status_says_when_nobody_carries_a_run_out(shell):
+    shell.spec["suspend"] = True
+    shell.write()
+    assert shell("run", "run.yaml").exit_code == 0
+    assert shell("status", "run.yaml").stdout.startswith("lamb: Suspended")
+
+
+def test_export_writes_what_trainers_take(finished):
+    result = finished("export", "run.yaml", "--iteration", "1", "-o", "d1.jsonl")
+
+    assert result.exit_code == 0
+    rows = [json.loads(line) for line in Path("d1.jsonl").read_text().splitlines()]
+    assert [row["prompt"] for row in rows] == ["Do 0 – now", "Do 2 – now\nthis"]
+    assert rows[0]["completion"] == "done"
+    assert rows[0]["scores"] == {"Quality": 9.0}
+    assert set(rows[0]) == {"prompt", "completion", "scores", "provenance"}
+    provenance = rows[1]["provenance"]
+    assert provenance["id"] == "i1-r1-c00000-p2"
+    assert (provenance["run"], provenance["iteration"], provenance["stage"]) == (
+        "lamb",
+        1,
+        "i1/select",
+    )
+    assert set(Path().iterdir()) >= {Path("d1.jsonl")}
+    assert not list(Path().glob(".*d1.jsonl"))
+
+
+def test_export_to_stdout_is_the_rows_and_nothing_else(finished):
+    finished("export", "run.yaml", "--iteration", "1", "-o", "d1.jsonl")
+    result = finished("export", "run.yaml", "--iteration", "1", "-o", "-")
+    assert result.stdout == Path("d1.jsonl").read_text()
+
+
+def test_export_of_a_damaged_part_leaves_the_earlier_file_alone(finished):
+    Path("d1.jsonl").write_text("mine")
+    key = next(s["key"] for s in finished.status()["stages"] if s["id"] == "i1/select")
+    part = Path(f"isheep-store/default/stages/{key}/part-00000.jsonl.zst")
+    part.resolve().write_bytes(b"spoilt")
+
+    result = finished("export", "run.yaml", "--iteration", "1", "-o", "d1.jsonl")
+
+    assert result.exit_code == 74
+    assert "is damaged" in result.stderr
+    assert Path("d1.jsonl").read_text() == "mine"
+
+
+def test_export_of_what_is_not_there_says_what_is_missing(finished):
+    result = finished("export", "run.yaml", "--iteration", "2", "-o", "d2.jsonl")
+    assert result.exit_code == 64
+    assert "lamb has no D(2) yet (stage i2/select is not committed)" in result.stderr
+    assert not Path("d2.jsonl").exists()
+
+
+def test_report_prints_its_place_and_copies_it(finished):
+    place = finished("report", "run.yaml").stdout.strip()
+    assert Path(place).read_text() == "<p>report</p>"
+    assert finished("report", "run.yaml", "-o", "out.html").exit_code == 0
+    assert Path("out.html").read_text() == "<p>report</p>"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("status",), ("report",), ("export", "--iteration", "1", "-o", "-")]
+)
+def test_a_run_that_was_never_started_is_told(shell, arguments):
+    verb, *options = arguments
+    result = shell(verb, "run.yaml", *options)
+    assert result.exit_code == 64
+    assert "holds no run lamb: start it with `isheep run run.yaml`" in result.stderr
+
+
+def test_a_run_without_report_is_told(shell):
+    (shell.control / "prepare.0").write_text("fail 64 ModelNotFound")
+    assert shell("run", "run.yaml").exit_code == 64
+    result = shell("report", "run.yaml")
+    assert (result.exit_code, "has no report yet" in result.stderr) == (64, True)
+
+
+def test_crd_prints_the_definition(shell):
+    document = yaml.safe_load(shell("crd").stdout)
+    assert document["spec"]["names"]["kind"] == "SelfAlignmentRun"
+
+
+def test_version(shell):
+    assert shell("--version").stdout == f"isheep {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("frolic",), "No such command 'frolic'"),
+        (("ru", "run.yaml"), "Did you mean 'run'?"),
+        (("run",), "Missing argument"),
+        (("run", "run.yaml", "--quick"), "No such option"),
+        (("export", "run.yaml", "--iteration", "0", "-o", "-"), "greater than or equal to 1"),
+        (("run", "run.yaml", "--mirror", "x"), "--mirror 'x': write it as hf://org/name=DIR"),
+        (("run", "run.yaml", "--mirror", "hf://a/b=none"), "there is no folder"),
+        (("run", "run.yaml", "--config-map", "=x"), "write it as NAME=DIR"),
+        (("run", "run.yaml", "--store", "ftp://x"), "--store: store ftp://…: give a folder or s3"),
+        (("run", "none.yaml"), "none.yaml: cannot be read"),
+    ],
+)
+def test_wrong_usage_is_bad_input(shell, arguments, message):
+    result = shell(*arguments)
+    assert result.exit_code == 64
+    assert message in result.stderr
+
+
+def test_a_defect_is_one_line_and_with_debug_a_traceback(shell, monkeypatch):
+    def break_(*_):
+        raise RuntimeError("broken\nin two")
+
+    monkeypatch.setattr("isheep.cli.target.load", break_)
+    result = shell("validate", "run.yaml")
+    assert result.exit_code == 70
+    assert result.stderr.startswith("isheep: a defect in isheep: RuntimeError: broken\n")
+    debugged = shell("--debug", "validate", "run.yaml")
+    assert isinstance(debugged.exception, RuntimeError)
+
+
+def test_a_store_that_cannot_be_written_is_told(shell):
+    Path("isheep-store").write_text("a file")
+    result = shell("run", "run.yaml")
+    assert result.exit_code in (69, 74)
+    assert "isheep-store" in result.stderr
+    assert "Traceback" not in result.output

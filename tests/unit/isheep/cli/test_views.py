@@ -1,0 +1,91 @@
+"""The two ways in which a run shows itself."""
+
+import io
+from datetime import UTC, datetime, timedelta
+
+from rich.console import Console
+
+from isheep.api.status import SelfAlignmentRunStatus
+from isheep.cli.live import LiveView
+from isheep.cli.plain import PlainView
+from isheep.local.events import AttemptEnd, AttemptView, WorkerView
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self):
+        self.now = START
+
+    def __call__(self):
+        return self.now
+
+    def wait(self, seconds):
+        self.now += timedelta(seconds=seconds)
+
+
+def view(done=0, activity="engine", detail=""):
+    worker = WorkerView(0, activity, detail)
+    return AttemptView("i1/respond#2", "i1/respond", 2, START, done, 64, (worker,))
+
+
+def end(error=None, adopted=False):
+    return AttemptEnd("i1/respond#2", ("i1/respond",), 2, 12.0, 64, adopted, error)
+
+
+def test_plain_lines_come_at_begin_and_end_and_every_half_minute_between():
+    clock, lines = Clock(), []
+    plain = PlainView(lines.append, clock)
+    plain.started(view())
+    for _ in range(61):
+        clock.wait(1)
+        plain.progressed(view(done=10))
+    plain.ended(end())
+    assert lines == [
+        "2030-01-01T00:00:00Z i1/respond: begins, 64 items, attempt 2",
+        "2030-01-01T00:00:30Z i1/respond: 10/64 items (engine)",
+        "2030-01-01T00:01:00Z i1/respond: 10/64 items (engine)",
+        "2030-01-01T00:01:01Z i1/respond: done in 12 s",
+    ]
+
+
+def test_plain_tells_failures_line_by_line_without_control_characters():
+    lines = []
+    plain = PlainView(lines.append, Clock())
+    plain.ended(end(error="it died\n\x1b[31mred\x07"))
+    plain.ended(end(adopted=True))
+    plain.note("note\x1b")
+    assert [line.partition(" ")[2] for line in lines] == [
+        "i1/respond: attempt 2 failed after 12 s",
+        "  it died",
+        "  ?[31mred?",
+        "i1/respond: was there already",
+        "note?",
+    ]
+
+
+def test_live_shows_stage_items_rate_and_what_workers_do():
+    clock, screen = Clock(), io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=120, color_system=None)
+    with LiveView("lamb", 3, console, clock) as live:
+        live.status(SelfAlignmentRunStatus(iteration=1, phase="Running"))
+        live.started(view())
+        live.progressed(view())
+        clock.wait(10)
+        live.progressed(view(done=32, detail="part 1 of 1\x1b"))
+        live._live.refresh()
+        live.note("a note")
+        live.ended(end(error="died"))
+        live.ended(end())
+        live.ended(end(adopted=True))
+    shown = screen.getvalue()
+    for text in (
+        "lamb  iteration 1/3  Running",
+        "32/64 items, 3.2 items/s, 10 s left",
+        "engine at work",
+        "part 1 of 1?",
+        "a note",
+        "attempt 2 failed after 12 s: died",
+        "was there already",
+    ):
+        assert text in shown

@@ -1,0 +1,123 @@
+"""The driver with a fake worker: a workshop in which a whole run takes a second or two."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from isheep.api.status import SelfAlignmentRunStatus
+from isheep.api.store_spec import parse_store_uri
+from isheep.local.conclusion import Conclusion
+from isheep.local.events import AttemptEnd, AttemptView
+from isheep.local.session import Session
+from isheep.local.stored_run import StoredRun
+from isheep.local.worker import StopRequested
+from isheep.planner.model import Environment
+from isheep.planner.plan import plan
+from isheep.store import open_store
+
+FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
+
+
+class Heard:
+    """A listener that remembers, and can act when a stage begins."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.ends: list[AttemptEnd] = []
+        self.notes: list[str] = []
+        self.statuses: list[SelfAlignmentRunStatus] = []
+        self.on_progress: Callable[[AttemptView], None] = lambda _: None
+
+    def started(self, attempt: AttemptView) -> None:
+        self.begun.append(attempt.stage)
+
+    def progressed(self, attempt: AttemptView) -> None:
+        self.on_progress(attempt)
+
+    def ended(self, end: AttemptEnd) -> None:
+        self.ends.append(end)
+
+    def status(self, status: SelfAlignmentRunStatus) -> None:
+        self.statuses.append(status)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+class Workshop:
+    """A store, a state folder, a fake worker and what they say."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.control = folder / "control"
+        self.control.mkdir()
+        self.environment = {
+            **environment,
+            "XDG_STATE_HOME": str(folder / "state"),
+            "FAKE_ORDERS": str(self.control),
+            "CUDA_VISIBLE_DEVICES": "",
+        }
+        self.store_spec = parse_store_uri(str(folder / "store"))
+        self.store = open_store(self.store_spec)
+        self.heard = Heard()
+        self.inbox: SimpleQueue = SimpleQueue()
+        self.spec = {
+            "recipe": "ISheep",
+            "iterations": 1,
+            "model": {"storageUri": "hf://org/tiny"},
+            "engine": {"type": "Transformers"},
+            "instructions": {"count": 64},
+            "selection": {"minSamples": 1},
+        }
+
+    def behave(self, stage: str, *attempts: str) -> None:
+        for number, attempt in enumerate(attempts):
+            (self.control / f"{stage.replace('/', '.')}.{number}").write_text(attempt)
+
+    def run(self, name: str = "lamb", planner=plan, clock=None) -> Conclusion:
+        self.heard = Heard() if self.heard.ends else self.heard
+        session = Session(
+            store=self.store,
+            planner=planner,
+            environment=Environment(default_storage=self.store_spec),
+            process_environment=self.environment,
+            listener=self.heard,
+            inbox=self.inbox,
+            command=(sys.executable, str(FAKE_WORKER)),
+            **({"clock": clock} if clock else {}),
+        )
+        return session.carry_out("default", name, self.spec, {})
+
+    def stop(self) -> None:
+        self.inbox.put(StopRequested())
+
+    def stored(self, name: str = "lamb") -> StoredRun:
+        return StoredRun(self.store, "default", name)
+
+    @property
+    def orders(self) -> list[tuple[int, str, int, str]]:
+        log = self.control / "log.txt"
+        rows = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
+        return [(int(pid), stage, int(attempt), share) for pid, stage, attempt, share in rows]
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    import os
+
+    return Workshop(tmp_path, dict(os.environ))
+
+
+@pytest.fixture
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries at once: the waits are the planner's, and tested there."""
+    from datetime import timedelta
+
+    from isheep.planner import failure
+
+    none = timedelta()
+    monkeypatch.setattr(failure, "RETRY_SCHEDULE", (none,) * 3)
+    monkeypatch.setattr(failure, "DISRUPTION_DELAY", none)

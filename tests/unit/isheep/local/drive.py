@@ -1,0 +1,43 @@
+"""The driver as a process of its own, over the fake worker: `drive.py <workshop folder> <spec>`."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from queue import SimpleQueue
+
+from isheep.api.store_spec import parse_store_uri
+from isheep.local.session import Session
+from isheep.local.worker import StopRequested
+from isheep.planner.model import Environment
+from isheep.planner.plan import plan
+from isheep.store import open_store
+
+
+class Silent:
+    def started(self, attempt):
+        pass
+
+    progressed = ended = status = note = started
+
+
+def main(folder: Path, spec: dict) -> int:
+    store = parse_store_uri(str(folder / "store"))
+    inbox = SimpleQueue()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: inbox.put(StopRequested()))
+    session = Session(
+        store=open_store(store),
+        planner=plan,
+        environment=Environment(default_storage=store),
+        process_environment=os.environ,
+        listener=Silent(),
+        inbox=inbox,
+        command=(sys.executable, str(Path(__file__).with_name("fake_worker.py"))),
+    )
+    return session.carry_out("default", "lamb", spec, {}).exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), json.loads(sys.argv[2])))

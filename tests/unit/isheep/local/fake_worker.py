@@ -1,0 +1,197 @@
+"""A worker without models: it speaks `serve`'s protocol and commits made-up artifacts.
+
+What a stage is to do besides is told by files in `$FAKE_ORDERS`: each file
+`<stage id with dots>.<n>` is used up by one worker's attempt at that stage: `die`, `hang`
+(until SIGTERM), `stubborn` (for ever), `leave` (exit code 0 and no word), `fail
+<exit code> <reason>`. Orders are noted in `log.txt`.
+"""
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from isheep.api.order import ChatFormatRef, Prepared, StageOrder, StageResult, Step, StepResult
+from isheep.recipes.interface import PART_ITEMS
+from isheep.store import open_store
+from isheep.store.artifacts import ArtifactStore
+from isheep.store.manifest import Manifest, StageInfo, Timings
+
+CONTROL = Path(os.environ["FAKE_ORDERS"])
+STATISTICS = {
+    "curate": {"completions": 8, "parsed": 60, "accepted": 64},
+    "select": {"pairs": 64, "kept": 2, "meanScore": 8.5},
+    "train": {"samples": 2, "trainLoss": 1.5, "evalLoss": 1.75},
+}
+stopped = threading.Event()
+
+
+def say(document: dict) -> None:
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
+
+
+def answer(result: StageResult) -> None:
+    fields = result.model_dump(mode="json", by_alias=True, exclude_none=True)
+    say({"type": "result", "result": fields, "exitCode": result.exit_code})
+
+
+def behaviour(stage: str) -> list[str]:
+    for file in sorted(CONTROL.glob(f"{stage.replace('/', '.')}.*")):
+        with suppress(FileNotFoundError):
+            text = file.read_text()
+            file.unlink()  # of two workers that read it one has it
+            return text.split()
+    return []
+
+
+def carry_out(order: StageOrder, index: int, count: int) -> StageResult:
+    step = order.steps[0]
+    with (CONTROL / "log.txt").open("a") as log:
+        log.write(f"{os.getpid()} {step.id} {order.attempt} {index}/{count}\n")
+    todo = behaviour(step.id)
+    total = step.items or 1
+    say(
+        {
+            "type": "progress",
+            "stage": step.id,
+            "itemsDone": 0,
+            "itemsTotal": total,
+            "activity": "engine",
+            "detail": "working",
+        }
+    )
+    if todo[:1] == ["die"]:
+        sys.stderr.write("about to die\n\x1b[31m")
+        sys.stderr.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if todo[:1] == ["leave"]:
+        os._exit(0)
+    if todo[:1] == ["hang"]:
+        stopped.wait()
+    while todo[:1] == ["stubborn"]:
+        time.sleep(60)
+    if stopped.is_set():
+        return StageResult(outcome="Failed", exit_code=143, reason="Stopped", message="stopped")
+    if todo[:1] == ["fail"]:
+        message = f"{todo[2]} it is"
+        return StageResult(
+            outcome="Failed", exit_code=int(todo[1]), reason=todo[2], message=message
+        )
+    if step.kind == "prepare":
+        return StageResult(
+            outcome="Committed", prepared=prepared(), steps=(StepResult(id=step.id, key=step.key),)
+        )
+    return commit(order, step, index, count)
+
+
+def commit(order: StageOrder, step: Step, index: int, count: int) -> StageResult:
+    artifacts = artifacts_of(order)
+    if step.items is not None:
+        parts = range(-(-step.items // PART_ITEMS))
+        write_parts(artifacts, step, parts[index::count])
+        if len(artifacts.parts(step.key)) < len(parts):
+            return StageResult(outcome="Partial")
+    elif step.kind == "select":
+        artifacts.write_part(step.key, 0, [row(order, n) for n in range(3)])
+    files = []
+    if step.kind == "report":
+        page = CONTROL / f"report-{os.getpid()}.html"
+        page.write_text("<p>report</p>")
+        files = [artifacts.write_file(step.key, "report.html", page)]
+    now = datetime.now(UTC)
+    manifest = artifacts.commit(
+        step.key,
+        Manifest(
+            key=step.key,
+            stage=StageInfo(
+                kind=step.kind,
+                version=step.version,
+                id=step.id,
+                iteration=step.iteration,
+                round=step.round,
+            ),
+            parts=artifacts.collect_parts(step.key, len(artifacts.parts(step.key))),
+            files=files,
+            timings=Timings(started_at=now, finished_at=now),
+            statistics=STATISTICS.get(step.kind, {}),
+            run=order.run,
+        ),
+    )
+    done = StepResult(id=step.id, key=step.key, statistics=manifest.statistics)
+    return StageResult(outcome="Committed", steps=(done,))
+
+
+def row(order: StageOrder, number: int) -> bytes:
+    kept = number != 1
+    return json.dumps(
+        {
+            "id": f"i1-r1-c00000-p{number}",
+            "instruction": f"Do {number} – now",
+            "input": "this" if number else "",
+            "response": "done",
+            "finish_reason": "stop",
+            "kept": kept,
+            "reason": None if kept else "threshold",
+            "scores": {"Quality": 9.0},
+        }
+    ).encode()
+
+
+def write_parts(artifacts: ArtifactStore, step: Step, parts) -> None:
+    for part in parts:
+        items = min(PART_ITEMS, step.items - part * PART_ITEMS)
+        artifacts.write_part(step.key, part, [b"{}"] * items)
+
+
+def artifacts_of(order: StageOrder) -> ArtifactStore:
+    return ArtifactStore(open_store(order.store), order.run.namespace)
+
+
+def prepared() -> Prepared:
+    return Prepared(
+        model_digest="a" * 64,
+        architecture="LlamaForCausalLM",
+        seed_tasks_digest="b" * 64,
+        seed_tasks_count=3,
+        templates_digest="c" * 64,
+        engine="Transformers",
+        dtype="float32",
+        max_model_length=512,
+        chat_format=ChatFormatRef(
+            kind="Plain", digest="d" * 64, end_of_turn_ids=(0,), stop_token_ids=(0,)
+        ),
+    )
+
+
+def main() -> int:
+    lines: queue.SimpleQueue = queue.SimpleQueue()
+
+    def stop(*_: object) -> None:
+        stopped.set()
+        lines.put(None)
+
+    def read() -> None:
+        for line in sys.stdin:
+            lines.put(line)
+        lines.put(None)
+        time.sleep(0.5)
+        os._exit(143)
+
+    signal.signal(signal.SIGTERM, stop)
+    threading.Thread(target=read, daemon=True).start()
+    sys.stderr.write("ready\n")
+    while (line := lines.get()) is not None:
+        share = (int(os.environ[name]) for name in ("JOB_COMPLETION_INDEX", "ISHEEP_WORKERS"))
+        answer(carry_out(StageOrder.model_validate_json(line), *share))
+    return 143 if stopped.is_set() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

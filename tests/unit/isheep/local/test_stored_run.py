@@ -1,0 +1,67 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from isheep.api.run import RETRY_ANNOTATION
+from isheep.api.status import SelfAlignmentRunStatus
+from isheep.local.stored_run import StoredRun
+from isheep.store.folder import FolderStore
+from isheep.store.interface import StoreCorruptError
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+SPEC = {"recipe": "ISheep", "iterations": 2, "model": {"storageUri": "hf://a/b"}}
+
+
+@pytest.fixture
+def stored(tmp_path):
+    return StoredRun(FolderStore(tmp_path), "default", "lamb")
+
+
+def test_a_new_run_is_generation_1_and_is_read_back_as_handed_in(stored):
+    assert stored.read() is None
+    view = stored.hand_in(SPEC, {"a": "b"}, NOW)
+    assert (view.generation, view.created, view.spec) == (1, NOW, SPEC)
+    assert stored.read() == view
+
+
+def test_only_a_changed_spec_is_a_new_generation(stored):
+    later = NOW + timedelta(hours=1)
+    stored.hand_in(SPEC, {}, NOW)
+    assert stored.hand_in(SPEC, {"note": "x"}, later).generation == 1
+    edited = stored.hand_in({**SPEC, "iterations": 3}, {}, later)
+    assert (edited.generation, edited.created) == (2, NOW)
+    assert stored.hand_in({**SPEC, "iterations": 3}, {}, later).generation == 2
+
+
+def test_a_preview_writes_nothing(stored):
+    assert stored.preview(SPEC, {}, NOW).generation == 1
+    assert stored.read() is None
+
+
+@pytest.mark.parametrize(
+    ("phase", "retried"),
+    [("Failed", True), ("Stalled", True), ("Running", False), ("Succeeded", False)],
+)
+def test_handing_in_a_run_that_failed_or_waits_asks_for_another_try(stored, phase, retried):
+    stored.hand_in(SPEC, {}, NOW)
+    stored.write_status(SelfAlignmentRunStatus(observed_generation=1, phase=phase))
+    assert (RETRY_ANNOTATION in stored.hand_in(SPEC, {}, NOW).annotations) is retried
+
+
+def test_the_uid_is_the_same_whenever_asked_and_another_in_another_place(tmp_path):
+    uids = {
+        StoredRun(FolderStore(tmp_path / place), namespace, name).ref.uid
+        for place in ("x", "y")
+        for namespace in ("default", "team")
+        for name in ("lamb", "ewe")
+    }
+    assert len(uids) == 8
+    again = StoredRun(FolderStore(tmp_path / "x"), "default", "lamb").ref.uid
+    assert again in uids
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"generation": "x"}'])
+def test_a_damaged_document_is_told_with_its_place_and_the_remedy(stored, tmp_path, content):
+    FolderStore(tmp_path).put("default/runs/lamb/run.json", content)
+    with pytest.raises(StoreCorruptError, match=r"default/runs/lamb/run.json is damaged. Delete"):
+        stored.read()

@@ -1,0 +1,172 @@
+"""The report's figures, its page and its safety, from manifests made by hand."""
+
+import html.parser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isheep.api.order import RunRef
+from isheep.recipes.settings import ReportSettings
+from isheep_worker.report import figures
+from isheep_worker.report.document import ReportInput, SampleAnswer, report_document
+from isheep_worker.report.figures import StageFigures, StageTime
+from isheep_worker.report.html import duration, polyline, render
+from isheep_worker.report.visible import visible
+from isheep_worker.rows import SelectionRow
+
+RUN = RunRef(namespace="default", name="demo", uid="u1")
+
+
+def stage(kind, start, end, *, round_=None, uid="u1", seconds=(0, 0, 0), examples=None, **stats):
+    ident = f"i1/{kind}" + (f"/r{round_}" if round_ else "")
+    named = {name.replace("__", ":").replace("_", "-"): value for name, value in stats.items()}
+    time = StageTime(start, end, *seconds)
+    return StageFigures(ident, kind, 1, round_, "k" * 64, uid, time, named, examples or {})
+
+
+STAGES = (
+    stage("generate", 0, 10, round_=1, seconds=(4, 5, 1), completions=4, tokens=900, modelLoads=1),
+    stage(
+        "curate",
+        10,
+        11,
+        round_=1,
+        seconds=(0, 0, 1),
+        completions=4,
+        parsed=20,
+        accepted=12,
+        drop__rouge=5,
+        drop__url=3,
+        examples={"url": ["see <script>alert(1)</script>"]},
+    ),
+    stage("respond", 11, 20, seconds=(0, 8, 1), pairs=12, tokens=700),
+    stage("assess", 21, 25, seconds=(0, 4, 0), pairs=12, scored=10, score__Quality__3=4),
+    stage(
+        "select",
+        25,
+        26,
+        seconds=(0, 0, 1),
+        pairs=12,
+        kept=7,
+        meanScore=6.5,
+        drop__score__Quality=3,
+        drop__rule__options=2,
+    ),
+)
+
+
+def document(**changes):
+    source = ReportInput(
+        run=RUN,
+        settings=ReportSettings(
+            recipe="ISheep", iterations=2, spec={"model": {"storageUri": "hf://o/m"}}
+        ),
+        stages=STAGES,
+        **changes,
+    )
+    return report_document(source)
+
+
+def test_the_funnel_names_every_drop_before_what_is_left():
+    steps = [(s.label, s.count, s.is_drop) for s in figures.iteration_figures(1, STAGES).funnel]
+    assert steps == [
+        ("completions", 4, False),
+        ("instructions parsed", 20, False),
+        ("rouge", 5, True),
+        ("url", 3, True),
+        ("instructions accepted", 12, False),
+        ("pairs answered", 12, False),
+        ("pairs scored", 10, False),
+        ("score:Quality", 3, True),
+        ("pairs kept: D(t)", 7, False),
+    ]
+
+
+def test_every_second_between_first_start_and_last_end_is_in_one_bin():
+    rows = figures.stage_seconds(STAGES, "u1")
+    total = figures.total_seconds(rows)
+    assert total.wall == pytest.approx(26)
+    assert (total.load, total.engine, total.cpu, total.idle) == pytest.approx((4, 17, 4, 1))
+
+
+def test_stages_that_another_run_made_cost_this_run_nothing():
+    adopted = stage("train", -100, -50, uid="u0", seconds=(1, 40, 9))
+    rows = figures.stage_seconds((*STAGES, adopted), "u1")
+    assert figures.total_seconds(rows).wall == pytest.approx(26)
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 100), st.floats(0, 50), st.floats(0, 30), st.floats(0, 30)),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_bins_add_up_to_the_wall_however_stages_overlap(times):
+    stages = [
+        stage("generate", start, start + length, round_=n + 1, seconds=(load, engine, 0))
+        for n, (start, length, load, engine) in enumerate(times)
+    ]
+    total = figures.total_seconds(figures.stage_seconds(stages, "u1"))
+    first = min(s.time.started_at for s in stages)
+    last = max(s.time.finished_at for s in stages)
+    assert total.wall == pytest.approx(last - first, abs=1e-6)
+    assert min(total.load, total.engine, total.cpu, total.idle) >= -1e-9
+
+
+class Tags(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append(tag)
+
+
+def test_the_page_escapes_generated_text_and_asks_for_nothing():
+    hostile = "<img src=x onerror=alert(1)>\x1b[31m\u202eevil\x00"
+    row = SelectionRow("i1-r1-c00000-p0", hostile, hostile, hostile, "stop", True, None, {})
+    page = render(
+        document(
+            pairs={1: [row]},
+            losses={1: [2.0, 1.0]},
+            samples=[SampleAnswer("M(0)", hostile, hostile), SampleAnswer("M(1)", hostile, "b")],
+        )
+    )
+    tags = Tags()
+    tags.feed(page)
+    assert not {"script", "img", "link", "iframe"} & set(tags.seen)
+    assert "\x1b" not in page
+    assert "\u202e" not in page
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "&lt;img src=x" in page
+    assert "‹U+202E›evil‹U+0000›" in page
+
+
+def test_page_and_json_agree():
+    doc = document()
+    page = render(doc)
+    assert doc["iterations"][0]["kept"] == 7
+    assert doc["model_loads"] == [1]
+    assert ">7<" in page
+    assert "hf://o/m" in page
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.34, "0.3 s"), (41, "41 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")],
+)
+def test_durations_read_as_people_say_them(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_a_flat_or_single_curve_still_draws():
+    assert polyline([1.0], 10, 10) == "0.0,10.0"
+    assert polyline([], 10, 10) == ""
+
+
+@given(st.text())
+def test_visible_text_hides_nothing(text):
+    assert not any(ord(c) < 32 and c not in "\n\t" for c in visible(text))

@@ -1,0 +1,262 @@
+"""A whole run on a tiny model: a driver of a few lines, and the worker that it drives."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isheep.api.order import Prepared, RunRef, Sources, StageOrder, StageResult, Step
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.api.store_spec import parse_store_uri
+from isheep.planner.walk import Walk, walk
+from isheep.recipes.interface import STAGE_VERSIONS, Statistics
+from isheep.recipes.isheep import ISheep
+from isheep.store.artifacts import ArtifactStore
+from isheep.store.folder import FolderStore
+
+VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
+
+SPEC: dict[str, Any] = {
+    "recipe": "ISheep",
+    "iterations": 1,
+    "engine": {"type": "Transformers"},
+    "instructions": {"count": 70, "examplesPerPrompt": 2, "sampling": {"maxTokens": 40}},
+    "curation": {"rules": "None", "deduplication": {"maxRougeL": 1.0}},
+    "responses": {"sampling": {"maxTokens": 24}},
+    "assessment": {
+        "rubric": "Simple",
+        "decoding": "Constrained",
+        "sampling": {"maxTokens": 24, "temperature": 1.0},
+    },
+    "selection": {"threshold": 2, "minSamples": 1},
+    "training": {
+        "effectiveBatchSize": 4,
+        "numTrainEpochs": 2,
+        "maxLength": 128,
+        "warmupSteps": 1,
+        "learningRate": 0.001,
+    },
+}
+
+
+def order_for(
+    store: Path, model: Path, step: Step, sources: Mapping[str, Any] | None = None
+) -> StageOrder:
+    return StageOrder(
+        run=RunRef(namespace="default", name="demo", uid="uid-1"),
+        store=parse_store_uri(str(store)),
+        sources=Sources(model=f"file://{model}", **(sources or {})),
+        stage_versions=VERSIONS,
+        steps=(step,),
+    )
+
+
+class Chain:
+    """Drives a run stage by stage: what the planner does, without retries and status."""
+
+    def __init__(
+        self,
+        store: Path,
+        model: Path,
+        carry_out: Callable[[StageOrder], StageResult],
+        sources: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> None:
+        self._sources = sources
+        document = copy.deepcopy(SPEC) | {"model": {"storageUri": f"file://{model}"}}
+        for path, value in changes.items():
+            *parents, leaf = path.split("__")
+            member = document
+            for name in parents:
+                member = member.setdefault(name, {})
+            member[leaf] = value
+        self.spec = SelfAlignmentRunSpec.read(document)
+        self.folder = store
+        self.artifacts = ArtifactStore(FolderStore(store), "default")
+        self._model = model
+        self._carry_out = carry_out
+        self.prepared: Prepared | None = None
+        self.statistics: dict[str, Statistics] = {}
+        self.results: dict[str, StageResult] = {}
+
+    def walk(self) -> Walk:
+        return walk(
+            ISheep(),
+            self.spec,
+            self.prepared,
+            VERSIONS,
+            lambda stage, _key: self.statistics.get(stage.id),
+        )
+
+    def key(self, stage: str) -> str:
+        return self.walk().keys[stage]
+
+    def next_order(self) -> StageOrder | None:
+        """The order of the first stage that is not committed."""
+        journey = self.walk()
+        assert journey.end.failure is None, journey.end.failure
+        for stage in journey.stages:
+            if stage.id not in self.statistics:
+                step = Step(
+                    id=stage.id,
+                    kind=str(stage.kind),
+                    version=1,
+                    key=journey.keys[stage.id],
+                    iteration=stage.iteration,
+                    round=stage.round,
+                    settings=stage.settings.canonical(),
+                    inputs={
+                        role: tuple(journey.keys[i] for i in ids)
+                        for role, ids in stage.inputs.items()
+                    },
+                    items=stage.items,
+                )
+                return order_for(self.folder, self._model, step, self._sources)
+        assert journey.end.complete
+        return None
+
+    def step(self, stage: str) -> StageOrder:
+        """The order of a stage that may be committed already."""
+        committed = self.statistics.copy()
+        for name in list(self.statistics)[list(self.statistics).index(stage) :]:
+            del self.statistics[name]
+        order = self.next_order()
+        self.statistics = committed
+        assert order is not None
+        return order
+
+    def uncommit(self, stage: str) -> None:
+        """Remove all that a stage has left."""
+        shutil.rmtree(self.folder / "default/stages" / self.key(stage))
+
+    def take(self, result: StageResult) -> None:
+        """Believe a committed result."""
+        (step,) = result.steps
+        self.statistics[step.id] = step.statistics
+        self.results[step.id] = result
+        self.prepared = result.prepared or self.prepared
+
+    def run(self, until: str | None = None) -> None:
+        """Run to the end, or up to the stage that begins like this."""
+        while (order := self.next_order()) is not None:
+            if until is not None and order.steps[0].id.startswith(until):
+                return
+            result = self._carry_out(order)
+            assert result.exit_code == 0, f"{order.steps[0].id}: {result}"
+            self.take(result)
+
+    def content(self) -> dict[str, bytes]:
+        """Every part and file of every stage but what tells of time."""
+        told = {"manifest.json", "log.jsonl.zst", "report.html", "report.json"}
+        store = FolderStore(self.folder)
+        return {
+            info.key: store.get(info.key)
+            for info in store.list("default/stages/")
+            if info.key.rpartition("/")[2] not in told
+        }
+
+
+class Forker:
+    """The client of `forker.py`."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("forker.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+        )
+
+    def run(self, *jobs: dict[str, Any]) -> list[tuple[int, StageResult | None]]:
+        documents = [
+            {"shard": [0, 1]} | job | {"order": job["order"].model_dump(mode="json")}
+            for job in jobs
+        ]
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(documents) + "\n")
+        self._process.stdin.flush()
+        return [
+            (code, result and StageResult.model_validate(result))
+            for code, result in json.loads(self._process.stdout.readline())
+        ]
+
+    def carry_out(self, order: StageOrder) -> StageResult:
+        ((_, result),) = self.run({"order": order})
+        assert result is not None
+        return result
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+@pytest.fixture(scope="session")
+def forker() -> Iterator[Forker]:
+    client = Forker()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def brief_model_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model, made to end its texts after a few tokens rather than never.
+
+    All embeddings get one common direction, which every hidden state then has, and the
+    end-of-turn token more of it than the others.
+    """
+    from safetensors.torch import load_file, save_file
+    from transformers import AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("brief") / "model"
+    shutil.copytree(tiny_model_dir, folder)
+    tensors = load_file(folder / "model.safetensors")
+    embeddings = tensors["model.embed_tokens.weight"]
+    embeddings[:, 0] += 0.2
+    embeddings[AutoTokenizer.from_pretrained(folder).eos_token_id, 0] += 0.6
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs in this process finds the same texts as the forked ones."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def finished(
+    forker: Forker, brief_model_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Chain:
+    """A run of one iteration that nothing disturbed. Read only."""
+    chain = Chain(tmp_path_factory.mktemp("store"), brief_model_dir, forker.carry_out)
+    chain.run()
+    return chain
+
+
+@pytest.fixture
+def copied(finished: Chain, brief_model_dir: Path, forker: Forker, tmp_path: Path) -> Chain:
+    """A run that is finished, to be damaged."""
+    chain = Chain(tmp_path / "copy", brief_model_dir, forker.carry_out)
+    shutil.copytree(finished.folder, chain.folder, symlinks=True)
+    chain.prepared, chain.statistics = finished.prepared, dict(finished.statistics)
+    return chain
+
+
+@pytest.fixture
+def make_chain(brief_model_dir: Path) -> Callable[..., Chain]:
+    """Returns a `Chain` for a store's folder and what carries out its orders."""
+
+    def make(store: Path, carry_out: Callable[[StageOrder], StageResult], **more: Any) -> Chain:
+        return Chain(store, brief_model_dir, carry_out, **more)
+
+    return make

@@ -1,0 +1,81 @@
+"""A process that imports the worker once and forks a child for each order.
+
+Stages are killed many times in these tests, and a process that imports torch takes ten
+seconds to start; a fork takes none. Each line of stdin is a list of jobs that run side
+by side: `order`, `shard` [index, count], `signal` and `after` (seconds; both optional).
+Each line of stdout is the list of `[return code, result or null]`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+import peft  # noqa: F401
+import torch
+from transformers import (  # noqa: F401
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    Trainer,
+)
+
+import isheep_worker.training.merge
+import isheep_worker.training.trainer  # noqa: F401
+from isheep.api.order import StageOrder, dump_result
+from isheep_worker.contract import Shard
+from isheep_worker.logs import log_to_stderr
+from isheep_worker.meter import Meter
+from isheep_worker.progress import Progress, Report
+from isheep_worker.stopping import StopFlag
+from isheep_worker.worker import Worker
+
+
+def start(job: dict[str, Any]) -> tuple[int, int]:
+    read_end, write_end = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(write_end)
+        return pid, read_end
+    stop = StopFlag()
+
+    def watch(report: Report) -> None:
+        if report.items_done >= job.get("stop_at", float("inf")):
+            stop.set()
+
+    ticks = itertools.count(0, 10)  # a clock on which every report is due
+    progress = Progress(watch, lambda: float(next(ticks)))
+    worker = Worker(stop, Meter(), progress, Shard(*job["shard"]))
+    result = worker.carry_out(StageOrder.model_validate(job["order"]))
+    os.write(write_end, dump_result(result).encode())
+    os._exit(result.exit_code)
+
+
+def finish(pid: int, read_end: int) -> tuple[int, Any]:
+    with os.fdopen(read_end) as pipe:
+        text = pipe.read()
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status), json.loads(text) if text else None
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    log_to_stderr()
+    for line in sys.stdin:
+        jobs = json.loads(line)
+        children = [start(job) for job in jobs]
+        for job, (pid, _) in zip(jobs, children, strict=True):
+            if "kill_after" in job:
+                time.sleep(job["kill_after"])
+                os.kill(pid, signal.SIGKILL)
+        sys.stdout.write(json.dumps([finish(*child) for child in children]) + "\n")
+        sys.stdout.flush()
+
+
+main()

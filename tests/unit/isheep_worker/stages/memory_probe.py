@@ -1,0 +1,197 @@
+"""Runs one stage over many items in a process of its own and prints its peak memory.
+
+Arguments: the stage's kind, how many items, an empty folder for the store, a model's
+folder. The engine is a fake one: its model is what the bound does not count.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from isheep.api.order import RunRef, Sources, StageOrder, Step
+from isheep.api.store_spec import parse_store_uri
+from isheep.recipes import settings as s
+from isheep.store.artifacts import ArtifactStore
+from isheep.store.folder import FolderStore
+from isheep.store.manifest import Manifest, StageInfo, Timings
+from isheep_worker import engine_provider
+from isheep_worker.contract import Shard
+from isheep_worker.engines.interface import Completion, Request
+from isheep_worker.inputs import Inputs
+from isheep_worker.meter import Meter
+from isheep_worker.progress import Progress
+from isheep_worker.prompts import chat_format_digest, dump_templates, resolve_prompting
+from isheep_worker.rows import (
+    COMPLETIONS,
+    INSTRUCTIONS,
+    PAIRS,
+    SCORES,
+    CompletionRow,
+    InstructionRow,
+    LevelScore,
+    PairRow,
+    ScoreRow,
+)
+from isheep_worker.seed_tasks import default_seed_bytes
+from isheep_worker.stopping import StopFlag
+from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.worker import Worker
+
+KIND, COUNT, FOLDER, MODEL = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
+RUN = RunRef(namespace="default", name="demo", uid="u")
+WORDS = [f"word{number}" for number in range(50_000)]
+SAMPLING = s.Sampling(temperature=1.0, top_p=1.0, max_tokens=200)
+RESPONSE = " ".join(WORDS[:150])
+
+
+class EchoEngine:
+    """Answers everything at once, with as much text as a response has."""
+
+    max_in_flight = 256
+
+    def __init__(self, *_: object) -> None:
+        self._waiting: list[Request] = []
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._waiting)
+
+    def submit(self, group: Sequence[Request]) -> None:
+        self._waiting += group
+
+    def poll(self) -> list[Completion]:
+        done, self._waiting = self._waiting, []
+        return [Completion(r.id, RESPONSE, "stop", len(r.prompt_token_ids), 200) for r in done]
+
+    def close(self) -> None:
+        self._waiting = []
+
+
+def instruction(number: int) -> str:
+    return " ".join(random.Random(number).choices(WORDS, k=15))
+
+
+def instructions() -> Iterator[bytes]:
+    for i in range(COUNT):
+        yield INSTRUCTIONS.encode(InstructionRow(f"i1-r1-c{i:05d}-p1", instruction(i), "", 1, i, 1))
+
+
+def completions() -> Iterator[bytes]:
+    for i in range(COUNT):
+        # Every second one is too short for the rules: comparing all of them takes a minute.
+        task = instruction(i) if i % 2 else "Do it."
+        text = f" {task}\n6. Input:\n{RESPONSE}\n###\n"
+        yield COMPLETIONS.encode(CompletionRow(1, i, text, "stop", 700, 200, ("a", "b")))
+
+
+def pairs() -> Iterator[bytes]:
+    for i in range(COUNT):
+        row = PairRow(f"i1-r1-c{i:05d}-p1", instruction(i), "", RESPONSE, "stop", 20, 200)
+        yield PAIRS.encode(row)
+
+
+def scores() -> Iterator[bytes]:
+    for i in range(COUNT):
+        level = LevelScore(float(i % 10 + 1), raw="8||Because it says so.")
+        row = ScoreRow(f"i1-r1-c{i:05d}-p1", None, {"Quality": level, "Following": level})
+        yield SCORES.encode(row)
+
+
+def commit(artifacts: ArtifactStore, key: str, lines: Iterator[bytes]) -> None:
+    part, chunk = 0, []
+    for line in lines:
+        chunk.append(line)
+        if len(chunk) == 64:
+            artifacts.write_part(key, part, chunk)
+            part, chunk = part + 1, []
+    if chunk:
+        artifacts.write_part(key, part, chunk)
+        part += 1
+    now = datetime.now(UTC)
+    manifest = Manifest(
+        key=key,
+        stage=StageInfo(kind="x", version=1, id="x", iteration=1),
+        parts=tuple(artifacts.collect_parts(key, part)),
+        timings=Timings(started_at=now, finished_at=now),
+        run=RUN,
+    )
+    artifacts.commit(key, manifest)
+
+
+def settings(inputs: Inputs) -> s.StageSettings:
+    if KIND == "curate":
+        return s.CurateSettings(
+            count=COUNT,
+            examples_per_prompt=5,
+            language="en",
+            rules="ISheep",
+            drop_last="IfCut",
+            deduplication=s.DeduplicationSettings(max_rouge_l=0.7, pool="Iteration"),
+            seed_tasks=inputs.put(default_seed_bytes()),
+        )
+    if KIND == "select":
+        return s.SelectSettings(
+            method="SelfAssessment", random_seed=0, levels=("Quality", "Following"), threshold=8
+        )
+    return s.RespondSettings(
+        model=s.ModelSettings(
+            base_model="0" * 64,
+            engine="Transformers",
+            dtype="float32",
+            max_model_length=4096,
+            chat_format=chat_format_digest(resolve_prompting(MODEL).chat_format),
+        ),
+        random_seed=0,
+        prompt_format="Raw",
+        sampling=SAMPLING,
+        templates=inputs.put(dump_templates(TemplateLibrary())),
+    )
+
+
+def main() -> None:
+    roles = {
+        "curate": {"completions": completions},
+        "respond": {"instructions": instructions},
+        "select": {"pairs": pairs, "scores": scores},
+    }[KIND]
+    store = FolderStore(FOLDER)
+    artifacts = ArtifactStore(store, "default")
+    keys = {role: f"{index:064d}" for index, role in enumerate(roles, start=1)}
+    for role, lines in roles.items():
+        commit(artifacts, keys[role], lines())
+    step = Step(
+        id=f"i1/{KIND}",
+        kind=KIND,
+        version=1,
+        key="f" * 64,
+        iteration=1,
+        round=1,
+        settings=settings(Inputs(store, "default")).canonical(),
+        inputs={role: (key,) for role, key in keys.items()},
+        items=COUNT,
+    )
+    order = StageOrder(
+        run=RUN,
+        store=parse_store_uri(str(FOLDER)),
+        sources=Sources(model=str(MODEL)),
+        steps=(step,),
+    )
+    engine_provider.open_engine = EchoEngine  # type: ignore[assignment]
+    worker = Worker(StopFlag(), Meter(), Progress(lambda _: None), Shard())
+    result = worker.carry_out(order)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    statistics = dict(result.steps[0].statistics) if result.steps else {}
+    report = {"exitCode": result.exit_code, "peak": peak, "statistics": statistics}
+    sys.stdout.write(json.dumps(report))
+
+
+# Every object is forced to disk, which is not what is looked at here.
+os.fsync = lambda _: None  # type: ignore[assignment]
+main()

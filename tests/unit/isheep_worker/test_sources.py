@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from isheep.api.store_spec import FolderStoreSpec, StoreSpec
+from isheep_worker.contract import BadInputError
+from isheep_worker.sources import SourceReader, read_templates
+
+STORE = StoreSpec(folder=FolderStoreSpec(path="/nowhere"))
+
+
+def test_the_builtin_seed_tasks_are_there() -> None:
+    assert SourceReader(STORE, {}).seed_tasks("builtin:Default").content.startswith(b"{")
+
+
+def test_a_file_is_read_directly_and_through_a_mirror(tmp_path: Path) -> None:
+    file = tmp_path / "my tasks.jsonl"
+    file.write_bytes(b"tasks")
+    reader = SourceReader(STORE, {"s3://bucket/data": str(tmp_path)})
+    assert reader.read(str(file), "f").content == b"tasks"
+    assert reader.read(f"file://{tmp_path}/my%20tasks.jsonl", "f").name == str(file)
+    assert reader.read("s3://bucket/data/my tasks.jsonl", "f").content == b"tasks"
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("file:///nowhere/at/all", "seedTasks.storageUri: /nowhere/at/all does not exist"),
+        ("file:///", "seedTasks.storageUri: / cannot be read"),
+        ("hf://org/name", "'hf://org/name' is of no kind"),
+        ("builtin:Mine", "no seed tasks named 'Mine'"),
+    ],
+)
+def test_what_cannot_be_read_is_named_by_its_field(uri: str, message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        SourceReader(STORE, {}).seed_tasks(uri)
+
+
+def test_templates_are_files_by_name(tmp_path: Path) -> None:
+    (tmp_path / "instructions.jinja").write_text("Invent tasks.")
+    (tmp_path / "response-raw").write_text("{{ instruction }}")
+    (tmp_path / "..data").mkdir()
+    (tmp_path / ".hidden").write_bytes(b"\xff")
+    assert read_templates(str(tmp_path)) == {
+        "instructions": "Invent tasks.",
+        "response-raw": "{{ instruction }}",
+    }
+    assert read_templates(None) == {}
+
+
+def test_templates_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="no folder"):
+        read_templates(str(tmp_path / "none"))
+    (tmp_path / "instructions").write_bytes(b"ab\xff")
+    with pytest.raises(BadInputError, match=r"not UTF-8 \(byte 3\)"):
+        read_templates(str(tmp_path))
