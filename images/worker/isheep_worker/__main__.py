@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -21,7 +22,11 @@ def main(arguments: list[str]) -> int:
     if arguments == ["serve"]:
         from isheep_worker.serve import serve  # noqa: PLC0415 (see above)
 
-        return serve(_STARTED)
+        code = serve(_STARTED)
+        sys.stderr.flush()
+        # Tearing an interpreter down that has loaded an engine takes seconds, and the driver
+        # waits for them before it gives the memory to training; everything is closed by now.
+        os._exit(code)
     if arguments[:1] == ["work"] and len(arguments) == 2:
         from isheep_worker.pod import work  # noqa: PLC0415 (see above)
 
