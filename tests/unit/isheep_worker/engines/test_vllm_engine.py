@@ -30,6 +30,7 @@ def tokenizer(smollm2_dir: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def engine(smollm2_dir: Path) -> Iterator[Engine]:
+    before = set(psutil.Process().children(recursive=True))
     with pytest.MonkeyPatch.context() as patch:
         # A step takes one prompt of full length and no more: two long ones compete for it.
         patch.setattr(vllm_engine, "CPU_STEP_TOKENS", MAX_LENGTH)
@@ -39,7 +40,7 @@ def engine(smollm2_dir: Path) -> Iterator[Engine]:
     engine.close()
     engine.close()
     assert engine.in_flight == 0
-    assert not psutil.Process().children(recursive=True)
+    assert not set(psutil.Process().children(recursive=True)) - before
 
 
 def request(id_: str, prompt: list[int], **fields: Any) -> Request:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -186,10 +186,16 @@ def main() -> None:
     engine_provider.open_engine = EchoEngine  # type: ignore[assignment]
     worker = Worker(StopFlag(), Meter(), Progress(lambda _: None), Shard())
     result = worker.carry_out(order)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = peak_memory()
     statistics = dict(result.steps[0].statistics) if result.steps else {}
     report = {"exitCode": result.exit_code, "peak": peak, "statistics": statistics}
     sys.stdout.write(json.dumps(report))
+
+
+def peak_memory() -> int:
+    """Return this program's peak in bytes; `ru_maxrss` would begin with its parent's."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[1]) * 1024
 
 
 # Every object is forced to disk, which is not what is looked at here.
