@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -54,11 +56,19 @@ def command(
     console = Console(highlight=False)
     with _view(chosen, console, live=console.is_terminal and not plain) as view:
         conclusion = _carry_out(chosen, environment, view)
-    ending.show(console, chosen, conclusion, again=shlex.join(["isheep", *sys.argv[1:]]))
+    ending.show(console, chosen, conclusion, again=_command_line(sys.argv))
     if conclusion.exit_code:
         what = f"{chosen.run.metadata.name}: {conclusion.end}. {conclusion.message}"
         typer.echo(f"isheep: {printable(what)}", err=True)
     raise typer.Exit(conclusion.exit_code)
+
+
+def _command_line(arguments: Sequence[str]) -> str:
+    """Return how this command is typed: by its name where the shell finds it, else by its path."""
+    program = Path(arguments[0])
+    found = shutil.which(program.name)
+    known = found is not None and program.exists() and program.samefile(found)
+    return shlex.join([program.name if known else str(program), *arguments[1:]])
 
 
 def _carry_out(chosen: Target, environment: Environment, view: Listener) -> Conclusion:

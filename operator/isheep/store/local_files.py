@@ -40,6 +40,8 @@ def explain(error: OSError, doing: str) -> StoreError:
         return StoreUnreachableError(f"{cause}. Mount that file system again, then run again.")
     if isinstance(error, NotADirectoryError | FileExistsError | IsADirectoryError):
         return StoreError(f"{cause}. A file stands where a folder is needed, or the reverse.")
+    if isinstance(error, FileNotFoundError):
+        return StoreError(f"{cause}. Make the folder that it lies in, or choose another place.")
     return StoreError(f"{cause}.")
 
 
