@@ -13,7 +13,8 @@ from pathlib import Path
 
 from isheep.api.order import Runtime
 from isheep_worker.engines.interface import Engine
-from isheep_worker.engines.registry import EngineKind, EngineRuntime, open_engine
+from isheep_worker.engines.registry import EngineKind, open_engine
+from isheep_worker.engines.runtime import EngineRuntime
 from isheep_worker.meter import Activity, Meter
 
 

@@ -30,7 +30,7 @@ from isheep_worker.engines.interface import (
     Request,
 )
 from isheep_worker.engines.memory import device_memory_errors
-from isheep_worker.engines.registry import EngineRuntime
+from isheep_worker.engines.runtime import EngineRuntime
 from isheep_worker.engines.sampling import draw_tokens, row_generator, uniform
 from isheep_worker.engines.stopping import StopStrings
 

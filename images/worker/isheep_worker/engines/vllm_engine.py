@@ -24,7 +24,7 @@ from typing import Any
 
 from isheep_worker.engines.interface import Completion, FinishReason, PromptTooLongError, Request
 from isheep_worker.engines.memory import device_memory_errors
-from isheep_worker.engines.registry import EngineRuntime
+from isheep_worker.engines.runtime import EngineRuntime
 
 GIB = 1024**3
 CPU_BLOCK_SIZE = 32

@@ -9,7 +9,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from isheep_worker.engines import transformers_engine
 from isheep_worker.engines.interface import Completion, Engine, PromptTooLongError, Request
-from isheep_worker.engines.registry import EngineRuntime, open_engine
+from isheep_worker.engines.registry import open_engine
+from isheep_worker.engines.runtime import EngineRuntime
 from isheep_worker.templates.rubric import CONSTRAINED_ANSWER
 
 # The tiny model's control tokens: ids that end a text in its vocabulary.

@@ -14,7 +14,8 @@ import pytest
 from transformers import AutoTokenizer
 
 from isheep_worker.engines.interface import Completion, Engine, PromptTooLongError, Request
-from isheep_worker.engines.registry import EngineRuntime, open_engine
+from isheep_worker.engines.registry import open_engine
+from isheep_worker.engines.runtime import EngineRuntime
 from isheep_worker.templates.rubric import CONSTRAINED_ANSWER
 
 pytest.importorskip("vllm", reason="vLLM is not installed")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from isheep.recipes.interface import PART_ITEMS
 from isheep_worker.contract import Shard, StoppedError
 from isheep_worker.engines.interface import Completion, Request
 from isheep_worker.meter import Meter
@@ -156,6 +160,44 @@ def test_a_stop_keeps_what_is_written() -> None:
             meter=Meter(),
         )
     assert 1 <= len(written) <= OPEN_PARTS
+
+
+class KilledError(Exception):
+    """Stands for SIGKILL: nothing after it runs."""
+
+
+class MortalEngine(ShuffledEngine):
+    """Is killed at its n-th poll."""
+
+    def __init__(self, seed: int, polls: int) -> None:
+        super().__init__(seed)
+        self._left = polls
+
+    def poll(self) -> list[Completion]:
+        if self._left == 0:
+            raise KilledError
+        self._left -= 1
+        return super().poll()
+
+
+@given(st.lists(st.integers(0, 150), max_size=5), st.integers(65, 640))
+def test_a_kill_costs_two_parts_at_the_most(lives: list[int], items: int) -> None:
+    written: dict[int, list[bytes]] = {}
+    asked = 0
+    for number, polls in enumerate([*lives, 10**9]):
+        engine = MortalEngine(number, polls)
+        with contextlib.suppress(KilledError):
+            fill_parts(
+                own_parts(Shard(0, 1), part_count(items), set(written)),
+                lambda part: program(part, items, 1),
+                lambda part, filled: written.update({part: filled.lines}),
+                engine,
+                stop=StopFlag(),
+                meter=Meter(),
+            )
+        asked += sum(len(group) for group in engine.groups)
+    assert sum(len(lines) for lines in written.values()) == items
+    assert asked <= items + len(lives) * OPEN_PARTS * PART_ITEMS
 
 
 def test_workers_share_the_parts_and_skip_those_that_exist() -> None:

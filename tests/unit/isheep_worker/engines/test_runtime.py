@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from isheep_worker.engines.registry import EngineRuntime
+from isheep_worker.engines.runtime import EngineRuntime
 
 
 @pytest.mark.parametrize(
