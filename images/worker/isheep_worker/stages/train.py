@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import zstandard
 
@@ -22,11 +23,11 @@ from isheep.store.interface import StoreCorruptError
 from isheep_worker.context import StageContext, StageOutcome
 from isheep_worker.contract import BadInputError, StoppedError
 from isheep_worker.meter import Activity
-from isheep_worker.prompts import Prompting, load_library, load_prompting, task_prompt
+from isheep_worker.prompts import load_library, load_prompting, task_prompt
 from isheep_worker.rows import SELECTIONS, SelectionRow
 from isheep_worker.seeds import item_seed
 from isheep_worker.stages.commit import commit
-from isheep_worker.stages.samples import QUESTIONS, SampledModel, SampleRow
+from isheep_worker.stages.samples import QUESTIONS, SampleRow, sample_rows
 from isheep_worker.templates.chat import PromptRenderer
 from isheep_worker.training.dataset import (
     RowCounts,
@@ -60,15 +61,20 @@ def run(context: StageContext[TrainSettings]) -> StageOutcome:
     checkpoints = CheckpointStore(context.artifacts.store, context.order.run.namespace)
     stored = StoredCheckpoints(checkpoints, key, context.scratch)
     adapter = context.scratch / "adapter"
-    outcome = _train(context, split, base, adapter, stored)
+    questions = [prompt(question, "") for question in QUESTIONS]
+    samples: list[SampleRow] = []
+
+    def sample(model: Any) -> None:
+        first = context.step.iteration == 1
+        samples.extend(sample_rows(model, prompting, questions, base_too=first))
+
+    outcome = _train(context, split, base, adapter, stored, trained=sample)
     if not outcome.completed:
         raise StoppedError(
             f"{context.step.id}: stopped on request after step {outcome.step} of "
             f"{outcome.max_steps}; the next attempt goes on from there"
         )
     _write_lines(outcome.log, adapter / LOG_FILE)
-    questions = [prompt(question, "") for question in QUESTIONS]
-    samples = _answers(context, prompting, base, adapter, questions)
     _write_lines(samples, adapter / SAMPLES_FILE)
     files = [
         context.artifacts.write_file(key, path.name, path)
@@ -103,6 +109,10 @@ class StoredCheckpoints:
                 continue
             return folder
         return None
+
+    def discard(self) -> None:
+        """Delete them all."""
+        self._store.delete(self._key)
 
 
 def _base(context: StageContext[TrainSettings]) -> Path:
@@ -144,6 +154,8 @@ def _train(
     base: Path,
     out: Path,
     checkpoints: StoredCheckpoints,
+    *,
+    trained: Callable[[Any], None],
 ) -> TrainingOutcome:
     with context.meter.measure(Activity.LOAD):
         import torch  # noqa: PLC0415 (heavy)
@@ -172,24 +184,12 @@ def _train(
                 checkpoints=checkpoints,
                 stop=context.stop.is_set,
                 progress=report,
+                trained=trained,
             )
     except TrainingDivergedError as error:
         raise BadInputError(f"{context.step.id}: {error}") from error
     context.meter.move(outcome.load_seconds, Activity.ENGINE, Activity.LOAD)
     return outcome
-
-
-def _answers(
-    context: StageContext[TrainSettings],
-    prompting: Prompting,
-    base: Path,
-    adapter: Path,
-    questions: list[list[int]],
-) -> list[SampleRow]:
-    with context.meter.measure(Activity.LOAD):
-        model = SampledModel(base, adapter, context.settings.dtype)
-    with context.meter.measure(Activity.ENGINE):
-        return model.rows(prompting, questions, base_too=context.step.iteration == 1)
 
 
 def _write_lines(rows: Iterable[LogRow | SampleRow], path: Path) -> None:

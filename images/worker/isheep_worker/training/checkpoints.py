@@ -34,6 +34,9 @@ class Checkpoints(Protocol):
     def latest(self) -> Path | None:
         """Return a local copy of the newest checkpoint, or None."""
 
+    def discard(self) -> None:
+        """Delete all checkpoints: the newest is told by its step, which a new start is behind."""
+
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:

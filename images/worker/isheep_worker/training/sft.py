@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from isheep.recipes.settings import TrainSettings
 from isheep_worker.engines.interface import DeviceMemoryError
@@ -121,12 +121,14 @@ def train(
     checkpoints: Checkpoints,
     stop: Callable[[], bool],
     progress: Callable[[int, int, float], None],
+    trained: Callable[[Any], None] = lambda _: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> TrainingOutcome:
     """Train an adapter for the model in `base` and, when it is complete, write it to `out`.
 
     `stop` is asked at the end of every step; once it says yes, a checkpoint is saved
-    and the outcome is not `completed`. `progress` gets step, all steps and loss.
+    and the outcome is not `completed`. `progress` gets step, all steps and loss;
+    `trained` the complete model with its adapter, set to evaluate, while it is loaded.
 
     Raises `TrainingInputError`, `TrainingDivergedError`, `DeviceMemoryError`, and
     whatever `checkpoints` raises.
@@ -170,12 +172,14 @@ def train(
         resume = resume_point(checkpoints, here)
         if resume.refused:
             _LOG.warning("training starts again, not from its checkpoint: %s", resume.refused)
+            checkpoints.discard()
         loaded = clock()
         trainer.train(resume_from_checkpoint=str(resume.folder) if resume.folder else None)
         state = trainer.state
         completed = state.global_step >= state.max_steps
         if completed:
             save_adapter(trainer.model, out)
+            trained(trainer.model.eval())
     return TrainingOutcome(
         completed=completed,
         step=state.global_step,

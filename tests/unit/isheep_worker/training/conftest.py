@@ -66,6 +66,11 @@ class FolderCheckpoints:
     def latest(self) -> Path | None:
         return self.root / f"step-{self.steps[-1]}" if self.steps else None
 
+    def discard(self) -> None:
+        for step in self.steps:
+            shutil.rmtree(self.root / f"step-{step}")
+        self.steps.clear()
+
 
 @dataclass
 class Training:

@@ -29,6 +29,9 @@ class _Found:
     def latest(self) -> Path | None:
         return self._folder
 
+    def discard(self) -> None:
+        raise AssertionError
+
 
 def test_without_a_checkpoint_training_begins() -> None:
     assert resume_point(_Found(None), HERE) == ResumePoint(None, None, None)
