@@ -75,7 +75,6 @@ class Sources(Contract):
 
     model: str
     model_revision: str | None = None
-    remote_code: Literal["Deny", "Allow"] = "Deny"
     seed_tasks: str = "builtin:Default"
     templates: str | None = None
     benchmarks: dict[str, str] = Field(default_factory=dict)

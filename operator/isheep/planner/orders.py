@@ -114,7 +114,6 @@ def resolve_sources(
     model = Sources(
         model=spec.model.storage_uri,
         model_revision=inputs.get(pinning.MODEL_REVISION, spec.model.revision),
-        remote_code=spec.model.remote_code,
         mirrors=dict(environment.mirrors),
     )
     if kind is not StageKind.PREPARE:
