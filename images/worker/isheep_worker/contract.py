@@ -18,6 +18,12 @@ INDEX_VARIABLE = "JOB_COMPLETION_INDEX"
 WORKERS_VARIABLE = "ISHEEP_WORKERS"
 TERMINATION_LOG_VARIABLE = "ISHEEP_TERMINATION_LOG"
 DEFAULT_TERMINATION_LOG = "/dev/termination-log"
+HTTP_PORT_VARIABLE = "ISHEEP_HTTP_PORT"
+"""Where progress is served; absent: nowhere."""
+GRACE_VARIABLE = "ISHEEP_GRACE_SECONDS"
+"""The pod's terminationGracePeriodSeconds, of which nothing inside a pod tells."""
+DEFAULT_GRACE_SECONDS = 120
+"""The API's own default."""
 
 
 class BadInputError(ValueError):

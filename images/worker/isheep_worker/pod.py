@@ -1,8 +1,8 @@
 """The child that a pod's supervisor starts: one order from the environment, one result back.
 
-The result goes to the supervisor through a pipe, one line, kept apart from whatever
-libraries print, and before the engine is closed: a runtime that hangs or crashes
-while it shuts down must not take the result of hours with it.
+Progress and the result go to the supervisor through a pipe, kept apart from whatever
+libraries print. The result is sent before the engine is closed: a runtime that hangs or
+crashes while it shuts down must not take the result of hours with it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import os
 import signal
 import time
 
-from isheep.api.order import ContractError, StageResult, dump_result
+from isheep.api.order import ContractError
+from isheep_worker.channel import Channel
 from isheep_worker.contract import (
     bad_order,
     order_from_environment,
@@ -24,28 +25,27 @@ from isheep_worker.stopping import StopFlag
 from isheep_worker.worker import Worker
 
 
-def work(result_fd: int, started: float) -> int:
-    """Carry out the environment's order and write the result to a file descriptor.
+def work(pipe: int, started: float) -> int:
+    """Carry out the environment's order, telling of it through a pipe's file descriptor.
 
     `started` is when the process began, by time.monotonic. Returns the exit code.
     """
     log_to_stderr()
     stop = StopFlag()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    # Not for the processes that engines start: the supervisor waits for its end.
-    os.set_inheritable(result_fd, False)
+    # Not for the processes that engines start: theirs would outlive the result.
+    os.set_inheritable(pipe, False)
+    channel = Channel(os.fdopen(pipe, "w", encoding="utf-8"))
     try:
         order = order_from_environment(os.environ)
         shard = shard_from_environment(os.environ)
     except ContractError as error:
-        return _leave(result_fd, bad_order(error))
-    worker = Worker(stop, Meter(), Progress(lambda _: None), shard)
-    code = _leave(result_fd, worker.carry_out(order, time.monotonic() - started))
+        result = bad_order(error)
+        channel.result(result)
+        return result.exit_code
+    progress = Progress(channel.report)
+    worker = Worker(stop, Meter(on_change=progress.activity), progress, shard)
+    result = worker.carry_out(order, time.monotonic() - started)
+    channel.result(result)
     worker.close()
-    return code
-
-
-def _leave(result_fd: int, result: StageResult) -> int:
-    with os.fdopen(result_fd, "w", encoding="utf-8") as pipe:
-        pipe.write(dump_result(result) + "\n")
     return result.exit_code

@@ -1,9 +1,8 @@
 """The worker of `isheep run`: orders in on stdin, progress and results out, one engine between.
 
-Each line of stdin is a `StageOrder`; each line written is `{"type": "progress", …}` or
-`{"type": "result", "result": <StageResult>, "exitCode": n}`. The original stdout carries
-those lines and nothing else: file descriptor 1 is turned to stderr before any library
-can write to it. Consecutive orders with the same model find it loaded.
+Each line of stdin is a `StageOrder`; the lines written are those of `channel.py`. The
+original stdout carries them and nothing else: file descriptor 1 is turned to stderr
+before any library can write to it. Consecutive orders with the same model find it loaded.
 
 The end of stdin is the driver's end, wanted or not, so a driver keeps stdin open until
 it has its last result. An order under way stops at its next safe point, and where none
@@ -13,7 +12,6 @@ comes within `GRACE_SECONDS` the process leaves without. SIGTERM stops it in the
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import queue
 import signal
@@ -23,11 +21,12 @@ import time
 from collections.abc import Iterable
 from typing import TextIO
 
-from isheep.api.order import ContractError, ExitCode, StageResult, dump_result, parse_order
+from isheep.api.order import ContractError, ExitCode, StageResult, parse_order
+from isheep_worker.channel import Channel
 from isheep_worker.contract import bad_order, shard_from_environment
 from isheep_worker.logs import log_to_stderr
 from isheep_worker.meter import Meter
-from isheep_worker.progress import Progress, Report
+from isheep_worker.progress import Progress
 from isheep_worker.stopping import StopFlag
 from isheep_worker.worker import Worker
 
@@ -71,30 +70,6 @@ def serve(started: float) -> ExitCode:
     finally:
         worker.close()
     return ExitCode.STOPPED if terminated.is_set() else ExitCode.DONE
-
-
-class Channel:
-    """The one writer of the original stdout."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def report(self, report: Report) -> None:
-        """Write a progress line."""
-        self._write(report.document())
-
-    def result(self, result: StageResult) -> None:
-        """Write a result line."""
-        document = json.loads(dump_result(result))
-        self._write({"type": "result", "result": document, "exitCode": result.exit_code})
-
-    def _write(self, document: dict[str, object]) -> None:
-        try:
-            self._stream.write(json.dumps(document, separators=(",", ":")) + "\n")
-            self._stream.flush()
-        except BrokenPipeError:
-            # The driver is gone. The end of stdin says so too, and ends the worker.
-            return
 
 
 def _serve(lines: Lines, channel: Channel, worker: Worker, started: float | None) -> None:
