@@ -1,29 +1,38 @@
 """Models as folders of this machine: the base from wherever it is, M(t) from the store.
 
-A base model is `hf://org/name`, `s3://bucket/prefix`, `file:///folder` or a folder's
-absolute path. `mirrors` rewrite its beginning first, so that a run which names the hub
-works where there is none. Only configuration, tokenizer and safetensors are ever
-fetched: pickled weights would be code. What is downloaded lies in the cache, each file
-put there whole; models in a folder store are used where they lie.
+A base model is `hf://org/name`, `s3://bucket/prefix`, `pvc://claim/path`,
+`file:///folder` or a folder's absolute path. `mirrors` rewrite its beginning first, so
+that a run which names the hub works where there is none, and one that names a claim
+finds it where the driver has mounted it. Only configuration, tokenizer and safetensors
+are ever fetched: pickled weights would be code. What is downloaded lies in the cache;
+models in a folder store are used where they lie.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from pydantic import ValidationError
+
+from isheep.api.mirrors import mirrored
 from isheep.api.order import StageOrder
 from isheep.api.store_spec import S3StoreSpec, StoreSpec
 from isheep.store import open_store
 from isheep.store.artifacts import ArtifactStore
-from isheep.store.interface import NoSuchKeyError
+from isheep.store.interface import NoSuchKeyError, ObjectInfo
+from isheep_worker import model_cache
 from isheep_worker.contract import BadInputError, SourceUnreachableError
 
 _SMALL_FILES = ("*.json", "*.jinja", "*.model", "*.tiktoken", "*.txt")
 _WEIGHTS = "*.safetensors"
+FOLDERS = "hf://org/name, s3://bucket/prefix, pvc://claim/path (in a cluster) or file:///folder"
+MIRROR_ADVICE = "--mirror of isheep run, modelMirrors of the chart"
 
 
 class ModelFolders:
@@ -44,7 +53,10 @@ class ModelFolders:
         return self._base(weights=False)
 
     def revision(self) -> str | None:
-        """Return the commit of a base model from the hub; what the order says for others."""
+        """Return the commit of a base model from the hub; what the order says for others.
+
+        A mirror elsewhere is a copy: it has no commits, and is of the revision asked for.
+        """
         uri = mirrored(self._sources.model, self._sources.mirrors)
         # The hub's cache names the folder of a snapshot by its commit.
         return self.tokenizer().name if uri.startswith("hf://") else self._sources.model_revision
@@ -59,9 +71,8 @@ class ModelFolders:
             return paths[0].parent
         folder = self._cache / "models" / key
         for info in manifest.files:
-            path = folder / info.name
-            if not path.exists():
-                self._artifacts.read_file(key, info.name, path)
+            fetch = partial(self._artifacts.read_file, key, info.name)
+            model_cache.keep(folder / info.name, info.bytes, fetch)
         return folder
 
     def _base(self, *, weights: bool) -> Path:
@@ -75,38 +86,51 @@ class ModelFolders:
             return _from_hub(rest, self._sources.model_revision, weights=weights)
         if scheme == "s3":
             return self._from_bucket(uri, weights=weights)
-        raise BadInputError(
-            f"model.storageUri: {uri!r} is of no kind that this worker reads; "
-            "use hf://org/name, s3://bucket/prefix or file:///folder"
-        )
+        raise BadInputError(f"model.storageUri: {unreadable(uri, FOLDERS)}")
 
     def _from_bucket(self, uri: str, *, weights: bool) -> Path:
-        store = open_store(bucket_spec(uri, self._store))
-        folder = self._cache / "models" / hashlib.sha256(uri.encode()).hexdigest()
-        for info in store.list(""):
-            wanted = _is_small(info.key) or (weights and fnmatch(info.key, _WEIGHTS))
-            if "/" in info.key or not wanted:
-                continue
-            path = folder / info.key
-            if not path.exists() or path.stat().st_size != info.size:
-                store.download(info.key, path)
-        return _existing(folder, uri)
+        spec = bucket_spec(uri, self._store, "model.storageUri")
+        store = open_store(spec)
+        files = [info for info in store.list("") if _is_small(info.key) or _is_weights(info.key)]
+        if not files:
+            raise BadInputError(
+                f"model.storageUri: there is no model at {uri}; give the prefix under which "
+                "config.json, tokenizer.json and the safetensors weights lie"
+            )
+        folder = self._cache / "models" / _version(spec, files)
+        for info in files:
+            if weights or _is_small(info.key):
+                fetch = partial(store.download, info.key)
+                model_cache.keep(folder / info.key, info.size, fetch)
+        return folder
 
 
-def mirrored(uri: str, mirrors: Mapping[str, str]) -> str:
-    """Return a URI with its longest mirrored beginning replaced by that mirror's folder."""
-    for prefix in sorted(mirrors, key=len, reverse=True):
-        if uri == prefix or uri.startswith(prefix.rstrip("/") + "/"):
-            return mirrors[prefix] + uri.removeprefix(prefix.rstrip("/"))
-    return uri
+def bucket_spec(uri: str, like: StoreSpec, field: str) -> StoreSpec:
+    """Return the store under an `s3://bucket/prefix`, at the same service as the run's own.
 
-
-def bucket_spec(uri: str, like: StoreSpec) -> StoreSpec:
-    """Return the store under an `s3://bucket/prefix`, at the same service as the run's own."""
+    Raises `BadInputError` that names the spec's field.
+    """
     parts = urlsplit(uri)
-    own = like.s3 or S3StoreSpec(bucket=parts.netloc)
-    place = own.model_copy(update={"bucket": parts.netloc, "prefix": parts.path.strip("/")})
-    return StoreSpec(s3=S3StoreSpec.model_validate(place.model_dump()))
+    place = {} if like.s3 is None else like.s3.model_dump()
+    place |= {"bucket": parts.netloc, "prefix": parts.path.strip("/")}
+    try:
+        return StoreSpec(s3=S3StoreSpec.model_validate(place))
+    except ValidationError as error:
+        raise BadInputError(
+            f"{field}: {uri} names no bucket and prefix that isheep reads; use letters, digits, "
+            "'-', '_' and '.' between the slashes"
+        ) from error
+
+
+def unreadable(uri: str, kinds: str) -> str:
+    """Return why a URI cannot be read here, and what to do; `kinds` are those that can."""
+    if uri.startswith("pvc://"):
+        claim = "/".join(uri.split("/")[:3])
+        return (
+            f"{uri}: the claim is not mounted here; outside a cluster say where a copy of it is, "
+            f"by a mirror of {claim} ({MIRROR_ADVICE})"
+        )
+    return f"{uri!r} is of no kind that this worker reads; use {kinds}"
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:
@@ -152,8 +176,8 @@ def _from_hub(name: str, revision: str | None, *, weights: bool) -> Path:
     except RepositoryNotFoundError as error:
         raise BadInputError(
             f"model.storageUri: hf://{name} is not on the hub, or is private; correct the name, "
-            "give a token by model.secretRef (or HF_TOKEN), or mirror it: "
-            f"--mirror hf://{name}=FOLDER"
+            "give a token by model.secretRef (or HF_TOKEN), or name a mirror of it: "
+            f"{MIRROR_ADVICE}"
         ) from error
     except RevisionNotFoundError as error:
         raise BadInputError(
@@ -162,9 +186,23 @@ def _from_hub(name: str, revision: str | None, *, weights: bool) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise SourceUnreachableError(
             f"model.storageUri: hf://{name} could not be fetched from the hub ({error}); try "
-            f"again later, or use a local copy: --mirror hf://{name}=FOLDER"
+            f"again later, or name a copy: {MIRROR_ADVICE}"
         ) from error
 
 
-def _is_small(name: str) -> bool:
-    return any(fnmatch(name, pattern) for pattern in _SMALL_FILES)
+def _is_small(key: str) -> bool:
+    return "/" not in key and any(fnmatch(key, pattern) for pattern in _SMALL_FILES)
+
+
+def _is_weights(key: str) -> bool:
+    return "/" not in key and fnmatch(key, _WEIGHTS)
+
+
+def _version(spec: StoreSpec, files: Sequence[ObjectInfo]) -> str:
+    """Return the name of the cache's folder for a model as it lies in a bucket now.
+
+    Weights of a model that was trained anew have the old size. In a folder of its own
+    what was replaced in the bucket cannot be mixed with what was cached before.
+    """
+    listing = [[info.key, info.size, info.modified] for info in files]
+    return hashlib.sha256(json.dumps([spec.model_dump(), listing]).encode()).hexdigest()

@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from isheep.api.mirrors import mirrored
 from isheep.api.store_spec import StoreSpec
 from isheep.store import open_store
-from isheep.store.interface import NoSuchKeyError
+from isheep.store.interface import NoSuchKeyError, check_key
 from isheep_worker.contract import BadInputError
-from isheep_worker.models import bucket_spec, mirrored
+from isheep_worker.models import bucket_spec, unreadable
 from isheep_worker.seed_tasks import DEFAULT_SOURCE, default_seed_bytes
 
 BUILTIN = "builtin:"
 TEMPLATE_SUFFIX = ".jinja"
+FILES = "s3://bucket/key, pvc://claim/path (in a cluster) or file:///path"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +60,15 @@ class SourceReader:
             return _read_file(Path(unquote(urlsplit(place).path)), field)
         if scheme == "s3":
             return self._read_object(place, field)
-        raise BadInputError(
-            f"{field}: {uri!r} is of no kind that is read here; use file:///path or s3://bucket/key"
-        )
+        raise BadInputError(f"{field}: {unreadable(place, FILES)}")
 
     def _read_object(self, uri: str, field: str) -> Text:
         folder, _, name = uri.rpartition("/")
+        spec = bucket_spec(folder, self._store, field)
         try:
-            return Text(open_store(bucket_spec(folder, self._store)).get(name), uri)
+            return Text(open_store(spec).get(check_key(name)), uri)
+        except ValueError as error:
+            raise BadInputError(f"{field}: {uri}: {error}; give that file a plain name") from error
         except NoSuchKeyError as error:
             raise BadInputError(
                 f"{field}: {uri} does not exist; correct it or put it there"

@@ -38,6 +38,7 @@ from isheep_worker.inputs import Inputs
 from isheep_worker.meter import Meter
 from isheep_worker.models import ModelFolders, cache_folder
 from isheep_worker.progress import Progress
+from isheep_worker.references import note_use
 from isheep_worker.stopping import StopFlag
 
 _LOG = logging.getLogger(__name__)
@@ -54,6 +55,8 @@ SETTINGS: Mapping[StageKind, type[s.StageSettings]] = {
     StageKind.REPORT: s.ReportSettings,
 }
 """The settings of each kind; its program is the module of the same name in `stages/`."""
+NEVER_ADOPTED = (StageKind.PREPARE, StageKind.REPORT)
+"""Stages that do something for each run, whatever exists already."""
 
 
 class Worker:
@@ -108,6 +111,8 @@ class Worker:
                 # Others will commit this step. Our parts of the next need only our parts of it.
                 result = result.model_copy(update={"outcome": Outcome.PARTIAL})
                 continue
+            if step.kind != StageKind.PREPARE:
+                note_use(self._artifacts(order).store, order.run, [step.key])
             statistics = dict(outcome.statistics)
             done.append(
                 StepResult(id=step.id, key=step.key, adopted=adopted, statistics=statistics)
@@ -121,7 +126,7 @@ class Worker:
         kind = StageKind(step.kind)
         settings = _settings(step, kind)
         artifacts = self._artifacts(order)
-        if kind is not StageKind.PREPARE:
+        if kind not in NEVER_ADOPTED:
             manifest = artifacts.manifest(step.key)
             if manifest is not None:
                 _LOG.info("%s: exists already, adopted", step.id)

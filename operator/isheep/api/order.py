@@ -65,7 +65,9 @@ class Sources(Contract):
     template files; `benchmarks` maps a name to its URI. All are read by prepare
     alone, which copies what it read into the store under its digest.
 
-    `mirrors` maps beginnings of these URIs to absolute folders that are read instead.
+    `mirrors` maps beginnings of these URIs to what is read instead: the absolute folder
+    of a copy (where a `pvc://` claim is mounted, say) or another URI, which may have a
+    mirror in its turn. `model` is as the run names it; where it is read is in no key.
 
     `pinned` holds the digests of those inputs (`model`, `seedTasks`, `templates`,
     `benchmark:<name>`) that an earlier prepare of this run resolved and whose fields
@@ -86,9 +88,12 @@ class Runtime(Contract):
     """What may differ between attempts and machines without changing any output's meaning.
 
     `memory_reduction` n asks the engine for 1/2^n of its usual batch, after n attempts
-    that ended for want of device memory.
+    that ended for want of device memory. `accelerator` is what the inference pods run
+    on, where the driver knows it: prepare, which chooses the dtype, may run elsewhere.
+    None: this machine is theirs, and is asked.
     """
 
+    accelerator: Literal["CPU", "GPU"] | None = None
     tensor_parallel_size: int = 1
     gpu_memory_utilization: float | None = None
     enforce_eager: bool = False

@@ -39,21 +39,20 @@ def command(
 
 def _lines(chosen: Target, iteration: int) -> Iterator[str]:
     from isheep.cli.errors import BadInputError
-    from isheep.local.results import committed_key
     from isheep.store.artifacts import ArtifactStore
 
-    view = chosen.handed_in()
+    metadata = chosen.run.metadata
     stage = f"i{iteration}/select"
-    key = committed_key(view.status, stage)
+    key = chosen.committed().get(stage)
     if key is None:
         raise BadInputError(
-            f"{view.name} has no D({iteration}) yet (stage {stage} is not committed): "
+            f"{metadata.name} has no D({iteration}) yet (stage {stage} is not committed): "
             f"see `isheep status {chosen.file}`"
         )
-    artifacts = ArtifactStore(chosen.store, view.namespace)
+    artifacts = ArtifactStore(chosen.store, metadata.namespace)
     manifest = artifacts.manifest(key)
     provenance = {
-        "run": view.name,
+        "run": metadata.name,
         "iteration": iteration,
         "stage": stage,
         "key": key,

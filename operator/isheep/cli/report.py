@@ -27,14 +27,14 @@ def command(
     from isheep.store.artifacts import ArtifactStore
 
     chosen = target(file, store)
-    view = chosen.handed_in()
-    key = newest_report(view.status)
+    metadata = chosen.run.metadata
+    key = newest_report(chosen.committed())
     if key is None:
         raise BadInputError(
-            f"{view.name} has no report yet: one is written at the end of each iteration"
+            f"{metadata.name} has no report yet: one is written at the end of each iteration"
         )
     if output is None:
-        typer.echo(view.status.report_uri)
+        typer.echo(f"{chosen.store_spec.uri}/{metadata.namespace}/stages/{key}/files/{REPORT_FILE}")
         return
-    ArtifactStore(chosen.store, view.namespace).read_file(key, REPORT_FILE, output)
+    ArtifactStore(chosen.store, metadata.namespace).read_file(key, REPORT_FILE, output)
     typer.echo(output)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from isheep.api.loader import LoadedRun, load_run
 from isheep.api.run import SelfAlignmentRun
 from isheep.api.storage import Storage
 from isheep.api.store_spec import FolderStoreSpec, S3StoreSpec, StoreSpec, parse_store_uri
 from isheep.cli.errors import BadInputError
+from isheep.local.results import committed_keys
 from isheep.local.stored_run import StoredRun
 from isheep.planner.model import RunView
 from isheep.recipes.support import unsupported
 from isheep.store import open_store
+from isheep.store.documents import RunDocuments
 from isheep.store.interface import ObjectStore
 
 DEFAULT_STORE = "isheep-store"
@@ -44,15 +46,30 @@ class Target:
         """
         return {k: v for k, v in self.loaded.document["spec"].items() if k != "storage"}
 
+    def committed(self) -> dict[str, str]:
+        """Return the keys of the run's committed stages by their ids.
+
+        Of a run that a cluster carries out the store knows what its newest report is about.
+        """
+        view = self.stored.read()
+        if view is not None:
+            return committed_keys(view.status)
+        found = RunDocuments(self.store, self.stored.ref).read_stages()
+        return self._missing() if found is None else found
+
     def handed_in(self) -> RunView:
         """Return the run as it was last handed to `isheep run`; raises `BadInputError`."""
         view = self.stored.read()
-        if view is None:
-            raise BadInputError(
-                f"{self.store.uri} holds no run {self.run.metadata.name}: start it with "
-                f"`isheep run {self.file}`, or name its store with --store"
-            )
-        return view
+        return self._missing() if view is None else view
+
+    def _missing(self) -> NoReturn:
+        metadata = self.run.metadata
+        raise BadInputError(
+            f"{self.store.uri} holds no run {metadata.name} (namespace {metadata.namespace}): "
+            f"start it with `isheep run {self.file}`, or name its store with --store; one that a "
+            "cluster carries out is found here after its first report, until then by "
+            f"`kubectl get sheep {metadata.name}`"
+        )
 
 
 def load(file: Path) -> LoadedRun:

@@ -143,6 +143,7 @@ def _started(group: tuple[Stage, ...], records: Sequence[StageRecord], desk: Des
         resolved=resolved,
         store=desk.store,
         sources=sources,
+        environment=desk.environment,
     )
     message = _named(group, f"attempt {number} is started")
     return Lane(group, Rank.MOVING, Reason.RUNNING, message, start=start)

@@ -121,15 +121,17 @@ class Observed:
 class Environment:
     """What the installation adds to a run: the chart's values, or `isheep run`'s options.
 
-    `mirrors` maps beginnings of URIs to absolute folders that are read instead, and
-    travels with every order as it is; `config_maps` maps the names of ConfigMaps to
-    the folders where a worker finds their keys as files.
+    `mirrors` maps beginnings of URIs to what is read instead, an absolute folder or
+    another URI, and travels with every order as it is; `config_maps` maps the names of
+    ConfigMaps to the folders where a worker finds their keys as files. `pods`: stages
+    run in pods, whose machines the spec describes; otherwise all run on this machine.
     """
 
     default_storage: StoreSpec | None = None
     worker_image: str = ""
     mirrors: Mapping[str, str] = field(default_factory=dict)
     config_maps: Mapping[str, str] = field(default_factory=dict)
+    pods: bool = False
 
 
 @dataclass(frozen=True, slots=True)

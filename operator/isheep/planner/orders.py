@@ -8,8 +8,10 @@ items, part by part, so none has to wait for the other's last.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from math import ceil
+from typing import Literal
 
 from isheep.api.order import RunRef, Runtime, Sources, StageOrder, Step
 from isheep.api.run import SelfAlignmentRunSpec
@@ -23,6 +25,8 @@ from isheep.recipes.interface import PART_ITEMS, Pool, Stage, StageKind
 
 PREPARE_DEADLINE_SECONDS = 1800
 """Time for prepare, its image's pull included; it is repeated, so this only ends what hangs."""
+_MIG = "nvidia.com/mig-"
+"""How NVIDIA's device plugin names a slice of a GPU; the rest is its size."""
 
 
 def ready_groups(journey: Walk, spec: SelfAlignmentRunSpec) -> list[tuple[Stage, ...]]:
@@ -50,6 +54,7 @@ def build_start(
     resolved: Resolved,
     store: StoreSpec,
     sources: Sources,
+    environment: Environment,
 ) -> Start:
     """Return the order for a group of stages, ready to be sent."""
     order = StageOrder(
@@ -57,7 +62,7 @@ def build_start(
         attempt=attempt,
         store=store,
         sources=sources,
-        runtime=_runtime(spec, memory_reduction),
+        runtime=_runtime(spec, memory_reduction, environment),
         stage_versions=resolved.stage_versions,
         steps=tuple(_step(stage, journey.keys, resolved) for stage in group),
     )
@@ -174,15 +179,26 @@ def _parallelism(stage: Stage, spec: SelfAlignmentRunSpec) -> int:
     return min(spec.compute.inference.parallelism, ceil(stage.items / PART_ITEMS))
 
 
-def _runtime(spec: SelfAlignmentRunSpec, memory_reduction: int) -> Runtime:
+def _runtime(
+    spec: SelfAlignmentRunSpec, memory_reduction: int, environment: Environment
+) -> Runtime:
     vllm = spec.engine.vllm
     return Runtime(
+        accelerator=_accelerator(spec.compute.inference.resources.limits)
+        if environment.pods
+        else None,
         tensor_parallel_size=vllm.tensor_parallel_size,
         gpu_memory_utilization=vllm.gpu_memory_utilization,
         enforce_eager=vllm.enforce_eager,
         max_num_seqs=vllm.max_num_seqs,
         memory_reduction=memory_reduction,
     )
+
+
+def _accelerator(limits: Mapping[str, str]) -> Literal["CPU", "GPU"]:
+    """Return what a container with these limits runs on: a GPU only where it is given one."""
+    given = (name for name, quantity in limits.items() if re.search("[1-9]", quantity))
+    return "GPU" if any(n.endswith("/gpu") or _MIG in n for n in given) else "CPU"
 
 
 def _seed_tasks(spec: SelfAlignmentRunSpec, environment: Environment) -> str:

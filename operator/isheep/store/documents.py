@@ -9,9 +9,15 @@ Nothing that decides an output is ever read from here.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+
 from isheep.api.order import RunRef
-from isheep.store.interface import NoSuchKeyError, ObjectStore
+from isheep.store.interface import NoSuchKeyError, ObjectStore, StoreCorruptError
 from isheep.store.manifest import encode
+
+STAGES_FILE = "stages.json"
+"""The keys of the stages that the newest report is about, by their ids."""
 
 
 class RunDocuments:
@@ -34,7 +40,25 @@ class RunDocuments:
 
     def add_ref(self, key: str) -> None:
         """Record that this run uses a stage."""
-        self._store.put(f"{self._run.namespace}/refs/{key}/{self._run.uid}", encode(self._run))
+        place = f"{self._run.namespace}/refs/{key}/{self._run.uid}"
+        self._store.put(place, encode(self._run), if_absent=True)
+
+    def write_stages(self, keys: Mapping[str, str]) -> None:
+        """Leave the keys of a run's stages, by id, for whoever has the store and not the run."""
+        self.write(STAGES_FILE, json.dumps(dict(keys), indent=1).encode() + b"\n")
+
+    def read_stages(self) -> dict[str, str] | None:
+        """Return what `write_stages` left, None where nothing was."""
+        content = self.read(STAGES_FILE)
+        if content is None:
+            return None
+        try:
+            return {str(stage): str(key) for stage, key in json.loads(content).items()}
+        except (ValueError, AttributeError) as error:
+            where = f"{self._store.uri}/{self._at(STAGES_FILE)}"
+            raise StoreCorruptError(
+                f"{where} is damaged: delete it; the next report writes it"
+            ) from error
 
     def _at(self, file: str) -> str:
         return f"{self._run.namespace}/runs/{self._run.name}/{file}"

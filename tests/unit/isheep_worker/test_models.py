@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from isheep.store.artifacts import ArtifactStore
 from isheep.store.folder import FolderStore
 from isheep.store.manifest import Manifest, StageInfo, Timings
 from isheep_worker.contract import BadInputError
-from isheep_worker.models import ModelFolders, bucket_spec, cache_folder, mirrored
+from isheep_worker.model_files import inspect_model
+from isheep_worker.models import ModelFolders, bucket_spec, cache_folder
 
 KEY = "a" * 64
 
@@ -23,27 +25,16 @@ class RemoteStore(FolderStore):
         return None
 
 
-@pytest.mark.parametrize(
-    ("uri", "expected"),
-    [
-        ("hf://org/name", "/models/name"),
-        ("hf://org/name-instruct", "hf://org/name-instruct"),
-        ("hf://other/name", "/mirror/other/name"),
-        ("s3://bucket/x", "s3://bucket/x"),
-    ],
-)
-def test_the_longest_mirrored_beginning_is_replaced(uri: str, expected: str) -> None:
-    mirrors = {"hf://org/name": "/models/name", "hf://other": "/mirror/other"}
-    assert mirrored(uri, mirrors) == expected
-
-
 def test_a_bucket_is_at_the_service_of_the_runs_store() -> None:
     own = parse_store_uri("s3://mine/runs", endpoint="http://localhost:8333", addressing="Path")
-    spec = bucket_spec("s3://models/llama/8b/", own).s3
+    spec = bucket_spec("s3://models/llama/8b/", own, "f").s3
     assert spec is not None
     assert (spec.bucket, spec.prefix) == ("models", "llama/8b")
     assert (spec.endpoint, spec.addressing) == ("http://localhost:8333", "Path")
-    assert bucket_spec("s3://models/llama", parse_store_uri("/store")).uri == "s3://models/llama"
+    spec = bucket_spec("s3://models/llama", parse_store_uri("/store"), "f")
+    assert spec.uri == "s3://models/llama"
+    with pytest.raises(BadInputError, match=r"model.storageUri: s3://models/my llama names no"):
+        bucket_spec("s3://models/my llama", own, "model.storageUri")
 
 
 def test_the_cache_follows_the_environment() -> None:
@@ -51,8 +42,15 @@ def test_the_cache_follows_the_environment() -> None:
     assert cache_folder({}) == Path.home() / ".cache/isheep"
 
 
-def folders(make_order, store: FolderStore, tmp_path: Path, model: str = "/model") -> ModelFolders:
-    order = make_order().model_copy(update={"sources": Sources(model=model, model_revision="r1")})
+def folders(
+    make_order,
+    store: FolderStore,
+    tmp_path: Path,
+    model: str = "/model",
+    mirrors: dict[str, str] | None = None,
+) -> ModelFolders:
+    sources = Sources(model=model, model_revision="r1", mirrors=mirrors or {})
+    order = make_order().model_copy(update={"sources": sources})
     return ModelFolders(order, ArtifactStore(store, "default"), tmp_path / "cache")
 
 
@@ -69,6 +67,86 @@ def test_a_base_model_that_is_not_there_is_told(make_order, tmp_path: Path) -> N
     models = folders(make_order, FolderStore(tmp_path), tmp_path, str(tmp_path / "none"))
     with pytest.raises(BadInputError, match=r"model.storageUri: .*none"):
         models.base()
+
+
+def test_a_claim_is_read_where_it_is_mounted(make_order, tmp_path: Path) -> None:
+    (tmp_path / "mnt/models/llama").mkdir(parents=True)
+    mirrors = {"pvc://claim": str(tmp_path / "mnt"), "hf://meta": "pvc://claim/models"}
+    for uri in ("pvc://claim/models/llama", "hf://meta/llama"):
+        models = folders(make_order, FolderStore(tmp_path), tmp_path, uri, mirrors)
+        assert models.base() == models.tokenizer() == tmp_path / "mnt/models/llama"
+        assert models.revision() == "r1"
+    unmounted = folders(make_order, FolderStore(tmp_path), tmp_path, "pvc://other/llama", mirrors)
+    with pytest.raises(BadInputError, match=r"model.storageUri: pvc://other/llama: the claim is"):
+        unmounted.base()
+
+
+@pytest.fixture
+def bucket(tiny_model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RemoteStore:
+    """A model in a bucket, under whatever `s3://` URI is asked for."""
+    store = RemoteStore(tmp_path / "bucket")
+    for path in tiny_model_dir.iterdir():
+        store.put(path.name, path)
+    store.put("original/consolidated.safetensors", b"another form of the same weights")
+    store.put("pytorch_model.bin", b"a pickle")
+    monkeypatch.setattr("isheep_worker.models.open_store", lambda _: store)
+    return store
+
+
+def test_a_mirror_in_a_bucket_is_downloaded_and_keeps_the_runs_revision(
+    bucket, tiny_model_dir: Path, make_order, tmp_path: Path
+) -> None:
+    mirrors = {"hf://org": "s3://models/org"}
+    models = folders(make_order, bucket, tmp_path, "hf://org/name", mirrors)
+    small = {path.name for path in models.tokenizer().iterdir() if path.name[0] != "."}
+    assert "config.json" in small
+    assert "model.safetensors" not in small
+    whole = {path.name for path in models.base().iterdir() if path.name[0] != "."}
+    assert whole == small | {"model.safetensors"}
+    assert models.base() == models.tokenizer()
+    assert models.revision() == "r1"
+    assert inspect_model(models.base()) == inspect_model(tiny_model_dir)
+
+
+def test_a_download_in_flight_beside_it_does_not_change_a_models_digest(
+    bucket, make_order, tmp_path: Path
+) -> None:
+    folder = folders(make_order, bucket, tmp_path, "s3://models/name").base()
+    before = inspect_model(folder)
+    (folder / ".0123456789abcdef.model.safetensors").write_bytes(b"so far")
+    assert inspect_model(folder) == before
+
+
+def test_a_cached_file_that_was_cut_is_fetched_again(bucket, make_order, tmp_path: Path) -> None:
+    models = folders(make_order, bucket, tmp_path, "s3://models/name")
+    weights = models.base() / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:100])
+    assert (models.base() / "model.safetensors").read_bytes() == whole
+
+
+def test_a_model_that_was_trained_anew_in_its_bucket_is_not_mixed_with_the_old(
+    bucket, make_order, tmp_path: Path
+) -> None:
+    models = folders(make_order, bucket, tmp_path, "s3://models/name")
+    old = models.base()
+    weights = bytearray(bucket.get("model.safetensors"))
+    weights[-1] ^= 1
+    bucket.put("model.safetensors", bytes(weights))
+    os.utime(tmp_path / "bucket/model.safetensors", (0, 0))
+    new = models.base()
+    assert new != old
+    assert (new / "model.safetensors").read_bytes() == bytes(weights)
+    assert (old / "model.safetensors").read_bytes() != bytes(weights)
+
+
+def test_a_bucket_without_a_model_is_told(
+    make_order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = RemoteStore(tmp_path / "empty")
+    monkeypatch.setattr("isheep_worker.models.open_store", lambda _: empty)
+    with pytest.raises(BadInputError, match="there is no model at s3://models/name"):
+        folders(make_order, empty, tmp_path, "s3://models/name").base()
 
 
 @pytest.mark.parametrize("store_type", [FolderStore, RemoteStore])
@@ -97,4 +175,7 @@ def test_a_stages_model_comes_out_of_the_store(
         folder = models.of_stage(KEY)
         assert (folder / "config.json").read_text() == "config.json"
         assert (folder / "model.safetensors").read_text() == "model.safetensors"
+    if store_type is RemoteStore:
+        (folder / "config.json").write_text("conf")
+        assert (models.of_stage(KEY) / "config.json").read_text() == "config.json"
     assert folder.is_relative_to(store.uri if store_type is FolderStore else tmp_path / "cache")

@@ -24,6 +24,17 @@ def test_a_file_is_read_directly_and_through_a_mirror(tmp_path: Path) -> None:
     assert reader.read("s3://bucket/data/my tasks.jsonl", "f").content == b"tasks"
 
 
+def test_a_file_is_read_from_a_claim_and_through_a_mirror_of_a_mirror(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/tasks.jsonl").write_bytes(b"tasks")
+    mirrors = {"pvc://claim": str(tmp_path), "s3://public": "pvc://claim/data"}
+    reader = SourceReader(STORE, mirrors)
+    for uri in ("pvc://claim/data/tasks.jsonl", "s3://public/tasks.jsonl"):
+        assert reader.read(uri, "f").content == b"tasks"
+    file = SourceReader(STORE, {"s3://public": f"file://{tmp_path}/data"})
+    assert file.read("s3://public/tasks.jsonl", "f").content == b"tasks"
+
+
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
@@ -31,6 +42,9 @@ def test_a_file_is_read_directly_and_through_a_mirror(tmp_path: Path) -> None:
         ("file:///", "seedTasks.storageUri: / cannot be read"),
         ("hf://org/name", "'hf://org/name' is of no kind"),
         ("builtin:Mine", "no seed tasks named 'Mine'"),
+        ("pvc://claim/tasks.jsonl", "seedTasks.storageUri: pvc://claim/tasks.jsonl: the claim is"),
+        ("s3://bucket/data/my tasks.jsonl", "seedTasks.storageUri: s3://bucket/data/my tasks"),
+        ("s3://bucket/my data/tasks.jsonl", "seedTasks.storageUri: s3://bucket/my data names no"),
     ],
 )
 def test_what_cannot_be_read_is_named_by_its_field(uri: str, message: str) -> None:

@@ -37,6 +37,7 @@ from isheep_worker.prompts import (
     load_library,
     resolve_prompting,
 )
+from isheep_worker.references import note_use
 from isheep_worker.seed_tasks import SeedTask, check_enough_seed_tasks, read_seed_tasks
 from isheep_worker.sources import SourceReader, Text, read_templates
 from isheep_worker.stages.commit import timings
@@ -56,13 +57,20 @@ def run(context: StageContext[PrepareSettings]) -> StageOutcome:
     context.artifacts.store.probe()
     prepared = _prepare(context, spec)
 
+    found: list[str] = []
+
     def exists(key: str) -> Statistics | None:
         manifest = context.artifacts.manifest(key)
-        return None if manifest is None else manifest.statistics
+        if manifest is None:
+            return None
+        found.append(key)
+        return manifest.statistics
 
     frontier = known_stages(
         RECIPES[spec.recipe], spec, prepared, context.order.stage_versions, exists
     )
+    # No order will be sent for these stages, so nobody else notes that this run uses them.
+    note_use(context.artifacts.store, context.order.run, found)
     _note_time(context)
     return StageOutcome(prepared=prepared, frontier=frontier)
 
@@ -90,7 +98,7 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
     with context.meter.measure(Activity.LOAD):
         model = inspect_model(context.models.base())
         prompting = resolve_prompting(context.models.tokenizer())
-        gpu = _has_gpu()
+        gpu = _on_gpu(context)
     _refuse_changed_model(context, model)
     length = _max_length(spec, model)
     _check_lengths(spec, length, library, prompting, seeds)
@@ -176,7 +184,11 @@ def _dtype(spec: SelfAlignmentRunSpec, model: ModelFiles, *, gpu: bool) -> Dtype
     return model.dtype
 
 
-def _has_gpu() -> bool:
+def _on_gpu(context: StageContext[PrepareSettings]) -> bool:
+    """Return whether the model will run on a GPU: on this machine, or where the driver says."""
+    accelerator = context.order.runtime.accelerator
+    if accelerator is not None:
+        return accelerator == "GPU"
     import torch  # noqa: PLC0415 (heavy)
 
     return bool(torch.cuda.is_available())

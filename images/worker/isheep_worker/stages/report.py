@@ -2,13 +2,14 @@
 
 Everything comes from the manifests of the stages named in the order, the training logs
 and the first rows of each D(t). Both files are the stage's artifact, and a copy lies
-under the run's name, where people look for the newest.
+under the run's name, where people look for the newest, with the keys of the stages that
+it is about. A run that finds its report made by another one still gets its copies.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -34,20 +35,38 @@ JSON_FILE = "report.json"
 
 def run(context: StageContext[ReportSettings]) -> StageOutcome:
     """Write report.html and report.json, commit them, and copy them under the run's name."""
+    manifest = context.artifacts.manifest(context.step.key)
+    if manifest is not None:
+        _copy(context, {name: _read(context, name) for name in (HTML_FILE, JSON_FILE)})
+        return StageOutcome(statistics=manifest.statistics)
     manifests = {role: _manifest(context, keys[0]) for role, keys in context.step.inputs.items()}
     document = report_document(_source(context, manifests))
     contents = {
         HTML_FILE: render(document).encode(),
         JSON_FILE: json.dumps(document, indent=1, ensure_ascii=False).encode(),
     }
-    documents = RunDocuments(context.artifacts.store, context.order.run)
     files = []
     for name, content in contents.items():
         path = context.scratch / name
         path.write_bytes(content)
         files.append(context.artifacts.write_file(context.step.key, name, path))
-        documents.write(name, content)
+    _copy(context, contents)
     return commit(context, {"bytes": sum(file.bytes for file in files)}, files=files)
+
+
+def _copy(context: StageContext[ReportSettings], contents: Mapping[str, bytes]) -> None:
+    """Leave the report and the keys of its stages under the run's name."""
+    documents = RunDocuments(context.artifacts.store, context.order.run)
+    for name, content in contents.items():
+        documents.write(name, content)
+    keys = {stage: keys[0] for stage, keys in context.step.inputs.items()}
+    documents.write_stages({**keys, context.step.id: context.step.key})
+
+
+def _read(context: StageContext[ReportSettings], name: str) -> bytes:
+    path = context.scratch / name
+    context.artifacts.read_file(context.step.key, name, path)
+    return path.read_bytes()
 
 
 def _source(context: StageContext[ReportSettings], manifests: dict[str, Manifest]) -> ReportInput:

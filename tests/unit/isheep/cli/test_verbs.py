@@ -203,7 +203,20 @@ def test_a_run_that_was_never_started_is_told(shell, arguments):
     verb, *options = arguments
     result = shell(verb, "run.yaml", *options)
     assert result.exit_code == 64
-    assert "holds no run lamb: start it with `isheep run run.yaml`" in result.stderr
+    assert "holds no run lamb (namespace default): start it with" in result.stderr
+
+
+def test_a_cluster_s_run_is_known_by_what_its_report_left(shell, finished):
+    """The store of a run whose object is in a cluster: stages, and no run.json."""
+    keys = {r["id"]: r["key"] for r in shell.status()["stages"]}
+    runs = Path("isheep-store/default/runs/lamb")
+    (runs / "run.json").unlink()
+    (runs / "stages.json").write_text(json.dumps(keys))
+    assert shell("report", "run.yaml", "-o", "out.html").exit_code == 0
+    assert Path("out.html").read_text() == "<p>report</p>"
+    (runs / "stages.json").write_text("[")
+    result = shell("report", "run.yaml")
+    assert (result.exit_code, "stages.json is damaged" in result.stderr) == (74, True)
 
 
 def test_a_run_without_report_is_told(shell):

@@ -1,5 +1,5 @@
 from isheep.api.status import SelfAlignmentRunStatus, StageRecord
-from isheep.local.results import committed_key, committed_stages, newest_report
+from isheep.local.results import committed_keys, committed_stages, newest_report
 
 
 def record(id_, key, committed=True):
@@ -19,11 +19,15 @@ STATUS = SelfAlignmentRunStatus(
 
 
 def test_only_committed_stages_are_found():
-    assert committed_key(STATUS, "i1/select") == "a"
-    assert committed_key(STATUS, "i2/select") is None
+    assert committed_keys(STATUS) == {
+        "prepare": "p",
+        "i1/select": "a",
+        "i1/report": "b",
+        "i10/select": "c",
+    }
     assert committed_stages(STATUS) == {
         1: {"i1/select": "a", "i1/report": "b"},
         10: {"i10/select": "c"},
     }
-    assert newest_report(STATUS) == "b"
-    assert newest_report(SelfAlignmentRunStatus()) is None
+    assert newest_report(committed_keys(STATUS)) == "b"
+    assert newest_report({}) is None

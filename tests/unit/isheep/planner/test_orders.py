@@ -93,3 +93,31 @@ def test_an_order_says_all_that_its_worker_needs() -> None:
 def test_rounds_are_numbered(kind: str) -> None:
     (step,) = starts(world_with())[f"i1/{kind}"].order.steps
     assert step.round == 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "accelerator"),
+    [
+        ({}, "CPU"),
+        ({"cpu": 4, "memory": "8Gi"}, "CPU"),
+        ({"nvidia.com/gpu": 1}, "GPU"),
+        ({"nvidia.com/gpu": "8"}, "GPU"),
+        ({"amd.com/gpu": "1"}, "GPU"),
+        ({"nvidia.com/mig-1g.10gb": 1}, "GPU"),
+        ({"nvidia.com/gpu": 0}, "CPU"),
+        ({"nvidia.com/gpu": "0", "nvidia.com/mig-1g.10gb": "0"}, "CPU"),
+        ({"nvidia.com/gpu": "0", "amd.com/gpu": 2}, "GPU"),
+        ({"example.org/gpu-memory": 5}, "CPU"),
+    ],
+)
+def test_in_pods_the_spec_says_what_inference_runs_on(
+    limits: dict[str, Any], accelerator: str
+) -> None:
+    compute = {"inference": {"resources": {"limits": limits}}}
+    pods, machine = world_with(compute=compute), world_with(compute=compute)
+    pods.environment = Environment(pods=True)
+    found, unknown = starts(pods), starts(machine)
+    assert {start.order.runtime.accelerator for start in found.values()} == {accelerator}
+    assert {start.order.runtime.accelerator for start in unknown.values()} == {None}
+    steps = {stage: start.order.steps for stage, start in found.items()}
+    assert steps == {stage: start.order.steps for stage, start in unknown.items()}  # keys too

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import shutil
 from itertools import pairwise
 
 import pytest
 
-from isheep.api.order import Outcome
+from isheep.api.order import Outcome, RunRef
+from isheep.store.documents import RunDocuments
 from isheep_worker.rows import COMPLETIONS, INSTRUCTIONS, PAIRS, SCORES, SELECTIONS
 
 
@@ -104,6 +106,19 @@ def test_what_exists_is_adopted_and_told_by_prepare(finished, make_chain, forker
     assert dict(chain.statistics) == dict(finished.statistics)
 
 
+def test_the_report_lies_under_the_name_of_each_run_that_has_it(
+    finished, make_chain, forker
+) -> None:
+    store = finished.artifacts.store
+    run = RunRef(namespace="default", name="demo", uid="uid-1")
+    documents = RunDocuments(store, run)
+    page, keys = documents.read("report.html"), documents.read_stages()
+    assert keys == {s: finished.key(s) for s in finished.statistics if s != "prepare"}
+    store.delete("default/runs/demo/report.html")
+    make_chain(finished.folder, forker.carry_out).run()
+    assert documents.read("report.html") == page
+
+
 def test_killed_at_any_moment_every_stage_ends_with_the_same_bytes(
     finished, make_chain, forker, tmp_path
 ) -> None:
@@ -194,3 +209,14 @@ def test_a_corrupt_part_is_named(damaged, reader, copied, forker) -> None:
     assert (code, result.reason) == (74, "StoreCorrupt")
     assert f"{key}/part-00001" in result.message
     assert copied.artifacts.manifest(order.steps[0].key) is None
+
+
+def test_a_run_notes_that_it_uses_each_of_its_stages(finished, copied, forker) -> None:
+    used = sorted(path.name for path in (finished.folder / "default/refs").iterdir())
+    assert used == sorted(finished.key(s) for s in finished.statistics if s != "prepare")
+    refs = copied.folder / "default/refs"
+    shutil.rmtree(refs)
+    result = forker.carry_out(copied.step("i1/select"))
+    assert result.steps[0].adopted
+    assert [path.name for path in refs.glob("*/uid-1")] == ["uid-1"]
+    assert (refs / copied.key("i1/select")).is_dir()

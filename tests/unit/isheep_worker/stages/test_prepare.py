@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from isheep.api.order import ExitCode, StageOrder, StageResult
+from isheep.api.order import ExitCode, Runtime, StageOrder, StageResult
 from isheep_worker.contract import Shard
 from isheep_worker.meter import Meter
 from isheep_worker.progress import Progress
@@ -66,6 +66,41 @@ def test_what_is_open_is_resolved_and_what_is_small_is_copied(make_chain, tmp_pa
 
 
 @pytest.mark.parametrize(
+    ("accelerator", "machine_has_gpu", "dtype"),
+    [
+        (None, False, "float32"),
+        (None, True, "bfloat16"),
+        ("GPU", False, "bfloat16"),
+        ("CPU", True, "float32"),
+    ],
+)
+def test_the_dtype_follows_the_machines_of_inference_where_the_driver_knows_them(
+    accelerator, machine_has_gpu, dtype, make_chain, brief_model_dir, tmp_path, monkeypatch
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(brief_model_dir, model)
+    config = json.loads((model / "config.json").read_text()) | {"dtype": "bfloat16"}
+    (model / "config.json").write_text(json.dumps(config))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: machine_has_gpu)
+    order = make_chain(tmp_path / "store", carry_out).next_order()
+    order = order.model_copy(
+        update={
+            "sources": order.sources.model_copy(update={"model": str(model)}),
+            "runtime": Runtime(accelerator=accelerator),
+        }
+    )
+    assert carry_out(order).prepared.dtype == dtype
+
+
+def test_the_stages_that_exist_are_noted_as_used(copied, tmp_path) -> None:
+    shutil.rmtree(copied.folder / "default/refs")
+    result = carry_out(copied.step("prepare"))
+    assert result.frontier.count == len(copied.statistics) - 2  # not prepare, not the report
+    used = {path.name for path in (copied.folder / "default/refs").iterdir()}
+    assert used == {copied.key(s) for s in copied.statistics if s not in ("prepare", "i1/report")}
+
+
+@pytest.mark.parametrize(
     ("changes", "sources", "message"),
     [
         ({"assessment__scoring": "Expected"}, {}, "assessment.scoring: Expected is not in this"),
@@ -83,7 +118,8 @@ def test_what_is_open_is_resolved_and_what_is_small_is_copied(make_chain, tmp_pa
         ),
         ({"responses__sampling__maxTokens": 4096}, {}, "responses.sampling.maxTokens"),
         ({}, {"model": "file:///nowhere/model"}, "/nowhere/model"),
-        ({}, {"model": "pvc://claim/model"}, "is of no kind that this worker reads"),
+        ({}, {"model": "pvc://claim/model"}, "pvc://claim/model: the claim is not mounted here"),
+        ({}, {"model": "ftp://host/model"}, "is of no kind that this worker reads"),
         ({}, {"seed_tasks": "file:///nowhere/tasks"}, "seedTasks.storageUri: /nowhere/tasks"),
         ({}, {"seed_tasks": "builtin:Other"}, "no seed tasks named 'Other'"),
         ({}, {"templates": "/nowhere/templates"}, "promptsRef: /nowhere/templates"),
