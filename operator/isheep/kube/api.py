@@ -1,0 +1,223 @@
+"""The API server, spoken to in plain JSON.
+
+The official client gives configuration, credentials and connections; its models are left
+out, because turning a thousand Jobs into objects and back costs more than all the rest.
+Every request has a time limit, so that a pass cannot hang.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import kopf
+from kubernetes.aio import client, config
+
+from isheep.api.run import GROUP, PLURAL, VERSION
+
+TIMEOUT_SECONDS = 10.0
+LIST_TIMEOUT_SECONDS = 60.0
+PAGE = 500
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+
+Json = dict[str, Any]
+Heard = Callable[[str, int], None]
+"""Told of every answer: the request's method and the status (0: none came)."""
+
+
+class ApiError(Exception):
+    """The API server refused a request. `causes` are the reasons it gives in detail."""
+
+    def __init__(self, status: int, reason: str, message: str, causes: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.causes = causes
+
+
+NoClusterError = config.ConfigException
+"""Neither a pod's service account nor a kubeconfig says which cluster is meant."""
+
+
+class ApiUnreachableError(Exception):
+    """The API server did not answer, or could not serve: the same may go well later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A whole LIST: the objects, and the resource version at which they stood."""
+
+    items: list[Json]
+    version: int
+
+
+def runs_path(namespace: str | None, name: str = "") -> str:
+    """Return the path of runs, of one, or of all namespaces'."""
+    return _path(f"/apis/{GROUP}/{VERSION}", namespace, PLURAL, name)
+
+
+def jobs_path(namespace: str | None, name: str = "") -> str:
+    """Return the path of Jobs."""
+    return _path("/apis/batch/v1", namespace, "jobs", name)
+
+
+def pods_path(namespace: str) -> str:
+    """Return the path of a namespace's pods."""
+    return _path("/api/v1", namespace, "pods")
+
+
+def events_path(namespace: str) -> str:
+    """Return the path of a namespace's Events."""
+    return _path("/api/v1", namespace, "events")
+
+
+def lease_path(namespace: str, name: str = "") -> str:
+    """Return the path of a namespace's Leases."""
+    return _path("/apis/coordination.k8s.io/v1", namespace, "leases", name)
+
+
+def _path(api: str, namespace: str | None, plural: str, name: str = "") -> str:
+    scope = f"/namespaces/{namespace}" if namespace else ""
+    return f"{api}{scope}/{plural}" + (f"/{name}" if name else "")
+
+
+class Api:
+    """A connection to the API server of the cluster that this process is in, or of KUBECONFIG."""
+
+    def __init__(self, configuration: client.Configuration, heard: Heard) -> None:
+        self._configuration = configuration
+        self._client = client.ApiClient(configuration)
+        self._heard = heard
+
+    @classmethod
+    async def connect(cls, heard: Heard) -> Api:
+        """Return a connection, unused; raises `NoClusterError` where no cluster is known."""
+        configuration = client.Configuration()
+        try:
+            config.load_incluster_config(client_configuration=configuration)
+        except config.ConfigException:
+            await config.load_kube_config(client_configuration=configuration)
+        return cls(configuration, heard)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+    async def login(self) -> kopf.ConnectionInfo:
+        """Return the present credentials in kopf's form."""
+        found = self._configuration
+        headers = await self._headers()
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        return kopf.ConnectionInfo(
+            server=found.host,
+            ca_path=found.ssl_ca_cert or None,
+            insecure=not found.verify_ssl,
+            scheme=scheme or None,
+            token=token or None,
+            certificate_path=found.cert_file or None,
+            private_key_path=found.key_file or None,
+        )
+
+    async def get(self, path: str) -> Json:
+        """Return an object; raises `ApiError` 404 where it is not."""
+        return await self._request("GET", path)
+
+    async def list(self, path: str, *, labels: str = "", fields: str = "") -> Listing:
+        """Return all objects that the selectors choose, page by page."""
+        items: list[Json] = []
+        version, token = 0, ""
+        while True:
+            query = {"limit": str(PAGE)}
+            for name, value in (
+                ("labelSelector", labels),
+                ("fieldSelector", fields),
+                ("continue", token),
+            ):
+                if value:
+                    query[name] = value
+            page = await self._request(
+                "GET", f"{path}?{urlencode(query)}", seconds=LIST_TIMEOUT_SECONDS
+            )
+            items += page["items"]
+            # All pages are of the first one's version.
+            version = version or int(page["metadata"].get("resourceVersion") or 0)
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return Listing(items, version)
+
+    async def create(self, path: str, document: Json) -> Json:
+        """Create an object and return it."""
+        return await self._request("POST", path, document)
+
+    async def replace(self, path: str, document: Json) -> Json:
+        """Replace an object and return it."""
+        return await self._request("PUT", path, document)
+
+    async def patch_status(self, path: str, patch: Json) -> Json:
+        """Merge a patch into an object's status and return the object."""
+        return await self._request("PATCH", f"{path}/status", patch, content_type=MERGE_PATCH)
+
+    async def delete(self, path: str, uid: str) -> Json:
+        """Delete the object with this UID, its dependents first; returns what is left of it."""
+        options = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            # The default orphans a Job's pods.
+            "propagationPolicy": "Foreground",
+            "preconditions": {"uid": uid},
+        }
+        return await self._request("DELETE", path, options)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        content_type: str = JSON,
+        seconds: float = TIMEOUT_SECONDS,
+    ) -> Json:
+        headers = {"Accept": JSON, "Content-Type": content_type, **await self._headers()}
+        try:
+            response = await self._client.rest_client.request(
+                method,
+                f"{self._configuration.host}{path}",
+                headers=headers,
+                body=body,
+                _request_timeout=aiohttp.ClientTimeout(total=seconds),
+            )
+            content = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._heard(method, 0)
+            raise ApiUnreachableError(f"{method} {path}: {error or 'no answer'}") from error
+        self._heard(method, response.status)
+        return _answer(method, path, response.status, content)
+
+    async def _headers(self) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        settings = await self._configuration.auth_settings()
+        found = settings.get("BearerToken")
+        value = found["value"] if found else None
+        if value:
+            headers["authorization"] = value
+        return headers
+
+
+def _answer(method: str, path: str, status: int, content: bytes) -> Json:
+    try:
+        document: Json = json.loads(content) if content else {}
+    except ValueError:
+        document = {"message": content.decode(errors="replace")[:200]}
+    if status < 400:
+        return document
+    message = str(document.get("message") or f"status {status}")
+    if status >= 500 or status in (401, 408, 429):
+        raise ApiUnreachableError(f"{method} {path}: {message}")
+    details = document.get("details") or {}
+    causes = tuple(str(c.get("reason", "")) for c in details.get("causes") or ())
+    raise ApiError(status, str(document.get("reason") or ""), message, causes)

@@ -1,0 +1,108 @@
+"""What the operator believes of the cluster: runs and Jobs by UID.
+
+Fed by watch events, by the answers to our own writes (so that a pass never acts on what
+it has just changed itself) and by a LIST of everything now and then. The newer
+resource version wins, so the order of arrival does not matter. The LIST removes what it
+does not return: after a watch that was lost for longer than the API server remembers,
+nobody ever reports the deletions in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Generic, Protocol, TypeVar
+
+from isheep.kube.records import JobRecord, RunRecord
+
+
+class Record(Protocol):
+    """What both kinds of records have."""
+
+    @property
+    def uid(self) -> str:
+        """The object's UID."""
+
+    @property
+    def resource_version(self) -> int:
+        """Its version; they grow with time."""
+
+
+RecordT = TypeVar("RecordT", bound=Record)
+
+
+class Shelf(Generic[RecordT]):
+    """The records of one kind."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, RecordT] = {}
+        self._gone: set[str] = set()
+
+    def get(self, uid: str) -> RecordT | None:
+        """Return the record of a UID."""
+        return self._records.get(uid)
+
+    def __iter__(self) -> Iterator[RecordT]:
+        return iter(list(self._records.values()))
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def put(self, record: RecordT) -> bool:
+        """Take a record in; returns whether it is news."""
+        known = self._records.get(record.uid)
+        if record.uid in self._gone:
+            return False
+        if known is not None and known.resource_version >= record.resource_version:
+            return False
+        self._records[record.uid] = record
+        return True
+
+    def drop(self, uid: str) -> RecordT | None:
+        """Forget what was deleted; an answer that is still under way does not bring it back."""
+        self._gone.add(uid)
+        return self._records.pop(uid, None)
+
+    def replace(self, listed: Collection[RecordT], version: int) -> list[RecordT]:
+        """Take in a LIST made at a resource version; returns the records that changed or went."""
+        changed = [record for record in listed if self.put(record)]
+        there = {record.uid for record in listed}
+        for record in self:
+            # What is newer than the LIST was made after it.
+            if record.uid not in there and record.resource_version <= version:
+                changed.append(record)
+                self.drop(record.uid)
+        self._gone.intersection_update(there)
+        return changed
+
+
+class Cache:
+    """Runs and Jobs."""
+
+    def __init__(self) -> None:
+        self.runs: Shelf[RunRecord] = Shelf()
+        self.jobs: Shelf[JobRecord] = Shelf()
+        self._jobs_of: dict[str, set[str]] = {}
+
+    def put_job(self, job: JobRecord) -> bool:
+        """Take a Job in; returns whether it is news."""
+        news = self.jobs.put(job)
+        if news:
+            self._jobs_of.setdefault(job.run_uid, set()).add(job.uid)
+        return news
+
+    def jobs_of(self, run_uid: str) -> list[JobRecord]:
+        """Return the Jobs of a run, oldest first."""
+        uids = self._jobs_of.get(run_uid, set())
+        found = [job for uid in uids if (job := self.jobs.get(uid)) is not None]
+        if len(found) < len(uids):
+            self._jobs_of[run_uid] = {job.uid for job in found}
+        if not found:
+            self._jobs_of.pop(run_uid, None)
+        return sorted(found, key=lambda job: (job.created, job.name))
+
+    def replace_jobs(self, listed: Collection[JobRecord], version: int) -> list[JobRecord]:
+        """Take in a LIST of Jobs; returns those that changed or went."""
+        changed = self.jobs.replace(listed, version)
+        for job in listed:
+            self._jobs_of.setdefault(job.run_uid, set()).add(job.uid)
+        return changed

@@ -1,0 +1,75 @@
+"""What runs claim, so that two never make the same stage at once.
+
+Each pass states what its run works on and wants right after planning and before it
+awaits anything, Starts included: of two runs that are planned at the same moment the
+second one sees the first one's claim. Peers are the runs of a namespace with the same
+store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from isheep.planner.model import Action, Attempt, Peer, RunView, Start
+from isheep.planner.peers import claims
+from isheep.planner.reasons import Reason
+
+Scope = tuple[str, str]
+"""A namespace and a store in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    scope: Scope
+    peer: Peer
+    waits: bool
+
+
+class Claims:
+    """The claims of all live runs, by UID."""
+
+    def __init__(self) -> None:
+        self._claims: dict[str, _Claim] = {}
+        self._scopes: dict[Scope, set[str]] = {}
+
+    def peers(self, scope: Scope, uid: str) -> tuple[Peer, ...]:
+        """Return what the other runs of a scope claim."""
+        others = self._scopes.get(scope, set()) - {uid}
+        return tuple(self._claims[other].peer for other in others)
+
+    def state(
+        self, scope: Scope, run: RunView, attempts: Iterable[Attempt], actions: Iterable[Action]
+    ) -> set[str]:
+        """State what a run claims now; returns the waiting runs that should look again."""
+        peer = claims(run, attempts)
+        started = {s.key for a in actions if isinstance(a, Start) for s in a.order.steps}
+        if started:
+            peer = replace(peer, working=peer.working | started)
+        waits = any(c.reason == Reason.WAITING_FOR_PEER for c in run.status.conditions)
+        before = self._claims.get(run.uid)
+        freed = _keys(before.peer if before else None) - _keys(peer)
+        self.drop(run.uid)
+        if peer.working or peer.wanted:
+            self._claims[run.uid] = _Claim(scope, peer, waits)
+            self._scopes.setdefault(scope, set()).add(run.uid)
+        return self._waiting(scope, run.uid) if freed else set()
+
+    def drop(self, uid: str) -> set[str]:
+        """Forget a run; returns the waiting runs that should look again."""
+        claim = self._claims.pop(uid, None)
+        if claim is None:
+            return set()
+        members = self._scopes[claim.scope]
+        members.discard(uid)
+        if not members:
+            del self._scopes[claim.scope]
+        return self._waiting(claim.scope, uid)
+
+    def _waiting(self, scope: Scope, uid: str) -> set[str]:
+        others = self._scopes.get(scope, set()) - {uid}
+        return {other for other in others if self._claims[other].waits}
+
+
+def _keys(peer: Peer | None) -> frozenset[str]:
+    return frozenset() if peer is None else peer.working | peer.wanted

@@ -1,0 +1,75 @@
+"""kopf's handlers: a table of contents. What they do is in `operator.py`.
+
+Only events are handled, and only as triggers: no change handlers, daemons, timers or
+finalizers, so kopf never writes into a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import kopf
+
+from isheep.api.run import GROUP, PLURAL, VERSION
+from isheep.kube.config import OperatorConfig
+from isheep.kube.names import MANAGED_BY, MANAGED_BY_LABEL
+from isheep.kube.operator import OUR_JOBS, Operator
+
+OUTAGE_BACKOFFS = (1, 1, 2, 3, 5, 8, 13, *([20] * 40))
+"""Seconds between tries of a request: together longer than a 10-minute outage."""
+
+
+def registry(operator: Operator) -> kopf.OperatorRegistry:
+    """Return the handlers of an operator."""
+    handlers = kopf.OperatorRegistry()
+
+    @kopf.on.startup(registry=handlers)
+    async def configured(settings: kopf.OperatorSettings, **_: Any) -> None:
+        configure(settings)
+
+    @kopf.on.login(registry=handlers)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return await operator.login()
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers)
+    async def run_changed(event: kopf.RawEvent, **_: Any) -> None:
+        operator.run_event(event["type"], event["object"])
+
+    @kopf.on.event("batch", "v1", "jobs", labels={MANAGED_BY_LABEL: MANAGED_BY}, registry=handlers)
+    async def job_changed(event: kopf.RawEvent, **_: Any) -> None:
+        operator.job_event(event["type"], event["object"])
+
+    return handlers
+
+
+def configure(settings: kopf.OperatorSettings) -> None:
+    """Set kopf up to watch and to do nothing else."""
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.peering.standalone = True
+    settings.networking.error_backoffs = OUTAGE_BACKOFFS
+    settings.networking.request_timeout = 60
+    settings.watching.chunk_size = 500
+    settings.watching.label_selectors["batch", "v1", "jobs"] = OUR_JOBS
+    settings.process.ultimate_exiting_timeout = 20
+
+
+def run(config: OperatorConfig, operator: Operator) -> None:
+    """Run an operator until it is asked to stop; raises `ConfigError` where it cannot begin."""
+    logging.getLogger("kopf").setLevel(logging.DEBUG if config.debug else logging.WARNING)
+    asyncio.run(_run(config, operator))
+
+
+async def _run(config: OperatorConfig, operator: Operator) -> None:
+    await operator.start()
+    try:
+        await kopf.operator(
+            registry=registry(operator),
+            standalone=True,
+            clusterwide=not config.watch_namespaces,
+            namespaces=config.watch_namespaces,
+        )
+    finally:
+        await operator.stop()

@@ -1,0 +1,41 @@
+"""What the operator answers over HTTP: is it alive, is it ready, what does it count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from isheep.kube.metrics import Metrics
+
+Check = Callable[[], str | None]
+"""Returns what is wrong, None where nothing is."""
+
+
+class HttpServer:
+    """Serves /healthz, /readyz and /metrics."""
+
+    def __init__(self, port: int, alive: Check, ready: Check, metrics: Metrics) -> None:
+        self._port = port
+        self._metrics = metrics
+        app = web.Application()
+        app.router.add_get("/healthz", lambda _: _answer(alive()))
+        app.router.add_get("/readyz", lambda _: _answer(ready()))
+        app.router.add_get("/metrics", self._text)
+        self._runner = web.AppRunner(app, access_log=None)
+
+    async def start(self) -> None:
+        """Begin to serve, on all addresses."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, port=self._port).start()
+
+    async def stop(self) -> None:
+        """Stop serving."""
+        await self._runner.cleanup()
+
+    async def _text(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.text(), content_type="text/plain", charset="utf-8")
+
+
+async def _answer(problem: str | None) -> web.Response:
+    return web.Response(text=(problem or "ok") + "\n", status=503 if problem else 200)

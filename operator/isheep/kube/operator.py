@@ -1,0 +1,267 @@
+"""The operator put together: a cache that is fed, a queue, and workers that pass over runs.
+
+It starts with a LIST and plans nothing before; then kopf's events and a LIST every few
+minutes feed the cache and wake runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Coroutine, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import kopf
+
+from isheep.kube.api import (
+    Api,
+    ApiError,
+    ApiUnreachableError,
+    Listing,
+    NoClusterError,
+    jobs_path,
+    runs_path,
+)
+from isheep.kube.cache import Cache
+from isheep.kube.config import ConfigError, OperatorConfig
+from isheep.kube.http import HttpServer
+from isheep.kube.lease import Lease
+from isheep.kube.look import Looker
+from isheep.kube.metrics import Metrics, RunsCollector
+from isheep.kube.names import MANAGED_BY, MANAGED_BY_LABEL
+from isheep.kube.queue import WorkQueue
+from isheep.kube.reconcile import Reconciler
+from isheep.kube.records import job_record, run_record
+from isheep.planner.plan import plan
+
+OUR_JOBS = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+PASS_SECONDS = 120.0
+"""A pass that takes longer hangs, and the process with it."""
+BACKOFF_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+NAMESPACE_VARIABLE = "POD_NAMESPACE"
+NAME_VARIABLE = "POD_NAME"
+DEFAULT_NAMESPACE = "default"
+_LOG = logging.getLogger(__name__)
+
+
+class Operator:
+    """Everything of one operator process."""
+
+    def __init__(self, config: OperatorConfig, environment: Mapping[str, str]) -> None:
+        self._config = config
+        self._environment = environment
+        self._metrics = Metrics()
+        self._cache = Cache()
+        self._queue = WorkQueue(_monotonic)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._passes: dict[str, float] = {}
+        self._failures: dict[str, int] = {}
+        self._listed: float | None = None
+        self._metrics.registry.register(RunsCollector(self))
+
+    # --- life ---------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Connect and begin to work; raises `ConfigError` where no cluster is known."""
+        config = self._config
+        try:
+            self._api = await Api.connect(self._metrics.heard)
+        except NoClusterError as error:
+            raise ConfigError(f"no cluster to work for: {error}; set KUBECONFIG") from error
+        self._session = aiohttp.ClientSession()
+        self._lease = self._make_lease()
+        self._reconciler = Reconciler(
+            api=self._api,
+            cache=self._cache,
+            queue=self._queue,
+            lease=self._lease,
+            looker=Looker(self._api, self._session),
+            config=config,
+            metrics=self._metrics,
+            planner=plan,
+            now=_now,
+            identity=self._identity,
+        )
+        self._http = HttpServer(config.http_port, self.trouble, self.unreadiness, self._metrics)
+        await self._http.start()
+        self._spawn(self._work_from_first_list(), "lister")
+
+    async def stop(self) -> None:
+        """Stop working and give the Lease away."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            await self._lease.release()
+        except (ApiError, ApiUnreachableError) as error:
+            _LOG.warning("the Lease is not released: %s", error)
+        await self._http.stop()
+        await self._session.close()
+        await self._api.close()
+
+    async def login(self) -> kopf.ConnectionInfo:
+        """Return the credentials for kopf's watches."""
+        return await self._api.login()
+
+    # --- what feeds the cache -----------------------------------------------------------
+
+    def run_event(self, kind: str | None, document: Mapping[str, Any]) -> None:
+        """Take in what a watch says of a run."""
+        record = run_record(document)
+        if kind == "DELETED":
+            self._cache.runs.drop(record.uid)
+            self._queue.wake(record.uid)
+        elif self._cache.runs.put(record):
+            self._queue.wake(record.uid)
+
+    def job_event(self, kind: str | None, document: Mapping[str, Any]) -> None:
+        """Take in what a watch says of a Job."""
+        record = job_record(document)
+        if kind == "DELETED":
+            self._cache.jobs.drop(record.uid)
+            self._queue.wake(record.run_uid)
+        elif self._cache.put_job(record):
+            self._queue.wake(record.run_uid)
+
+    async def _list(self) -> None:
+        """Bring the cache in line with the cluster."""
+        runs = [await self._listing(runs_path(scope)) for scope in self._scopes()]
+        jobs = [await self._listing(jobs_path(scope), OUR_JOBS) for scope in self._scopes()]
+        listed = [run_record(item) for listing in runs for item in listing.items]
+        for run in self._cache.runs.replace(listed, _version(runs)):
+            self._queue.wake(run.uid)
+        found = [job_record(item) for listing in jobs for item in listing.items]
+        for job in self._cache.replace_jobs(found, _version(jobs)):
+            self._queue.wake(job.run_uid)
+        self._listed = _monotonic()
+        self._metrics.listed.set_to_current_time()
+
+    async def _listing(self, path: str, labels: str = "") -> Listing:
+        return await self._api.list(path, labels=labels)
+
+    def _scopes(self) -> tuple[str | None, ...]:
+        return self._config.watch_namespaces or (None,)
+
+    # --- work ---------------------------------------------------------------------------
+
+    async def _work_from_first_list(self) -> None:
+        """List until it goes well, then start the workers, and list again and again."""
+        while not await self._tried_to_list():
+            await asyncio.sleep(BACKOFF_SECONDS[1])
+        self._reconciler.prime()
+        for number in range(self._config.workers):
+            self._spawn(self._work(), f"worker-{number}")
+        while True:
+            await asyncio.sleep(self._config.timings.list_seconds)
+            await self._tried_to_list()
+
+    async def _tried_to_list(self) -> bool:
+        try:
+            await self._list()
+        except ApiUnreachableError as error:
+            _LOG.warning("the API server cannot be listed from: %s", error)
+            return False
+        except ApiError as error:
+            if error.status == 404 and self._listed is None:
+                _LOG.error(
+                    "the API server knows no SelfAlignmentRun: install the CRD "
+                    "(crds.enabled of the chart, or kubectl apply -f crds/)"
+                )
+            else:
+                _LOG.error("runs and Jobs cannot be listed: %s", error)
+            return False
+        return True
+
+    async def _work(self) -> None:
+        while True:
+            uid = await self._queue.take()
+            self._passes[uid] = _monotonic()
+            try:
+                with self._metrics.passes.time():
+                    await self._reconciler.reconcile(uid)
+                self._failures.pop(uid, None)
+            except Exception as error:  # noqa: BLE001 (a worker must outlive any pass)
+                self._failed(uid, error)
+            finally:
+                del self._passes[uid]
+                self._queue.done(uid)
+
+    def _failed(self, uid: str, error: Exception) -> None:
+        times = self._failures.get(uid, 0)
+        self._failures[uid] = times + 1
+        known = isinstance(error, ApiError | ApiUnreachableError)
+        record = self._cache.runs.get(uid)
+        name = f"{record.namespace}/{record.name}" if record is not None else uid
+        _LOG.warning("the pass over %s is repeated: %s", name, error, exc_info=not known)
+        self._metrics.pass_failures.labels(type(error).__name__).inc()
+        self._queue.wake(uid, BACKOFF_SECONDS[min(times, len(BACKOFF_SECONDS) - 1)])
+
+    # --- what is told of it -------------------------------------------------------------
+
+    def trouble(self) -> str | None:
+        """Return why this process should be restarted."""
+        now = _monotonic()
+        stuck = [uid for uid, since in self._passes.items() if now - since > PASS_SECONDS]
+        if stuck:
+            return f"passes that do not end: {', '.join(stuck)}"
+        ended = [task.get_name() for task in self._tasks if task.done()]
+        return f"ended unasked: {', '.join(ended)}" if ended else None
+
+    def unreadiness(self) -> str | None:
+        """Return why this process does not know the cluster."""
+        if self._listed is None:
+            return "runs and Jobs are not listed yet"
+        age = _monotonic() - self._listed
+        limit = 3 * self._config.timings.list_seconds
+        return f"the last LIST is {age:.0f} s old" if age > limit else None
+
+    def phases(self) -> Iterable[str]:
+        """Return the phase of every run."""
+        return (record.phase for record in self._cache.runs)
+
+    def queued(self) -> int:
+        """Return how many runs are due for a pass."""
+        return self._queue.waiting()
+
+    # --- parts --------------------------------------------------------------------------
+
+    @property
+    def _identity(self) -> str:
+        return self._environment.get(NAME_VARIABLE) or f"{os.uname().nodename}-{os.getpid()}"
+
+    def _make_lease(self) -> Lease:
+        wanted = self._config.lease
+        namespace = wanted.namespace or self._environment.get(NAMESPACE_VARIABLE)
+        if namespace is None:
+            raise ConfigError(
+                f"lease.namespace is not set, and neither is {NAMESPACE_VARIABLE}: set one of them"
+            )
+        return Lease(
+            self._api,
+            namespace=namespace,
+            name=wanted.name,
+            identity=self._identity,
+            seconds=wanted.duration_seconds,
+            monotonic=_monotonic,
+            now=_now,
+        )
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
+
+
+def _version(listings: Iterable[Listing]) -> int:
+    """Return the version up to which all listings are complete."""
+    return min(listing.version for listing in listings)
+
+
+def _monotonic() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _now() -> datetime:
+    """Return the time in whole seconds, as everything in a cluster's objects has it."""
+    return datetime.now(UTC).replace(microsecond=0)

@@ -1,0 +1,166 @@
+"""Slim records of runs and Jobs: what a pass needs of them, and nothing else.
+
+A thousand runs are kept in memory, so a spec and a status stay the bytes that they are
+until a pass reads them. Everything is taken from an object's JSON here, once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from isheep.api.run import RETRY_ANNOTATION
+from isheep.api.status import SelfAlignmentRunStatus
+from isheep.kube.names import (
+    ATTEMPT_LABEL,
+    KUEUE_PREFIX,
+    ORDER_ANNOTATION,
+    RUN_UID_LABEL,
+    STEPS_ANNOTATION,
+)
+from isheep.planner.model import RunView, StepRef
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run, as the API server last told it."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: int
+    generation: int
+    created: datetime
+    deleting: bool
+    phase: str
+    spec: bytes
+    status: bytes
+    retry: str | None = None
+    kueue_labels: Mapping[str, str] = field(default_factory=dict)
+
+    def view(self) -> RunView:
+        """Return the run as the planner sees it; raises `ValidationError` for an alien status."""
+        return RunView(
+            namespace=self.namespace,
+            name=self.name,
+            uid=self.uid,
+            generation=self.generation,
+            created=self.created,
+            spec=json.loads(self.spec),
+            status=SelfAlignmentRunStatus.read_stored(json.loads(self.status)),
+            annotations={} if self.retry is None else {RETRY_ANNOTATION: self.retry},
+            deleting=self.deleting,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A Job of ours. `steps` is empty where somebody took the annotation away."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: int
+    run_uid: str
+    steps: tuple[StepRef, ...]
+    order_sha256: str
+    number: int
+    parallelism: int
+    created: datetime
+    deleting: bool = False
+    suspended: bool = False
+    queued: bool = False
+    active: int = 0
+    ready: int = 0
+    failed_pods: int = 0
+    failed_indexes: str = ""
+    started: datetime | None = None
+    finished: datetime | None = None
+    complete: bool = False
+    failed: bool = False
+    message: str = ""
+
+
+def run_record(document: Json) -> RunRecord:
+    """Return the record of a run's JSON."""
+    metadata = document["metadata"]
+    labels: Mapping[str, str] = metadata.get("labels") or {}
+    return RunRecord(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        resource_version=int(metadata["resourceVersion"]),
+        generation=int(metadata.get("generation", 0)),
+        created=timestamp(metadata["creationTimestamp"]),
+        deleting="deletionTimestamp" in metadata,
+        phase=(document.get("status") or {}).get("phase") or "Pending",
+        spec=_compact(document.get("spec") or {}),
+        status=_compact(document.get("status") or {}),
+        retry=(metadata.get("annotations") or {}).get(RETRY_ANNOTATION),
+        kueue_labels={k: v for k, v in labels.items() if k.startswith(KUEUE_PREFIX)},
+    )
+
+
+def job_record(document: Json) -> JobRecord:
+    """Return the record of a Job's JSON."""
+    metadata, spec = document["metadata"], document.get("spec") or {}
+    status = document.get("status") or {}
+    labels: Mapping[str, str] = metadata.get("labels") or {}
+    annotations: Mapping[str, str] = metadata.get("annotations") or {}
+    ends = {
+        c["type"]: c
+        for c in status.get("conditions") or ()
+        if c.get("status") == "True" and c["type"] in ("Complete", "Failed")
+    }
+    end = ends.get("Complete") or ends.get("Failed")
+    finished = status.get("completionTime") or (end or {}).get("lastTransitionTime")
+    return JobRecord(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        resource_version=int(metadata["resourceVersion"]),
+        run_uid=labels.get(RUN_UID_LABEL, ""),
+        steps=_steps(annotations.get(STEPS_ANNOTATION)),
+        order_sha256=annotations.get(ORDER_ANNOTATION, ""),
+        number=_number(labels.get(ATTEMPT_LABEL)),
+        parallelism=int(spec.get("parallelism") or 0),
+        created=timestamp(metadata["creationTimestamp"]),
+        deleting="deletionTimestamp" in metadata,
+        suspended=bool(spec.get("suspend")),
+        queued=any(label.startswith(KUEUE_PREFIX) for label in labels),
+        active=int(status.get("active") or 0),
+        ready=int(status.get("ready") or 0),
+        failed_pods=int(status.get("failed") or 0),
+        failed_indexes=status.get("failedIndexes") or "",
+        started=timestamp(status["startTime"]) if status.get("startTime") else None,
+        finished=timestamp(finished) if end is not None and finished else None,
+        complete="Complete" in ends,
+        failed="Failed" in ends,
+        message=(ends.get("Failed") or {}).get("message", ""),
+    )
+
+
+def timestamp(text: str) -> datetime:
+    """Return a time of the API server's; it is UTC where it does not say."""
+    parsed = datetime.fromisoformat(text)
+    return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
+
+
+def _steps(annotation: str | None) -> tuple[StepRef, ...]:
+    try:
+        return tuple(StepRef(s["id"], s["key"]) for s in json.loads(annotation or "[]"))
+    except (ValueError, TypeError, KeyError):
+        return ()
+
+
+def _number(label: str | None) -> int:
+    return int(label) if label is not None and label.isdecimal() else 0
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
