@@ -13,6 +13,7 @@ from isheep.api.reference import reference_markdown
 
 GENERATED: dict[str, Callable[[], str]] = {
     "crds/isheep.dev_selfalignmentruns.yaml": crd_yaml,
+    "charts/isheep-operator/files/crd.yaml": crd_yaml,
     "docs/reference/selfalignmentrun.md": reference_markdown,
 }
 
