@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from isheep.api.base import LocalObjectReference, SpecModel, Text
+from isheep.api.store_spec import S3StoreSpec, StoreSpec
 
 
 class S3Storage(SpecModel):
@@ -56,6 +57,18 @@ class S3Storage(SpecModel):
             "identity of the pod or of the shell."
         ),
     )
+
+    def store_spec(self) -> StoreSpec:
+        """Return the bucket as an order has it, without the name of its Secret."""
+        return StoreSpec(
+            s3=S3StoreSpec(
+                bucket=self.bucket,
+                prefix=self.prefix or "",
+                endpoint=self.endpoint,
+                region=self.region,
+                addressing=self.addressing,
+            )
+        )
 
 
 class FolderStorage(SpecModel):

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from isheep.api.loader import LoadedRun, load_run
 from isheep.api.run import SelfAlignmentRun
 from isheep.api.storage import Storage
-from isheep.api.store_spec import FolderStoreSpec, S3StoreSpec, StoreSpec, parse_store_uri
+from isheep.api.store_spec import FolderStoreSpec, StoreSpec, parse_store_uri
 from isheep.cli.errors import BadInputError
 from isheep.local.results import committed_keys
 from isheep.local.stored_run import StoredRun
@@ -99,15 +99,6 @@ def store_of(storage: Storage | None, option: str | None) -> StoreSpec:
         except ValueError as error:
             raise BadInputError(f"--store: {error}") from None
     if storage is not None and storage.s3 is not None:
-        s3 = storage.s3
-        return StoreSpec(
-            s3=S3StoreSpec(
-                bucket=s3.bucket,
-                prefix=s3.prefix or "",
-                endpoint=s3.endpoint,
-                region=s3.region,
-                addressing=s3.addressing,
-            )
-        )
+        return storage.s3.store_spec()
     folder = storage.folder.path if storage is not None and storage.folder else DEFAULT_STORE
     return StoreSpec(folder=FolderStoreSpec(path=str(Path(folder).expanduser().absolute())))

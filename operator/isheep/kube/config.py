@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from isheep.api.base import Flag, Integer, Map, Number, ObjectName, SpecModel, Text
 from isheep.api.storage import S3Storage, Storage
-from isheep.api.store_spec import S3StoreSpec, StoreSpec
+from isheep.api.store_spec import StoreSpec
 
 
 class ConfigError(ValueError):
@@ -63,20 +63,7 @@ class OperatorConfig(SpecModel):
     @property
     def default_store(self) -> StoreSpec | None:
         """The same, as an order has it."""
-        return None if self.default_s3 is None else store_of(self.default_s3)
-
-
-def store_of(s3: S3Storage) -> StoreSpec:
-    """Return a bucket without the name of its Secret."""
-    return StoreSpec(
-        s3=S3StoreSpec(
-            bucket=s3.bucket,
-            prefix=s3.prefix or "",
-            endpoint=s3.endpoint,
-            region=s3.region,
-            addressing=s3.addressing,
-        )
-    )
+        return None if self.default_s3 is None else self.default_s3.store_spec()
 
 
 def load_config(path: Path) -> OperatorConfig:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from isheep.api.order import RunRef, Runtime, Sources, StageOrder, Step
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.api.store_spec import S3StoreSpec, StoreSpec
+from isheep.api.store_spec import StoreSpec
 from isheep.planner import pinning
 from isheep.planner.model import Environment, RunView, Start
 from isheep.planner.pinning import PlanningError, Resolved
@@ -94,15 +94,7 @@ def resolve_store(spec: SelfAlignmentRunSpec, environment: Environment) -> Store
         raise PlanningError(
             Reason.INVALID_SPEC, "spec.storage: set exactly one of s3 and folder", terminal=True
         )
-    return StoreSpec(
-        s3=S3StoreSpec(
-            bucket=s3.bucket,
-            prefix=s3.prefix or "",
-            endpoint=s3.endpoint,
-            region=s3.region,
-            addressing=s3.addressing,
-        )
-    )
+    return s3.store_spec()
 
 
 def resolve_sources(
