@@ -261,7 +261,7 @@ def parse_result(text: str) -> StageResult | None:
     """Read a termination message; None where it is no result but a log's tail."""
     try:
         return StageResult.model_validate(json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -9,6 +9,7 @@ nobody ever reports the deletions in between.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from typing import Generic, Protocol, TypeVar
 
@@ -35,7 +36,9 @@ class Shelf(Generic[RecordT]):
 
     def __init__(self) -> None:
         self._records: dict[str, RecordT] = {}
-        self._gone: set[str] = set()
+        # Up to which version what is told of an object that is gone is old news.
+        self._gone: dict[str, float] = {}
+        self._listed = 0
 
     def get(self, uid: str) -> RecordT | None:
         """Return the record of a UID."""
@@ -47,31 +50,41 @@ class Shelf(Generic[RecordT]):
     def __len__(self) -> int:
         return len(self._records)
 
-    def put(self, record: RecordT) -> bool:
-        """Take a record in; returns whether it is news."""
+    def put(self, record: RecordT, *, present: bool = False) -> bool:
+        """Take a record in; returns whether it is news.
+
+        `present`: it was read just now, so that it was gone before is no longer true.
+        """
         known = self._records.get(record.uid)
-        if record.uid in self._gone:
+        if not present and record.resource_version <= self._gone.get(record.uid, -1):
             return False
         if known is not None and known.resource_version >= record.resource_version:
             return False
         self._records[record.uid] = record
+        self._gone.pop(record.uid, None)
         return True
 
-    def drop(self, uid: str) -> RecordT | None:
-        """Forget what was deleted; an answer that is still under way does not bring it back."""
-        self._gone.add(uid)
+    def drop(self, uid: str, version: float = math.inf) -> RecordT | None:
+        """Forget what was gone at a version; an answer still under way does not bring it back."""
+        self._gone[uid] = version
         return self._records.pop(uid, None)
 
     def replace(self, listed: Collection[RecordT], version: int) -> list[RecordT]:
         """Take in a LIST made at a resource version; returns the records that changed or went."""
-        changed = [record for record in listed if self.put(record)]
         there = {record.uid for record in listed}
+        for uid in there:
+            # Seen later than it was gone: it came back, as who lost our label and got it again.
+            if self._gone.get(uid, math.inf) < version:
+                del self._gone[uid]
+        changed = [record for record in listed if self.put(record)]
         for record in self:
             # What is newer than the LIST was made after it.
             if record.uid not in there and record.resource_version <= version:
                 changed.append(record)
-                self.drop(record.uid)
-        self._gone.intersection_update(there)
+                self.drop(record.uid, version)
+        # No answer is under way for longer than from one LIST to the next.
+        self._gone = {u: min(v, version) for u, v in self._gone.items() if v >= self._listed}
+        self._listed = version
         return changed
 
 
@@ -83,9 +96,9 @@ class Cache:
         self.jobs: Shelf[JobRecord] = Shelf()
         self._jobs_of: dict[str, set[str]] = {}
 
-    def put_job(self, job: JobRecord) -> bool:
-        """Take a Job in; returns whether it is news."""
-        news = self.jobs.put(job)
+    def put_job(self, job: JobRecord, *, present: bool = False) -> bool:
+        """Take a Job in; returns whether it is news (see `Shelf.put`)."""
+        news = self.jobs.put(job, present=present)
         if news:
             self._jobs_of.setdefault(job.run_uid, set()).add(job.uid)
         return news
@@ -93,7 +106,8 @@ class Cache:
     def jobs_of(self, run_uid: str) -> list[JobRecord]:
         """Return the Jobs of a run, oldest first."""
         uids = self._jobs_of.get(run_uid, set())
-        found = [job for uid in uids if (job := self.jobs.get(uid)) is not None]
+        jobs = (self.jobs.get(uid) for uid in uids)
+        found = [job for job in jobs if job is not None and job.run_uid == run_uid]
         if len(found) < len(uids):
             self._jobs_of[run_uid] = {job.uid for job in found}
         if not found:

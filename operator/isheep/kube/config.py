@@ -70,7 +70,7 @@ def load_config(path: Path) -> OperatorConfig:
     """Read the configuration; raises `ConfigError`, and OSError where there is none."""
     try:
         document: Any = yaml.safe_load(path.read_text("utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not YAML: {error}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: holds no mapping; see the chart's values")

@@ -82,7 +82,9 @@ class Lease:
         if self._document is None:
             found = await self._read()
             if found is None:
-                return self._taken(await self._api.create(lease_path(self._namespace), self._new()))
+                asked = self._monotonic()
+                made = await self._api.create(lease_path(self._namespace), self._new())
+                return self._taken(made, asked)
             self._document = found
         wait = self._held_by_another(self._document["spec"])
         if wait > 0:
@@ -115,9 +117,10 @@ class Lease:
             self._seen = ((holder, renewed), self._monotonic())
         return max(0.0, self._seen[1] + seconds - self._monotonic())
 
-    def _taken(self, document: dict[str, Any], asked: float | None = None) -> float:
+    def _taken(self, document: dict[str, Any], asked: float) -> float:
         self._document = document
-        self._valid_until = (self._monotonic() if asked is None else asked) + self._seconds
+        # Others count from when it took effect, which may be long before the answer.
+        self._valid_until = asked + self._seconds
         return 0.0
 
     def _new(self) -> dict[str, Any]:

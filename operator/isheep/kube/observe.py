@@ -42,7 +42,7 @@ def is_over(job: JobRecord) -> bool:
 
 def look_due(job: JobRecord, sight: Sight | None, timings: Timings) -> datetime | None:
     """Return when a Job's pods are to be looked at next; None where no look is needed."""
-    if job.deleting or not job.steps or (job.suspended and not is_over(job)):
+    if job.deleting or not job.readable or (job.suspended and not is_over(job)):
         return None
     if is_over(job):
         return None if sight is not None and sight.final else job.created

@@ -112,7 +112,7 @@ class Operator:
         """Take in what a watch says of a run."""
         record = run_record(document)
         if kind == "DELETED":
-            self._cache.runs.drop(record.uid)
+            self._cache.runs.drop(record.uid, record.resource_version)
             self._queue.wake(record.uid)
         elif self._cache.runs.put(record):
             self._queue.wake(record.uid)
@@ -121,7 +121,7 @@ class Operator:
         """Take in what a watch says of a Job."""
         record = job_record(document)
         if kind == "DELETED":
-            self._cache.jobs.drop(record.uid)
+            self._cache.jobs.drop(record.uid, record.resource_version)
             self._queue.wake(record.run_uid)
         elif self._cache.put_job(record):
             self._queue.wake(record.run_uid)

@@ -145,7 +145,7 @@ _NOT_FOUND: tuple[tuple[str, str], ...] = (
     (r'RuntimeClass "[^"]*" not found', "RuntimeClassNotFound"),
     (r"exceeded quota", "QuotaExceeded"),
     (r"violates PodSecurity", "PodSecurityViolated"),
-    (r"violate.* LimitRange|(maximum|minimum) (cpu|memory) usage", "LimitRangeViolated"),
+    (r"usage per (Container|Pod)|limit to request ratio per (Container|Pod)", "LimitRangeViolated"),
 )
 """What messages of the scheduler, kubelet and Job controller name, and what it is called."""
 
@@ -170,6 +170,8 @@ _CREATION_TROUBLES = {
     "FailedCreatePodSandBox": "ContainerNotStarted",
 }
 """Reasons of Events about a pod whose container is being created, and what they are called."""
+_CREATION_STEPS = ("Pulling", "Pulled", "Created", "Started")
+"""Reasons of Events that say that an earlier trouble is over."""
 _REMEDIES = {
     "SecretNotFound": "create it in the run's namespace, with the keys that the spec's field says",
     "ConfigMapNotFound": "create it in the run's namespace, or correct its name in the spec",
@@ -190,13 +192,13 @@ def why_waiting(pods: Iterable[PodRecord], events: Sequence[EventRecord]) -> Wai
 
     `events` are those of pods that are being created, latest first.
     """
+    found = []
     for pod in sorted(pods, key=lambda p: (p.index, p.name)):
         if pod.over or pod.deleting or pod.running_since is not None:
             continue
-        found = _of_pod(pod, events)
-        if found is not None:
-            return found
-    return None
+        why = _of_pod(pod, events)
+        found += [why] if why is not None else []
+    return next((why for why in found if why.stalled), found[0] if found else None)
 
 
 def why_no_pods(events: Sequence[EventRecord]) -> Waiting | None:
@@ -215,8 +217,8 @@ def _of_pod(pod: PodRecord, events: Sequence[EventRecord]) -> Waiting | None:
         return _stalled("ImagePullFailed", message or reason)
     if reason in _NOT_CREATED:
         return _stalled(_named(message, "ContainerNotStarted"), message or reason)
-    told = next((e for e in events if e.reason in _CREATION_TROUBLES), None)
-    if told is None:
+    told = next((e for e in events if e.reason in {*_CREATION_TROUBLES, *_CREATION_STEPS}), None)
+    if told is None or told.reason in _CREATION_STEPS:
         return Waiting("Starting", f"{pod.name}: {reason}", stalled=False)
     return _stalled(_named(told.message, _CREATION_TROUBLES[told.reason]), told.message)
 

@@ -20,7 +20,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from isheep.api.order import ContractError
-from isheep.api.status import SelfAlignmentRunStatus
 from isheep.kube.api import Api, ApiError, ApiUnreachableError, events_path, jobs_path, runs_path
 from isheep.kube.cache import Cache
 from isheep.kube.claims import Claims, Scope
@@ -62,6 +61,14 @@ MAX_ROUNDS = 4
 SPIN_SECONDS = 1.0
 """A pass that did nothing is not repeated sooner than this."""
 _LOG = logging.getLogger(__name__)
+
+
+class LeaseHeldError(Exception):
+    """Another operator has the Lease; `seconds` is when to ask again."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"another operator works; asked again in {seconds:.0f} s")
+        self.seconds = seconds
 
 
 @dataclass(slots=True)
@@ -125,18 +132,23 @@ class Reconciler:
     async def reconcile(self, uid: str) -> None:
         """Pass over a run; raises `ApiError` and `ApiUnreachableError`."""
         memory = self._memories.setdefault(uid, Memory())
-        await self._look(uid, memory)
         record = self._cache.runs.get(uid)
+        if record is not None:
+            await self._look(record, memory)
+            # It may have been edited or deleted meanwhile.
+            record = self._cache.runs.get(uid)
         if record is None:
             self._forget(uid)
             return
+        try:
+            await self._pass(record, memory)
+        except LeaseHeldError as held:
+            self._queue.wake(uid, held.seconds)
+
+    async def _pass(self, record: RunRecord, memory: Memory) -> None:
         turn = self._plan(record, memory)
-        if not await self._may_write(turn, memory):
+        if not self._may_write(turn, memory):
             self._sleep(turn, memory, worked=False)
-            return
-        wait = await self._lease.ensure()
-        if wait > 0:
-            self._queue.wake(uid, wait)
             return
         for _ in range(MAX_ROUNDS):
             if not await self._act(turn, memory):
@@ -145,12 +157,12 @@ class Reconciler:
         written = not turn.patch or await self._write(turn, memory)
         self._sleep(turn, memory, worked=True)
         if not written:
-            self._queue.wake(uid)
+            self._queue.wake(record.uid)
 
     # --- reading ------------------------------------------------------------------------
 
-    async def _look(self, uid: str, memory: Memory) -> None:
-        jobs = self._cache.jobs_of(uid)
+    async def _look(self, record: RunRecord, memory: Memory) -> None:
+        jobs = self._jobs(record)
         for job in jobs:
             now = self._now()
             sight = memory.sights.get(job.uid)
@@ -164,8 +176,8 @@ class Reconciler:
         return [
             attempt_of(job, memory.sights.get(job.uid))
             for job in self._jobs(record)
-            # One whose annotations were taken away is nobody's; its name says so when it is needed.
-            if job.steps
+            # One that was edited is nobody's; its name says so when it is needed.
+            if job.readable
         ]
 
     def _jobs(self, record: RunRecord) -> list[JobRecord]:
@@ -182,7 +194,11 @@ class Reconciler:
         memory.refusals = {n: r for n, r in memory.refusals.items() if r.until > now}
         refused = [refusal.attempt() for refusal in memory.refusals.values()]
         observed = Observed((*attempts, *refused), self._claims.peers(scope, record.uid))
-        plan = self._planner(view, observed, now, self._environment(view))
+        try:
+            plan = self._planner(view, observed, now, self._environment(view))
+        except ValidationError:
+            view = _without_status(record)
+            plan = self._planner(view, observed, now, self._environment(view))
         planned = replace(view, status=plan.status)
         for other in self._claims.state(scope, planned, attempts, plan.actions):
             self._queue.wake(other)
@@ -213,7 +229,13 @@ class Reconciler:
 
     # --- acting -------------------------------------------------------------------------
 
-    async def _may_write(self, turn: Turn, memory: Memory) -> bool:
+    async def _fence(self) -> None:
+        """Make sure, right before a write, that no other operator writes; else `LeaseHeldError`."""
+        wait = await self._lease.ensure()
+        if wait > 0:
+            raise LeaseHeldError(wait)
+
+    def _may_write(self, turn: Turn, memory: Memory) -> bool:
         """Whether there is something to write now; mere progress is written once a minute."""
         if turn.plan.actions:
             return True
@@ -246,6 +268,7 @@ class Reconciler:
         try:
             resolved = Resolved.model_validate(turn.plan.status.resolved)
             document = job_document(start, owner, resolved, self._installation())
+            await self._fence()
             created = await self._api.create(jobs_path(record.namespace), document)
         except ContractError as error:
             return self._refused(name, start, "JobInvalid", str(error), memory)
@@ -269,10 +292,10 @@ class Reconciler:
             self._queue.wake(record.uid)
             return True
         steps = tuple(StepRef(step.id, step.key) for step in start.order.steps)
-        if job.run_uid == record.uid and job.steps == steps:
-            self._cache.put_job(job)
-            if self._cache.jobs.get(job.uid) is not None:
-                return True
+        same = (job.run_uid, job.steps, job.number) == (record.uid, steps, start.order.attempt)
+        if same and job.readable:
+            self._cache.put_job(job, present=True)
+            return True
         message = conflict_message(name)
         return self._refused(name, start, "JobNameConflict", message, memory)
 
@@ -296,6 +319,7 @@ class Reconciler:
         job = next((j for j in self._jobs(turn.record) if j.name == action.attempt), None)
         if job is None:
             return
+        await self._fence()
         try:
             left = await self._api.delete(jobs_path(job.namespace, job.name), job.uid)
         except ApiError as error:
@@ -303,6 +327,7 @@ class Reconciler:
                 raise
             # It is gone, or another one has its name.
             self._cache.jobs.drop(job.uid)
+            self._queue.wake(job.run_uid)
             return
         if left.get("kind") == "Job":
             self._cache.put_job(job_record(left))
@@ -330,6 +355,7 @@ class Reconciler:
             "metadata": {"resourceVersion": str(record.resource_version)},
             "status": turn.patch,
         }
+        await self._fence()
         try:
             answer = await self._api.patch_status(path, body)
         except ApiError as error:
@@ -352,7 +378,8 @@ class Reconciler:
             return
         if found.uid != record.uid:
             self._cache.runs.drop(record.uid)
-        self._cache.runs.put(found)
+        if self._cache.runs.put(found):
+            self._queue.wake(found.uid)
 
     async def _tell(self, turn: Turn) -> None:
         for note in transitions(turn.view.status, turn.plan.status):
@@ -396,8 +423,11 @@ def _uris(spec: Json) -> list[str]:
 def _view(record: RunRecord) -> RunView:
     try:
         return record.view()
-    except (ValidationError, ValueError):
-        # Somebody wrote into it. What is committed is found again by prepare.
-        _LOG.exception("the status of %s/%s cannot be read", record.namespace, record.name)
-        view = replace(record, status=b"{}").view()
-        return replace(view, status=SelfAlignmentRunStatus())
+    except ValueError:
+        return _without_status(record)
+
+
+def _without_status(record: RunRecord) -> RunView:
+    """Return a run as if it had none, because somebody wrote into it; prepare finds what exists."""
+    _LOG.exception("the status of %s/%s cannot be read", record.namespace, record.name)
+    return replace(record, status=b"{}").view()

@@ -17,6 +17,8 @@ from isheep.api.status import SelfAlignmentRunStatus
 from isheep.kube.names import (
     ATTEMPT_LABEL,
     KUEUE_PREFIX,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
     ORDER_ANNOTATION,
     RUN_UID_LABEL,
     STEPS_ANNOTATION,
@@ -60,7 +62,7 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A Job of ours. `steps` is empty where somebody took the annotation away."""
+    """A Job of ours."""
 
     namespace: str
     name: str
@@ -70,6 +72,7 @@ class JobRecord:
     steps: tuple[StepRef, ...]
     order_sha256: str
     number: int
+    managed: bool
     parallelism: int
     created: datetime
     deleting: bool = False
@@ -84,6 +87,11 @@ class JobRecord:
     complete: bool = False
     failed: bool = False
     message: str = ""
+
+    @property
+    def readable(self) -> bool:
+        """Whether it says what it is; somebody may have edited its labels or annotations."""
+        return self.managed and bool(self.steps) and self.number > 0
 
 
 def run_record(document: Json) -> RunRecord:
@@ -128,6 +136,7 @@ def job_record(document: Json) -> JobRecord:
         steps=_steps(annotations.get(STEPS_ANNOTATION)),
         order_sha256=annotations.get(ORDER_ANNOTATION, ""),
         number=_number(labels.get(ATTEMPT_LABEL)),
+        managed=labels.get(MANAGED_BY_LABEL) == MANAGED_BY,
         parallelism=int(spec.get("parallelism") or 0),
         created=timestamp(metadata["creationTimestamp"]),
         deleting="deletionTimestamp" in metadata,
@@ -152,10 +161,13 @@ def timestamp(text: str) -> datetime:
 
 
 def _steps(annotation: str | None) -> tuple[StepRef, ...]:
+    """Return the steps of the annotation; whoever may create Jobs may have written into it."""
     try:
-        return tuple(StepRef(s["id"], s["key"]) for s in json.loads(annotation or "[]"))
-    except (ValueError, TypeError, KeyError):
+        steps = [(step["id"], step["key"]) for step in json.loads(annotation or "[]")]
+    except (ValueError, TypeError, KeyError, RecursionError):
         return ()
+    texts = all(isinstance(text, str) for step in steps for text in step)
+    return tuple(StepRef(*step) for step in steps) if texts else ()
 
 
 def _number(label: str | None) -> int:
