@@ -12,6 +12,9 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 
+RESOLUTION_SECONDS = 1e-6
+"""What is due within it is due: a timer for less may fire before the clock has moved."""
+
 
 class WorkQueue:
     """Keys with the times at which they are due, by the clock that is passed in (seconds)."""
@@ -73,7 +76,7 @@ class WorkQueue:
                 heapq.heappop(self._heap)
                 continue
             seconds = due - self._clock()
-            if seconds > 0:
+            if seconds > RESOLUTION_SECONDS:
                 return None, seconds
             heapq.heappop(self._heap)
             del self._due[key]
