@@ -83,7 +83,8 @@ class Shelf(Generic[RecordT]):
                 changed.append(record)
                 self.drop(record.uid, version)
         # No answer is under way for longer than from one LIST to the next.
-        self._gone = {u: min(v, version) for u, v in self._gone.items() if v >= self._listed}
+        kept = ((uid, gone) for uid, gone in self._gone.items() if gone >= self._listed)
+        self._gone = {uid: version if gone == math.inf else gone for uid, gone in kept}
         self._listed = version
         return changed
 

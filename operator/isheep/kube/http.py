@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -19,8 +19,8 @@ class HttpServer:
         self._port = port
         self._metrics = metrics
         app = web.Application()
-        app.router.add_get("/healthz", lambda _: _answer(alive()))
-        app.router.add_get("/readyz", lambda _: _answer(ready()))
+        app.router.add_get("/healthz", _checked(alive))
+        app.router.add_get("/readyz", _checked(ready))
         app.router.add_get("/metrics", self._text)
         self._runner = web.AppRunner(app, access_log=None)
 
@@ -37,5 +37,9 @@ class HttpServer:
         return web.Response(body=self._metrics.text(), content_type="text/plain", charset="utf-8")
 
 
-async def _answer(problem: str | None) -> web.Response:
-    return web.Response(text=(problem or "ok") + "\n", status=503 if problem else 200)
+def _checked(check: Check) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_: web.Request) -> web.Response:
+        problem = check()
+        return web.Response(text=(problem or "ok") + "\n", status=503 if problem else 200)
+
+    return answer

@@ -65,7 +65,6 @@ def job_document(start: Start, owner: Owner, resolved: Resolved, chart: Installa
     """Return the Job that carries out a start; raises `ContractError` for too large an order."""
     order, spec = start.order, spec_of(resolved)
     text = canonical_order(order)
-    queued = bool(owner.kueue_labels)
     labels = _labels(start, owner)
     job: Document = {
         "completionMode": "Indexed",
@@ -81,7 +80,7 @@ def job_document(start: Start, owner: Owner, resolved: Resolved, chart: Installa
     }
     if start.deadline_seconds is not None:
         job["activeDeadlineSeconds"] = start.deadline_seconds
-    if queued:
+    if names.KUEUE_QUEUE_LABEL in owner.kueue_labels:
         job["suspend"] = True
     return {
         "apiVersion": "batch/v1",

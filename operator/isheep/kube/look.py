@@ -55,7 +55,15 @@ class Looker:
             return replace(sight, final=True, ending=how_ended(pods))
         if not working:
             return replace(sight, waiting=await self._waiting(job, pods))
-        return await self._first_poll(job, replace(sight, address=_address(pods)), now)
+        found = before or sight
+        known = replace(
+            sight,
+            address=_address(pods),
+            items_first=found.items_first,
+            items_done=found.items_done,
+            items_total=found.items_total,
+        )
+        return await self._first_poll(job, known, now)
 
     async def _pods(self, job: JobRecord) -> list[PodRecord]:
         selector = f"batch.kubernetes.io/controller-uid={job.uid}"
@@ -95,7 +103,7 @@ class Looker:
             ) as response:
                 content = await response.content.read(POLL_BYTES)
                 answer = json.loads(content)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError):
             return None
         said, total = _counts(answer)
         first = sight.items_first if sight.items_first is not None else said

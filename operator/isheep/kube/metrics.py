@@ -45,12 +45,6 @@ class Metrics:
             ["method", "status"],
             registry=self.registry,
         )
-        self.handover = Histogram(
-            "isheep_job_handover_seconds",
-            "From the end of a Job, as the operator learns of it, to the creation of the next.",
-            buckets=_BUCKETS,
-            registry=self.registry,
-        )
         self.jobs = Counter(
             "isheep_jobs_created_total", "Jobs created.", ["stage"], registry=self.registry
         )

@@ -28,6 +28,8 @@ ORDER_ANNOTATION = "isheep.dev/order-sha256"
 
 KUEUE_PREFIX = "kueue.x-k8s.io/"
 """Labels of a run with this prefix go to its Jobs."""
+KUEUE_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+"""With this one Kueue decides when a Job begins."""
 
 CONTAINER = "worker"
 HTTP_PORT = 8080

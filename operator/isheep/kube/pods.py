@@ -143,7 +143,7 @@ _NOT_FOUND: tuple[tuple[str, str], ...] = (
     (r'serviceaccount "[^"]*" not found', "ServiceAccountNotFound"),
     (r"no PriorityClass with name", "PriorityClassNotFound"),
     (r'RuntimeClass "[^"]*" not found', "RuntimeClassNotFound"),
-    (r"exceeded quota", "QuotaExceeded"),
+    (r"exceeded quota|failed quota", "QuotaExceeded"),
     (r"violates PodSecurity", "PodSecurityViolated"),
     (r"usage per (Container|Pod)|limit to request ratio per (Container|Pod)", "LimitRangeViolated"),
 )
@@ -203,8 +203,10 @@ def why_waiting(pods: Iterable[PodRecord], events: Sequence[EventRecord]) -> Wai
 
 def why_no_pods(events: Sequence[EventRecord]) -> Waiting | None:
     """Return why a Job has no pods, by its Events, latest first."""
-    told = next((event.message for event in events if event.reason == "FailedCreate"), None)
-    return None if told is None else _stalled(_named(told, "PodsNotCreated"), told)
+    told = next((e for e in events if e.reason in ("FailedCreate", "SuccessfulCreate")), None)
+    if told is None or told.reason != "FailedCreate":
+        return None
+    return _stalled(_named(told.message, "PodsNotCreated"), told.message)
 
 
 def _of_pod(pod: PodRecord, events: Sequence[EventRecord]) -> Waiting | None:

@@ -10,6 +10,7 @@ exists is not started again.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable
@@ -58,6 +59,8 @@ Clock = Callable[[], datetime]
 
 MAX_ROUNDS = 4
 """Plans of one pass at most: the first, and one after each round of refusals."""
+MAX_LOOKS = 4
+"""Jobs whose pods are looked at in one pass; a run has two or three."""
 SPIN_SECONDS = 1.0
 """A pass that did nothing is not repeated sooner than this."""
 _LOG = logging.getLogger(__name__)
@@ -162,15 +165,15 @@ class Reconciler:
     # --- reading ------------------------------------------------------------------------
 
     async def _look(self, record: RunRecord, memory: Memory) -> None:
-        jobs = self._jobs(record)
-        for job in jobs:
-            now = self._now()
-            sight = memory.sights.get(job.uid)
-            due = look_due(job, sight, self._config.timings)
-            if due is not None and due <= now:
-                memory.sights[job.uid] = await self._looker.look(job, sight, now)
-        there = {job.uid for job in jobs}
-        memory.sights = {u: s for u, s in memory.sights.items() if u in there}
+        """Look at pods where it is due: few at a time, whoever made Jobs for the run."""
+        now, jobs = self._now(), self._jobs(record)
+        sights = {job.uid: memory.sights.get(job.uid) for job in jobs}
+        times = {job.uid: look_due(job, sights[job.uid], self._config.timings) for job in jobs}
+        due = [job for job in jobs if (time := times[job.uid]) is not None and time <= now]
+        looks = (self._looker.look(job, sights[job.uid], now) for job in due[:MAX_LOOKS])
+        found = zip(due, await asyncio.gather(*looks), strict=False)
+        sights |= {job.uid: sight for job, sight in found}
+        memory.sights = {uid: sight for uid, sight in sights.items() if sight is not None}
 
     def _attempts(self, record: RunRecord, memory: Memory) -> list[Attempt]:
         return [
@@ -268,10 +271,11 @@ class Reconciler:
         try:
             resolved = Resolved.model_validate(turn.plan.status.resolved)
             document = job_document(start, owner, resolved, self._installation())
-            await self._fence()
-            created = await self._api.create(jobs_path(record.namespace), document)
         except ContractError as error:
             return self._refused(name, start, "JobInvalid", str(error), memory)
+        await self._fence()
+        try:
+            created = await self._api.create(jobs_path(record.namespace), document)
         except ApiError as error:
             if error.status == 409:
                 return await self._adopt(record, name, start, memory)

@@ -17,6 +17,7 @@ from isheep.api.status import SelfAlignmentRunStatus
 from isheep.kube.names import (
     ATTEMPT_LABEL,
     KUEUE_PREFIX,
+    KUEUE_QUEUE_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     ORDER_ANNOTATION,
@@ -141,7 +142,7 @@ def job_record(document: Json) -> JobRecord:
         created=timestamp(metadata["creationTimestamp"]),
         deleting="deletionTimestamp" in metadata,
         suspended=bool(spec.get("suspend")),
-        queued=any(label.startswith(KUEUE_PREFIX) for label in labels),
+        queued=KUEUE_QUEUE_LABEL in labels,
         active=int(status.get("active") or 0),
         ready=int(status.get("ready") or 0),
         failed_pods=int(status.get("failed") or 0),

@@ -8,6 +8,7 @@ is all that a restarted operator needs.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -54,10 +55,12 @@ def refuse(
 
 def reason_of(error: ApiError) -> str:
     """Return what the API server's refusal of a Job is called in a condition."""
-    if "NamespaceTerminating" in error.causes:
+    if "NamespaceTerminating" in error.causes or error.status == 404:
         return "NamespaceTerminating"
     if error.status == 403:
-        return "QuotaExceeded" if "exceeded quota" in str(error) else "JobForbidden"
+        return (
+            "QuotaExceeded" if re.search("(exceeded|failed) quota", str(error)) else "JobForbidden"
+        )
     return "JobInvalid"
 
 

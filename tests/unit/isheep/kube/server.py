@@ -1,0 +1,232 @@
+"""An API server in memory: what the operator uses of it, faithfully, and faults on demand.
+
+It has resource versions that grow with each change, UIDs, preconditions, foreground
+deletion, merge patches of the status and label and field selectors. It knows no schema,
+no admission and no controllers; who needs a refusal asks for it. `tests/control_plane`
+holds the real one to the same behaviour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from isheep.kube.api import ApiError, ApiUnreachableError, Listing
+
+from .test_patch import merge
+from .virtual import now
+
+Json = dict[str, Any]
+Told = Callable[[str, Json], None]
+
+
+class Fault(Exception):
+    """Raised by a fault function: the request fails, before or after it took effect."""
+
+    def __init__(self, *, after: bool) -> None:
+        self.after = after
+
+
+class Server:
+    """Objects by path; a request is a turn of the event loop, or takes `latency` seconds."""
+
+    def __init__(self, namespace: str = "ns") -> None:
+        self.namespace = namespace
+        self.objects: dict[str, Json] = {}
+        self.version = 100
+        self.requests: list[tuple[str, str]] = []
+        self.watchers: list[Told] = []
+        self.latency: Callable[[], float] = lambda: 0.0
+        self.fault: Callable[[str, str], None] = lambda method, path: None
+        self._made = 0
+
+    # --- what `Api` offers --------------------------------------------------------------
+
+    async def get(self, path: str) -> Json:
+        return await self._serve("GET", path, lambda: self._found(path))
+
+    async def list(self, path: str, *, labels: str = "", fields: str = "") -> Listing:
+        def answer() -> Listing:
+            found = [o for p, o in self.objects.items() if p.rpartition("/")[0] == path]
+            wanted = dict(one.split("=") for one in labels.split(",") if one)
+            items = [
+                copy.deepcopy(o)
+                for o in found
+                if wanted.items() <= (o["metadata"].get("labels") or {}).items()
+                and all(_field(o, f) for f in fields.split(",") if f)
+            ]
+            return Listing(items, self.version)
+
+        return await self._serve("GET", path, answer)
+
+    async def create(self, path: str, document: Json) -> Json:
+        return await self._serve("POST", path, lambda: self.put(path, document))
+
+    async def replace(self, path: str, document: Json) -> Json:
+        def answer() -> Json:
+            found = self._found(path)
+            self._check_version(found, document["metadata"])
+            return self._store(path, {**document, "metadata": found["metadata"]})
+
+        return await self._serve("PUT", path, answer)
+
+    async def patch_status(self, path: str, patch: Json) -> Json:
+        def answer() -> Json:
+            found = self._found(path)
+            self._check_version(found, patch.get("metadata", {}))
+            status = merge(found.get("status") or {}, patch["status"])
+            return self._store(path, {**found, "status": status})
+
+        return await self._serve("PATCH", f"{path}/status", answer)
+
+    async def delete(self, path: str, uid: str) -> Json:
+        def answer() -> Json:
+            found = self._found(path)
+            if found["metadata"]["uid"] != uid:
+                raise ApiError(409, "Conflict", "Precondition failed: UID in precondition", ())
+            if "deletionTimestamp" in found["metadata"]:
+                return found
+            metadata = {
+                **found["metadata"],
+                "deletionTimestamp": _time(),
+                "finalizers": ["foregroundDeletion"],
+            }
+            return self._store(path, {**found, "metadata": metadata})
+
+        return await self._serve("DELETE", path, answer)
+
+    # --- what happens by itself, or by others' hands ------------------------------------
+
+    def put(self, path: str, document: Json) -> Json:
+        """Create an object."""
+        metadata = document["metadata"]
+        self._made += 1
+        name = metadata.get("name") or f"{metadata['generateName']}{self._made:05x}"
+        place = f"{path}/{name}"
+        if place in self.objects:
+            raise ApiError(409, "AlreadyExists", f'{place} "{name}" already exists', ())
+        made = {
+            "name": name,
+            "uid": f"uid-{self._made}",
+            "generation": 1,
+            "creationTimestamp": _time(),
+        }
+        return self._store(place, {**document, "metadata": {**made, **metadata}})
+
+    def change(self, path: str, **members: Any) -> Json:
+        """Change members of an object: `spec` makes a new generation, as it does on a server."""
+        found = self._found(path)
+        metadata = {**found["metadata"], **members.pop("metadata", {})}
+        if members.get("spec", found.get("spec")) != found.get("spec"):
+            metadata["generation"] += 1
+        return self._store(path, {**found, **members, "metadata": metadata})
+
+    def remove(self, path: str) -> Json:
+        """Take an object away, as when its last finalizer is gone."""
+        found = self.objects.pop(path)
+        self.version += 1
+        metadata = {**found["metadata"], "resourceVersion": str(self.version)}
+        self._tell("DELETED", {**found, "metadata": metadata})
+        return found
+
+    def under(self, path: str) -> Iterator[tuple[str, Json]]:
+        """Yield the objects of a collection with their paths."""
+        yield from [(p, o) for p, o in self.objects.items() if p.rpartition("/")[0] == path]
+
+    def count(self, method: str, word: str = "") -> int:
+        """Return how many requests of a method were made to paths with a word in them."""
+        return sum(1 for m, p in self.requests if m == method and word in p)
+
+    # --- inside -------------------------------------------------------------------------
+
+    async def _serve(self, method: str, path: str, answer: Callable[[], Any]) -> Any:
+        self.requests.append((method, path))
+        late = False
+        await asyncio.sleep(self.latency())
+        try:
+            self.fault(method, path)
+        except Fault as fault:
+            if not fault.after:
+                raise ApiUnreachableError(f"{method} {path}: before") from fault
+            late = True
+        found = copy.deepcopy(answer())
+        await asyncio.sleep(self.latency())
+        if late:
+            raise ApiUnreachableError(f"{method} {path}: after")
+        return found
+
+    def _found(self, path: str) -> Json:
+        if path not in self.objects:
+            raise ApiError(404, "NotFound", f"{path} not found", ())
+        return self.objects[path]
+
+    def _check_version(self, found: Json, metadata: Json) -> None:
+        wanted = metadata.get("resourceVersion")
+        if wanted and wanted != found["metadata"]["resourceVersion"]:
+            raise ApiError(409, "Conflict", "the object has been modified", ())
+
+    def _store(self, path: str, document: Json) -> Json:
+        known = self.objects.get(path)
+        if known == document:
+            return known
+        self.version += 1
+        stored = copy.deepcopy(document)
+        stored["metadata"]["resourceVersion"] = str(self.version)
+        self.objects[path] = stored
+        self._tell("MODIFIED" if known else "ADDED", stored)
+        return stored
+
+    def _tell(self, kind: str, document: Json) -> None:
+        for told in self.watchers:
+            told(kind, copy.deepcopy(document))
+
+
+def _time() -> str:
+    return now().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _field(document: Json, selector: str) -> bool:
+    path, _, wanted = selector.partition("=")
+    value: Any = document
+    for part in path.split("."):
+        value = (value or {}).get(part)
+    return bool(value == wanted)
+
+
+def every(number: int, *, after: bool) -> Callable[[str, str], None]:
+    """Fail each n-th request."""
+    count = 0
+
+    def fault(method: str, path: str) -> None:
+        nonlocal count
+        count += 1
+        if count % number == 0:
+            raise Fault(after=after)
+
+    return fault
+
+
+def each_twice() -> Callable[[str, str], None]:
+    """Fail each different request once before and once after it takes effect."""
+    seen: dict[tuple[str, str], int] = {}
+
+    def fault(method: str, path: str) -> None:
+        seen[method, path] = seen.get((method, path), 0) + 1
+        if seen[method, path] <= 2:
+            raise Fault(after=seen[method, path] == 2)
+
+    return fault
+
+
+def at_random(seed: int, share: float = 0.3) -> Callable[[str, str], None]:
+    """Fail a share of the requests."""
+    chance = random.Random(seed)
+
+    def fault(method: str, path: str) -> None:
+        if chance.random() < share:
+            raise Fault(after=chance.random() < 0.5)
+
+    return fault

@@ -1,0 +1,164 @@
+"""Claims: two runs that are planned one after the other do not make the same stage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from isheep.kube.claims import Claims, Scope
+from isheep.planner.model import (
+    Attempt,
+    AttemptState,
+    Observed,
+    Plan,
+    RunView,
+    Start,
+    StepRef,
+    Stop,
+)
+from isheep.planner.plan import plan
+
+from ..planner.world import START, World, make_run
+
+SCOPE: Scope = ("ns", "bucket")
+
+
+def prepared(uid: str, age: int = 0) -> World:
+    """Return a run that has been prepared, before it is planned again."""
+    run = make_run(uid=uid, name=f"run-{uid}", created=START - timedelta(minutes=age))
+    world = World(run)
+    world.turn()
+    world.complete(world.find("prepare"))
+    return world
+
+
+def planned(claims: Claims, world: World, scope: Scope = SCOPE) -> tuple[Plan, set[str]]:
+    """Plan a run as a pass does, without awaiting anything before its claims are stated."""
+    uid = world.run.uid
+    observed = Observed(world.look().attempts, claims.peers(scope, uid))
+    made = plan(world.run, observed, world.now, world.environment)
+    view = replace(world.run, status=made.status)
+    woken = claims.state(scope, view, observed.attempts, made.actions)
+    world.run = view
+    return made, woken
+
+
+def starts(made: Plan) -> list[str]:
+    return [a.order.steps[0].id for a in made.actions if isinstance(a, Start)]
+
+
+def reason(world: World) -> str:
+    return world.run.status.conditions[0].reason
+
+
+@pytest.mark.parametrize("ages", [(0, 0), (1, 0), (0, 1)], ids=["same age", "first", "second"])
+def test_of_two_that_are_planned_at_once_one_starts(ages: tuple[int, int]) -> None:
+    claims = Claims()
+    first, second = (prepared(uid, age) for uid, age in zip("ab", ages, strict=True))
+    assert starts(planned(claims, first)[0]) == ["i1/generate/r1"]
+    assert starts(planned(claims, second)[0]) == []
+    assert reason(second) == "WaitingForPeer"
+    assert "run-a" in second.run.status.conditions[0].message
+
+
+@pytest.mark.parametrize(
+    "scopes",
+    [(("ns", "a"), ("ns", "b")), (("one", "a"), ("two", "a"))],
+    ids=["other stores", "other namespaces"],
+)
+def test_scopes_are_apart(scopes: tuple[Scope, Scope]) -> None:
+    claims = Claims()
+    for uid, scope in zip("ab", scopes, strict=True):
+        assert starts(planned(claims, prepared(uid), scope)[0]) == ["i1/generate/r1"]
+    assert [p.uid for p in claims.peers(scopes[0], "a")] == []
+    assert [p.uid for p in claims.peers(scopes[0], "b")] == ["a"]
+
+
+def carry_out(world: World, made: Plan) -> None:
+    """Have a plan's Starts at work."""
+    for action in made.actions:
+        if isinstance(action, Start):
+            world._start(action)
+        elif not isinstance(action, Stop):
+            world.jobs.pop(action.attempt)
+
+
+def test_whoever_waits_is_woken_when_keys_are_free() -> None:
+    claims = Claims()
+    first, second, third = prepared("a", 3), prepared("b", 2), prepared("c", 1)
+    carry_out(first, planned(claims, first)[0])
+    carry_out(second, planned(claims, second)[0])
+    carry_out(third, planned(claims, third)[0])
+    assert planned(claims, first)[1] == set()
+    # Its next stage is another key, and the old one is free.
+    first.complete(first.find("i1/generate/r1"))
+    made, woken = planned(claims, first)
+    assert starts(made) == ["i1/curate/r1"]
+    assert woken == {"b", "c"}
+
+
+@pytest.mark.parametrize("how", ["forgotten", "suspended", "deleted", "failed"])
+def test_whoever_waits_is_woken_when_the_other_gives_up(how: str) -> None:
+    claims = Claims()
+    first, second = prepared("a", 1), prepared("b")
+    carry_out(first, planned(claims, first)[0])
+    planned(claims, second)
+    if how == "forgotten":
+        woken = claims.drop("a")
+    else:
+        if how == "failed":
+            first.fail(first.find("i1/generate/r1"), 70)
+        if how == "suspended":
+            first.edit(suspend=True)
+        if how == "deleted":
+            first.run = replace(first.run, deleting=True)
+        first.jobs.clear() if how != "failed" else None
+        woken = planned(claims, first)[1]
+    assert woken == {"b"}
+    assert starts(planned(claims, second)[0]) == ["i1/generate/r1"]
+
+
+def test_whoever_does_not_wait_is_left_alone() -> None:
+    claims = Claims()
+    first, second = prepared("a"), World(make_run(uid="b"))
+    planned(claims, first)
+    planned(claims, second)
+    assert claims.drop("a") == set()
+    assert claims.drop("a") == set()
+    assert claims.peers(SCOPE, "b") == ()
+
+
+def attempt(state: AttemptState) -> Attempt:
+    return Attempt("job", (StepRef("i1/respond", "k"),), 1, state, START)
+
+
+@pytest.mark.parametrize(
+    ("state", "claimed"),
+    [
+        (AttemptState.ACTIVE, True),
+        (AttemptState.TERMINATING, True),
+        (AttemptState.SUCCEEDED, False),
+        (AttemptState.FAILED, False),
+    ],
+)
+def test_what_is_at_work_is_claimed_whatever_the_status_says(
+    state: AttemptState, claimed: bool
+) -> None:
+    """After a restart the claims are made of Jobs alone."""
+    claims = Claims()
+    run: RunView = make_run(uid="a")
+    claims.state(SCOPE, run, [attempt(state)], ())
+    assert [p.working for p in claims.peers(SCOPE, "b")] == ([frozenset("k")] if claimed else [])
+
+
+def test_a_run_states_its_claims_anew_each_time() -> None:
+    claims = Claims()
+    run = make_run(uid="a")
+    claims.state(SCOPE, run, [attempt(AttemptState.ACTIVE)], ())
+    claims.state(("ns", "elsewhere"), run, [attempt(AttemptState.ACTIVE)], ())
+    assert claims.peers(SCOPE, "b") == ()
+    assert [p.uid for p in claims.peers(("ns", "elsewhere"), "b")] == ["a"]
+    claims.state(SCOPE, run, [], ())
+    assert claims.peers(("ns", "elsewhere"), "b") == claims.peers(SCOPE, "b") == ()

@@ -1,0 +1,188 @@
+"""Events: which transitions are told, in which words, and that each is told once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from isheep.api.status import Failure, SelfAlignmentRunStatus, StageRecord
+from isheep.kube.events import MESSAGE_CHARACTERS, Note, event_document, transitions
+from isheep.planner.conditions import Standing, State, conditions
+
+from ..planner.world import START, make_run
+from .builders import RUN_UID
+
+
+def status(
+    standing: Standing | None = None,
+    reason: str = "Running",
+    message: str = "",
+    *,
+    committed: str = "",
+    at_work: str = "",
+    failure: Failure | None = None,
+) -> SelfAlignmentRunStatus:
+    """Return a status; `committed` and `at_work` are stages' ids, key after a colon."""
+    stages = [
+        StageRecord(id=name.partition(":")[0], key=name.partition(":")[2] or "k", committed=done)
+        for done, names in ((True, committed), (False, at_work))
+        for name in names.split()
+    ]
+    state = None if standing is None else State(standing, reason, message)
+    return SelfAlignmentRunStatus(
+        phase=None if state is None else state.phase,
+        conditions=() if state is None else conditions(state, (), 1, START),
+        stages=tuple(stages),
+        last_failure=failure,
+    )
+
+
+RUNNING, STALLED = Standing.RUNNING, Standing.STALLED
+FAILURE = Failure(stage="i1/train", pod="run-train-abc-0-x", reason="Retrying", message="it broke")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (status(), status(), []),
+        (
+            status(),
+            status(Standing.PENDING, "Pending", "prepare: attempt 1 is started"),
+            [("Normal", "Pending", "prepare: attempt 1 is started")],
+        ),
+        (
+            status(Standing.PENDING),
+            status(RUNNING, "Running", "i1/generate/r1: attempt 1 is at work"),
+            [("Normal", "Running", "i1/generate/r1: attempt 1 is at work")],
+        ),
+        (status(RUNNING, message="this"), status(RUNNING, message="that"), []),
+        (status(RUNNING, "Running"), status(RUNNING, "WaitingForPeer"), []),
+        (
+            status(RUNNING),
+            status(STALLED, "SecretNotFound", 'secret "s3" not found'),
+            [("Warning", "SecretNotFound", 'secret "s3" not found')],
+        ),
+        (
+            status(STALLED, "SecretNotFound", "a"),
+            status(STALLED, "ImagePullFailed", "b"),
+            [("Warning", "ImagePullFailed", "b")],
+        ),
+        (status(STALLED, "Unschedulable", "0/1"), status(STALLED, "Unschedulable", "0/2"), []),
+        (status(STALLED, "Unschedulable"), status(RUNNING), [("Normal", "Running", "Running")]),
+        (
+            status(RUNNING),
+            status(Standing.SUSPENDED, "Suspended", "spec.suspend is true"),
+            [("Normal", "Suspended", "spec.suspend is true")],
+        ),
+        (
+            status(RUNNING),
+            status(Standing.FAILED, "Defect", "i1/train: it broke"),
+            [("Warning", "Defect", "i1/train: it broke")],
+        ),
+        (
+            status(RUNNING),
+            status(Standing.SUCCEEDED, "Succeeded", "every stage is committed"),
+            [("Normal", "Succeeded", "every stage is committed")],
+        ),
+    ],
+    ids=[
+        "nothing",
+        "first",
+        "running",
+        "another message",
+        "another reason at work",
+        "stalled",
+        "stalled anew",
+        "stalled still",
+        "recovered",
+        "suspended",
+        "failed",
+        "succeeded",
+    ],
+)
+def test_how_a_run_stands(
+    before: SelfAlignmentRunStatus, after: SelfAlignmentRunStatus, told: list[tuple[str, ...]]
+) -> None:
+    assert transitions(before, after) == [Note(*note) for note in told]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("", "a b", [("StageCommitted", "a"), ("StageCommitted", "b")]),
+        ("a", "a b", [("StageCommitted", "b")]),
+        ("a b", "a", []),
+        ("a:1", "a:2", [("StageCommitted", "a")]),
+        ("", "a b c", [("StageCommitted", n) for n in "abc"]),
+        ("", "a b c d", [("StagesFound", "4 stages, up to d, exist already")]),
+        ("a", "a b c d e", [("StagesFound", "4 stages, up to e, exist already")]),
+    ],
+    ids=["two", "one more", "one less", "another key", "three", "found", "found more"],
+)
+def test_commits(before: str, after: str, told: list[tuple[str, str]]) -> None:
+    notes = transitions(status(committed=before), status(committed=after))
+    assert notes == [Note("Normal", *note) for note in told]
+
+
+def test_a_stage_that_is_committed_now_is_told_though_it_was_there() -> None:
+    notes = transitions(status(at_work="a"), status(committed="a"))
+    assert notes == [Note("Normal", "StageCommitted", "a")]
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (FAILURE, "i1/train (run-train-abc-0-x): it broke"),
+        (FAILURE.model_copy(update={"pod": None}), "i1/train: it broke"),
+    ],
+    ids=["of a pod", "of none"],
+)
+def test_failures_are_told_once(failure: Failure, told: str) -> None:
+    after = status(RUNNING, failure=failure)
+    assert transitions(status(RUNNING), after) == [Note("Warning", "Retrying", told)]
+    assert transitions(after, after) == []
+    assert transitions(after, status(RUNNING)) == []
+
+
+def test_the_order_is_that_of_a_story() -> None:
+    before = status(RUNNING)
+    after = status(Standing.FAILED, "Defect", "over", committed="a", failure=FAILURE)
+    reasons = [note.reason for note in transitions(before, after)]
+    assert reasons == ["StageCommitted", "Retrying", "Defect"]
+
+
+def document(**fields: Any) -> dict[str, Any]:
+    note = Note(**{"type": "Warning", "reason": "SecretNotFound", "message": "why", **fields})
+    now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    return event_document(note, make_run(uid=RUN_UID), "isheep-operator-7d9f", now)
+
+
+def test_an_event_is_about_the_run() -> None:
+    assert document() == {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": "run.", "namespace": "ns"},
+        "involvedObject": {
+            "apiVersion": "isheep.dev/v1alpha1",
+            "kind": "SelfAlignmentRun",
+            "namespace": "ns",
+            "name": "run",
+            "uid": RUN_UID,
+        },
+        "type": "Warning",
+        "reason": "SecretNotFound",
+        "message": "why",
+        "source": {"component": "isheep-operator"},
+        "reportingComponent": "isheep-operator",
+        "reportingInstance": "isheep-operator-7d9f",
+        "firstTimestamp": "2026-01-02T03:04:05Z",
+        "lastTimestamp": "2026-01-02T03:04:05Z",
+        "count": 1,
+    }
+
+
+@pytest.mark.parametrize("length", [MESSAGE_CHARACTERS, MESSAGE_CHARACTERS + 1, 5000])
+def test_a_message_is_no_longer_than_an_event_may_hold(length: int) -> None:
+    assert document(message="x" * length)["message"] == "x" * min(length, 1000)

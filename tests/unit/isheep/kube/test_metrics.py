@@ -1,0 +1,70 @@
+"""Metrics: values appear under their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from isheep.kube.metrics import PHASES, Metrics, RunsCollector
+
+
+def values(metrics: Metrics) -> dict[tuple[str, ...], float]:
+    """Return samples by name and the values of their labels."""
+    families = text_string_to_metric_families(metrics.text().decode())
+    return {(s.name, *s.labels.values()): s.value for f in families for s in f.samples}
+
+
+class Runs:
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self.length = 0
+
+    def phases(self) -> Iterable[str]:
+        return iter(self.found)
+
+    def queued(self) -> int:
+        return self.length
+
+
+def test_what_is_counted() -> None:
+    metrics = Metrics()
+    metrics.heard("GET", 200)
+    metrics.heard("GET", 200)
+    metrics.heard("POST", 0)
+    metrics.pass_failures.labels("ApiError").inc()
+    metrics.jobs.labels("respond").inc()
+    found = values(metrics)
+    assert found["isheep_api_requests_total", "GET", "200"] == 2
+    assert found["isheep_api_requests_total", "POST", "none"] == 1
+    assert found["isheep_pass_failures_total", "ApiError"] == 1
+    assert found["isheep_jobs_created_total", "respond"] == 1
+
+
+def test_what_is_timed() -> None:
+    metrics = Metrics()
+    with metrics.passes.time():
+        pass
+    metrics.listed.set(1234)
+    found = values(metrics)
+    assert found["isheep_pass_duration_seconds_count",] == 1
+    assert found["isheep_last_list_timestamp_seconds",] == 1234
+
+
+def test_runs_are_counted_when_it_is_asked() -> None:
+    metrics, runs = Metrics(), Runs()
+    metrics.registry.register(RunsCollector(runs))
+    before = values(metrics)
+    assert {before["isheep_runs", phase] for phase in PHASES} == {0}
+    runs.found, runs.length = ["Running", "Stalled", "Running"], 7
+    found = values(metrics)
+    assert (found["isheep_runs", "Running"], found["isheep_runs", "Stalled"]) == (2, 1)
+    assert found["isheep_runs", "Failed"] == 0
+    assert found["isheep_queue_length",] == 7
+
+
+def test_the_process_is_measured_and_two_operators_are_apart() -> None:
+    one, other = Metrics(), Metrics()
+    one.heard("GET", 200)
+    assert ("isheep_api_requests_total", "GET", "200") not in values(other)
+    assert values(one)["process_resident_memory_bytes",] > 0

@@ -1,0 +1,68 @@
+"""Names of Jobs: short, valid, and different wherever the identity is."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isheep.kube.names import dump_steps, job_name
+
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+RUNS = st.from_regex(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True)
+STAGES = st.sampled_from(["prepare", "i1/generate/r1", "i20/curate/r100", "i3/respond", "i2/merge"])
+KEYS = st.text("0123456789abcdef", min_size=64, max_size=64)
+IDENTITIES = st.tuples(RUNS, st.uuids().map(str), STAGES, KEYS, st.integers(1, 10**6))
+
+
+def named(run: str, uid: str, stage: str, key: str, attempt: int) -> str:
+    return job_name(run, uid, stage=stage, key=key, attempt=attempt)
+
+
+@given(IDENTITIES)
+def test_a_name_is_a_label_with_room_for_the_pods_suffixes(identity: tuple) -> None:
+    name = named(*identity)
+    assert LABEL.fullmatch(name)
+    # The pods of 512 indexes: -511-abcde.
+    assert len(name) <= 50
+    assert "--" not in name or "--" in identity[0]
+
+
+@given(IDENTITIES, IDENTITIES, st.sets(st.integers(1, 4), min_size=1))
+def test_each_part_of_the_identity_makes_another_name(
+    one: tuple, other: tuple, parts: set[int]
+) -> None:
+    mixed = tuple(other[i] if i in parts else one[i] for i in range(5))
+    assert (named(*mixed) == named(*one)) == (mixed == one)
+
+
+@pytest.mark.parametrize(
+    ("run", "stage", "begin"),
+    [
+        ("lamb", "prepare", "lamb-prepare-"),
+        ("lamb", "i1/generate/r3", "lamb-generate-"),
+        ("lamb", "i12/respond", "lamb-respond-"),
+        ("a" * 40, "i1/merge", f"{'a' * 28}-merge-"),
+        # What a cut leaves at the end of a name is no separator.
+        (f"{'a' * 27}-bcd", "i1/merge", f"{'a' * 27}-merge-"),
+        (f"{'a' * 25}---bcd", "i1/merge", f"{'a' * 25}-merge-"),
+    ],
+    ids=["prepare", "round", "iteration", "long", "cut at a dash", "cut at dashes"],
+)
+def test_a_name_begins_with_what_people_know(run: str, stage: str, begin: str) -> None:
+    name = named(run, "uid", stage, "key", 1)
+    assert re.fullmatch(f"{begin}[a-z2-7]{{10}}", name)
+
+
+def test_names_outlive_the_operator_that_gave_them() -> None:
+    """Another version must find the Jobs of this one: the name is part of the interface."""
+    assert named("lamb", "uid-1", "i1/respond", "k" * 64, 2) == "lamb-respond-sr54heppjc"
+
+
+def test_the_steps_of_an_order_are_json() -> None:
+    text = dump_steps([("i1/respond", "a"), ("i1/assess", "b")])
+    assert json.loads(text) == [{"id": "i1/respond", "key": "a"}, {"id": "i1/assess", "key": "b"}]
+    assert " " not in text

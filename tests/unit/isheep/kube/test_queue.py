@@ -1,0 +1,231 @@
+"""The queue's laws, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isheep.kube.queue import WorkQueue
+
+from .virtual import monotonic, run
+
+SHORT = st.integers(0, 12).map(lambda quarters: quarters / 4)
+
+
+async def taken(queue: WorkQueue, seconds: float = 1000.0) -> str | None:
+    """Return what can be taken within some seconds."""
+    try:
+        return await asyncio.wait_for(queue.take(), seconds)
+    except TimeoutError:
+        return None
+
+
+def test_keys_are_taken_in_the_order_in_which_they_are_due() -> None:
+    async def work() -> None:
+        queue = WorkQueue(monotonic)
+        queue.wake("late", 5)
+        queue.wake("now")
+        queue.wake("soon", 2)
+        queue.wake("also now")
+        found = [(await queue.take(), monotonic()) for _ in range(4)]
+        assert found == [("now", 0), ("also now", 0), ("soon", 2), ("late", 5)]
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("delays", "due"),
+    [((5, 2), 2), ((2, 5), 2), ((0, 5), 0), ((5, 0), 0), ((3, 3), 3), ((-7, 4), 0), ((9, 4, 6), 4)],
+)
+def test_the_earliest_time_wins(delays: tuple[float, ...], due: float) -> None:
+    async def work() -> None:
+        queue = WorkQueue(monotonic)
+        for delay in delays:
+            queue.wake("a", delay)
+        assert await queue.take() == "a"
+        assert monotonic() == due
+        queue.done("a")
+        # Taking it has cleared the other times.
+        assert await taken(queue) is None
+
+    run(work())
+
+
+def test_who_waits_already_is_told_of_an_earlier_time() -> None:
+    async def work() -> None:
+        queue = WorkQueue(monotonic)
+        queue.wake("a", 100)
+        waiting = asyncio.create_task(queue.take())
+        await asyncio.sleep(1)
+        queue.wake("b", 3)
+        assert (await waiting, monotonic()) == ("b", 4)
+
+    run(work())
+
+
+@pytest.mark.parametrize(("delay", "due"), [(0, 10), (5, 10), (20, 21)])
+def test_a_key_that_is_woken_while_somebody_has_it_comes_again(delay: float, due: float) -> None:
+    async def work() -> None:
+        queue = WorkQueue(monotonic)
+        queue.wake("a")
+        assert await queue.take() == "a"
+        await asyncio.sleep(1)
+        queue.wake("a", delay)
+        assert await taken(queue, 9) is None
+        assert queue.waiting() == 0
+        queue.done("a")
+        assert (await taken(queue), monotonic()) == ("a", due)
+
+    run(work())
+
+
+def test_a_key_that_was_done_without_being_woken_does_not_come_again() -> None:
+    async def work() -> None:
+        queue = WorkQueue(monotonic)
+        queue.wake("a")
+        queue.done(await queue.take())
+        assert await taken(queue) is None
+
+    run(work())
+
+
+def test_a_key_is_forgotten_until_it_is_woken_again() -> None:
+    async def work() -> None:
+        queue = WorkQueue(monotonic)
+        queue.wake("a", 5)
+        queue.forget("a")
+        queue.forget("never seen")
+        assert await taken(queue, 100) is None
+        queue.wake("a", 5)
+        assert (await taken(queue), monotonic()) == ("a", 105)
+
+    run(work())
+
+
+def test_what_waits_is_what_is_due_and_not_taken() -> None:
+    async def work() -> None:
+        queue = WorkQueue(monotonic)
+        for key, delay in (("a", 0), ("b", 0), ("c", 5)):
+            queue.wake(key, delay)
+        assert queue.waiting() == 2
+        assert await queue.take() == "a"
+        assert queue.waiting() == 1
+        await asyncio.sleep(5)
+        assert queue.waiting() == 2
+        queue.wake("a")
+        assert queue.waiting() == 2
+        queue.done("a")
+        assert queue.waiting() == 3
+
+    run(work())
+
+
+def test_a_worker_that_is_cancelled_takes_nothing_with_it() -> None:
+    async def work() -> None:
+        queue = WorkQueue(monotonic)
+        waiting = [asyncio.create_task(queue.take()) for _ in range(3)]
+        await asyncio.sleep(1)
+        queue.wake("a")
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert await taken(queue) == "a"
+
+    run(work())
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_workers_end_when_they_are_cancelled(turns: int) -> None:
+    async def work() -> None:
+        queue = WorkQueue(monotonic)
+
+        async def worker() -> None:
+            while True:
+                queue.done(await queue.take())
+
+        tasks = [asyncio.create_task(worker()) for _ in range(3)]
+        await asyncio.sleep(1)
+        queue.wake("a")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        _, left = await asyncio.wait(tasks, timeout=10)
+        for task in left:
+            task.cancel()
+        assert not left
+
+    run(work())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    workers=st.integers(1, 4),
+    wakes=st.lists(st.tuples(SHORT, st.sampled_from("abc"), SHORT), min_size=1, max_size=25),
+    passes=st.lists(st.tuples(SHORT, st.none() | SHORT), min_size=1, max_size=8),
+)
+def test_no_key_has_two_workers_and_none_is_forgotten(
+    workers: int,
+    wakes: list[tuple[float, str, float]],
+    passes: list[tuple[float, float | None]],
+) -> None:
+    """`passes`: how long each takes, and for when it wakes its own key, as a pass does."""
+    begun: dict[str, list[float]] = defaultdict(list)
+    ended: dict[str, list[float]] = defaultdict(list)
+    # When each key was due, by whoever woke it.
+    due: dict[str, list[tuple[float, float]]] = defaultdict(list)
+
+    async def work() -> None:
+        queue = WorkQueue(monotonic)
+        busy: set[str] = set()
+        plans = iter(passes * 4)
+
+        def wake(key: str, delay: float) -> None:
+            due[key].append((monotonic(), monotonic() + delay))
+            queue.wake(key, delay)
+
+        async def worker() -> None:
+            while True:
+                key = await queue.take()
+                assert key not in busy
+                busy.add(key)
+                begun[key].append(monotonic())
+                seconds, again = next(plans, (0.0, None))
+                await asyncio.sleep(seconds)
+                if again is not None:
+                    wake(key, again)
+                busy.discard(key)
+                ended[key].append(monotonic())
+                queue.done(key)
+
+        async def waker() -> None:
+            for pause, key, delay in wakes:
+                await asyncio.sleep(pause)
+                wake(key, delay)
+
+        tasks = [asyncio.create_task(worker()) for _ in range(workers)]
+        await waker()
+        # Longer than all passes and all delays after one another.
+        await asyncio.sleep(1000)
+        for task in tasks:
+            assert not task.done()
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    run(work())
+    for key, times in due.items():
+        for woken, time in times:
+            # It begins after it was woken, and no later than it is due where a worker is free.
+            later = [b for b in begun[key] if b >= woken]
+            assert later, f"{key}, woken at {woken}, is forgotten"
+            if workers >= 3:
+                in_hand = [e for b, e in zip(begun[key], ended[key], strict=True) if b < time <= e]
+                assert min(later) <= max([time, *in_hand])
+        # Nothing is worked on but what somebody asked for.
+        assert len(begun[key]) <= len(times)
+        for begin in begun[key]:
+            assert any(time <= begin for woken, time in times)

@@ -1,0 +1,254 @@
+"""Records from JSON as API servers write it, in whatever state people have left it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from isheep.kube.records import job_record, run_record, timestamp
+from isheep.planner.model import StepRef
+
+from .builders import RUN_UID, a_job, a_run, at, condition, job_json, run_json
+
+
+def test_a_run() -> None:
+    record = a_run(
+        generation=3,
+        resourceVersion="4711",
+        annotations={"isheep.dev/retry": "again", "other": "x"},
+        labels={
+            "kueue.x-k8s.io/queue-name": "gpus",
+            "kueue.x-k8s.io/priority-class": "high",
+            "team": "a",
+        },
+        status={"observedGeneration": 3, "phase": "Running"},
+    )
+    assert (record.namespace, record.name, record.uid) == ("ns", "run", RUN_UID)
+    assert (record.resource_version, record.generation) == (4711, 3)
+    assert record.created == datetime(2026, 1, 1, tzinfo=UTC)
+    assert (record.deleting, record.phase, record.retry) == (False, "Running", "again")
+    assert record.kueue_labels == {
+        "kueue.x-k8s.io/queue-name": "gpus",
+        "kueue.x-k8s.io/priority-class": "high",
+    }
+
+
+def test_a_run_as_the_planner_sees_it() -> None:
+    view = a_run(
+        generation=3,
+        annotations={"isheep.dev/retry": "again"},
+        deletionTimestamp=at(5),
+        status={"observedGeneration": 2, "phase": "Stalled", "newerField": 1},
+    ).view()
+    assert (view.namespace, view.name, view.uid, view.generation) == ("ns", "run", RUN_UID, 3)
+    assert view.spec == run_json()["spec"]
+    assert (view.status.observed_generation, view.status.phase) == (2, "Stalled")
+    assert view.annotations == {"isheep.dev/retry": "again"}
+    assert view.deleting
+    assert view.created == datetime(2026, 1, 1, tzinfo=UTC)
+    assert a_run().view().annotations == {}
+    assert not a_run().view().deleting
+
+
+@pytest.mark.parametrize("missing", [{}, None], ids=["empty", "null"])
+def test_a_run_that_nobody_has_written_into(missing: Any) -> None:
+    document = run_json(labels=missing, annotations=missing)
+    document["status"] = missing
+    record = run_record(document)
+    assert (record.phase, record.retry, record.kueue_labels) == ("Pending", None, {})
+    assert record.view().status.observed_generation == -1
+    for member in ("status", "spec"):
+        document.pop(member)
+    assert json.loads(run_record(document).status) == json.loads(run_record(document).spec) == {}
+
+
+def test_an_alien_status_is_told_when_it_is_read() -> None:
+    record = a_run(status={"observedGeneration": "three"})
+    with pytest.raises(ValidationError):
+        record.view()
+
+
+def test_a_job_that_was_made_just_now() -> None:
+    record = job_record(
+        job_json(
+            steps=(("i1/respond", "a"), ("i1/assess", "b")), labels={"isheep.dev/attempt": "7"}
+        )
+    )
+    assert (record.namespace, record.name, record.uid) == ("ns", "run-respond-abc", "job-1")
+    assert (record.resource_version, record.run_uid, record.number) == (20, RUN_UID, 7)
+    assert record.steps == (StepRef("i1/respond", "a"), StepRef("i1/assess", "b"))
+    assert record.order_sha256 == "f" * 64
+    assert record.created == datetime(2026, 1, 1, tzinfo=UTC)
+    assert (record.started, record.finished) == (None, None)
+    assert (record.deleting, record.suspended, record.queued) == (False, False, False)
+    assert (record.active, record.ready, record.failed_pods) == (0, 0, 0)
+    assert (record.complete, record.failed, record.message) == (False, False, "")
+
+
+def test_a_job_at_work() -> None:
+    record = a_job(
+        spec={"parallelism": 4, "suspend": False},
+        status={
+            "startTime": at(3),
+            "active": 4,
+            "ready": 2,
+            "failed": 1,
+            "failedIndexes": "1,3-4",
+            "terminating": 0,
+            "uncountedTerminatedPods": {},
+        },
+    )
+    assert (record.parallelism, record.active, record.ready, record.failed_pods) == (4, 4, 2, 1)
+    assert record.failed_indexes == "1,3-4"
+    assert record.started == datetime(2026, 1, 1, 0, 0, 3, tzinfo=UTC)
+    assert record.finished is None
+
+
+@pytest.mark.parametrize(
+    ("conditions", "completion", "complete", "failed", "finished"),
+    [
+        ([], None, False, False, None),
+        # The controller says these first, and ends the Job when its pods have ended.
+        ([condition("SuccessCriteriaMet")], None, False, False, None),
+        ([condition("FailureTarget")], None, False, False, None),
+        ([condition("Suspended"), condition("FailureTarget")], None, False, False, None),
+        ([condition("Complete", "False")], None, False, False, None),
+        ([condition("Failed", "Unknown")], None, False, False, None),
+        # Nothing in the status but its own conditions is an end.
+        ([condition("SuccessCriteriaMet")], 70, False, False, None),
+        ([condition("SuccessCriteriaMet"), condition("Complete")], 80, True, False, 80),
+        ([condition("FailureTarget"), condition("Failed")], None, False, True, 90),
+    ],
+    ids=[
+        "none",
+        "success met",
+        "failure met",
+        "suspended",
+        "not complete",
+        "unknown",
+        "time alone",
+        "complete",
+        "failed",
+    ],
+)
+def test_when_a_job_has_ended(
+    conditions: list[dict[str, Any]],
+    completion: int | None,
+    complete: bool,
+    failed: bool,
+    finished: int | None,
+) -> None:
+    status: dict[str, Any] = {"conditions": conditions}
+    if completion is not None:
+        status["completionTime"] = at(completion)
+    record = a_job(status=status)
+    assert (record.complete, record.failed) == (complete, failed)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    assert record.finished == (None if finished is None else start + timedelta(seconds=finished))
+
+
+def test_why_a_job_failed() -> None:
+    message = "Job was active longer than specified deadline"
+    ends = [
+        condition("FailureTarget", message="first"),
+        condition("Failed", reason="DeadlineExceeded", message=message),
+    ]
+    assert a_job(status={"conditions": ends}).message == message
+    assert a_job(status={"conditions": [condition("Complete", message="done")]}).message == ""
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        "",
+        "null",
+        "5",
+        "{}",
+        "nonsense",
+        "[",
+        "[1]",
+        "[null]",
+        '["i1/respond"]',
+        '[{"id": "i1/respond"}]',
+        '[{"id": "i1/respond", "key": "a"}, {"key": "b"}]',
+    ],
+)
+def test_a_job_whose_steps_cannot_be_read_has_none(annotation: str) -> None:
+    assert a_job(annotations={"isheep.dev/steps": annotation}).steps == ()
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        "[" * 100_000,
+        '[{"id": "i1/respond", "key": []}]',
+        '[{"id": {}, "key": "a"}]',
+        '[{"id": 1, "key": "a"}]',
+        '[{"id": "i1/respond", "key": null}]',
+    ],
+    ids=["deep", "list", "object", "number", "null"],
+)
+def test_a_job_whose_steps_are_no_texts_has_none(annotation: str) -> None:
+    assert a_job(annotations={"isheep.dev/steps": annotation}).steps == ()
+
+
+def test_a_job_without_labels_and_annotations() -> None:
+    document = job_json()
+    for member in ("labels", "annotations"):
+        document["metadata"][member] = None
+    document.pop("status")
+    record = job_record(document)
+    assert (record.run_uid, record.steps, record.order_sha256, record.number) == ("", (), "", 0)
+
+
+@pytest.mark.parametrize(
+    ("label", "number"),
+    [("1", 1), ("12", 12), ("", 0), ("-1", 0), ("one", 0), ("1.5", 0), ("0x1", 0)],
+)
+def test_an_attempts_number(label: str, number: int) -> None:
+    assert a_job(labels={"isheep.dev/attempt": label}).number == number
+
+
+@pytest.mark.parametrize(
+    ("fields", "deleting", "suspended", "queued"),
+    [
+        ({}, False, False, False),
+        ({"deletionTimestamp": at(9)}, True, False, False),
+        ({"spec": {"suspend": True}}, False, True, False),
+        ({"labels": {"kueue.x-k8s.io/queue-name": "q"}}, False, False, True),
+        ({"labels": {"x-kueue.x-k8s.io/queue-name": "q"}}, False, False, False),
+    ],
+    ids=["plain", "deleting", "suspended", "queued", "another label"],
+)
+def test_what_keeps_a_job(
+    fields: dict[str, Any], deleting: bool, suspended: bool, queued: bool
+) -> None:
+    record = a_job(**fields)
+    assert (record.deleting, record.suspended, record.queued) == (deleting, suspended, queued)
+
+
+@pytest.mark.parametrize("parallelism", [0, None])
+def test_no_parallelism_is_none(parallelism: int | None) -> None:
+    assert a_job(spec={"parallelism": parallelism}).parallelism == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("2026-01-02T03:04:05Z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2026-01-02T03:04:05.678901Z", datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)),
+        ("2026-01-02T03:04:05", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        (
+            "2026-01-02T03:04:05+02:00",
+            datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2))),
+        ),
+    ],
+    ids=["seconds", "microseconds", "no zone", "another zone"],
+)
+def test_times_know_their_zone(text: str, time: datetime) -> None:
+    assert timestamp(text) == time
+    assert timestamp(text).tzinfo is not None
