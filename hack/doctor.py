@@ -1,6 +1,6 @@
-"""Say what this machine lacks for `make demo` and `make test`, and how to get it.
+"""Say what this machine lacks for `make demo`, `make test` and `make test-node`, and how to get it.
 
-Run first by both, with whatever Python there is, so it uses the standard library
+Run first by all of them, with whatever Python there is, so it uses the standard library
 only and installs nothing: it prints one line a check and, at the end, the one
 apt-get line that mends all that packages can mend.
 """
@@ -18,8 +18,26 @@ import sys
 from pathlib import Path
 
 GIB = 1024**3
-# The venv with torch's libraries, the model, the stores; for tests also Go's build cache.
-NEEDED_GIB = {"demo": 12, "test": 20}
+# The venv with torch's libraries, the model, the stores; for tests also Go's build cache; for a
+# node also the worker's image, as buildah and as containerd keep it.
+NEEDED_GIB = {"demo": 12, "test": 20, "node": 45}
+STAMPS = {
+    "demo": ".venv/worker-cpu.stamp",
+    "test": ".venv/dev.stamp",
+    "node": str(Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "isheep/images/storage"),
+}
+# What a node is made of that Debian has, by the program that is looked for.
+NODE_PACKAGES = {
+    "buildah": "buildah",
+    "busybox": "busybox-static",
+    "debootstrap": "debootstrap",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "runc": "runc",
+}
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+# Where programs of the administrator lie, which may be missing from a user's PATH.
+ADMINISTRATOR_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def cache() -> Path:
@@ -68,8 +86,29 @@ def go_version() -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def check_go() -> tuple[str | None, str]:
-    if os.environ.get("KUBEBUILDER_ASSETS"):
+def check_node() -> tuple[str | None, str]:
+    path = f"{os.environ.get('PATH', os.defpath)}:{ADMINISTRATOR_PATH}"
+    missing = {p: d for p, d in NODE_PACKAGES.items() if shutil.which(p, path=path) is None}
+    if not KEYRING.exists():
+        missing["Debian's keys"] = "debian-archive-keyring"
+    if missing:
+        return f"{', '.join(missing)} missing (a node is made with them)", " ".join(
+            missing.values()
+        )
+    return None, ", ".join([*NODE_PACKAGES, "Debian's keys"])
+
+
+def check_node_kernel() -> tuple[str | None, str]:
+    if sys.platform != "linux":
+        return "a node needs Linux", ""
+    release = tuple(int(part) for part in re.findall(r"\d+", platform.release())[:2])
+    if release < (5, 13):
+        return f"Linux {platform.release()}: kube-proxy's nftables mode needs 5.13 or newer", ""
+    return None, f"Linux {release[0]}.{release[1]}"
+
+
+def check_go(goals: list[str]) -> tuple[str | None, str]:
+    if os.environ.get("KUBEBUILDER_ASSETS") and "node" not in goals:
         return None, "KUBEBUILDER_ASSETS is set: no Go needed"
     version = go_version()
     if version is None:
@@ -81,7 +120,7 @@ def check_go() -> tuple[str | None, str]:
 
 def check_disk(goal: str) -> tuple[str | None, str]:
     """Ask for disk only where the goal has not been set up before."""
-    if Path(".venv/dev.stamp" if goal == "test" else ".venv/worker-cpu.stamp").exists():
+    if Path(STAMPS[goal]).expanduser().exists():
         return None, "disk: set up before"
     for folder in (Path.cwd(), cache()):
         existing = next(p for p in (folder, *folder.parents) if p.exists())
@@ -96,15 +135,17 @@ def check_disk(goal: str) -> tuple[str | None, str]:
 
 
 def main(goals: list[str]) -> int:
-    """Run the checks of the goals named (demo, test); return 1 where something is missing."""
+    """Run the checks of the goals named (demo, test, node); return 1 where something is missing."""
     unknown = set(goals) - set(NEEDED_GIB)
     if unknown or not goals:
         print(f"usage: doctor.py {' '.join(NEEDED_GIB)}", file=sys.stderr)
         return 64
     checks = [check_python(), check_cpu(), check_libnuma(), check_tools()]
-    if "test" in goals:
-        checks.append(check_go())
-    checks.append(check_disk("test" if "test" in goals else "demo"))
+    if "test" in goals or "node" in goals:
+        checks.append(check_go(goals))
+    if "node" in goals:
+        checks += [check_node(), check_node_kernel()]
+    checks.append(check_disk(max(goals, key=NEEDED_GIB.__getitem__)))
     packages = []
     for problem, detail in checks:
         if problem is None:

@@ -9,11 +9,26 @@ is taken. Each pytest worker builds its own in well under a second.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 TINY_VOCABULARY = 384
+SECONDS: Counter[str] = Counter()
+"""Seconds of tests and their fixtures by suite, a suite being a folder of tests/."""
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    SECONDS[report.nodeid.partition("/")[2].partition("/")[0]] += report.duration
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if len(SECONDS) > 1 or "node" in SECONDS:
+        terminalreporter.section("minutes by suite, over all processes")
+        for suite, seconds in sorted(SECONDS.items()):
+            terminalreporter.line(f"{suite:15} {seconds / 60:5.1f}")
+
 
 TINY_CORPUS = (
     "Come up with a list of tasks. Each task has an instruction and an input.",

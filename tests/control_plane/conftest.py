@@ -1,210 +1,159 @@
-"""A real API server for tests: etcd and kube-apiserver on loopback, nothing else.
+"""One real control plane for all tests of this folder that run in one process.
 
-Each pytest process that needs one starts its own in about five seconds, in a folder
-of its own and on free ports, and stops it by pid at the end. `xdist_group` keeps these
-tests in one process where pytest-xdist runs with `--dist loadgroup`.
+It takes some seconds to come up, lives in a folder of its own and on free ports, and
+is stopped by pid at the end. `xdist_group` keeps these tests in one process where
+pytest-xdist runs with `--dist loadgroup`. Tests of the operator share one (`scene`), each
+in a namespace of its own, or have one to themselves (`company`); they run at the same
+time, as `harness.stories` tells.
 """
 
 from __future__ import annotations
 
-import http.client
-import json
-import secrets
-import socket
-import ssl
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from .harness.api import ApiServer
+from .harness.company import Company
+from .harness.plane import ControlPlane
+from .harness.scene import Scene
+from .harness.servers import Servers, serve_crd
+from .harness.stories import Companies, Solos, Stories, is_alone
+
 HERE = Path(__file__).resolve().parent
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-RUNS = "/apis/isheep.dev/v1alpha1/namespaces/default/selfalignmentruns"
-START_SECONDS = 120
 BUILD_SECONDS = 1500
+REPORT: pytest.StashKey[pytest.TestReport] = pytest.StashKey()
+OPERATORS: pytest.StashKey[Callable[[], list[Company]]] = pytest.StashKey()
+OUTCOME: pytest.StashKey[Callable[[pytest.Function], None]] = pytest.StashKey()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # What breaks things for everybody comes when everybody else is done.
+    items.sort(key=_turn)
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.xdist_group("control-plane"))
-            # The first test of a machine waits until etcd and kube-apiserver are built.
+            # The first test of a machine waits until the programs are built.
             item.add_marker(pytest.mark.timeout(BUILD_SECONDS))
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the API server said."""
-
-    status: int
-    body: Any
-
-    @property
-    def message(self) -> str:
-        return str(self.body.get("message", "")) if isinstance(self.body, dict) else str(self.body)
-
-
-@dataclass(frozen=True)
-class ApiServer:
-    """A running API server, spoken to as a member of system:masters."""
-
-    port: int
-    token: str
-    certificate: Path
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        content_type: str = "application/json",
-        accept: str = "application/json",
-    ) -> Answer:
-        """Send a request; text is sent as it is, anything else as JSON."""
-        context = ssl.create_default_context(cafile=str(self.certificate))
-        # The server makes its certificate itself, for a name that is not the loopback's.
-        context.check_hostname = False
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=context)
-        headers = {"Authorization": f"Bearer {self.token}", "Accept": accept}
-        if body is not None:
-            headers["Content-Type"] = content_type
-            body = (body if isinstance(body, str) else json.dumps(body)).encode()
-        try:
-            connection.request(method, path, body=body, headers=headers)
-            response = connection.getresponse()
-            text = response.read().decode()
-        finally:
-            connection.close()
-        return Answer(response.status, json.loads(text) if text.startswith("{") else text)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[pytest.TestReport]:
+    report: pytest.TestReport = yield
+    if call.when == "call":
+        item.stash[REPORT] = report
+    if report.failed:
+        for company in item.stash.get(OPERATORS, list)():
+            report.sections.append(("operator", company.operator.tail()))
+    return report
 
 
 @pytest.fixture(scope="session")
-def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """An empty API server."""
-    binaries = _binaries()
-    folder = tmp_path_factory.mktemp("control-plane")
-    processes: list[subprocess.Popen[bytes]] = []
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """The programs, none of them started."""
+    started = Servers(tmp_path_factory.mktemp("control-plane"))
     try:
-        etcd_port = _start_etcd(binaries, folder, processes)
-        server = _start_api_server(binaries, folder, etcd_port, processes)
-        _wait_until_ready(server, folder, processes)
-        yield server
+        yield started
     finally:
-        for process in reversed(processes):
-            process.terminate()
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        started.stop()
 
 
-def _binaries() -> Path:
-    build = [sys.executable, str(HERE / "binaries" / "build.py")]
-    built = subprocess.run(build, capture_output=True, check=False)
-    if built.returncode != 0:
-        pytest.fail(built.stderr.decode()[-4000:])
-    return Path(built.stdout.decode().strip())
-
-
-def _start_etcd(binaries: Path, folder: Path, processes: list[subprocess.Popen[bytes]]) -> int:
-    port = _free_port()
-    client, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{_free_port()}"
-    command = [
-        str(binaries / "etcd"),
-        f"--data-dir={folder / 'etcd'}",
-        f"--listen-client-urls={client}",
-        f"--advertise-client-urls={client}",
-        f"--listen-peer-urls={peer}",
-        f"--initial-advertise-peer-urls={peer}",
-        f"--initial-cluster=default={peer}",
-        "--unsafe-no-fsync",
-        "--log-level=error",
-    ]
-    with (folder / "etcd.log").open("wb") as log:
-        processes.append(subprocess.Popen(command, stdout=log, stderr=log))
-    return port
-
-
-def _start_api_server(
-    binaries: Path, folder: Path, etcd_port: int, processes: list[subprocess.Popen[bytes]]
-) -> ApiServer:
-    port, token = _free_port(), secrets.token_hex(16)
-    key, tokens, certificates = folder / "sa.key", folder / "tokens.csv", folder / "certificates"
-    key.write_bytes(_signing_key())
-    tokens.write_text(f'{token},test,test,"system:masters"\n')
-    command = [
-        str(binaries / "kube-apiserver"),
-        f"--etcd-servers=http://127.0.0.1:{etcd_port}",
-        "--bind-address=127.0.0.1",
-        f"--secure-port={port}",
-        f"--cert-dir={certificates}",
-        f"--token-auth-file={tokens}",
-        "--authorization-mode=RBAC",
-        "--service-account-issuer=https://kubernetes.default.svc",
-        f"--service-account-key-file={key}",
-        f"--service-account-signing-key-file={key}",
-        "--service-cluster-ip-range=192.0.2.0/24",
-        # No endpoints are published, so any address that is not loopback will do.
-        "--advertise-address=198.51.100.1",
-        "--endpoint-reconciler-type=none",
-        "--disable-admission-plugins=ServiceAccount",
-    ]
-    with (folder / "kube-apiserver.log").open("wb") as log:
-        processes.append(subprocess.Popen(command, stdout=log, stderr=log))
-    return ApiServer(port, token, certificates / "apiserver.crt")
-
-
-def _wait_until_ready(
-    server: ApiServer, folder: Path, processes: list[subprocess.Popen[bytes]]
-) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and all(p.poll() is None for p in processes):
-        try:
-            if server.request("GET", "/readyz").status == 200:
-                return
-        except (OSError, http.client.HTTPException):
-            pass  # not listening yet, or the certificate is not written yet
-        time.sleep(0.1)
-    logs = "\n".join(
-        f"{path.name}:\n{path.read_text(errors='replace')[-2000:]}"
-        for path in sorted(folder.glob("*.log"))
-    )
-    pytest.fail(f"the API server did not become ready\n{logs}")
-
-
-def _signing_key() -> bytes:
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
-
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    )
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+@pytest.fixture(scope="session")
+def api_server(servers: Servers) -> ApiServer:
+    """An empty API server."""
+    return servers.start_api_server()
 
 
 @pytest.fixture(scope="session")
 def crd_server(api_server: ApiServer) -> ApiServer:
     """An API server that serves SelfAlignmentRun."""
-    from isheep.api.crd import crd
-
-    created = api_server.request("POST", CRDS, crd())
-    assert created.status == 201, created.message
-    deadline = time.monotonic() + START_SECONDS
-    while api_server.request("GET", RUNS).status != 200:
-        assert time.monotonic() < deadline, "the CRD is not served"
-        time.sleep(0.05)
+    serve_crd(api_server)
     return api_server
+
+
+@pytest.fixture(scope="session")
+def control_plane(servers: Servers, crd_server: ApiServer) -> Iterator[ControlPlane]:
+    """The API server with controllers, a scheduler, nodes, and rights for an operator."""
+    plane = ControlPlane.open(servers, crd_server)
+    try:
+        yield plane
+    finally:
+        plane.close()
+
+
+@pytest.fixture(scope="session")
+def stories(
+    request: pytest.FixtureRequest,
+    control_plane: ControlPlane,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Stories]:
+    """The tests that share an operator."""
+    told = Stories(control_plane, tmp_path_factory.mktemp("operator"), _with("scene", request))
+    try:
+        yield told
+    finally:
+        told.close(check=not request.session.testsfailed)
+
+
+@pytest.fixture(scope="session")
+def solos(
+    request: pytest.FixtureRequest,
+    control_plane: ControlPlane,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Solos]:
+    """The tests that have operators of their own."""
+    told = Solos(control_plane, tmp_path_factory.mktemp("operators"), _with("company", request))
+    try:
+        yield told
+    finally:
+        told.close()
+
+
+@pytest.fixture
+def scene(request: pytest.FixtureRequest, stories: Stories) -> Iterator[Scene]:
+    """A namespace of the test's own, watched by the operator that many share."""
+    request.node.stash[OUTCOME] = stories.outcome
+    request.node.stash[OPERATORS] = lambda: [stories.company]
+    scene = stories.scene(request.node)
+    try:
+        yield scene
+        if REPORT in request.node.stash and request.node.stash[REPORT].passed:
+            scene.check()
+    finally:
+        scene.close()
+
+
+@pytest.fixture
+def company(request: pytest.FixtureRequest, solos: Solos) -> Companies:
+    """Makes an operator, not started yet, and a namespace that it watches."""
+    companies = solos.companies(request.node)
+    request.node.stash[OUTCOME] = solos.outcome
+    request.node.stash[OPERATORS] = lambda: [made for made, _ in companies.made]
+    return companies
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A test with an operator was begun with the first of them; here its end is waited for."""
+    if OUTCOME not in pyfuncitem.stash:
+        return None
+    pyfuncitem.stash[OUTCOME](pyfuncitem)
+    return True
+
+
+def _with(fixture: str, request: pytest.FixtureRequest) -> list[pytest.Function]:
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    return [test for test in tests if fixture in test.fixturenames]
+
+
+def _turn(item: pytest.Item) -> int:
+    """Tests without an operator, that share one, that have one, that are alone."""
+    if not item.path.is_relative_to(HERE) or not isinstance(item, pytest.Function):
+        return 0
+    if is_alone(item):
+        return 4
+    names = item.fixturenames
+    return 3 if "company" in names else 2 if "scene" in names else 1

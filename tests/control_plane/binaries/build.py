@@ -1,9 +1,15 @@
-"""Prints the folder that holds etcd and kube-apiserver, building what is missing there.
+"""Prints a folder that holds the programs of a group, building what is missing.
 
-`$KUBEBUILDER_ASSETS` wins where it is set. Otherwise the two programs are built, once
-a machine, from the versions pinned in go.mod into `$XDG_CACHE_HOME/isheep/control-plane/
-<hash of the pins>`: about six minutes on two cores. A lock makes any number of
-callers wait for one build, and a program appears under its name only when it is whole.
+Usage: build.py [control-plane | node]. The first, and the default, holds what the
+control-plane tests run; the second also what makes a node of this machine.
+
+Every program is built from the module that pins it (a folder beside this file) into
+`$XDG_CACHE_HOME/isheep/binaries/<module>-<hash of its pins>`, so a new pin of one module
+rebuilds nothing of another: about eleven minutes on two cores for all of them, once. What
+is printed is a folder of links to them. `$KUBEBUILDER_ASSETS`, where it is set, wins for
+every control-plane program that it holds, and has to hold etcd and kube-apiserver.
+A lock makes any number of callers wait for one build, and a program appears under its
+name only when it is whole.
 """
 
 from __future__ import annotations
@@ -16,62 +22,161 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PINS = ("go.mod", "go.sum", "tools.go")
-PACKAGES = {
-    "etcd": "go.etcd.io/etcd/server/v3",
-    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program by its package, in the module of a folder beside this file."""
+
+    module: str
+    package: str
+
+    @property
+    def name(self) -> str:
+        return self.package.rsplit("/", 1)[-1]
+
+
+def _kubernetes(name: str) -> Program:
+    return Program("kubernetes", f"k8s.io/kubernetes/cmd/{name}")
+
+
+def _containerd(name: str) -> Program:
+    return Program("containerd", f"github.com/containerd/containerd/v2/cmd/{name}")
+
+
+def _cni(path: str) -> Program:
+    return Program("cni", f"github.com/containernetworking/plugins/plugins/{path}")
+
+
+CONTROL_PLANE = {
+    "etcd": Program("etcd", "go.etcd.io/etcd/server/v3"),
+    "kube-apiserver": _kubernetes("kube-apiserver"),
+    "kube-controller-manager": _kubernetes("kube-controller-manager"),
+    "kube-scheduler": _kubernetes("kube-scheduler"),
+    "kubectl": _kubernetes("kubectl"),
+    "helm": Program("helm", "helm.sh/helm/v4/cmd/helm"),
 }
+NODE = {
+    program.name: program
+    for program in (
+        _kubernetes("kubelet"),
+        _kubernetes("kube-proxy"),
+        _containerd("containerd"),
+        _containerd("containerd-shim-runc-v2"),
+        _containerd("ctr"),
+        _cni("main/bridge"),
+        _cni("main/loopback"),
+        _cni("meta/portmap"),
+        _cni("ipam/host-local"),
+    )
+}
+GROUPS = {"control-plane": CONTROL_PLANE, "node": {**CONTROL_PLANE, **NODE}}
+ASSETS = tuple(name for name in CONTROL_PLANE if name != "helm")
+REQUIRED_ASSETS = ("etcd", "kube-apiserver")
 
 
-def main() -> str:
-    """Return the folder of the programs; exits with a message where they cannot be had."""
-    if assets := os.environ.get("KUBEBUILDER_ASSETS"):
-        return _checked_assets(Path(assets))
-    folder = cache_folder()
+def main(arguments: list[str]) -> str:
+    """Return the folder of the group's programs; exits with a message where one cannot be had."""
+    group = arguments[0] if arguments else "control-plane"
+    if group not in GROUPS or len(arguments) > 1:
+        sys.stderr.write(f"usage: build.py [{' | '.join(GROUPS)}]\n")
+        sys.exit(64)
+    assets = given_assets()
+    programs = {
+        name: assets.get(name) or _built(name, program) for name, program in GROUPS[group].items()
+    }
+    return str(_folder_of_links(group, programs))
+
+
+def given_assets() -> dict[str, Path]:
+    """Return the programs that `$KUBEBUILDER_ASSETS` holds, by name."""
+    if not (setting := os.environ.get("KUBEBUILDER_ASSETS")):
+        return {}
+    folder = Path(setting).resolve()
+    found = {name: folder / name for name in ASSETS if (folder / name).is_file()}
+    if missing := [name for name in REQUIRED_ASSETS if name not in found]:
+        sys.exit(f"KUBEBUILDER_ASSETS is {folder}, which has no {' and no '.join(missing)}")
+    return found
+
+
+def cache() -> Path:
+    """Return the folder of what is slow to make."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "isheep"
+
+
+def module_folder(module: str) -> Path:
+    """Return where a module's programs are kept, by its pins and how it is linked."""
+    digest = hashlib.sha256()
+    for content in (
+        (HERE / module / "go.mod").read_bytes(),
+        (HERE / module / "go.sum").read_bytes(),
+        linker_flags(module).encode(),
+    ):
+        digest.update(f"{len(content)}\n".encode() + content)
+    return cache() / "binaries" / f"{module}-{digest.hexdigest()[:16]}"
+
+
+def linker_flags(module: str) -> str:
+    """Return linker flags that tell programs their version; without, Kubernetes' say v0.0.0."""
+    if module == "kubernetes":
+        version, major, minor = _pinned(module, r"k8s\.io/kubernetes (v(\d+)\.(\d+)\.\S+)")
+        package = "k8s.io/component-base/version"
+        values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
+    elif module == "helm":
+        (version,) = _pinned(module, r"helm\.sh/helm/v4 (\S+)")
+        package, values = "helm.sh/helm/v4/internal/version", {"version": version}
+    elif module == "containerd":
+        (version,) = _pinned(module, r"github\.com/containerd/containerd/v2 (\S+)")
+        package, values = "github.com/containerd/containerd/v2/version", {"Version": version}
+    else:
+        package, values = "", {}
+    return " ".join(["-s -w", *(f"-X {package}.{name}={value}" for name, value in values.items())])
+
+
+def _pinned(module: str, pattern: str) -> tuple[str, ...]:
+    found = re.search(pattern, (HERE / module / "go.mod").read_text())
+    if found is None:
+        sys.exit(f"{HERE / module / 'go.mod'} does not pin {module}")
+    return found.groups()
+
+
+def _built(name: str, program: Program) -> Path:
+    folder = module_folder(program.module)
+    with _locked(folder):
+        if not (folder / name).exists():
+            _build(name, program, folder)
+    return folder / name
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for name in PACKAGES:
-            if not (folder / name).exists():
-                _build(name, folder)
-    return str(folder)
+        yield
 
 
-def cache_folder() -> Path:
-    """Return where the programs of these pins are kept."""
-    digest = hashlib.sha256()
-    for name in PINS:
-        content = (HERE / name).read_bytes()
-        digest.update(f"{name} {len(content)}\n".encode() + content)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "isheep" / "control-plane" / digest.hexdigest()[:16]
-
-
-def _checked_assets(folder: Path) -> str:
-    missing = [name for name in PACKAGES if not (folder / name).is_file()]
-    if missing:
-        sys.exit(f"KUBEBUILDER_ASSETS is {folder}, which has no {' and no '.join(missing)}")
-    return str(folder)
-
-
-def _build(name: str, folder: Path) -> None:
+def _build(name: str, program: Program, folder: Path) -> None:
     if shutil.which("go") is None:
         sys.exit(
-            f"The control-plane tests need {name}, which is built with Go, and there is no Go: "
-            "install Go 1.21 or newer (Debian: apt-get install golang-go), or set "
-            "KUBEBUILDER_ASSETS to a folder that holds etcd and kube-apiserver"
+            f"The tests need {name}, which is built with Go, and there is no Go: "
+            "install Go 1.21 or newer (Debian: apt-get install golang-go); for etcd and "
+            "Kubernetes' own programs, KUBEBUILDER_ASSETS may name a folder that holds them"
         )
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         target = Path(scratch) / name
-        command = ["go", "build", "-trimpath", "-ldflags", _flags(), "-o", str(target)]
+        flags = ["-trimpath", "-ldflags", linker_flags(program.module), "-o", str(target)]
         environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
         sys.stderr.write(f"building {name} into {folder}\n")
         built = subprocess.run(
-            [*command, PACKAGES[name]],
-            cwd=HERE,
+            ["go", "build", *flags, program.package],
+            cwd=HERE / program.module,
             env=environment,
             stdout=sys.stderr,
             check=False,
@@ -81,15 +186,18 @@ def _build(name: str, folder: Path) -> None:
         target.replace(folder / name)
 
 
-def _flags() -> str:
-    """Return linker flags that tell the API server its version; without, it says v0.0.0."""
-    found = re.search(r"k8s\.io/kubernetes (v(\d+)\.(\d+)\.\S+)", (HERE / "go.mod").read_text())
-    if found is None:
-        sys.exit(f"{HERE / 'go.mod'} does not pin k8s.io/kubernetes")
-    version = "k8s.io/component-base/version"
-    values = {"gitVersion": found[1], "gitMajor": found[2], "gitMinor": found[3]}
-    return " ".join(["-s -w", *(f"-X {version}.{name}={v}" for name, v in values.items())])
+def _folder_of_links(group: str, programs: dict[str, Path]) -> Path:
+    """Return a folder, named after what it holds, that links to every program."""
+    content = "\n".join(f"{name} {path}" for name, path in sorted(programs.items()))
+    folder = cache() / group / hashlib.sha256(content.encode()).hexdigest()[:16]
+    with _locked(folder):
+        for name, path in programs.items():
+            link = folder / name
+            if not link.is_symlink() or link.readlink() != path:
+                link.unlink(missing_ok=True)
+                link.symlink_to(path)
+    return folder
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{main()}\n")
+    sys.stdout.write(f"{main(sys.argv[1:])}\n")

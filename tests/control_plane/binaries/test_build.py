@@ -1,0 +1,88 @@
+"""The tests' programs: what is asked for by which name, and what a new pin rebuilds."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+
+
+@pytest.fixture
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module, with pins of its own to change, an empty cache, and nothing built for real."""
+    pins = tmp_path / "pins"
+    shutil.copytree(HERE, pins, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    spec = importlib.util.spec_from_file_location("build_under_test", HERE / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "HERE", pins)
+    monkeypatch.setattr(module, "_build", lambda name, _, folder: (folder / name).touch())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
+    return module
+
+
+def names(folder: str) -> set[str]:
+    return {path.name for path in Path(folder).iterdir()} - {"lock"}
+
+
+def test_a_group_is_one_folder_and_the_control_plane_is_the_default(build: ModuleType) -> None:
+    control_plane = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
+    assert names(build.main([])) == control_plane | {"kubectl", "helm"}
+    assert build.main([]) == build.main(["control-plane"])
+    node = names(build.main(["node"]))
+    assert node > names(build.main([]))
+    assert {"kubelet", "kube-proxy", "containerd", "bridge", "host-local"} <= node
+
+
+@pytest.mark.parametrize("module", ["etcd", "kubernetes", "helm", "containerd", "cni"])
+def test_a_new_pin_rebuilds_what_its_module_makes_and_nothing_else(
+    build: ModuleType, module: str
+) -> None:
+    modules = {program.module for program in build.GROUPS["node"].values()}
+    before = {name: build.module_folder(name) for name in modules}
+    with (build.HERE / module / "go.sum").open("a") as pins:
+        pins.write("example.com/new v1.0.0 h1:x=\n")
+    changed = {name for name in modules if build.module_folder(name) != before[name]}
+    assert changed == {module}
+
+
+def test_given_assets_win_for_what_they_hold(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assets = tmp_path / "assets"
+    assets.mkdir()
+    for name in ("etcd", "kube-apiserver", "kubectl", "helm"):
+        (assets / name).touch()
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(assets))
+    folder = Path(build.main([]))
+    for name in ("etcd", "kube-apiserver", "kubectl"):
+        assert (folder / name).resolve() == assets / name
+    # Whose Helm it is, nobody said.
+    for name in ("helm", "kube-scheduler"):
+        assert not (folder / name).resolve().is_relative_to(assets)
+
+
+def test_assets_without_an_api_server_are_refused(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "etcd").touch()
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
+    with pytest.raises(SystemExit, match="has no kube-apiserver"):
+        build.main([])
+
+
+def test_an_unknown_group_is_refused(build: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        build.main(["everything"])
+    assert ended.value.code == 64
+    assert "control-plane | node" in capsys.readouterr().err

@@ -1,0 +1,248 @@
+"""The admission policy on a real API server: what runs may name, and what they may not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+NAMESPACE = "chart-admission"
+ODD_NAMESPACE = "chart-admission-odd"
+RUNS = f"/apis/isheep.dev/v1alpha1/namespaces/{NAMESPACE}/selfalignmentruns"
+POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
+MERGE_PATCH = "application/merge-patch+json"
+WAIT_SECONDS = 60
+TEAM = "registry.example.com/team"
+ADMISSION = {
+    "serviceAccounts": ["runner", "other.runner"],
+    "imagePrefixes": [TEAM, "mirror.example.com:5000/", "registry.example.com/one:"],
+}
+
+
+def run_document(name: str, **spec: Any) -> dict[str, Any]:
+    required = {"recipe": "ISheep", "iterations": 1, "model": {"storageUri": "hf://org/name"}}
+    return {
+        "apiVersion": "isheep.dev/v1alpha1",
+        "kind": "SelfAlignmentRun",
+        "metadata": {"name": name},
+        "spec": required | spec,
+    }
+
+
+def with_image(image: str, pool: str = "inference") -> dict[str, Any]:
+    return {"serviceAccountName": "runner", "compute": {pool: {"image": image}}}
+
+
+@contextmanager
+def enforced(rendered: Any, server: Any, namespace: str = NAMESPACE) -> Iterator[None]:
+    """The policy of a rendering, from when it is enforced until it no longer is."""
+    policy = rendered.one("ValidatingAdmissionPolicy")
+    binding = rendered.one("ValidatingAdmissionPolicyBinding")
+    bad = run_document("bad", serviceAccountName="bad", compute={"training": {"image": "bad"}})
+    try:
+        for path, item in ((POLICIES, policy), (BINDINGS, binding)):
+            created = server.request("POST", f"{path}?fieldValidation=Strict", item)
+            assert created.status == 201, created.message
+        _wait_for_status(403, bad, server, namespace)
+        yield
+    finally:
+        for path, item in ((BINDINGS, binding), (POLICIES, policy)):
+            server.request("DELETE", f"{path}/{item['metadata']['name']}")
+        _wait_for_status(201, bad, server, namespace)
+
+
+def _wait_for_status(status: int, document: Any, server: Any, namespace: str) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while (answer := tried(document, server, namespace)).status != status:
+        assert time.monotonic() < deadline, f"{answer.status}: {answer.message}"
+        time.sleep(0.1)
+
+
+def tried(document: Any, server: Any, namespace: str = NAMESPACE) -> Any:
+    return server.request("POST", f"{RUNS.replace(NAMESPACE, namespace)}?dryRun=All", document)
+
+
+def create_namespace(name: str, server: Any) -> None:
+    created = server.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    assert created.status in (201, 409), created.message
+
+
+@pytest.fixture(scope="module")
+def server(crd_server: Any, chart: Any) -> Iterator[Any]:
+    """An API server with the policy and two older runs: `old`, and `held` by a finalizer."""
+    create_namespace(NAMESPACE, crd_server)
+    for name, finalizers in (("old", []), ("held", ["isheep.dev/test"])):
+        run = run_document(name, serviceAccountName="bad")
+        run["metadata"]["finalizers"] = finalizers
+        assert crd_server.request("POST", RUNS, run).status == 201
+    # In one namespace only: other tests have runs in others.
+    values = {"watchNamespaces": [NAMESPACE], "admission": ADMISSION}
+    with enforced(chart.render(values), crd_server):
+        yield crd_server
+    crd_server.request("DELETE", f"{RUNS}/old")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"admission": {**ADMISSION, "enabled": False}},
+        {"admission": {"serviceAccounts": [], "imagePrefixes": []}},
+    ],
+)
+def test_nothing_to_enforce(values: dict[str, Any], chart: Any) -> None:
+    kinds = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+    assert not chart.render(values).all(*kinds)
+
+
+def test_the_policy_holds_where_the_operator_works(chart: Any) -> None:
+    def selected(values: dict[str, Any]) -> Any:
+        binding = chart.render(values).one("ValidatingAdmissionPolicyBinding")
+        return binding["spec"].get("matchResources")
+
+    assert selected({"admission": ADMISSION}) is None
+    names = selected({"admission": ADMISSION, "watchNamespaces": ["a"]})["namespaceSelector"]
+    assert names["matchExpressions"] == [
+        {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["a"]}
+    ]
+
+
+@pytest.mark.parametrize("account", ["runner", "other.runner"])
+def test_service_accounts_that_are_admitted(account: str, server: Any) -> None:
+    answer = tried(run_document("run", serviceAccountName=account), server)
+    assert answer.status == 201, answer.message
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [{}, {"serviceAccountName": "default"}, {"serviceAccountName": "runner-2"}],
+)
+def test_service_accounts_that_are_refused(spec: dict[str, str], server: Any) -> None:
+    answer = tried(run_document("run", **spec), server)
+    assert answer.status == 403
+    assert 'spec.serviceAccountName must be one of ["runner","other.runner"]' in answer.message
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        TEAM,
+        f"{TEAM}:1",
+        f"{TEAM}@sha256:abc",
+        f"{TEAM}:1@sha256:abc",
+        f"{TEAM}/worker:1",
+        f"{TEAM}/deep/worker@sha256:abc",
+        "mirror.example.com:5000/any/thing:1",
+        "registry.example.com/one:1.5",
+    ],
+)
+def test_images_that_are_admitted(image: str, server: Any) -> None:
+    answer = tried(run_document("run", **with_image(image)), server)
+    assert answer.status == 201, answer.message
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        f"{TEAM}-evil/worker:1",
+        f"{TEAM}.evil/worker:1",
+        f"{TEAM}:1/worker",
+        f"{TEAM}@sha256:abc/worker",
+        f"evil.example.com/{TEAM}/worker",
+        "registryXexample.com/team/worker",
+        "registry.example.com/tea",
+        "mirror.example.com:5000",
+        "mirror.example.com:50001/worker",
+        "registry.example.com/one/worker",
+        "registry.example.com/one:1.5/worker",
+    ],
+)
+def test_images_that_are_refused(image: str, server: Any) -> None:
+    answer = tried(run_document("run", **with_image(image)), server)
+    assert answer.status == 403
+    assert "spec.compute.inference.image must begin with one of" in answer.message
+    assert TEAM in answer.message
+
+
+@pytest.mark.parametrize("pool", ["inference", "training", "processing"])
+def test_every_pool_is_looked_at(pool: str, server: Any) -> None:
+    answer = tried(run_document("run", **with_image("bad", pool)), server)
+    assert answer.status == 403
+    assert f"spec.compute.{pool}.image" in answer.message
+
+
+def test_an_older_run_can_be_stopped_and_not_changed(server: Any) -> None:
+    def change(patch: dict[str, Any]) -> Any:
+        return server.request("PATCH", f"{RUNS}/old", patch, MERGE_PATCH)
+
+    assert change({"spec": {"iterations": 2}}).status == 403
+    assert change({"metadata": {"annotations": {"isheep.dev/retry": "1"}}}).status == 403
+    assert change({"spec": {"suspend": True}}).status == 200
+    assert change({"spec": {"suspend": False}}).status == 403
+    assert change({"spec": {"suspend": False, "serviceAccountName": "runner"}}).status == 200
+    assert server.request("PATCH", f"{RUNS}/old/status", {}, MERGE_PATCH).status == 200
+
+
+def test_an_older_run_can_be_deleted(server: Any) -> None:
+    """Its last finalizer goes by an update, which must not be refused."""
+    server.request("DELETE", f"{RUNS}/held")
+    patch = {"metadata": {"finalizers": None}}
+    answer = server.request("PATCH", f"{RUNS}/held", patch, MERGE_PATCH)
+    assert answer.status == 200, answer.message
+    assert server.request("GET", f"{RUNS}/held").status == 404
+
+
+ODD = [
+    "",
+    '"] || true || "" in ["',
+    "'] || true || '' in ['",
+    '") || true || "".matches("',
+    "\\",
+    '\\" || true',
+    "a\nb",
+    "\u2028",
+    "{{ .Release.Name }}",
+    "%s",
+    ".*",
+    "bad|",
+    ")|.*|(",
+    "\\E.*",
+    "(?i)BAD",
+    "[a-z]",
+    "ü",
+]
+
+
+def apart(admission: dict[str, Any]) -> dict[str, Any]:
+    """Values whose policy stands beside the module's own."""
+    return {
+        "fullnameOverride": "odd",
+        "watchNamespaces": [ODD_NAMESPACE],
+        "admission": admission,
+    }
+
+
+def test_odd_characters_are_only_characters(chart: Any, crd_server: Any) -> None:
+    """The schema refuses them; without it, they are still no more than text."""
+    for odd in ODD:
+        assert "/serviceAccounts/0" in chart.refusal(apart({"serviceAccounts": [odd]}))
+        assert "/imagePrefixes/0" in chart.refusal(apart({"imagePrefixes": [odd]}))
+    create_namespace(ODD_NAMESPACE, crd_server)
+    values = apart({"serviceAccounts": ODD, "imagePrefixes": ODD})
+    # It waits until a bad run is refused: by expressions that the server could compile.
+    with enforced(chart.render(values, "--skip-schema-validation"), crd_server, ODD_NAMESPACE):
+        pass
+
+
+def test_lists_of_the_greatest_length_are_still_affordable(chart: Any, crd_server: Any) -> None:
+    prefixes = [f"registry.example.com/{number:02}/".ljust(256, "a") for number in range(64)]
+    create_namespace(ODD_NAMESPACE, crd_server)
+    rendered = chart.render(apart({"imagePrefixes": prefixes}))
+    with enforced(rendered, crd_server, ODD_NAMESPACE):
+        good = with_image(f"{prefixes[-1]}:1".ljust(512, "1"))
+        answer = tried(run_document("run", **good), crd_server, ODD_NAMESPACE)
+        assert answer.status == 201, answer.message

@@ -1,0 +1,43 @@
+"""Helm's own way with a cluster: install, upgrade and uninstall."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+NAMESPACE = "chart-install"
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/selfalignmentruns.isheep.dev"
+CONFIG = f"/api/v1/namespaces/{NAMESPACE}/configmaps/isheep-operator"
+
+
+@pytest.fixture
+def connection(crd_server: Any) -> list[str]:
+    return [
+        f"--kube-apiserver=https://127.0.0.1:{crd_server.port}",
+        f"--kube-ca-file={crd_server.certificate}",
+        f"--kube-token={crd_server.token}",
+        "--kube-tls-server-name=kubernetes.default.svc",
+        f"--namespace={NAMESPACE}",
+    ]
+
+
+def test_install_upgrade_uninstall(chart: Any, crd_server: Any, connection: list[str]) -> None:
+    def helm(*arguments: str) -> str:
+        done = chart.run(*arguments, *connection)
+        assert done.returncode == 0, done.stderr
+        return str(done.stdout)
+
+    # The CRD came from another test; on a cluster of one's own there is nothing to take over.
+    upgrade = ("upgrade", "--install", "isheep-operator", str(chart.path), "--take-ownership")
+    notes = helm(*upgrade, "--create-namespace", "--timeout=60s")
+    assert "get sheep -w" in notes
+    before = crd_server.request("GET", CONFIG).body["data"]
+    helm(*upgrade, "--set-string=workerImage.tag=2")
+    after = crd_server.request("GET", CONFIG).body["data"]
+    assert before != after
+    helm("uninstall", "isheep-operator")
+    assert crd_server.request("GET", CONFIG).status == 404
+    kept = crd_server.request("GET", CRD)
+    assert kept.status == 200
+    assert "deletionTimestamp" not in kept.body["metadata"]

@@ -1,0 +1,98 @@
+"""The operator's rights are the designed ones, all of them and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+Right = tuple[str, str, str, str]
+
+ON_RUNS_AND_JOBS: set[Right] = {
+    *(("isheep.dev", "selfalignmentruns", "", verb) for verb in ("get", "list", "watch")),
+    ("isheep.dev", "selfalignmentruns/status", "", "patch"),
+    ("isheep.dev", "selfalignmentruns/finalizers", "", "update"),
+    *(("batch", "jobs", "", verb) for verb in ("get", "list", "watch", "create", "delete")),
+    *(("", "pods", "", verb) for verb in ("get", "list")),
+    *(("", "events", "", verb) for verb in ("create", "patch", "list")),
+}
+ON_THE_LEASE: set[Right] = {
+    ("coordination.k8s.io", "leases", "", "create"),
+    ("coordination.k8s.io", "leases", "isheep-operator", "get"),
+    ("coordination.k8s.io", "leases", "isheep-operator", "update"),
+}
+
+
+def rights_of(role: dict[str, Any]) -> Iterator[Right]:
+    for rule in role["rules"]:
+        assert set(rule) <= {"apiGroups", "resources", "resourceNames", "verbs"}
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                for name in rule.get("resourceNames", [""]):
+                    yield from ((group, resource, name, verb) for verb in rule["verbs"])
+
+
+def granted(rendered: Any) -> dict[str, set[Right]]:
+    """Return what the operator may do, by namespace, as the bindings say; "" is the cluster."""
+    roles = {
+        (role["kind"], role["metadata"].get("namespace", ""), role["metadata"]["name"]): role
+        for role in rendered.all("Role", "ClusterRole")
+    }
+    account = rendered.one("ServiceAccount")["metadata"]
+    subject = {
+        "kind": "ServiceAccount",
+        "name": account["name"],
+        "namespace": account["namespace"],
+    }
+    rights: dict[str, set[Right]] = {}
+    for binding in rendered.all("RoleBinding", "ClusterRoleBinding"):
+        assert binding["subjects"] == [subject]
+        namespace = binding["metadata"].get("namespace", "")
+        reference = binding["roleRef"]
+        of = namespace if reference["kind"] == "Role" else ""
+        role = roles[reference["kind"], of, reference["name"]]
+        rights.setdefault(namespace, set()).update(rights_of(role))
+    return rights
+
+
+def is_aggregated(role: dict[str, Any]) -> bool:
+    return any("/aggregate-to-" in label for label in role["metadata"]["labels"])
+
+
+def test_all_namespaces(chart: Any) -> None:
+    expected = {"": ON_RUNS_AND_JOBS, "isheep-system": ON_THE_LEASE}
+    assert granted(chart.render()) == expected
+
+
+def test_some_namespaces(chart: Any) -> None:
+    rendered = chart.render({"watchNamespaces": ["team-a", "isheep-system"]})
+    assert granted(rendered) == {
+        "team-a": ON_RUNS_AND_JOBS,
+        "isheep-system": ON_RUNS_AND_JOBS | ON_THE_LEASE,
+    }
+    assert not rendered.all("ClusterRoleBinding")
+    assert all(is_aggregated(role) for role in rendered.all("ClusterRole"))
+    values = {"watchNamespaces": ["team-a"], "rbac": {"aggregate": False}}
+    assert not chart.render(values).all("ClusterRole")
+
+
+def test_users(chart: Any) -> None:
+    roles = [role for role in chart.render().all("ClusterRole") if is_aggregated(role)]
+    by_target: dict[str, set[str]] = {"view": set(), "edit": set(), "admin": set()}
+    for role in roles:
+        for target, verbs in by_target.items():
+            label = f"rbac.authorization.k8s.io/aggregate-to-{target}"
+            if role["metadata"]["labels"].get(label) == "true":
+                for group, resource, name, verb in rights_of(role):
+                    assert (group, resource, name) == ("isheep.dev", "selfalignmentruns", "")
+                    verbs.add(verb)
+    read = {"get", "list", "watch"}
+    write = {"create", "update", "patch", "delete", "deletecollection"}
+    assert by_target == {"view": read, "edit": read | write, "admin": read | write}
+
+
+def test_a_service_account_of_ones_own(chart: Any) -> None:
+    rendered = chart.render({"serviceAccount": {"create": False, "name": "mine"}})
+    assert not rendered.all("ServiceAccount")
+    assert rendered.pod["spec"]["serviceAccountName"] == "mine"
+    bindings = rendered.all("RoleBinding", "ClusterRoleBinding")
+    assert {binding["subjects"][0]["name"] for binding in bindings} == {"mine"}

@@ -1,0 +1,158 @@
+"""What the chart renders: images, configuration, the CRD, and what only some values add."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from isheep.api.crd import crd, crd_yaml
+from isheep.kube import names
+from isheep.kube.config import load_config
+
+ROOT = Path(__file__).resolve().parents[3]
+DIGEST = f"sha256:{'a' * 64}"
+S3 = {
+    "bucket": "one-bucket",
+    "prefix": "a/b",
+    "endpoint": "https://s3.example.com",
+    "region": "eu-central-1",
+    "addressing": "Path",
+    "secretRef": {"name": "s3"},
+}
+
+
+def test_lint(chart: Any) -> None:
+    done = chart.run("lint", "--strict", str(chart.path))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_chart_has_the_versions_of_the_project(chart: Any) -> None:
+    metadata = yaml.safe_load((chart.path / "Chart.yaml").read_text("utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert metadata["version"] == metadata["appVersion"] == project["version"]
+
+
+def test_older_clusters_are_refused(chart: Any) -> None:
+    done = chart.template({}, "--kube-version", "1.32.9")
+    assert "incompatible with Kubernetes v1.32.9" in done.stderr
+    assert chart.render({}, "--kube-version", "v1.33.1-gke.100").one("Deployment")
+
+
+@pytest.mark.parametrize(
+    ("image", "reference"),
+    [
+        ({}, "NAME:0.1.0"),
+        ({"tag": "1.2"}, "NAME:1.2"),
+        ({"digest": DIGEST}, f"NAME@{DIGEST}"),
+        ({"tag": "1.2", "digest": DIGEST}, f"NAME@{DIGEST}"),
+        ({"repository": "registry.example.com:5000/a/b"}, "registry.example.com:5000/a/b:0.1.0"),
+    ],
+)
+def test_images_by_tag_or_digest(image: dict[str, str], reference: str, chart: Any) -> None:
+    rendered = chart.render({"image": image, "workerImage": image})
+    container = rendered.pod["spec"]["containers"][0]
+    assert container["image"] == reference.replace("NAME", "isheep-operator")
+    config = yaml.safe_load(rendered.config)
+    assert config["workerImage"] == reference.replace("NAME", "isheep-worker")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {
+            "workerImage": {"digest": DIGEST, "pullPolicy": "Never"},
+            "watchNamespaces": ["team-a", "team-b"],
+            "defaultStorage": {"s3": S3},
+            "modelMirrors": {"hf://": "s3://models/hub", "hf://org/name": "/models/'\"x"},
+        },
+    ],
+)
+def test_the_operator_reads_its_configuration(
+    values: dict[str, Any], chart: Any, tmp_path: Path
+) -> None:
+    rendered = chart.render(values)
+    path = tmp_path / "operator.yaml"
+    path.write_text(rendered.config, encoding="utf-8")
+    config = load_config(path)
+    assert config.watch_namespaces == tuple(values.get("watchNamespaces", ()))
+    assert config.model_mirrors == values.get("modelMirrors", {})
+    storage = config.default_storage
+    shown = storage.model_dump(by_alias=True, exclude_none=True) if storage is not None else {}
+    assert shown == values.get("defaultStorage", {})
+    container = rendered.pod["spec"]["containers"][0]
+    assert [port["containerPort"] for port in container["ports"]] == [config.http_port]
+    assert config.lease.namespace is None
+    assert config.lease.name == "isheep-operator"
+
+
+def test_a_changed_configuration_restarts_the_operator(chart: Any) -> None:
+    def checksum(values: dict[str, Any]) -> Any:
+        return chart.render(values).pod["metadata"]["annotations"]["checksum/config"]
+
+    assert checksum({}) == checksum({"podLabels": {"a": "b"}})
+    assert checksum({}) != checksum({"workerImage": {"tag": "2"}})
+
+
+def test_the_crd_is_the_generated_one_and_stays(chart: Any) -> None:
+    assert (chart.path / "files" / "crd.yaml").read_text("utf-8") == crd_yaml()
+    rendered = chart.render().one("CustomResourceDefinition")
+    assert rendered["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
+    assert rendered == crd()
+
+
+def test_the_crd_may_go_with_the_release_or_not_come_at_all(chart: Any) -> None:
+    rendered = chart.render({"crds": {"keep": False}}).one("CustomResourceDefinition")
+    assert rendered == crd()
+    assert not chart.render({"crds": {"enabled": False}}).all("CustomResourceDefinition")
+
+
+def test_the_namespace_of_every_object_is_given(chart: Any) -> None:
+    """For tools that render and apply (Argo CD, kubectl), where the release has no say."""
+    for item in chart.render({"networkPolicy": {"enabled": True}}):
+        cluster_wide = item["kind"].startswith(("Cluster", "Custom", "Validating"))
+        assert ("namespace" in item["metadata"]) is not cluster_wide, item["kind"]
+
+
+def test_user_of_the_platform(chart: Any) -> None:
+    context = chart.render({"runAsUser": None}).pod["spec"]["securityContext"]
+    assert context == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+def test_one_operator_at_a_time(chart: Any) -> None:
+    spec = chart.render().one("Deployment")["spec"]
+    assert spec["replicas"] == 1
+    assert spec["strategy"] == {"type": "Recreate"}
+
+
+def test_service_monitor(chart: Any) -> None:
+    assert not chart.render().all("ServiceMonitor")
+    monitor = {"enabled": True, "interval": "1m", "labels": {"release": "prometheus"}}
+    rendered = chart.render({"metrics": {"serviceMonitor": monitor}})
+    found, service = rendered.one("ServiceMonitor"), rendered.one("Service")
+    assert found["metadata"]["labels"]["release"] == "prometheus"
+    assert found["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert found["spec"]["endpoints"] == [{"port": "http", "path": "/metrics", "interval": "1m"}]
+    assert [port["name"] for port in service["spec"]["ports"]] == ["http"]
+
+
+def test_network_policy(chart: Any) -> None:
+    assert not chart.render().all("NetworkPolicy")
+    server = {"cidrs": ["192.0.2.1/32"], "ports": [6443]}
+    rendered = chart.render({"networkPolicy": {"enabled": True, "apiServer": server}})
+    spec = rendered.one("NetworkPolicy")["spec"]
+    labels = rendered.pod["metadata"]["labels"]
+    assert spec["podSelector"]["matchLabels"].items() <= labels.items()
+    assert spec["ingress"] == [{"ports": [{"protocol": "TCP", "port": 8080}]}]
+    to_server, to_names, to_workers = spec["egress"]
+    assert to_server["to"] == [{"ipBlock": {"cidr": "192.0.2.1/32"}}]
+    assert [port["port"] for port in to_names["ports"]] == [53, 53]
+    assert to_workers["ports"] == [{"protocol": "TCP", "port": names.HTTP_PORT}]
+    (selected,) = to_workers["to"]
+    assert selected["podSelector"]["matchExpressions"] == [
+        {"key": names.RUN_UID_LABEL, "operator": "Exists"}
+    ]

@@ -1,0 +1,68 @@
+"""The chart's values: each is explained, and a misspelt or impossible one is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import yaml
+
+from isheep.api.crd import run_schema
+
+BAD = [
+    ({"watchNamespace": ["a"]}, "watchNamespace"),
+    ({"image": {"repo": "a"}}, "repo"),
+    ({"image": {"digest": "sha256:abc"}}, "/image/digest"),
+    ({"image": {"repository": "a@sha256:abc"}}, "/image/repository"),
+    ({"image": {"tag": 1.0}}, "/image/tag"),
+    ({"workerImage": {"pullPolicy": "always"}}, "/workerImage/pullPolicy"),
+    ({"watchNamespaces": "a"}, "/watchNamespaces"),
+    ({"watchNamespaces": ["a", "a"]}, "/watchNamespaces"),
+    ({"defaultStorage": {"folder": {"path": "/data"}}}, "folder"),
+    ({"defaultStorage": {"s3": {"prefix": "a"}}}, "bucket"),
+    ({"defaultStorage": {"s3": {"bucket": "one", "secret": "a"}}}, "secret"),
+    ({"modelMirrors": {"hf:/org": "/models"}}, "'hf:/org' not allowed"),
+    ({"modelMirrors": {"hf://org": "models"}}, "/modelMirrors"),
+    ({"crds": {"keep": "true"}}, "/crds/keep"),
+    ({"rbac": {"create": True}}, "create"),
+    ({"admission": {"images": []}}, "images"),
+    ({"admission": {"serviceAccounts": ['a", "b']}}, "/admission/serviceAccounts/0"),
+    ({"admission": {"imagePrefixes": ["a b"]}}, "/admission/imagePrefixes/0"),
+    ({"admission": {"imagePrefixes": [""]}}, "/admission/imagePrefixes/0"),
+    ({"runAsUser": 0}, "/runAsUser"),
+    ({"resources": {"limit": {}}}, "limit"),
+    ({"tolerations": [{"operator": "exists"}]}, "/tolerations/0/operator"),
+    ({"networkPolicy": {"apiServer": {"cidrs": ["192.0.2.1"]}}}, "/networkPolicy/apiServer/cidrs"),
+]
+
+
+@pytest.mark.parametrize(("values", "named"), BAD, ids=str)
+def test_bad_values_are_refused_by_name(values: dict[str, Any], named: str, chart: Any) -> None:
+    assert named in chart.refusal(values)
+
+
+def test_every_value_is_explained_and_in_the_schema(chart: Any) -> None:
+    text = (chart.path / "values.yaml").read_text("utf-8")
+    schema = json.loads((chart.path / "values.schema.json").read_text("utf-8"))
+    values = yaml.safe_load(text)
+    assert set(values) | {"global"} == set(schema["properties"])
+    lines = text.splitlines()
+    for above, line in pairwise(lines):
+        # A key without a value only groups keys that are explained themselves.
+        if re.match(r"^ *[A-Za-z]+: ", line):
+            assert above.lstrip().startswith("#"), f"values.yaml: {line.strip()}"
+
+
+def test_default_storage_is_bounded_as_in_a_run(chart: Any) -> None:
+    schema = json.loads((chart.path / "values.schema.json").read_text("utf-8"))
+    ours = schema["properties"]["defaultStorage"]["properties"]["s3"]["properties"]
+    theirs = run_schema()["properties"]["spec"]["properties"]["storage"]["properties"]["s3"]
+    bounds = ("minLength", "maxLength", "pattern", "enum")
+    assert set(ours) == set(theirs["properties"])
+    for name, field in ours.items():
+        if name != "secretRef":
+            api = theirs["properties"][name]
+            assert [field.get(bound) for bound in bounds] == [api.get(bound) for bound in bounds]

@@ -1,0 +1,111 @@
+"""The API server as tests speak to it: as a member of system:masters, one request at a time."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API server said."""
+
+    status: int
+    body: Any
+
+    @property
+    def message(self) -> str:
+        return str(self.body.get("message", "")) if isinstance(self.body, dict) else str(self.body)
+
+
+@dataclass(frozen=True)
+class ApiServer:
+    """A running API server; threads may share it, each has a connection of its own."""
+
+    port: int
+    token: str
+    certificate: Path
+    etcd_port: int = 0
+    _threads: threading.local = field(default_factory=threading.local, compare=False, repr=False)
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    def tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        # The server makes its certificate itself, for a name that is not the loopback's.
+        context.check_hostname = False
+        return context
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        token: str | None = None,
+    ) -> Answer:
+        """Send a request; text is sent as it is, anything else as JSON."""
+        headers = {"Authorization": f"Bearer {token or self.token}", "Accept": accept}
+        if body is not None:
+            headers["Content-Type"] = content_type
+            body = (body if isinstance(body, str) else json.dumps(body)).encode()
+        try:
+            status, text = self._send(method, path, body, headers)
+        except (http.client.RemoteDisconnected, ConnectionError, ssl.SSLEOFError):
+            # An idle connection was closed meanwhile; a refused one raises again.
+            status, text = self._send(method, path, body, headers)
+        return Answer(status, json.loads(text) if text.startswith("{") else text)
+
+    def get(self, path: str) -> Any:
+        return self.must("GET", path)
+
+    def must(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
+        """Send a request that has to succeed, and return the answer's body."""
+        answer = self.request(method, path, body, **options)
+        assert answer.status < 300, f"{method} {path}: {answer.status} {answer.message}"
+        return answer.body
+
+    def compact(self) -> None:
+        """Forget, in etcd, every revision but the last: old watches cannot be resumed."""
+        header = self._etcd("/v3/kv/range", {"key": "AA=="})["header"]
+        self._etcd("/v3/kv/compaction", {"revision": header["revision"], "physical": True})
+
+    def _send(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, str]:
+        connection = getattr(self._threads, "connection", None)
+        if connection is None:
+            connection = http.client.HTTPSConnection(
+                "127.0.0.1", self.port, context=self.tls(), timeout=60
+            )
+            self._threads.connection = connection
+        try:
+            connection.request(method, path, body=body, headers=headers)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        except BaseException:
+            self._threads.connection = None
+            connection.close()
+            raise
+
+    def _etcd(self, path: str, body: Any) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self.etcd_port, timeout=60)
+        try:
+            connection.request("POST", path, body=json.dumps(body))
+            response = connection.getresponse()
+            text = response.read().decode()
+        finally:
+            connection.close()
+        assert response.status == 200, f"etcd: {path}: {text}"
+        return json.loads(text)

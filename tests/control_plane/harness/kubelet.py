@@ -1,0 +1,341 @@
+"""A kubelet without containers: pods that are bound to its nodes "run" as a test tells them.
+
+It does what the API shows of a real one: it watches the pods of its nodes, writes
+their status (phase, conditions, container states with exit code and termination
+message, IP), obeys a deletion by stopping the container and then removes the pod with
+no grace left. A pod's order is read where a container would read it. Pods get
+loopback addresses, so that whoever asks them for anything stays on this machine.
+
+The tests under tests/node hold it against the real one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import traceback
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from isheep.api.order import StageOrder, StageResult, parse_order
+
+from .api import MERGE_PATCH, STRATEGIC_PATCH, ApiServer
+from .background import Background
+from .behaviour import KILLED, Behaviour
+from .watching import watch
+from .workshop import Workshop
+
+NODES = "/api/v1/nodes"
+CONTAINER = "worker"
+INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
+MAX_GRACE_SECONDS = 1.0
+"""What ignores SIGTERM is killed after its grace, or after this where that is shorter."""
+AT_ONCE = 32
+CAPACITY = {
+    "cpu": "100000",
+    "memory": "1000Ti",
+    "ephemeral-storage": "1000Ti",
+    "pods": "100000",
+    "nvidia.com/gpu": "64",
+}
+
+
+class Kubelet:
+    """The kubelets of all nodes of a control plane."""
+
+    def __init__(self, server: ApiServer, background: Background, nodes: tuple[str, ...]) -> None:
+        self._server = server
+        self._background = background
+        self._nodes = nodes
+        self._pods: dict[str, _Pod] = {}
+        self._workshops: defaultdict[str, Workshop] = defaultdict(Workshop)
+        self._last_address = 0
+        self.errors: list[str] = []
+        self.writes_running = True
+        """Whether a container's running is reported, too; a quick one's may be missed."""
+
+    def start(self) -> None:
+        """Register the nodes and take up work."""
+        for name in self._nodes:
+            register_node(self._server, name)
+        self._background.run(self._open())
+        pods = watch(self._session, "/api/v1/pods", self._see, selector="spec.nodeName!=")
+        self._background.spawn(pods)
+
+    def stop(self) -> None:
+        self._background.run(self._session.close())
+
+    def workshop(self, namespace: str) -> Workshop:
+        """Return what the pods of a namespace are told, and what they leave."""
+        return self._workshops[namespace]
+
+    def close_workshop(self, namespace: str) -> None:
+        """Forget what was told and left in a namespace."""
+        self._workshops.pop(namespace, None)
+
+    def errors_in(self, namespace: str) -> list[str]:
+        """Return what broke while the pods of a namespace did their work."""
+        return [error for error in self.errors if error.startswith(f"{namespace}/")]
+
+    def running(self, namespace: str) -> list[str]:
+        """Return the names of the pods that have not ended."""
+        pods = list(self._pods.values())
+        return [p.name for p in pods if p.namespace == namespace and not p.ended]
+
+    async def _open(self) -> None:
+        connector = aiohttp.TCPConnector(ssl=self._server.tls(), limit=AT_ONCE)
+        headers = {"Authorization": f"Bearer {self._server.token}"}
+        self._session = aiohttp.ClientSession(
+            self._server.url,
+            connector=connector,
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=None),
+        )
+
+    def _see(self, kind: str, document: dict[str, Any]) -> None:
+        uid = document["metadata"]["uid"]
+        pod = self._pods.get(uid)
+        if kind == "DELETED":
+            if pod is not None:
+                self._pods.pop(uid).cut_off()
+            return
+        if pod is None:
+            self._last_address += 1
+            pod = self._pods[uid] = _Pod(self, document, _address(self._last_address))
+            if not pod.ended:
+                pod.begin()
+        if "deletionTimestamp" in document["metadata"]:
+            pod.stop(document["metadata"].get("deletionGracePeriodSeconds", 0))
+
+    async def request(self, method: str, path: str, body: Any, content_type: str) -> None:
+        """Write something; what is gone, or another one by now, is nobody's concern."""
+        data, headers = json.dumps(body), {"Content-Type": content_type}
+        while True:
+            try:
+                async with self._session.request(
+                    method, path, data=data, headers=headers
+                ) as response:
+                    if response.status in (404, 409):
+                        return
+                    if response.status < 500 and response.status != 429:
+                        assert response.status < 300, await response.text()
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.2)
+
+
+class _Pod:
+    """One pod: the side that a behaviour sees, and the writing of its status."""
+
+    def __init__(self, kubelet: Kubelet, document: dict[str, Any], address: str) -> None:
+        metadata = document["metadata"]
+        self._kubelet = kubelet
+        self._document = document
+        self._address = address
+        self._task: asyncio.Task[None] | None = None
+        self._started: str | None = None
+        self._removal: asyncio.Task[None] | None = None
+        self._server: asyncio.Server | None = None
+        self.name: str = metadata["name"]
+        self.namespace: str = metadata["namespace"]
+        self.stopping = asyncio.Event()
+        self.ended = document.get("status", {}).get("phase") in ("Succeeded", "Failed")
+
+    # Its life.
+
+    def begin(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._live())
+
+    def stop(self, grace: int) -> None:
+        """Do what a kubelet does for a deletion timestamp: SIGTERM, SIGKILL, gone."""
+        self.stopping.set()
+        if self._removal is None:
+            self._removal = asyncio.get_running_loop().create_task(self._remove(grace))
+
+    def cut_off(self) -> None:
+        for task in (self._task, self._removal):
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
+
+    async def _live(self) -> None:
+        try:
+            self.order = _order(self._document)
+            self.index = int(self._document["metadata"]["annotations"].get(INDEX_ANNOTATION, 0))
+            self.workers = int(_environment(self._document).get("ISHEEP_WORKERS", 1))
+            self._behaviour = self._kubelet.workshop(self.namespace).next_behaviour(self.order)
+            await self._behaviour(self)
+        except Exception:  # noqa: BLE001  the test that it belongs to is told
+            self._kubelet.errors.append(f"{self.namespace}/{self.name}: {traceback.format_exc()}")
+
+    async def _remove(self, grace: int) -> None:
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=min(grace, MAX_GRACE_SECONDS))
+            if not self._task.done():
+                self._task.cancel()
+        if not self.ended:
+            await self.end(KILLED, "", "Error")
+        body = {
+            "gracePeriodSeconds": 0,
+            "preconditions": {"uid": self._document["metadata"]["uid"]},
+        }
+        await self._kubelet.request("DELETE", self._path, body, "application/json")
+
+    # What a behaviour tells.
+
+    async def run(self) -> None:
+        self._started = _now()
+        if self._kubelet.writes_running and not self.stopping.is_set():
+            await self._write("Running", {"running": {"startedAt": self._started}}, ready=True)
+
+    async def wait(self, reason: str, message: str) -> None:
+        await self._write("Pending", {"waiting": {"reason": reason, "message": message}})
+
+    async def end(self, code: int, message: str = "", reason: str | None = None) -> None:
+        self._over()
+        word = reason or ("Completed" if code == 0 else "Error")
+        await self._write("Succeeded" if code == 0 else "Failed", self._ended(code, message, word))
+
+    async def disrupt(self, reason: str, code: int | None) -> None:
+        self._over()
+        target = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": reason,
+            "message": "ended from outside",
+            "lastTransitionTime": _now(),
+        }
+        state = {} if code is None else self._ended(code, "", "Error")
+        await self._write("Failed", state, extra=[target])
+
+    async def serve_progress(self, done: int, total: int) -> None:
+        async def answer(_: web.BaseRequest) -> web.Response:
+            return web.json_response({"itemsDone": done, "itemsTotal": total})
+
+        loop = asyncio.get_running_loop()
+        port = int(_environment(self._document)["ISHEEP_HTTP_PORT"])
+        self._server = await loop.create_server(web.Server(answer), self._address, port)
+
+    def result(self) -> StageResult:
+        workshop = self._kubelet.workshop(self.namespace)
+        return workshop.carry_out(self.order, self.index, self.workers)
+
+    def is_told(self, behaviour: Behaviour) -> bool:
+        return self._kubelet.workshop(self.namespace).is_told(behaviour, self.order)
+
+    # Its status.
+
+    def _over(self) -> None:
+        self.ended = True
+        if self._server is not None:
+            self._server.close()
+
+    @property
+    def _path(self) -> str:
+        return f"/api/v1/namespaces/{self.namespace}/pods/{self.name}"
+
+    def _ended(self, code: int, message: str, reason: str) -> dict[str, Any]:
+        ended = {"exitCode": code, "reason": reason, "finishedAt": _now()}
+        ended["startedAt"] = self._started or ended["finishedAt"]
+        return {"terminated": ended | ({"message": message} if message else {})}
+
+    async def _write(
+        self,
+        phase: str,
+        state: dict[str, Any],
+        *,
+        ready: bool = False,
+        extra: list[dict[str, Any]] | None = None,
+    ) -> None:
+        container = self._document["spec"]["containers"][0]
+        status: dict[str, Any] = {
+            "phase": phase,
+            "conditions": [*_conditions(phase, ready), *(extra or [])],
+            "hostIP": "127.0.0.1",
+            "hostIPs": [{"ip": "127.0.0.1"}],
+            "podIP": self._address,
+            "podIPs": [{"ip": self._address}],
+            "startTime": self._started or _now(),
+        }
+        if state:
+            status["containerStatuses"] = [
+                {
+                    "name": container["name"],
+                    "image": container["image"],
+                    "imageID": container["image"],
+                    "restartCount": 0,
+                    "ready": ready,
+                    "started": ready,
+                    "state": state,
+                }
+            ]
+        # With the UID in it a patch cannot hit a pod that took the name over.
+        body = {"metadata": {"uid": self._document["metadata"]["uid"]}, "status": status}
+        await self._kubelet.request("PATCH", f"{self._path}/status", body, STRATEGIC_PATCH)
+
+
+def register_node(server: ApiServer, name: str, labels: dict[str, str] | None = None) -> None:
+    """Make a node that is ready for pods, where it is not there yet."""
+    metadata = {"name": name, "labels": {"kubernetes.io/hostname": name, **(labels or {})}}
+    created = server.request("POST", NODES, {"metadata": metadata})
+    assert created.status in (201, 409), created.message
+    # A new node is tainted until a controller, which does not run here, has seen it ready.
+    server.must("PATCH", f"{NODES}/{name}", {"spec": {"taints": []}}, content_type=MERGE_PATCH)
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "KubeletReady",
+        "lastHeartbeatTime": _now(),
+        "lastTransitionTime": _now(),
+    }
+    status = {"capacity": CAPACITY, "allocatable": CAPACITY, "conditions": [ready]}
+    path = f"{NODES}/{name}/status"
+    server.must("PATCH", path, {"status": status}, content_type=MERGE_PATCH)
+
+
+def _address(number: int) -> str:
+    return f"127.77.{number // 250 % 250}.{1 + number % 250}"
+
+
+def _environment(document: dict[str, Any]) -> dict[str, str]:
+    found = next(c for c in document["spec"]["containers"] if c["name"] == CONTAINER)
+    return {one["name"]: one["value"] for one in found.get("env", ()) if "value" in one}
+
+
+def _order(document: dict[str, Any]) -> StageOrder:
+    """Read the order as a container would."""
+    environment = _environment(document)
+    return parse_order(_expanded("ISHEEP_ORDER", environment), environment["ISHEEP_ORDER_SHA256"])
+
+
+def _expanded(name: str, environment: dict[str, str]) -> str:
+    """Return a variable as a kubelet sets it: `$$` is a dollar, `$(NAME)` an earlier one."""
+    names = list(environment)
+    earlier = {n: environment[n] for n in names[: names.index(name)]}
+
+    def replaced(found: re.Match[str]) -> str:
+        return "$" if found[0] == "$$" else earlier.get(found[1], found[0])
+
+    return re.sub(r"\$\$|\$\(([^)]*)\)", replaced, environment[name])
+
+
+def _conditions(phase: str, ready: bool) -> list[dict[str, Any]]:
+    done = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}.get(phase)
+    because = {} if ready else {"reason": done or "ContainersNotReady"}
+    standing = {"status": "True" if ready else "False", **because}
+    found = [
+        {"type": "PodReadyToStartContainers", "status": "False" if done else "True"},
+        {"type": "Initialized", "status": "True"},
+        {"type": "Ready", **standing},
+        {"type": "ContainersReady", **standing},
+    ]
+    return [{**condition, "lastTransitionTime": _now()} for condition in found]
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,130 @@
+"""Every version of every run, Job and Event that the API server told, by namespace.
+
+A test that only looks at the end misses what was wrong for a moment; what must hold at
+every moment is checked over these histories (`laws`). Resource versions of all kinds
+grow together, so that versions of a run and of a Job can be put in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from .api import ApiServer
+from .background import Background
+from .waiting import until
+from .watching import watch
+
+RUNS, JOBS, PODS, EVENTS = "selfalignmentruns", "jobs", "pods", "events"
+PATHS = {
+    RUNS: "/apis/isheep.dev/v1alpha1/selfalignmentruns",
+    JOBS: "/apis/batch/v1/jobs",
+    EVENTS: "/api/v1/events",
+}
+
+
+@dataclass(frozen=True)
+class Version:
+    """An object at one of its versions, with when this process was told (monotonic)."""
+
+    kind: str
+    document: dict[str, Any]
+    at: float
+
+    @property
+    def uid(self) -> str:
+        return str(self.document["metadata"]["uid"])
+
+    @property
+    def name(self) -> str:
+        return str(self.document["metadata"]["name"])
+
+    @property
+    def number(self) -> int:
+        return int(self.document["metadata"]["resourceVersion"])
+
+    @property
+    def deleted(self) -> bool:
+        return self.kind == "DELETED"
+
+
+class Observer:
+    """Watches over the whole cluster."""
+
+    def __init__(self, server: ApiServer, background: Background) -> None:
+        self._server = server
+        self._background = background
+        self._lock = threading.Lock()
+        self._histories: defaultdict[tuple[str, str], list[Version]] = defaultdict(list)
+        self._latest: defaultdict[tuple[str, str], dict[str, dict[str, Any]]] = defaultdict(dict)
+        self._closed: set[str] = set()
+
+    def start(self) -> None:
+        self._background.run(self._open())
+
+    def stop(self) -> None:
+        self._background.run(self._session.close())
+
+    def history(self, resource: str, namespace: str, name: str | None = None) -> list[Version]:
+        """Return all versions of a namespace's objects, or of one, in their order."""
+        with self._lock:
+            found = list(self._histories[resource, namespace])
+        return [v for v in found if name is None or v.name == name]
+
+    def latest(self, resource: str, namespace: str) -> dict[str, dict[str, Any]]:
+        """Return the objects that are there now, by name."""
+        with self._lock:
+            return dict(self._latest[resource, namespace])
+
+    def catch_up(self, resource: str, document: dict[str, Any]) -> None:
+        """Wait until this version of an object, which a test has just made, was seen."""
+        metadata = document["metadata"]
+        wanted = int(metadata["resourceVersion"])
+
+        def seen() -> bool:
+            history = self.history(resource, metadata["namespace"], metadata["name"])
+            return any(version.number >= wanted for version in history)
+
+        until(seen, otherwise=f"the watch does not tell of {metadata['name']}")
+
+    def close(self, namespace: str) -> None:
+        """Forget a namespace."""
+        with self._lock:
+            self._closed.add(namespace)
+            for key in [key for key in self._histories if key[1] == namespace]:
+                del self._histories[key]
+                self._latest.pop(key, None)
+
+    async def _open(self) -> None:
+        self._session = aiohttp.ClientSession(
+            self._server.url,
+            connector=aiohttp.TCPConnector(ssl=self._server.tls()),
+            headers={"Authorization": f"Bearer {self._server.token}"},
+            timeout=aiohttp.ClientTimeout(total=None),
+        )
+        for resource, path in PATHS.items():
+            self._background.keep(watch(self._session, path, self._reporter(resource)))
+        await asyncio.sleep(0)
+
+    def _reporter(self, resource: str) -> Any:
+        def report(kind: str, document: dict[str, Any]) -> None:
+            namespace = document["metadata"]["namespace"]
+            if namespace in self._closed:
+                return
+            # Nobody asks for it, and it is the largest part of an object.
+            document["metadata"].pop("managedFields", None)
+            version = Version(kind, document, time.monotonic())
+            with self._lock:
+                self._histories[resource, namespace].append(version)
+                if version.deleted:
+                    self._latest[resource, namespace].pop(version.name, None)
+                else:
+                    self._latest[resource, namespace][version.name] = document
+
+        return report

@@ -1,0 +1,267 @@
+"""A Kubernetes control plane on loopback: the real programs, each stopped by its pid.
+
+etcd and kube-apiserver are enough for the schema. With kube-controller-manager and
+kube-scheduler Jobs make pods, pods get nodes, owners take what they own with them,
+quotas are counted and namespaces go away. Only what runs on nodes is missing: see
+`kubelet`. Everything is as a cluster has it (RBAC and the ServiceAccount admission
+on); what differs is that leases are not waited for and that clients are not slowed.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import json
+import secrets
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .api import ApiServer
+from .waiting import until
+
+START_SECONDS = 120
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+BUILD = Path(__file__).resolve().parent.parent / "binaries" / "build.py"
+CONTROLLERS = (
+    "job-controller",
+    "serviceaccount-controller",
+    "namespace-controller",
+    "garbage-collector-controller",
+    "resourcequota-controller",
+)
+
+
+@functools.cache
+def binaries() -> Path:
+    """Return the folder of the programs, building them where that was not done yet."""
+    built = subprocess.run([sys.executable, str(BUILD)], capture_output=True, check=False)
+    assert built.returncode == 0, built.stderr.decode()[-4000:]
+    return Path(built.stdout.decode().strip().splitlines()[-1])
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass
+class Program:
+    """One process with a log; it can be stopped and started again."""
+
+    command: list[str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
+
+    def stop(self) -> None:
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def is_alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+
+@dataclass
+class Servers:
+    """The programs of one control plane, in a folder of its own and on free ports."""
+
+    folder: Path
+    programs: dict[str, Program] = field(default_factory=dict)
+
+    def start_api_server(self) -> ApiServer:
+        """Start etcd and kube-apiserver; returns when requests are served."""
+        found = binaries()
+        etcd_port = self._start_etcd(found)
+        port, token = free_port(), secrets.token_hex(16)
+        certificates = self.folder / "certificates"
+        command = _api_server_command(found, self.folder, etcd_port, port, token, certificates)
+        self._start("kube-apiserver", command)
+        server = ApiServer(port, token, certificates / "apiserver.crt", etcd_port)
+        self._wait_for(server)
+        return server
+
+    def restart_api_server(self, server: ApiServer) -> None:
+        """Let the API server go and come back, without what it remembered of old revisions."""
+        program = self.programs["kube-apiserver"]
+        program.stop()
+        program.start()
+        self._wait_for(server)
+
+    def start_controllers(self, server: ApiServer) -> None:
+        """Start kube-controller-manager and kube-scheduler; the CRD has to be there already.
+
+        Its types are what the garbage collector looks up when it starts, and then only
+        twice a minute.
+        """
+        found = binaries()
+        kubeconfig = self.folder / "kubeconfig"
+        kubeconfig.write_text(json.dumps(admin_kubeconfig(server)))
+        self._start("kube-controller-manager", _controller_manager_command(found, kubeconfig))
+        configuration = self.folder / "scheduler.json"
+        configuration.write_text(json.dumps(_scheduler_configuration(kubeconfig)))
+        scheduler = [str(found / "kube-scheduler"), f"--config={configuration}", "--secure-port=0"]
+        self._start("kube-scheduler", scheduler)
+
+    def stop(self) -> None:
+        for program in reversed(self.programs.values()):
+            program.stop()
+
+    def logs(self) -> str:
+        return "\n".join(
+            f"{path.name}:\n{path.read_text(errors='replace')[-2000:]}"
+            for path in sorted(self.folder.glob("*.log"))
+        )
+
+    def check(self) -> None:
+        """Fail where a program has ended that should be running."""
+        dead = [name for name, program in self.programs.items() if not program.is_alive()]
+        assert not dead, f"{', '.join(dead)} ended\n{self.logs()}"
+
+    def _start(self, name: str, command: list[str]) -> None:
+        self.programs[name] = Program(command, self.folder / f"{name}.log")
+        self.programs[name].start()
+
+    def _start_etcd(self, found: Path) -> int:
+        port = free_port()
+        client, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{free_port()}"
+        command = [
+            str(found / "etcd"),
+            f"--data-dir={self.folder / 'etcd'}",
+            f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=default={peer}",
+            "--unsafe-no-fsync",
+            "--log-level=error",
+        ]
+        self._start("etcd", command)
+        return port
+
+    def _wait_for(self, server: ApiServer) -> None:
+        def ready() -> bool:
+            self.check()
+            try:
+                return server.request("GET", "/readyz").status == 200
+            except (OSError, http.client.HTTPException):
+                return False  # not listening yet, or the certificate is not written yet
+
+        until(ready, START_SECONDS, otherwise=self.logs)
+
+
+def serve_crd(server: ApiServer) -> None:
+    """Make the API server serve SelfAlignmentRun."""
+    from isheep.api.crd import crd
+
+    server.must("POST", CRDS, crd())
+    runs = "/apis/isheep.dev/v1alpha1/namespaces/default/selfalignmentruns"
+    until(
+        lambda: server.request("GET", runs).status == 200,
+        START_SECONDS,
+        otherwise="the CRD is not served",
+    )
+
+
+def admin_kubeconfig(server: ApiServer) -> dict[str, Any]:
+    """Return a kubeconfig for a member of system:masters."""
+    return kubeconfig_with(server, server.token)
+
+
+def kubeconfig_with(server: ApiServer, token: str) -> dict[str, Any]:
+    """Return a kubeconfig for whoever has a token."""
+    cluster = {
+        "server": server.url,
+        "certificate-authority": str(server.certificate),
+        "tls-server-name": "kubernetes.default.svc",
+    }
+    return kubeconfig_of(cluster, {"token": token})
+
+
+def kubeconfig_of(cluster: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "test", "cluster": cluster}],
+        "users": [{"name": "test", "user": user}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "current-context": "test",
+    }
+
+
+def _api_server_command(
+    found: Path, folder: Path, etcd_port: int, port: int, token: str, certificates: Path
+) -> list[str]:
+    key, tokens = folder / "sa.key", folder / "tokens.csv"
+    key.write_bytes(_signing_key())
+    tokens.write_text(f'{token},test,test,"system:masters"\n')
+    return [
+        str(found / "kube-apiserver"),
+        f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+        # Only tests compact, so that they know what is forgotten.
+        "--etcd-compaction-interval=0",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+        f"--cert-dir={certificates}",
+        f"--token-auth-file={tokens}",
+        "--authorization-mode=RBAC",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={key}",
+        f"--service-account-signing-key-file={key}",
+        "--service-cluster-ip-range=192.0.2.0/24",
+        # No endpoints are published, so any address that is not loopback will do.
+        "--advertise-address=198.51.100.1",
+        "--endpoint-reconciler-type=none",
+    ]
+
+
+def _controller_manager_command(found: Path, kubeconfig: Path) -> list[str]:
+    return [
+        str(found / "kube-controller-manager"),
+        f"--kubeconfig={kubeconfig}",
+        f"--controllers={','.join(CONTROLLERS)}",
+        "--leader-elect=false",
+        "--secure-port=0",
+        "--kube-api-qps=2000",
+        "--kube-api-burst=4000",
+        "--concurrent-job-syncs=20",
+        "--concurrent-gc-syncs=20",
+        "--resource-quota-sync-period=2s",
+    ]
+
+
+def _scheduler_configuration(kubeconfig: Path) -> dict[str, Any]:
+    return {
+        "apiVersion": "kubescheduler.config.k8s.io/v1",
+        "kind": "KubeSchedulerConfiguration",
+        "clientConnection": {"kubeconfig": str(kubeconfig), "qps": 2000, "burst": 4000},
+        "leaderElection": {"leaderElect": False},
+        "podInitialBackoffSeconds": 1,
+        "podMaxBackoffSeconds": 2,
+    }
+
+
+def _signing_key() -> bytes:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )

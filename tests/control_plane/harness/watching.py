@@ -1,0 +1,77 @@
+"""A watch that is kept up: list, then watch, and list again when the watch cannot go on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+
+Report = Callable[[str, dict[str, Any]], None]
+"""Takes ADDED, MODIFIED or DELETED, and the object."""
+
+
+class WatchExpiredError(Exception):
+    """The revision to go on from is no longer known to the API server."""
+
+
+async def watch(
+    session: aiohttp.ClientSession, path: str, report: Report, *, selector: str = ""
+) -> None:
+    """Report every object at `path` and every change of it, until cancelled."""
+    known: dict[str, dict[str, Any]] = {}
+
+    def remember(kind: str, item: dict[str, Any]) -> None:
+        if kind == "DELETED":
+            known.pop(item["metadata"]["uid"], None)
+        else:
+            known[item["metadata"]["uid"]] = item
+        report(kind, item)
+
+    while True:
+        try:
+            await _list_and_watch(session, path, remember, known, selector)
+        except (aiohttp.ClientError, WatchExpiredError, ConnectionError, TimeoutError):
+            await asyncio.sleep(0.2)
+
+
+async def _list_and_watch(
+    session: aiohttp.ClientSession,
+    path: str,
+    report: Report,
+    known: dict[str, dict[str, Any]],
+    selector: str,
+) -> None:
+    parameters = {"fieldSelector": selector} if selector else {}
+    async with session.get(path, params=parameters) as response:
+        response.raise_for_status()
+        listed = await response.json()
+    there = {item["metadata"]["uid"] for item in listed["items"]}
+    for gone in [item for uid, item in known.items() if uid not in there]:
+        report("DELETED", gone)
+    for item in listed["items"]:
+        report("ADDED", item)
+    version = listed["metadata"]["resourceVersion"]
+    while True:
+        parameters |= {"watch": "true", "resourceVersion": version, "allowWatchBookmarks": "true"}
+        async with session.get(path, params=parameters) as response:
+            response.raise_for_status()
+            async for line in _lines(response):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise WatchExpiredError(str(event["object"]))
+                version = event["object"]["metadata"]["resourceVersion"]
+                if event["type"] != "BOOKMARK":
+                    report(event["type"], event["object"])
+
+
+async def _lines(response: aiohttp.ClientResponse) -> Any:
+    """Yield lines of any length; aiohttp's own reader refuses long ones."""
+    rest = b""
+    async for chunk in response.content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line:
+                yield line
