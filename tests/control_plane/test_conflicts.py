@@ -135,7 +135,6 @@ def test_a_run_that_is_being_deleted_starts_nothing_more(scene: Scene) -> None:
     scene.until(lambda: not scene.pods())
 
 
-@pytest.mark.xfail(strict=True, reason="the operator does not delete the Job, see below")
 def test_a_namespace_that_is_being_deleted_goes(scene: Scene) -> None:
     """Not by itself: a namespace's pods are deleted first (since 1.33), and the Job controller
     keeps the last failed pod of an index until it has a replacement, which it may not make

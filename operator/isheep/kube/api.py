@@ -8,7 +8,7 @@ Every request has a time limit, so that a pass cannot hang.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -21,7 +21,8 @@ from isheep.api.run import GROUP, PLURAL, VERSION
 
 TIMEOUT_SECONDS = 10.0
 LIST_TIMEOUT_SECONDS = 60.0
-PAGE = 500
+PAGE = 100
+"""Objects in a page; a run with twenty iterations has 100 KiB."""
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -50,7 +51,7 @@ class ApiUnreachableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A whole LIST: the objects, and the resource version at which they stood."""
+    """A LIST, or a page of one: the objects, and the resource version at which they stood."""
 
     items: list[Json]
     version: int
@@ -128,8 +129,18 @@ class Api:
         return await self._request("GET", path)
 
     async def list(self, path: str, *, labels: str = "", fields: str = "") -> Listing:
-        """Return all objects that the selectors choose, page by page."""
+        """Return all objects that the selectors choose."""
         items: list[Json] = []
+        version = 0
+        async for page in self.pages(path, labels=labels, fields=fields):
+            items += page.items
+            version = page.version
+        return Listing(items, version)
+
+    async def pages(
+        self, path: str, *, labels: str = "", fields: str = ""
+    ) -> AsyncIterator[Listing]:
+        """Yield all objects that the selectors choose, page by page, each with one version."""
         version, token = 0, ""
         while True:
             query = {"limit": str(PAGE)}
@@ -143,16 +154,20 @@ class Api:
             page = await self._request(
                 "GET", f"{path}?{urlencode(query)}", seconds=LIST_TIMEOUT_SECONDS
             )
-            items += page["items"]
             # All pages are of the first one's version.
             version = version or int(page["metadata"].get("resourceVersion") or 0)
+            yield Listing(page["items"], version)
             token = page["metadata"].get("continue", "")
             if not token:
-                return Listing(items, version)
+                return
 
     async def create(self, path: str, document: Json) -> Json:
         """Create an object and return it."""
         return await self._request("POST", path, document)
+
+    async def try_to_create(self, path: str, document: Json) -> None:
+        """Ask whether an object could be created; raises `ApiError` where not."""
+        await self._request("POST", f"{path}?dryRun=All", document)
 
     async def replace(self, path: str, document: Json) -> Json:
         """Replace an object and return it."""

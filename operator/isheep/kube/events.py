@@ -73,6 +73,18 @@ def event_document(note: Note, run: RunView, instance: str, now: datetime) -> di
     }
 
 
+def probe_document(namespace: str) -> dict[str, Any]:
+    """Return an Event that is never made: what may be asked to be created in any namespace."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "isheep-probe", "namespace": namespace},
+        "involvedObject": {"namespace": namespace},
+        "reason": "Probe",
+        "type": "Normal",
+    }
+
+
 def _commits(before: Iterable[StageRecord], after: Iterable[StageRecord]) -> list[Note]:
     known = {(record.id, record.key) for record in before if record.committed}
     new = [r for r in after if r.committed and (r.id, r.key) not in known]

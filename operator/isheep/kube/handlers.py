@@ -13,6 +13,7 @@ from typing import Any
 import kopf
 
 from isheep.api.run import GROUP, PLURAL, VERSION
+from isheep.kube.api import PAGE
 from isheep.kube.config import OperatorConfig
 from isheep.kube.names import MANAGED_BY, MANAGED_BY_LABEL
 from isheep.kube.operator import OUR_JOBS, Operator
@@ -44,14 +45,53 @@ def registry(operator: Operator) -> kopf.OperatorRegistry:
     return handlers
 
 
+class NoEssence(kopf.DiffBaseStorage):
+    """No last-seen state of objects: making one copies each object with each event."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        """Return nothing to be compared."""
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> None:
+        """Find nothing."""
+
+    def store(self, **_: Any) -> None:
+        """Store nothing."""
+
+
+class NoProgress(kopf.ProgressStorage):
+    """No progress of handlers: events have none."""
+
+    def fetch(self, **_: Any) -> None:
+        """Find nothing."""
+
+    def store(self, **_: Any) -> None:
+        """Store nothing."""
+
+    def purge(self, **_: Any) -> None:
+        """Remove nothing."""
+
+    def touch(self, **_: Any) -> None:
+        """Touch nothing."""
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        """Return what came."""
+        return essence
+
+
 def configure(settings: kopf.OperatorSettings) -> None:
     """Set kopf up to watch and to do nothing else."""
+    settings.persistence.diffbase_storage = NoEssence()
+    settings.persistence.progress_storage = NoProgress()
+    # An operator that is stopped should give its Lease away at once.
+    settings.queueing.idle_timeout = 1.0
+    settings.queueing.exit_timeout = 0.5
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.peering.standalone = True
     settings.networking.error_backoffs = OUTAGE_BACKOFFS
     settings.networking.request_timeout = 60
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = PAGE
     settings.watching.label_selectors["batch", "v1", "jobs"] = OUR_JOBS
     settings.process.ultimate_exiting_timeout = 20
 

@@ -15,9 +15,11 @@ from datetime import datetime
 import aiohttp
 
 from isheep.kube.api import Api, ApiError, events_path, pods_path
+from isheep.kube.events import probe_document
 from isheep.kube.names import HTTP_PORT
 from isheep.kube.observe import Sight, is_over, is_working
 from isheep.kube.pods import (
+    NAMESPACE_TERMINATING,
     EventRecord,
     PodRecord,
     how_ended,
@@ -73,9 +75,23 @@ class Looker:
     async def _waiting(self, job: JobRecord, pods: list[PodRecord]) -> Waiting | None:
         if not pods:
             return why_no_pods(await self._events(job.namespace, job.uid))
+        if all(pod.deleting for pod in pods):
+            return await self._namespace_is_going(job.namespace)
         creating = [p for p in pods if p.waiting is not None and p.waiting[0] in CREATING]
         events = await self._events(job.namespace, creating[0].uid) if creating else []
         return why_waiting(pods, events)
+
+    async def _namespace_is_going(self, namespace: str) -> Waiting | None:
+        """Return whether a namespace is being deleted, by asking to write into it.
+
+        Nothing else tells: there are no new Events in it either, and no right to read it.
+        """
+        try:
+            await self._api.try_to_create(events_path(namespace), probe_document(namespace))
+        except ApiError as error:
+            if NAMESPACE_TERMINATING in error.causes:
+                return Waiting(NAMESPACE_TERMINATING, str(error), stalled=True)
+        return None
 
     async def _events(self, namespace: str, uid: str) -> list[EventRecord]:
         """Return the Events about an object, latest first."""

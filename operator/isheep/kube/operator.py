@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import kopf
@@ -20,7 +20,6 @@ from isheep.kube.api import (
     Api,
     ApiError,
     ApiUnreachableError,
-    Listing,
     NoClusterError,
     jobs_path,
     runs_path,
@@ -45,6 +44,7 @@ NAMESPACE_VARIABLE = "POD_NAMESPACE"
 NAME_VARIABLE = "POD_NAME"
 DEFAULT_NAMESPACE = "default"
 _LOG = logging.getLogger(__name__)
+RecordT = TypeVar("RecordT")
 
 
 class Operator:
@@ -128,22 +128,32 @@ class Operator:
 
     async def _list(self) -> None:
         """Bring the cache in line with the cluster."""
-        runs = [await self._listing(runs_path(scope)) for scope in self._scopes()]
-        jobs = [await self._listing(jobs_path(scope), OUR_JOBS) for scope in self._scopes()]
-        listed = [run_record(item) for listing in runs for item in listing.items]
-        for run in self._cache.runs.replace(listed, _version(runs)):
+        runs, version = await self._listing(runs_path, run_record)
+        for run in self._cache.runs.replace(runs, version):
             self._queue.wake(run.uid)
-        found = [job_record(item) for listing in jobs for item in listing.items]
-        for job in self._cache.replace_jobs(found, _version(jobs)):
+        jobs, version = await self._listing(jobs_path, job_record, OUR_JOBS)
+        for job in self._cache.replace_jobs(jobs, version):
             self._queue.wake(job.run_uid)
         self._listed = _monotonic()
         self._metrics.listed.set_to_current_time()
 
-    async def _listing(self, path: str, labels: str = "") -> Listing:
-        return await self._api.list(path, labels=labels)
+    async def _listing(
+        self,
+        path_of: Callable[[str | None], str],
+        record_of: Callable[[Mapping[str, Any]], RecordT],
+        labels: str = "",
+    ) -> tuple[list[RecordT], int]:
+        """Return the records of all objects, and up to which version they are complete.
 
-    def _scopes(self) -> tuple[str | None, ...]:
-        return self._config.watch_namespaces or (None,)
+        Page by page, because the documents of a thousand runs at once are a lot of memory.
+        """
+        records: list[RecordT] = []
+        versions: list[int] = []
+        for scope in self._config.watch_namespaces or (None,):
+            async for page in self._api.pages(path_of(scope), labels=labels):
+                records += map(record_of, page.items)
+                versions.append(page.version)
+        return records, min(versions)
 
     # --- work ---------------------------------------------------------------------------
 
@@ -250,12 +260,15 @@ class Operator:
         )
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        self._tasks.append(asyncio.create_task(work, name=name))
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_mourn)
+        self._tasks.append(task)
 
 
-def _version(listings: Iterable[Listing]) -> int:
-    """Return the version up to which all listings are complete."""
-    return min(listing.version for listing in listings)
+def _mourn(task: asyncio.Task[None]) -> None:
+    """Say why a task that should never end has ended; /healthz fails for it."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _LOG.error("%s has ended", task.get_name(), exc_info=error)
 
 
 def _monotonic() -> float:

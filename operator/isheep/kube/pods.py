@@ -21,6 +21,7 @@ from isheep.planner.model import Waiting
 
 TAIL_CHARACTERS = 600
 KILLED = 137
+NAMESPACE_TERMINATING = "NamespaceTerminating"
 FINAL_CODES = (ExitCode.BAD_INPUT, ExitCode.DEFECT, ExitCode.DEVICE_MEMORY)
 """Codes that end a Job at once; of several pods' ends, such a one tells why."""
 

@@ -39,6 +39,7 @@ from isheep.kube.look import Looker
 from isheep.kube.metrics import Metrics
 from isheep.kube.observe import Sight, attempt_of, look_due
 from isheep.kube.patch import is_progress_only, status_patch
+from isheep.kube.pods import NAMESPACE_TERMINATING
 from isheep.kube.queue import WorkQueue
 from isheep.kube.records import JobRecord, Json, RunRecord, job_record, run_record
 from isheep.kube.refusals import Refusal, conflict_message, reason_of, refuse
@@ -144,6 +145,7 @@ class Reconciler:
             self._forget(uid)
             return
         try:
+            await self._let_namespace_go(record, memory)
             await self._pass(record, memory)
         except LeaseHeldError as held:
             self._queue.wake(uid, held.seconds)
@@ -321,8 +323,23 @@ class Reconciler:
         if memory.refusals.pop(action.attempt, None) is not None:
             return
         job = next((j for j in self._jobs(turn.record) if j.name == action.attempt), None)
-        if job is None:
-            return
+        if job is not None:
+            await self._delete(job)
+
+    async def _let_namespace_go(self, record: RunRecord, memory: Memory) -> None:
+        """Delete Jobs whose pods cannot be made any more because their namespace is going.
+
+        Their controller keeps the last pod until it has made another one, and the namespace
+        keeps everything until there is no pod.
+        """
+        for job in self._jobs(record):
+            sight = memory.sights.get(job.uid)
+            waiting = sight.waiting if sight is not None else None
+            going = waiting is not None and waiting.reason == NAMESPACE_TERMINATING
+            if going and not job.deleting:
+                await self._delete(job)
+
+    async def _delete(self, job: JobRecord) -> None:
         await self._fence()
         try:
             left = await self._api.delete(jobs_path(job.namespace, job.name), job.uid)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from isheep.kube.api import ApiError
+from isheep.kube.pods import NAMESPACE_TERMINATING
 from isheep.planner.model import Attempt, AttemptState, Start, StepRef, Waiting
 
 DELAYS = tuple(timedelta(seconds=s) for s in (5, 10, 20, 40, 60))
@@ -56,7 +57,7 @@ def refuse(
 def reason_of(error: ApiError) -> str:
     """Return what the API server's refusal of a Job is called in a condition."""
     if "NamespaceTerminating" in error.causes or error.status == 404:
-        return "NamespaceTerminating"
+        return NAMESPACE_TERMINATING
     if error.status == 403:
         return (
             "QuotaExceeded" if re.search("(exceeded|failed) quota", str(error)) else "JobForbidden"

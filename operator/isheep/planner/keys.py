@@ -12,22 +12,33 @@ sizes, the run's name.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import lru_cache
 
 import rfc8785
 
 from isheep.recipes.interface import Stage
 
+KEYS_KEPT = 4096
+"""Each pass over a run walks all its stages again, and canonical JSON is slow to make."""
+
 
 def stage_key(stage: Stage, version: int, inputs: Mapping[str, Sequence[str]]) -> str:
     """Return the key, 64 hex digits; `inputs` maps roles to the input stages' keys."""
-    document: dict[str, Any] = {
+    settings = stage.settings.model_dump_json(by_alias=True, exclude_none=True)
+    # The seed of an item is made from its stage's id, so the id is an input too.
+    document = {
         "kind": str(stage.kind),
         "version": version,
-        # The seed of an item is made from its stage's id, so the id is an input too.
         "id": stage.id,
-        "settings": stage.settings.canonical(),
         "inputs": {role: list(keys) for role, keys in inputs.items()},
     }
-    return hashlib.sha256(rfc8785.dumps(document)).hexdigest()
+    return _hashed(json.dumps(document), settings)
+
+
+@lru_cache(maxsize=KEYS_KEPT)
+def _hashed(document: str, settings: str) -> str:
+    """Return the hash of a document and the settings in it; both are JSON in any form."""
+    whole = {**json.loads(document), "settings": json.loads(settings)}
+    return hashlib.sha256(rfc8785.dumps(whole)).hexdigest()
