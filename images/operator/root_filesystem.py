@@ -1,0 +1,109 @@
+"""Collects what the operator needs at run time into a folder: the image's whole root.
+
+Usage: root_filesystem.py FOLDER, in a build stage that has Python and /opt/isheep. It
+takes the interpreter, the parts of the standard library that a server can use, the
+packages, every shared library that one of those is linked with, the certificates, and
+a user. What is not named here is not in the image: no shell, no compiler, no
+package manager.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+PACKAGES = Path("/opt/isheep")
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+# Of the standard library: tests, windows on a screen, and what installs or builds packages.
+LEFT_OUT = shutil.ignore_patterns(
+    "config-3*", "curses", "distutils", "ensurepip", "idlelib", "lib2to3", "pydoc_data",
+    "sitecustomize.py", "site-packages", "dist-packages", "test", "tkinter", "turtledemo",
+)  # fmt: skip
+# Of the packages: what built the project, what is for compiling against them, and the data path
+# (the operator never reads or writes the store, and a test holds it to that).
+NOT_NEEDED = shutil.ignore_patterns(
+    ".lock", "hatchling*", "pathspec*", "pluggy*", "trove_classifiers*", "tests",
+    "*.pyx", "*.pxd", "*.h", "boto3*", "botocore*", "s3transfer*", "numpy*", "rapidfuzz*",
+    "zstandard*",
+)  # fmt: skip
+# Of Kubernetes' clients: the operator speaks plain JSON over a connection of theirs, so it needs
+# none of the methods that are generated for every resource, a quarter of the image; and models
+# are loaded when one is asked for, so the bytecode of all of them would be for nothing.
+METHODS = ("kubernetes/client/api", "kubernetes/aio/client/api")
+MODELS = ("kubernetes/client/models", "kubernetes/aio/client/models")
+# Loaded by name at run time, so no program is linked with them: threads that end, and IDNA.
+LOADED_LATER = ("libgcc_s.so.1",)
+ACCOUNTS = {
+    "etc/passwd": "root:x:0:0:root:/:/none\nnonroot:x:65532:65532:nonroot:/tmp:/none\n",
+    "etc/group": "root:x:0:\nnonroot:x:65532:\n",
+    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+}
+
+
+def main(root: Path) -> None:
+    """Fill `root`."""
+    _skeleton(root)
+    interpreter = Path(sys.executable).resolve()
+    _copy(interpreter, root)
+    (root / "usr/bin/python3").symlink_to(interpreter.name)
+    standard_library = Path(sysconfig.get_path("stdlib"))
+    shutil.copytree(
+        standard_library, root / standard_library.relative_to("/"), symlinks=True, ignore=LEFT_OUT
+    )
+    shutil.copytree(PACKAGES, root / PACKAGES.relative_to("/"), symlinks=True, ignore=NOT_NEEDED)
+    (packages,) = (root / PACKAGES.relative_to("/")).glob("lib/*/site-packages")
+    for folder in (*METHODS, *(f"{models}/__pycache__" for models in MODELS)):
+        shutil.rmtree(packages / folder)
+    for library in sorted(_libraries([interpreter, *root.rglob("*.so"), *root.rglob("*.so.*")])):
+        _copy(library, root)
+    for binary in (*root.rglob("*.so"), *root.rglob("*.so.*")):
+        subprocess.run(["strip", "--strip-unneeded", str(binary)], check=True)  # noqa: S603, S607
+    _copy(CERTIFICATES, root)
+    for name, content in ACCOUNTS.items():
+        (root / name).write_text(content)
+
+
+def _skeleton(root: Path) -> None:
+    """Make the folders of a merged /usr, as Debian has it: the loader is found by /lib64."""
+    for folder in ("etc/ssl/certs", "opt", "tmp", "usr/bin", "usr/lib", "usr/lib64"):
+        (root / folder).mkdir(parents=True)
+    (root / "tmp").chmod(0o1777)
+    for name in ("bin", "lib", "lib64"):
+        (root / name).symlink_to(f"usr/{name}")
+
+
+def _libraries(binaries: list[Path]) -> set[Path]:
+    """Return the system's shared libraries that the binaries need, the loader among them."""
+    found: set[Path] = set()
+    for binary in binaries:
+        listed = subprocess.run(  # noqa: S603  (files of the image that is being built)
+            ["ldd", str(binary)],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+        found |= {Path(path) for path in re.findall(r"(/\S+) \(0x", listed)}
+    multiarch = next(path.parent for path in found if path.name.startswith("libc.so"))
+    found |= {multiarch / name for name in LOADED_LATER}
+    return {
+        path
+        for path in found
+        if path.is_relative_to("/lib")
+        or path.is_relative_to("/lib64")
+        or path.is_relative_to("/usr/lib")
+    }
+
+
+def _copy(file: Path, root: Path) -> None:
+    """Copy a file to the same place under `root`, under the name by which it is asked for."""
+    target = root / file.relative_to("/")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(file.resolve(), target)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
