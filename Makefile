@@ -1,5 +1,6 @@
-# `make demo` runs the main job for real; `make test` runs all the tests. Both set up what
-# they need in .venv and in $XDG_CACHE_HOME/isheep, keyed by the pins; neither needs root.
+# `make demo` runs the main job for real; `make test` runs all the tests that need no root. Both
+# set up what they need in .venv and in $XDG_CACHE_HOME/isheep, keyed by the pins. `make test-node`
+# and `make cluster` make a one-node Kubernetes of this machine, and need root for it.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -15,10 +16,12 @@ MODEL := $(CACHE)/models/SmolLM2-135M-Instruct-$(firstword $(shell sha256sum req
 MODEL_URI := hf://HuggingFaceTB/SmolLM2-135M-Instruct
 WORKERS ?= 2
 
-.PHONY: help doctor demo test lint format types unit generate lock clean
+CLUSTER := cd tests/node && ../../$(BIN)/python -m cluster
+
+.PHONY: help doctor demo test test-node e2e cluster cluster-down bench lint format types unit generate lock clean
 
 help:  ## Say what can be made.
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 doctor:  ## Say what this machine lacks, with the one line that mends it.
 	@$(PYTHON) hack/doctor.py demo test
@@ -48,6 +51,28 @@ demo: doctor-demo $(VENV)/worker-cpu.stamp $(MODEL)/config.json  ## Align SmolLM
 	$(BIN)/isheep run examples/quickstart.yaml --mirror $(MODEL_URI)=$(MODEL)
 
 test: doctor-test $(VENV)/dev.stamp $(MODEL)/config.json lint types unit  ## Lint, types, floors and every test that needs no root.
+	@if [ "$$(id -u)" = 0 ]; then echo "the node tests are apart: make test-node"; \
+	else echo "the node tests did not run, because a node needs root: sudo make test-node"; fi
+
+root-%:
+	@if [ "$$(id -u)" != 0 ]; then echo "$* needs root, to make a node of this machine: sudo make $*" >&2; exit 64; fi
+
+test-node: root-test-node doctor-node $(VENV)/dev.stamp  ## Test images, chart and operator on a one-node cluster (root).
+	$(BIN)/python -m pytest tests/node --ignore tests/node/quickstart.py
+
+e2e: root-e2e doctor-node $(VENV)/dev.stamp $(MODEL)/config.json  ## Carry out the quickstart on a one-node cluster: SmolLM2, vLLM (root).
+	ISHEEP_TEST_MODEL=$(MODEL) $(BIN)/python -m pytest tests/node/quickstart.py -s
+
+cluster: root-cluster doctor-node $(VENV)/dev.stamp  ## Bring up a one-node cluster with our images, for work by hand (root).
+	@$(CLUSTER) up
+	@$(CLUSTER) images
+
+cluster-down: root-cluster-down  ## Take it down; nothing is left (root).
+	@$(CLUSTER) down
+
+bench: $(VENV)/dev.stamp  ## Measure, and fail below the goals.
+	$(BIN)/python tests/control_plane/binaries/build.py
+	$(BIN)/python benchmarks/operator_latency.py
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
