@@ -1,0 +1,74 @@
+"""What a person needs to try the README on the cluster: a bucket, its Secret, a model, a run.
+
+The run is `examples/quickstart.yaml` with what a cluster needs told: where its data goes and
+what its pods may use. Its model is the demo's, copied into the bucket, which `modelMirrors`
+of the chart lead to.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cluster import images, object_store, settings
+from cluster.clients import Clients
+from cluster.commands import ClusterError
+
+MODEL = "hf://HuggingFaceTB/SmolLM2-135M-Instruct"
+NAMESPACE = "default"
+RUN = settings.RUN_FOLDER / "run.yaml"
+VALUES = settings.RUN_FOLDER / "values.yaml"
+LIMITS = {"limits": {"cpu": "2", "memory": "6Gi"}, "requests": {"cpu": "100m", "memory": "2Gi"}}
+
+
+def prepare(clients: Clients, model: Path) -> None:
+    """Start the bucket's server, fill it, and write the run and the chart's values."""
+    if not (model / "config.json").exists():
+        raise ClusterError(f"there is no model at {model}: `make demo` puts it there")
+    bucket = object_store.Bucket(object_store.start())
+    mirror = bucket.put_folder(model, "models/SmolLM2-135M-Instruct")
+    clients.within(NAMESPACE).apply(object_store.secret(NAMESPACE))
+    RUN.write_text(yaml.safe_dump(quickstart(bucket, NAMESPACE), sort_keys=False))
+    VALUES.write_text(yaml.safe_dump(values(mirror)))
+
+
+def quickstart(bucket: object_store.Bucket, namespace: str) -> dict[str, Any]:
+    """Return the README's example, with the storage and the resources that a cluster needs told."""
+    file = settings.REPOSITORY / "examples" / "quickstart.yaml"
+    run: dict[str, Any] = yaml.safe_load(file.read_text())
+    run["metadata"]["namespace"] = namespace
+    run["spec"]["storage"] = bucket.storage("quickstart")
+    run["spec"]["compute"] = {
+        pool: {"resources": LIMITS} for pool in ("inference", "training", "processing")
+    }
+    return run
+
+
+def values(mirror: str) -> dict[str, Any]:
+    """Return the chart's values for the images of this checkout and the bucket's model."""
+    return {
+        **{name: _image(images.BUILDS[image].tag) for name, image in _IMAGES.items()},
+        "modelMirrors": {MODEL: mirror},
+    }
+
+
+_IMAGES = {"image": "operator", "workerImage": "worker"}
+
+
+def _image(tag: str) -> dict[str, str]:
+    repository, _, version = tag.rpartition(":")
+    return {"repository": repository, "tag": version, "pullPolicy": "Never"}
+
+
+def lines(binaries: Path) -> str:
+    """Return what to type next."""
+    return f"""\
+export KUBECONFIG={settings.KUBECONFIG} PATH={binaries}:$PATH
+export AWS_ACCESS_KEY_ID={object_store.ACCESS_KEY} AWS_SECRET_ACCESS_KEY={object_store.SECRET_KEY}
+helm install isheep-operator charts/isheep-operator -n isheep-system --create-namespace -f {VALUES}
+kubectl apply -f {RUN}
+kubectl get sheep -w
+.venv/bin/isheep report {RUN} -o report.html
+"""

@@ -1,0 +1,219 @@
+"""Builds the images without Docker.
+
+The base that a Dockerfile's FROM names is made by debootstrap and tagged with that name.
+Layers are kept by buildah in the cache, keyed by their Dockerfile lines and by what was
+copied: a worker's packages (gigabytes) are made anew only with a new lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster import settings
+from cluster.commands import ClusterError, run, succeeds
+
+SUITE = "bookworm"
+RUN_ROOT = Path("/run/isheep-buildah")
+BASE = "localhost/debian:bookworm-slim"
+MIRROR = "http://deb.debian.org"
+SOURCES = f"""\
+deb {MIRROR}/debian {SUITE} main
+deb {MIRROR}/debian {SUITE}-updates main
+deb {MIRROR}/debian-security {SUITE}-security main
+"""
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+PAUSE = "localhost/isheep-pause:1"
+OPERATOR = "localhost/isheep-operator:test"
+WORKER = "localhost/isheep-worker:test"
+
+
+@dataclass(frozen=True)
+class Build:
+    """An image that the repository can build."""
+
+    tag: str
+    dockerfile: str
+    arguments: tuple[str, ...] = ()
+
+
+# The verbs that ask whether an image may be trusted.
+_PULLING = ("bud", "commit", "from", "push")
+BUILDS = {
+    "operator": Build(OPERATOR, "images/operator/Dockerfile"),
+    "worker": Build(WORKER, "images/worker/Dockerfile", ("DEVICE=cpu",)),
+}
+
+
+def build(name: str, context: Path = settings.REPOSITORY, tag: str | None = None) -> str:
+    """Build an image, from cached layers as far as its inputs are unchanged; return its tag."""
+    wanted = BUILDS[name]
+    with _locked():
+        _ensure_base()
+        _bud(
+            [
+                f"--file={context / wanted.dockerfile}",
+                f"--tag={tag or wanted.tag}",
+                *(f"--build-arg={argument}" for argument in wanted.arguments),
+                *_trust(),
+                str(context),
+            ]
+        )
+        run([*_buildah("rm"), "--all"])
+        _prune(wanted)
+    return tag or wanted.tag
+
+
+def _bud(arguments: list[str]) -> None:
+    """Build; a failure of buildah's own is tried again, from the layers that it has by then.
+
+    To be safe from what it runs, it starts from a sealed copy of itself in memory, and on a
+    busy machine the sealing fails now and then.
+    """
+    for attempts_left in (2, 1, 0):
+        try:
+            run([*_buildah("bud"), "--isolation=chroot", "--layers", "--pull-never", *arguments])
+        except ClusterError as error:
+            if "sealing memfd copy" not in str(error) or not attempts_left:
+                raise
+        else:
+            return
+
+
+def _prune(built: Build) -> None:
+    """Remove the layers of earlier builds where the slow ones are of pins that are gone."""
+    pins = hashlib.sha256((settings.REPOSITORY / built.dockerfile).read_bytes())
+    for lock in sorted((settings.REPOSITORY / "requirements").glob("*.txt")):
+        pins.update(lock.read_bytes())
+    record = settings.cache() / "images" / f"{built.tag.rpartition('/')[2]}.pins"
+    if not record.exists() or record.read_text() != pins.hexdigest():
+        run([*_buildah("rmi"), "--prune"])
+        record.write_text(pins.hexdigest())
+
+
+def ensure_pause() -> str:
+    """Make the image of the process that holds a pod's namespaces, and return its tag."""
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        raise ClusterError("busybox is missing: `python3 hack/doctor.py node` says what to install")
+    with _locked():
+        if not _exists(PAUSE):
+            container = run([*_buildah("from"), "scratch"]).strip()
+            run([*_buildah("copy"), container, busybox, "/bin/sleep"])
+            run([*_buildah("config"), '--entrypoint=["/bin/sleep", "infinity"]', container])
+            run([*_buildah("commit"), "--rm", container, PAUSE])
+    return PAUSE
+
+
+def config(tag: str) -> dict[str, Any]:
+    """Return how an image's process is started."""
+    found: dict[str, Any] = _inspect(tag)["OCIv1"]["config"]
+    return found
+
+
+def layers(tag: str) -> list[str]:
+    """Return the digests of an image's layers."""
+    found: list[str] = _inspect(tag)["OCIv1"]["rootfs"]["diff_ids"]
+    return found
+
+
+def remove(tag: str) -> None:
+    """Forget an image; the layers that others have in common with it stay."""
+    with _locked():
+        run([*_buildah("rmi"), tag])
+
+
+@contextmanager
+def mounted(tag: str) -> Iterator[Path]:
+    """Mount an image for as long as the context lasts, and return its root."""
+    with _locked():
+        container = run([*_buildah("from"), "--pull-never", tag]).strip()
+        try:
+            yield Path(run([*_buildah("mount"), container]).strip())
+        finally:
+            run([*_buildah("rm"), container])
+
+
+def push(tag: str, layout: Path) -> None:
+    """Write an image into an OCI layout; layers that lie there by their digest are kept."""
+    with _locked():
+        run([*_buildah("push"), "--format=oci", tag, f"oci:{layout}:{tag}"])
+
+
+def _ensure_base() -> None:
+    if _exists(BASE):
+        return
+    settings.cache().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=settings.cache(), prefix="base-") as scratch:
+        root = Path(scratch) / "root"
+        run(["debootstrap", "--variant=minbase", SUITE, root, f"{MIRROR}/debian"])
+        (root / "etc/apt/sources.list").write_text(SOURCES)
+        shutil.rmtree(root / "var/cache/apt")
+        shutil.rmtree(root / "var/lib/apt/lists")
+        container = run([*_buildah("from"), "scratch"]).strip()
+        run([*_buildah("add"), container, root, "/"])
+        run([*_buildah("commit"), "--rm", container, BASE])
+
+
+def _trust() -> list[str]:
+    """Let the build trust whom this machine trusts: its proxy may re-sign TLS."""
+    if not CERTIFICATES.exists():
+        return []
+    inside = "/run/certificates.crt"
+    return [
+        f"--volume={CERTIFICATES}:{inside}:ro",
+        f"--build-arg=PIP_CERT={inside}",
+        f"--build-arg=SSL_CERT_FILE={inside}",
+    ]
+
+
+def _inspect(tag: str) -> dict[str, Any]:
+    with _locked():
+        document: dict[str, Any] = json.loads(run([*_buildah("inspect"), "--type=image", tag]))
+    return document
+
+
+def _exists(tag: str) -> bool:
+    return succeeds([*_buildah("inspect"), "--type=image", tag])
+
+
+def _buildah(verb: str) -> list[str]:
+    folder = settings.cache() / "images"
+    return [
+        "buildah", f"--root={folder / 'storage'}", f"--runroot={RUN_ROOT}",
+        "--storage-driver=overlay", verb,
+        *([f"--signature-policy={_policy(folder)}"] if verb in _PULLING else []),
+    ]  # fmt: skip
+
+
+def _policy(folder: Path) -> Path:
+    """Return a policy for images that are made here: nothing is pulled, so nothing is refused."""
+    policy = folder / "policy.json"
+    if not policy.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
+    return policy
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    folder = settings.cache() / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            # buildah leaves its storage mounted on itself.
+            overlay = folder / "storage" / "overlay"
+            if overlay.is_mount():
+                run(["umount", overlay])
+            shutil.rmtree(RUN_ROOT, ignore_errors=True)

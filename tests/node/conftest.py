@@ -1,0 +1,130 @@
+"""A node of this machine with the operator on it, as a user installs it.
+
+Collected only where it is named (`make test-node`, `make e2e`): it needs root and takes
+minutes. A cluster that is up already (`make cluster`) is used and left; one that is
+brought up here is taken down.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from cluster import delivery, images, lifecycle, node, object_store, processes, settings  # noqa: E402
+from cluster.clients import Clients, wait_until  # noqa: E402
+from cluster.commands import ClusterError  # noqa: E402
+from support import CHART, Bucket  # noqa: E402
+
+SECONDS = 3000
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    named = [Path(config.invocation_params.dir, arg.split("::")[0]) for arg in config.args]
+    within = any(path.resolve().is_relative_to(HERE) for path in named)
+    return None if within or not collection_path.is_relative_to(HERE) else True
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            # The first test of a machine waits until binaries and images are built.
+            item.add_marker(pytest.mark.timeout(SECONDS))
+
+
+@pytest.fixture(scope="session")
+def clients() -> Iterator[Clients]:
+    """Clients of a cluster that is up."""
+    try:
+        lifecycle.check_root()
+        found = settings.KUBECONFIG.exists()
+        if not found:
+            lifecycle.up()
+    except ClusterError as error:
+        pytest.exit(str(error), returncode=1)
+    yield Clients(lifecycle.build_binaries(), "default")
+    if not found:
+        lifecycle.down()
+
+
+@pytest.fixture(scope="session")
+def given_images(clients: Clients) -> dict[str, str]:
+    """The tags of the operator's and the worker's image, built of this checkout, on the node."""
+    tags = {name: images.build(name) for name in images.BUILDS}
+    for tag in tags.values():
+        delivery.give(tag, node.ctr(clients.binaries))
+    return tags
+
+
+@pytest.fixture(scope="session")
+def endpoint(clients: Clients) -> Iterator[str]:
+    """A real S3 that pods and this process reach; its credentials are in the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", object_store.ACCESS_KEY)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", object_store.SECRET_KEY)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+            patch.delenv(name, raising=False)
+        yield object_store.start()
+        processes.stop(object_store.NAME)
+
+
+@pytest.fixture(scope="session")
+def bucket(endpoint: str) -> Bucket:
+    """An empty bucket."""
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import ClientError
+
+    options = Config(s3={"addressing_style": "path"})
+    client = boto3.client(
+        "s3", endpoint_url=endpoint, region_name=object_store.REGION, config=options
+    )
+
+    def made() -> bool | None:
+        try:
+            client.create_bucket(Bucket=Bucket.name)
+            client.put_object(Bucket=Bucket.name, Key="up", Body=b"")
+        except client.exceptions.BucketAlreadyExists:
+            return True
+        except ClientError:
+            return None  # the volume server joins after the port is open
+        return True
+
+    wait_until("a bucket", made, 60)
+    return Bucket(client, endpoint)
+
+
+@pytest.fixture(scope="session")
+def team(clients: Clients, endpoint: str) -> Clients:
+    """A namespace of people who have runs: restricted, with the bucket's Secret."""
+    team = clients.within("team-a")
+    team.make_namespace()
+    data = {
+        "AWS_ACCESS_KEY_ID": object_store.ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": object_store.SECRET_KEY,
+    }
+    metadata = {"name": "s3", "namespace": team.namespace}
+    team.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data})
+    return team
+
+
+@pytest.fixture(scope="session")
+def operator(clients: Clients, given_images: dict[str, str], team: Clients) -> Iterator[Clients]:
+    """The chart, installed with Helm in a restricted namespace and ready."""
+    system = clients.within("isheep-system")
+    system.make_namespace()
+    values = []
+    for value, image in (("image", "operator"), ("workerImage", "worker")):
+        repository, _, tag = given_images[image].rpartition(":")
+        values += [f"--set={value}.repository={repository}", f"--set={value}.tag={tag}"]
+        values += [f"--set={value}.pullPolicy=Never"]
+    system.helm("install", "isheep-operator", str(CHART), *values, "--wait", "--timeout=120s")
+    yield system
+    if "isheep-operator" in system.helm("list", "--short"):
+        system.helm("uninstall", "isheep-operator", "--wait")

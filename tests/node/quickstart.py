@@ -1,0 +1,64 @@
+"""`make e2e`: the README's example on a cluster, vLLM and all, as a user would run it.
+
+Not collected unless it is named: on two cores it takes many minutes. The operator is told
+by the chart's `modelMirrors` to read the hub's model from a bucket.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cluster import settings
+from cluster.clients import Clients, wait_until
+from support import CHART, Bucket
+from timeline import Timeline
+
+MODEL = "hf://HuggingFaceTB/SmolLM2-135M-Instruct"
+RUN_SECONDS = 2700
+LIMITS = {"limits": {"cpu": "2", "memory": "6Gi"}, "requests": {"cpu": "100m", "memory": "2Gi"}}
+
+
+@pytest.fixture
+def document(bucket: Bucket) -> dict[str, Any]:
+    """The example, with the storage and the resources that a cluster needs told."""
+    example: dict[str, Any] = yaml.safe_load(
+        (settings.REPOSITORY / "examples" / "quickstart.yaml").read_text()
+    )
+    example["metadata"]["namespace"] = "team-a"
+    example["spec"]["storage"] = bucket.storage("quickstart")
+    example["spec"]["compute"] = {
+        pool: {"resources": LIMITS} for pool in ("inference", "training", "processing")
+    }
+    return example
+
+
+def test_the_quickstart_example_succeeds_on_a_cluster(
+    document: dict[str, Any],
+    bucket: Bucket,
+    operator: Clients,
+    team: Clients,
+    smollm2_dir: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    mirror = bucket.put_folder(smollm2_dir, "models/smollm2")
+    mirrors = f"--set-json=modelMirrors={json.dumps({MODEL: mirror})}"
+    operator.helm("upgrade", "isheep-operator", str(CHART), "--reuse-values", mirrors, "--wait")
+    name = document["metadata"]["name"]
+
+    def final() -> Any:
+        run = team.get("sheep", name)
+        return run if run.get("status", {}).get("phase") in ("Succeeded", "Failed") else None
+
+    with Timeline(team, name) as timeline:
+        team.apply(document)
+        run = wait_until("the run", final, RUN_SECONDS, 2)
+    with capsys.disabled():
+        print(f"\n{timeline.report()}")  # noqa: T201
+    status = run["status"]
+    assert status["phase"] == "Succeeded", status
+    assert [record["iteration"] for record in status["history"]] == [1, 2]
+    assert all(record["kept"] for record in status["history"])

@@ -1,0 +1,95 @@
+"""What several files of node tests use."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from cluster import object_store
+from cluster.clients import Clients, wait_until
+
+TESTS = Path(__file__).resolve().parents[1]
+CHART = TESTS.parent / "charts" / "isheep-operator"
+
+
+def load(name: str, path: Path) -> ModuleType:
+    """Import a file of another folder of tests, which are not packages."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def restricted_pod(name: str, image: str, *command: str) -> dict[str, Any]:
+    """Return a pod as the strictest namespaces want it."""
+    container: dict[str, Any] = {
+        "name": "main",
+        "image": image,
+        "imagePullPolicy": "Never",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+    if command:
+        container["command"] = list(command)
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {
+            "restartPolicy": "Never",
+            "securityContext": {
+                "runAsNonRoot": True,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [container],
+        },
+    }
+
+
+def end_of_pod(clients: Clients, name: str) -> dict[str, Any]:
+    """Wait until a pod's container has ended, and return how."""
+
+    def look() -> dict[str, Any] | None:
+        status = clients.get("pod", name)["status"]
+        states = [s["state"] for s in status.get("containerStatuses", [])]
+        ended = [state["terminated"] for state in states if "terminated" in state]
+        return ended[0] if ended else None
+
+    return wait_until(f"the end of pod {name}", look, 60)
+
+
+class Bucket:
+    """A bucket of the cluster's object store."""
+
+    name = "isheep"
+
+    def __init__(self, client: Any, endpoint: str) -> None:
+        self._client = client
+        self._endpoint = endpoint
+
+    def storage(self, prefix: str) -> dict[str, Any]:
+        """Return `spec.storage` for a prefix of it."""
+        s3 = {
+            "bucket": self.name,
+            "prefix": prefix,
+            "endpoint": self._endpoint,
+            "region": object_store.REGION,
+            "addressing": "Path",
+            "secretRef": {"name": "s3"},
+        }
+        return {"s3": s3}
+
+    def put_folder(self, folder: Path, key: str) -> str:
+        """Copy a folder's files under a key and return its URI."""
+        for file in sorted(folder.iterdir()):
+            self._client.upload_file(str(file), self.name, f"{key}/{file.name}")
+        return f"s3://{self.name}/{key}"

@@ -1,0 +1,247 @@
+"""A run on real pods, disturbed on the way, leaves the very data that `isheep run` leaves.
+
+The model is the talker of the local end-to-end tests, read from a bucket; engine
+Transformers in float32. While the run is on its way a pod is deleted, a worker process is
+killed as the kernel does when memory is short, and the node is drained.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sysconfig
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cluster import processes, settings
+from cluster.clients import Clients, wait_until
+from support import TESTS, Bucket, load
+from timeline import Timeline
+
+ISHEEP = str(Path(sysconfig.get_path("scripts")) / "isheep")
+NAME = "tiny"
+RUN_SECONDS = 1500
+STAGE_SECONDS = 300
+
+
+@dataclass
+class Finished:
+    """A run that a cluster has carried out: its file, its last state, and how it went."""
+
+    file: Path
+    document: Any
+    timeline: Timeline
+
+
+@pytest.fixture(scope="module")
+def document(bucket: Bucket, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The run, as its author writes it."""
+    local = TESTS / "e2e_local"
+    folder = tmp_path_factory.mktemp("talker")
+    load("isheep_talker", local / "conftest.py").build_talker(folder)
+    spec = load("isheep_tiny_run", local / "test_run_tiny.py").SPEC
+    limits = {"limits": {"cpu": "1", "memory": "3Gi"}, "requests": {"cpu": "100m"}}
+    return {
+        "apiVersion": "isheep.dev/v1alpha1",
+        "kind": "SelfAlignmentRun",
+        "metadata": {"name": NAME, "namespace": "team-a"},
+        "spec": {
+            **spec,
+            "model": {"storageUri": bucket.put_folder(folder, "models/talker")},
+            "engine": {"type": "Transformers", "dtype": "Float32"},
+            "storage": bucket.storage("cluster"),
+            "compute": {
+                pool: {"resources": limits} for pool in ("inference", "training", "processing")
+            },
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(
+    document: dict[str, Any],
+    operator: Clients,
+    team: Clients,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Finished:
+    """The run, applied, disturbed and waited for."""
+    with Timeline(team, NAME) as timeline:
+        team.apply(document)
+        delete_a_pod(team, stage="generate", iteration=1)
+        kill_a_worker(team, stage="train", iteration=1)
+        drain_the_node(operator, team, stage="respond", iteration=2)
+        run = wait_until("the run", lambda: final(team), RUN_SECONDS)
+    file = tmp_path_factory.mktemp("cluster") / "run.yaml"
+    file.write_text(yaml.safe_dump(document))
+    return Finished(file, run, timeline)
+
+
+def test_the_run_succeeds_and_says_so(finished: Finished, team: Clients) -> None:
+    status = finished.document["status"]
+    assert status["phase"] == "Succeeded", why(finished, team)
+    true = {c["type"] for c in status["conditions"] if c["status"] == "True"}
+    assert {"Complete", "Ready"} <= true
+    assert status["modelUri"].startswith("s3://")
+    assert [record["iteration"] for record in status["history"]] == [1, 2]
+
+
+def test_what_was_disturbed_was_done_again(finished: Finished) -> None:
+    pods = {job.stage: len(job.pods) for job in finished.timeline.jobs.values()}
+    for stage in ("i1/generate/r1", "i1/train", "i2/respond"):
+        assert pods[stage] > 1, pods
+
+
+def test_its_data_is_what_isheep_run_makes_on_one_machine(
+    finished: Finished, document: dict[str, Any], bucket: Bucket, tmp_path: Path
+) -> None:
+    local = {**document, "spec": {**document["spec"], "storage": bucket.storage("local")}}
+    file = tmp_path / "run.yaml"
+    file.write_text(yaml.safe_dump(local))
+    isheep("run", str(file))
+    for iteration in (1, 2):
+        words = ("--iteration", str(iteration), "--output", "-")
+        expected = isheep("export", str(file), *words)
+        assert expected
+        assert isheep("export", str(finished.file), *words) == expected
+
+
+def test_the_operator_adds_little_to_its_jobs(
+    finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with capsys.disabled():
+        print(f"\n{finished.timeline.report()}")  # noqa: T201
+    assert finished.timeline.overheads()
+
+
+def test_pods_are_restricted_and_without_a_token(finished: Finished, team: Clients) -> None:
+    (namespace,) = [n for n in team.get("namespaces")["items"] if named(n) == team.namespace]
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    for job in team.find("jobs", run=NAME):
+        assert job["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
+
+
+def test_a_deleted_run_takes_its_jobs_and_pods_along(finished: Finished, team: Clients) -> None:
+    team.kubectl("delete", "sheep", NAME, "--timeout=60s")
+    gone = lambda: None if team.find("jobs,pods", run=NAME) else True  # noqa: E731
+    wait_until("the end of its Jobs", gone, 60)
+
+
+def test_uninstalling_leaves_the_definition_and_nothing_else(
+    finished: Finished, operator: Clients
+) -> None:
+    operator.helm("uninstall", "isheep-operator", "--wait", "--timeout=120s")
+    # Its pod is given its time to end; events are no part of a release and go by themselves.
+    labelled = ("--all-namespaces", "--selector=app.kubernetes.io/instance=isheep-operator")
+    kinds = ",".join(kinds_without_events(operator))
+    wait_until("its end", lambda: None if operator.get(kinds, *labelled)["items"] else True, 60)
+    operator.kubectl("get", "crd", "selfalignmentruns.isheep.dev")
+    own = ",".join(kinds_without_events(operator, "--namespaced"))
+    kept = {"kube-root-ca.crt", "default"}
+
+    def left() -> list[str]:
+        return [
+            f"{i['kind']} {named(i)}" for i in operator.get(own)["items"] if named(i) not in kept
+        ]
+
+    # The Lease, which no chart made, goes as garbage.
+    wait_until("the end of its Lease", lambda: None if left() else True, 60)
+
+
+def delete_a_pod(team: Clients, **labels: object) -> None:
+    """Delete a pod of a stage once its work has begun."""
+    pod = working_pod(team, **labels)
+    team.kubectl("delete", "pod", named(pod), "--wait=false")
+
+
+def kill_a_worker(team: Clients, **labels: object) -> None:
+    """Kill the process that does a stage's work, as the kernel would; its supervisor lives."""
+    pod = working_pod(team, **labels)
+
+    def killed() -> bool | None:
+        for process in worker_processes(pod["metadata"]["uid"]):
+            os.kill(process, signal.SIGKILL)
+            return True
+        return None
+
+    wait_until(f"a process of {named(pod)}", killed, 30)
+
+
+def worker_processes(pod_uid: str) -> list[int]:
+    """Return the pids, on this machine, of a pod's `python -m isheep_worker work`."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            group = (folder / "cgroup").read_text().replace("_", "-")
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if pod_uid in group and b"isheep_worker" in words and b"work" in words:
+            found.append(int(folder.name))
+    return found
+
+
+def drain_the_node(operator: Clients, team: Clients, **labels: object) -> None:
+    """Drain the node while a stage works, the operator with it, and give it back."""
+    working_pod(team, **labels)
+    drain = ("--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=180s")
+    operator.kubectl("drain", settings.NODE_NAME, *drain)
+    try:
+        pods = operator.within("").get("pods", "--all-namespaces")["items"]
+        assert not [pod for pod in pods if pod["status"]["phase"] == "Running"]
+        time.sleep(2)
+    finally:
+        operator.kubectl("uncordon", settings.NODE_NAME)
+
+
+def working_pod(team: Clients, **labels: object) -> Any:
+    """Wait until a pod of a stage runs its worker, and return it."""
+    words = {name: str(value) for name, value in labels.items()}
+
+    def look() -> Any:
+        for pod in team.find("pods", run=NAME, **words):
+            states = [s["state"] for s in pod["status"].get("containerStatuses", [])]
+            if "deletionTimestamp" not in pod["metadata"] and any("running" in s for s in states):
+                return pod
+        run = final(team)
+        assert run is None, run["status"]
+        return None
+
+    return wait_until(f"a pod of {words}", look, STAGE_SECONDS, 0.2)
+
+
+def final(team: Clients) -> Any:
+    """Return the run once it is over, for better or for worse."""
+    run = team.get("sheep", NAME)
+    return run if run.get("status", {}).get("phase") in ("Succeeded", "Failed") else None
+
+
+def why(finished: Finished, team: Clients) -> str:
+    """Return what one wants to read when a run has failed."""
+    status = json.dumps(finished.document["status"].get("lastFailure"))
+    events = team.kubectl("get", "events", "--sort-by=.lastTimestamp")
+    return f"{status}\n{events[-3000:]}\n{processes.tail(processes.log('kubelet'))}"
+
+
+def kinds_without_events(clients: Clients, *options: str) -> list[str]:
+    names = clients.kubectl("api-resources", "--verbs=list", "--output=name", *options)
+    return [name for name in names.split() if not name.startswith("events")]
+
+
+def isheep(*words: str) -> str:
+    """Run the command line on this machine and return what it printed."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [ISHEEP, *words], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def named(document: Any) -> str:
+    return str(document["metadata"]["name"])
