@@ -63,9 +63,10 @@ test-node: root-test-node doctor-node $(VENV)/dev.stamp  ## Test images, chart a
 e2e: root-e2e doctor-node $(VENV)/dev.stamp $(MODEL)/config.json  ## Carry out the quickstart on a one-node cluster: SmolLM2, vLLM (root).
 	ISHEEP_TEST_MODEL=$(MODEL) $(BIN)/python -m pytest tests/node/quickstart.py -s
 
-cluster: root-cluster doctor-node $(VENV)/dev.stamp  ## Bring up a one-node cluster with our images, for work by hand (root).
+cluster: root-cluster doctor-node $(VENV)/dev.stamp $(MODEL)/config.json  ## Bring up a one-node cluster with our images and the README's example (root).
 	@$(CLUSTER) up
 	@$(CLUSTER) images
+	@$(CLUSTER) example $(MODEL)
 
 cluster-down: root-cluster-down  ## Take it down; nothing is left (root).
 	@$(CLUSTER) down
@@ -78,6 +79,7 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/hadolint images/operator/Dockerfile images/worker/Dockerfile
 
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy

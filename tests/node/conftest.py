@@ -17,9 +17,10 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from cluster import delivery, images, lifecycle, node, object_store, processes, settings  # noqa: E402
-from cluster.clients import Clients, wait_until  # noqa: E402
+from cluster.bucket import Bucket, secret  # noqa: E402
+from cluster.clients import Clients  # noqa: E402
 from cluster.commands import ClusterError  # noqa: E402
-from support import CHART, Bucket  # noqa: E402
+from support import CHART  # noqa: E402
 
 SECONDS = 3000
 
@@ -70,34 +71,18 @@ def endpoint(clients: Clients) -> Iterator[str]:
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
             patch.delenv(name, raising=False)
-        yield object_store.start()
+        try:
+            endpoint = object_store.start()
+        except ClusterError as error:
+            pytest.exit(str(error), returncode=1)
+        yield endpoint
         processes.stop(object_store.NAME)
 
 
 @pytest.fixture(scope="session")
 def bucket(endpoint: str) -> Bucket:
     """An empty bucket."""
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import ClientError
-
-    options = Config(s3={"addressing_style": "path"})
-    client = boto3.client(
-        "s3", endpoint_url=endpoint, region_name=object_store.REGION, config=options
-    )
-
-    def made() -> bool | None:
-        try:
-            client.create_bucket(Bucket=Bucket.name)
-            client.put_object(Bucket=Bucket.name, Key="up", Body=b"")
-        except client.exceptions.BucketAlreadyExists:
-            return True
-        except ClientError:
-            return None  # the volume server joins after the port is open
-        return True
-
-    wait_until("a bucket", made, 60)
-    return Bucket(client, endpoint)
+    return Bucket(endpoint).make()
 
 
 @pytest.fixture(scope="session")
@@ -105,12 +90,7 @@ def team(clients: Clients, endpoint: str) -> Clients:
     """A namespace of people who have runs: restricted, with the bucket's Secret."""
     team = clients.within("team-a")
     team.make_namespace()
-    data = {
-        "AWS_ACCESS_KEY_ID": object_store.ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": object_store.SECRET_KEY,
-    }
-    metadata = {"name": "s3", "namespace": team.namespace}
-    team.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data})
+    team.apply(secret(team.namespace))
     return team
 
 

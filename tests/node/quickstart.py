@@ -11,29 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from cluster import settings
+from cluster import example
+from cluster.bucket import Bucket
 from cluster.clients import Clients, wait_until
-from support import CHART, Bucket
+from support import CHART
 from timeline import Timeline
 
-MODEL = "hf://HuggingFaceTB/SmolLM2-135M-Instruct"
 RUN_SECONDS = 2700
-LIMITS = {"limits": {"cpu": "2", "memory": "6Gi"}, "requests": {"cpu": "100m", "memory": "2Gi"}}
 
 
 @pytest.fixture
 def document(bucket: Bucket) -> dict[str, Any]:
     """The example, with the storage and the resources that a cluster needs told."""
-    example: dict[str, Any] = yaml.safe_load(
-        (settings.REPOSITORY / "examples" / "quickstart.yaml").read_text()
-    )
-    example["metadata"]["namespace"] = "team-a"
-    example["spec"]["storage"] = bucket.storage("quickstart")
-    example["spec"]["compute"] = {
-        pool: {"resources": LIMITS} for pool in ("inference", "training", "processing")
-    }
-    return example
+    return example.quickstart(bucket, "team-a")
 
 
 def test_the_quickstart_example_succeeds_on_a_cluster(
@@ -45,7 +35,7 @@ def test_the_quickstart_example_succeeds_on_a_cluster(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     mirror = bucket.put_folder(smollm2_dir, "models/smollm2")
-    mirrors = f"--set-json=modelMirrors={json.dumps({MODEL: mirror})}"
+    mirrors = f"--set-json=modelMirrors={json.dumps({example.MODEL: mirror})}"
     operator.helm("upgrade", "isheep-operator", str(CHART), "--reuse-values", mirrors, "--wait")
     name = document["metadata"]["name"]
 

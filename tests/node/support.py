@@ -8,7 +8,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from cluster import object_store
 from cluster.clients import Clients, wait_until
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -65,31 +64,3 @@ def end_of_pod(clients: Clients, name: str) -> dict[str, Any]:
         return ended[0] if ended else None
 
     return wait_until(f"the end of pod {name}", look, 60)
-
-
-class Bucket:
-    """A bucket of the cluster's object store."""
-
-    name = "isheep"
-
-    def __init__(self, client: Any, endpoint: str) -> None:
-        self._client = client
-        self._endpoint = endpoint
-
-    def storage(self, prefix: str) -> dict[str, Any]:
-        """Return `spec.storage` for a prefix of it."""
-        s3 = {
-            "bucket": self.name,
-            "prefix": prefix,
-            "endpoint": self._endpoint,
-            "region": object_store.REGION,
-            "addressing": "Path",
-            "secretRef": {"name": "s3"},
-        }
-        return {"s3": s3}
-
-    def put_folder(self, folder: Path, key: str) -> str:
-        """Copy a folder's files under a key and return its URI."""
-        for file in sorted(folder.iterdir()):
-            self._client.upload_file(str(file), self.name, f"{key}/{file.name}")
-        return f"s3://{self.name}/{key}"

@@ -74,7 +74,7 @@ class Lease:
             if self._document is None or self._valid_until < self._monotonic():
                 return
             self._valid_until = float("-inf")
-            spec = {**self._document["spec"], "holderIdentity": ""}
+            spec = {**_spec_of(self._document), "holderIdentity": ""}
             path = lease_path(self._namespace, self._name)
             await self._api.replace(path, {**self._document, "spec": spec})
 
@@ -86,7 +86,7 @@ class Lease:
                 made = await self._api.create(lease_path(self._namespace), self._new())
                 return self._taken(made, asked)
             self._document = found
-        wait = self._held_by_another(self._document["spec"])
+        wait = self._held_by_another(_spec_of(self._document))
         if wait > 0:
             # What it says next is read anew.
             self._document = None
@@ -132,7 +132,7 @@ class Lease:
         }
 
     def _spec(self) -> dict[str, Any]:
-        before = self._document["spec"] if self._document is not None else {}
+        before = _spec_of(self._document) if self._document is not None else {}
         now = self._now().astimezone(UTC).strftime(_TIME)
         mine = before.get("holderIdentity") == self._identity
         transitions = int(before.get("leaseTransitions") or 0)
@@ -143,6 +143,11 @@ class Lease:
             "renewTime": now,
             "leaseTransitions": transitions if mine or not before else transitions + 1,
         }
+
+
+def _spec_of(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a Lease's spec; one that nobody has held yet may have none."""
+    return document.get("spec") or {}
 
 
 def _parsed(text: str) -> datetime:

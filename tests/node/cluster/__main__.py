@@ -1,28 +1,32 @@
-"""`python -m cluster up | down | images`: the Makefile's way to the cluster.
+"""`python -m cluster up | down | images | example MODEL`: the Makefile's way to the cluster.
 
-`images` builds the operator's and the worker's image and gives them to a cluster that is up.
+`images` builds the operator's and the worker's image and gives them to a cluster that is up;
+`example` puts the README's run on it, with the model of a folder in a bucket.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 
-from cluster import delivery, images, lifecycle, node, settings
+from cluster import delivery, example, images, lifecycle, node, settings
+from cluster.clients import Clients
 from cluster.commands import ClusterError
 
 
 def main(arguments: list[str]) -> int:
     """Carry a verb out; errors of the machine are one message, not a traceback."""
-    verbs = {"up": _up, "down": _down, "images": _images}
-    if len(arguments) != 1 or arguments[0] not in verbs:
-        sys.stderr.write(f"usage: python -m cluster {' | '.join(verbs)}\n")
+    verbs = {"up": _up, "down": _down, "images": _images, "example": _example}
+    verb, *rest = arguments or [""]
+    if verb not in verbs or len(rest) != (verb == "example"):
+        sys.stderr.write("usage: python -m cluster up | down | images | example MODEL\n")
         return 64
     started = time.monotonic()
     try:
-        verbs[arguments[0]]()
+        verbs[verb](*rest)
     except ClusterError as error:
-        sys.stderr.write(f"cluster {arguments[0]}: {error}\n")
+        sys.stderr.write(f"cluster {verb}: {error}\n")
         return 1
     sys.stderr.write(f"done in {time.monotonic() - started:.0f} s\n")
     return 0
@@ -40,14 +44,24 @@ def _down() -> None:
 
 
 def _images() -> None:
-    lifecycle.check_root()
-    if not settings.KUBECONFIG.exists():
-        raise ClusterError("no cluster is up: `make cluster` brings one up")
-    binaries = lifecycle.build_binaries()
+    binaries = _binaries_of_what_is_up()
     for name in images.BUILDS:
         tag = images.build(name)
         delivery.give(tag, node.ctr(binaries))
         sys.stdout.write(f"{tag}\n")
+
+
+def _example(model: str) -> None:
+    binaries = _binaries_of_what_is_up()
+    example.prepare(Clients(binaries, example.NAMESPACE), Path(model))
+    sys.stdout.write(f"\nNow, in this folder:\n\n{example.lines(binaries)}")
+
+
+def _binaries_of_what_is_up() -> Path:
+    lifecycle.check_root()
+    if not settings.KUBECONFIG.exists():
+        raise ClusterError("no cluster is up: `make cluster` brings one up")
+    return lifecycle.build_binaries()
 
 
 if __name__ == "__main__":

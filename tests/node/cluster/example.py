@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from cluster import images, object_store, settings
+from cluster.bucket import Bucket, secret
 from cluster.clients import Clients
 from cluster.commands import ClusterError
 
@@ -27,14 +28,14 @@ def prepare(clients: Clients, model: Path) -> None:
     """Start the bucket's server, fill it, and write the run and the chart's values."""
     if not (model / "config.json").exists():
         raise ClusterError(f"there is no model at {model}: `make demo` puts it there")
-    bucket = object_store.Bucket(object_store.start())
+    bucket = Bucket(object_store.start()).make()
     mirror = bucket.put_folder(model, "models/SmolLM2-135M-Instruct")
-    clients.within(NAMESPACE).apply(object_store.secret(NAMESPACE))
+    clients.within(NAMESPACE).apply(secret(NAMESPACE))
     RUN.write_text(yaml.safe_dump(quickstart(bucket, NAMESPACE), sort_keys=False))
     VALUES.write_text(yaml.safe_dump(values(mirror)))
 
 
-def quickstart(bucket: object_store.Bucket, namespace: str) -> dict[str, Any]:
+def quickstart(bucket: Bucket, namespace: str) -> dict[str, Any]:
     """Return the README's example, with the storage and the resources that a cluster needs told."""
     file = settings.REPOSITORY / "examples" / "quickstart.yaml"
     run: dict[str, Any] = yaml.safe_load(file.read_text())

@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 from cluster import processes, settings
+from cluster.commands import ClusterError
 
 NAME = "seaweedfs"
 ACCESS_KEY = "ISHEEPTESTACCESSKEY"
@@ -23,9 +24,14 @@ START_SECONDS = 90
 
 def start() -> str:
     """Start it and return its endpoint; its buckets are made by whoever needs them."""
+    if processes.is_running(NAME):
+        raise ClusterError(
+            "the cluster's object store is at work already, with the example of `make cluster`: "
+            "take that down first (`make cluster-down`)"
+        )
     folder = settings.state() / NAME
     data = folder / "data"
-    data.mkdir(parents=True)
+    data.mkdir(parents=True, exist_ok=True)
     config = folder / "s3.json"
     credentials = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
     identity = {"name": "tests", "credentials": credentials, "actions": ["Admin"]}

@@ -73,6 +73,18 @@ def test_the_first_one_makes_it() -> None:
     played(play)
 
 
+def test_one_that_nobody_has_held_yet_is_taken() -> None:
+    """The chart makes it without a spec."""
+
+    async def play(server: Server) -> None:
+        folder, _, name = PATH.rpartition("/")
+        server.put(folder, {"metadata": {"name": name, "namespace": "system"}})
+        assert await candidate(server, "a").ensure() == 0
+        assert spec(server)["holderIdentity"] == "a"
+
+    played(play)
+
+
 def test_it_is_renewed_when_somebody_wants_to_write_and_no_sooner() -> None:
     async def play(server: Server) -> None:
         lease = candidate(server, "a")
