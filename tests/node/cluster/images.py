@@ -24,12 +24,6 @@ from cluster.commands import ClusterError, run, succeeds
 SUITE = "bookworm"
 RUN_ROOT = Path("/run/isheep-buildah")
 BASE = "localhost/debian:bookworm-slim"
-MIRROR = "http://deb.debian.org"
-SOURCES = f"""\
-deb {MIRROR}/debian {SUITE} main
-deb {MIRROR}/debian {SUITE}-updates main
-deb {MIRROR}/debian-security {SUITE}-security main
-"""
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 PAUSE = "localhost/isheep-pause:1"
 OPERATOR = "localhost/isheep-operator:test"
@@ -154,8 +148,8 @@ def _ensure_base() -> None:
     settings.cache().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.cache(), prefix="base-") as scratch:
         root = Path(scratch) / "root"
-        run(["debootstrap", "--variant=minbase", SUITE, root, f"{MIRROR}/debian"])
-        (root / "etc/apt/sources.list").write_text(SOURCES)
+        # From debootstrap's own mirror, which is then apt's in the base, too.
+        run(["debootstrap", "--variant=minbase", SUITE, root])
         shutil.rmtree(root / "var/cache/apt")
         shutil.rmtree(root / "var/lib/apt/lists")
         container = run([*_buildah("from"), "scratch"]).strip()
