@@ -17,10 +17,14 @@ import pytest
 TINY_VOCABULARY = 384
 SECONDS: Counter[str] = Counter()
 """Seconds of tests and their fixtures by suite, a suite being a folder of tests/."""
+FIGURES: list[str] = []
+"""What tests measured and nobody judges, by `record_property("figures", …)`."""
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     SECONDS[report.nodeid.partition("/")[2].partition("/")[0]] += report.duration
+    if report.when == "call":
+        FIGURES.extend(str(value) for name, value in report.user_properties if name == "figures")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -28,6 +32,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("minutes by suite, over all processes")
         for suite, seconds in sorted(SECONDS.items()):
             terminalreporter.line(f"{suite:15} {seconds / 60:5.1f}")
+    for figures in FIGURES:
+        terminalreporter.line(figures)
 
 
 TINY_CORPUS = (

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from .harness.latency import measure
 from .harness.plane import ControlPlane
@@ -14,9 +12,8 @@ RUNS = 100
 
 
 def test_a_hundred_runs_at_once(
-    control_plane: ControlPlane, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    control_plane: ControlPlane, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     figures = measure(control_plane, tmp_path, RUNS)
-    with capsys.disabled():
-        sys.stdout.write(f"\n{figures}\n")
+    record_property("figures", str(figures))
     assert len(figures.latencies) == 3 * RUNS
