@@ -36,10 +36,6 @@ class WorkQueue:
         if key not in self._busy:
             self._push(key)
 
-    def forget(self, key: str) -> None:
-        """Have a key not worked on, unless it is woken again."""
-        self._due.pop(key, None)
-
     async def take(self) -> str:
         """Wait for a key that is due; whoever takes it must call `done`."""
         while True:

@@ -20,7 +20,6 @@ from isheep.kube.names import (
     KUEUE_QUEUE_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
-    ORDER_ANNOTATION,
     RUN_UID_LABEL,
     STEPS_ANNOTATION,
 )
@@ -71,7 +70,6 @@ class JobRecord:
     resource_version: int
     run_uid: str
     steps: tuple[StepRef, ...]
-    order_sha256: str
     number: int
     managed: bool
     parallelism: int
@@ -81,7 +79,6 @@ class JobRecord:
     queued: bool = False
     active: int = 0
     ready: int = 0
-    failed_pods: int = 0
     failed_indexes: str = ""
     started: datetime | None = None
     finished: datetime | None = None
@@ -135,7 +132,6 @@ def job_record(document: Json) -> JobRecord:
         resource_version=int(metadata["resourceVersion"]),
         run_uid=labels.get(RUN_UID_LABEL, ""),
         steps=_steps(annotations.get(STEPS_ANNOTATION)),
-        order_sha256=annotations.get(ORDER_ANNOTATION, ""),
         number=_number(labels.get(ATTEMPT_LABEL)),
         managed=labels.get(MANAGED_BY_LABEL) == MANAGED_BY,
         parallelism=int(spec.get("parallelism") or 0),
@@ -145,7 +141,6 @@ def job_record(document: Json) -> JobRecord:
         queued=KUEUE_QUEUE_LABEL in labels,
         active=int(status.get("active") or 0),
         ready=int(status.get("ready") or 0),
-        failed_pods=int(status.get("failed") or 0),
         failed_indexes=status.get("failedIndexes") or "",
         started=timestamp(status["startTime"]) if status.get("startTime") else None,
         finished=timestamp(finished) if end is not None and finished else None,

@@ -93,19 +93,6 @@ def test_a_key_that_was_done_without_being_woken_does_not_come_again() -> None:
     run(work())
 
 
-def test_a_key_is_forgotten_until_it_is_woken_again() -> None:
-    async def work() -> None:
-        queue = WorkQueue(monotonic)
-        queue.wake("a", 5)
-        queue.forget("a")
-        queue.forget("never seen")
-        assert await taken(queue, 100) is None
-        queue.wake("a", 5)
-        assert (await taken(queue), monotonic()) == ("a", 105)
-
-    run(work())
-
-
 def test_what_waits_is_what_is_due_and_not_taken() -> None:
     async def work() -> None:
         queue = WorkQueue(monotonic)

@@ -81,11 +81,10 @@ def test_a_job_that_was_made_just_now() -> None:
     assert (record.namespace, record.name, record.uid) == ("ns", "run-respond-abc", "job-1")
     assert (record.resource_version, record.run_uid, record.number) == (20, RUN_UID, 7)
     assert record.steps == (StepRef("i1/respond", "a"), StepRef("i1/assess", "b"))
-    assert record.order_sha256 == "f" * 64
     assert record.created == datetime(2026, 1, 1, tzinfo=UTC)
     assert (record.started, record.finished) == (None, None)
     assert (record.deleting, record.suspended, record.queued) == (False, False, False)
-    assert (record.active, record.ready, record.failed_pods) == (0, 0, 0)
+    assert (record.active, record.ready, record.failed_indexes) == (0, 0, "")
     assert (record.complete, record.failed, record.message) == (False, False, "")
 
 
@@ -102,7 +101,7 @@ def test_a_job_at_work() -> None:
             "uncountedTerminatedPods": {},
         },
     )
-    assert (record.parallelism, record.active, record.ready, record.failed_pods) == (4, 4, 2, 1)
+    assert (record.parallelism, record.active, record.ready) == (4, 4, 2)
     assert record.failed_indexes == "1,3-4"
     assert record.started == datetime(2026, 1, 1, 0, 0, 3, tzinfo=UTC)
     assert record.finished is None
@@ -202,7 +201,7 @@ def test_a_job_without_labels_and_annotations() -> None:
         document["metadata"][member] = None
     document.pop("status")
     record = job_record(document)
-    assert (record.run_uid, record.steps, record.order_sha256, record.number) == ("", (), "", 0)
+    assert (record.run_uid, record.steps, record.number) == ("", (), 0)
 
 
 @pytest.mark.parametrize(
