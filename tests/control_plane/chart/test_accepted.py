@@ -15,6 +15,7 @@ PATHS = {
     "Service": (CORE, "services"),
     "ServiceAccount": (CORE, "serviceaccounts"),
     "Deployment": ("/apis/apps/v1", "deployments"),
+    "Lease": ("/apis/coordination.k8s.io/v1", "leases"),
     "NetworkPolicy": ("/apis/networking.k8s.io/v1", "networkpolicies"),
     "Role": (RBAC, "roles"),
     "RoleBinding": (RBAC, "rolebindings"),
