@@ -227,6 +227,8 @@ def test_somebody_else_s_writes_into_the_status_are_put_right(scene: Scene) -> N
 def test_a_status_that_is_lost_is_found_again_without_making_anything_twice(scene: Scene) -> None:
     scene.create(LAST)
     scene.until_phase("Succeeded")
+    # A finished Job that is still there would tell what the status has lost.
+    scene.until(lambda: not scene.jobs())
     before = {s["id"]: s["key"] for s in scene.status()["stages"]}
     names = [name for name in scene.status() if name != "observedGeneration"]
     lost = {"status": dict.fromkeys(names) | {"observedGeneration": -1}}
