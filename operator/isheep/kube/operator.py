@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -33,7 +34,7 @@ from isheep.kube.metrics import Metrics, RunsCollector
 from isheep.kube.names import MANAGED_BY, MANAGED_BY_LABEL
 from isheep.kube.queue import WorkQueue
 from isheep.kube.reconcile import Reconciler
-from isheep.kube.records import job_record, run_record
+from isheep.kube.records import JobRecord, RunRecord, job_record, run_record
 from isheep.planner.plan import plan
 
 OUR_JOBS = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
@@ -111,19 +112,21 @@ class Operator:
     def run_event(self, kind: str | None, document: Mapping[str, Any]) -> None:
         """Take in what a watch says of a run."""
         record = run_record(document)
+        known = self._cache.runs.get(record.uid)
         if kind == "DELETED":
             self._cache.runs.drop(record.uid, record.resource_version)
             self._queue.wake(record.uid)
-        elif self._cache.runs.put(record):
+        elif self._cache.runs.put(record) and not _says_the_same(known, record):
             self._queue.wake(record.uid)
 
     def job_event(self, kind: str | None, document: Mapping[str, Any]) -> None:
         """Take in what a watch says of a Job."""
         record = job_record(document)
+        known = self._cache.jobs.get(record.uid)
         if kind == "DELETED":
             self._cache.jobs.drop(record.uid, record.resource_version)
             self._queue.wake(record.run_uid)
-        elif self._cache.put_job(record):
+        elif self._cache.put_job(record) and not _says_the_same(known, record):
             self._queue.wake(record.run_uid)
 
     async def _list(self) -> None:
@@ -263,6 +266,11 @@ class Operator:
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(_mourn)
         self._tasks.append(task)
+
+
+def _says_the_same(known: RunRecord | JobRecord | None, record: RunRecord | JobRecord) -> bool:
+    """Whether a newer record is worth no pass: a Job's status moves a lot that nobody asks for."""
+    return known is not None and replace(known, resource_version=record.resource_version) == record
 
 
 def _mourn(task: asyncio.Task[None]) -> None:
