@@ -161,7 +161,8 @@ class Reconciler:
             turn = self._plan(record, memory)
         written = not turn.patch or await self._write(turn, memory)
         self._sleep(turn, memory, worked=True)
-        if not written:
+        if not written or turn.plan.actions:
+            # What was made or removed may stand otherwise than the plan had it, queued for example.
             self._queue.wake(record.uid)
 
     # --- reading ------------------------------------------------------------------------
