@@ -72,6 +72,11 @@ def pods_path(namespace: str) -> str:
     return _path("/api/v1", namespace, "pods")
 
 
+def services_path(namespace: str, name: str = "") -> str:
+    """Return the path of a namespace's Services, or of one."""
+    return _path("/api/v1", namespace, "services", name)
+
+
 def events_path(namespace: str) -> str:
     """Return the path of a namespace's Events."""
     return _path("/api/v1", namespace, "events")

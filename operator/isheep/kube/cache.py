@@ -11,24 +11,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator
-from typing import Generic, Protocol, TypeVar
+from dataclasses import replace
+from typing import Generic, TypeVar
 
 from isheep.kube.records import JobRecord, RunRecord
 
-
-class Record(Protocol):
-    """What both kinds of records have."""
-
-    @property
-    def uid(self) -> str:
-        """The object's UID."""
-
-    @property
-    def resource_version(self) -> int:
-        """Its version; they grow with time."""
+RecordT = TypeVar("RecordT", bound=RunRecord | JobRecord)
 
 
-RecordT = TypeVar("RecordT", bound=Record)
+def _says_the_same(known: RunRecord | JobRecord | None, record: RunRecord | JobRecord) -> bool:
+    """Whether a newer record is worth no pass: a Job's status moves a lot that nobody asks for."""
+    return known is not None and replace(known, resource_version=record.resource_version) == record
 
 
 class Shelf(Generic[RecordT]):
@@ -64,19 +57,27 @@ class Shelf(Generic[RecordT]):
         self._gone.pop(record.uid, None)
         return True
 
+    def hear(self, record: RecordT) -> bool:
+        """Take a record in; returns whether it is worth a pass."""
+        known = self.get(record.uid)
+        return self.put(record) and not _says_the_same(known, record)
+
     def drop(self, uid: str, version: float = math.inf) -> RecordT | None:
         """Forget what was gone at a version; an answer still under way does not bring it back."""
         self._gone[uid] = version
         return self._records.pop(uid, None)
 
     def replace(self, listed: Collection[RecordT], version: int) -> list[RecordT]:
-        """Take in a LIST made at a resource version; returns the records that changed or went."""
+        """Take in a LIST made at a resource version; returns what is worth a pass.
+
+        That is what says something else than before, and what went.
+        """
         there = {record.uid for record in listed}
         for uid in there:
             # Seen later than it was gone: it came back, as who lost our label and got it again.
             if self._gone.get(uid, math.inf) < version:
                 del self._gone[uid]
-        changed = [record for record in listed if self.put(record)]
+        changed = [record for record in listed if self.hear(record)]
         for record in self:
             # What is newer than the LIST was made after it.
             if record.uid not in there and record.resource_version <= version:
@@ -103,6 +104,11 @@ class Cache:
         if news:
             self._jobs_of.setdefault(job.run_uid, set()).add(job.uid)
         return news
+
+    def hear_job(self, job: JobRecord) -> bool:
+        """Take a Job in; returns whether it is worth a pass (see `Shelf.hear`)."""
+        known = self.jobs.get(job.uid)
+        return self.put_job(job) and not _says_the_same(known, job)
 
     def jobs_of(self, run_uid: str) -> list[JobRecord]:
         """Return the Jobs of a run, oldest first."""

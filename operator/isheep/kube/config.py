@@ -50,7 +50,12 @@ class OperatorConfig(SpecModel):
         default_factory=dict
     )
     http_port: Integer = Field(default=8080, ge=0, le=65535)
-    workers: Integer = Field(default=16, ge=1, le=256, description="Passes at the same time.")
+    workers: Integer = Field(
+        default=16,
+        ge=1,
+        le=256,
+        description="Passes at the same time; three in four only over runs whose Job has news.",
+    )
     lease: LeaseConfig = LeaseConfig()
     timings: Timings = Timings()
     debug: Flag = False

@@ -6,7 +6,8 @@ The order travels in an environment variable, so a pod needs nothing of the clus
 
 The exit codes decide what Kubernetes does by itself (`podFailurePolicy`): disruptions
 and requested stops are not counted, bad input, defects and a full device end the Job at
-once, whatever else is tried again, three times an index.
+once, whatever else is tried again, three times an index. Pods that train together cannot do
+without one of them: any that fails, for whichever reason, ends their Job.
 """
 
 from __future__ import annotations
@@ -70,12 +71,10 @@ def job_document(start: Start, owner: Owner, resolved: Resolved, chart: Installa
         "completionMode": "Indexed",
         "completions": start.parallelism,
         "parallelism": start.parallelism,
-        "backoffLimitPerIndex": RETRIES_PER_INDEX,
-        "maxFailedIndexes": 0,
+        **_failures(start),
         "podReplacementPolicy": "Failed",
-        "podFailurePolicy": {"rules": _failure_rules()},
         "template": _pod_template(
-            start, text, labels=labels, spec=spec, resolved=resolved, chart=chart
+            start, text, labels=labels, owner=owner, spec=spec, resolved=resolved, chart=chart
         ),
     }
     if start.deadline_seconds is not None:
@@ -93,18 +92,43 @@ def job_document(start: Start, owner: Owner, resolved: Resolved, chart: Installa
                 names.STEPS_ANNOTATION: _steps(order),
                 names.ORDER_ANNOTATION: order_sha256(text),
             },
-            "ownerReferences": [
-                {
-                    "apiVersion": f"{GROUP}/{VERSION}",
-                    "kind": KIND,
-                    "name": owner.name,
-                    "uid": owner.uid,
-                    "controller": True,
-                    "blockOwnerDeletion": True,
-                }
-            ],
+            "ownerReferences": _owner_references(owner),
         },
         "spec": job,
+    }
+
+
+def trains_together(start: Start) -> bool:
+    """Whether the pods of a start are one training, each a node of it."""
+    return start.order.runtime.num_nodes > 1
+
+
+def service_document(owner: Owner, namespace: str) -> Document:
+    """Return the headless Service that gives the training pods of a run names.
+
+    One a run, and the run's: it serves each attempt, and goes when the run goes. Pods have
+    their names before they are ready, for they are ready only once they have met.
+    """
+    selected = {names.RUN_UID_LABEL: owner.uid, names.STAGE_LABEL: str(StageKind.TRAIN)}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": names.service_name(owner.name, owner.uid),
+            "namespace": namespace,
+            "labels": {
+                names.MANAGED_BY_LABEL: names.MANAGED_BY,
+                names.RUN_LABEL: owner.name,
+                names.RUN_UID_LABEL: owner.uid,
+            },
+            "ownerReferences": _owner_references(owner),
+        },
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": selected,
+            "ports": [{"name": "rendezvous", "port": names.RENDEZVOUS_PORT}],
+        },
     }
 
 
@@ -135,6 +159,39 @@ def sources_of(spec: SelfAlignmentRunSpec, kind: str) -> list[str]:
 def claim_mirrors(uris: Iterable[str], mirrors: Mapping[str, str]) -> dict[str, str]:
     """Return where the claims of URIs are mounted, as mirrors."""
     return {f"{CLAIM_SCHEME}{name}": f"{CLAIMS}/{name}" for name in claims_of(uris, mirrors)}
+
+
+def is_service(found: Mapping[str, Any], document: Document) -> bool:
+    """Whether a Service that there is does what the document's would, for the same run."""
+    owners = {reference["uid"] for reference in found["metadata"].get("ownerReferences") or ()}
+    wanted = {reference["uid"] for reference in document["metadata"]["ownerReferences"]}
+    fields = ("clusterIP", "publishNotReadyAddresses", "selector")
+    spec = found.get("spec") or {}
+    return wanted <= owners and all(spec.get(f) == document["spec"][f] for f in fields)
+
+
+def _owner_references(owner: Owner) -> list[Document]:
+    return [
+        {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": KIND,
+            "name": owner.name,
+            "uid": owner.uid,
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+    ]
+
+
+def _failures(start: Start) -> Document:
+    """Return what follows from the failure of a pod."""
+    if trains_together(start):
+        return {"backoffLimit": 0}
+    return {
+        "backoffLimitPerIndex": RETRIES_PER_INDEX,
+        "maxFailedIndexes": 0,
+        "podFailurePolicy": {"rules": _failure_rules()},
+    }
 
 
 def _failure_rules() -> list[Document]:
@@ -175,6 +232,7 @@ def _pod_template(
     text: str,
     *,
     labels: Mapping[str, str],
+    owner: Owner,
     spec: SelfAlignmentRunSpec,
     resolved: Resolved,
     chart: Installation,
@@ -186,7 +244,9 @@ def _pod_template(
         "name": names.CONTAINER,
         "image": image,
         "imagePullPolicy": chart.image_pull_policy,
-        "env": _environment(start, text, image=image, spec=spec, pool=pool, chart=chart),
+        "env": _environment(
+            start, text, owner=owner, image=image, spec=spec, pool=pool, chart=chart
+        ),
         "ports": [{"name": "http", "containerPort": names.HTTP_PORT}],
         "resources": pool.resources.document(),
         "volumeMounts": mounts.mounts,
@@ -214,6 +274,8 @@ def _pod_template(
         "volumes": mounts.volumes,
         **_placement(pool),
     }
+    if trains_together(start):
+        pod["subdomain"] = names.service_name(owner.name, owner.uid)
     if spec.service_account_name is not None:
         pod["serviceAccountName"] = spec.service_account_name
     return {
@@ -253,6 +315,7 @@ def _environment(
     start: Start,
     text: str,
     *,
+    owner: Owner,
     image: str,
     spec: SelfAlignmentRunSpec,
     pool: PoolSpec,
@@ -271,6 +334,9 @@ def _environment(
     }
     if spec.compute.model_cache is not None:
         plain["XDG_CACHE_HOME"] = CACHE
+    if trains_together(start):
+        first = f"{name_of(start, owner)}-0.{names.service_name(owner.name, owner.uid)}"
+        plain["ISHEEP_RENDEZVOUS"] = f"{first}:{names.RENDEZVOUS_PORT}"
     variables: list[Document] = [{"name": n, "value": v} for n, v in plain.items()]
     variables += _credentials(spec, chart.default_secret)
     if "cpu" in pool.resources.limits:

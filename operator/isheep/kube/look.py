@@ -126,7 +126,8 @@ class Looker:
         done = said
         if said is not None and first is not None:
             # A pod counts from what it found done, and then only its own share.
-            done = first + (said - first) * max(1, job.parallelism)
+            shares = 1 if job.together else max(1, job.parallelism)
+            done = first + (said - first) * shares
             done = min(done, total) if total is not None else done
         return replace(
             sight, polled=now, waiting=None, items_first=first, items_done=done, items_total=total

@@ -34,6 +34,8 @@ KUEUE_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 CONTAINER = "worker"
 HTTP_PORT = 8080
 """Where a worker serves /progress and /metrics."""
+RENDEZVOUS_PORT = 29400
+"""Where the first of several nodes waits for the others."""
 
 RUN_CHARACTERS = 28
 STAGE_CHARACTERS = 10
@@ -47,6 +49,13 @@ def job_name(run: str, run_uid: str, *, stage: str, key: str, attempt: int) -> s
     short = run[:RUN_CHARACTERS].rstrip("-.")
     kind = (stage.split("/")[1:] or [stage])[0]
     return f"{short}-{kind[:STAGE_CHARACTERS]}-{digest[:HASH_CHARACTERS]}"
+
+
+def service_name(run: str, run_uid: str) -> str:
+    """Return the name of the Service of a run, under which its pods have names."""
+    digest = base64.b32encode(hashlib.sha256(run_uid.encode()).digest()).decode().lower()
+    short = run[:RUN_CHARACTERS].rstrip("-.")
+    return f"{short}-train-{digest[:HASH_CHARACTERS]}"
 
 
 def dump_steps(steps: Iterable[tuple[str, str]]) -> str:

@@ -9,7 +9,7 @@ be created, and why a volume cannot be mounted. Only Events tell them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,8 @@ KILLED = 137
 NAMESPACE_TERMINATING = "NamespaceTerminating"
 FINAL_CODES = (ExitCode.BAD_INPUT, ExitCode.DEFECT, ExitCode.DEVICE_MEMORY)
 """Codes that end a Job at once; of several pods' ends, such a one tells why."""
+PEER_UNREACHABLE = "PeerUnreachable"
+"""What a worker says that has lost another one of its training: that one tells why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +255,7 @@ def how_ended(pods: Sequence[PodRecord]) -> Ending:
     over = [pod for pod in pods if pod.over and pod.termination is not None]
     read = {pod.uid: parse_result(pod.termination.message) for pod in over if pod.termination}
     results = tuple(result for result in read.values() if result is not None)
-    told = _telling(pods)
+    told = _telling(pods, read)
     if told is None:
         return Ending(results=results)
     result = read.get(told.uid)
@@ -269,17 +271,19 @@ def how_ended(pods: Sequence[PodRecord]) -> Ending:
     )
 
 
-def _telling(pods: Sequence[PodRecord]) -> PodRecord | None:
-    """Return the pod that failed for good, or last."""
+def _telling(pods: Sequence[PodRecord], read: Mapping[str, StageResult | None]) -> PodRecord | None:
+    """Return the pod that failed for good, or last; one that others' end has ended if need be."""
     failed = [pod for pod in pods if pod.phase == "Failed"]
     if not failed:
         return None
 
-    def weight(pod: PodRecord) -> tuple[bool, bool, float]:
+    def weight(pod: PodRecord) -> tuple[bool, bool, bool, float]:
         end = pod.termination
         final = end is not None and end.exit_code in FINAL_CODES
         last = end.finished.timestamp() if end is not None and end.finished else 0.0
-        return final, not pod.disrupted, last
+        result = read.get(pod.uid)
+        cause = result is None or result.reason != PEER_UNREACHABLE
+        return final, cause, not pod.disrupted, last
 
     return max(failed, key=weight)
 

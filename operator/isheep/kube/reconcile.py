@@ -21,18 +21,30 @@ from typing import Any
 from pydantic import ValidationError
 
 from isheep.api.order import ContractError
-from isheep.kube.api import Api, ApiError, ApiUnreachableError, events_path, jobs_path, runs_path
+from isheep.kube.api import (
+    Api,
+    ApiError,
+    ApiUnreachableError,
+    events_path,
+    jobs_path,
+    runs_path,
+    services_path,
+)
 from isheep.kube.cache import Cache
 from isheep.kube.claims import Claims, Scope
 from isheep.kube.config import OperatorConfig
 from isheep.kube.events import event_document, transitions
 from isheep.kube.jobs import (
     CONFIG_MAPS,
+    Document,
     Installation,
     Owner,
     claim_mirrors,
+    is_service,
     job_document,
     name_of,
+    service_document,
+    trains_together,
 )
 from isheep.kube.lease import Lease
 from isheep.kube.look import Looker
@@ -42,7 +54,13 @@ from isheep.kube.patch import is_progress_only, status_patch
 from isheep.kube.pods import NAMESPACE_TERMINATING
 from isheep.kube.queue import WorkQueue
 from isheep.kube.records import JobRecord, Json, RunRecord, job_record, run_record
-from isheep.kube.refusals import Refusal, conflict_message, reason_of, refuse
+from isheep.kube.refusals import (
+    Refusal,
+    conflict_message,
+    reason_of,
+    refuse,
+    service_conflict_message,
+)
 from isheep.planner.model import (
     Action,
     Attempt,
@@ -276,6 +294,11 @@ class Reconciler:
             document = job_document(start, owner, resolved, self._installation())
         except ContractError as error:
             return self._refused(name, start, "JobInvalid", str(error), memory)
+        if trains_together(start):
+            # Before the Job: its pods would wait for each other, and hold their GPUs.
+            why = await self._serve(service_document(owner, record.namespace))
+            if why is not None:
+                return self._refused(name, start, *why, memory)
         await self._fence()
         try:
             created = await self._api.create(jobs_path(record.namespace), document)
@@ -287,6 +310,22 @@ class Reconciler:
         self._metrics.jobs.labels(start.order.steps[0].kind).inc()
         memory.refused.pop(name, None)
         return True
+
+    async def _serve(self, document: Document) -> tuple[str, str] | None:
+        """Make sure that there is a run's Service; returns reason and message where none can be."""
+        metadata = document["metadata"]
+        await self._fence()
+        try:
+            await self._api.create(services_path(metadata["namespace"]), document)
+        except ApiError as error:
+            if error.status != 409:
+                return reason_of(error, "Service"), str(error)
+            # If it is gone by now the pass is repeated.
+            path = services_path(metadata["namespace"], metadata["name"])
+            if not is_service(await self._api.get(path), document):
+                message = service_conflict_message(metadata["name"])
+                return "ServiceNameConflict", message
+        return None
 
     async def _adopt(self, record: RunRecord, name: str, start: Start, memory: Memory) -> bool:
         """Take over a Job that was there already, if it is the very one that was to be created."""

@@ -62,7 +62,7 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A Job of ours."""
+    """A Job of ours; `together`: its pods do one thing, not a share of it each."""
 
     namespace: str
     name: str
@@ -74,6 +74,7 @@ class JobRecord:
     managed: bool
     parallelism: int
     created: datetime
+    together: bool = False
     deleting: bool = False
     suspended: bool = False
     queued: bool = False
@@ -136,6 +137,7 @@ def job_record(document: Json) -> JobRecord:
         managed=labels.get(MANAGED_BY_LABEL) == MANAGED_BY,
         parallelism=int(spec.get("parallelism") or 0),
         created=timestamp(metadata["creationTimestamp"]),
+        together=spec.get("backoffLimit") == 0,
         deleting="deletionTimestamp" in metadata,
         suspended=bool(spec.get("suspend")),
         queued=KUEUE_QUEUE_LABEL in labels,

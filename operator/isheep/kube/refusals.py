@@ -54,15 +54,22 @@ def refuse(
     return Refusal(name, start, reason, text, since=now, until=now + delay, times=times)
 
 
-def reason_of(error: ApiError) -> str:
-    """Return what the API server's refusal of a Job is called in a condition."""
+def reason_of(error: ApiError, kind: str = "Job") -> str:
+    """Return what the API server's refusal of a Job or Service is called in a condition."""
     if "NamespaceTerminating" in error.causes or error.status == 404:
         return NAMESPACE_TERMINATING
     if error.status == 403:
-        return (
-            "QuotaExceeded" if re.search("(exceeded|failed) quota", str(error)) else "JobForbidden"
-        )
-    return "JobInvalid"
+        quota = re.search("(exceeded|failed) quota", str(error))
+        return "QuotaExceeded" if quota else f"{kind}Forbidden"
+    return f"{kind}Invalid"
+
+
+def service_conflict_message(name: str) -> str:
+    """Return what to do about a Service that has the name of one of ours and is none."""
+    return (
+        f"there is a Service {name} that is not what this run would create (somebody else made "
+        "it, or edited it): delete it, and the run goes on"
+    )
 
 
 def conflict_message(name: str) -> str:

@@ -13,6 +13,7 @@ ON_RUNS_AND_JOBS: set[Right] = {
     ("isheep.dev", "selfalignmentruns/finalizers", "", "update"),
     *(("batch", "jobs", "", verb) for verb in ("get", "list", "watch", "create", "delete")),
     *(("", "pods", "", verb) for verb in ("get", "list")),
+    *(("", "services", "", verb) for verb in ("get", "create")),
     *(("", "events", "", verb) for verb in ("create", "patch", "list")),
 }
 ON_THE_LEASE: set[Right] = {

@@ -11,16 +11,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isheep.api.order import ContractError, canonical_order, order_sha256, parse_order
+from isheep.api.order import (
+    ContractError,
+    Runtime,
+    canonical_order,
+    order_sha256,
+    parse_order,
+)
 from isheep.kube.jobs import (
     Installation,
     Owner,
     claim_mirrors,
     claims_of,
     config_maps_of,
+    is_service,
     job_document,
     name_of,
     quantity,
+    service_document,
 )
 from isheep.kube.records import job_record
 from isheep.planner.model import Start, StepRef
@@ -221,6 +229,69 @@ def test_what_is_written_is_what_is_read_again() -> None:
     assert record.steps == (StepRef("i1/respond", "a"), StepRef("i1/assess", "b"))
     assert (record.run_uid, record.number, record.namespace) == (RUN_UID, 3, "ns")
     assert (record.suspended, record.queued) == (True, True)
+
+
+# --- several nodes ----------------------------------------------------------------------
+
+
+def several(nodes: int = 4, **fields: Any) -> Start:
+    return a_start("train", runtime=Runtime(num_nodes=nodes), parallelism=nodes, **fields)
+
+
+def test_nodes_of_a_training_fail_together_and_find_each_other() -> None:
+    start = several(4, attempt=2)
+    job = made(start)
+    spec = job["spec"]
+    assert (spec["completions"], spec["parallelism"], spec["backoffLimit"]) == (4, 4, 0)
+    assert spec["completionMode"] == "Indexed"
+    assert {"podFailurePolicy", "backoffLimitPerIndex", "maxFailedIndexes"}.isdisjoint(spec)
+    service = service_document(OWNER, "ns")
+    name = service["metadata"]["name"]
+    assert pod_of(job)["subdomain"] == name
+    # The hostname of a pod of an Indexed Job is the Job's name and its index.
+    first = f"{job['metadata']['name']}-0.{name}"
+    assert env_of(job)["ISHEEP_RENDEZVOUS"] == f"{first}:29400"
+    assert env_of(job)["ISHEEP_WORKERS"] == "4"
+    labels = spec["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= labels.items()
+    stored = {"uid": "u", "resourceVersion": "1", "creationTimestamp": CREATED}
+    assert job_record({**job, "metadata": {**job["metadata"], **stored}}).together
+
+
+def test_one_node_needs_nobody() -> None:
+    job = made(a_start("train"))
+    assert "subdomain" not in pod_of(job)
+    assert "ISHEEP_RENDEZVOUS" not in env_of(job)
+    assert job["spec"]["backoffLimitPerIndex"] == 3
+    stored = {"uid": "u", "resourceVersion": "1", "creationTimestamp": CREATED}
+    job["spec"]["backoffLimit"] = 2147483647  # as the API server fills it in
+    assert not job_record({**job, "metadata": {**job["metadata"], **stored}}).together
+
+
+def test_the_service_of_a_run_gives_names_before_pods_are_ready_and_goes_with_the_run() -> None:
+    service = service_document(OWNER, "ns")
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["publishNotReadyAddresses"] is True
+    assert service["metadata"]["ownerReferences"] == made()["metadata"]["ownerReferences"]
+    assert service["metadata"]["namespace"] == "ns"
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({}, True),
+        ({"spec": {"clusterIPs": ["None"], "type": "ClusterIP"}}, True),
+        ({"spec": {"clusterIP": "10.0.0.1"}}, False),
+        ({"spec": {"selector": {"app": "mine"}}}, False),
+        ({"spec": {"publishNotReadyAddresses": False}}, False),
+        ({"metadata": {"ownerReferences": []}}, False),
+        ({"metadata": {"ownerReferences": None}}, False),
+    ],
+)
+def test_which_service_is_a_runs(change: dict[str, Any], same: bool) -> None:
+    service = service_document(OWNER, "ns")
+    found = {name: {**service[name], **change.get(name, {})} for name in ("metadata", "spec")}
+    assert is_service(found, service) is same
 
 
 # --- the order --------------------------------------------------------------------------

@@ -267,10 +267,11 @@ def test_a_deep_answer_is_none() -> None:
     assert seen.items_done is None
 
 
-def polls(answers: list[int], parallelism: int, total: int = 100) -> list[int | None]:
+def polls(answers: list[int], parallelism: int, total: int = 100, **spec: Any) -> list[int | None]:
     """Return what is seen of a Job whose first pod says these numbers one after the other."""
     job = a_job(
-        spec={"parallelism": parallelism}, status={"active": parallelism, "ready": parallelism}
+        spec={"parallelism": parallelism, **spec},
+        status={"active": parallelism, "ready": parallelism},
     )
     seen: Sight | None = None
     found = []
@@ -286,6 +287,8 @@ def test_of_several_pods_one_speaks_for_all() -> None:
     assert polls([20, 25, 30], parallelism=4) == [20, 40, 60]
     assert polls([20, 25, 30], parallelism=1) == [20, 25, 30]
     assert polls([20, 90], parallelism=4) == [20, 100]
+    # Nodes of one training count the same steps.
+    assert polls([20, 25, 30], parallelism=4, backoffLimit=0) == [20, 25, 30]
 
 
 def test_a_look_is_of_its_time() -> None:

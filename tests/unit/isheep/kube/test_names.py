@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isheep.kube.names import dump_steps, job_name
+from isheep.kube.names import dump_steps, job_name, service_name
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 RUNS = st.from_regex(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True)
@@ -60,6 +60,15 @@ def test_a_name_begins_with_what_people_know(run: str, stage: str, begin: str) -
 def test_names_outlive_the_operator_that_gave_them() -> None:
     """Another version must find the Jobs of this one: the name is part of the interface."""
     assert named("lamb", "uid-1", "i1/respond", "k" * 64, 2) == "lamb-respond-sr54heppjc"
+
+
+@given(RUNS, st.uuids().map(str), st.uuids().map(str))
+def test_a_service_has_the_name_of_its_run_and_no_others(run: str, uid: str, other: str) -> None:
+    name = service_name(run, uid)
+    assert LABEL.fullmatch(name)
+    assert (service_name(run, other) == name) == (other == uid)
+    # The name of a pod in it, before the namespace and the cluster's domain.
+    assert len(f"{job_name(run, uid, stage='i20/train', key='k', attempt=1)}-63.{name}") <= 110
 
 
 def test_the_steps_of_an_order_are_json() -> None:

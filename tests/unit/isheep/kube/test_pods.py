@@ -550,6 +550,9 @@ def test_a_logs_end_is_its_end() -> None:
     assert len(found.message) < TAIL_CHARACTERS + 100
 
 
+LOST = result_text(Outcome.FAILED, exit_code=69, reason="PeerUnreachable", message="gone")
+
+
 def late(code: int, message: str = "", seconds: int = 300, **fields: Any) -> PodRecord:
     return ended(code, message, terminated={"finishedAt": at(seconds)}, **fields)
 
@@ -564,6 +567,16 @@ def late(code: int, message: str = "", seconds: int = 300, **fields: Any) -> Pod
         ([late(64, name="a", seconds=61), late(137, name="b", seconds=99)], "a"),
         ([late(80, name="a", seconds=61), late(1, name="b", seconds=99)], "a"),
         ([late(1, name="a", seconds=61), late(69, name="b", seconds=99)], "b"),
+        # One that has lost another one of its training is not what the other died of.
+        ([late(137, name="a", seconds=61), late(69, LOST, name="b", seconds=99)], "a"),
+        (
+            [
+                late(143, name="a", seconds=61, conditions=DISRUPTED),
+                late(69, LOST, name="b", seconds=99),
+            ],
+            "a",
+        ),
+        ([late(69, LOST, name="a", seconds=61), ended(0, name="b")], "a"),
         (
             [late(1, name="a", seconds=61), late(143, name="b", seconds=99, conditions=DISRUPTED)],
             "a",
@@ -582,6 +595,9 @@ def late(code: int, message: str = "", seconds: int = 300, **fields: Any) -> Pod
         "bad input",
         "a full device",
         "not what is tried again",
+        "not who lost another",
+        "not who lost one that was disrupted",
+        "who lost one that is gone",
         "not who was disrupted",
         "a defect though disrupted",
         "who has an end",

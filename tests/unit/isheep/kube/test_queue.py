@@ -55,6 +55,51 @@ def test_the_earliest_time_wins(delays: tuple[float, ...], due: float) -> None:
     run(work())
 
 
+def test_who_takes_only_urgent_keys_leaves_the_others_to_others() -> None:
+    async def work() -> None:
+        queue = WorkQueue(monotonic)
+        queue.wake("new")
+        queue.wake("ended", 3, urgent=True)
+        queue.wake("new, then ended")
+        queue.wake("new, then ended", urgent=True)
+        found = [await queue.take(only_urgent=True) for _ in range(2)]
+        assert (found, monotonic()) == (["new, then ended", "ended"], 3)
+        idle = asyncio.create_task(queue.take(only_urgent=True))
+        await asyncio.sleep(1)
+        assert not idle.done()
+        assert await queue.take() == "new"
+        # It hears of what becomes urgent while it waits.
+        queue.done("new")
+        queue.wake("new", urgent=True)
+        assert await idle == "new"
+
+    run(work())
+
+
+def test_of_the_keys_that_are_due_the_urgent_are_taken_first() -> None:
+    async def work() -> None:
+        queue = WorkQueue(monotonic)
+        for number in range(3):
+            queue.wake(f"new {number}")
+        queue.wake("an hour later", 3600, urgent=True)
+        queue.wake("ended", urgent=True)
+        queue.wake("new 2", urgent=True)
+        queue.wake("new 2")
+        found = [await queue.take() for _ in range(4)]
+        assert found == ["ended", "new 2", "new 0", "new 1"]
+        # Who was urgent once is an ordinary key afterwards.
+        queue.done("new 2")
+        queue.done("new 1")
+        queue.wake("new 1")
+        queue.wake("new 2")
+        queue.wake("ended just now", urgent=True)
+        assert await queue.take() == "ended just now"
+        assert {await queue.take(), await queue.take()} == {"new 1", "new 2"}
+        assert (await taken(queue, 4000), monotonic()) == ("an hour later", 3600)
+
+    run(work())
+
+
 def test_who_waits_already_is_told_of_an_earlier_time() -> None:
     async def work() -> None:
         queue = WorkQueue(monotonic)

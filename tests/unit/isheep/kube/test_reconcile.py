@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isheep.kube.api import ApiError, jobs_path
+from isheep.kube.api import ApiError, jobs_path, services_path
 from isheep.kube.lease import MARGIN_SECONDS
 from isheep.kube.look import POLL_SECONDS
+from isheep.kube.names import service_name
 from isheep.kube.operator import PASS_SECONDS
 
 from ..planner.world import World, make_run, outcome, spec_with
@@ -24,6 +25,8 @@ from .builders import condition
 from .server import Fault, Server, at_random, each_twice, every
 from .site import JOBS, PODS, RUNS, SHORT, Site, play
 from .virtual import monotonic
+
+SERVICES = services_path("ns")
 
 
 @cache
@@ -61,6 +64,160 @@ def refusing(status: int, message: str = "no", *causes: str) -> Callable[[], Non
         raise ApiError(status, "", message, causes)
 
     return act
+
+
+# --- several nodes ----------------------------------------------------------------------
+
+NODES = spec_with(iterations=1, training={"numNodes": 2})
+
+
+def services(site: Site) -> list[str]:
+    return [path for path, _ in site.server.under(SERVICES)]
+
+
+def until_training(site: Site) -> Callable[[], Any]:
+    """Return what drives a run until its training is to be started."""
+
+    async def drive() -> None:
+        for _ in range(40):
+            await site.operator.settle()
+            site.collect()
+            if any(site.order(job).steps[0].kind == "train" for job in site.jobs()):
+                return
+            if site.ready()[0].startswith(("Service", "Quota")):
+                return
+            for job in site.jobs():
+                site.complete(job)
+            await asyncio.sleep(1)
+        raise AssertionError(site.ready())
+
+    return drive
+
+
+def test_nodes_have_names_before_there_are_pods() -> None:
+    async def story(site: Site) -> None:
+        site.create(spec=NODES)
+        await site.drive()
+        (service,) = services(site)
+        made = site.server.objects[service]
+        assert [o["uid"] for o in made["metadata"]["ownerReferences"]] == [site.uid()]
+        posts = [path for method, path in site.server.requests if method == "POST"]
+        at = posts.index(SERVICES)
+        assert posts[at + 1] == JOBS
+        assert site.operator.failures == []
+
+    site = play(story)
+    assert site.status().phase == "Succeeded"
+    assert site.server.count("POST", "/services") == 1
+
+
+def test_a_run_on_one_node_has_no_service() -> None:
+    async def story(site: Site) -> None:
+        site.create()
+        await site.drive()
+        assert site.server.count("POST", "/services") == 0
+
+    play(story)
+
+
+@pytest.mark.parametrize("word", ["/services", "/jobs"])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_training_is_started_once_whatever_fails_on_the_way(word: str, after: bool) -> None:
+    async def story(site: Site) -> None:
+        site.create(spec=NODES)
+        drive = until_training(site)
+
+        def fail() -> None:
+            raise Fault(after=after)
+
+        site.server.fault = (
+            during("POST", "/services", fail)
+            if word == "/services"
+            else (_after_the_service(site, fail))
+        )
+        await drive()
+        # The operator that did it is gone, too.
+        site.begin()
+        await site.operator.settle()
+        trained = [job for job in site.jobs() if site.order(job).steps[0].kind == "train"]
+        assert len(trained) == len(services(site)) == 1
+        await site.drive()
+
+    assert play(story).status().phase == "Succeeded"
+
+
+def _after_the_service(site: Site, act: Callable[[], None]) -> Callable[[str, str], None]:
+    """Do something at the first Job that is created once there is a Service."""
+    left = 1
+
+    def fault(method: str, path: str) -> None:
+        nonlocal left
+        if method == "POST" and path == JOBS and services(site) and left:
+            left = 0
+            act()
+
+    return fault
+
+
+def test_a_second_attempt_has_the_same_service() -> None:
+    async def story(site: Site) -> None:
+        site.create(spec=NODES)
+        drive = until_training(site)
+        await drive()
+        (job,) = site.jobs()
+        site.fail(job, 137)
+        await site.operator.settle(60)
+        site.collect()
+        (again,) = site.jobs()
+        assert again != job
+        assert len(services(site)) == 1
+        env = {
+            v["name"]: v.get("value")
+            for v in site.job(again)["spec"]["template"]["spec"]["containers"][0]["env"]
+        }
+        assert env["ISHEEP_RENDEZVOUS"].startswith(again.rpartition("/")[2])
+        await site.drive()
+
+    assert play(story).status().phase == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("act", "reason"),
+    [
+        (refusing(403, "services is forbidden: exceeded quota: services"), "QuotaExceeded"),
+        (refusing(403, "services is forbidden: no right"), "ServiceForbidden"),
+        (refusing(422, "Service is invalid"), "ServiceInvalid"),
+    ],
+)
+def test_no_gpu_is_held_where_there_can_be_no_service(act: Callable[[], None], reason: str) -> None:
+    async def story(site: Site) -> None:
+        site.create(spec=NODES)
+        drive = until_training(site)
+        site.server.fault = during("POST", "/services", act)
+        await drive()
+        assert (site.status().phase, site.ready()[0]) == ("Stalled", reason)
+        assert site.jobs() == []
+        await asyncio.sleep(60)
+        await site.drive()
+
+    assert play(story).status().phase == "Succeeded"
+
+
+def test_a_service_of_somebody_else_is_told_and_left_alone() -> None:
+    async def story(site: Site) -> None:
+        site.create(spec=NODES)
+        name = service_name("run", site.uid())
+        foreign = {"metadata": {"name": name}, "spec": {"selector": {"app": "mine"}}}
+        site.server.put(SERVICES, foreign)
+        drive = until_training(site)
+        await drive()
+        assert (site.status().phase, site.ready()[0]) == ("Stalled", "ServiceNameConflict")
+        assert name in site.ready()[1]
+        site.server.remove(f"{SERVICES}/{name}")
+        await asyncio.sleep(60)
+        await site.drive()
+
+    assert play(story).status().phase == "Succeeded"
 
 
 # --- the course of a run ----------------------------------------------------------------

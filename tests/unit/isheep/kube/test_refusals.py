@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from isheep.kube.api import ApiError
-from isheep.kube.refusals import DELAYS, conflict_message, reason_of, refuse
+from isheep.kube.refusals import (
+    DELAYS,
+    conflict_message,
+    reason_of,
+    refuse,
+    service_conflict_message,
+)
 from isheep.planner.model import AttemptState, StepRef, Waiting
 
 from .builders import a_start, a_step
@@ -70,6 +77,15 @@ def test_what_a_refusal_is_called(error: ApiError, reason: str) -> None:
     assert reason_of(error) == reason
 
 
+def test_a_service_that_is_refused_is_called_by_its_name() -> None:
+    assert reason_of(ApiError(403, "Forbidden", "services is forbidden", ()), "Service") == (
+        "ServiceForbidden"
+    )
+    assert reason_of(ApiError(422, "Invalid", "no", ()), "Service") == "ServiceInvalid"
+    quota = ApiError(403, "Forbidden", "services is forbidden: exceeded quota: a", ())
+    assert reason_of(quota, "Service") == "QuotaExceeded"
+
+
 @pytest.mark.parametrize(
     ("times", "seconds"), [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (6, 60), (1000, 60)]
 )
@@ -96,7 +112,8 @@ def test_a_message_is_bounded() -> None:
     assert made.message == "x" * 800
 
 
-def test_a_conflict_says_what_to_do() -> None:
-    message = conflict_message("run-respond-abc")
+@pytest.mark.parametrize("told", [conflict_message, service_conflict_message])
+def test_a_conflict_says_what_to_do(told: Callable[[str], str]) -> None:
+    message = told("run-respond-abc")
     assert "run-respond-abc" in message
     assert "delete it" in message
