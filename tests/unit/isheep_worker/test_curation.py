@@ -11,14 +11,21 @@ from hypothesis import strategies as st
 from isheep_worker.curation import Criteria, CuratedRound, curate_round, instruction_id
 from isheep_worker.decontamination import Decontaminator
 from isheep_worker.parsing import DropLast
-from isheep_worker.rows import INSTRUCTIONS, CompletionRow, InstructionRow
+from isheep_worker.rows import (
+    INSTRUCTIONS,
+    PAIRS,
+    WHOLE_TASKS,
+    CompletionRow,
+    InstructionRow,
+)
 from isheep_worker.rules.sets import rule_set
+from isheep_worker.task_lists.registry import task_list
 
 SEEDS = ["Name a bird that cannot fly."]
 CRITERIA = Criteria(
     iteration=2,
     count=100,
-    first_number=6,
+    exemplars=5,
     rules=rule_set("ISheep", "en").instruction_rules,
     max_rouge_l=0.7,
 )
@@ -67,8 +74,6 @@ def test_what_becomes_of_each_task() -> None:
     assert curated.parse_failures == {"cut": 1}
     assert (curated.completions, curated.parsed, curated.beyond_count) == (3, 8, 1)
     assert curated.newly_accepted == 3
-    assert curated.accepted_per_completion == 1.0
-    assert not curated.needs_another_round
 
 
 def test_input_and_place_are_in_the_row() -> None:
@@ -77,7 +82,6 @@ def test_input_and_place_are_in_the_row() -> None:
     assert curated.accepted == (
         InstructionRow("i2-r3-c00012-p1", "Add the numbers given.", "1 and 2", 3, 12, 1),
     )
-    assert curated.needs_another_round
 
 
 def test_contamination_looks_at_the_input_too() -> None:
@@ -109,15 +113,13 @@ def test_drop_last_always() -> None:
 
 def test_nothing_came() -> None:
     curated = curate_round(CRITERIA, [], pool=SEEDS)
-    assert (curated.accepted, curated.accepted_per_completion) == ((), 0.0)
-    assert curated.needs_another_round
+    assert (curated.accepted, curated.completions, curated.parsed) == ((), 0, 0)
 
 
 def test_an_all_duplicate_round() -> None:
     same = [completion(n, "Name a bird that cannot fly.") for n in range(50)]
     curated = curate_round(CRITERIA, same, pool=SEEDS)
     assert drops(curated) == {"rouge": 50}
-    assert curated.needs_another_round
 
 
 def test_completions_twice_or_too_late_are_refused() -> None:
@@ -195,7 +197,6 @@ def test_rounds_accept_what_one_round_of_all_would(
     assert after.newly_accepted == len(after.accepted) - len(before.accepted)
     for part in (before, after):
         assert part.parsed == part.newly_accepted + part.drops.total + part.beyond_count
-    assert after.needs_another_round == (len(after.accepted) < count)
     assert len(after.accepted) <= count
 
 
@@ -210,3 +211,29 @@ def test_more_is_accepted_only_at_the_end(tasks: list[list[str]], count: int) ->
 def test_ids() -> None:
     assert instruction_id(2, 1, 12, 3) == "i2-r1-c00012-p3"
     assert instruction_id(1, 3, 123456, 1) == "i1-r3-c123456-p1"
+
+
+def test_whole_tasks_keep_their_outputs_and_read_as_pairs() -> None:
+    criteria = replace(CRITERIA, task_list=task_list("Alpaca"), count=2)
+    text = " Name a river.\n6. Output:\nThe Nile\nis one.\n###\n7. Instruction: Name a lake.\n###"
+    more = " Name a small lake in Asia.\n6. Input: no sea\n6. Output: Baikal"
+    first = curate_round(criteria, [CompletionRow(1, 0, text, "stop", 9, 9)], pool=SEEDS)
+    assert first.parse_failures == {"missing_output": 1}
+    assert drops(first) == {"length": 1}
+    second = curate_round(
+        criteria, [CompletionRow(2, 0, more, "stop", 9, 9)], pool=SEEDS, previous=first.accepted
+    )
+    (row,) = second.accepted
+    line = WHOLE_TASKS.encode(row)
+    assert WHOLE_TASKS.decode(line) == row
+    pair = PAIRS.decode(line)
+    assert (pair.id, pair.instruction, pair.input, pair.response) == (
+        "i2-r2-c00000-p1",
+        "Name a small lake in Asia.",
+        "no sea",
+        "Baikal",
+    )
+    assert INSTRUCTIONS.decode(line).instruction == pair.instruction
+    # Tasks that come without outputs leave the rows that they always left.
+    (plain,) = curate_round(CRITERIA, [completion(0, "Name a river in Asia.")], pool=SEEDS).accepted
+    assert b"response" not in INSTRUCTIONS.encode(plain)

@@ -30,3 +30,4 @@ CONTROL_CHARACTERS: Rule[Task] = Rule(
 RESPONSE_CONTROL_CHARACTERS: Rule[Pair] = Rule(
     "control_characters", lambda row: _find(row.response)
 )
+TOPIC_CONTROL_CHARACTERS: Rule[str] = Rule("control_characters", _find)

@@ -43,7 +43,7 @@ class DropCounts:
         count = self._counts.setdefault(drop.rule, DropCount())
         count.count += 1
         if len(count.examples) < MAX_EXAMPLES:
-            count.examples.append(DropExample(_cut(text), _cut(drop.detail)))
+            count.examples.append(DropExample(shortened(text), shortened(drop.detail)))
 
     def by_rule(self) -> Mapping[str, DropCount]:
         """Return the counts so far."""
@@ -55,5 +55,6 @@ class DropCounts:
         return sum(count.count for count in self._counts.values())
 
 
-def _cut(text: str) -> str:
+def shortened(text: str) -> str:
+    """Return a text cut to 200 characters."""
     return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"

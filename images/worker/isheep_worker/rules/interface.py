@@ -3,14 +3,15 @@
 A check looks at a row and returns None, or a detail for people: what it found,
 in the row's own words. It never changes a row and knows of no other row
 (deduplication, which does, is a module of its own). Rules over an instruction
-run in curate, rules over a pair before it is scored.
+run in curate, rules over a pair before it is scored. A group rule looks at all pairs
+of one instruction, where it has several, and drops all or none.
 
 Every check takes time linear in the row: what it reads was written by a model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -41,6 +42,14 @@ class Rule(Generic[RowT_contra]):
     name: str
     check: Callable[[RowT_contra], str | None]
     english_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRule:
+    """A named filter of all pairs of one instruction together."""
+
+    name: str
+    check: Callable[[Sequence[Pair]], str | None]
 
 
 @dataclass(frozen=True, slots=True)

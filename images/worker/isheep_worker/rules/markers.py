@@ -46,8 +46,14 @@ def _response_chat(row: Pair) -> str | None:
     return match and match[0]
 
 
+def _topic_chat(topic: str) -> str | None:
+    match = _CHAT.search(topic)
+    return match and match[0]
+
+
 NO_INPUT: Rule[Task] = Rule("noinput", _no_input)
 RESPONSE_NO_INPUT: Rule[Pair] = Rule("noinput", _response_no_input)
 EMBEDDED_LABEL: Rule[Task] = Rule("embedded_label", _label)
 CHAT_MARKER: Rule[Task] = Rule("chat_marker", _chat)
 RESPONSE_CHAT_MARKER: Rule[Pair] = Rule("chat_marker", _response_chat)
+TOPIC_CHAT_MARKER: Rule[str] = Rule("chat_marker", _topic_chat)

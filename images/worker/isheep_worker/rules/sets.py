@@ -2,9 +2,11 @@
 
 The order decides only under which rule a row is counted, not whether it is
 dropped. `ISheep` is the paper's with its released scripts; `SelfInstruct` has
-Self-Instruct's own filters, with those that this parser's form needs; its rule
-about one input with different outputs looks at several rows and is not here.
-`None` has no rules: the paper's threshold of -1.
+Self-Instruct's own filters, with those that this parser's form needs; its rule about one
+input with different outputs looks at all pairs of an instruction, where it has several.
+`Dromedary` lets pass what red-teaming is about, tasks that a language model cannot do
+(so no blacklist), and what its principles ask for, a question back where a task is
+unclear. `None` has no rules: the paper's threshold of -1.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from isheep_worker.rules import (
     blacklist,
     chinese,
+    conflicting_outputs,
     control_characters,
     fields,
     first_character,
@@ -27,7 +30,7 @@ from isheep_worker.rules import (
     question_back,
     url,
 )
-from isheep_worker.rules.interface import Pair, Rule, Task
+from isheep_worker.rules.interface import GroupRule, Pair, Rule, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class RuleSet:
     name: str
     instruction_rules: tuple[Rule[Task], ...]
     pair_rules: tuple[Rule[Pair], ...]
+    group_rules: tuple[GroupRule, ...] = ()
 
 
 _I_SHEEP = RuleSet(
@@ -87,11 +91,35 @@ _SELF_INSTRUCT = RuleSet(
         fields.INPUT_EQUALS_RESPONSE,
         fields.ENDS_WITH_COLON,
     ),
+    group_rules=(conflicting_outputs.CONFLICTING_OUTPUTS,),
+)
+
+_DROMEDARY = RuleSet(
+    "Dromedary",
+    instruction_rules=(
+        control_characters.CONTROL_CHARACTERS,
+        markers.CHAT_MARKER,
+        markers.NO_INPUT,
+        markers.EMBEDDED_LABEL,
+        numbering.NUMBERING,
+        length.LENGTH,
+        first_character.FIRST_CHARACTER,
+        url.URL,
+    ),
+    pair_rules=(
+        fields.EMPTY_RESPONSE,
+        control_characters.RESPONSE_CONTROL_CHARACTERS,
+        markers.RESPONSE_CHAT_MARKER,
+        new_turn.NEW_TURN,
+        fields.ENDS_WITH_COLON,
+    ),
 )
 
 _NO_RULES = RuleSet("None", (), ())
 
-RULE_SETS = {rule_set.name: rule_set for rule_set in (_I_SHEEP, _SELF_INSTRUCT, _NO_RULES)}
+RULE_SETS = {
+    rule_set.name: rule_set for rule_set in (_I_SHEEP, _SELF_INSTRUCT, _DROMEDARY, _NO_RULES)
+}
 
 
 def rule_set(name: str, language: str) -> RuleSet:
@@ -106,4 +134,27 @@ def rule_set(name: str, language: str) -> RuleSet:
         name,
         tuple(rule for rule in chosen.instruction_rules if not rule.english_only),
         tuple(rule for rule in chosen.pair_rules if not rule.english_only),
+        chosen.group_rules,
     )
+
+
+def rule_names() -> list[str]:
+    """Return the names of the rules of all sets, in the order in which they first stand there."""
+    rules = (rule for a_set in RULE_SETS.values() for rule in _rules_of(a_set))
+    return list(dict.fromkeys(rule.name for rule in rules))
+
+
+def rules_named(name: str) -> RuleSet:
+    """Return the rules of one name: the one for instructions, the one for pairs, or both.
+
+    They apply in every language, since whoever names a rule wants it. A name that no
+    rule has leaves nothing.
+    """
+    sets = RULE_SETS.values()
+    instruction_rules = (r for a_set in sets for r in a_set.instruction_rules if r.name == name)
+    pair_rules = (r for a_set in sets for r in a_set.pair_rules if r.name == name)
+    return RuleSet(name, tuple(dict.fromkeys(instruction_rules)), tuple(dict.fromkeys(pair_rules)))
+
+
+def _rules_of(a_set: RuleSet) -> tuple[Rule[Pair], ...]:
+    return (*a_set.instruction_rules, *a_set.pair_rules)

@@ -4,14 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from isheep_worker.deduplication import Deduplicator
 from isheep_worker.rows import PairRow
+from isheep_worker.rules.fields import ENDS_WITH_COLON
 from isheep_worker.rules.interface import Drop, Pair, Rule, first_drop
-from isheep_worker.rules.sets import RULE_SETS, rule_set
+from isheep_worker.rules.markers import NO_INPUT, RESPONSE_NO_INPUT
+from isheep_worker.rules.sets import RULE_SETS, rule_names, rule_set, rules_named
+from isheep_worker.rules.url import URL
 
 EVERY_RULE: list[Rule[Pair]] = [
-    rule
-    for rules in (RULE_SETS["ISheep"], RULE_SETS["SelfInstruct"])
-    for rule in (*rules.instruction_rules, *rules.pair_rules)
+    rule for rules in RULE_SETS.values() for rule in (*rules.instruction_rules, *rules.pair_rules)
 ]
 
 
@@ -62,6 +64,79 @@ def test_rules_that_assume_english_apply_to_english_runs_only(language: str) -> 
     assert first_drop(other.instruction_rules, row) is None
     assert first_drop(other.pair_rules, row) is None
     assert first_drop(english.instruction_rules, row) or first_drop(english.pair_rules, row)
+
+
+@pytest.mark.parametrize(
+    ("language", "instruction", "nearly_the_same", "another", "response"),
+    [
+        (
+            "zh",
+            "请用简单的语言解释为什么天空是蓝色的。",
+            "请用简单的语言解释为什么海水是蓝色的。",
+            "列出三种可以在阳台上种植的蔬菜。",
+            "因为空气更容易散射蓝光。",
+        ),
+        (
+            "ja",
+            "空が青い理由を子どもにも分かるように説明してください。",
+            "海が青い理由を子どもにも分かるように説明してください。",
+            "ベランダで育てられる野菜を三つ挙げてください。",
+            "空気は青い光をよく散らすからです。",
+        ),
+        (
+            "th",
+            "อธิบายด้วยภาษาง่าย ๆ ว่าทำไมท้องฟ้าจึงเป็นสีฟ้า",
+            "อธิบายด้วยภาษาง่าย ๆ ว่าทำไมน้ำทะเลจึงเป็นสีฟ้า",
+            "บอกชื่อผักสามชนิดที่ปลูกบนระเบียงได้",
+            "เพราะอากาศกระเจิงแสงสีฟ้าได้ดีกว่า",
+        ),
+        (
+            "ko",
+            "하늘이 왜 파란지 아이도 이해할 수 있게 쉽게 설명해 주세요.",
+            "바다가 왜 파란지 아이도 이해할 수 있게 쉽게 설명해 주세요.",
+            "베란다에서 키울 수 있는 채소 세 가지를 말해 주세요.",
+            "공기가 파란빛을 더 많이 흩뜨리기 때문입니다.",
+        ),
+        (
+            "ru",
+            "Объясни простыми словами, почему днём небо кажется голубым.",
+            "Объясни простыми словами, почему днём море кажется голубым.",
+            "Назови три овоща, которые можно вырастить на балконе.",
+            "Воздух сильнее рассеивает синий свет.",
+        ),
+        (
+            "ar",
+            "اشرح بكلمات بسيطة لماذا تبدو السماء زرقاء في النهار.",
+            "اشرح بكلمات بسيطة لماذا تبدو البحار زرقاء في النهار.",
+            "اذكر ثلاثة أنواع من الخضار يمكن زراعتها في الشرفة.",
+            "لأن الهواء يبعثر الضوء الأزرق أكثر.",
+        ),
+        (
+            "hi",
+            "सरल शब्दों में समझाओ कि दिन में आसमान नीला क्यों दिखता है।",
+            "सरल शब्दों में समझाओ कि दिन में समुद्र नीला क्यों दिखता है।",
+            "बालकनी में उगाई जा सकने वाली तीन सब्ज़ियों के नाम बताओ।",
+            "हवा नीले प्रकाश को अधिक बिखेरती है।",
+        ),
+        (
+            "de",
+            "Über den blauen Himmel: Erkläre einem Kind, woher die Farbe kommt.",
+            "Über den roten Himmel: Erkläre einem Kind, woher die Farbe kommt.",
+            "Nenne drei Gemüse, die auf einem Balkon wachsen.",
+            "Die Luft streut blaues Licht stärker.",
+        ),
+    ],
+)
+def test_sentences_of_other_languages_pass_and_are_compared(
+    language: str, instruction: str, nearly_the_same: str, another: str, response: str
+) -> None:
+    rules = rule_set("ISheep", language)
+    for text in (instruction, nearly_the_same, another):
+        row = pair(text, response=response)
+        assert first_drop(rules.instruction_rules, row) is None
+        assert first_drop(rules.pair_rules, row) is None
+    decisions = Deduplicator("0.7").accept([instruction, nearly_the_same, another])
+    assert [duplicate and duplicate.text for duplicate in decisions] == [None, instruction, None]
 
 
 def test_what_no_language_excuses_is_dropped_in_all() -> None:
@@ -144,3 +219,25 @@ def test_hostile_responses_are_counted_drops(response: str, rule: str) -> None:
     drop = first_drop(rule_set("ISheep", "en").pair_rules, row)
     assert drop is not None
     assert drop.rule == rule
+
+
+def test_dromedary_lets_pass_what_its_red_teaming_and_its_principles_ask_for() -> None:
+    seeing = pair("What is on the picture in my hand?")
+    asking = pair("Change the second part.", response="Which one?\n\nDo you mean the plan?")
+    i_sheep, dromedary = rule_set("ISheep", "en"), rule_set("Dromedary", "en")
+    assert first_drop(dromedary.instruction_rules, seeing) is None
+    assert first_drop(i_sheep.instruction_rules, seeing) == Drop("blacklist", "picture")
+    assert first_drop(dromedary.pair_rules, asking) is None
+    assert first_drop(i_sheep.pair_rules, asking) is not None
+    turn = pair("Name a bird.", response="A wren.\nUser: And a fish?")
+    assert first_drop(dromedary.pair_rules, turn) == Drop("new_turn", "User")
+
+
+def test_rules_are_found_by_name_in_whichever_set_and_kind_they_are() -> None:
+    assert rules_named("url").instruction_rules == (URL,)
+    assert rules_named("ends_with_colon").pair_rules == (ENDS_WITH_COLON,)
+    both = rules_named("noinput")
+    assert (both.instruction_rules, both.pair_rules) == ((NO_INPUT,), (RESPONSE_NO_INPUT,))
+    nothing = rules_named("Url")
+    assert (nothing.instruction_rules, nothing.pair_rules) == ((), ())
+    assert set(rule_names()) == {rule.name for rule in EVERY_RULE}

@@ -1,0 +1,39 @@
+import pytest
+
+from isheep_worker.rows import PairRow
+from isheep_worker.rules.conflicting_outputs import CONFLICTING_OUTPUTS
+
+
+def pairs(*instances: tuple[str, str]) -> list[PairRow]:
+    return [
+        PairRow(f"id-k{n}", "Sort it.", task_input, output, "stop", 9, 4)
+        for n, (task_input, output) in enumerate(instances, start=1)
+    ]
+
+
+@pytest.mark.parametrize(
+    "instances",
+    [
+        (),
+        (("x", "A"),),
+        (("x", "A"), ("y", "A")),
+        (("x", "A"), ("x", "A")),  # the same said twice is no contradiction
+        (("x", "A"), (" x ", "A ")),
+        (("", "a poem"), ("", "another poem")),
+        (("X", "A"), ("x", "B")),
+    ],
+)
+def test_what_agrees_with_itself_passes(instances: tuple[tuple[str, str], ...]) -> None:
+    assert CONFLICTING_OUTPUTS.check(pairs(*instances)) is None
+
+
+@pytest.mark.parametrize(
+    "instances",
+    [
+        (("x", "A"), ("x", "B")),
+        (("y", "A"), ("x", "A"), ("z", "A"), ("x\n", "B")),
+        (("x", "A"), ("x", "")),
+    ],
+)
+def test_one_input_with_different_outputs_is_named(instances: tuple[tuple[str, str], ...]) -> None:
+    assert CONFLICTING_OUTPUTS.check(pairs(*instances)) == "x"
