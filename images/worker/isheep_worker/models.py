@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
@@ -23,16 +24,31 @@ from pydantic import ValidationError
 from isheep.api.mirrors import mirrored
 from isheep.api.order import StageOrder
 from isheep.api.store_spec import S3StoreSpec, StoreSpec
+from isheep.recipes.settings import ModelSettings
 from isheep.store import open_store
 from isheep.store.artifacts import ArtifactStore
 from isheep.store.interface import NoSuchKeyError, ObjectInfo
+from isheep.store.manifest import FileInfo
 from isheep_worker import model_cache
 from isheep_worker.contract import BadInputError, SourceUnreachableError
+from isheep_worker.engines.adapter import Adapter, read_adapter
 
 _SMALL_FILES = ("*.json", "*.jinja", "*.model", "*.tiktoken", "*.txt")
 _WEIGHTS = "*.safetensors"
 FOLDERS = "hf://org/name, s3://bucket/prefix, pvc://claim/path (in a cluster) or file:///folder"
 MIRROR_ADVICE = "--mirror of isheep run, modelMirrors of the chart"
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What is loaded to have a model: full weights, and the adapter beside them if any.
+
+    `name` names what is in `folder`: a digest or a stage's key.
+    """
+
+    name: str
+    folder: Path
+    adapter: Adapter | None = None
 
 
 class ModelFolders:
@@ -61,6 +77,19 @@ class ModelFolders:
         # The hub's cache names the folder of a snapshot by its commit.
         return self.tokenizer().name if uri.startswith("hf://") else self._sources.model_revision
 
+    def weights(self, settings: ModelSettings, stages: Sequence[str]) -> Weights:
+        """Return the model of a step; `stages` are the keys in its input role `model`.
+
+        That is M(0) where there are none; else the merged weights that the stage left, or
+        M(0) with the adapter that it left. Raises as `base` does.
+        """
+        if not stages:
+            return Weights(settings.base_model, self.base())
+        folder = self.of_stage(stages[0])
+        if settings.handover != "Adapter":
+            return Weights(stages[0], folder)
+        return Weights(settings.base_model, self.base(), read_adapter(stages[0], folder))
+
     def of_stage(self, key: str) -> Path:
         """Return the folder of a committed stage's files, verified."""
         manifest = self._artifacts.manifest(key)
@@ -69,7 +98,7 @@ class ModelFolders:
         paths = [self._artifacts.file_path(key, info.name) for info in manifest.files]
         if all(paths) and paths[0] is not None:
             return paths[0].parent
-        folder = self._cache / "models" / key
+        folder = self._cache / "models" / _contents(manifest.files)
         for info in manifest.files:
             fetch = partial(self._artifacts.read_file, key, info.name)
             model_cache.keep(folder / info.name, info.bytes, fetch)
@@ -196,6 +225,15 @@ def _is_small(key: str) -> bool:
 
 def _is_weights(key: str) -> bool:
     return "/" not in key and fnmatch(key, _WEIGHTS)
+
+
+def _contents(files: Sequence[FileInfo]) -> str:
+    """Return the name of the cache's folder for files of a stage.
+
+    Not the stage's key: another store may hold other weights of the same size under it.
+    """
+    listing = [[info.name, info.sha256] for info in files]
+    return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
 
 
 def _version(spec: StoreSpec, files: Sequence[ObjectInfo]) -> str:

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from isheep.api.order import Sources
+from isheep.api.order import RunRef, Sources
 from isheep.api.store_spec import parse_store_uri
+from isheep.recipes.settings import ModelSettings
 from isheep.store.artifacts import ArtifactStore
 from isheep.store.folder import FolderStore
 from isheep.store.manifest import Manifest, StageInfo, Timings
 from isheep_worker.contract import BadInputError
+from isheep_worker.engines.adapter import Adapter
 from isheep_worker.model_files import inspect_model
-from isheep_worker.models import ModelFolders, bucket_spec, cache_folder
+from isheep_worker.models import ModelFolders, Weights, bucket_spec, cache_folder
 
 KEY = "a" * 64
 
@@ -149,16 +151,12 @@ def test_a_bucket_without_a_model_is_told(
         folders(make_order, empty, tmp_path, "s3://models/name").base()
 
 
-@pytest.mark.parametrize("store_type", [FolderStore, RemoteStore])
-def test_a_stages_model_comes_out_of_the_store(
-    store_type: type[FolderStore], make_order, tmp_path: Path
-) -> None:
-    store = store_type(tmp_path / "store")
-    artifacts = ArtifactStore(store, "default")
+def commit_files(artifacts: ArtifactStore, folder: Path, run: RunRef, **texts: str) -> None:
+    """Commit files under `KEY`, as merge and train do."""
     files = []
-    for name in ("config.json", "model.safetensors"):
-        (tmp_path / name).write_text(name)
-        files.append(artifacts.write_file(KEY, name, tmp_path / name))
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+        files.append(artifacts.write_file(KEY, name, folder / name))
     now = datetime.now(UTC)
     artifacts.commit(
         KEY,
@@ -167,9 +165,19 @@ def test_a_stages_model_comes_out_of_the_store(
             stage=StageInfo(kind="merge", version=1, id="i1/merge", iteration=1),
             files=tuple(files),
             timings=Timings(started_at=now, finished_at=now),
-            run=make_order().run,
+            run=run,
         ),
     )
+
+
+@pytest.mark.parametrize("store_type", [FolderStore, RemoteStore])
+def test_a_stages_model_comes_out_of_the_store(
+    store_type: type[FolderStore], make_order, tmp_path: Path
+) -> None:
+    store = store_type(tmp_path / "store")
+    artifacts = ArtifactStore(store, "default")
+    names = ("config.json", "model.safetensors")
+    commit_files(artifacts, tmp_path, make_order().run, **{name: name for name in names})
     models = folders(make_order, store, tmp_path)
     for _ in range(2):
         folder = models.of_stage(KEY)
@@ -179,3 +187,43 @@ def test_a_stages_model_comes_out_of_the_store(
         (folder / "config.json").write_text("conf")
         assert (models.of_stage(KEY) / "config.json").read_text() == "config.json"
     assert folder.is_relative_to(store.uri if store_type is FolderStore else tmp_path / "cache")
+
+
+def test_the_cache_takes_no_store_s_model_for_another_s(make_order, tmp_path: Path) -> None:
+    """Keys name what was asked for: two stores may hold different weights under one."""
+    found = []
+    for name, weights in (("one", "warm"), ("other", "cold")):
+        store = RemoteStore(tmp_path / name)
+        artifacts = ArtifactStore(store, "default")
+        commit_files(artifacts, tmp_path, make_order().run, **{"model.safetensors": weights})
+        folder = folders(make_order, store, tmp_path).of_stage(KEY)
+        found.append((folder / "model.safetensors").read_text())
+    assert found == ["warm", "cold"]
+
+
+@pytest.mark.parametrize("store_type", [FolderStore, RemoteStore])
+def test_a_model_is_the_base_or_merged_weights_or_the_base_with_an_adapter(
+    store_type: type[FolderStore], make_order, tmp_path: Path
+) -> None:
+    store, base = store_type(tmp_path / "store"), tmp_path / "base"
+    base.mkdir()
+    artifacts = ArtifactStore(store, "default")
+    texts = {"adapter_config.json": '{"r": 8}', "adapter_model.safetensors": "weights"}
+    commit_files(artifacts, tmp_path, make_order().run, **texts)
+    models = folders(make_order, store, tmp_path, str(base))
+
+    def settings(handover: str | None = None) -> ModelSettings:
+        return ModelSettings(
+            base_model="digest",
+            engine="VLLM",
+            dtype="float32",
+            max_model_length=512,
+            handover=handover,
+            chat_format="",
+        )
+
+    left = models.of_stage(KEY)
+    assert models.weights(settings(), ()) == Weights("digest", base)
+    assert models.weights(settings("Merged"), (KEY,)) == Weights(KEY, left)
+    adapted = models.weights(settings("Adapter"), (KEY,))
+    assert adapted == Weights("digest", base, Adapter(KEY, left, 8))

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from isheep_worker.engines.adapter import Adapter
+
 FinishReason = Literal["stop", "length"]
 
 
@@ -25,6 +27,13 @@ class Request:
     `id` is the caller's and unique among those in flight. `seed` is 63 bits.
     `stop` strings end a completion and are not part of its text; `stop_token_ids`
     likewise. `regex`, where given, constrains the text (structured outputs).
+    `presence_penalty` is taken from the logit of every token that the completion holds
+    by then, once however often, before the temperature and the greedy choice; what the
+    prompt holds does not count.
+
+    With `labels` (distinct token ids) nothing is generated: the completion has no text,
+    and the log-probabilities of these tokens as the next one. How to sample does not
+    matter then, and `max_tokens` is 1.
     """
 
     id: str
@@ -36,11 +45,17 @@ class Request:
     stop: tuple[str, ...] = ()
     stop_token_ids: tuple[int, ...] = ()
     regex: str | None = None
+    labels: tuple[int, ...] = ()
+    presence_penalty: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What an engine made of a request. Token counts are before stop strings are trimmed."""
+    """What an engine made of a request. Token counts are before stop strings are trimmed.
+
+    `label_logprobs` are natural logarithms of probabilities among the whole vocabulary, in
+    the order of the request's labels, at temperature 1.
+    """
 
     id: str
     text: str
@@ -48,6 +63,7 @@ class Completion:
     prompt_tokens: int
     tokens: int
     cached_prompt_tokens: int = 0
+    label_logprobs: tuple[float, ...] = ()
 
 
 class PromptTooLongError(ValueError):
@@ -73,6 +89,13 @@ class Engine(Protocol):
 
         Raises `DeviceMemoryError` where the device's memory is exhausted. With
         nothing in flight it returns at once.
+        """
+
+    def adapt(self, adapter: Adapter | None) -> None:
+        """Answer as the base with this adapter from now on; None: as the base alone.
+
+        Only between requests. Raises `AdapterError` where the engine cannot serve it, and
+        `DeviceMemoryError`.
         """
 
     def close(self) -> None:

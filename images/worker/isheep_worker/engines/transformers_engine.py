@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from isheep_worker.engines.adapter import Adapter
 from isheep_worker.engines.constraint import RegexConstraints, RegexMatcher
 from isheep_worker.engines.interface import (
     Completion,
@@ -68,6 +69,7 @@ class TransformersEngine:
         self._batch_size = runtime.reduced_batch_size
         self._waiting: deque[tuple[Request, ...]] = deque()
         self._batch: _Batch | None = None
+        self._adapted: Any = None
 
     @property
     def max_in_flight(self) -> int:
@@ -102,11 +104,24 @@ class TransformersEngine:
                     break
             return finished
 
+    def adapt(self, adapter: Adapter | None) -> None:
+        """Put peft's layers of an adapter into the model, in the place of those of another."""
+        if self._adapted is not None:
+            # It gives the model's own layers back their places, in the model itself.
+            self._adapted.unload()
+            self._adapted = None
+        if adapter is None:
+            return
+        from peft import PeftModel  # noqa: PLC0415 - heavy
+
+        with device_memory_errors(f"loading the adapter {adapter.folder}"):
+            self._adapted = PeftModel.from_pretrained(self._model, str(adapter.folder)).eval()
+
     def close(self) -> None:
         """Drop the model and give its memory back."""
         self._waiting.clear()
         self._batch = None
-        self._model = None
+        self._model = self._adapted = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -156,10 +171,18 @@ class _Row:
         self._ends = vocabulary.eos | set(request.stop_token_ids)
         self._stops = StopStrings(request.stop, vocabulary.decode, vocabulary.hidden)
         self._tokens = 0
+        self._present: set[int] = set()
+
+    def penalise(self, logits: torch.Tensor) -> None:
+        """Take the presence penalty from the row's logits, shape [vocabulary]."""
+        if self.request.presence_penalty and self._present:
+            present = torch.tensor(sorted(self._present), device=logits.device)
+            logits[present] -= self.request.presence_penalty
 
     def take(self, token: int) -> Completion | None:
         """Take the token that was drawn; return the completion if it is the last."""
         self._tokens += 1
+        self._present.add(token)
         if token in self._ends:
             return self._completion(self._stops.text(), "stop")
         text = self._stops.feed(token)
@@ -172,6 +195,18 @@ class _Row:
         if self._tokens >= self.request.max_tokens:
             return self._completion(self._stops.text(), "length")
         return None
+
+    def score(self, logits: torch.Tensor) -> Completion:
+        """Return the labels' log-probabilities from the logits after the prompt [vocabulary]."""
+        logprobs = torch.log_softmax(logits, dim=-1)[list(self.request.labels)]
+        return Completion(
+            id=self.request.id,
+            text="",
+            finish_reason="stop",
+            prompt_tokens=len(self.request.prompt_token_ids),
+            tokens=0,
+            label_logprobs=tuple(logprobs.tolist()),
+        )
 
     def _completion(self, text: str, reason: FinishReason) -> Completion:
         return Completion(
@@ -201,9 +236,12 @@ class _Batch:
         return len(self._rows)
 
     def step(self) -> list[Completion]:
-        """Draw a token for each row; return the rows that are finished by it."""
+        """Draw a token for each row, or score its labels; return the rows that are finished."""
         drawn = self._draw()
-        completions = [row.take(int(token)) for row, token in zip(self._rows, drawn, strict=True)]
+        completions = [
+            row.score(logits) if row.request.labels else row.take(int(token))
+            for row, token, logits in zip(self._rows, drawn, self._logits, strict=True)
+        ]
         live = [i for i, completion in enumerate(completions) if completion is None]
         if len(live) < len(self._rows):
             self._keep(live)
@@ -217,6 +255,7 @@ class _Batch:
         for row, logits in zip(self._rows, self._logits, strict=True):
             if row.matcher:
                 logits.masked_fill_(~row.matcher.allowed().to(self._device), float("-inf"))
+            row.penalise(logits)
         requests = [row.request for row in self._rows]
         return draw_tokens(
             self._logits,

@@ -20,8 +20,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from isheep_worker.engines.adapter import Adapter, AdapterError
 from isheep_worker.engines.interface import Completion, FinishReason, PromptTooLongError, Request
 from isheep_worker.engines.memory import device_memory_errors
 from isheep_worker.engines.runtime import EngineRuntime
@@ -41,8 +42,13 @@ class VLLMEngine:
         dtype: str,
         max_model_length: int | None,
         runtime: EngineRuntime,
+        *,
+        max_adapter_rank: int = 0,
     ) -> None:
-        """Load the model on all of `runtime.tensor_parallel_size` GPUs, or on the CPU."""
+        """Load the model on all of `runtime.tensor_parallel_size` GPUs, or on the CPU.
+
+        Without `max_adapter_rank` no adapter can be served, and nothing is lost to them.
+        """
         _quiet()
         from vllm.platforms import current_platform  # noqa: PLC0415 - heavy
 
@@ -64,9 +70,14 @@ class VLLMEngine:
                 "gpu_memory_utilization": runtime.gpu_memory_utilization,
                 "tensor_parallel_size": runtime.tensor_parallel_size,
             }
+        if max_adapter_rank:
+            settings |= _adapter_settings(max_adapter_rank)
         with device_memory_errors(f"loading {model_dir}"):
             self._engine: Any = _start(settings)
+        self._lora: Any = None
+        self._loras = 0
         self._max_num_seqs = runtime.reduced_max_num_seqs
+        self._labels: dict[str, tuple[int, ...]] = {}
         self._max_length: int = self._engine.model_config.max_model_len
 
     @property
@@ -87,14 +98,46 @@ class VLLMEngine:
             (prompt,) = self._engine.renderer.render_cmpl(
                 [{"prompt_token_ids": list(request.prompt_token_ids)}]
             )
-            self._engine.add_request(request.id, prompt, _sampling_params(request))
+            if request.labels:
+                self._labels[request.id] = request.labels
+            params = _scoring_params(request) if request.labels else _sampling_params(request)
+            self._engine.add_request(request.id, prompt, params, lora_request=self._lora)
 
     def poll(self) -> list[Completion]:
         """Run one step of the engine: up to one token for each running request."""
         if not self.in_flight:
             return []
         with device_memory_errors("generating"):
-            return [_completion(output) for output in self._engine.step() if output.finished]
+            finished = [output for output in self._engine.step() if output.finished]
+        return [
+            _scores(output, self._labels.pop(output.request_id))
+            if output.request_id in self._labels
+            else _completion(output)
+            for output in finished
+        ]
+
+    def adapt(self, adapter: Adapter | None) -> None:
+        """Load an adapter in the place of the one before; requests name it from now on."""
+        from vllm.lora.request import LoRARequest  # noqa: PLC0415 - heavy
+
+        if self._lora is not None:
+            self._engine.remove_lora(self._lora.lora_int_id)
+            self._lora = None
+        if adapter is None:
+            return
+        # Cached prefixes are told apart by name and path, what is loaded by the number alone.
+        self._loras += 1
+        lora = LoRARequest(adapter.name, self._loras, str(adapter.folder))
+        with device_memory_errors(f"loading the adapter {adapter.folder}"):
+            try:
+                self._engine.add_lora(lora)
+            # An engine in a process of its own raises nothing more exact.
+            except Exception as error:
+                raise AdapterError(
+                    f"vLLM cannot serve this model's adapter ({error}): write training.handover: "
+                    "Merged"
+                ) from error
+        self._lora = lora
 
     def close(self) -> None:
         """Stop the engine and its processes, and free the device."""
@@ -133,6 +176,17 @@ def _start(settings: dict[str, Any]) -> Any:
     from vllm.v1.engine.llm_engine import LLMEngine  # noqa: PLC0415 - heavy
 
     return LLMEngine.from_engine_args(EngineArgs(**settings))
+
+
+def _adapter_settings(rank: int) -> dict[str, Any]:
+    """Return what makes room for one adapter at a time; only some ranks can be asked for."""
+    from vllm.config.lora import MaxLoRARanks  # noqa: PLC0415 - heavy
+
+    return {
+        "enable_lora": True,
+        "max_loras": 1,
+        "max_lora_rank": min(size for size in get_args(MaxLoRARanks) if size >= rank),
+    }
 
 
 def _cpu_settings(
@@ -181,12 +235,45 @@ def _sampling_params(request: Request) -> Any:
         n=1,
         temperature=request.temperature,
         top_p=request.top_p,
+        presence_penalty=request.presence_penalty,
         max_tokens=request.max_tokens,
         seed=request.seed,
         stop=list(request.stop),
         stop_token_ids=list(request.stop_token_ids),
         structured_outputs=StructuredOutputsParams(regex=request.regex) if request.regex else None,
         output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def _scoring_params(request: Request) -> Any:
+    """Return how the labels' log-probabilities are asked for: with one greedy token.
+
+    Greedy, because a seeded prompt may not be computed in chunks (see above), and they are
+    taken from the logits before temperature, among the whole vocabulary.
+    """
+    from vllm.sampling_params import RequestOutputKind, SamplingParams  # noqa: PLC0415 - heavy
+
+    return SamplingParams(
+        n=1,
+        temperature=0.0,
+        max_tokens=1,
+        logprob_token_ids=list(request.labels),
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def _scores(output: Any, labels: Sequence[int]) -> Completion:
+    (only,) = output.outputs
+    (first,) = only.logprobs
+    return Completion(
+        id=output.request_id,
+        text="",
+        finish_reason="stop",
+        prompt_tokens=len(output.prompt_token_ids),
+        tokens=0,
+        cached_prompt_tokens=output.num_cached_tokens or 0,
+        label_logprobs=tuple(float(first[label].logprob) for label in labels),
     )
 
 

@@ -8,6 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from isheep_worker.engines import transformers_engine
+from isheep_worker.engines.adapter import Adapter
 from isheep_worker.engines.interface import Completion, Engine, PromptTooLongError, Request
 from isheep_worker.engines.registry import open_engine
 from isheep_worker.engines.runtime import EngineRuntime
@@ -107,6 +108,31 @@ def test_greedy_completions_are_those_of_the_model_itself(
     assert drain(engine, asked) == found
 
 
+def test_a_presence_penalty_is_taken_once_from_what_the_completion_holds(
+    tiny_model_dir: Path, engine, tokenizer
+):
+    penalties = [0.0, 2.0, -2.0, 0.01]
+    asked = [
+        dataclasses.replace(one, presence_penalty=penalty)
+        for one, penalty in zip(
+            requests(tokenizer, 4, temperature=0.0, max_tokens=24), penalties, strict=True
+        )
+    ]
+    found = drain(engine, asked)
+    model = AutoModelForCausalLM.from_pretrained(tiny_model_dir, dtype="float32")
+    for one in asked:
+        ids: list[int] = list(one.prompt_token_ids)
+        drawn: list[int] = []
+        while len(drawn) < one.max_tokens and EOS not in drawn:
+            with torch.no_grad():
+                logits = model(input_ids=torch.tensor([ids + drawn])).logits[0, -1].clone()
+            for token in set(drawn):
+                logits[token] -= one.presence_penalty
+            drawn.append(int(logits.argmax()))
+        assert found[one.id].text == tokenizer.decode(drawn, skip_special_tokens=True)
+        assert found[one.id].tokens == len(drawn)
+
+
 def test_ends_by_length(engine, tokenizer):
     asked = requests(tokenizer, 1, max_tokens=5)
     (found,) = drain(engine, asked).values()
@@ -178,10 +204,70 @@ def test_too_long_a_prompt_is_refused_and_nothing_of_its_group_is_queued(engine,
     assert found.prompt_tokens == 505
 
 
+def test_labels_have_the_models_own_probabilities(tiny_model_dir: Path, engine, tokenizer):
+    """Among the whole vocabulary, whatever else is in the batch and in whatever order asked."""
+    labels = tuple(tokenizer.encode("9753102468"))
+    asked = requests(tokenizer, 6, labels=labels, max_tokens=1)
+    writing = dataclasses.replace(asked[2], labels=(), max_tokens=5)
+    found = drain(engine, [*asked[:2], writing, *asked[3:]])
+    assert found[writing.id].tokens == 5
+    model = AutoModelForCausalLM.from_pretrained(tiny_model_dir, dtype="float32")
+    for one in (*asked[:2], *asked[3:]):
+        with torch.inference_mode():
+            logits = model(input_ids=torch.tensor([one.prompt_token_ids])).logits[0, -1]
+        expected = logits.log_softmax(-1)[list(labels)].tolist()
+        assert found[one.id].label_logprobs == pytest.approx(expected, abs=1e-4)
+        assert (found[one.id].text, found[one.id].tokens) == ("", 0)
+    assert not found[writing.id].label_logprobs
+
+
 def test_an_idle_engine_has_nothing(engine):
     assert engine.in_flight == 0
     assert engine.poll() == []
     assert engine.max_in_flight == 8
+
+
+def test_an_adapter_beside_the_base_answers_like_merged_weights(
+    tiny_model_dir: Path, tokenizer, adapter_of, merged_of, tmp_path: Path
+):
+    """And base and adapters take turns in one engine, each answering as if it were alone."""
+    folders = [adapter_of(tiny_model_dir, tmp_path / f"a{seed}", seed=seed) for seed in (1, 2)]
+    asked = requests(tokenizer, 6, temperature=0.0)
+    expected = []
+    for model in (
+        tiny_model_dir,
+        *(merged_of(one, tiny_model_dir, tmp_path / f"{one.name}-merged") for one in folders),
+    ):
+        alone = opened(model)
+        expected.append(drain(alone, asked))
+        alone.close()
+    # The adapters are not so small that their absence would pass.
+    assert len({repr(found) for found in expected}) == 3
+
+    engine = opened(tiny_model_dir)
+    one, other = (Adapter(folder.name, folder, 4) for folder in folders)
+    turns = [(None, 0), (one, 1), (None, 0), (other, 2), (one, 1), (None, 0)]
+    for adapter, which in turns:
+        engine.adapt(adapter)
+        assert drain(engine, asked) == expected[which]
+    engine.close()
+
+
+def test_the_logits_of_an_adapter_are_those_of_merged_weights(
+    tiny_model_dir: Path, adapter_of, merged_of, tmp_path: Path
+):
+    folder = adapter_of(tiny_model_dir, tmp_path / "adapter", seed=3)
+    merged = merged_of(folder, tiny_model_dir, tmp_path / "merged")
+    engine = opened(tiny_model_dir)
+    ids = torch.arange(20).reshape(1, -1)
+    with torch.inference_mode():
+        base = engine._model(input_ids=ids).logits
+        engine.adapt(Adapter("a", folder, 4))
+        found = engine._model(input_ids=ids).logits
+        expected = AutoModelForCausalLM.from_pretrained(merged)(input_ids=ids).logits
+    assert torch.allclose(found, expected, atol=1e-5)
+    assert not torch.allclose(found, base, atol=0.1)
+    engine.close()
 
 
 def test_the_dtype_asked_for_is_the_one_computed_in(tiny_model_dir: Path, tokenizer):

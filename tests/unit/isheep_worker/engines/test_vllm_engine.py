@@ -11,7 +11,8 @@ from typing import Any
 
 import psutil
 import pytest
-from transformers import AutoTokenizer
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from isheep_worker.engines.interface import Completion, Engine, PromptTooLongError, Request
 from isheep_worker.engines.registry import open_engine
@@ -82,6 +83,23 @@ def test_completes_a_stream(engine: Engine, tokenizer: Any):
     assert re.match(r"(10|[1-9])\|\|[^|\n]", found["regex"].text)
 
 
+def test_a_presence_penalty_is_the_transformers_engines(
+    engine: Engine, smollm2_dir: Path, tokenizer: Any
+):
+    prompt = tokenizer.encode("The cat sat on the mat. The cat")
+    asked = [
+        request(f"{penalty}", prompt, temperature=0.0, max_tokens=24, presence_penalty=penalty)
+        for penalty in (0.0, 2.0, 1.5)
+    ]
+    other = open_engine("Transformers", smollm2_dir, "float32", MAX_LENGTH, EngineRuntime())
+    engine.submit(asked)
+    other.submit(asked)
+    found = {id_: completion.text for id_, completion in drain(engine).items()}
+    assert {id_: completion.text for id_, completion in drain(other).items()} == found
+    assert len(set(found.values())) == 3
+    other.close()
+
+
 def test_survives_seeded_prompts_that_do_not_fit_one_step(engine: Engine, tokenizer: Any):
     """Computed in chunks, they would kill the engine; others are in flight meanwhile."""
     long = [tokenizer.encode(f"{i} is a number. " * 100)[: MAX_LENGTH - 100] for i in range(3)]
@@ -90,6 +108,38 @@ def test_survives_seeded_prompts_that_do_not_fit_one_step(engine: Engine, tokeni
     engine.submit([request(f"long{i}", prompt, seed=i) for i, prompt in enumerate(long)])
     found = drain(engine)
     assert set(found) == {f"short{i}" for i in range(4)} | {f"long{i}" for i in range(3)}
+
+
+def test_labels_have_the_models_own_probabilities(
+    engine: Engine, tokenizer: Any, smollm2_dir: Path
+):
+    """Those of Transformers, among the whole vocabulary, beside requests that sample."""
+    labels = tuple(tokenizer.encode("9753102468"))
+    prompts = [
+        tokenizer.encode(text)
+        for text in ("A digit: ", "The capital of France is", "My mark out of ten is 9. " * 20)
+    ]
+    scoring = [
+        request(f"labels{i}", prompt, labels=labels, max_tokens=1)
+        for i, prompt in enumerate(prompts)
+    ]
+    engine.submit([request("before", prompts[0], max_tokens=4)])
+    engine.poll()
+    engine.submit([*scoring, request("beside", prompts[1], max_tokens=4)])
+    # What was computed a moment ago is in the prefix cache now, and no less exact.
+    found = drain(engine)
+    engine.submit([request("again", prompts[2], labels=labels[:2], max_tokens=1)])
+    found |= drain(engine)
+    assert (found["before"].tokens, found["beside"].tokens) == (4, 4)
+    model = AutoModelForCausalLM.from_pretrained(smollm2_dir, dtype="float32")
+    for prompt, one in zip((*prompts, prompts[2]), (*scoring, None), strict=True):
+        with torch.inference_mode():
+            logprobs = model(input_ids=torch.tensor([prompt])).logits[0, -1].log_softmax(-1)
+        completion = found[one.id if one else "again"]
+        asked = labels if one else labels[:2]
+        assert completion.label_logprobs == pytest.approx(logprobs[list(asked)].tolist(), abs=1e-3)
+        assert (completion.text, completion.tokens) == ("", 0)
+    assert found["again"].cached_prompt_tokens >= len(prompts[2]) - vllm_engine.CPU_BLOCK_SIZE - 1
 
 
 def test_shared_beginnings_are_computed_once(engine: Engine, tokenizer: Any):

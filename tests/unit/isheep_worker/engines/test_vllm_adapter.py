@@ -1,0 +1,130 @@
+"""Adapters in vLLM on the real small model: served beside the base as if they were merged.
+
+Two engines are loaded one after another, which is most of this test's time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from isheep_worker.engines.adapter import Adapter, AdapterError, read_adapter
+from isheep_worker.engines.interface import Completion, Engine, Request
+from isheep_worker.engines.registry import open_engine
+from isheep_worker.engines.runtime import EngineRuntime
+
+pytest.importorskip("vllm", reason="vLLM is not installed")
+
+MAX_LENGTH = 256
+NEAR_TIE = 0.01
+"""Logits so close that another order of additions may turn them around."""
+QUESTIONS = ("What is the capital of France?", "Name three fruits.", "Write a greeting.")
+
+
+def train_adapter(base: Path, out: Path, tokenizer: Any) -> Path:
+    """Train for a few steps on answers that no model gives by itself, so that it shows."""
+    from isheep.recipes.settings import LoraSettings, TrainSettings
+    from isheep_worker.training.dataset import Sample, collect_rows, split_rows
+    from isheep_worker.training.sft import Machine, train
+
+    samples = [
+        Sample(number, ids(tokenizer, question), tokenizer.encode(" Wool, said the sheep.\n"))
+        for number, question in enumerate(QUESTIONS * 4)
+    ]
+    settings = TrainSettings(
+        base_model="",
+        chat_format="",
+        dtype="float32",
+        random_seed=0,
+        prompt_format="Raw",
+        templates="",
+        max_samples=None,
+        validation_share=0.0,
+        effective_batch_size=3,
+        num_train_epochs=1,
+        learning_rate=5e-3,
+        warmup_steps=0,
+        max_length=MAX_LENGTH,
+        lora=LoraSettings(r=8, alpha=16, dropout=0.0, target_modules="AllLinear"),
+    )
+
+    class NoCheckpoints:
+        def latest(self) -> None:
+            return None
+
+    train(
+        settings,
+        split_rows(collect_rows(samples, MAX_LENGTH)[0], 0.0),
+        seed=1,
+        base=base,
+        out=out,
+        machine=Machine(device="cpu"),
+        checkpoints=NoCheckpoints(),
+        stop=lambda: False,
+        progress=lambda *_: None,
+    )
+    return out
+
+
+def ids(tokenizer: Any, question: str) -> list[int]:
+    return tokenizer.encode(f"Question: {question}\nAnswer:")
+
+
+def opened(folder: Path, rank: int = 0) -> Engine:
+    runtime = EngineRuntime(max_num_seqs=8, enforce_eager=True)
+    return open_engine("VLLM", folder, "float32", MAX_LENGTH, runtime, max_adapter_rank=rank)
+
+
+def answers(engine: Engine, prompts: Sequence[list[int]], turn: str) -> list[Completion]:
+    engine.submit([Request(f"{turn}{i}", tuple(p), i, 0.0, 1.0, 16) for i, p in enumerate(prompts)])
+    done: list[Completion] = []
+    while engine.in_flight:
+        done += engine.poll()
+    return sorted(done, key=lambda completion: completion.id)
+
+
+def agree(model: Any, tokenizer: Any, prompt: list[int], one: str, other: str) -> bool:
+    """Whether two greedy texts are one, or part where the model itself sees a near tie."""
+    left, right = (tokenizer.encode(text) for text in (one, other))
+    for position, (a, b) in enumerate(zip(left, right, strict=False)):
+        if a != b:
+            with torch.inference_mode():
+                logits = model(torch.tensor([[*prompt, *left[:position]]])).logits[0, -1]
+            return bool((logits[a] - logits[b]).abs() < NEAR_TIE)
+    return len(left) == len(right)
+
+
+def test_an_adapter_beside_the_base_answers_like_merged_weights(
+    smollm2_dir: Path, merged_of: Any, adapter_of: Any, tmp_path: Path
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(smollm2_dir)
+    prompts = [ids(tokenizer, question) for question in QUESTIONS]
+    adapter = read_adapter("trained", train_adapter(smollm2_dir, tmp_path / "a", tokenizer))
+    merged = merged_of(adapter.folder, smollm2_dir, tmp_path / "merged")
+
+    engine = opened(smollm2_dir, adapter.rank)
+    turns = {}
+    for turn, served in (("base", None), ("adapter", adapter), ("again", None), ("last", adapter)):
+        engine.adapt(served)
+        turns[turn] = answers(engine, prompts, turn)
+    wide = adapter_of(smollm2_dir, tmp_path / "wide", seed=1, rank=9)
+    with pytest.raises(AdapterError, match=r"write training\.handover: Merged"):
+        engine.adapt(Adapter("wide", wide, 9))
+    engine.close()
+    plain = opened(merged)
+    expected = answers(plain, prompts, "merged")
+    plain.close()
+
+    texts = {turn: [completion.text for completion in found] for turn, found in turns.items()}
+    assert all(ours != theirs for ours, theirs in zip(texts["adapter"], texts["base"], strict=True))
+    # Cached prefixes of the base are none of the adapter's, and the other way round.
+    assert texts["again"] == texts["base"]
+    assert texts["last"] == texts["adapter"]
+    model = AutoModelForCausalLM.from_pretrained(merged, dtype="float32").eval()
+    for prompt, served, whole in zip(prompts, texts["adapter"], expected, strict=True):
+        assert agree(model, tokenizer, prompt, served, whole.text), (served, whole.text)
