@@ -12,8 +12,9 @@ completion begins in the middle of a task and ought to go on like this:
 Models keep to that only roughly, small ones less. Read leniently, because a
 rule can still drop a bad task but nothing can bring back a lost one: labels
 without a number, with one that starts again or skips, or in bold; a label
-`Output:` (its text is thrown away); no `Input:` at all; a missing `###`; a
-numbered line without a label, where its number is the one that is due. What
+`Output:` (its text is thrown away, unless whole tasks were asked for); no `Input:`
+at all; a missing `###`; a numbered line without a label, where its number is the
+one that is due. What
 cannot be read is counted by kind, so that the report shows when a model does
 not understand the prompt.
 
@@ -44,11 +45,15 @@ class DropLast(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ParsedTask:
-    """A task as the model wrote it. `position` counts a completion's tasks from 1."""
+    """A task as the model wrote it. `position` counts a completion's tasks from 1.
+
+    `output` is None where the list's form has none.
+    """
 
     position: int
     instruction: str
     input: str
+    output: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,8 @@ class ParsedCompletion:
     """The tasks of a completion, and how often each kind of failure stood between them.
 
     Kinds: `cut` (the last task, dropped), `empty_instruction`, `broken_numbering` (an
-    input numbered unlike its instruction), `repeated_input`, `unlabelled` (text outside
-    any task; counted once a completion).
+    input numbered unlike its instruction), `repeated_input`, `missing_output` (of a whole
+    task), `unlabelled` (text outside any task; counted once a completion).
     """
 
     tasks: tuple[ParsedTask, ...]
@@ -65,15 +70,21 @@ class ParsedCompletion:
 
 
 def parse_completion(
-    text: str, *, first_number: int, cut: bool, drop_last: DropLast = DropLast.IF_CUT
+    text: str,
+    *,
+    first_number: int,
+    cut: bool,
+    drop_last: DropLast = DropLast.IF_CUT,
+    outputs: bool = False,
 ) -> ParsedCompletion:
     """Return the tasks of one completion.
 
     `first_number` is the number with which the prompt ended, `cut` whether the
-    completion ended by length. Takes time linear in the text and never fails.
+    completion ended by length, `outputs` whether its tasks have outputs. Takes time
+    linear in the text and never fails.
     """
     reader = _Reader(first_number)
-    for line in _SURROGATE.sub("\ufffd", text).split("\n"):
+    for line in without_surrogates(text).split("\n"):
         reader.read(line)
     failures: Counter[str] = Counter()
     if reader.stray:
@@ -85,12 +96,21 @@ def parse_completion(
     tasks: list[ParsedTask] = []
     for block in blocks:
         instruction = block.text("instruction")
+        output = block.text("output") if outputs else None
         failure = block.failure if instruction else "empty_instruction"
+        if failure is None and output == "":
+            failure = "missing_output"
         if failure:
             failures[failure] += 1
         else:
-            tasks.append(ParsedTask(len(tasks) + 1, instruction, _input(block.text("input"))))
+            task_input = _input(block.text("input"))
+            tasks.append(ParsedTask(len(tasks) + 1, instruction, task_input, output))
     return ParsedCompletion(tuple(tasks), dict(failures))
+
+
+def without_surrogates(text: str) -> str:
+    """Return a text with U+FFFD for each half of a surrogate pair, which no row can hold."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")

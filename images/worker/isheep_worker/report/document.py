@@ -15,6 +15,7 @@ from isheep.api.order import RunRef
 from isheep.recipes.settings import ReportSettings
 from isheep_worker.report import figures
 from isheep_worker.report.figures import IterationFigures, Seconds, StageFigures
+from isheep_worker.report.scores import LevelFigures
 from isheep_worker.rows import SelectionRow
 
 SCHEMA_VERSION = 1
@@ -32,14 +33,27 @@ class SampleAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingStep:
+    """One step of a training: mean losses over response tokens, the gradient's norm before
+    clipping; the validation loss where one was measured after the step."""
+
+    step: int
+    loss: float
+    eval_loss: float | None
+    learning_rate: float
+    grad_norm: float
+
+
+@dataclass(frozen=True, slots=True)
 class ReportInput:
     """All that the report is made of; mappings are by iteration."""
 
     run: RunRef
     settings: ReportSettings
     stages: Sequence[StageFigures]
-    losses: Mapping[int, Sequence[float]] = field(default_factory=dict)
+    training: Mapping[int, Sequence[TrainingStep]] = field(default_factory=dict)
     pairs: Mapping[int, Sequence[SelectionRow]] = field(default_factory=dict)
+    scores: Mapping[int, Sequence[LevelFigures]] = field(default_factory=dict)
     samples: Sequence[SampleAnswer] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     model_bytes: int | None = None
@@ -86,7 +100,10 @@ def _iteration(source: ReportInput, t: int, time: Sequence[figures.StageSeconds]
         "counts": _counts(of_t),
         "widest": max((step.count for step in of_t.funnel), default=0) or 1,
         "seconds": _seconds(figures.total_seconds(mine)),
-        "losses": list(source.losses.get(t, ())),
+        "scores": [
+            {**figures.plain(level), "warning": level.warning} for level in source.scores.get(t, ())
+        ],
+        "training": [figures.plain(step) for step in source.training.get(t, ())],
         "pairs": [figures.plain(row) for row in source.pairs.get(t, ())],
     }
 

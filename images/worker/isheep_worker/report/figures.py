@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from isheep_worker.measures.perplexity import BOUNDS, perplexity
+
 
 @dataclass(frozen=True, slots=True)
 class StageTime:
@@ -90,18 +92,31 @@ class StageSeconds:
 
 
 @dataclass(frozen=True, slots=True)
+class PerplexityFigures:
+    """Perplexities of the measured pairs: of their mean loss, and how many are in each bin."""
+
+    of_mean_loss: float
+    bins: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class IterationFigures:
-    """The figures of one iteration. Histograms have ten bins, for the scores 1 to 10."""
+    """The figures of one iteration. Histograms have ten bins, for the scores 1 to 10.
+
+    `eval_loss` is M(t)'s, which is the adapter after `adapter_step` of its training's steps.
+    """
 
     iteration: int
     funnel: tuple[FunnelStep, ...]
     histograms: Mapping[str, tuple[int, ...]]
     means: Mapping[str, float]
+    perplexities: Mapping[str, PerplexityFigures]
     tokens: int
     kept: int
     mean_score: float | None
     train_loss: float | None
     eval_loss: float | None
+    adapter_step: int | None
     samples: int | None
 
 
@@ -116,16 +131,20 @@ def iteration_figures(iteration: int, stages: Iterable[StageFigures]) -> Iterati
         funnel=_funnel(mine),
         histograms=_histograms(assess),
         means=_family(assess, "mean:"),
+        perplexities=_perplexities(_statistics(mine, "measure")),
         tokens=int(sum(s.statistics.get("tokens", 0) for s in mine if s.kind in _GENERATING)),
         kept=int(select.get("kept", 0)),
         mean_score=select.get("meanScore"),
         train_loss=train.get("trainLoss"),
         eval_loss=train.get("evalLoss"),
+        adapter_step=int(train["adapterStep"]) if "adapterStep" in train else None,
         samples=int(train["samples"]) if "samples" in train else None,
     )
 
 
-_GENERATING = ("generate", "respond", "assess")
+_GENERATING = ("generate", "classify", "instantiate", "respond", "assess")
+_REPEATED = ("rule:", "unparseable:", "unscorable:")
+"""How the reasons of select begin that assess or measure has found."""
 
 
 def _statistics(stages: Sequence[StageFigures], kind: str) -> Mapping[str, float]:
@@ -138,16 +157,17 @@ def _family(statistics: Mapping[str, float], prefix: str) -> dict[str, float]:
 
 def _funnel(stages: Sequence[StageFigures]) -> tuple[FunnelStep, ...]:
     curates = sorted((s for s in stages if s.kind == "curate"), key=lambda s: s.round or 0)
+    topics = sorted((s for s in stages if s.kind == "topics"), key=lambda s: s.round or 0)
     steps = [
-        _step("completions", _total(curates, "completions")),
-        _step("instructions parsed", _total(curates, "parsed")),
-        *_drops(curates),
+        *_gathered("completions for topics", "topics", topics),
+        *_gathered("completions", "instructions", curates),
     ]
-    if curates:
-        steps.append(_step("instructions accepted", curates[-1].statistics.get("accepted", 0)))
     for kind, label, figure in (
+        ("classify", "of them classifications", "classifications"),
+        ("instantiate", "pairs instantiated", "pairs"),
         ("respond", "pairs answered", "pairs"),
         ("assess", "pairs scored", "scored"),
+        ("measure", "pairs measured", "measured"),
         ("select", "pairs kept: D(t)", "kept"),
         ("train", "pairs trained on", "samples"),
     ):
@@ -155,11 +175,23 @@ def _funnel(stages: Sequence[StageFigures]) -> tuple[FunnelStep, ...]:
         if not of_kind:
             continue
         # What stands before a stage's result is what the stage dropped on the way to it;
-        # select repeats for each pair why it has no score, which assess has counted.
-        counted_before = kind == "select" and any(s.kind == "assess" for s in stages)
-        steps += _drops(of_kind, only="score:" if counted_before else "")
+        # select repeats for each pair why it has no score or measure, which was counted.
+        counted_before = kind == "select" and any(s.kind in ("assess", "measure") for s in stages)
+        steps += _drops(of_kind, without=_REPEATED if counted_before else ())
         steps.append(_step(label, _total(of_kind, figure)))
     return tuple(steps)
+
+
+def _gathered(begin: str, what: str, rounds: Sequence[StageFigures]) -> list[FunnelStep]:
+    """Return the bars of a series of rounds; none where an iteration has none."""
+    if not rounds:
+        return []
+    return [
+        _step(begin, _total(rounds, "completions")),
+        _step(f"{what} parsed", _total(rounds, "parsed")),
+        *_drops(rounds),
+        _step(f"{what} accepted", rounds[-1].statistics.get("accepted", 0)),
+    ]
 
 
 def _step(label: str, count: float) -> FunnelStep:
@@ -170,8 +202,8 @@ def _total(stages: Sequence[StageFigures], name: str) -> float:
     return sum(s.statistics.get(name, 0) for s in stages)
 
 
-def _drops(stages: Sequence[StageFigures], only: str = "") -> list[FunnelStep]:
-    """Return the drops of stages, most first; `only` those whose name begins so."""
+def _drops(stages: Sequence[StageFigures], without: tuple[str, ...] = ()) -> list[FunnelStep]:
+    """Return the drops of stages, most first, `without` those whose names begin so."""
     counts: dict[str, float] = {}
     examples: dict[str, list[str]] = {}
     for stage in stages:
@@ -183,7 +215,7 @@ def _drops(stages: Sequence[StageFigures], only: str = "") -> list[FunnelStep]:
     return [
         FunnelStep(rule, int(count), is_drop=True, examples=tuple(examples.get(rule, ())[:5]))
         for rule, count in ordered
-        if count and rule.startswith(only)
+        if count and not rule.startswith(without)
     ]
 
 
@@ -193,6 +225,20 @@ def _histograms(assess: Mapping[str, float]) -> dict[str, tuple[int, ...]]:
         level, _, score = name.rpartition(":")
         bins.setdefault(level, [0] * 10)[int(score) - 1] += int(count)
     return {level: tuple(counts) for level, counts in bins.items()}
+
+
+def _perplexities(measure: Mapping[str, float]) -> dict[str, PerplexityFigures]:
+    labels = [*(f"<{bound}" for bound in BOUNDS), f"≥{BOUNDS[-1]}"]
+    return {
+        name: PerplexityFigures(
+            of_mean_loss=perplexity(loss),
+            bins={
+                label: int(measure.get(f"perplexity:{name}:{number}", 0))
+                for number, label in enumerate(labels)
+            },
+        )
+        for name, loss in _family(measure, "meanLoss:").items()
+    }
 
 
 def stage_seconds(stages: Iterable[StageFigures], run_uid: str) -> tuple[StageSeconds, ...]:

@@ -23,7 +23,7 @@ def render(document: dict[str, Any]) -> str:
     )
     environment.filters["visible"] = visible
     environment.filters["duration"] = duration
-    environment.globals["polyline"] = polyline
+    environment.globals |= {"extent": extent, "polyline": polyline, "points": points}
     source = resources.files("isheep_worker.report").joinpath("template.html").read_text("utf-8")
     return environment.from_string(source).render(**document)
 
@@ -38,14 +38,30 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def polyline(values: Sequence[float], width: int, height: int) -> str:
-    """Return an SVG polyline's points for values spread over a box, highest at the top."""
-    if not values:
-        return ""
-    low, high = min(values), max(values)
-    span = (high - low) or 1.0
+Extent = tuple[float, float]
+"""The lowest and the highest value of what shares a chart."""
+
+
+def extent(*series: Sequence[float | None]) -> Extent:
+    """Return what a chart of several series spans; gaps do not count."""
+    present = [value for values in series for value in values if value is not None]
+    return (min(present, default=0.0), max(present, default=0.0))
+
+
+def points(
+    values: Sequence[float | None], width: int, height: int, span: Extent
+) -> list[tuple[str, str]]:
+    """Return where values lie in a box, the highest of the extent at its top; gaps are left out."""
+    low, high = span
     step = width / max(len(values) - 1, 1)
-    return " ".join(
-        f"{index * step:.1f},{height - (value - low) / span * height:.1f}"
+    return [
+        (f"{index * step:.1f}", f"{height - (value - low) / ((high - low) or 1.0) * height:.1f}")
         for index, value in enumerate(values)
-    )
+        if value is not None
+    ]
+
+
+def polyline(values: Sequence[float], width: int, height: int, span: Extent | None = None) -> str:
+    """Return an SVG polyline's points for values in a box that spans their extent, or another."""
+    places = points(values, width, height, span or extent(values))
+    return " ".join(f"{x},{y}" for x, y in places)

@@ -1,22 +1,30 @@
 """assess: the assessor scores each pair, level by level (§3.2).
 
-The pair rules come first: what they drop is not worth a prompt. Levels are asked in
-their order, and a level only of those pairs whose earlier ones have a score. A score is
-never asked for twice: an answer that cannot be read is a reason to drop the pair.
+The pair rules come first: what they drop is not worth a prompt. How a level is scored
+stands in `scoring/`. Where the run asks for it, its first pairs are scored the other way,
+too: the report compares both, and nothing else looks at it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+from isheep.recipes.interface import PART_ITEMS
 from isheep.recipes.settings import AssessSettings, Level
 from isheep_worker.context import StageContext, StageOutcome
-from isheep_worker.engines.interface import Completion
+from isheep_worker.engines.interface import Completion, Request
+from isheep_worker.longest_prompts import Known, LongestPrompt
 from isheep_worker.rows import PAIRS, SCORES, LevelScore, PairRow, ScoreRow
-from isheep_worker.rules.interface import Pair, Rule, first_drop
+from isheep_worker.rules.interface import Pair, Rule
+from isheep_worker.rules.response import pair_drop
 from isheep_worker.rules.sets import rule_set
-from isheep_worker.seeds import item_seed
+from isheep_worker.scoring.expected import ExpectedScoring, check_mass, longest_label_prompts
+from isheep_worker.scoring.interface import Scoring
+from isheep_worker.scoring.resolution import pinned_labels
+from isheep_worker.scoring.sampled import SampledScoring, longest_sampled_prompts
+from isheep_worker.scoring.statistics import part_statistics, stage_statistics
 from isheep_worker.stages.inference import (
     Inference,
     commit_inference,
@@ -25,10 +33,9 @@ from isheep_worker.stages.inference import (
     token_statistics,
 )
 from isheep_worker.stages.parts import FilledPart, PartProgram
-from isheep_worker.templates.rubric import ANSWER_STOP, CONSTRAINED_ANSWER, assessment_prompt
-from isheep_worker.templates.score import parse_score
+from isheep_worker.templates.labels import label_set
 
-TOO_LONG = LevelScore(None, "unparseable:too-long")
+Scores = dict[str, dict[str, LevelScore]]
 
 
 def run(context: StageContext[AssessSettings]) -> StageOutcome:
@@ -37,112 +44,117 @@ def run(context: StageContext[AssessSettings]) -> StageOutcome:
     source = context.input_key("pairs")
     items = item_count(context)
     rules = rule_set(settings.rules, settings.language).pair_rules
-    inference = Inference(context, settings.model, settings.templates)
+    more = () if settings.score_templates is None else (settings.score_templates,)
+    inference = Inference(context, settings.model, settings.templates, *more)
+    judge = _judge(settings, inference, context.step.id)
 
     def program(part: int) -> PartProgram:
         rows = [PAIRS.decode(line) for line in context.artifacts.read_part(source, part)]
-        return _part(context, inference, rules, rows, part)
+        return judge_part(judge, rules, rows, part)
 
     fill_own_parts(context, items, inference, program)
-    return commit_inference(context, items, inference, with_means)
+    return commit_inference(context, items, inference, _summary(settings))
 
 
-def _part(
-    context: StageContext[AssessSettings],
-    inference: Inference,
-    rules: Sequence[Rule[Pair]],
-    pairs: list[PairRow],
-    part: int,
+def longest_prompts(settings: AssessSettings, known: Known) -> Iterator[LongestPrompt]:
+    """Yield the prompts of each way in which pairs are scored."""
+    both = settings.compare is not None
+    if both or settings.scoring == "Sampled":
+        yield from longest_sampled_prompts(settings, known)
+    if both or settings.scoring == "Expected":
+        yield from longest_label_prompts(settings, known)
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """How pairs are scored: each at `levels`, and the stage's first `compare` pairs both ways."""
+
+    levels: Sequence[Level]
+    scoring: Scoring
+    other: Scoring | None = None
+    compare: int = 0
+
+
+def judge_part(
+    judge: Judge, rules: Sequence[Rule[Pair]], pairs: Sequence[PairRow], part: int
 ) -> PartProgram:
-    drops = {pair.id: drop.rule for pair in pairs if (drop := first_drop(rules, pair))}
-    scores: dict[str, dict[str, LevelScore]] = {pair.id: {} for pair in pairs}
+    """Return the program of a part: what it asks of the engine, and the rows that it leaves."""
+    drops = {pair.id: drop.rule for pair in pairs if (drop := pair_drop(rules, pair))}
     candidates = [pair for pair in pairs if pair.id not in drops]
     tokens: Counter[str] = Counter()
-    for level in context.settings.levels:
-        prompts = {
-            pair.id: _prompt(context.settings, inference, pair, level) for pair in candidates
-        }
-        completions = yield [
-            inference.request(
-                f"{part}/{level}/{id_}",
-                prompt,
-                item_seed(context.settings.random_seed, context.step.id, f"{id_}/{level}"),
-                context.settings.sampling,
-                stop=_stop(context.settings),
-                regex=CONSTRAINED_ANSWER if context.settings.decoding == "Constrained" else None,
-            )
-            for id_, prompt in prompts.items()
-            if inference.fits(prompt, context.settings.sampling)
-        ]
-        tokens.update(token_statistics(completions))
-        answers = {completion.id.split("/", 2)[2]: completion for completion in completions}
-        for pair in candidates:
-            scores[pair.id][level] = _score(answers.get(pair.id))
-        candidates = [pair for pair in candidates if scores[pair.id][level].score is not None]
-    rows = [ScoreRow(pair.id, drops.get(pair.id), scores[pair.id]) for pair in pairs]
+    scores = yield from _score(judge.scoring, judge.levels, candidates, part, tokens)
+    compared: Scores = {}
+    if judge.other is not None:
+        first = {pair.id for pair in pairs[: max(judge.compare - part * PART_ITEMS, 0)]}
+        both = [pair for pair in candidates if pair.id in first]
+        compared = yield from _score(judge.other, judge.levels, both, part, tokens)
+    rows = [
+        ScoreRow(
+            pair.id,
+            drops.get(pair.id),
+            scores.get(pair.id, {}),
+            compared.get(pair.id, {}),
+            judge.scoring.order(pair) if pair.id in scores else None,
+        )
+        for pair in pairs
+    ]
     del tokens["cutByLength"]  # an answer is cut at the end of its line; how long it is is no news
     return FilledPart(
-        [SCORES.encode(row) for row in rows],
-        {**_statistics(rows, context.settings.levels), **tokens},
+        [SCORES.encode(row) for row in rows], {**part_statistics(rows, judge.levels), **tokens}
     )
 
 
-def _prompt(
-    settings: AssessSettings, inference: Inference, pair: PairRow, level: Level
-) -> list[int]:
-    text = assessment_prompt(
-        inference.library,
-        settings.rubric,
-        level,
-        instruction=pair.instruction,
-        input_text=pair.input,
-        response=pair.response,
+def _score(
+    scoring: Scoring,
+    levels: Sequence[Level],
+    candidates: Sequence[PairRow],
+    part: int,
+    tokens: Counter[str],
+) -> Generator[list[Request], list[Completion], Scores]:
+    """Ask for the scores of pairs, and count the tokens that it took."""
+    scores: Scores = {pair.id: {} for pair in candidates}
+    for asked in scoring.rounds(levels):
+        requests = [
+            request
+            for pair in candidates
+            for level in asked
+            if (request := scoring.request(f"{part}/{level}/{pair.id}", pair, level))
+        ]
+        completions = yield requests
+        tokens.update(token_statistics(completions))
+        answers = {completion.id: completion for completion in completions}
+        for pair in candidates:
+            for level in asked:
+                scores[pair.id][level] = scoring.read(answers.get(f"{part}/{level}/{pair.id}"))
+        candidates = [pair for pair in candidates if _has_all(scores[pair.id])]
+    return scores
+
+
+def _has_all(scores: Mapping[str, LevelScore]) -> bool:
+    return all(score.score is not None for score in scores.values())
+
+
+def _judge(settings: AssessSettings, inference: Inference, stage_id: str) -> Judge:
+    ways: dict[str, Callable[[], Scoring]] = {
+        "Sampled": lambda: SampledScoring(settings, inference, stage_id),
+        "Expected": lambda: ExpectedScoring(settings, inference, stage_id),
+    }
+    (other,) = ways.keys() - {settings.scoring}
+    return Judge(
+        settings.levels,
+        ways[settings.scoring](),
+        None if settings.compare is None else ways[other](),
+        settings.compare or 0,
     )
-    render = inference.renderer.raw if settings.prompt_format == "Raw" else inference.renderer.chat
-    return render(text)
 
 
-def _stop(settings: AssessSettings) -> tuple[str, ...]:
-    """Return what ends an answer: its line's end, but a chat model may open with an empty line."""
-    free_chat = settings.prompt_format == "Chat" and settings.decoding == "Free"
-    return () if free_chat else (ANSWER_STOP,)
+def _summary(settings: AssessSettings) -> Callable[[Mapping[str, float]], Mapping[str, float]]:
+    """Return what makes the stage's statistics; it raises where expected scores mean nothing."""
 
+    def summarise(sums: Mapping[str, float]) -> Mapping[str, float]:
+        statistics = stage_statistics(sums)
+        if settings.scoring == "Expected":
+            check_mass(statistics.get("meanMass"), label_set(pinned_labels(settings).kind))
+        return statistics
 
-def _score(answer: Completion | None) -> LevelScore:
-    if answer is None:
-        return TOO_LONG
-    parsed = parse_score(answer.text)
-    if parsed.score is None:
-        return LevelScore(None, f"unparseable:{parsed.trouble}", raw=answer.text)
-    return LevelScore(float(parsed.score), raw=answer.text)
-
-
-def _statistics(rows: Sequence[ScoreRow], levels: Sequence[Level]) -> dict[str, float]:
-    """Return a part's counts, and its sums of scores as `sum:<Level>`."""
-    counts: Counter[str] = Counter(pairs=len(rows), scored=0)
-    for row in rows:
-        if row.rule is not None:
-            counts[f"drop:rule-{row.rule}"] += 1
-            continue
-        for level, score in row.levels.items():
-            if score.score is None:
-                kind = (score.reason or "").partition(":")[2]
-                counts[f"drop:unparseable-{level}-{kind}"] += 1
-            else:
-                counts[f"score:{level}:{int(score.score)}"] += 1
-                counts[f"sum:{level}"] += int(score.score)
-        counts["scored"] += all(
-            level in row.levels and row.levels[level].score is not None for level in levels
-        )
-    return dict(counts)
-
-
-def with_means(sums: Mapping[str, float]) -> dict[str, float]:
-    """Return the stage's statistics: each `sum:<Level>` becomes `mean:<Level>`."""
-    statistics = {name: value for name, value in sums.items() if not name.startswith("sum:")}
-    for name, total in sums.items():
-        if name.startswith("sum:"):
-            level = name.removeprefix("sum:")
-            count = sum(v for n, v in sums.items() if n.startswith(f"score:{level}:"))
-            statistics[f"mean:{level}"] = total / count
-    return statistics
+    return summarise

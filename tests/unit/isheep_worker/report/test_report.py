@@ -9,9 +9,15 @@ from hypothesis import strategies as st
 from isheep.api.order import RunRef
 from isheep.recipes.settings import ReportSettings
 from isheep_worker.report import figures
-from isheep_worker.report.document import ReportInput, SampleAnswer, report_document
+from isheep_worker.report.document import (
+    ReportInput,
+    SampleAnswer,
+    TrainingStep,
+    report_document,
+)
 from isheep_worker.report.figures import StageFigures, StageTime
-from isheep_worker.report.html import duration, polyline, render
+from isheep_worker.report.html import duration, extent, points, polyline, render
+from isheep_worker.report.scores import Agreement, LevelFigures, OrderMean
 from isheep_worker.report.visible import visible
 from isheep_worker.rows import SelectionRow
 
@@ -62,8 +68,7 @@ def document(**changes):
         settings=ReportSettings(
             recipe="ISheep", iterations=2, spec={"model": {"storageUri": "hf://o/m"}}
         ),
-        stages=STAGES,
-        **changes,
+        **{"stages": STAGES, **changes},
     )
     return report_document(source)
 
@@ -81,6 +86,53 @@ def test_the_funnel_names_every_drop_before_what_is_left():
         ("score:Quality", 3, True),
         ("pairs kept: D(t)", 7, False),
     ]
+
+
+def test_measures_are_shown_and_what_they_dropped_is_counted_once():
+    measure = stage(
+        "measure",
+        21,
+        25,
+        pairs=12,
+        measured=10,
+        meanLoss__Response=2.0,
+        meanLoss__Pair=3.0,
+        perplexity__Response__3=9,
+        perplexity__Response__9=1,
+        drop__rule_url=1,
+        drop__unscorable_too_long=1,
+    )
+    select = stage(
+        "select",
+        25,
+        26,
+        kept=7,
+        drop__rule__url=1,
+        drop__unscorable__too_long=1,
+        drop__perplexity__Pair=2,
+        drop__not_drawn=1,
+    )
+    of_1 = figures.iteration_figures(1, (*STAGES[:3], measure, select))
+    steps = [(s.label, s.count, s.is_drop) for s in of_1.funnel]
+    assert steps[6:] == [
+        ("rule-url", 1, True),
+        ("unscorable-too-long", 1, True),
+        ("pairs measured", 10, False),
+        ("perplexity:Pair", 2, True),
+        ("not-drawn", 1, True),
+        ("pairs kept: D(t)", 7, False),
+    ]
+    found = of_1.perplexities["Response"]
+    assert found.of_mean_loss == pytest.approx(7.389, abs=1e-3)
+    assert {label: count for label, count in found.bins.items() if count} == {"<20": 9, "≥1000": 1}
+    source = ReportInput(
+        run=RUN,
+        settings=ReportSettings(recipe="ISheep", iterations=1, spec={}),
+        stages=(*STAGES[:3], measure, select),
+    )
+    page = render(report_document(source))
+    assert "Perplexity: Response" in page
+    assert "&lt;20" in page
 
 
 def test_every_second_between_first_start_and_last_end_is_in_one_bin():
@@ -130,7 +182,7 @@ def test_the_page_escapes_generated_text_and_asks_for_nothing():
     page = render(
         document(
             pairs={1: [row]},
-            losses={1: [2.0, 1.0]},
+            training={1: [TrainingStep(1, 2.0, None, 1e-5, 0.5)]},
             samples=[SampleAnswer("M(0)", hostile, hostile), SampleAnswer("M(1)", hostile, "b")],
         )
     )
@@ -154,6 +206,29 @@ def test_page_and_json_agree():
     assert "hf://o/m" in page
 
 
+def test_the_page_shows_what_expected_scores_are_like():
+    quality = LevelFigures(
+        "Quality",
+        scored=9,
+        distinct=1,
+        mass=0.987,
+        entropy=1.25,
+        distribution=(0.1,) * 10,
+        orders=(OrderMean("2-1-3", 9, 6.28),),
+        agreement=Agreement(9, -0.75, None),
+    )
+    plain = LevelFigures("Following", 9, 4, None, None, (), (), None)
+    doc = document(scores={1: (quality, plain)})
+    page = render(doc)
+    for shown in ("0.987", "1.25", "2-1-3", "6.28", "-0.75", "The Quality scores do not disc"):
+        assert shown in page
+    assert doc["iterations"][0]["scores"][0]["agreement"]["correlation"] is None
+    bare = render(document(scores={1: (plain,)}))
+    for heading in ("Expected scores", "compared", "order of the worked examples", "discriminate"):
+        assert heading in page
+        assert heading not in bare
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0.34, "0.3 s"), (41, "41 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")],
@@ -167,6 +242,55 @@ def test_a_flat_or_single_curve_still_draws():
     assert polyline([], 10, 10) == ""
 
 
+def test_curves_in_one_chart_share_its_extent_and_leave_their_gaps_out():
+    span = extent([2.0, 1.0, 1.5], [None, None, 3.0])
+    assert span == (1.0, 3.0)
+    assert polyline([2.0, 1.0, 1.5], 10, 10, span) == "0.0,5.0 5.0,10.0 10.0,7.5"
+    assert points([None, None, 3.0], 10, 10, span) == [("10.0", "0.0")]
+    assert extent([], [None]) == (0.0, 0.0)
+
+
+def test_every_step_of_the_training_is_in_the_document_and_drawn():
+    steps = [TrainingStep(1, 2.0, None, 1e-5, 0.5), TrainingStep(2, 1.0, 3.0, 5e-5, 0.25)]
+    doc = document(training={1: steps})
+    (iteration,) = doc["iterations"]
+    assert iteration["training"][1] == {
+        "step": 2,
+        "loss": 1.0,
+        "eval_loss": 3.0,
+        "learning_rate": 5e-5,
+        "grad_norm": 0.25,
+    }
+    page = render(doc)
+    assert "2 steps, 2.000 → 1.000" in page
+    assert "learning rate up to 5e-05" in page
+    assert '<circle cx="360.0" cy="0.0"' in page
+    assert "0.25 to 0.5" in page
+
+
+def test_the_page_says_which_step_of_the_training_is_the_iterations_model():
+    steps = [TrainingStep(1, 2.0, 1.25, 1e-5, 0.5), TrainingStep(2, 1.0, 3.0, 5e-5, 0.25)]
+    train = stage("train", 26, 30, samples=7, trainLoss=1.5, evalLoss=1.25, adapterStep=1)
+    page = render(document(stages=(*STAGES, train), training={1: steps}))
+    assert "dots: validation, 1.250 after step 1, which is M(1)" in page
+
+
 @given(st.text())
 def test_visible_text_hides_nothing(text):
     assert not any(ord(c) < 32 and c not in "\n\t" for c in visible(text))
+
+
+def test_topics_have_a_funnel_of_their_own_and_an_iteration_without_rounds_has_none():
+    counts = {"completions": 3, "parsed": 9, "drop__repeated_topic": 2}
+    topics = stage("topics", 0, 1, round_=1, accepted=7, **counts)
+    bars = [(s.label, s.count) for s in figures.iteration_figures(1, (*STAGES, topics)).funnel]
+    assert bars[:5] == [
+        ("completions for topics", 3),
+        ("topics parsed", 9),
+        ("repeated-topic", 2),
+        ("topics accepted", 7),
+        ("completions", 4),
+    ]
+    answered = [s for s in STAGES if s.kind in ("respond", "select")]
+    assert figures.iteration_figures(1, answered).funnel[0].label == "pairs answered"
+    assert '<td class="n">–</td>' in render(document(stages=answered))

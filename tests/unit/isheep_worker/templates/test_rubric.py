@@ -2,12 +2,14 @@ import re
 
 import pytest
 
+from isheep_worker.templates.labels import LABEL_SETS, label_set
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.rubric import (
     CONSTRAINED_ANSWER,
     TEMPLATE_OF,
     Rubric,
     assessment_prompt,
+    label_prompt,
 )
 from isheep_worker.templates.score import parse_score
 
@@ -51,6 +53,47 @@ def test_incontext_shows_three_judged_pairs():
 
 def test_a_pair_without_input_has_no_input_line():
     assert "Input:" not in prompt("Combined", input_text=" ")
+
+
+def asked_for_label(rubric: Rubric, kind="DigitsAfterSpace", level="Quality", response="3"):
+    return label_prompt(
+        LIBRARY,
+        rubric,
+        level,
+        label_set(kind),
+        instruction="Add.",
+        input_text="1 2",
+        response=response,
+    )
+
+
+@pytest.mark.parametrize("labels", LABEL_SETS, ids=lambda labels: labels.kind)
+@pytest.mark.parametrize("rubric", RUBRICS)
+def test_label_prompts_have_the_same_layout_and_say_what_labels_mean(rubric: Rubric, labels):
+    quality = asked_for_label(rubric, labels.kind)
+    following = asked_for_label(rubric, labels.kind, "Following")
+    pair = "\nTask: Add.\nInput: 1 2\nResponse: 3\n"
+    header = quality.partition(pair)[0]
+    assert quality != following
+    assert following.startswith(header + pair)
+    assert labels.legend in header
+    assert f"from {labels.labels[0]} (useless) to {labels.labels[9]} (could" in header
+    assert "||" not in quality
+    assert quality.endswith("?\n")
+
+
+@pytest.mark.parametrize("labels", LABEL_SETS, ids=lambda labels: labels.kind)
+def test_the_examples_answers_are_the_labels_of_6_1_and_10(labels):
+    text = asked_for_label("InContext", labels.kind)
+    found = re.findall(rf"^{labels.begin}(\w)\n\n", text, re.MULTILINE)
+    assert found == [labels.labels[score - 1] for score in (6, 1, 10)]
+
+
+def test_label_prompts_judge_the_same_examples_as_sampled_ones():
+    def examples(text: str) -> list[str]:
+        return re.findall(r"^(?:Task|Input|Response): .+$", text, re.MULTILINE)
+
+    assert examples(asked_for_label("InContext")) == examples(prompt("InContext"))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+"""With which templates pairs are judged: the run's own, the worked examples in their order."""
+
+from __future__ import annotations
+
+from isheep.recipes.settings import AssessSettings
+from isheep_worker.rows import PairRow
+from isheep_worker.templates.example_order import ExampleOrders
+from isheep_worker.templates.library import TemplateLibrary
+
+
+class JudgingTemplates:
+    """The library with which each pair is asked."""
+
+    def __init__(
+        self, library: TemplateLibrary, name: str, settings: AssessSettings, stage_id: str
+    ) -> None:
+        """Take the run's library and the name of the template that is asked with."""
+        self._library = library
+        self._settings = settings
+        self._stage_id = stage_id
+        shuffled = settings.example_order == "Shuffled"
+        self._orders = ExampleOrders(library, name) if shuffled else None
+
+    def order(self, pair: PairRow) -> str | None:
+        """Return the order of the examples for a pair; None where it is fixed."""
+        return None if self._orders is None else self._drawn(self._orders, pair)
+
+    def library(self, pair: PairRow) -> TemplateLibrary:
+        """Return the library with which a pair is asked."""
+        orders = self._orders
+        return self._library if orders is None else orders.library(self._drawn(orders, pair))
+
+    def _drawn(self, orders: ExampleOrders, pair: PairRow) -> str:
+        return orders.draw(self._settings.random_seed, self._stage_id, pair.id)
