@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from isheep_worker.rows import PairRow, SelectionRow
-from isheep_worker.rules.interface import Pair, Rule, first_drop
+from isheep_worker.rules.interface import Pair, Rule
+from isheep_worker.rules.response import pair_drop
 from isheep_worker.selection.interface import selection_row
 
 
 def verdict(pair: PairRow, rules: Sequence[Rule[Pair]]) -> SelectionRow:
     """Return a pair's row: kept unless a rule drops it."""
-    drop = first_drop(rules, pair)
+    drop = pair_drop(rules, pair)
     return selection_row(pair, f"rule:{drop.rule}" if drop else None)

@@ -1,21 +1,24 @@
-"""Random: as many pairs as another method kept, without looking at them.
+"""Random: as many pairs as another method keeps, without looking at them.
 
 The control that the paper lacks. Each pair that passes the rules draws a number,
 the hash of its id, and the lowest numbers are kept. So the choice depends on the
 run's random seed and the set of ids, not on the order in which they arrive; a
 larger sample contains the smaller one; and memory holds the sample only.
+
+What is drawn from are the rows of another method: of the one whose size is taken, or
+of None where the size is given. Of its verdicts only those of the rules count.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
-from isheep_worker.rows import PairRow, SelectionRow
-from isheep_worker.rules.interface import Pair, Rule, first_drop
+from isheep_worker.rows import SelectionRow
 from isheep_worker.seeds import item_seed
-from isheep_worker.selection.interface import selection_row
+from isheep_worker.selection.interface import RULE
 
 
 def draw(ids: Iterable[str], size: int, random_seed: int, stage_id: str) -> frozenset[str]:
@@ -24,14 +27,18 @@ def draw(ids: Iterable[str], size: int, random_seed: int, stage_id: str) -> froz
     return frozenset(item for _, item in heapq.nsmallest(size, numbered))
 
 
-def passing(pairs: Iterable[PairRow], rules: Sequence[Rule[Pair]]) -> Iterable[str]:
-    """Yield the ids of the pairs among which `draw` chooses."""
-    return (pair.id for pair in pairs if first_drop(rules, pair) is None)
+def passing(rows: Iterable[SelectionRow]) -> Iterable[str]:
+    """Yield the ids of the pairs among which `draw` chooses: no rule has dropped them."""
+    return (row.id for row in rows if not _is_ruled_out(row))
 
 
-def verdict(pair: PairRow, rules: Sequence[Rule[Pair]], drawn: AbstractSet[str]) -> SelectionRow:
-    """Return a pair's row: kept if it was drawn."""
-    if pair.id in drawn:
-        return selection_row(pair, None)
-    drop = first_drop(rules, pair)
-    return selection_row(pair, f"rule:{drop.rule}" if drop else "not_drawn")
+def verdict(row: SelectionRow, drawn: AbstractSet[str]) -> SelectionRow:
+    """Return the row of a pair, of which another method's is given: kept if it was drawn."""
+    if _is_ruled_out(row):
+        return row
+    kept = row.id in drawn
+    return replace(row, kept=kept, reason=None if kept else "not_drawn")
+
+
+def _is_ruled_out(row: SelectionRow) -> bool:
+    return row.reason is not None and row.reason.startswith(RULE)

@@ -1,28 +1,52 @@
 """select: which pairs make D(t), and for every other one the reason (§3.2, Table 3).
 
-Pairs and scores were written in the same order, so they are read side by side, and
-memory does not grow with their number.
+Pairs and scores or measures were written in the same order, so they are read side by
+side, and again for each look at all of them, so that memory does not hold them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from statistics import fmean
+from typing import TypeVar
 
+from isheep.api.order import ContractError
 from isheep.recipes.settings import SelectSettings
 from isheep_worker.context import StageContext, StageOutcome
-from isheep_worker.rows import PAIRS, SCORES, SELECTIONS, PairRow, SelectionRow
+from isheep_worker.measures.clusters import clusters_of
+from isheep_worker.measures.vectors import vector_bytes
+from isheep_worker.rows import (
+    MEASURES,
+    PAIRS,
+    SCORES,
+    SELECTIONS,
+    MeasureRow,
+    PairRow,
+    SelectionRow,
+)
 from isheep_worker.rules.counts import DropCounts
-from isheep_worker.rules.interface import Drop, Pair, Rule
+from isheep_worker.rules.interface import Drop
 from isheep_worker.rules.sets import rule_set
-from isheep_worker.selection import none, random_sample, self_assessment
+from isheep_worker.seeds import item_seed
+from isheep_worker.selection import (
+    density,
+    density_perplexity,
+    none,
+    perplexity,
+    random_sample,
+    self_assessment,
+)
 from isheep_worker.stages.commit import commit
 from isheep_worker.stages.single_writer import drop_examples, drop_statistics, write_parts
+
+Verdicts = Callable[[], Iterator[SelectionRow]]
+"""Each call yields the rows of all pairs, in their order, as one method decides."""
+ValueT = TypeVar("ValueT")
 
 
 def run(context: StageContext[SelectSettings]) -> StageOutcome:
     """Choose D(t) and commit it."""
-    tally = _Tally()
+    tally = _Tally(scored=bool(context.settings.levels))
     lines = (SELECTIONS.encode(tally.count(row)) for row in _verdicts(context))
     count = write_parts(context, lines)
     return commit(
@@ -34,10 +58,11 @@ def run(context: StageContext[SelectSettings]) -> StageOutcome:
 
 
 class _Tally:
-    """Counts rows as they go by."""
+    """Counts rows as they go by; `scored` says that their scores are an assessor's."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, scored: bool) -> None:
         self.drops = DropCounts()
+        self._has_scores = scored
         self._pairs = self._kept = 0
         self._scored = 0
         self._sum_of_means = 0.0
@@ -48,7 +73,7 @@ class _Tally:
             self.drops.add(Drop(row.reason, row.reason), f"{row.instruction} -> {row.response}")
             return row
         self._kept += 1
-        if row.scores:
+        if self._has_scores and row.scores:
             self._scored += 1
             self._sum_of_means += fmean(row.scores.values())
         return row
@@ -62,33 +87,95 @@ class _Tally:
 
 def _verdicts(context: StageContext[SelectSettings]) -> Iterator[SelectionRow]:
     settings = context.settings
-    if settings.method == "SelfAssessment":
-        return _assessed(context)
+    if settings.method != "Random":
+        return _METHODS[settings.method](context)()
+    return _drawn(context, _METHODS[settings.size_of or "None"](context))
+
+
+def _drawn(context: StageContext[SelectSettings], others: Verdicts) -> Iterator[SelectionRow]:
+    settings = context.settings
+    size = settings.size
+    if size is None:
+        size = sum(row.kept for row in others())
+    passing = random_sample.passing(others())
+    drawn = random_sample.draw(passing, size, settings.random_seed, context.step.id)
+    return (random_sample.verdict(row, drawn) for row in others())
+
+
+def _ruled(context: StageContext[SelectSettings]) -> Verdicts:
+    settings = context.settings
     rules = rule_set(settings.rules or "None", settings.language or "en").pair_rules
-    if settings.method == "Random":
-        return _drawn(context, rules)
-    return (none.verdict(pair, rules) for pair in _pairs(context))
+    return lambda: (none.verdict(pair, rules) for pair in context.rows("pairs", PAIRS))
 
 
-def _assessed(context: StageContext[SelectSettings]) -> Iterator[SelectionRow]:
+def _assessed(context: StageContext[SelectSettings]) -> Verdicts:
     settings = context.settings
     threshold = -1 if settings.threshold is None else settings.threshold
-    scores = context.artifacts.read_lines(context.input_key("scores"))
-    for pair, line in zip(_pairs(context), scores, strict=True):
-        yield self_assessment.verdict(pair, SCORES.decode(line), settings.levels, threshold)
+
+    def verdicts() -> Iterator[SelectionRow]:
+        scores = context.rows("scores", SCORES)
+        for pair, score in zip(context.rows("pairs", PAIRS), scores, strict=True):
+            yield self_assessment.verdict(pair, score, settings.levels, threshold)
+
+    return verdicts
 
 
-def _drawn(
-    context: StageContext[SelectSettings], rules: tuple[Rule[Pair], ...]
-) -> Iterator[SelectionRow]:
-    settings = context.settings
-    passing = random_sample.passing(_pairs(context), rules)
-    size = settings.size or 0
-    drawn = random_sample.draw(passing, size, settings.random_seed, context.step.id)
-    for pair in _pairs(context):
-        yield random_sample.verdict(pair, rules, drawn)
+def _likely(context: StageContext[SelectSettings]) -> Verdicts:
+    limit = _needed(context.settings.max_perplexity)
+    return lambda: (perplexity.verdict(*both, limit) for both in _measured_pairs(context))
 
 
-def _pairs(context: StageContext[SelectSettings]) -> Iterator[PairRow]:
-    for line in context.artifacts.read_lines(context.input_key("pairs")):
-        yield PAIRS.decode(line)
+def _spread(context: StageContext[SelectSettings]) -> Verdicts:
+    clustered = ((id_, cluster) for id_, cluster, _ in _clustered(context))
+    drawn = density.draw(clustered, context.settings.random_seed, context.step.id)
+    return lambda: (density.verdict(*both, drawn) for both in _measured_pairs(context))
+
+
+def _spread_and_likely(context: StageContext[SelectSettings]) -> Verdicts:
+    chosen = density_perplexity.likeliest(_clustered(context))
+    return lambda: (density_perplexity.verdict(*both, chosen) for both in _measured_pairs(context))
+
+
+_METHODS: Mapping[str, Callable[[StageContext[SelectSettings]], Verdicts]] = {
+    "SelfAssessment": _assessed,
+    "Perplexity": _likely,
+    "Density": _spread,
+    "DensityPerplexity": _spread_and_likely,
+    "None": _ruled,
+}
+
+
+def _clustered(context: StageContext[SelectSettings]) -> Iterator[tuple[str, int, float]]:
+    """Yield the id, the cluster's number and the loss of each pair that has a vector.
+
+    The vectors go into a file on the way: there may be more than memory holds.
+    """
+    path = context.scratch / "vectors"
+    measured: list[tuple[str, float]] = []
+    with path.open("wb") as file:
+        for row in context.rows("measures", MEASURES):
+            if row.vector is not None and row.pair_loss is not None:
+                file.write(vector_bytes(row.vector))
+                measured.append((row.id, row.pair_loss))
+    labels = clusters_of(
+        path,
+        len(measured),
+        _needed(context.settings.clusters),
+        item_seed(context.settings.random_seed, context.step.id, "clusters") % 2**32,
+        context.stop.check,
+    )
+    for (id_, loss), label in zip(measured, labels, strict=True):
+        yield id_, label, loss
+
+
+def _measured_pairs(
+    context: StageContext[SelectSettings],
+) -> Iterator[tuple[PairRow, MeasureRow]]:
+    return zip(context.rows("pairs", PAIRS), context.rows("measures", MEASURES), strict=True)
+
+
+def _needed(value: ValueT | None) -> ValueT:
+    """Return a setting that the method needs; without it the order is none of ours."""
+    if value is None:
+        raise ContractError("select: its settings lack a field that their method needs")
+    return value

@@ -4,15 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isheep_worker.rows import PairRow
-from isheep_worker.rules.sets import rule_set
+from isheep_worker.selection.interface import selection_row
 from isheep_worker.selection.random_sample import draw, passing, verdict
 
 IDS = st.lists(st.text(max_size=6), unique=True, max_size=30)
-RULES = rule_set("ISheep", "en").pair_rules
-
-
-def pair(item: str, response: str = "A wren.") -> PairRow:
-    return PairRow(item, "Name a bird.", "", response, "stop", 9, 4)
 
 
 @given(IDS, st.integers(0, 40), st.integers(), st.randoms(use_true_random=False))
@@ -38,12 +33,22 @@ def test_seed_and_stage_matter() -> None:
     assert len(samples) == 4
 
 
-def test_only_pairs_past_the_rules_are_drawn() -> None:
-    pairs = [pair("good"), pair("empty", ""), pair("unlucky")]
-    assert list(passing(pairs, RULES)) == ["good", "unlucky"]
-    rows = [verdict(row, RULES, frozenset({"good"})) for row in pairs]
+PAIRS = {id_: PairRow(id_, "Name a bird.", "", "A wren.", "stop", 9, 4) for id_ in "abcd"}
+JUDGED = [
+    selection_row(PAIRS["a"], None, {"Quality": 9.0}),
+    selection_row(PAIRS["b"], "rule:empty_response"),
+    selection_row(PAIRS["c"], "score:Quality", {"Quality": 2.0}),
+    selection_row(PAIRS["d"], "unparseable:Quality"),
+]
+
+
+def test_of_what_another_method_says_only_the_rules_count() -> None:
+    assert list(passing(JUDGED)) == ["a", "c", "d"]
+    rows = [verdict(row, frozenset({"c", "d"})) for row in JUDGED]
     assert [(row.kept, row.reason) for row in rows] == [
-        (True, None),
-        (False, "rule:empty_response"),
         (False, "not_drawn"),
+        (False, "rule:empty_response"),
+        (True, None),
+        (True, None),
     ]
+    assert [row.scores for row in rows] == [row.scores for row in JUDGED]

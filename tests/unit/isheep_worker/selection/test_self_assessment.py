@@ -60,6 +60,14 @@ def test_rows_that_do_not_belong_together_are_refused() -> None:
         verdict(PAIR, scored(Quality=9), BOTH, 8)
 
 
+@given(st.floats(1, 10), st.floats(1, 10), st.integers(0, 9))
+def test_fractions_are_kept_above_the_threshold_and_not_rounded_to_it(
+    quality: float, following: float, threshold: int
+) -> None:
+    kept = verdict(PAIR, scored(Quality=quality, Following=following), BOTH, threshold).kept
+    assert kept == (min(quality, following) > threshold)
+
+
 @given(st.integers(1, 10), st.integers(1, 10), st.integers(0, 9), st.integers(0, 9))
 def test_a_higher_threshold_keeps_a_subset(quality: int, following: int, low: int, up: int) -> None:
     score = scored(Quality=quality, Following=following)
