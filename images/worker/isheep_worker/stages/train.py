@@ -17,18 +17,19 @@ from typing import Any
 
 import zstandard
 
+from isheep.api.order import Outcome
 from isheep.recipes.settings import TrainSettings
 from isheep.store.checkpoints import CheckpointStore
-from isheep.store.interface import StoreCorruptError
 from isheep_worker.context import StageContext, StageOutcome
-from isheep_worker.contract import BadInputError, StoppedError
+from isheep_worker.contract import StoppedError
 from isheep_worker.meter import Activity
-from isheep_worker.prompts import load_library, load_prompting, task_prompt
+from isheep_worker.prompts import Prompting, load_library, load_prompting, task_prompt
 from isheep_worker.rows import SELECTIONS, SelectionRow
 from isheep_worker.seeds import item_seed
 from isheep_worker.stages.commit import commit
 from isheep_worker.stages.samples import QUESTIONS, SampleRow, sample_rows
 from isheep_worker.templates.chat import PromptRenderer
+from isheep_worker.training.chat_files import write_chat
 from isheep_worker.training.dataset import (
     RowCounts,
     Sample,
@@ -37,7 +38,10 @@ from isheep_worker.training.dataset import (
     first_of_each,
     split_rows,
 )
-from isheep_worker.training.sft import LogRow, TrainingOutcome, machine_for, train
+from isheep_worker.training.sft import LogRow, TrainingOutcome, this_machine, train
+from isheep_worker.training.stored import StoredCheckpoints
+from isheep_worker.training.task import Task, TaskFolder
+from isheep_worker.training.together import Group, group_of, train_together
 
 LOG_FILE = "log.jsonl.zst"
 SAMPLES_FILE = "samples.jsonl.zst"
@@ -45,12 +49,16 @@ _LOG = logging.getLogger(__name__)
 
 
 def run(context: StageContext[TrainSettings]) -> StageOutcome:
-    """Train and commit the adapter; raises `StoppedError` where a stop came first."""
+    """Train and commit the adapter; raises `StoppedError` where a stop came first.
+
+    Of several nodes the first one commits; the others did their part.
+    """
     # Training needs the memory, and its model is another one than inference's.
     context.engines.close()
     settings, key = context.settings, context.step.key
     with context.meter.measure(Activity.LOAD):
-        prompting = load_prompting(context.models.tokenizer(), settings.chat_format)
+        tokenizer = context.models.tokenizer()
+        prompting = load_prompting(tokenizer, settings.chat_format)
         base = _base(context)
     library = load_library(context.inputs, settings.templates)
 
@@ -58,22 +66,29 @@ def run(context: StageContext[TrainSettings]) -> StageOutcome:
         return task_prompt(library, prompting.renderer, settings.prompt_format, instruction, input_)
 
     split, counts = _rows(context, prompt, prompting.renderer)
-    checkpoints = CheckpointStore(context.artifacts.store, context.order.run.namespace)
-    stored = StoredCheckpoints(checkpoints, key, context.scratch)
+    task = Task(
+        order=context.order,
+        step_id=context.step.id,
+        seed=item_seed(settings.random_seed, context.step.id, "train"),
+        base=base,
+        tokenizer=tokenizer,
+        questions=[prompt(question, "") for question in QUESTIONS],
+        base_too=context.step.iteration == 1,
+    )
+    group = _group(context)
     adapter = context.scratch / "adapter"
-    questions = [prompt(question, "") for question in QUESTIONS]
-    samples: list[SampleRow] = []
-
-    def sample(model: Any) -> None:
-        first = context.step.iteration == 1
-        samples.extend(sample_rows(model, prompting, questions, base_too=first))
-
-    outcome = _train(context, split, base, adapter, stored, trained=sample)
+    if group.world_size == 1:
+        outcome, samples = _train(context, task, split, prompting, adapter)
+    else:
+        outcome, samples = _train_together(context, task, split, group)
     if not outcome.completed:
         raise StoppedError(
             f"{context.step.id}: stopped on request after step {outcome.step} of "
             f"{outcome.max_steps}; the next attempt goes on from there"
         )
+    if group.index > 0:
+        return StageOutcome(Outcome.PARTIAL)
+    write_chat(adapter, prompting.chat_format.template, prompting.chat_format.stop_token_ids)
     _write_lines(outcome.log, adapter / LOG_FILE)
     _write_lines(samples, adapter / SAMPLES_FILE)
     files = [
@@ -81,44 +96,34 @@ def run(context: StageContext[TrainSettings]) -> StageOutcome:
         for path in sorted(adapter.iterdir())
         if path.is_file()
     ]
-    committed = commit(context, _statistics(settings, split, counts, outcome), files=files)
-    checkpoints.delete(key)
+    statistics = _statistics(settings, split, counts, outcome, group)
+    committed = commit(context, {**statistics, "baseBytes": _bytes(base)}, files=files)
+    _checkpoints(context).delete(key)
     return committed
 
 
-class StoredCheckpoints:
-    """A training's checkpoints in the store, as `training` wants them."""
+def _group(context: StageContext[TrainSettings]) -> Group:
+    """Return which processes train: one for every GPU of this worker and of the others."""
+    with context.meter.measure(Activity.LOAD):
+        import torch  # noqa: PLC0415 (heavy)
+    return group_of(
+        context.order.runtime.num_nodes, context.shard, torch.cuda.device_count(), os.environ
+    )
 
-    def __init__(self, store: CheckpointStore, key: str, scratch: Path) -> None:
-        self._store = store
-        self._key = key
-        self._scratch = scratch
 
-    def save(self, folder: Path, step: int) -> None:
-        """Store a checkpoint; the store keeps the newest two."""
-        self._store.save(self._key, step, folder, {})
-
-    def latest(self) -> Path | None:
-        """Return a local copy of the newest whole checkpoint, or None."""
-        for step in self._store.steps(self._key):
-            folder = self._scratch / f"checkpoint-{step}"
-            try:
-                self._store.restore(self._key, step, folder)
-            except StoreCorruptError as error:
-                _LOG.warning("a checkpoint is passed over: %s", error)
-                continue
-            return folder
-        return None
-
-    def discard(self) -> None:
-        """Delete them all."""
-        self._store.delete(self._key)
+def _checkpoints(context: StageContext[TrainSettings]) -> CheckpointStore:
+    return CheckpointStore(context.artifacts.store, context.order.run.namespace)
 
 
 def _base(context: StageContext[TrainSettings]) -> Path:
     """Return the model to start from: M(0), or the merged M(t-1)."""
     keys = context.step.inputs.get("model", ())
     return context.models.of_stage(keys[0]) if keys else context.models.base()
+
+
+def _bytes(model: Path) -> int:
+    """Return the size of a model's weights."""
+    return sum(path.stat().st_size for path in model.glob("*.safetensors"))
 
 
 def _rows(
@@ -150,46 +155,60 @@ def _kept(context: StageContext[TrainSettings], key: str) -> Iterator[SelectionR
 
 def _train(
     context: StageContext[TrainSettings],
+    task: Task,
     split: Split,
-    base: Path,
+    prompting: Prompting,
     out: Path,
-    checkpoints: StoredCheckpoints,
-    *,
-    trained: Callable[[Any], None],
-) -> TrainingOutcome:
+) -> tuple[TrainingOutcome, list[SampleRow]]:
+    """Train in this process."""
     with context.meter.measure(Activity.LOAD):
-        import torch  # noqa: PLC0415 (heavy)
+        machine = this_machine(context.order.runtime)
+    samples: list[SampleRow] = []
 
-        from isheep_worker.training.trainer import TrainingDivergedError  # noqa: PLC0415 (heavy)
-    runtime = context.order.runtime
-    machine = machine_for(
-        "cuda" if torch.cuda.is_available() else "cpu",
-        os.environ,
-        runtime.checkpoint_seconds,
-        runtime.memory_reduction,
-    )
+    def sample(model: Any) -> None:
+        samples.extend(sample_rows(model, prompting, task.questions, base_too=task.base_too))
 
+    with context.meter.measure(Activity.ENGINE):
+        outcome = train(
+            context.settings,
+            split,
+            seed=task.seed,
+            base=task.base,
+            out=out,
+            machine=machine,
+            checkpoints=StoredCheckpoints(_checkpoints(context), context.step.key, context.scratch),
+            stop=context.stop.is_set,
+            progress=_reporter(context),
+            trained=sample,
+        )
+    context.meter.move(outcome.load_seconds, Activity.ENGINE, Activity.LOAD)
+    return outcome, samples
+
+
+def _train_together(
+    context: StageContext[TrainSettings], task: Task, split: Split, group: Group
+) -> tuple[TrainingOutcome, list[SampleRow]]:
+    """Train in processes of their own, with those of the other nodes."""
+    folder = TaskFolder(context.scratch)
+    folder.write_task(task, split)
+    with context.meter.measure(Activity.ENGINE):
+        train_together(
+            group,
+            folder,
+            run=f"{context.step.key}-{context.order.attempt}",
+            stop=context.stop.is_set,
+            progress=_reporter(context),
+        )
+    outcome = folder.outcome()
+    context.meter.move(outcome.load_seconds, Activity.ENGINE, Activity.LOAD)
+    return outcome, folder.samples()
+
+
+def _reporter(context: StageContext[TrainSettings]) -> Callable[[int, int, float], None]:
     def report(step: int, steps: int, loss: float) -> None:
         context.progress.items(step, steps, f"loss {loss:.3f}")
 
-    try:
-        with context.meter.measure(Activity.ENGINE):
-            outcome = train(
-                context.settings,
-                split,
-                seed=item_seed(context.settings.random_seed, context.step.id, "train"),
-                base=base,
-                out=out,
-                machine=machine,
-                checkpoints=checkpoints,
-                stop=context.stop.is_set,
-                progress=report,
-                trained=trained,
-            )
-    except TrainingDivergedError as error:
-        raise BadInputError(f"{context.step.id}: {error}") from error
-    context.meter.move(outcome.load_seconds, Activity.ENGINE, Activity.LOAD)
-    return outcome
+    return report
 
 
 def _write_lines(rows: Iterable[LogRow | SampleRow], path: Path) -> None:
@@ -198,20 +217,26 @@ def _write_lines(rows: Iterable[LogRow | SampleRow], path: Path) -> None:
 
 
 def _statistics(
-    settings: TrainSettings, split: Split, counts: RowCounts, outcome: TrainingOutcome
+    settings: TrainSettings,
+    split: Split,
+    counts: RowCounts,
+    outcome: TrainingOutcome,
+    group: Group,
 ) -> dict[str, float]:
     losses = [row.loss for row in outcome.log]
-    eval_losses = [row.eval_loss for row in outcome.log if row.eval_loss is not None]
+    (written,) = (row for row in outcome.log if row.step == outcome.adapter_step)
     statistics: dict[str, float] = {
         "samples": len(split.train),
         "validationSamples": len(split.validation),
         "drop:no-label": counts.dropped,
         "steps": outcome.step,
+        "adapterStep": written.step,
         "tokens": round(split.train.token_count * settings.num_train_epochs),
         "trainLoss": sum(losses) / len(losses),
         "resumedFromStep": outcome.resumed_from or 0,
         "modelLoads": 1,
+        "processes": group.world_size,
     }
-    if eval_losses:
-        statistics["evalLoss"] = eval_losses[-1]
+    if written.eval_loss is not None:
+        statistics["evalLoss"] = written.eval_loss
     return statistics

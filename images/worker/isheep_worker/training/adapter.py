@@ -21,8 +21,11 @@ ADAPTER_CONFIG = "adapter_config.json"
 def save_adapter(model: Any, folder: Path) -> None:
     """Write the only adapter of a `PeftModel` into a folder, the same bytes each time."""
     folder.mkdir(parents=True, exist_ok=True)
+    # Without the base: of one that is sharded peft would gather all of it, and wait for other
+    # processes that do not save.
+    trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
     # Told not to, or peft asks the hub whether the base's vocabulary was resized.
-    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    state = get_peft_model_state_dict(model, state_dict=trained, save_embedding_layers=False)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
     config = model.peft_config["default"].to_dict()

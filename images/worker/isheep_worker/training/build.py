@@ -13,11 +13,13 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, TrainingArguments, set_seed
+from transformers.distributed import DistributedConfig
 from transformers.utils.logging import disable_progress_bar
 
 from isheep.recipes.settings import TrainSettings
 from isheep_worker.training.dataset import Split
-from isheep_worker.training.packing import keeps_rows_apart, pack
+from isheep_worker.training.packing import pack, prepare_packing
+from isheep_worker.training.shares import passes
 from isheep_worker.training.trainer import Pace, Progress, ResponseTrainer
 
 _LOG = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ def build_trainer(
     base: Path,
     scratch: Path,
     device: str,
+    world_size: int,
     rows_at_once: int,
     recompute_activations: bool,
     pace: Pace,
@@ -38,11 +41,12 @@ def build_trainer(
 ) -> ResponseTrainer:
     """Load the base in `base` with a fresh adapter and return its Trainer.
 
-    `rows_at_once` divides the effective batch; it becomes 1 where the architecture
-    cannot be packed. `scratch` is where checkpoints are written before they are saved.
+    `rows_at_once` divides the effective batch, or of `world_size` processes the share of
+    each; it becomes 1 where the architecture cannot be packed. `scratch` is where
+    checkpoints are written before they are saved.
     """
-    model = load_for_training(settings, base, seed, device)
-    if rows_at_once > 1 and not keeps_rows_apart(model.get_base_model()):
+    model = load_for_training(settings, base, seed, device, world_size)
+    if rows_at_once > 1 and not prepare_packing(model.get_base_model()):
         _LOG.warning("this architecture does not keep packed rows apart: training row by row")
         rows_at_once = 1
     arguments = TrainingArguments(
@@ -53,8 +57,7 @@ def build_trainer(
         bf16=settings.dtype == "bfloat16",
         fp16=settings.dtype == "float16",
         per_device_train_batch_size=rows_at_once,
-        per_device_eval_batch_size=rows_at_once,
-        gradient_accumulation_steps=settings.effective_batch_size // rows_at_once,
+        gradient_accumulation_steps=passes(settings.effective_batch_size, world_size, rows_at_once),
         gradient_checkpointing=recompute_activations,
         gradient_checkpointing_kwargs={"use_reentrant": False},
         num_train_epochs=settings.num_train_epochs,
@@ -74,7 +77,7 @@ def build_trainer(
         disable_tqdm=True,
         report_to="none",
     )
-    # The Trainer would spread a micro-batch over every GPU that it sees.
+    # The Trainer of one process would spread a micro-batch over every GPU that it sees.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return ResponseTrainer(
         model=model,
@@ -82,21 +85,28 @@ def build_trainer(
         data_collator=pack,
         train_dataset=data.train,
         eval_dataset=data.validation,
+        effective_batch_size=settings.effective_batch_size,
         pace=pace,
         progress=progress,
     )
 
 
-def load_for_training(settings: TrainSettings, base: Path, seed: int, device: str) -> Any:
+def load_for_training(
+    settings: TrainSettings, base: Path, seed: int, device: str, world_size: int = 1
+) -> Any:
     """Return the base, frozen, with a fresh adapter on all linear layers but the output's.
 
-    The adapter is in float32 whatever the base's dtype; its values follow the seed.
+    The adapter is in float32 whatever the base's dtype; its values follow the seed. Of
+    several processes each reads its part of every weight of the base, and nothing else.
     """
     disable_progress_bar()
+    place: dict[str, Any] = {"device_map": device}
+    if world_size > 1:
+        place = {"distributed_config": DistributedConfig(fsdp_size=world_size)}
     model = AutoModelForCausalLM.from_pretrained(
         base,
         dtype=getattr(torch, settings.dtype),
-        device_map=device,
+        **place,
         local_files_only=True,
         use_safetensors=True,
         trust_remote_code=False,

@@ -1,9 +1,9 @@
 """Where training leaves and finds its checkpoints, and which of them it may go on from.
 
-A checkpoint is a folder: the adapter, the states of optimizer, schedule and random
-number generators, and the Trainer's own state with the log so far. Going on from
-one is exact to the bit, but only on what it was written on: so the folder also
-says with how many processes, on which kind of device and with which versions.
+A checkpoint is a folder: the adapter, the best one so far (see `best`), the states of
+optimizer, schedule and random number generators, and the Trainer's own state with the log
+so far. Going on from one is exact to the bit, but only on what it was written on: so the
+folder also says with how many processes, on which kind of device and with which versions.
 On anything else training starts again and says so.
 
 The states of optimizer, schedule and generators are PyTorch files, hence pickles.

@@ -16,12 +16,15 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 IGNORED_LABEL = -100
 """The label of a token that is not learnt; PyTorch's and Transformers' convention."""
+
+_FILES = ("tokens.npy", "offsets.npy", "first_labels.npy", "seeds.npy")
 
 ItemT = TypeVar("ItemT")
 
@@ -59,6 +62,18 @@ class TrainingRows:
         self._offsets = offsets
         self._first_labels = first_labels
         self._seeds = seeds
+
+    @classmethod
+    def open(cls, folder: Path) -> TrainingRows:
+        """Return the rows that `save` wrote; processes that open them share the memory."""
+        return cls(*(np.load(folder / name, mmap_mode="r") for name in _FILES))
+
+    def save(self, folder: Path) -> None:
+        """Write the rows to a new folder."""
+        folder.mkdir()
+        arrays = (self._tokens, self._offsets, self._first_labels, self._seeds)
+        for name, values in zip(_FILES, arrays, strict=True):
+            np.save(folder / name, values, allow_pickle=False)
 
     def __len__(self) -> int:
         return len(self._offsets)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ import torch
 from safetensors import safe_open
 
 from isheep_worker.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from isheep_worker.training.chat_files import edit_json, write_chat
 
 _INDEX = "model.safetensors.index.json"
 _COMPANIONS = frozenset({".json", ".jinja", ".model", ".tiktoken", ".txt"})
@@ -216,17 +217,6 @@ def _copy_companions(base: Path, out: Path) -> None:
 
 
 def _set_chat(out: Path, chat_template: str, stop_token_ids: Sequence[int]) -> None:
-    (out / "chat_template.jinja").write_text(chat_template, encoding="utf-8")
+    write_chat(out, chat_template, stop_token_ids)
     # Older tokenizers carry a template in here, which some readers prefer to the file.
-    _edit_json(out / "tokenizer_config.json", lambda config: config.pop("chat_template", None))
-    ids = sorted(set(stop_token_ids))
-    eos = {"eos_token_id": ids[0] if len(ids) == 1 else ids}
-    for name in ("config.json", "generation_config.json"):
-        _edit_json(out / name, lambda config: config.update(eos))
-
-
-def _edit_json(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:
-    document = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    edit(document)
-    text = json.dumps(document, indent=2, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    edit_json(out / "tokenizer_config.json", lambda config: config.pop("chat_template", None))

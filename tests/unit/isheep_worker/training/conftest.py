@@ -90,6 +90,7 @@ class Training:
         checkpoints: FolderCheckpoints | None = None,
         stop: Callable[[], bool] = lambda: False,
         progress: Callable[[int, int, float], None] = lambda *_: None,
+        trained: Callable[[Any], None] = lambda _: None,
         clock: Callable[[], float] = lambda: 0.0,
         base: Path | None = None,
         **machine: Any,
@@ -107,6 +108,7 @@ class Training:
             checkpoints=checkpoints or self.checkpoints(),
             stop=stop,
             progress=progress,
+            trained=trained,
             clock=clock,
         )
         return outcome, out

@@ -39,7 +39,7 @@ def test_the_adapter_begins_with_what_the_seed_says(tiny_model_dir: Path, settin
 def test_what_cannot_be_packed_is_trained_row_by_row(
     training: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(build, "keeps_rows_apart", lambda _: False)
+    monkeypatch.setattr(build, "prepare_packing", lambda _: False)
     outcome, _ = training(tokens_at_once=128)
     assert outcome.micro_batch_size == 1
     assert outcome.completed

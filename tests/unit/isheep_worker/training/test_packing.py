@@ -27,7 +27,7 @@ def _rows(split: Any) -> list[dict[str, Any]]:
 def test_packed_logits_are_those_of_the_rows_alone(model: Any, split: Any) -> None:
     rows = _rows(split)
     batch = pack(rows)
-    del batch["labels"]
+    del batch["labels"], batch["row_lengths"]
     with torch.no_grad():
         packed = model(**batch, use_cache=False).logits[0]
         alone = [model(input_ids=pack([row])["input_ids"]).logits[0] for row in rows]
@@ -36,8 +36,9 @@ def test_packed_logits_are_those_of_the_rows_alone(model: Any, split: Any) -> No
 
 def test_there_is_no_mask_and_no_positions_for_a_single_row(split: Any) -> None:
     rows = _rows(split)
-    assert set(pack(rows)) == {"input_ids", "labels", "position_ids"}
-    assert set(pack(rows[:1])) == {"input_ids", "labels"}
+    assert set(pack(rows)) == {"input_ids", "labels", "position_ids", "row_lengths"}
+    assert set(pack(rows[:1])) == {"input_ids", "labels", "row_lengths"}
+    assert pack(rows)["row_lengths"] == tuple(len(row["labels"]) for row in rows)
 
 
 def test_no_row_is_asked_to_predict_the_next_ones_first_token() -> None:
@@ -52,6 +53,7 @@ def test_a_llama_keeps_rows_apart(model: Any) -> None:
 
 class _Model(torch.nn.Module):
     device = "cpu"
+    config = SimpleNamespace(_attn_implementation="eager")
 
     def _mean_so_far(self, ids: torch.Tensor) -> Any:
         values = torch.nn.functional.one_hot(ids, 64).float().cumsum(1)

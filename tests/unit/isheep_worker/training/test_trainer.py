@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
-from isheep_worker.training.trainer import Pace, TrainingDivergedError
+from isheep_worker.training.sft import TrainingDivergedError
+from isheep_worker.training.trainer import Pace
 
 
 class _Recorded:
@@ -67,17 +70,33 @@ def test_a_stop_saves_and_ends_but_not_at_the_last_step() -> None:
     assert _step_end(pace, 10) == (False, False, False)
 
 
+def test_what_is_due_in_one_process_is_done_in_all() -> None:
+    stopped = _pace([0.0], together=lambda _: [True, False])
+    assert _step_end(stopped, 3) == (False, True, True)
+    due = _pace([0.0], together=lambda _: [False, True])
+    assert _step_end(due, 3) == (False, True, False)
+    asked: list[list[bool]] = []
+    now = [0.0]
+    pace = _pace(now, stop=lambda: True, together=lambda flags: asked.append(flags) or flags)
+    now[0] = 600.0
+    _step_end(pace, 3)
+    # At the last step nobody is asked: there is nothing to agree on.
+    _step_end(pace, 10)
+    assert asked == [[True, True]]
+
+
 @pytest.mark.parametrize(
     ("step", "evaluated"), [(1, False), (4, True), (5, False), (8, True), (10, True)]
 )
-def test_evaluation_comes_after_each_epoch_and_at_the_end(step: int, evaluated: bool) -> None:
+def test_evaluation_comes_when_it_is_due_and_at_the_end(step: int, evaluated: bool) -> None:
     assert _step_end(_pace([0.0], evaluate_every=4), step)[0] is evaluated
     assert _step_end(_pace([0.0]), step)[0] is False
 
 
 def test_a_loss_that_is_no_number_ends_training(training: Any, settings: Any) -> None:
     checkpoints = training.checkpoints()
-    with pytest.raises(TrainingDivergedError, match=r"at step [2-5] of 6: \w+ is (nan|inf)"):
+    message = r"at step [2-5] of 6: \w+ is (nan|inf); lower training\.learningRate"
+    with pytest.raises(TrainingDivergedError, match=message):
         training(
             settings=settings(learning_rate=1e25, warmup_steps=0),
             checkpoints=checkpoints,
@@ -85,3 +104,26 @@ def test_a_loss_that_is_no_number_ends_training(training: Any, settings: Any) ->
         )
     # What diverged is not gone on from.
     assert checkpoints.steps in ([1], [1, 2], [1, 2, 3], [1, 2, 3, 4])
+
+
+def test_a_base_that_is_no_number_is_told_as_such(
+    training: Any, tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    base = tmp_path / "poisoned"
+    shutil.copytree(tiny_model_dir, base)
+    weights = load_file(base / "model.safetensors")
+    weights["model.layers.1.mlp.up_proj.weight"][3, 5] = float("nan")
+    save_file(weights, base / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(TrainingDivergedError, match=r"at step 1 of 6: loss is nan; .* base model"):
+        training(base=base)
+
+
+def test_a_last_step_that_breaks_the_model_is_seen_by_its_validation(
+    training: Any, settings: Any
+) -> None:
+    with pytest.raises(TrainingDivergedError, match=r"at step 1 of 1: eval_loss is .*; lower tra"):
+        training(
+            settings=settings(
+                learning_rate=1e37, warmup_steps=0, effective_batch_size=32, num_train_epochs=1
+            )
+        )
