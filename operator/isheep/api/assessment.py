@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from isheep.api.base import SpecModel
+from isheep.api.base import Integer, SpecModel
 from isheep.api.sampling import AssessmentSampling
 
 
@@ -41,7 +41,8 @@ class Assessment(SpecModel):
         default="Sampled",
         description=(
             "Whether a score is generated and parsed, or is the expectation over the labels' "
-            "probabilities from one prefill."
+            "probabilities from one prefill: a fraction from 1 to 10, of labels that prepare finds "
+            "in the model's tokenizer."
         ),
     )
     decoding: Literal["Free", "Constrained"] = Field(
@@ -49,6 +50,23 @@ class Assessment(SpecModel):
         description=(
             "Whether a sampled assessment is free text or held to the score's form by structured "
             "outputs; small models need the latter."
+        ),
+    )
+    example_order: Literal["Fixed", "Shuffled"] = Field(
+        default="Fixed",
+        description=(
+            "Whether InContext's worked examples stand in one order, as in the paper, or in one "
+            "that is drawn for each pair, so that the report shows what their order does to scores."
+        ),
+    )
+    compare: Integer | None = Field(
+        default=None,
+        ge=1,
+        le=100000,
+        description=(
+            "Number of an iteration's first pairs that are scored the other way, too (Expected "
+            "where scoring is Sampled, and the reverse); the report shows how far both agree, and "
+            "selection does not look at it. Absent: none."
         ),
     )
     prompt_format: Literal["Auto", "Raw", "Chat"] = Field(

@@ -150,7 +150,7 @@ class Pool(SpecModel):
 
 
 class InferencePool(Pool):
-    """Pods that generate, respond and assess."""
+    """Pods that generate, respond, assess and measure."""
 
     parallelism: Integer = Field(
         default=1,
@@ -179,7 +179,7 @@ class Compute(SpecModel):
     """The pools, and what they share. Nothing here changes any output."""
 
     inference: InferencePool = Field(
-        default=InferencePool(), description="Pods of generate, respond and assess."
+        default=InferencePool(), description="Pods of generate, respond, assess and measure."
     )
     training: Pool = Field(default=Pool(), description="Pods of train.")
     processing: Pool = Field(

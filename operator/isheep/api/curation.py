@@ -58,11 +58,13 @@ class Decontamination(SpecModel):
 class Curation(SpecModel):
     """What becomes of parsed tasks."""
 
-    rules: Literal["ISheep", "SelfInstruct", "None"] = Field(
-        default="ISheep",
+    rules: Literal["Auto", "ISheep", "SelfInstruct", "Dromedary", "None"] = Field(
+        default="Auto",
         description=(
-            "Rule set for instructions and pairs, each rule with a counter in the report; None "
-            "has no rules, as the paper's C = -1 (§4)."
+            "Rule set for instructions and pairs, each rule with a counter in the report. Auto: "
+            "the recipe's own, which is SelfInstruct for Alpaca, too. Dromedary lets tasks that a "
+            "language model cannot do and questions back pass; None has no rules, as the paper's "
+            "C = -1 (§4)."
         ),
     )
     drop_last: Literal["IfCut", "Always"] = Field(

@@ -70,8 +70,8 @@ class Sources(Contract):
     mirror in its turn. `model` is as the run names it; where it is read is in no key.
 
     `pinned` holds the digests of those inputs (`model`, `seedTasks`, `templates`,
-    `benchmark:<name>`) that an earlier prepare of this run resolved and whose fields
-    have not changed since. prepare takes such an input from the store, and reports
+    `scoreTemplates`, `benchmark:<name>`) that an earlier prepare of this run resolved and whose
+    fields have not changed since. prepare takes such an input from the store, and reports
     them as they are here; a model whose files differ from its digest is bad input.
     """
 
@@ -90,7 +90,8 @@ class Runtime(Contract):
     `memory_reduction` n asks the engine for 1/2^n of its usual batch, after n attempts
     that ended for want of device memory. `accelerator` is what the inference pods run
     on, where the driver knows it: prepare, which chooses the dtype, may run elsewhere.
-    None: this machine is theirs, and is asked.
+    None: this machine is theirs, and is asked. `num_nodes` is how many workers, each on a
+    node of its own, carry out the order together where it is a training.
     """
 
     accelerator: Literal["CPU", "GPU"] | None = None
@@ -100,6 +101,7 @@ class Runtime(Contract):
     max_num_seqs: int | None = None
     memory_reduction: int = 0
     checkpoint_seconds: float = 600.0
+    num_nodes: int = 1
 
 
 class Step(Contract):
@@ -141,10 +143,19 @@ class ChatFormatRef(Contract):
     stop_token_ids: tuple[int, ...]
 
 
+class ScoreLabelsRef(Contract):
+    """The labels that stand for the scores 1 to 10, and their token ids in that order."""
+
+    kind: Literal["DigitsAfterSpace", "DigitsAfterNewline", "LettersAfterNewline"]
+    token_ids: tuple[int, ...]
+
+
 class Prepared(Contract):
     """What prepare found out about the run's inputs; pinned in `status.resolved`.
 
     Digests are hex sha256. `benchmarks` maps a name to the digest of its texts.
+    `score_templates_digest` is that of the templates for expected scores; `score_labels` are
+    by prompt format, and there where a score is an expectation.
     """
 
     model_digest: str
@@ -153,11 +164,13 @@ class Prepared(Contract):
     seed_tasks_digest: str
     seed_tasks_count: int
     templates_digest: str
+    score_templates_digest: str | None = None
     benchmarks: dict[str, str] = Field(default_factory=dict)
     engine: Literal["VLLM", "Transformers"]
     dtype: Literal["float32", "bfloat16", "float16"]
     max_model_length: int
     chat_format: ChatFormatRef
+    score_labels: dict[Literal["Raw", "Chat"], ScoreLabelsRef] | None = None
 
 
 class Frontier(Contract):

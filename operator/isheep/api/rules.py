@@ -30,7 +30,8 @@ from isheep.api.instructions import SeedTasks
 from isheep.api.model import Model
 from isheep.api.run import SelfAlignmentRun, SelfAlignmentRunSpec
 from isheep.api.sampling import Sampling
-from isheep.api.selection import Selection
+from isheep.api.selection import RandomSelection, Selection
+from isheep.api.self_instruct import SelfInstruct
 from isheep.api.storage import Storage
 from isheep.api.training import Training
 
@@ -81,9 +82,75 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         SelfAlignmentRunSpec,
-        "!has(self.selection.random) || self.selection.random.size <= self.instructions.count",
+        "!has(self.selection.random) || !has(self.selection.random.size) "
+        "|| self.selection.random.size <= self.instructions.count",
         "selection.random.size must not be above instructions.count: there are not so many pairs",
         "selection.random.size",
+    ),
+    Rule(
+        SelfAlignmentRunSpec,
+        "self.recipe == 'SelfInstruct' || !has(self.selfInstruct)",
+        "selfInstruct is for recipe SelfInstruct only",
+        "selfInstruct",
+    ),
+    Rule(
+        SelfAlignmentRunSpec,
+        "self.recipe == 'Alpaca' || !has(self.alpaca)",
+        "alpaca is for recipe Alpaca only",
+        "alpaca",
+    ),
+    # A default is always there, so that what differs from it is what somebody has written.
+    Rule(
+        SelfAlignmentRunSpec,
+        "!(self.recipe in ['SelfInstruct', 'Alpaca']) || self.instructions.examplesPerPrompt == 5",
+        "instructions.examplesPerPrompt is not read by this recipe: write "
+        "selfInstruct.examplesPerPrompt or alpaca.examplesPerPrompt",
+        "instructions.examplesPerPrompt",
+    ),
+    Rule(
+        SelfAlignmentRunSpec,
+        "!(self.recipe in ['SelfInstruct', 'Alpaca']) "
+        "|| self.instructions.sampling.temperature == 1.0 "
+        "&& self.instructions.sampling.topP == 0.95 "
+        "&& self.instructions.sampling.maxTokens == 1000 "
+        "&& !has(self.instructions.sampling.presencePenalty)",
+        "instructions.sampling is not read by this recipe: write selfInstruct.sampling or "
+        "alpaca.sampling",
+        "instructions.sampling",
+    ),
+    Rule(
+        SelfAlignmentRunSpec,
+        "self.recipe == 'ISheep' || self.selection.method != 'Auto' "
+        "|| self.selection.threshold == 8",
+        "selection.threshold is read where pairs have scores only: with this recipe write "
+        "selection.method SelfAssessment, too",
+        "selection.threshold",
+    ),
+    Rule(
+        SelfInstruct,
+        "self.machineExamples <= self.examplesPerPrompt",
+        "machineExamples must not be above examplesPerPrompt: they are among them",
+        "machineExamples",
+    ),
+    Rule(
+        SelfAlignmentRunSpec,
+        "self.recipe == 'Dromedary' || !has(self.dromedary)",
+        "dromedary is for recipe Dromedary only",
+        "dromedary",
+    ),
+    Rule(
+        SelfAlignmentRunSpec,
+        "self.recipe != 'Dromedary' || self.iterations <= 2",
+        "iterations must be 1 (the engraved model) or 2 (its verbose clone) with recipe Dromedary",
+        "iterations",
+    ),
+    Rule(
+        SelfAlignmentRunSpec,
+        "!has(self.dromedary) || !has(self.dromedary.verbose) "
+        "|| self.selection.minSamples <= self.dromedary.verbose",
+        "selection.minSamples must not be above dromedary.verbose: iteration 2 could not keep so "
+        "many",
+        "selection.minSamples",
     ),
     Rule(
         Storage,
@@ -104,15 +171,26 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Assessment,
-        "self.scoring != 'Expected' || self.decoding == 'Free'",
-        "decoding must be Free where scoring is Expected: nothing is generated that could be "
-        "constrained",
+        "self.scoring != 'Expected' || self.decoding == 'Free' || has(self.compare)",
+        "decoding must be Free where scoring is Expected and nothing is compared: nothing is "
+        "generated that could be constrained",
         "decoding",
+    ),
+    Rule(
+        Assessment,
+        "self.exampleOrder == 'Fixed' || self.rubric == 'InContext'",
+        "exampleOrder Shuffled needs rubric InContext: the others show no examples",
+        "exampleOrder",
+    ),
+    Rule(
+        RandomSelection,
+        "has(self.size) != has(self.sizeOf)",
+        "set exactly one of size and sizeOf",
     ),
     Rule(
         Selection,
         "self.method != 'Random' || has(self.random)",
-        "method Random needs random.size",
+        "method Random needs random.size or random.sizeOf",
         "random",
     ),
     Rule(
@@ -123,8 +201,30 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Selection,
-        "!has(self.random) || self.minSamples <= self.random.size",
+        "!has(self.perplexity) || self.method == 'Perplexity' || has(self.random) "
+        "&& has(self.random.sizeOf) && self.random.sizeOf == 'Perplexity'",
+        "perplexity is for method Perplexity, or Random of its size, only",
+        "perplexity",
+    ),
+    Rule(
+        Selection,
+        "!has(self.density) || self.method in ['Density', 'DensityPerplexity'] "
+        "|| has(self.random) && has(self.random.sizeOf) "
+        "&& self.random.sizeOf in ['Density', 'DensityPerplexity']",
+        "density is for methods Density and DensityPerplexity, or Random of the size of one of "
+        "them, only",
+        "density",
+    ),
+    Rule(
+        Selection,
+        "!has(self.random) || !has(self.random.size) || self.minSamples <= self.random.size",
         "minSamples must not be above random.size: no iteration could keep so many",
+        "minSamples",
+    ),
+    Rule(
+        Selection,
+        "!has(self.density) || self.minSamples <= self.density.clusters",
+        "minSamples must not be above density.clusters: no iteration could keep so many",
         "minSamples",
     ),
     Rule(

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from isheep.api.alpaca import Alpaca
 from isheep.api.assessment import Assessment
 from isheep.api.base import (
     Flag,
@@ -19,11 +20,13 @@ from isheep.api.base import (
 )
 from isheep.api.compute import Compute
 from isheep.api.curation import Curation
+from isheep.api.dromedary import Dromedary
 from isheep.api.engine import Engine
 from isheep.api.instructions import Instructions, SeedTasks
 from isheep.api.model import Model
 from isheep.api.responses import Responses
 from isheep.api.selection import Selection
+from isheep.api.self_instruct import SelfInstruct
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.api.storage import Storage
 from isheep.api.training import Training
@@ -38,8 +41,11 @@ RETRY_ANNOTATION = "isheep.dev/retry"
 class SelfAlignmentRunSpec(SpecModel):
     """What is wanted. The defaults are the paper's settings."""
 
-    recipe: Literal["ISheep"] = Field(
-        description="The method: how a run becomes stages; it cannot be changed."
+    recipe: Literal["ISheep", "SelfInstruct", "Alpaca", "Dromedary"] = Field(
+        description=(
+            "The method: how a run becomes stages; it cannot be changed. What only one of them "
+            "asks stands in the member of its name."
+        )
     )
     iterations: Integer = Field(
         ge=1,
@@ -100,6 +106,15 @@ class SelfAlignmentRunSpec(SpecModel):
     assessment: Assessment = Field(default=Assessment(), description="How pairs are scored (§3.2).")
     selection: Selection = Field(default=Selection(), description="Which pairs are kept (§3.2).")
     training: Training = Field(default=Training(), description="How M(t) is trained (§3.3, §4).")
+    self_instruct: SelfInstruct | None = Field(
+        default=None, description="What only the recipe SelfInstruct asks; absent: its defaults."
+    )
+    alpaca: Alpaca | None = Field(
+        default=None, description="What only the recipe Alpaca asks; absent: its defaults."
+    )
+    dromedary: Dromedary | None = Field(
+        default=None, description="What only the recipe Dromedary asks; absent: its defaults."
+    )
     compute: Compute = Field(
         default=Compute(), description="What the pods may use; it changes no output."
     )

@@ -1,4 +1,4 @@
-"""How completions are drawn. The three places where a run samples differ in `maxTokens` only."""
+"""How completions are drawn. The places where a run samples differ in their defaults only."""
 
 from __future__ import annotations
 
@@ -21,6 +21,15 @@ class Sampling(SpecModel):
         ge=0.0,
         le=1.0,
         description="Share of probability, above 0, that tokens are drawn from (nucleus sampling).",
+    )
+    presence_penalty: Number | None = Field(
+        default=None,
+        ge=-2.0,
+        le=2.0,
+        description=(
+            "What the logit of a token loses once the completion holds it, however often; absent: "
+            "nothing."
+        ),
     )
 
 

@@ -99,8 +99,10 @@ class IterationRecord(SpecModel):
     accepted: Count | None = Field(default=None, description="Instructions past the rules.")
     kept: Count | None = Field(default=None, description="Pairs of D(t).")
     mean_score: Number | None = Field(default=None, description="Mean score of the kept pairs.")
-    training_loss: Number | None = Field(default=None, description="Mean loss of the last epoch.")
-    validation_loss: Number | None = Field(default=None, description="Loss on the held-out pairs.")
+    training_loss: Number | None = Field(default=None, description="Mean loss over all steps.")
+    validation_loss: Number | None = Field(
+        default=None, description="Loss of M(t) on the held-out pairs."
+    )
     gpu_seconds: Number | None = Field(
         default=None, ge=0, description="Seconds of GPU time, over all its Jobs."
     )
@@ -155,7 +157,12 @@ class SelfAlignmentRunStatus(SpecModel):
         },
         description="The finished iterations.",
     )
-    model_uri: Uri | None = Field(default=None, description="Where the newest M(t) is.")
+    model_uri: Uri | None = Field(
+        default=None,
+        description=(
+            "Where the newest M(t) is: full weights or, where they are not merged, the adapter."
+        ),
+    )
     report_uri: Uri | None = Field(default=None, description="Where the newest report is.")
     last_failure: Failure | None = Field(default=None, description="What went wrong last.")
     resolved: dict[str, Any] | None = Field(

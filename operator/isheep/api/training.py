@@ -54,6 +54,22 @@ class Training(SpecModel):
         le=0.5,
         description="Share of the used pairs that is held out to measure the validation loss.",
     )
+    checkpoint: Literal["LowestValidationLoss", "Last"] = Field(
+        default="LowestValidationLoss",
+        description=(
+            "Which step's adapter is M(t): of those after which the validation loss was measured "
+            "the one where it is lowest, the first among equals, as in the paper; or the last "
+            "step's. Where no pair is held out it is the last step's."
+        ),
+    )
+    evaluation_steps: Integer = Field(
+        default=100,
+        ge=1,
+        le=1000000,
+        description=(
+            "The validation loss is measured every so many optimizer steps, and after the last."
+        ),
+    )
     effective_batch_size: Integer = Field(
         default=16,
         ge=1,
@@ -85,8 +101,8 @@ class Training(SpecModel):
     handover: Literal["Merged", "Adapter"] = Field(
         default="Merged",
         description=(
-            "What the next iteration loads: merged full weights, or the base with the adapter "
-            "beside it."
+            "What the next iteration loads and the run leaves: merged full weights, or the "
+            "adapter, which is served beside the base and needs no merge stage."
         ),
     )
     num_nodes: Integer = Field(

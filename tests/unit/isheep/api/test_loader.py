@@ -81,8 +81,8 @@ def test_text_that_yaml_reads_as_something_else() -> None:
 
 
 def test_an_unknown_recipe_names_those_that_exist() -> None:
-    (message,) = problems(SPEC.replace("recipe: ISheep", "recipe: Dromedary"))
-    assert message == '<text>:5:3: spec.recipe: found "Dromedary"; allowed: only ISheep'
+    (message,) = problems(SPEC.replace("recipe: ISheep", "recipe: Goat"))
+    assert message.startswith('<text>:5:3: spec.recipe: found "Goat"; allowed: one of ISheep, ')
 
 
 def test_a_missing_field_has_the_place_of_its_object() -> None:
