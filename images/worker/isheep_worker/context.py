@@ -7,7 +7,7 @@ stages or the driver, so it cannot come to depend on them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -21,6 +21,7 @@ from isheep_worker.inputs import Inputs
 from isheep_worker.meter import Meter
 from isheep_worker.models import ModelFolders
 from isheep_worker.progress import Progress
+from isheep_worker.rows import RowCodec, RowT
 from isheep_worker.stopping import StopFlag
 
 SettingsT_co = TypeVar("SettingsT_co", bound=StageSettings, covariant=True)
@@ -49,6 +50,16 @@ class StageContext(Generic[SettingsT_co]):
         """Return the key of the one stage that fills a role."""
         (key,) = self.step.inputs[role]
         return key
+
+    def rows(self, role: str, codec: RowCodec[RowT]) -> Iterator[RowT]:
+        """Return the rows of the one stage that fills a role."""
+        return map(codec.decode, self.artifacts.read_lines(self.input_key(role)))
+
+    def rows_of_all(self, role: str, codec: RowCodec[RowT]) -> Iterator[RowT]:
+        """Yield the rows of all stages that fill a role, one stage after the other; maybe none."""
+        for key in self.step.inputs.get(role, ()):
+            for line in self.artifacts.read_lines(key):
+                yield codec.decode(line)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ TERMINATION_LOG_VARIABLE = "ISHEEP_TERMINATION_LOG"
 DEFAULT_TERMINATION_LOG = "/dev/termination-log"
 HTTP_PORT_VARIABLE = "ISHEEP_HTTP_PORT"
 """Where progress is served; absent: nowhere."""
+RENDEZVOUS_VARIABLE = "ISHEEP_RENDEZVOUS"
+"""Where the nodes of a training meet: host and port of the first one's, as `host:port`."""
 GRACE_VARIABLE = "ISHEEP_GRACE_SECONDS"
 """The pod's terminationGracePeriodSeconds, of which nothing inside a pod tells."""
 DEFAULT_GRACE_SECONDS = 120
@@ -38,6 +40,10 @@ class StoppedError(Exception):
     """The worker was asked to stop and has reached a safe point (exit code 143)."""
 
 
+class PeerLostError(RuntimeError):
+    """Another process of the same training is gone or cannot be reached (exit code 69)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shard:
     """Which share of a stage's parts is this worker's: those whose number is index mod count."""
@@ -48,11 +54,22 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How an order ended without a commit."""
+    """How an order ended without a commit.
 
-    exit_code: ExitCode
+    `exit_code` is an `ExitCode`, or 128 and the number of the signal that ended a process.
+    """
+
+    exit_code: int
     reason: str
     message: str
+
+
+class ProcessFailedError(Exception):
+    """A process that works for this one has failed, and has said how."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 def failed(failure: Failure) -> StageResult:

@@ -22,22 +22,27 @@ from isheep.store.interface import (
 from isheep_worker.contract import (
     BadInputError,
     Failure,
+    PeerLostError,
+    ProcessFailedError,
     SourceUnreachableError,
     StoppedError,
 )
 from isheep_worker.decontamination import BenchmarkError
+from isheep_worker.engines.adapter import AdapterError
 from isheep_worker.engines.interface import DeviceMemoryError, PromptTooLongError
 from isheep_worker.model_files import ModelFilesError
+from isheep_worker.scoring.expected import LowLabelMassError
 from isheep_worker.seed_tasks import SeedTaskError
 from isheep_worker.templates.chat import ChatFormatError
 from isheep_worker.templates.library import PromptTemplateError
-from isheep_worker.training.sft import TrainingInputError
+from isheep_worker.training.sft import TrainingDivergedError, TrainingInputError
 
 # The first that fits decides. The named classes are the reasons that status shows.
 _FAILURES: tuple[tuple[type[BaseException], ExitCode, str], ...] = (
     (StoppedError, ExitCode.STOPPED, "Stopped"),
     (StoreUnreachableError, ExitCode.UNREACHABLE, "StoreUnreachable"),
     (SourceUnreachableError, ExitCode.UNREACHABLE, "SourceUnreachable"),
+    (PeerLostError, ExitCode.UNREACHABLE, "PeerUnreachable"),
     (StoreCorruptError, ExitCode.DISK, "StoreCorrupt"),
     (StoreFullError, ExitCode.DISK, "StoreFull"),
     (StoreConditionError, ExitCode.BAD_INPUT, "StoreIgnoresConditions"),
@@ -51,8 +56,11 @@ _FAILURES: tuple[tuple[type[BaseException], ExitCode, str], ...] = (
     (PromptTemplateError, ExitCode.BAD_INPUT, "BadTemplate"),
     (ChatFormatError, ExitCode.BAD_INPUT, "BadModel"),
     (ModelFilesError, ExitCode.BAD_INPUT, "BadModel"),
+    (AdapterError, ExitCode.BAD_INPUT, "BadAdapter"),
     (PromptTooLongError, ExitCode.BAD_INPUT, "PromptTooLong"),
+    (LowLabelMassError, ExitCode.BAD_INPUT, "LowLabelMass"),
     (TrainingInputError, ExitCode.BAD_INPUT, "BadTrainingData"),
+    (TrainingDivergedError, ExitCode.BAD_INPUT, "TrainingDiverged"),
 )
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
 
@@ -62,6 +70,8 @@ _NO_SPACE = os.strerror(errno.ENOSPC)
 
 def failure_of(error: BaseException) -> Failure:
     """Return how an order ends that this exception ended."""
+    if isinstance(error, ProcessFailedError):
+        return error.failure
     for kind, exit_code, reason in _FAILURES:
         if isinstance(error, kind):
             return Failure(exit_code, reason, str(error))

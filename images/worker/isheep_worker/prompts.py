@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -62,15 +62,31 @@ def resolve_prompting(folder: Path) -> Prompting:
     return Prompting(chat_format, PromptRenderer(tokenizer, chat_format))
 
 
-def dump_templates(library: TemplateLibrary) -> bytes:
-    """Return all templates as one input document."""
-    return json.dumps(library.texts, sort_keys=True, ensure_ascii=False, indent=1).encode()
+def dump_templates(library: TemplateLibrary, names: Collection[str]) -> bytes:
+    """Return the named templates as one input document."""
+    texts = {name: library.texts[name] for name in names}
+    return json.dumps(texts, sort_keys=True, ensure_ascii=False, indent=1).encode()
 
 
-def load_library(inputs: Inputs, digest: str) -> TemplateLibrary:
-    """Return the run's templates as prepare left them."""
-    texts: Mapping[str, str] = json.loads(inputs.get(digest))
+def load_library(inputs: Inputs, *digests: str) -> TemplateLibrary:
+    """Return the run's templates as prepare left them, in one document or several."""
+    texts: dict[str, str] = {}
+    for digest in digests:
+        texts |= json.loads(inputs.get(digest))
     return TemplateLibrary(texts)
+
+
+def task_text(
+    library: TemplateLibrary, prompt_format: PromptFormat, instruction: str, input_: str
+) -> str:
+    """Return the raw text, or the user's message, that asks for a response to a task."""
+    write = response_raw if prompt_format == "Raw" else response_chat
+    return write(library, instruction, input_)
+
+
+def token_ids(renderer: PromptRenderer, prompt_format: PromptFormat, text: str) -> list[int]:
+    """Return the token ids of a raw text, or of a user's message."""
+    return renderer.raw(text) if prompt_format == "Raw" else renderer.chat(text)
 
 
 def task_prompt(
@@ -81,6 +97,5 @@ def task_prompt(
     input_: str,
 ) -> list[int]:
     """Return the token ids that ask for a response to a task."""
-    if prompt_format == "Raw":
-        return renderer.raw(response_raw(library, instruction, input_))
-    return renderer.chat(response_chat(library, instruction, input_))
+    text = task_text(library, prompt_format, instruction, input_)
+    return token_ids(renderer, prompt_format, text)

@@ -13,14 +13,14 @@ message names file, line, field and what to do about it.
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, TypeGuard
 
+from isheep_worker.records import NO_INPUT, RecordError, json_object, json_type, text_field
+
 DEFAULT_SOURCE = "the built-in seed tasks"
-_NO_INPUT = "<noinput>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class SeedTask:
     is_classification: bool = False
 
 
-class SeedTaskError(ValueError):
+class SeedTaskError(RecordError):
     """A seed file cannot be used; the message names file, line, field and remedy."""
 
 
@@ -62,7 +62,10 @@ def read_seed_tasks(data: bytes, source_name: str) -> list[SeedTask]:
         if not line.strip():
             continue
         where = f"{source_name}, line {number}"
-        task = _task(_json_object(line, where), number, where)
+        try:
+            task = _task(json_object(line, where), number, where)
+        except RecordError as error:
+            raise SeedTaskError(str(error)) from error
         first = line_of_id.setdefault(task.id, number)
         if first != number:
             raise SeedTaskError(
@@ -79,59 +82,47 @@ def read_seed_tasks(data: bytes, source_name: str) -> list[SeedTask]:
 
 
 def check_enough_seed_tasks(
-    tasks: Sequence[SeedTask], examples_per_prompt: int, source_name: str
+    tasks: Sequence[SeedTask],
+    examples_per_prompt: int,
+    source_name: str,
+    field: str = "spec.instructions.examplesPerPrompt",
 ) -> None:
     """Raise `SeedTaskError` where a prompt asks for more examples than there are seed tasks."""
     if len(tasks) < examples_per_prompt:
         raise SeedTaskError(
             f"{source_name}: holds {len(tasks)} seed tasks, but "
-            f"spec.instructions.examplesPerPrompt is {examples_per_prompt}; "
+            f"{field} is {examples_per_prompt}; "
             "add seed tasks or lower examplesPerPrompt"
         )
 
 
-def _json_object(line: bytes, where: str) -> dict[str, Any]:
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise SeedTaskError(
-            f"{where}: is not UTF-8 (byte {error.start + 1} of the line); save the file as UTF-8"
-        ) from error
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        # RecursionError: nested too deeply. Plain ValueError: a number of 5,000 digits.
-        column = f", column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else error
-        raise SeedTaskError(
-            f"{where}{column}: is not JSON ({reason}); write one complete "
-            "JSON object a line (a JSON array becomes one with `jq -c '.[]'`)"
-        ) from error
-    if not isinstance(value, dict):
-        raise SeedTaskError(
-            f"{where}: is {_json_type(value)}, not an object; write one JSON object a line "
-            "(a JSON array becomes one with `jq -c '.[]'`)"
-        )
-    return value
+def check_outputs(tasks: Sequence[SeedTask], source_name: str) -> None:
+    """Raise `SeedTaskError` where prompts show outputs and a seed task has none."""
+    for task in tasks:
+        if not task.output:
+            raise SeedTaskError(
+                f"{source_name}: field 'output' of the seed task {task.id} is missing or blank; "
+                "the recipe shows whole tasks: write what the task's output should be"
+            )
 
 
 def _task(record: dict[str, Any], number: int, where: str) -> SeedTask:
-    instruction = _text(record, "instruction", where, required=True)
+    instruction = text_field(record, "instruction", where, required=True)
     instance, prefix = record, ""
     if "instances" in record:
         instance, prefix = _first_instance(record["instances"], where), "instances[0]."
-    task_input = _text(instance, "input", where, prefix=prefix)
+    task_input = text_field(instance, "input", where, prefix=prefix)
     is_classification = record.get("is_classification", False)
     if not isinstance(is_classification, bool):
         raise SeedTaskError(
-            f"{where}: field 'is_classification' is {_json_type(is_classification)}; "
+            f"{where}: field 'is_classification' is {json_type(is_classification)}; "
             "write true or false, or leave it out"
         )
     return SeedTask(
         id=_id(record, number, where),
         instruction=instruction,
-        input="" if task_input.lower() == _NO_INPUT else task_input,
-        output=_text(instance, "output", where, prefix=prefix),
+        input="" if task_input.lower() == NO_INPUT else task_input,
+        output=text_field(instance, "output", where, prefix=prefix),
         is_classification=is_classification,
     )
 
@@ -140,14 +131,14 @@ def _first_instance(instances: object, where: str) -> dict[str, Any]:
     remedy = 'write it as [{"input": "…", "output": "…"}]'
     if not _is_list(instances):
         raise SeedTaskError(
-            f"{where}: field 'instances' is {_json_type(instances)}, not a list; {remedy}"
+            f"{where}: field 'instances' is {json_type(instances)}, not a list; {remedy}"
         )
     if not instances:
         raise SeedTaskError(f"{where}: field 'instances' is an empty list; {remedy}")
     first = instances[0]
     if not isinstance(first, dict):
         raise SeedTaskError(
-            f"{where}: field 'instances[0]' is {_json_type(first)}, not an object; {remedy}"
+            f"{where}: field 'instances[0]' is {json_type(first)}, not an object; {remedy}"
         )
     return first
 
@@ -163,45 +154,7 @@ def _id(record: dict[str, Any], number: int, where: str) -> str:
         return str(value)
     if not isinstance(value, str) or not value.strip():
         raise SeedTaskError(
-            f"{where}: field 'id' is {'blank' if isinstance(value, str) else _json_type(value)}; "
+            f"{where}: field 'id' is {'blank' if isinstance(value, str) else json_type(value)}; "
             "write a text or a number, or leave it out"
         )
     return value
-
-
-def _text(
-    record: dict[str, Any], field: str, where: str, *, prefix: str = "", required: bool = False
-) -> str:
-    """Return a text field, stripped; an absent one is empty unless it is required."""
-    if required and field not in record:
-        raise SeedTaskError(
-            f"{where}: field '{prefix}{field}' is missing; every seed task needs it"
-        )
-    value = record.get(field, "")
-    if not isinstance(value, str):
-        raise SeedTaskError(
-            f"{where}: field '{prefix}{field}' is {_json_type(value)}; write it as a text"
-        )
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise SeedTaskError(
-            f"{where}: field '{prefix}{field}' holds half of a surrogate pair "
-            f"(character {error.start + 1}); remove it or write the whole character"
-        ) from error
-    if required and not value.strip():
-        raise SeedTaskError(
-            f"{where}: field '{prefix}{field}' is blank; write the task, or remove the line"
-        )
-    return value.strip()
-
-
-def _json_type(value: object) -> str:
-    names = {
-        dict: "an object",
-        list: "a list",
-        str: "a text",
-        bool: "a boolean",
-        type(None): "null",
-    }
-    return names.get(type(value), "a number")

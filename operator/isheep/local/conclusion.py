@@ -29,7 +29,6 @@ class Conclusion:
 
 _EXIT_CODES: Mapping[str, ExitCode] = {
     Reason.INVALID_SPEC: ExitCode.BAD_INPUT,
-    Reason.NOT_IN_THIS_VERSION: ExitCode.BAD_INPUT,
     Reason.INVALID_INPUT: ExitCode.BAD_INPUT,
     Reason.NO_STORAGE: ExitCode.BAD_INPUT,
     Reason.FOLDER_STORAGE: ExitCode.BAD_INPUT,

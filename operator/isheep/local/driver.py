@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from isheep.api.order import ExitCode
+from isheep.local.affinity import loads_follow
 from isheep.local.attempt import LocalAttempt, attempt_name
 from isheep.local.conclusion import Conclusion, conclusion_of
 from isheep.local.events import Listener
@@ -111,7 +112,8 @@ class Driver:
         self._attempts[name] = attempt
         for worker in workers:
             worker.send(start.order)
-        self._pool.look_ahead(start.order)
+        if loads_follow(start.order, self._run.spec["iterations"]):
+            self._pool.look_ahead(start.order)
         self._listener.started(attempt.view())
 
     def _forget(self, forget: Forget) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from isheep.api.order import StageOrder, StageResult, canonical_order
-from isheep.local.affinity import model_of, serves
+from isheep.local.affinity import Model, after, model_of, serves
 
 TAIL_BYTES = 4096
 TAIL_LINES = 12
@@ -86,7 +86,7 @@ class Worker:
     ) -> None:
         self.log = log
         self._inbox = inbox
-        self._loaded: str | None = None
+        self._loaded: Model | None = None
         self._busy = False
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as stderr:
@@ -128,7 +128,7 @@ class Worker:
 
         A process that just died answers with `Ended`, not with an error here.
         """
-        self._loaded = model_of(order) or self._loaded
+        self._loaded = after(self._loaded, model_of(order))
         self._busy = True
         with suppress(BrokenPipeError):
             self._stdin.write(canonical_order(order).encode() + b"\n")

@@ -136,7 +136,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start an attempt. `parallelism` workers share its parts."""
+    """Start an attempt. `parallelism` workers share its parts, or train together."""
 
     order: StageOrder
     pool: Pool

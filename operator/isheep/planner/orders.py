@@ -62,7 +62,7 @@ def build_start(
         attempt=attempt,
         store=store,
         sources=sources,
-        runtime=_runtime(spec, memory_reduction, environment),
+        runtime=_runtime(group[0], spec, memory_reduction, environment),
         stage_versions=resolved.stage_versions,
         steps=tuple(_step(stage, journey.keys, resolved) for stage in group),
     )
@@ -172,8 +172,9 @@ def _parallelism(stage: Stage, spec: SelfAlignmentRunSpec) -> int:
 
 
 def _runtime(
-    spec: SelfAlignmentRunSpec, memory_reduction: int, environment: Environment
+    first: Stage, spec: SelfAlignmentRunSpec, memory_reduction: int, environment: Environment
 ) -> Runtime:
+    trains = first.kind is StageKind.TRAIN
     vllm = spec.engine.vllm
     return Runtime(
         accelerator=_accelerator(spec.compute.inference.resources.limits)
@@ -184,6 +185,8 @@ def _runtime(
         enforce_eager=vllm.enforce_eager,
         max_num_seqs=vllm.max_num_seqs,
         memory_reduction=memory_reduction,
+        # One machine is one node, whatever the spec says: results do not depend on it.
+        num_nodes=spec.training.num_nodes if trains and environment.pods else 1,
     )
 
 

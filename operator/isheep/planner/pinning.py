@@ -42,6 +42,7 @@ MODEL = "model"
 MODEL_REVISION = "modelRevision"
 SEED_TASKS = "seedTasks"
 TEMPLATES = "templates"
+SCORE_TEMPLATES = "scoreTemplates"
 BENCHMARK = "benchmark:"
 
 
@@ -122,6 +123,8 @@ def inputs_of(prepared: Prepared) -> dict[str, str]:
         TEMPLATES: prepared.templates_digest,
         **{f"{BENCHMARK}{name}": digest for name, digest in prepared.benchmarks.items()},
     }
+    if prepared.score_templates_digest is not None:
+        inputs[SCORE_TEMPLATES] = prepared.score_templates_digest
     if prepared.model_revision is not None:
         inputs[MODEL_REVISION] = prepared.model_revision
     return inputs
@@ -205,6 +208,7 @@ def _unchanged_inputs(
         MODEL_REVISION: same_model,
         SEED_TASKS: before.seed_tasks == now.seed_tasks,
         TEMPLATES: before.prompts_ref == now.prompts_ref,
+        SCORE_TEMPLATES: before.prompts_ref == now.prompts_ref,
         **_unchanged_benchmarks(before, now),
     }
     return {name: digest for name, digest in inputs.items() if unchanged.get(name, False)}

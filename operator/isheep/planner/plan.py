@@ -39,7 +39,6 @@ from isheep.planner.status import full_status, standing_status
 from isheep.planner.stops import stop_all, stop_departed
 from isheep.planner.tidy import forget
 from isheep.planner.walk import Walk, walk
-from isheep.recipes.support import unsupported
 
 
 def plan(run: RunView, observed: Observed, now: datetime, environment: Environment) -> Plan:
@@ -51,7 +50,6 @@ def plan(run: RunView, observed: Observed, now: datetime, environment: Environme
     try:
         resolved = pin(run, environment.worker_image, retried=retry.takes_new_image(run))
         spec = spec_of(resolved)
-        _refuse_unsupported(spec)
         store = resolve_store(spec, environment)
     except PlanningError as problem:
         return _unplannable(run, observed, problem, now)
@@ -114,13 +112,6 @@ def _unplannable(run: RunView, observed: Observed, problem: PlanningError, now: 
     if problem.terminal:
         return Plan(tuple(stop_all(observed.attempts, problem.reason)), status, now)
     return Plan((), status, now + CONFIGURATION_WAIT)
-
-
-def _refuse_unsupported(spec: SelfAlignmentRunSpec) -> None:
-    problems = unsupported(spec)
-    if problems:
-        message = "; ".join(str(problem) for problem in problems)
-        raise PlanningError(Reason.NOT_IN_THIS_VERSION, message, terminal=True)
 
 
 def _ending(

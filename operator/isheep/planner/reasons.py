@@ -44,8 +44,6 @@ class Reason(StrEnum):
 
     INVALID_SPEC = "InvalidSpec"
     """The spec is not one that this operator can read; terminal until it is edited."""
-    NOT_IN_THIS_VERSION = "NotInThisVersion"
-    """The spec asks for what the API names and this version cannot do; terminal until edited."""
     DEFECT = "Defect"
     """A worker ended with an error of its own making; terminal."""
     DISK_OR_IO = "DiskOrIO"

@@ -26,8 +26,12 @@ class StageKind(StrEnum):
     PREPARE = "prepare"
     GENERATE = "generate"
     CURATE = "curate"
+    TOPICS = "topics"
+    CLASSIFY = "classify"
+    INSTANTIATE = "instantiate"
     RESPOND = "respond"
     ASSESS = "assess"
+    MEASURE = "measure"
     SELECT = "select"
     TRAIN = "train"
     MERGE = "merge"
@@ -46,15 +50,23 @@ POOL_OF: Mapping[StageKind, Pool] = {
     StageKind.PREPARE: Pool.PROCESSING,
     StageKind.GENERATE: Pool.INFERENCE,
     StageKind.CURATE: Pool.PROCESSING,
+    StageKind.TOPICS: Pool.PROCESSING,
+    StageKind.CLASSIFY: Pool.INFERENCE,
+    StageKind.INSTANTIATE: Pool.INFERENCE,
     StageKind.RESPOND: Pool.INFERENCE,
     StageKind.ASSESS: Pool.INFERENCE,
+    StageKind.MEASURE: Pool.INFERENCE,
     StageKind.SELECT: Pool.PROCESSING,
     StageKind.TRAIN: Pool.TRAINING,
     StageKind.MERGE: Pool.PROCESSING,
     StageKind.REPORT: Pool.PROCESSING,
 }
 
-STAGE_VERSIONS: Mapping[StageKind, int] = dict.fromkeys(StageKind, 1)
+STAGE_VERSIONS: Mapping[StageKind, int] = {
+    **dict.fromkeys(StageKind, 1),
+    StageKind.TRAIN: 3,  # leaves the adapter with the lowest validation loss, not the last
+    StageKind.REPORT: 3,  # says which step of the training M(t) is
+}
 """The current version of each stage: raised whenever its output for the same input changes.
 
 The versions are in every key, and a run's are pinned when its generation is first
@@ -63,6 +75,7 @@ seen, so that an upgrade never retrains what is finished or under way.
 
 ESSENTIAL_STATISTICS: Mapping[StageKind, tuple[str, ...]] = {
     StageKind.CURATE: ("accepted",),
+    StageKind.TOPICS: ("accepted",),
     StageKind.SELECT: ("kept", "meanScore"),
     StageKind.TRAIN: ("samples", "trainLoss", "evalLoss"),
 }

@@ -16,6 +16,12 @@ from pydantic.alias_generators import to_camel
 
 PromptFormat = Literal["Raw", "Chat"]
 Level = Literal["Quality", "Following"]
+TaskListStyle = Literal["ISheep", "SelfInstruct", "Alpaca", "Topics", "TopicGuided"]
+Asking = Literal["Principles", "Verbose"]
+SelectionMethod = Literal[
+    "SelfAssessment", "Perplexity", "Density", "DensityPerplexity", "Random", "None"
+]
+LabelKind = Literal["DigitsAfterSpace", "DigitsAfterNewline", "LettersAfterNewline"]
 
 
 class StageSettings(BaseModel):
@@ -36,6 +42,7 @@ class Sampling(StageSettings):
     temperature: float
     top_p: float
     max_tokens: int
+    presence_penalty: float | None = None
 
 
 class ModelSettings(StageSettings):
@@ -56,7 +63,11 @@ class PrepareSettings(StageSettings):
 
 
 class GenerateSettings(StageSettings):
-    """One round of completions of the instruction prompt (§3.1)."""
+    """One round of completions of the instruction prompt (§3.1).
+
+    `machine_examples` of the `examples_per_prompt` come from the pool of the stage's
+    inputs, where there is one; None means none.
+    """
 
     model: ModelSettings
     random_seed: int
@@ -66,6 +77,8 @@ class GenerateSettings(StageSettings):
     language: str
     seed_tasks: str
     templates: str
+    task_list: TaskListStyle | None = Field(default=None, description="None: ISheep")
+    machine_examples: int | None = None
 
 
 class DeduplicationSettings(StageSettings):
@@ -93,23 +106,76 @@ class CurateSettings(StageSettings):
     deduplication: DeduplicationSettings
     decontamination: DecontaminationSettings | None = None
     seed_tasks: str
+    task_list: TaskListStyle | None = Field(default=None, description="None: ISheep")
+    templates: str | None = Field(
+        default=None, description="set where the style shows instructions of its own"
+    )
+
+
+class TopicsSettings(StageSettings):
+    """How completions become topics for red-teaming."""
+
+    count: int
+    examples_per_prompt: int
+    drop_last: Literal["IfCut", "Always"]
+    templates: str
+
+
+class ClassifySettings(StageSettings):
+    """How instructions are told to be classifications or not (Self-Instruct)."""
+
+    model: ModelSettings
+    random_seed: int
+    sampling: Sampling
+    templates: str
+
+
+class InstantiateSettings(StageSettings):
+    """How instructions become pairs, several of each (Self-Instruct).
+
+    `rules` are those over pairs: what they drop is no instance.
+    """
+
+    model: ModelSettings
+    random_seed: int
+    max_instances: int
+    sampling: Sampling
+    language: str
+    rules: str
+    templates: str
 
 
 class RespondSettings(StageSettings):
-    """How instructions are answered (§3.1)."""
+    """How instructions are answered (§3.1).
+
+    `asking` is what is asked besides the task: to follow principles, with so many
+    `exemplars`, or to be verbose. `drawn`: the answered ones are drawn from all, in the
+    order in which they come, where others are answered from the first on.
+    """
 
     model: ModelSettings
     random_seed: int
     prompt_format: PromptFormat
     sampling: Sampling
     templates: str
+    asking: Asking | None = None
+    exemplars: int | None = None
+    drawn: Literal[True] | None = None
+
+
+class ScoreLabels(StageSettings):
+    """The labels that stand for the scores 1 to 10: how they are asked for, and their token ids."""
+
+    kind: LabelKind
+    token_ids: tuple[int, ...]
 
 
 class AssessSettings(StageSettings):
     """How pairs are scored (§3.2).
 
     `rules` are the pair rules: what they drop is not scored. The threshold is not
-    here: runs that differ in it share their scores.
+    here: runs that differ in it share their scores. `labels` and `score_templates`
+    are there where a score is an expectation; the first `compare` pairs are scored both ways.
     """
 
     model: ModelSettings
@@ -123,19 +189,43 @@ class AssessSettings(StageSettings):
     language: str
     rules: str
     templates: str
+    labels: ScoreLabels | None = None
+    score_templates: str | None = None
+    example_order: Literal["Shuffled"] | None = Field(default=None, description="None: Fixed")
+    compare: int | None = None
+
+
+class MeasureSettings(StageSettings):
+    """How likely M(t-1) finds each pair, and where it lies among the others (Table 3).
+
+    `rules` are the pair rules: what they drop is not measured. What is kept of the rest
+    is not here: runs that differ in it share their measures.
+    """
+
+    model: ModelSettings
+    prompt_format: PromptFormat
+    vectors: bool
+    language: str
+    rules: str
+    templates: str
 
 
 class SelectSettings(StageSettings):
     """How D(t) is chosen (§3.2, Table 3).
 
-    `rules` and `language` are set where no assessor has applied the pair rules before.
+    `size_of` is the method of whose size Random draws; `levels` and `threshold`,
+    `max_perplexity` and `clusters` are those of the method itself, or of that one.
+    `rules` and `language` are set where no stage before has applied the pair rules.
     """
 
-    method: Literal["SelfAssessment", "Random", "None"]
+    method: SelectionMethod
     random_seed: int
     levels: tuple[Level, ...] = ()
     threshold: int | None = None
+    max_perplexity: float | None = None
+    clusters: int | None = None
     size: int | None = None
+    size_of: Literal["SelfAssessment", "Perplexity", "Density", "DensityPerplexity"] | None = None
     rules: str | None = None
     language: str | None = None
 
@@ -149,8 +239,16 @@ class LoraSettings(StageSettings):
     target_modules: Literal["AllLinear"]
 
 
+EVALUATION_STEPS = 100
+"""After how many optimizer steps the validation loss is measured where nothing else is said."""
+
+
 class TrainSettings(StageSettings):
-    """LoRA fine-tuning on D(t) (§3.3)."""
+    """LoRA fine-tuning on D(t) (§3.3).
+
+    `checkpoint` and `evaluation_steps` are None where nothing is held out, too: they change
+    nothing then.
+    """
 
     base_model: str
     chat_format: str
@@ -166,6 +264,10 @@ class TrainSettings(StageSettings):
     warmup_steps: int
     max_length: int
     lora: LoraSettings
+    checkpoint: Literal["Last"] | None = Field(
+        default=None, description="None: LowestValidationLoss"
+    )
+    evaluation_steps: int | None = Field(default=None, description=f"None: {EVALUATION_STEPS}")
 
 
 class MergeSettings(StageSettings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,5 +25,64 @@ def make_order(tmp_path: Path) -> Callable[..., StageOrder]:
             sources=Sources(model="/model"),
             steps=(step,),
         )
+
+    return make
+
+
+def make_adapter(base: Path, folder: Path, *, seed: int, rank: int = 4) -> Path:
+    """Write an adapter of random, not small values for a base and return its folder."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    from isheep_worker.training.adapter import save_adapter
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_pretrained(base, dtype="float32")
+        lora = LoraConfig(
+            r=rank, lora_alpha=8, target_modules="all-linear", init_lora_weights=False
+        )
+        save_adapter(get_peft_model(model, lora), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def adapter_of() -> Callable[..., Path]:
+    return make_adapter
+
+
+@pytest.fixture(scope="session")
+def merged_of() -> Callable[[Path, Path, Path], Path]:
+    """Returns the folder of merged weights, given those of an adapter, its base and the result."""
+
+    def merge_into(adapter: Path, base: Path, out: Path) -> Path:
+        from isheep_worker.training.merge import merge
+
+        merge(adapter, base, out, chat_template="{{ messages }}", stop_token_ids=(2,))
+        return out
+
+    return merge_into
+
+
+@pytest.fixture
+def joining() -> Callable[..., Any]:
+    """Returns a tokenizer that makes one token of each text given, white space included."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    def make(*texts: str) -> PreTrainedTokenizerFast:
+        tokenizer = Tokenizer(models.BPE())
+        # No regular expression keeps spaces and line breaks apart from what follows them.
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=1000,
+            special_tokens=["</s>"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator([text for text in texts for _ in range(9)], trainer)
+        return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>")
 
     return make

@@ -14,10 +14,13 @@ from isheep.store.interface import (
     StoreVersionError,
 )
 from isheep_worker.contract import BadInputError, SourceUnreachableError, StoppedError
+from isheep_worker.engines.adapter import AdapterError
 from isheep_worker.engines.interface import DeviceMemoryError
 from isheep_worker.failures import failure_of
 from isheep_worker.model_files import ModelFilesError
+from isheep_worker.scoring.expected import LowLabelMassError
 from isheep_worker.seed_tasks import SeedTaskError
+from isheep_worker.training.sft import TrainingDivergedError, TrainingInputError
 
 
 @pytest.mark.parametrize(
@@ -32,8 +35,12 @@ from isheep_worker.seed_tasks import SeedTaskError
         (StoreVersionError("x"), ExitCode.BAD_INPUT),
         (BadInputError("x"), ExitCode.BAD_INPUT),
         (SeedTaskError("x"), ExitCode.BAD_INPUT),
+        (LowLabelMassError("x"), ExitCode.BAD_INPUT),
         (ModelFilesError("x"), ExitCode.BAD_INPUT),
         (ContractError("x"), ExitCode.BAD_INPUT),
+        (AdapterError("x"), ExitCode.BAD_INPUT),
+        (TrainingInputError("x"), ExitCode.BAD_INPUT),
+        (TrainingDivergedError("x"), ExitCode.BAD_INPUT),
         (DeviceMemoryError("x"), ExitCode.DEVICE_MEMORY),
         (StoppedError("x"), ExitCode.STOPPED),
         (OSError(errno.ENOSPC, "no space left"), ExitCode.DISK),

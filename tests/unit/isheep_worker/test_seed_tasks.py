@@ -15,6 +15,7 @@ from isheep_worker.seed_tasks import (
     SeedTask,
     SeedTaskError,
     check_enough_seed_tasks,
+    check_outputs,
     default_seed_tasks,
     read_seed_tasks,
 )
@@ -136,3 +137,10 @@ def test_our_seed_tasks_pass_our_own_rules_and_repeat_nothing() -> None:
         assert first_drop(rules.pair_rules, pair) is None, task
     deduplicator = Deduplicator("0.7")
     assert not any(deduplicator.accept([task.instruction for task in tasks]))
+
+
+def test_tasks_that_are_shown_whole_need_outputs() -> None:
+    check_outputs(default_seed_tasks(), "s.jsonl")
+    tasks = read_seed_tasks(b'{"instruction": "Sing.", "id": "song"}', "s.jsonl")
+    with pytest.raises(SeedTaskError, match=r"s\.jsonl: field 'output' of the seed task song"):
+        check_outputs(tasks, "s.jsonl")

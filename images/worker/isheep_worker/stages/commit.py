@@ -57,10 +57,12 @@ def commit_parts(
     context: StageContext[StageSettings],
     count: int,
     summarise: Callable[[Mapping[str, float]], Mapping[str, float]] = dict,
+    examples: Mapping[str, Sequence[str]] | None = None,
 ) -> StageOutcome:
     """Commit a stage of `count` parts if all of them are stored, whoever wrote them.
 
-    `summarise` makes the stage's statistics from the sums over its parts.
+    `summarise` makes the stage's statistics from the sums over its parts; `examples` are
+    those that this worker has seen.
     """
     missing = count - len(context.artifacts.parts(context.step.key))
     if missing > 0:
@@ -70,7 +72,7 @@ def commit_parts(
     for part in parts:
         for name, value in part.statistics.items():
             sums[name] += value
-    return commit(context, summarise(sums), parts=parts)
+    return commit(context, summarise(sums), parts=parts, examples=examples)
 
 
 def timings(context: StageContext[StageSettings]) -> Timings:

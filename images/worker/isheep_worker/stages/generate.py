@@ -1,17 +1,23 @@
 """generate: one round of completions of the instruction prompt, from M(t-1) (§3.1).
 
-Each completion shows the model its own draw of seed tasks, uniform and without
-repetition, and asks it to go on with the list. The prompt is raw in every iteration,
-as in the released scripts: tuned models, too, just continue it.
+Each completion shows the model its own draw of examples, uniform and without
+repetition (seed tasks, or what its style of list has), and asks it to go on with the
+list. The prompt is raw in every iteration, as in the released scripts: tuned models,
+too, just continue it. Where the recipe wants machine-made tasks among them, they come
+from the pool as the round before has left it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from isheep.recipes.settings import GenerateSettings
 from isheep_worker.context import StageContext, StageOutcome
 from isheep_worker.engines.interface import Request
-from isheep_worker.rows import COMPLETIONS, CompletionRow
-from isheep_worker.seed_tasks import SeedTask, read_seed_tasks
+from isheep_worker.longest_prompts import Known, LongestPrompt
+from isheep_worker.rows import COMPLETIONS, INSTRUCTIONS, TOPICS, CompletionRow
+from isheep_worker.seed_tasks import read_seed_tasks
 from isheep_worker.seeds import exemplar_random, item_seed
 from isheep_worker.stages.inference import (
     Inference,
@@ -20,26 +26,53 @@ from isheep_worker.stages.inference import (
     token_statistics,
 )
 from isheep_worker.stages.parts import FilledPart, PartProgram, part_items
-from isheep_worker.templates.meta_prompt import Exemplar, meta_prompt, stop_string
+from isheep_worker.task_lists.interface import Asked, Material
+from isheep_worker.task_lists.registry import task_list
 
 
 def run(context: StageContext[GenerateSettings]) -> StageOutcome:
     """Generate this worker's parts of the round; commit if all parts are there."""
     settings = context.settings
-    seeds = read_seed_tasks(context.inputs.get(settings.seed_tasks), "the run's seed tasks")
     inference = Inference(context, settings.model, settings.templates)
+    material = Material(
+        library=inference.library,
+        seed_tasks=read_seed_tasks(context.inputs.get(settings.seed_tasks), "the run's seed tasks"),
+        topics=[row.topic for row in context.rows_of_all("topics", TOPICS)],
+        examples=settings.examples_per_prompt,
+        language=settings.language,
+        machine_made=list(context.rows_of_all("pool", INSTRUCTIONS)),
+        machine_examples=settings.machine_examples or 0,
+    )
 
     def program(part: int) -> PartProgram:
-        return _part(context, inference, seeds, part)
+        return _part(context, inference, material, part)
 
     fill_own_parts(context, settings.completions, inference, program)
     return commit_inference(context, settings.completions, inference)
 
 
+def longest_prompts(settings: GenerateSettings, known: Known) -> Iterator[LongestPrompt]:
+    """Yield the longest prompt with seed tasks, or with what the style's templates hold."""
+    style = task_list(settings.task_list)
+    material = Material(
+        library=known.library,
+        seed_tasks=known.seed_tasks,
+        topics=(),
+        examples=settings.examples_per_prompt,
+        language=settings.language,
+    )
+    yield LongestPrompt(
+        style.template,
+        style.longest(material, known.length),
+        settings.sampling.max_tokens,
+        field=known.instructions_field,
+    )
+
+
 def _part(
     context: StageContext[GenerateSettings],
     inference: Inference,
-    seeds: list[SeedTask],
+    material: Material,
     part: int,
 ) -> PartProgram:
     settings = context.settings
@@ -47,21 +80,15 @@ def _part(
     shown: list[tuple[str, ...]] = []
     items = part_items(part, settings.completions)
     for completion in items:
-        draw = exemplar_random(settings.random_seed, context.step.id, completion)
-        exemplars = draw.sample(seeds, settings.examples_per_prompt)
-        text = meta_prompt(
-            inference.library,
-            [Exemplar(task.instruction, task.input) for task in exemplars],
-            language=settings.language,
-        )
-        shown.append(tuple(task.id for task in exemplars))
+        asked, prompt = ask(context, inference, material, completion)
+        shown.append(asked.shown)
         requests.append(
             inference.request(
                 f"{part}/{completion}",
-                inference.renderer.raw(text),
+                prompt,
                 item_seed(settings.random_seed, context.step.id, completion),
                 settings.sampling,
-                stop=(stop_string(),),
+                stop=task_list(settings.task_list).stop,
             )
         )
     completions = yield requests
@@ -81,3 +108,27 @@ def _part(
         [COMPLETIONS.encode(row) for row in rows],
         {"completions": len(rows), **token_statistics(completions)},
     )
+
+
+def ask(
+    context: StageContext[GenerateSettings],
+    inference: Inference,
+    material: Material,
+    completion: int,
+) -> tuple[Asked, list[int]]:
+    """Return what a completion is asked, and the prompt's token ids.
+
+    What a model has written may be too long to be shown: then no example is machine-made,
+    and prepare has seen to it that all others fit.
+    """
+    settings = context.settings
+
+    def rendered(shown: Material) -> tuple[Asked, list[int]]:
+        draw = exemplar_random(settings.random_seed, context.step.id, completion)
+        asked = task_list(settings.task_list).ask(shown, draw)
+        return asked, inference.renderer.raw(asked.prompt)
+
+    asked, prompt = rendered(material)
+    if material.machine_examples and not inference.fits(prompt, settings.sampling):
+        return rendered(replace(material, machine_examples=0))
+    return asked, prompt

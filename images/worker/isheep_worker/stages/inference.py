@@ -1,4 +1,4 @@
-"""What generate, respond and assess have in common: a model, prompts for it, its parts.
+"""What inference stages have in common: a model, prompts for it, its parts.
 
 The engine is asked for only when a part is missing: a worker whose parts are all there
 commits without loading a model.
@@ -6,15 +6,24 @@ commits without loading a model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
 
 from isheep.api.order import ContractError
-from isheep.recipes.settings import ModelSettings, PromptFormat, Sampling, StageSettings
+from isheep.recipes.settings import (
+    ClassifySettings,
+    InstantiateSettings,
+    ModelSettings,
+    RespondSettings,
+    Sampling,
+    StageSettings,
+)
 from isheep_worker.context import StageContext, StageOutcome
 from isheep_worker.engine_provider import EngineSpec
 from isheep_worker.engines.interface import Completion, Engine, Request
 from isheep_worker.meter import Activity
-from isheep_worker.prompts import load_library, load_prompting, task_prompt
+from isheep_worker.prompts import load_library, load_prompting
+from isheep_worker.seeds import item_seed
 from isheep_worker.stages.commit import commit_parts
 from isheep_worker.stages.parts import (
     FilledPart,
@@ -26,16 +35,24 @@ from isheep_worker.stages.parts import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is asked of an item, and the strings that end the answer."""
+
+    token_ids: Sequence[int]
+    stop: tuple[str, ...] = ()
+
+
 class Inference:
     """The model of a stage and the prompts for it."""
 
     def __init__(
-        self, context: StageContext[StageSettings], model: ModelSettings, templates: str
+        self, context: StageContext[StageSettings], model: ModelSettings, *templates: str
     ) -> None:
-        """Load what prompts need; `templates` is the digest of the run's templates."""
+        """Load what prompts need; `templates` are the digests of the run's templates."""
         self._context = context
         self._model = model
-        self.library = load_library(context.inputs, templates)
+        self.library = load_library(context.inputs, *templates)
         with context.meter.measure(Activity.LOAD):
             prompting = load_prompting(context.models.tokenizer(), model.chat_format)
         self.renderer = prompting.renderer
@@ -44,25 +61,19 @@ class Inference:
 
     def engine(self) -> Engine:
         """Return the engine, loaded now unless an earlier order has loaded it."""
-        keys = self._context.step.inputs.get("model", ())
-        model = keys[0] if keys else self._model.base_model
+        with self._context.meter.measure(Activity.LOAD):
+            keys = self._context.step.inputs.get("model", ())
+            weights = self._context.models.weights(self._model, keys)
         spec = EngineSpec(
-            model=model,
+            model=weights.name,
             engine=self._model.engine,
             dtype=self._model.dtype,
             max_model_length=self._model.max_model_length,
             runtime=self._context.order.runtime,
         )
         engines = self._context.engines
-        self.model_loads = int(not engines.loaded(spec))
-        with self._context.meter.measure(Activity.LOAD):
-            models = self._context.models
-            folder = models.of_stage(keys[0]) if keys else models.base()
-        return engines.get(spec, folder)
-
-    def task_prompt(self, prompt_format: PromptFormat, instruction: str, input_: str) -> list[int]:
-        """Return the token ids of a task as M(t-1) is asked, and as M(t) is trained on it."""
-        return task_prompt(self.library, self.renderer, prompt_format, instruction, input_)
+        self.model_loads = int(not engines.loaded(spec, weights.adapter))
+        return engines.get(spec, weights.folder, weights.adapter)
 
     def fits(self, prompt: Sequence[int], sampling: Sampling) -> bool:
         """Return whether a prompt leaves room for its completion."""
@@ -89,7 +100,51 @@ class Inference:
             stop=stop,
             stop_token_ids=self._stop_token_ids,
             regex=regex,
+            presence_penalty=sampling.presence_penalty or 0.0,
         )
+
+    def label_request(
+        self, id_: str, prompt: Sequence[int], labels: tuple[int, ...]
+    ) -> Request | None:
+        """Return a request for labels' probabilities; None where the prompt is too long."""
+        if len(prompt) + 1 > self._model.max_model_length:
+            return None
+        return Request(
+            id=id_,
+            prompt_token_ids=tuple(prompt),
+            seed=0,
+            temperature=0.0,
+            top_p=1.0,
+            max_tokens=1,
+            labels=labels,
+        )
+
+
+def answers(
+    context: StageContext[ClassifySettings | InstantiateSettings | RespondSettings],
+    inference: Inference,
+    part: int,
+    prompts: Mapping[str, Prompt],
+) -> Generator[list[Request], list[Completion], tuple[dict[str, Completion], dict[str, float]]]:
+    """Ask one thing of each item of a part, from its id to its prompt.
+
+    Returns the completions by id, without those of prompts that leave no room for one, and
+    the sums of `token_statistics`. A completion's seed follows from the item's id.
+    """
+    settings = context.settings
+    completions = yield [
+        inference.request(
+            f"{part}/{id_}",
+            prompt.token_ids,
+            item_seed(settings.random_seed, context.step.id, id_),
+            settings.sampling,
+            stop=prompt.stop,
+        )
+        for id_, prompt in prompts.items()
+        if inference.fits(prompt.token_ids, settings.sampling)
+    ]
+    by_id = {completion.id.partition("/")[2]: completion for completion in completions}
+    return by_id, token_statistics(completions)
 
 
 def fill_own_parts(
@@ -134,13 +189,14 @@ def commit_inference(
     items: int,
     inference: Inference,
     summarise: Callable[[Mapping[str, float]], Mapping[str, float]] = dict,
+    examples: Mapping[str, Sequence[str]] | None = None,
 ) -> StageOutcome:
     """Commit an inference stage if all its parts are there; see `commit_parts`."""
 
     def statistics(sums: Mapping[str, float]) -> Mapping[str, float]:
         return {**summarise(sums), "modelLoads": inference.model_loads}
 
-    return commit_parts(context, part_count(items), statistics)
+    return commit_parts(context, part_count(items), statistics, examples)
 
 
 def token_statistics(completions: Sequence[Completion]) -> dict[str, float]:

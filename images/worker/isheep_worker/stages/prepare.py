@@ -14,20 +14,25 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from isheep.api.order import ChatFormatRef, Prepared
+from isheep.api.order import ChatFormatRef, Prepared, ScoreLabelsRef
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.planner import pinning
 from isheep.planner.frontier import known_stages
+from isheep.recipes import defaults
+from isheep.recipes.defaults import resolve
+from isheep.recipes.foresight import foreseen_stages
 from isheep.recipes.interface import Statistics
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.settings import PrepareSettings
-from isheep.recipes.support import unsupported
+from isheep.recipes.stages.assess import assessor_formats, expects_scores
+from isheep.recipes.stages.select import wants_scores
 from isheep.store.documents import RunDocuments
 from isheep.store.manifest import encode
 from isheep_worker.context import StageContext, StageOutcome
 from isheep_worker.contract import BadInputError
 from isheep_worker.decontamination import read_benchmark
 from isheep_worker.engines.registry import EngineKind
+from isheep_worker.longest_prompts import Known
 from isheep_worker.meter import Activity
 from isheep_worker.model_files import ModelFiles, inspect_model
 from isheep_worker.prompts import (
@@ -38,12 +43,20 @@ from isheep_worker.prompts import (
     resolve_prompting,
 )
 from isheep_worker.references import note_use
-from isheep_worker.seed_tasks import SeedTask, check_enough_seed_tasks, read_seed_tasks
+from isheep_worker.scoring.resolution import resolve_labels
+from isheep_worker.seed_tasks import (
+    SeedTask,
+    check_enough_seed_tasks,
+    check_outputs,
+    read_seed_tasks,
+)
 from isheep_worker.sources import SourceReader, Text, read_templates
 from isheep_worker.stages.commit import timings
-from isheep_worker.templates.library import TemplateLibrary
-from isheep_worker.templates.meta_prompt import Exemplar, meta_prompt
-from isheep_worker.templates.rubric import assessment_prompt
+from isheep_worker.stages.prompt_lengths import check_prompt_lengths
+from isheep_worker.task_lists.registry import WHOLE
+from isheep_worker.templates.example_order import ExampleOrders
+from isheep_worker.templates.library import FOR_EXPECTED_SCORES, TemplateLibrary
+from isheep_worker.templates.rubric import EXPECTED_TEMPLATE_OF, TEMPLATE_OF
 
 TIMINGS_FILE = "prepare.json"
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -53,9 +66,8 @@ _DTYPES: Mapping[str, Dtype] = {"Float32": "float32", "BFloat16": "bfloat16", "F
 def run(context: StageContext[PrepareSettings]) -> StageOutcome:
     """Check and resolve the run's inputs; raises what says why they cannot be used."""
     spec = SelfAlignmentRunSpec.read_stored(context.settings.spec)
-    _refuse_unsupported(spec)
     context.artifacts.store.probe()
-    prepared = _prepare(context, spec)
+    prepared = _prepare(context, resolve(spec))
 
     found: list[str] = []
 
@@ -75,12 +87,6 @@ def run(context: StageContext[PrepareSettings]) -> StageOutcome:
     return StageOutcome(prepared=prepared, frontier=frontier)
 
 
-def _refuse_unsupported(spec: SelfAlignmentRunSpec) -> None:
-    problems = unsupported(spec)
-    if problems:
-        raise BadInputError("; ".join(str(problem) for problem in problems))
-
-
 def _note_time(context: StageContext[PrepareSettings]) -> None:
     """Leave where prepare's seconds went beside the run: it has no manifest to hold them."""
     RunDocuments(context.artifacts.store, context.order.run).write(
@@ -92,7 +98,14 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
     texts = _Texts(context)
     seed_text = texts.seed_tasks()
     seeds = read_seed_tasks(seed_text.content, seed_text.name)
-    check_enough_seed_tasks(seeds, spec.instructions.examples_per_prompt, seed_text.name)
+    check_enough_seed_tasks(
+        seeds,
+        spec.instructions.examples_per_prompt,
+        seed_text.name,
+        field=f"spec.{defaults.instructions_member(spec)}.examplesPerPrompt",
+    )
+    if defaults.TASK_LISTS.get(spec.recipe) in WHOLE:
+        check_outputs(seeds, seed_text.name)
     library = texts.templates()
     benchmarks = texts.benchmarks()
     with context.meter.measure(Activity.LOAD):
@@ -101,15 +114,18 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
         gpu = _on_gpu(context)
     _refuse_changed_model(context, model)
     length = _max_length(spec, model)
-    _check_lengths(spec, length, library, prompting, seeds)
+    _check_orders(spec, library)
     chat_format = prompting.chat_format
-    return Prepared(
+    prepared = Prepared(
         model_digest=model.digest,
         model_revision=context.models.revision(),
         architecture=model.architecture,
         seed_tasks_digest=context.inputs.put(seed_text.content),
         seed_tasks_count=len(seeds),
-        templates_digest=context.inputs.put(dump_templates(library)),
+        templates_digest=context.inputs.put(
+            dump_templates(library, library.names_of(spec.recipe) - FOR_EXPECTED_SCORES)
+        ),
+        score_templates_digest=context.inputs.put(dump_templates(library, FOR_EXPECTED_SCORES)),
         benchmarks={name: context.inputs.put(text) for name, text in benchmarks.items()},
         engine=_engine(spec),
         dtype=_dtype(spec, model, gpu=gpu),
@@ -120,6 +136,26 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
             end_of_turn_ids=chat_format.end_of_turn_ids,
             stop_token_ids=chat_format.stop_token_ids,
         ),
+        score_labels=_score_labels(spec, library, prompting) if expects_scores(spec) else None,
+    )
+    known = _known(spec, library, prompting, seeds)
+    check_prompt_lengths(foreseen_stages(RECIPES[spec.recipe], spec, prepared), known, length)
+    return prepared
+
+
+def _known(
+    spec: SelfAlignmentRunSpec,
+    library: TemplateLibrary,
+    prompting: Prompting,
+    seeds: Sequence[SeedTask],
+) -> Known:
+    """Return what the run's longest prompts are made from; all are counted as raw ones."""
+    return Known(
+        library=library,
+        seed_tasks=seeds,
+        length=lambda text: len(prompting.renderer.raw(text)),
+        instructions_field=f"{defaults.instructions_member(spec)}.sampling",
+        response=spec.responses.sampling.max_tokens,
     )
 
 
@@ -138,9 +174,10 @@ class _Texts:
         return self._reader.seed_tasks(self._sources.seed_tasks)
 
     def templates(self) -> TemplateLibrary:
-        digest = self._sources.pinned.get(pinning.TEMPLATES)
-        if digest is not None:
-            return load_library(self._inputs, digest)
+        names = (pinning.TEMPLATES, pinning.SCORE_TEMPLATES)
+        digests = [d for name in names if (d := self._sources.pinned.get(name)) is not None]
+        if digests:
+            return load_library(self._inputs, *digests)
         return TemplateLibrary(read_templates(self._sources.templates))
 
     def benchmarks(self) -> dict[str, bytes]:
@@ -216,38 +253,29 @@ def _max_length(spec: SelfAlignmentRunSpec, model: ModelFiles) -> int:
     return length
 
 
-def _check_lengths(
-    spec: SelfAlignmentRunSpec,
-    length: int,
-    library: TemplateLibrary,
-    prompting: Prompting,
-    seeds: Sequence[SeedTask],
-) -> None:
-    """Raise `BadInputError` where prompts as they will be asked leave no room for completions."""
-    raw = prompting.renderer.raw
-    exemplars = [Exemplar(task.instruction, task.input) for task in seeds]
-    sizes = sorted(exemplars, key=lambda e: len(raw(f"{e.instruction}\n{e.input}")))
-    longest = sizes[-spec.instructions.examples_per_prompt :]
-    instructions = len(raw(meta_prompt(library, longest, language=spec.language)))
-    task = seeds[0]
-    pair = assessment_prompt(
-        library,
-        spec.assessment.rubric,
-        spec.assessment.levels[0],
-        instruction=task.instruction,
-        input_text=task.input,
-        response=task.output,
-    )
-    response = len(raw(f"{task.instruction}\n{task.input}"))
-    assessment = len(raw(pair)) + spec.responses.sampling.max_tokens
-    for field, prompt, tokens in (
-        ("instructions", instructions, spec.instructions.sampling.max_tokens),
-        ("responses", response, spec.responses.sampling.max_tokens),
-        ("assessment", assessment, spec.assessment.sampling.max_tokens),
-    ):
-        if prompt + tokens > length:
-            raise BadInputError(
-                f"{field}.sampling.maxTokens: prompts of up to {prompt} tokens and {tokens} for "
-                f"the answer do not fit the model's {length}; lower it, or use shorter seed tasks "
-                "or a model with a longer context"
-            )
+def _score_labels(
+    spec: SelfAlignmentRunSpec, library: TemplateLibrary, prompting: Prompting
+) -> dict[Literal["Raw", "Chat"], ScoreLabelsRef]:
+    """Return the labels for each way in which an assessor is asked; raises `BadInputError`."""
+    assessment = spec.assessment
+    found = {
+        prompt_format: resolve_labels(
+            library, prompting.renderer, prompt_format, assessment.rubric, assessment.levels
+        )
+        for prompt_format in assessor_formats(spec)
+    }
+    return {
+        prompt_format: ScoreLabelsRef(kind=labels.kind, token_ids=labels.token_ids)
+        for prompt_format, labels in found.items()
+    }
+
+
+def _check_orders(spec: SelfAlignmentRunSpec, library: TemplateLibrary) -> None:
+    """Raise `PromptTemplateError` where worked examples are to be shuffled and cannot be."""
+    assessment = spec.assessment
+    if assessment.example_order != "Shuffled" or not wants_scores(spec):
+        return
+    if assessment.scoring == "Sampled" or assessment.compare is not None:
+        ExampleOrders(library, TEMPLATE_OF[assessment.rubric])
+    if expects_scores(spec):
+        ExampleOrders(library, EXPECTED_TEMPLATE_OF[assessment.rubric])

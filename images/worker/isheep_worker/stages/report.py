@@ -1,7 +1,7 @@
 """report: what the run did so far, as one HTML page and one JSON file.
 
-Everything comes from the manifests of the stages named in the order, the training logs
-and the first rows of each D(t). Both files are the stage's artifact, and a copy lies
+Everything comes from the manifests of the stages named in the order, the training logs,
+the scores and the first rows of each D(t). Both files are the stage's artifact, and a copy lies
 under the run's name, where people look for the newest, with the keys of the stages that
 it is about. A run that finds its report made by another one still gets its copies.
 """
@@ -20,10 +20,16 @@ from isheep.store.documents import RunDocuments
 from isheep.store.interface import NoSuchKeyError
 from isheep.store.manifest import Manifest, Timings
 from isheep_worker.context import StageContext, StageOutcome
-from isheep_worker.report.document import ReportInput, SampleAnswer, report_document
+from isheep_worker.report.document import (
+    ReportInput,
+    SampleAnswer,
+    TrainingStep,
+    report_document,
+)
 from isheep_worker.report.figures import StageFigures, StageTime
 from isheep_worker.report.html import render
-from isheep_worker.rows import SELECTIONS, SelectionRow
+from isheep_worker.report.scores import LevelFigures, level_figures
+from isheep_worker.rows import SCORES, SELECTIONS, SelectionRow
 from isheep_worker.stages.commit import commit
 from isheep_worker.stages.prepare import TIMINGS_FILE
 from isheep_worker.stages.train import LOG_FILE, SAMPLES_FILE
@@ -81,14 +87,23 @@ def _source(context: StageContext[ReportSettings], manifests: dict[str, Manifest
         run=context.order.run,
         settings=context.settings,
         stages=(*_prepare(context), *(_figures(manifest) for manifest in manifests.values())),
-        losses={t: _losses(context, manifest) for t, manifest in trained.items()},
+        training={t: _training(context, manifest) for t, manifest in trained.items()},
         pairs={t: _kept(context, manifest) for t, manifest in by_kind["select"].items()},
+        scores={t: _scores(context, m) for t, m in by_kind.get("assess", {}).items()},
         samples=tuple(
             answer for t in sorted(trained) for answer in _samples(context, trained[t], t)
         ),
         environment=_environment(latest),
-        model_bytes=int(merged.statistics["bytes"]) if merged is not None else None,
+        model_bytes=_model_bytes(latest, merged),
     )
+
+
+def _model_bytes(trained: Manifest, merged: Manifest | None) -> int | None:
+    """Return the size of M(t)'s full weights; None where its stages did not tell."""
+    if merged is not None:
+        return int(merged.statistics["bytes"])
+    size = trained.statistics.get("baseBytes")
+    return None if size is None else int(size)
 
 
 def _manifest(context: StageContext[ReportSettings], key: str) -> Manifest:
@@ -143,8 +158,24 @@ def _kept(context: StageContext[ReportSettings], manifest: Manifest) -> tuple[Se
     return tuple(islice((row for row in rows if row.kept), SHOWN_PAIRS))
 
 
-def _losses(context: StageContext[ReportSettings], manifest: Manifest) -> tuple[float, ...]:
-    return tuple(row["loss"] for row in _json_lines(context, manifest, LOG_FILE))
+def _training(
+    context: StageContext[ReportSettings], manifest: Manifest
+) -> tuple[TrainingStep, ...]:
+    return tuple(
+        TrainingStep(
+            step=row["step"],
+            loss=row["loss"],
+            eval_loss=row["eval_loss"],
+            learning_rate=row["learning_rate"],
+            grad_norm=row["grad_norm"],
+        )
+        for row in _json_lines(context, manifest, LOG_FILE)
+    )
+
+
+def _scores(context: StageContext[ReportSettings], manifest: Manifest) -> tuple[LevelFigures, ...]:
+    lines = context.artifacts.read_lines(manifest.key)
+    return level_figures(SCORES.decode(line) for line in lines)
 
 
 def _samples(

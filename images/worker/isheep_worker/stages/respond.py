@@ -1,20 +1,41 @@
-"""respond: M(t-1) answers the accepted instructions, zero-shot (§3.1)."""
+"""respond: M(t-1) answers the accepted instructions, zero-shot (§3.1).
+
+Where the settings say so it is asked for more than an answer: to think of principles
+first, which are cut away again, or to be thorough (SELF-ALIGN, steps 2 and 4). What is
+asked besides the task stands in the prompt of this stage alone, never in a pair.
+"""
 
 from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from functools import cache
 
 from isheep.recipes.settings import RespondSettings
 from isheep_worker.context import StageContext, StageOutcome
 from isheep_worker.engines.interface import Completion
+from isheep_worker.longest_prompts import Known, LongestPrompt
+from isheep_worker.prompts import task_text, token_ids
 from isheep_worker.rows import INSTRUCTIONS, PAIRS, InstructionRow, PairRow
 from isheep_worker.seeds import item_seed
 from isheep_worker.stages.inference import (
     Inference,
+    Prompt,
+    answers,
     commit_inference,
     fill_own_parts,
     item_count,
-    token_statistics,
 )
-from isheep_worker.stages.parts import FilledPart, PartProgram
+from isheep_worker.stages.parts import FilledPart, PartProgram, part_items
+from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.principles import (
+    PRINCIPLES,
+    STOP,
+    Reply,
+    principle_prompt,
+    read_reply,
+)
+from isheep_worker.templates.response import CHAT, RAW, VERBOSE, response_verbose
 
 
 def run(context: StageContext[RespondSettings]) -> StageOutcome:
@@ -23,13 +44,36 @@ def run(context: StageContext[RespondSettings]) -> StageOutcome:
     source = context.input_key("instructions")
     items = item_count(context)
     inference = Inference(context, settings.model, settings.templates)
+    drawn = cache(lambda: _drawn(context, source, items))
 
     def program(part: int) -> PartProgram:
-        rows = [INSTRUCTIONS.decode(line) for line in context.artifacts.read_part(source, part)]
-        return _part(context, inference, rows, part)
+        if settings.drawn:
+            lines: Iterable[bytes] = [drawn()[item] for item in part_items(part, items)]
+        else:
+            lines = context.artifacts.read_part(source, part)
+        return _part(context, inference, [INSTRUCTIONS.decode(line) for line in lines], part)
 
     fill_own_parts(context, items, inference, program)
     return commit_inference(context, items, inference)
+
+
+def longest_prompts(settings: RespondSettings, known: Known) -> Iterator[LongestPrompt]:
+    """Yield the prompt of a task: of the longest where more than the task is asked.
+
+    What stands around a bare task is short, so one of common length will do.
+    """
+    task = known.task if settings.asking is None else known.longest_task()
+    text = _text(settings, known.library, task.instruction, task.input)
+    yield LongestPrompt(
+        _template(settings), text, settings.sampling.max_tokens, field="responses.sampling"
+    )
+
+
+def _drawn(context: StageContext[RespondSettings], source: str, items: int) -> list[bytes]:
+    """Return so many of all instructions, drawn uniformly, in the order of the draw."""
+    seed = item_seed(context.settings.random_seed, context.step.id, "drawn")
+    draw = random.Random(seed)  # noqa: S311 - reproducible on purpose
+    return draw.sample(list(context.artifacts.read_lines(source)), items)
 
 
 def _part(
@@ -39,39 +83,54 @@ def _part(
     part: int,
 ) -> PartProgram:
     settings = context.settings
-    prompts = {
-        row.id: inference.task_prompt(settings.prompt_format, row.instruction, row.input)
-        for row in rows
-    }
-    completions = yield [
-        inference.request(
-            f"{part}/{id_}",
-            prompt,
-            item_seed(settings.random_seed, context.step.id, id_),
-            settings.sampling,
-        )
-        for id_, prompt in prompts.items()
-        if inference.fits(prompt, settings.sampling)
-    ]
-    answers = {completion.id.partition("/")[2]: completion for completion in completions}
-    pairs = [_pair(row, answers.get(row.id), len(prompts[row.id])) for row in rows]
-    return FilledPart(
-        [PAIRS.encode(pair) for pair in pairs],
-        {"pairs": len(pairs), **token_statistics(completions)},
-    )
+    stop = STOP if settings.asking == "Principles" else ()
+    prompts = {row.id: Prompt(_prompt(settings, inference, row), stop) for row in rows}
+    said, tokens = yield from answers(context, inference, part, prompts)
+    pairs = [_pair(settings, row, said.get(row.id), len(prompts[row.id].token_ids)) for row in rows]
+    return FilledPart([PAIRS.encode(pair) for pair in pairs], {"pairs": len(pairs), **tokens})
 
 
-def _pair(row: InstructionRow, answer: Completion | None, prompt_tokens: int) -> PairRow:
+def _prompt(settings: RespondSettings, inference: Inference, row: InstructionRow) -> list[int]:
+    text = _text(settings, inference.library, row.instruction, row.input)
+    return token_ids(inference.renderer, settings.prompt_format, text)
+
+
+def _text(
+    settings: RespondSettings, library: TemplateLibrary, instruction: str, input_text: str
+) -> str:
+    """Return what M(t-1) is asked, as a raw text or as a user's message."""
+    if settings.asking == "Principles":
+        return principle_prompt(library, settings.exemplars or 0, instruction, input_text)
+    if settings.asking == "Verbose":
+        text = response_verbose(library, instruction, input_text)
+        # The line's end begins the response where no chat template does.
+        return f"{text}\n" if settings.prompt_format == "Raw" else text
+    return task_text(library, settings.prompt_format, instruction, input_text)
+
+
+def _template(settings: RespondSettings) -> str:
+    if settings.asking is not None:
+        return PRINCIPLES if settings.asking == "Principles" else VERBOSE
+    return RAW if settings.prompt_format == "Raw" else CHAT
+
+
+def _pair(
+    settings: RespondSettings, row: InstructionRow, answer: Completion | None, prompt_tokens: int
+) -> PairRow:
     """Return the row with its response; a prompt too long for the model has an empty one.
 
     The pair rules drop and count empty responses.
     """
+    reply = Reply(answer.text.strip() if answer else "")
+    if answer is not None and settings.asking == "Principles":
+        reply = read_reply(answer.text)
     return PairRow(
         id=row.id,
         instruction=row.instruction,
         input=row.input,
-        response=answer.text.strip() if answer else "",
+        response=reply.text,
         finish_reason=answer.finish_reason if answer else "length",
         prompt_tokens=prompt_tokens,
         tokens=answer.tokens if answer else 0,
+        rule=reply.rule,
     )

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 from isheep.recipes.interface import PART_ITEMS
 from isheep.recipes.settings import StageSettings
 from isheep_worker.context import StageContext
+from isheep_worker.gathering import GatheredRound
 from isheep_worker.rules.counts import MAX_CHARACTERS, DropCounts
 
 
@@ -33,6 +35,20 @@ def write_parts(context: StageContext[StageSettings], lines: Iterable[bytes]) ->
 def drop_statistics(drops: DropCounts, prefix: str = "") -> dict[str, float]:
     """Return the counts as `drop:<prefix><rule>`."""
     return {f"drop:{prefix}{rule}": count.count for rule, count in drops.by_rule().items()}
+
+
+def round_statistics(gathered: GatheredRound[Any]) -> dict[str, float]:
+    """Return the counts of a round: what was read, accepted and dropped."""
+    statistics: dict[str, float] = {
+        "completions": gathered.completions,
+        "parsed": gathered.parsed,
+        "new": gathered.newly_accepted,
+        "accepted": len(gathered.accepted),
+        "drop:surplus": gathered.beyond_count,
+    }
+    for kind, count in gathered.parse_failures.items():
+        statistics[f"drop:parse-{kind}"] = count
+    return statistics | drop_statistics(gathered.drops)
 
 
 def drop_examples(drops: DropCounts, prefix: str = "") -> dict[str, Sequence[str]]:

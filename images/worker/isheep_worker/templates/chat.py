@@ -125,16 +125,28 @@ class PromptRenderer:
         """Return the ids of a prompt without chat form, after the BOS that the model expects."""
         return [*self._bos, *self._plain_ids(text)]
 
-    def chat(self, user: str) -> list[int]:
-        """Return the ids of a user's message up to where the assistant's turn begins."""
-        ids = self._ids(self._format.before + user + self._format.after)
+    def chat(self, user: str, begun: str = "") -> list[int]:
+        """Return the ids of a user's message up to where the assistant's turn begins.
+
+        `begun` is what the assistant's turn begins with already; it holds no control tokens.
+        """
+        after = self._format.after + begun
+        ids = self._ids(self._format.before + user + after)
         if self._count_controls(ids) == self._controls:
             return ids
-        return [*self._before, *self._plain_ids(user), *self._after]
+        return [
+            *self._before,
+            *self._plain_ids(user),
+            *(self._ids(after) if begun else self._after),
+        ]
 
     def response(self, text: str) -> list[int]:
         """Return the ids of a response and of the end of its turn: what training predicts."""
         return [*self._plain_ids(text), *self._format.end_of_turn_ids]
+
+    def text(self, text: str) -> list[int]:
+        """Return the ids of a text alone, with nothing around it."""
+        return self._plain_ids(text)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids, without control tokens, exactly as they spell it."""

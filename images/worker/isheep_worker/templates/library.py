@@ -7,6 +7,10 @@ fail before a GPU is asked for, every text is checked when the library is made:
 it parses, uses no variable that it will not get, uses those without which the
 prompt would be meaningless, and renders.
 
+Templates that one recipe alone uses begin with its name, and only that recipe's runs
+depend on them. Some of them are lists that a prompt is made from, in the form in which
+the prompt shows them.
+
 Only the constant part of the instruction prompt is a template. The numbered list
 that follows is written by `meta_prompt.py`, because the parser of completions
 relies on its exact form.
@@ -29,19 +33,30 @@ SAMPLE_VALUES = {
     "input": "red or blue",
     "response": "Red.",
     "level": "Quality",
+    "types": "- Type: about",
+    "labels": "0123456789",
+    "legend": "The score is a digit.",
+    "begin": "Score: ",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """The variables that a template gets (`known`) and those that it has to use."""
+    """The variables that a template gets (`known`) and those that it has to use.
 
-    known: frozenset[str]
+    `recipe` is the only one that uses the template, None where others do, too.
+    """
+
+    known: frozenset[str] = frozenset()
     required: frozenset[str] = frozenset()
+    recipe: str | None = None
 
 
+_INSTRUCTION = frozenset({"instruction"})
 _TASK = frozenset({"instruction", "input"})
 _PAIR = frozenset({"instruction", "input", "response", "level"})
+_LABELS = frozenset({"labels", "legend", "begin"})
+_EXPECTED = Variables(known=_PAIR | _LABELS, required=_PAIR | {"labels"})
 VARIABLES: Mapping[str, Variables] = {
     "instructions": Variables(known=frozenset({"number_of_tasks", "language"})),
     "response-raw": Variables(known=_TASK, required=_TASK),
@@ -49,7 +64,33 @@ VARIABLES: Mapping[str, Variables] = {
     "assess-simple": Variables(known=_PAIR, required=_PAIR),
     "assess-combined": Variables(known=_PAIR, required=_PAIR),
     "assess-incontext": Variables(known=_PAIR, required=_PAIR),
+    "alpaca": Variables(known=frozenset({"number_of_tasks", "language"}), recipe="Alpaca"),
+    "self-instruct": Variables(known=frozenset({"language"}), recipe="SelfInstruct"),
+    "self-instruct-classify": Variables(
+        known=_INSTRUCTION, required=_INSTRUCTION, recipe="SelfInstruct"
+    ),
+    "self-instruct-input-first": Variables(
+        known=_INSTRUCTION, required=_INSTRUCTION, recipe="SelfInstruct"
+    ),
+    "self-instruct-output-first": Variables(
+        known=_INSTRUCTION, required=_INSTRUCTION, recipe="SelfInstruct"
+    ),
+    "dromedary-topics": Variables(
+        known=frozenset({"types", "language"}), required=frozenset({"types"}), recipe="Dromedary"
+    ),
+    "dromedary-seed-topics": Variables(recipe="Dromedary"),
+    "dromedary-topic-guided": Variables(known=frozenset({"language"}), recipe="Dromedary"),
+    "dromedary-types": Variables(recipe="Dromedary"),
+    "dromedary-principles": Variables(recipe="Dromedary"),
+    "dromedary-exemplars": Variables(recipe="Dromedary"),
+    "dromedary-verbose": Variables(known=_TASK, required=_TASK, recipe="Dromedary"),
+    "score-simple": _EXPECTED,
+    "score-combined": _EXPECTED,
+    "score-incontext": _EXPECTED,
 }
+FOR_EXPECTED_SCORES = frozenset({"score-simple", "score-combined", "score-incontext"})
+"""The templates that only expected scores are asked with: an input document of their own, so
+that runs which differ in how they score share what comes before."""
 
 
 class PromptTemplateError(ValueError):
@@ -83,6 +124,10 @@ class TemplateLibrary:
     def digest(self, name: str) -> str:
         """Return the sha256 of the text of template `name`, for keys and manifests."""
         return hashlib.sha256(self.texts[name].encode()).hexdigest()
+
+    def names_of(self, recipe: str) -> frozenset[str]:
+        """Return the names of the templates that runs of a recipe may depend on."""
+        return frozenset(name for name in self.texts if VARIABLES[name].recipe in (None, recipe))
 
     def _compile(self, name: str, text: str) -> Template:
         variables = VARIABLES[name]

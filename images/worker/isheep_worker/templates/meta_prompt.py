@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from isheep_worker.templates.library import TemplateLibrary
 
+TEMPLATE = "instructions"
 NO_INPUT = "<noinput>"
 SEPARATOR = "###"
 NUMBER_OF_TASKS = 20
@@ -76,10 +77,14 @@ LANGUAGE_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Exemplar:
-    """A task shown in the prompt; `input` is empty where the task has none."""
+    """A task shown in the prompt; `input` is empty where the task has none.
+
+    `output` is shown by those lists only that hold whole tasks.
+    """
 
     instruction: str
     input: str
+    output: str = ""
 
 
 def meta_prompt(
@@ -91,11 +96,11 @@ def meta_prompt(
 ) -> str:
     """Return the raw prompt; the completion's first item has the number k + 1."""
     header = library.render(
-        "instructions",
+        TEMPLATE,
         number_of_tasks=str(number_of_tasks),
         language=language_name(language),
     )
-    items = [_item(i, exemplar) for i, exemplar in enumerate(exemplars, start=1)]
+    items = [numbered_task(i, exemplar) for i, exemplar in enumerate(exemplars, start=1)]
     return "".join([header, *items, f"{SEPARATOR}\n{len(exemplars) + 1}. Instruction:"])
 
 
@@ -115,8 +120,13 @@ def language_name(code: str) -> str:
     return name if "-" not in code else f"{name} ({code})"
 
 
-def _item(number: int, exemplar: Exemplar) -> str:
-    """Return one numbered task. An instruction is one line: a line break would end it."""
-    instruction = " ".join(exemplar.instruction.split())
+def numbered_task(number: int, exemplar: Exemplar) -> str:
+    """Return one numbered task, without its output."""
+    instruction = one_line(exemplar.instruction)
     material = exemplar.input.strip() or NO_INPUT
     return f"{SEPARATOR}\n{number}. Instruction: {instruction}\n{number}. Input:\n{material}\n"
+
+
+def one_line(instruction: str) -> str:
+    """Return an instruction as a list shows it: a line break would end it."""
+    return " ".join(instruction.split())

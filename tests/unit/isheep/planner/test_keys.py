@@ -17,7 +17,6 @@ from isheep.recipes.settings import MergeSettings
 from .world import prepared_for, spec_with
 
 VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
-ALL = [str(kind) for kind in StageKind]
 
 
 def everything(stage: Stage, _key: str) -> Statistics:
@@ -34,13 +33,14 @@ def walked(
 
 
 BASE = walked()
+ALL = list(dict.fromkeys(stage.kind.value for stage in BASE.stages))
 
 
-def changed(other: Walk, iteration: int) -> list[str]:
+def changed(other: Walk, iteration: int, base: Walk = BASE) -> list[str]:
     return [
         s.kind.value
-        for s in BASE.stages
-        if s.iteration in (0, iteration) and other.keys[s.id] != BASE.keys[s.id]
+        for s in base.stages
+        if s.iteration in (0, iteration) and other.keys[s.id] != base.keys[s.id]
     ]
 
 
@@ -55,6 +55,8 @@ def test_every_stage_has_a_key_of_its_own() -> None:
         ({"selection": {"threshold": 7}}, ["prepare", "select", "train", "merge", "report"]),
         ({"training": {"learningRate": 1e-4}}, ["prepare", "train", "merge", "report"]),
         ({"training": {"lora": {"dropout": 0.1}}}, ["prepare", "train", "merge", "report"]),
+        ({"training": {"checkpoint": "Last"}}, ["prepare", "train", "merge", "report"]),
+        ({"training": {"evaluationSteps": 50}}, ["prepare", "train", "merge", "report"]),
         ({"assessment": {"rubric": "Simple"}}, ["prepare", *ALL[4:]]),
         ({"responses": {"sampling": {"topP": 0.9}}}, ["prepare", *ALL[3:]]),
         ({"curation": {"deduplication": {"maxRougeL": 0.6}}}, ["prepare", *ALL[2:]]),
@@ -63,6 +65,10 @@ def test_every_stage_has_a_key_of_its_own() -> None:
         ({"iterations": 3}, ["prepare", "report"]),
         # The fewest samples are a verdict on D(t), not a part of it.
         ({"selection": {"minSamples": 2}}, ["prepare", "report"]),
+        # What the recipe takes where nothing is said may be said.
+        ({"curation": {"rules": "ISheep"}}, ["prepare"]),
+        ({"selection": {"method": "SelfAssessment"}}, ["prepare"]),
+        ({"instructions": {"sampling": {"presencePenalty": 1}}}, ALL),
     ],
 )
 def test_a_field_changes_the_stages_that_depend_on_it(
@@ -86,6 +92,7 @@ def test_a_change_in_training_changes_the_whole_next_iteration() -> None:
         {"engine": {"vllm": {"tensorParallelSize": 2, "gpuMemoryUtilization": 0.5}}},
         {"selection": {"threshold": 6.0}},
         {"training": {"learningRate": 0.00005, "lora": {"alpha": 16.0}}},
+        {"training": {"checkpoint": "LowestValidationLoss", "evaluationSteps": 100}},
         {"instructions": {"count": 1000, "sampling": {"temperature": 1}}},
     ],
 )
@@ -95,7 +102,7 @@ def test_what_changes_no_output_changes_no_key(changes: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", ALL)
 def test_a_stage_version_changes_its_stage_and_what_follows(kind: str) -> None:
-    other = walked({**VERSIONS, kind: 2})
+    other = walked({**VERSIONS, kind: VERSIONS[kind] + 1})
     first = changed(other, 1)
     assert first[0] == kind
     if kind == "prepare":
@@ -103,6 +110,13 @@ def test_a_stage_version_changes_its_stage_and_what_follows(kind: str) -> None:
         assert first == ["prepare"]
     else:
         assert first == ALL[ALL.index(kind) :]
+
+
+def test_the_version_of_measure_counts_where_a_run_measures() -> None:
+    base = walked(selection={"method": "Perplexity"})
+    other = walked({**VERSIONS, "measure": 2}, selection={"method": "Perplexity"})
+    assert changed(other, 1, base) == ["measure", "select", "train", "merge", "report"]
+    assert walked({**VERSIONS, "measure": 2}).keys == BASE.keys
 
 
 def test_arms_that_differ_after_scoring_share_the_first_iteration_up_to_it() -> None:

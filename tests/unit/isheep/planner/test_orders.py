@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,11 +32,7 @@ def world_with(**changes: Any) -> World:
     return World(make_run(spec_with(iterations=1, **changes)))
 
 
-def test_parts_are_shared_by_no_more_workers_than_there_are(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # Several nodes are planned for before the worker can use them.
-    monkeypatch.setattr("isheep.planner.plan.unsupported", lambda _: ())
+def test_parts_are_shared_by_no_more_workers_than_there_are() -> None:
     world = world_with(
         instructions={"count": 2000},
         compute={"inference": {"parallelism": 8}},
@@ -59,6 +56,15 @@ def test_parts_are_shared_by_no_more_workers_than_there_are(
         "i1/report": Pool.PROCESSING,
     }
     assert {s for s, start in found.items() if start.deadline_seconds} == {"prepare"}
+
+
+@pytest.mark.parametrize(("pods", "nodes"), [(True, 4), (False, 1)])
+def test_only_training_is_told_its_nodes_and_only_where_pods_are(pods: bool, nodes: int) -> None:
+    world = world_with(training={"numNodes": 4})
+    world.environment = replace(world.environment, pods=pods)
+    found = starts(world)
+    assert found["i1/train"].order.runtime.num_nodes == nodes
+    assert {s.order.runtime.num_nodes for n, s in found.items() if n != "i1/train"} == {1}
 
 
 def test_an_order_says_all_that_its_worker_needs() -> None:

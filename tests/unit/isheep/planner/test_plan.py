@@ -486,16 +486,6 @@ def test_a_config_map_that_is_not_there_stalls_until_it_is() -> None:
     assert world.drive().phase == "Succeeded"
 
 
-def test_a_spec_beyond_this_version_fails_without_an_attempt_until_it_is_edited() -> None:
-    world = World(make_run({**SPEC, "assessment": {"scoring": "Expected"}}))
-    made = world.turn()
-    assert conditions(made.status)["Failed"] == ("True", "NotInThisVersion")
-    assert "spec.assessment.scoring" in made.status.conditions[0].message
-    assert made.actions == ()
-    world.edit(assessment={"scoring": "Sampled"})
-    assert world.drive().phase == "Succeeded"
-
-
 def test_a_spec_that_cannot_be_read_fails_until_it_is_edited() -> None:
     world = World(make_run({**SPEC, "iterations": "three"}))
     made = world.turn()

@@ -7,22 +7,15 @@ from typing import Any
 
 import pytest
 
-from isheep.api.order import ChatFormatRef, Prepared
+from isheep.api.order import Prepared, ScoreLabelsRef
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.recipes.defaults import resolve
 from isheep.recipes.interface import End, Stage, Statistics
-from isheep.recipes.isheep import ISheep, data_fields
+from isheep.recipes.isheep import ISheep
+from isheep.recipes.stages.assess import assessor_formats, expects_scores
+from isheep.recipes.stages.prepare import data_fields
 
-PREPARED = Prepared(
-    model_digest="model",
-    architecture="Llama",
-    seed_tasks_digest="seeds",
-    seed_tasks_count=60,
-    templates_digest="templates",
-    engine="VLLM",
-    dtype="bfloat16",
-    max_model_length=2048,
-    chat_format=ChatFormatRef(kind="Own", digest="chat", end_of_turn_ids=(1,), stop_token_ids=(1,)),
-)
+from .conversation import PREPARED, talk
 
 TWO_ITERATIONS = [
     "prepare",
@@ -55,17 +48,7 @@ def walk(
     prepared: Prepared | None = PREPARED,
 ) -> tuple[dict[str, Stage], End]:
     """Return the stages by id and the end; stages that decide nothing count as committed."""
-    stages: dict[str, Stage] = {}
-    conversation = ISheep().stages(spec, prepared)
-    try:
-        stage = next(conversation)
-        while True:
-            assert stage.id not in stages
-            assert all(i in stages for ids in stage.inputs.values() for i in ids)
-            stages[stage.id] = stage
-            stage = conversation.send(results.get(stage.id))
-    except StopIteration as stop:
-        return stages, stop.value
+    return talk(ISheep(), spec, results, prepared)
 
 
 def all_accepted(iterations: int, count: int = 10000) -> dict[str, Statistics]:
@@ -176,6 +159,64 @@ def test_who_assesses(assessor: str, model: str, chat: str) -> None:
     assert stages["i1/assess"].settings.canonical()["promptFormat"] == "Raw"
 
 
+LABELLED = PREPARED.model_copy(
+    update={
+        "score_templates_digest": "score templates",
+        "score_labels": {
+            "Raw": ScoreLabelsRef(kind="DigitsAfterSpace", token_ids=tuple(range(10))),
+            "Chat": ScoreLabelsRef(kind="LettersAfterNewline", token_ids=tuple(range(20, 30))),
+        },
+    }
+)
+
+
+@pytest.mark.parametrize(
+    "assessment", [{"scoring": "Expected"}, {"scoring": "Sampled", "compare": 64}]
+)
+def test_expected_scores_have_the_labels_of_the_assessors_format(
+    assessment: dict[str, Any],
+) -> None:
+    spec = spec_of(assessment={**assessment, "rubric": "InContext", "exampleOrder": "Shuffled"})
+    stages, _ = walk(spec, all_accepted(2), LABELLED)
+    settings = [stages[f"i{t}/assess"].settings.canonical() for t in (1, 2)]
+    assert [s["labels"]["kind"] for s in settings] == ["DigitsAfterSpace", "LettersAfterNewline"]
+    assert settings[1]["labels"]["tokenIds"] == list(range(20, 30))
+    assert settings[0]["scoreTemplates"] == "score templates"
+    assert settings[0]["exampleOrder"] == "Shuffled"
+    assert settings[0].get("compare") == assessment.get("compare")
+    # What comes before does not depend on how pairs are scored.
+    sampled, _ = walk(spec_of(), all_accepted(2))
+    assert stages["i1/respond"] == sampled["i1/respond"]
+
+
+def test_sampled_scores_have_nothing_of_labels() -> None:
+    for prepared in (PREPARED, LABELLED):
+        stages, _ = walk(spec_of(), all_accepted(2), prepared)
+        settings = stages["i1/assess"].settings.canonical()
+        assert not {"labels", "scoreTemplates", "exampleOrder", "compare"} & settings.keys()
+
+
+@pytest.mark.parametrize(
+    ("fields", "formats"),
+    [
+        ({}, ("Raw", "Chat")),
+        ({"assessor": "Base"}, ("Raw",)),
+        ({"promptFormat": "Chat"}, ("Chat",)),
+        ({"promptFormat": "Raw"}, ("Raw",)),
+    ],
+)
+def test_labels_are_needed_in_the_formats_in_which_assessors_are_asked(
+    fields: dict[str, str], formats: tuple[str, ...]
+) -> None:
+    assert assessor_formats(spec_of(assessment=fields)) == formats
+    assert assessor_formats(spec_of(iterations=1, assessment=fields)) == formats[:1]
+    assert not expects_scores(resolve(spec_of(assessment=fields)))
+    assert expects_scores(resolve(spec_of(assessment={**fields, "scoring": "Expected"})))
+    assert not expects_scores(
+        spec_of(assessment={**fields, "scoring": "Expected"}, selection={"method": "None"})
+    )
+
+
 @pytest.mark.parametrize(
     ("wanted", "respond", "train"),
     [
@@ -214,6 +255,81 @@ def test_without_an_assessor_select_applies_the_pair_rules(method: str) -> None:
     assert settings.get("size") == (70 if method == "Random" else None)
     assert "i1/assess" not in stages["i2/report"].inputs
     assert end.complete
+
+
+CLUSTERS = {"clusters": 3000}
+LEVELS = {"levels": ["Quality", "Following"], "threshold": 8}
+
+
+@pytest.mark.parametrize(
+    ("selection", "judge", "vectors", "settings"),
+    [
+        ({"method": "SelfAssessment"}, "assess", None, LEVELS),
+        ({"method": "Perplexity"}, "measure", False, {"maxPerplexity": 50.0}),
+        (
+            {"method": "Perplexity", "perplexity": {"max": 9}},
+            "measure",
+            False,
+            {"maxPerplexity": 9.0},
+        ),
+        ({"method": "Density"}, "measure", True, CLUSTERS),
+        ({"method": "Density", "density": {"clusters": 80}}, "measure", True, {"clusters": 80}),
+        ({"method": "DensityPerplexity"}, "measure", True, CLUSTERS),
+        (
+            {"method": "Random", "random": {"sizeOf": "SelfAssessment"}},
+            "assess",
+            None,
+            {**LEVELS, "sizeOf": "SelfAssessment"},
+        ),
+        (
+            {"method": "Random", "random": {"sizeOf": "Perplexity"}, "perplexity": {"max": 9}},
+            "measure",
+            False,
+            {"maxPerplexity": 9.0, "sizeOf": "Perplexity"},
+        ),
+        (
+            {"method": "Random", "random": {"sizeOf": "Density"}},
+            "measure",
+            True,
+            {**CLUSTERS, "sizeOf": "Density"},
+        ),
+    ],
+)
+def test_what_the_selection_methods_are_told(
+    selection: dict[str, Any], judge: str, vectors: bool | None, settings: dict[str, Any]
+) -> None:
+    stages, end = walk(spec_of(selection=selection), all_accepted(2))
+    assert list(stages) == [name.replace("/assess", f"/{judge}") for name in TWO_ITERATIONS]
+    assert end.complete
+    role = "scores" if judge == "assess" else "measures"
+    select = stages["i2/select"]
+    assert select.inputs == {"pairs": ("i2/respond",), role: (f"i2/{judge}",)}
+    method = {"method": selection["method"], "randomSeed": 0}
+    assert select.settings.canonical() == {"levels": [], **method, **settings}
+    assert stages[f"i2/{judge}"].settings.canonical().get("vectors") == vectors
+    assert f"i2/{judge}" in stages["i2/report"].inputs
+
+
+def test_the_model_that_wrote_a_pair_measures_it_after_the_prompt_it_had() -> None:
+    stages, _ = walk(spec_of(selection={"method": "Perplexity"}), all_accepted(2))
+    for t in (1, 2):
+        respond, measure = stages[f"i{t}/respond"], stages[f"i{t}/measure"]
+        assert (measure.model, measure.items) == (respond.model, respond.items)
+        assert measure.pool == respond.pool
+        said, read = respond.settings.canonical(), measure.settings.canonical()
+        assert read["model"] == said["model"]
+        assert read["promptFormat"] == said["promptFormat"]
+        assert read["rules"] == "ISheep"
+
+
+def test_runs_that_differ_in_what_they_keep_share_their_measures() -> None:
+    def measured(**selection: Any) -> Stage:
+        return walk(spec_of(selection=selection), all_accepted(1))[0]["i1/measure"]
+
+    assert measured(method="Perplexity") == measured(method="Perplexity", perplexity={"max": 9})
+    density = measured(method="Density")
+    assert density == measured(method="DensityPerplexity", density={"clusters": 80})
+    assert density != measured(method="Perplexity")
 
 
 def test_an_adapter_is_handed_over_without_a_merge() -> None:
@@ -283,6 +399,41 @@ def test_too_few_samples_fail_before_training(kept: int, least: int, fails: bool
         assert end.failure.reason == "TooFewSamples"
         assert f"{kept} pairs were kept" in end.failure.message
         assert "threshold 9937" in end.failure.message
+
+
+@pytest.mark.parametrize(
+    ("selection", "advice"),
+    [
+        ({}, "Lower selection.threshold. Lower"),
+        ({"method": "Perplexity"}, "Raise selection.perplexity.max. Lower"),
+        ({"method": "Density"}, "Raise selection.density.clusters. Lower"),
+        ({"method": "None"}, "threshold 9937. Lower selection.minSamples"),
+    ],
+)
+def test_what_to_do_about_too_few_samples(selection: dict[str, Any], advice: str) -> None:
+    results = {**all_accepted(1), "i1/select": {"kept": 63, "drop:threshold": 9937}}
+    _, end = walk(spec_of(selection=selection), results)
+    assert end.failure is not None
+    assert advice in end.failure.message
+
+
+@pytest.mark.parametrize(
+    ("training", "expected"),
+    [
+        # What a run of before these fields existed is planned from reads as the defaults.
+        ({}, {}),
+        ({"checkpoint": "LowestValidationLoss", "evaluationSteps": 100}, {}),
+        ({"checkpoint": "Last"}, {"checkpoint": "Last"}),
+        ({"evaluationSteps": 50}, {"evaluationSteps": 50}),
+        # Nothing is held out, so nothing is evaluated.
+        ({"checkpoint": "Last", "evaluationSteps": 50, "validationShare": 0}, {}),
+    ],
+)
+def test_how_training_is_evaluated(training: dict[str, Any], expected: dict[str, Any]) -> None:
+    stages, _ = walk(spec_of(training=training), all_accepted(1))
+    settings = stages["i1/train"].settings.canonical()
+    found = {n: settings[n] for n in ("checkpoint", "evaluationSteps") if n in settings}
+    assert found == expected
 
 
 def test_machines_and_names_are_no_data() -> None:

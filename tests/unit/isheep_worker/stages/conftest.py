@@ -19,7 +19,7 @@ from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.store_spec import parse_store_uri
 from isheep.planner.walk import Walk, walk
 from isheep.recipes.interface import STAGE_VERSIONS, Statistics
-from isheep.recipes.isheep import ISheep
+from isheep.recipes.registry import RECIPES
 from isheep.store.artifacts import ArtifactStore
 from isheep.store.folder import FolderStore
 
@@ -46,6 +46,7 @@ SPEC: dict[str, Any] = {
         "learningRate": 0.001,
     },
 }
+DENSITY = {"method": "Density", "density": {"clusters": 20}, "minSamples": 1}
 
 
 def order_for(
@@ -60,6 +61,11 @@ def order_for(
     )
 
 
+WORD, SPACE, NEWLINE, LABEL, ASK, ANSWER, END = range(7)
+LABELS = {"Instruction:": 0.1, "Input:": 0.16, "Output:": 0.24, "9. ": 0.44}
+ANSWERS = ("Yes", "No")
+
+
 class Chain:
     """Drives a run stage by stage: what the planner does, without retries and status."""
 
@@ -72,7 +78,9 @@ class Chain:
         **changes: Any,
     ) -> None:
         self._sources = sources
-        document = copy.deepcopy(SPEC) | {"model": {"storageUri": f"file://{model}"}}
+        document: dict[str, Any] = copy.deepcopy(SPEC) | {
+            "model": {"storageUri": f"file://{model}"}
+        }
         for path, value in changes.items():
             *parents, leaf = path.split("__")
             member = document
@@ -90,7 +98,7 @@ class Chain:
 
     def walk(self) -> Walk:
         return walk(
-            ISheep(),
+            RECIPES[self.spec.recipe],
             self.spec,
             self.prepared,
             VERSIONS,
@@ -109,7 +117,7 @@ class Chain:
                 step = Step(
                     id=stage.id,
                     kind=str(stage.kind),
-                    version=1,
+                    version=VERSIONS[str(stage.kind)],
                     key=journey.keys[stage.id],
                     iteration=stage.iteration,
                     round=stage.round,
@@ -156,8 +164,13 @@ class Chain:
 
     def content(self) -> dict[str, bytes]:
         """Every part and file of every stage but what tells of time."""
+        return self.content_of(self.folder)
+
+    @staticmethod
+    def content_of(folder: Path) -> dict[str, bytes]:
+        """The same of any store."""
         told = {"manifest.json", "log.jsonl.zst", "report.html", "report.json"}
-        store = FolderStore(self.folder)
+        store = FolderStore(folder)
         return {
             info.key: store.get(info.key)
             for info in store.list("default/stages/")
@@ -227,6 +240,68 @@ def brief_model_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFacto
     return folder
 
 
+@pytest.fixture(scope="session")
+def labelling_model_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model that writes nonsense in the forms that the recipes' parsers read.
+
+    What it says next depends on the last token alone: its layers add nothing, so that the
+    hidden state is the last token's embedding, which names the token's kind, and each
+    kind has likelier and less likely followers. The labels are tokens of their own.
+    """
+    import math
+
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
+
+    folder = tmp_path_factory.mktemp("labelling")
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
+    tokenizer.add_tokens([*LABELS, *ANSWERS])
+    tokenizer.save_pretrained(folder)
+    config = LlamaConfig.from_pretrained(
+        tiny_model_dir, vocab_size=len(tokenizer), tie_word_embeddings=False
+    )
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    ids = tokenizer.convert_tokens_to_ids
+    letters, space, newline = ids(list("abcdefghijklmnopqrst")), ids("\u0120"), ids("\u010a")
+    kinds = torch.full((len(tokenizer),), WORD)
+    for kind, tokens in (
+        (SPACE, [space]),
+        (NEWLINE, [newline]),
+        (LABEL, ids([*LABELS])),
+        (ASK, ids([":"])),
+        (ANSWER, ids([*ANSWERS])),
+        (END, [tokenizer.eos_token_id]),
+    ):
+        kinds[tokens] = kind
+    shares = torch.full((7, len(tokenizer)), 1e-6)
+    for kind, followers, share in (
+        (WORD, letters, 0.3),
+        (WORD, [space], 0.5),
+        (WORD, [newline], 0.11),
+        (WORD, [tokenizer.eos_token_id], 0.02),
+        (WORD, ids([*ANSWERS]), 0.07),
+        (SPACE, letters, 1.0),
+        (NEWLINE, letters, 0.06),
+        *((NEWLINE, ids([label]), share) for label, share in LABELS.items()),
+        (LABEL, letters, 1.0),
+        (ASK, ids(["Yes"]), 1.0),
+        (ANSWER, [newline], 1.0),
+    ):
+        shares[kind, followers] = share / len(followers)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith(("o_proj.weight", "down_proj.weight")):
+                weight.zero_()
+        model.get_input_embeddings().weight.zero_()
+        model.get_output_embeddings().weight.zero_()
+        norm = math.sqrt(config.hidden_size)
+        for kind in range(7):
+            model.get_input_embeddings().weight[kinds == kind, kind] = 1.0
+            model.get_output_embeddings().weight[:, kind] = shares[kind].log() / norm
+    model.save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """What runs in this process finds the same texts as the forked ones."""
@@ -252,11 +327,37 @@ def copied(finished: Chain, brief_model_dir: Path, forker: Forker, tmp_path: Pat
     return chain
 
 
+@pytest.fixture(scope="session")
+def clustered(
+    finished: Chain, forker: Forker, brief_model_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Chain:
+    """A run that selects by density, up to its training; it adopts pairs. Read only."""
+    store = tmp_path_factory.mktemp("clustered") / "store"
+    shutil.copytree(finished.folder, store, symlinks=True)
+    chain = Chain(store, brief_model_dir, forker.carry_out, selection=DENSITY)
+    chain.run(until="i1/train")
+    return chain
+
+
 @pytest.fixture
+def measured(clustered: Chain, brief_model_dir: Path, forker: Forker, tmp_path: Path) -> Chain:
+    """A run that selects by density, to be damaged."""
+    chain = Chain(tmp_path / "measured", brief_model_dir, forker.carry_out, selection=DENSITY)
+    shutil.copytree(clustered.folder, chain.folder, symlinks=True)
+    chain.prepared, chain.statistics = clustered.prepared, dict(clustered.statistics)
+    return chain
+
+
+@pytest.fixture(scope="session")
 def make_chain(brief_model_dir: Path) -> Callable[..., Chain]:
     """Returns a `Chain` for a store's folder and what carries out its orders."""
 
-    def make(store: Path, carry_out: Callable[[StageOrder], StageResult], **more: Any) -> Chain:
-        return Chain(store, brief_model_dir, carry_out, **more)
+    def make(
+        store: Path,
+        carry_out: Callable[[StageOrder], StageResult],
+        model: Path = brief_model_dir,
+        **more: Any,
+    ) -> Chain:
+        return Chain(store, model, carry_out, **more)
 
     return make

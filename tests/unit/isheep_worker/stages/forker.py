@@ -2,7 +2,8 @@
 
 Stages are killed many times in these tests, and a process that imports torch takes ten
 seconds to start; a fork takes none. Each line of stdin is a list of jobs that run side
-by side: `order`, `shard` [index, count], `signal` and `after` (seconds; both optional).
+by side: `order`, `shard` [index, count], `environment`, `stop_at` (items done) and
+`kill_after` (seconds; the last three optional).
 Each line of stdout is the list of `[return code, result or null]`.
 """
 
@@ -43,6 +44,7 @@ def start(job: dict[str, Any]) -> tuple[int, int]:
     if pid:
         os.close(write_end)
         return pid, read_end
+    os.environ.update(job.get("environment", {}))
     stop = StopFlag()
 
     def watch(report: Report) -> None:

@@ -1,7 +1,8 @@
 """Runs one stage over many items in a process of its own and prints its peak memory.
 
-Arguments: the stage's kind, how many items, an empty folder for the store, a model's
-folder. The engine is a fake one: its model is what the bound does not count.
+Arguments: the stage's kind (`density` is a select), how many items, an empty folder for
+the store, a model's folder. Engine and reader are fake ones: their model is what the
+bound does not count.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from isheep.api.order import RunRef, Sources, StageOrder, Step
 from isheep.api.store_spec import parse_store_uri
 from isheep.recipes import settings as s
@@ -25,23 +28,28 @@ from isheep_worker import engine_provider
 from isheep_worker.contract import Shard
 from isheep_worker.engines.interface import Completion, Request
 from isheep_worker.inputs import Inputs
+from isheep_worker.measures import reader
+from isheep_worker.measures.texts import Reading, TokenText
+from isheep_worker.measures.vectors import encode_vector
 from isheep_worker.meter import Meter
 from isheep_worker.progress import Progress
 from isheep_worker.prompts import chat_format_digest, dump_templates, resolve_prompting
 from isheep_worker.rows import (
     COMPLETIONS,
     INSTRUCTIONS,
+    MEASURES,
     PAIRS,
     SCORES,
     CompletionRow,
     InstructionRow,
     LevelScore,
+    MeasureRow,
     PairRow,
     ScoreRow,
 )
 from isheep_worker.seed_tasks import default_seed_bytes
 from isheep_worker.stopping import StopFlag
-from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.library import VARIABLES, TemplateLibrary
 from isheep_worker.worker import Worker
 
 KIND, COUNT, FOLDER, MODEL = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
@@ -49,6 +57,7 @@ RUN = RunRef(namespace="default", name="demo", uid="u")
 WORDS = [f"word{number}" for number in range(50_000)]
 SAMPLING = s.Sampling(temperature=1.0, top_p=1.0, max_tokens=200)
 RESPONSE = " ".join(WORDS[:150])
+VECTORS = np.random.default_rng(0).normal(size=(32, 4096)).astype(np.float32)
 
 
 class EchoEngine:
@@ -56,7 +65,7 @@ class EchoEngine:
 
     max_in_flight = 256
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self, *_: object, **__: object) -> None:
         self._waiting: list[Request] = []
 
     @property
@@ -72,6 +81,21 @@ class EchoEngine:
 
     def close(self) -> None:
         self._waiting = []
+
+
+class HashingReader:
+    """Finds everything equally likely, and has a vector of a large model's size for it."""
+
+    tokens_at_once = 0
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def read(self, texts: Sequence[TokenText]) -> list[Reading]:
+        return [Reading(1.0, 1.0, VECTORS[len(text) % len(VECTORS)]) for text in texts]
+
+    def close(self) -> None:
+        pass
 
 
 def instruction(number: int) -> str:
@@ -95,6 +119,21 @@ def pairs() -> Iterator[bytes]:
     for i in range(COUNT):
         row = PairRow(f"i1-r1-c{i:05d}-p1", instruction(i), "", RESPONSE, "stop", 20, 200)
         yield PAIRS.encode(row)
+
+
+def answers() -> Iterator[bytes]:
+    for i in range(COUNT):
+        row = PairRow(f"i1-r1-c{i:05d}-p1", f"Say {'a' * (i % 32)}.", "", "No.", "stop", 9, 3)
+        yield PAIRS.encode(row)
+
+
+def measures() -> Iterator[bytes]:
+    encoded = [encode_vector(vector) for vector in VECTORS]
+    for i in range(COUNT):
+        vector = encoded[i % len(encoded)]
+        yield MEASURES.encode(
+            MeasureRow(f"i1-r1-c{i:05d}-p1", None, None, 1.0, 1.0, 200, 220, vector)
+        )
 
 
 def scores() -> Iterator[bytes]:
@@ -140,18 +179,30 @@ def settings(inputs: Inputs) -> s.StageSettings:
         return s.SelectSettings(
             method="SelfAssessment", random_seed=0, levels=("Quality", "Following"), threshold=8
         )
+    if KIND == "density":
+        return s.SelectSettings(method="Density", random_seed=0, clusters=16)
+    model = s.ModelSettings(
+        base_model="0" * 64,
+        engine="Transformers",
+        dtype="float32",
+        max_model_length=4096,
+        chat_format=chat_format_digest(resolve_prompting(MODEL).chat_format),
+    )
+    if KIND == "measure":
+        return s.MeasureSettings(
+            model=model,
+            prompt_format="Raw",
+            vectors=True,
+            language="en",
+            rules="ISheep",
+            templates=inputs.put(dump_templates(TemplateLibrary(), VARIABLES)),
+        )
     return s.RespondSettings(
-        model=s.ModelSettings(
-            base_model="0" * 64,
-            engine="Transformers",
-            dtype="float32",
-            max_model_length=4096,
-            chat_format=chat_format_digest(resolve_prompting(MODEL).chat_format),
-        ),
+        model=model,
         random_seed=0,
         prompt_format="Raw",
         sampling=SAMPLING,
-        templates=inputs.put(dump_templates(TemplateLibrary())),
+        templates=inputs.put(dump_templates(TemplateLibrary(), VARIABLES)),
     )
 
 
@@ -160,15 +211,18 @@ def main() -> None:
         "curate": {"completions": completions},
         "respond": {"instructions": instructions},
         "select": {"pairs": pairs, "scores": scores},
+        "measure": {"pairs": answers},
+        "density": {"pairs": pairs, "measures": measures},
     }[KIND]
+    kind = "select" if KIND == "density" else KIND
     store = FolderStore(FOLDER)
     artifacts = ArtifactStore(store, "default")
     keys = {role: f"{index:064d}" for index, role in enumerate(roles, start=1)}
     for role, lines in roles.items():
         commit(artifacts, keys[role], lines())
     step = Step(
-        id=f"i1/{KIND}",
-        kind=KIND,
+        id=f"i1/{kind}",
+        kind=kind,
         version=1,
         key="f" * 64,
         iteration=1,
@@ -184,6 +238,7 @@ def main() -> None:
         steps=(step,),
     )
     engine_provider.open_engine = EchoEngine  # type: ignore[assignment]
+    reader.Reader = HashingReader  # type: ignore[assignment,misc]
     worker = Worker(StopFlag(), Meter(), Progress(lambda _: None), Shard())
     result = worker.carry_out(order)
     peak = peak_memory()

@@ -19,6 +19,8 @@ LIMIT = 2 * 1024**3
         ("curate", {"completions": ITEMS, "accepted": ITEMS // 2}),
         ("respond", {"pairs": ITEMS}),
         ("select", {"pairs": ITEMS, "kept": ITEMS // 5}),
+        ("measure", {"pairs": ITEMS, "measured": ITEMS}),
+        ("density", {"pairs": ITEMS, "kept": 16}),
     ],
 )
 def test_a_stage_over_100_000_items_stays_under_2_gib(
@@ -38,6 +40,6 @@ def test_a_stage_over_100_000_items_stays_under_2_gib(
         check=True,
     )
     report = json.loads(done.stdout)
-    assert report["exitCode"] == 0
+    assert report["exitCode"] == 0, done.stderr.decode()
     assert expected.items() <= report["statistics"].items()
     assert report["peak"] < LIMIT

@@ -103,12 +103,6 @@ def test_the_stages_that_exist_are_noted_as_used(copied, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("changes", "sources", "message"),
     [
-        ({"assessment__scoring": "Expected"}, {}, "assessment.scoring: Expected is not in this"),
-        (
-            {"iterations": 2, "training__handover": "Adapter"},
-            {},
-            "training.handover: Adapter is not in this version",
-        ),
         ({"engine__vllm__maxModelLength": 5000}, {}, "engine.vllm.maxModelLength: 5000, but"),
         ({"training__maxLength": 5000}, {}, "training.maxLength: 5000, but"),
         (
@@ -156,6 +150,59 @@ def test_a_bad_seed_file_is_told_by_line_and_field(content, message, make_chain,
     assert message in result.message
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"recipe": "SelfInstruct"}, "selfInstruct.examplesPerPrompt is 8"),
+        (
+            {"recipe": "SelfInstruct", "selfInstruct__sampling__maxTokens": 4000},
+            "selfInstruct.sampling.maxTokens: prompts of up to",
+        ),
+        (
+            {"recipe": "SelfInstruct", "selfInstruct__instanceSampling__maxTokens": 4000},
+            "selfInstruct.instanceSampling.maxTokens: prompts of up to",
+        ),
+        ({"recipe": "Alpaca"}, "alpaca.sampling.maxTokens: prompts of up to"),
+        (
+            {"recipe": "Alpaca", "alpaca__examplesPerPrompt": 16},
+            "alpaca.examplesPerPrompt is 16",
+        ),
+    ],
+)
+def test_recipes_have_their_own_early_errors(changes, message, make_chain, tmp_path) -> None:
+    seeds = tmp_path / "seeds.jsonl"
+    few = 7 if message.endswith("is 8") else 12
+    long = "word " * 60
+    seeds.write_text(lines(*({**TASK, "instruction": f"Name {n}. {long}"} for n in range(few))))
+    sources = {"seed_tasks": f"file://{seeds}"}
+    chain = make_chain(tmp_path / "store", carry_out, sources=sources, **changes)
+    result = carry_out(chain.next_order())
+    assert result.exit_code == ExitCode.BAD_INPUT, result
+    assert message in result.message
+
+
+def test_whole_tasks_need_outputs(make_chain, tmp_path) -> None:
+    seeds = tmp_path / "seeds.jsonl"
+    seeds.write_text(lines(TASK, TASK, {**TASK, "id": "odd", "output": " "}))
+    changes = {"recipe": "Alpaca", "alpaca__sampling__maxTokens": 50}
+    sources = {"seed_tasks": f"file://{seeds}"}
+    chain = make_chain(tmp_path / "store", carry_out, sources=sources, **changes)
+    result = carry_out(chain.next_order())
+    assert (result.exit_code, result.reason) == (ExitCode.BAD_INPUT, "BadSeedTasks")
+    assert "field 'output' of the seed task odd" in result.message
+
+
+@pytest.mark.parametrize(
+    ("recipe", "own"), [("ISheep", False), ("SelfInstruct", True), ("Alpaca", False)]
+)
+def test_a_run_is_pinned_to_the_templates_of_its_recipe(recipe, own, make_chain, tmp_path) -> None:
+    changes = {} if recipe != "Alpaca" else {"alpaca__sampling__maxTokens": 50}
+    chain = make_chain(tmp_path / "store", carry_out, recipe=recipe, **changes)
+    chain.run(until="i1/generate")
+    texts = (tmp_path / "store/default/inputs" / chain.prepared.templates_digest).read_text()
+    assert ("self-instruct-input-first" in json.loads(texts)) == own
+
+
 def test_a_bad_template_is_told(make_chain, tmp_path) -> None:
     (tmp_path / "assess-simple").write_text("{{ instruction }}{{ nonsense }}")
     sources = {"templates": str(tmp_path)}
@@ -174,6 +221,78 @@ def test_a_model_that_is_only_a_pickle_is_refused(make_chain, brief_model_dir, t
     assert "pickle" in result.message
 
 
+def test_the_labels_of_expected_scores_are_resolved_for_each_format(make_chain, tmp_path) -> None:
+    expected = {"iterations": 2, "assessment__scoring": "Expected", "assessment__decoding": "Free"}
+    chain = make_chain(tmp_path / "store", carry_out, **expected)
+    chain.run(until="i1/generate")
+    labels = chain.prepared.score_labels
+    assert list(labels) == ["Raw", "Chat"]
+    assert {found.kind for found in labels.values()} == {"DigitsAfterNewline"}
+    assert all(len(set(found.token_ids)) == 10 for found in labels.values())
+    sampled = make_chain(tmp_path / "store", carry_out)
+    sampled.run(until="i1/generate")
+    assert sampled.prepared.score_labels is None
+    # Runs that differ in how they score have what comes before in common.
+    assert sampled.key("i1/generate/r1") == chain.key("i1/generate/r1")
+
+
+def test_a_label_of_two_tokens_is_refused_before_anything_is_loaded(
+    make_chain, brief_model_dir, joining, tmp_path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(brief_model_dir, folder)
+    joining(" 7", "\n4", "\nB").save_pretrained(folder)
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    expected = {"assessment__scoring": "Expected", "assessment__decoding": "Free"}
+    order = make_chain(tmp_path / "store", carry_out, **expected).next_order()
+    sources = order.sources.model_copy(update={"model": str(folder)})
+    result = carry_out(order.model_copy(update={"sources": sources}))
+    assert (result.exit_code, result.reason) == (ExitCode.BAD_INPUT, "BadInput")
+    assert "assessment.scoring: Expected" in result.message
+    assert "'7' behind 'Score: ' is not one token" in result.message
+
+
+def test_a_runs_own_template_for_expected_scores_stays_pinned(make_chain, tmp_path) -> None:
+    text = "{{ instruction }}{{ input }}{{ response }}{{ level }}: {{ labels }}\n"
+    templates = tmp_path / "templates"
+    templates.mkdir()
+    (templates / "score-simple.jinja").write_text(text)
+    chain = make_chain(tmp_path / "store", carry_out, sources={"templates": str(templates)})
+    chain.run(until="i1/generate")
+    found = chain.prepared
+    pinned = {
+        "templates": found.templates_digest,
+        "scoreTemplates": found.score_templates_digest,
+    }
+    again = make_chain(tmp_path / "store", carry_out, sources={"pinned": pinned})
+    again.run(until="i1/generate")
+    assert again.prepared == found
+    content = (tmp_path / "store/default/inputs" / found.score_templates_digest).read_text()
+    assert json.loads(content)["score-simple"] == text
+
+
+@pytest.mark.parametrize(("method", "room"), [("Auto", False), ("None", True)])
+def test_the_assessor_needs_room_only_where_it_is_asked(method, room, make_chain, tmp_path) -> None:
+    changes = {"assessment__sampling__maxTokens": 4096, "selection__method": method}
+    result = carry_out(make_chain(tmp_path / "store", carry_out, **changes).next_order())
+    assert (result.exit_code == ExitCode.DONE) == room, result
+    assert room or "assessment.sampling.maxTokens: prompts of up to" in result.message
+
+
+def test_examples_that_cannot_be_shuffled_are_told(make_chain, tmp_path) -> None:
+    text = "{{ instruction }}{{ input }}{{ response }}{{ level }}"
+    (tmp_path / "assess-incontext.jinja").write_text(text)
+    shuffled = {"assessment__rubric": "InContext", "assessment__exampleOrder": "Shuffled"}
+    sources = {"templates": str(tmp_path)}
+    chain = make_chain(tmp_path / "store", carry_out, sources=sources, **shuffled)
+    result = carry_out(chain.next_order())
+    assert (result.exit_code, result.reason) == (ExitCode.BAD_INPUT, "BadTemplate")
+    assert "'assess-incontext' has 0 worked examples" in result.message
+    shuffled["selection__method"] = "None"
+    chain = make_chain(tmp_path / "store", carry_out, sources=sources, **shuffled)
+    assert carry_out(chain.next_order()).exit_code == ExitCode.DONE
+
+
 def test_a_store_that_cannot_be_written_is_told(make_chain, tmp_path) -> None:
     (tmp_path / "store").write_text("a file")
     result = carry_out(make_chain(tmp_path / "store", carry_out).next_order())
@@ -184,3 +303,29 @@ def test_a_store_that_cannot_be_written_is_told(make_chain, tmp_path) -> None:
 def test_prepare_writes_no_stage(make_chain, tmp_path) -> None:
     make_chain(tmp_path / "store", carry_out).run(until="i1/generate")
     assert not (tmp_path / "store/default/stages").exists()
+
+
+def test_principles_that_leave_no_room_for_an_answer_are_told(make_chain, tmp_path) -> None:
+    changes = {
+        "recipe": "Dromedary",
+        "engine__vllm__maxModelLength": 2500,
+        "responses__sampling__maxTokens": 1200,
+    }
+    order = make_chain(tmp_path / "store", carry_out, **changes).next_order()
+    result = carry_out(order)
+    assert result.exit_code == ExitCode.BAD_INPUT
+    assert "responses.sampling.maxTokens: prompts of up to" in result.message
+
+
+def test_a_recipes_own_templates_are_in_its_own_runs_digest_alone(make_chain, tmp_path) -> None:
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    (folder / "dromedary-verbose").write_text("At length: {{ instruction }}{{ input }}")
+    short = {"recipe": "Dromedary", "dromedary__exemplars": 1}
+    for changes, texts in (({}, 1), (short, 2)):
+        digests = set()
+        for sources in ({}, {"templates": str(folder)}):
+            chain = make_chain(tmp_path / "store", carry_out, sources=sources, **changes)
+            chain.run(until="i1/generate")
+            digests.add(chain.prepared.templates_digest)
+        assert len(digests) == texts

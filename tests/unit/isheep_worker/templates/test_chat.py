@@ -144,6 +144,15 @@ def test_control_tokens_in_texts_are_letters(tokenizer: Any, text: str):
     assert renderer.decode(renderer.raw(text)) == text
 
 
+@pytest.mark.parametrize("user", ["Name a bird.", *HOSTILE])
+def test_an_answer_that_is_begun_stands_behind_the_prompt(tokenizer: Any, user: str):
+    renderer = renderer_of(tokenizer)
+    prompt, begun = renderer.chat(user), renderer.chat(user, "Score: ")
+    assert begun[: len(prompt)] == prompt
+    assert renderer.decode(begun[len(prompt) :]) == "Score: "
+    assert renderer.chat(user, "Score: 7")[:-1] == begun
+
+
 def test_the_users_tokenizer_is_not_changed(chat_tokenizer: Any):
     before = chat_tokenizer.encode("a<|im_end|>")
     renderer_of(chat_tokenizer).response("a<|im_end|>")

@@ -46,3 +46,33 @@ def test_values_are_text_and_never_templates():
     hostile = "{{ 7 * 7 }} {% raw %} <b>&amp;</b>"
     library = TemplateLibrary()
     assert library.render("response-raw", instruction=hostile, input="") == hostile + "\n"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "prefix", "count"),
+    [("Alpaca", "alpaca", 1), ("SelfInstruct", "self-instruct", 4), ("Dromedary", "dromedary-", 7)],
+)
+def test_a_recipes_own_templates_are_no_part_of_other_recipes_runs(
+    recipe: str, prefix: str, count: int
+):
+    own = {name for name in VARIABLES if name.startswith(prefix)}
+    library = TemplateLibrary()
+    assert len(own) == count
+    assert library.names_of(recipe) - library.names_of("ISheep") == own
+
+
+def test_another_recipes_templates_do_not_change_a_run():
+    library = TemplateLibrary({"dromedary-verbose": "{{ instruction }}{{ input }}"})
+    names = library.names_of("ISheep")
+    assert {name: library.texts[name] for name in names}.items() <= TemplateLibrary().texts.items()
+    assert sorted(names) == [
+        "assess-combined",
+        "assess-incontext",
+        "assess-simple",
+        "instructions",
+        "response-chat",
+        "response-raw",
+        "score-combined",
+        "score-incontext",
+        "score-simple",
+    ]

@@ -1,7 +1,7 @@
 import pytest
 
 from isheep_worker.templates.library import TemplateLibrary
-from isheep_worker.templates.response import response_chat, response_raw
+from isheep_worker.templates.response import response_chat, response_raw, response_verbose
 
 LIBRARY = TemplateLibrary()
 
@@ -17,3 +17,9 @@ LIBRARY = TemplateLibrary()
 def test_prompts(instruction: str, input_text: str, raw: str, chat: str):
     assert response_raw(LIBRARY, instruction, input_text) == raw
     assert response_chat(LIBRARY, instruction, input_text) == chat
+
+
+def test_a_verbose_prompt_ends_with_the_task():
+    verbose = response_verbose(LIBRARY, " Sort. ", "b\na\n")
+    assert verbose.endswith("\n\nSort.\n\nb\na")
+    assert len(verbose.split()) > 20

@@ -1,0 +1,37 @@
+"""topics: a round's completions become topics for red-teaming (SELF-ALIGN, step 1).
+
+As with curate, its output is all topics so far, and one worker makes it.
+"""
+
+from __future__ import annotations
+
+from isheep.recipes.settings import TopicsSettings
+from isheep_worker.context import StageContext, StageOutcome
+from isheep_worker.parsing import DropLast
+from isheep_worker.prompts import load_library
+from isheep_worker.rows import COMPLETIONS, TOPICS
+from isheep_worker.stages.commit import commit
+from isheep_worker.stages.single_writer import drop_examples, round_statistics, write_parts
+from isheep_worker.templates.red_teaming import seed_topics
+from isheep_worker.topics import collect_topics
+
+
+def run(context: StageContext[TopicsSettings]) -> StageOutcome:
+    """Collect the round's topics and commit all of them so far."""
+    settings = context.settings
+    collected = collect_topics(
+        context.rows("completions", COMPLETIONS),
+        iteration=context.step.iteration,
+        count=settings.count,
+        exemplars=settings.examples_per_prompt,
+        drop_last=DropLast(settings.drop_last),
+        seeds=seed_topics(load_library(context.inputs, settings.templates)),
+        previous=list(context.rows_of_all("accepted", TOPICS)),
+    )
+    count = write_parts(context, (TOPICS.encode(row) for row in collected.accepted))
+    return commit(
+        context,
+        round_statistics(collected),
+        parts=context.artifacts.collect_parts(context.step.key, count),
+        examples=drop_examples(collected.drops),
+    )

@@ -1,0 +1,46 @@
+"""I-SHEEP's list: numbered instructions and inputs between separators (§3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from isheep_worker.parsing import DropLast, ParsedCompletion, parse_completion
+from isheep_worker.task_lists.exemplars import ExemplarList
+from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.meta_prompt import (
+    TEMPLATE,
+    Exemplar,
+    meta_prompt,
+    numbered_task,
+    stop_string,
+)
+
+
+class ISheepList(ExemplarList):
+    """The list of `templates/meta_prompt.py`, read by `parsing.py`."""
+
+    @property
+    def template(self) -> str:
+        """The meta prompt's header."""
+        return TEMPLATE
+
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """The label of the first item too many."""
+        return (stop_string(),)
+
+    def item(self, number: int, exemplar: Exemplar) -> str:
+        """Return a numbered task without its output."""
+        return numbered_task(number, exemplar)
+
+    def prompt(
+        self, library: TemplateLibrary, exemplars: Sequence[Exemplar], *, language: str
+    ) -> str:
+        """Return the meta prompt, ending with the number after the last exemplar's."""
+        return meta_prompt(library, exemplars, language=language)
+
+    def parse(
+        self, text: str, *, exemplars: int, cut: bool, drop_last: DropLast
+    ) -> ParsedCompletion:
+        """Return the tasks; the completion's first has the number with which the prompt ended."""
+        return parse_completion(text, first_number=exemplars + 1, cut=cut, drop_last=drop_last)

@@ -1,0 +1,90 @@
+"""Self-Instruct's list: numbered instructions, one a line, and nothing else.
+
+    1. <instruction>
+    2. <instruction>
+    3.
+
+A completion begins in the middle of a line and goes on in the same form, up to 16
+tasks. An empty line ends the list: after it a base model turns to something else. What
+a task works on is not in the list; instances are written later, or never.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from isheep_worker.parsing import (
+    DropLast,
+    ParsedCompletion,
+    ParsedTask,
+    without_surrogates,
+)
+from isheep_worker.task_lists.exemplars import ExemplarList
+from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.meta_prompt import LAST_TASK, Exemplar, language_name, one_line
+
+_NUMBERED = re.compile(r"[ \t]{0,8}+\d{1,4}+[ \t]?+[.)](?:[ \t]++|$)", re.ASCII)
+
+
+class SelfInstructList(ExemplarList):
+    """Instructions alone."""
+
+    @property
+    def template(self) -> str:
+        """The header."""
+        return "self-instruct"
+
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """An empty line, and the number of the first item too many."""
+        return ("\n\n", f"\n{LAST_TASK + 1}.")
+
+    def item(self, number: int, exemplar: Exemplar) -> str:
+        """Return a numbered instruction."""
+        return f"{number}. {one_line(exemplar.instruction)}\n"
+
+    def prompt(
+        self, library: TemplateLibrary, exemplars: Sequence[Exemplar], *, language: str
+    ) -> str:
+        """Return the header and the exemplars' instructions, ending with the next number."""
+        header = library.render(self.template, language=language_name(language))
+        items = [self.item(number, exemplar) for number, exemplar in enumerate(exemplars, start=1)]
+        return "".join([header, *items, f"{len(exemplars) + 1}."])
+
+    def parse(
+        self,
+        text: str,
+        *,
+        exemplars: int,  # noqa: ARG002 - a line with any number begins a task
+        cut: bool,
+        drop_last: DropLast,
+    ) -> ParsedCompletion:
+        """Return the tasks, each without an input.
+
+        A line with a number of any kind begins a task, one without goes on with it, and
+        an empty one ends it. Failures: `cut`, `empty_instruction`, `unlabelled`.
+        """
+        tasks: list[list[str]] = [[]]
+        is_open, stray = True, False
+        for line in without_surrogates(text).split("\n"):
+            if numbered := _NUMBERED.match(line):
+                tasks.append([line[numbered.end() :]])
+                is_open = True
+            elif not line.strip():
+                is_open = is_open and not any(part.strip() for part in tasks[-1])
+            elif is_open:
+                tasks[-1].append(line)
+            else:
+                stray = True
+        failures = Counter(unlabelled=1) if stray else Counter[str]()
+        if drop_last is DropLast.ALWAYS or (cut and is_open):
+            tasks.pop()
+            failures["cut"] += 1
+        instructions = [one_line(" ".join(parts)) for parts in tasks]
+        failures.update("empty_instruction" for one in instructions if not one)
+        found = [one for one in instructions if one]
+        return ParsedCompletion(
+            tuple(ParsedTask(n, one, "") for n, one in enumerate(found, start=1)), dict(failures)
+        )

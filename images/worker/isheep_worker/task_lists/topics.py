@@ -1,0 +1,62 @@
+"""A list of topics, for red-teaming to be about (SELF-ALIGN, step 1)."""
+
+from __future__ import annotations
+
+import heapq
+import random
+
+from isheep_worker.longest_prompts import Length
+from isheep_worker.numbered_lines import parse_numbered_lines
+from isheep_worker.parsing import DropLast, ParsedCompletion
+from isheep_worker.task_lists.interface import Asked, Material
+from isheep_worker.templates.labelled_blocks import SEPARATOR
+from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.red_teaming import (
+    SEED_TOPICS,
+    TOPICS_HEADER,
+    numbered,
+    refuse_fewer,
+    seed_topics,
+    topics_prompt,
+)
+
+LAST_TOPIC = 30
+
+
+class TopicList:
+    """The first list of `templates/red_teaming.py`."""
+
+    @property
+    def template(self) -> str:
+        """The header, in which all types of instruction stand."""
+        return TOPICS_HEADER
+
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """The first number too many, and what would begin something else."""
+        return (f"\n{LAST_TOPIC + 1}. ", f"\n{SEPARATOR}")
+
+    def ask(self, material: Material, draw: random.Random) -> Asked:
+        """Return the prompt with seed topics drawn without repetition."""
+        shown = draw.sample(seed_topics(material.library), material.examples)
+        prompt = topics_prompt(material.library, shown, language=material.language)
+        return Asked(prompt, tuple(shown))
+
+    def longest(self, material: Material, length: Length) -> str:
+        """Return the prompt with the longest seed topics."""
+        topics = seed_topics(material.library)
+        refuse_fewer(SEED_TOPICS, "topics", len(topics), material.examples)
+        shown = heapq.nlargest(
+            material.examples, topics, key=lambda topic: length(numbered([topic]))
+        )
+        return topics_prompt(material.library, shown, language=material.language)
+
+    def own_examples(self, library: TemplateLibrary) -> tuple[str, ...]:
+        """Return the seed topics."""
+        return seed_topics(library)
+
+    def parse(
+        self, text: str, *, exemplars: int, cut: bool, drop_last: DropLast
+    ) -> ParsedCompletion:
+        """Return the topics as instructions; the first has the number after the exemplars'."""
+        return parse_numbered_lines(text, first_number=exemplars + 1, cut=cut, drop_last=drop_last)

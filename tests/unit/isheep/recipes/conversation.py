@@ -1,0 +1,41 @@
+"""A talk with a recipe: what it yields of a run that prepare has seen, given some results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from isheep.api.order import ChatFormatRef, Prepared
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.recipes.interface import End, Recipe, Stage, Statistics
+
+PREPARED = Prepared(
+    model_digest="model",
+    architecture="Llama",
+    seed_tasks_digest="seeds",
+    seed_tasks_count=60,
+    templates_digest="templates",
+    engine="VLLM",
+    dtype="bfloat16",
+    max_model_length=2048,
+    chat_format=ChatFormatRef(kind="Own", digest="chat", end_of_turn_ids=(1,), stop_token_ids=(1,)),
+)
+
+
+def talk(
+    recipe: Recipe,
+    spec: SelfAlignmentRunSpec,
+    results: Mapping[str, Statistics],
+    prepared: Prepared | None = PREPARED,
+) -> tuple[dict[str, Stage], End]:
+    """Return the stages by id and the end; stages that decide nothing count as committed."""
+    stages: dict[str, Stage] = {}
+    conversation = recipe.stages(spec, prepared)
+    try:
+        stage = next(conversation)
+        while True:
+            assert stage.id not in stages
+            assert all(i in stages for ids in stage.inputs.values() for i in ids)
+            stages[stage.id] = stage
+            stage = conversation.send(results.get(stage.id))
+    except StopIteration as stop:
+        return stages, stop.value

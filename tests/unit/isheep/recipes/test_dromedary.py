@@ -1,0 +1,191 @@
+"""Dromedary's stages: step 1 as three series of rounds over one pool, then two iterations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.recipes.dromedary import Dromedary
+from isheep.recipes.interface import End, Stage, Statistics
+
+from .conversation import talk
+
+COUNTS: Mapping[str, int] = {"topics": 100, "topicGuided": 400, "exemplars": 3}
+RESULTS: Mapping[str, Statistics] = {
+    "i1/topics/r1": {"accepted": 60},
+    "i1/topics/r2": {"accepted": 100},
+    "i1/curate/r3": {"accepted": 1000},
+    "i1/curate/r4": {"accepted": 1300},
+    "i1/curate/r5": {"accepted": 1400},
+    "i1/select": {"kept": 900},
+    "i2/select": {"kept": 900},
+}
+
+
+def spec_of(**fields: Any) -> SelfAlignmentRunSpec:
+    return SelfAlignmentRunSpec.read(
+        {
+            "recipe": "Dromedary",
+            "iterations": 2,
+            "model": {"storageUri": "hf://o/m"},
+            "instructions": {"count": 1000},
+            "dromedary": COUNTS,
+            **fields,
+        }
+    )
+
+
+def walk(
+    spec: SelfAlignmentRunSpec, results: Mapping[str, Statistics] = RESULTS
+) -> tuple[dict[str, Stage], End]:
+    return talk(Dromedary(), spec, results)
+
+
+def test_the_stages_of_both_iterations() -> None:
+    stages, end = walk(spec_of())
+    assert list(stages) == [
+        "prepare",
+        *(f"i1/{kind}/r{n}" for n in (1, 2) for kind in ("generate", "topics")),
+        *(f"i1/{kind}/r{n}" for n in (3, 4, 5) for kind in ("generate", "curate")),
+        *(f"i1/{kind}" for kind in ("respond", "select", "train", "merge", "report")),
+        *(f"i2/{kind}" for kind in ("respond", "select", "train", "merge", "report")),
+    ]
+    assert end == End(complete=True)
+
+
+def test_one_iteration_ends_with_the_engraved_model() -> None:
+    stages, end = walk(spec_of(iterations=1))
+    assert list(stages)[-1] == "i1/report"
+    assert end.complete
+
+
+@pytest.mark.parametrize(
+    "last", ["i1/topics/r1", "i1/curate/r3", "i1/curate/r5", "i1/select", "i2/select"]
+)
+def test_the_list_ends_with_the_stage_whose_result_decides(last: str) -> None:
+    stages, end = walk(spec_of(), {k: v for k, v in RESULTS.items() if k != last})
+    assert list(stages)[-1] == last
+    assert end == End(complete=False)
+
+
+def test_topics_are_listed_before_what_is_about_them() -> None:
+    stages, _ = walk(spec_of())
+    lists = {s.round: s.settings.canonical().get("taskList") for s in of_kind(stages, "generate")}
+    assert lists == {1: "Topics", 2: "Topics", 3: None, 4: "TopicGuided", 5: "TopicGuided"}
+    assert stages["i1/topics/r2"].inputs == {
+        "completions": ("i1/generate/r2",),
+        "accepted": ("i1/topics/r1",),
+    }
+    assert stages["i1/generate/r3"].inputs == {}
+    assert stages["i1/generate/r4"].inputs == {"topics": ("i1/topics/r2",)}
+    # An eighth of what the series is to gather; then what is missing at the yield so far.
+    items = {stage.round: stage.items for stage in of_kind(stages, "generate")}
+    assert items == {1: 13, 2: 10, 3: 125, 4: 50, 5: 19}
+
+
+def of_kind(stages: Mapping[str, Stage], kind: str) -> list[Stage]:
+    return [stage for stage in stages.values() if stage.kind == kind]
+
+
+def test_both_kinds_of_instructions_join_one_pool() -> None:
+    stages, _ = walk(spec_of())
+    assert "accepted" not in stages["i1/curate/r3"].inputs
+    assert stages["i1/curate/r4"].inputs["accepted"] == ("i1/curate/r3",)
+    counts = {s.round: s.settings.canonical()["count"] for s in of_kind(stages, "curate")}
+    assert counts == {3: 1000, 4: 1400, 5: 1400}
+    for t in (1, 2):
+        assert stages[f"i{t}/respond"].inputs["instructions"] == ("i1/curate/r5",)
+
+
+def test_only_what_shows_examples_of_its_own_depends_on_templates_in_curate() -> None:
+    stages, _ = walk(spec_of())
+    settings = [stages[f"i1/curate/r{n}"].settings.canonical() for n in (3, 4)]
+    assert [one.get("templates") for one in settings] == [None, "templates"]
+    assert [one.get("taskList") for one in settings] == [None, "TopicGuided"]
+
+
+def test_the_base_is_asked_by_principles_and_the_engraved_model_to_be_verbose() -> None:
+    stages, _ = walk(spec_of())
+    first, second = stages["i1/respond"], stages["i2/respond"]
+    assert (first.model, second.model) == ("", "i1/merge")
+    assert (first.items, second.items) == (1400, 1400)
+    one, two = first.settings.canonical(), second.settings.canonical()
+    assert (one["asking"], one["exemplars"], one["promptFormat"]) == ("Principles", 3, "Raw")
+    assert (two["asking"], two["promptFormat"]) == ("Verbose", "Chat")
+    assert "exemplars" not in two
+    assert one["drawn"] is two["drawn"] is True
+
+
+@pytest.mark.parametrize("promptFormat", ["RawThenChat", "Chat", "Raw"])
+def test_training_asks_plainly_in_the_format_of_the_next_iteration(promptFormat: str) -> None:
+    stages, _ = walk(spec_of(responses={"promptFormat": promptFormat}))
+    expected = "Raw" if promptFormat == "Raw" else "Chat"
+    for t in (1, 2):
+        settings = stages[f"i{t}/train"].settings.canonical()
+        assert settings["promptFormat"] == expected
+        assert "asking" not in settings
+    assert stages["i1/respond"].settings.canonical()["promptFormat"] == "Raw"
+
+
+@pytest.mark.parametrize(("verbose", "items"), [(None, 1400), (500, 500), (9999, 1400)])
+def test_how_many_are_answered_verbosely(verbose: int | None, items: int) -> None:
+    stages, _ = walk(spec_of(dromedary={**COUNTS, "verbose": verbose}))
+    assert stages["i2/respond"].items == items
+    assert stages["i1/respond"].items == 1400
+
+
+@pytest.mark.parametrize(
+    ("start", "model"), [("Base", None), ("Previous", ("i1/merge",))], ids=["base", "engraved"]
+)
+def test_the_verbose_clone_starts_where_the_spec_says(start: str, model: tuple[str] | None) -> None:
+    stages, _ = walk(spec_of(training={"startFrom": start}))
+    assert stages["i2/train"].inputs.get("model") == model
+    assert stages["i1/train"].inputs == {"data": ("i1/select",)}
+
+
+def test_without_red_teaming_there_are_no_topics() -> None:
+    results = {**RESULTS, "i1/curate/r1": {"accepted": 1000}}
+    stages, end = walk(spec_of(dromedary={"topicGuided": 0}), results)
+    assert list(stages)[:4] == ["prepare", "i1/generate/r1", "i1/curate/r1", "i1/respond"]
+    assert stages["i1/respond"].items == 1000
+    assert end.complete
+
+
+def test_without_the_member_its_defaults_hold() -> None:
+    spec = spec_of(dromedary=None)
+    stages, _ = walk(spec, {"i1/topics/r1": {"accepted": 1000}, **RESULTS})
+    assert stages["i1/topics/r1"].settings.canonical()["count"] == 1000
+
+
+def test_scores_are_asked_for_where_the_selection_wants_them() -> None:
+    stages, end = walk(spec_of(selection={"method": "SelfAssessment", "minSamples": 1}))
+    assert stages["i2/assess"].items == 1400
+    assert stages["i2/select"].inputs["scores"] == ("i2/assess",)
+    assert end.complete
+
+
+@pytest.mark.parametrize(
+    ("rounds", "what"),
+    [
+        (
+            {f"i1/topics/r{n}": {"accepted": n, "drop:repeated_topic": 9} for n in (1, 2, 3)},
+            ["3 of 100 topics accepted", "repeated_topic 27", "lower dromedary.topics"],
+        ),
+        (
+            {
+                **{k: RESULTS[k] for k in ("i1/topics/r1", "i1/topics/r2", "i1/curate/r3")},
+                **{f"i1/curate/r{n}": {"accepted": 997 + n, "drop:rouge": 5} for n in (4, 5, 6)},
+            },
+            ["3 of 400 topic-guided instructions", "rouge 15", "lower dromedary.topicGuided"],
+        ),
+    ],
+)
+def test_a_hopeless_series_is_named(rounds: dict[str, Statistics], what: list[str]) -> None:
+    _, end = walk(spec_of(), rounds)
+    assert end.failure is not None
+    assert end.failure.reason == "KeepRateTooLow"
+    for part in what:
+        assert part in end.failure.message

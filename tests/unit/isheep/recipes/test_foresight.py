@@ -1,0 +1,55 @@
+"""What a run will ask, known before it has asked anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.recipes.foresight import foreseen_stages
+from isheep.recipes.registry import RECIPES
+
+from .conversation import PREPARED
+
+
+def foreseen(recipe: str, **fields: Any) -> list[str]:
+    required = {"recipe": recipe, "iterations": 2, "model": {"storageUri": "hf://o/m"}}
+    spec = SelfAlignmentRunSpec.read(required | fields)
+    return [stage.id for stage in foreseen_stages(RECIPES[recipe], spec, PREPARED)]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("wanted", [1, 1_000])
+def test_every_recipe_is_foreseen_to_its_last_report(recipe: str, wanted: int) -> None:
+    counts = {"instructions": {"count": wanted}, "selection": {"minSamples": wanted}}
+    stages = foreseen(recipe, **counts)
+    assert stages[0] == "prepare"
+    assert stages[-1] == "i2/report"
+
+
+def test_a_round_is_enough_for_each_series_of_them() -> None:
+    assert [id_ for id_ in foreseen("Dromedary") if id_.startswith("i1/")] == [
+        *("i1/generate/r1", "i1/topics/r1"),
+        *("i1/generate/r2", "i1/curate/r2"),
+        *("i1/generate/r3", "i1/curate/r3"),
+        *(f"i1/{stage}" for stage in ("respond", "select", "train", "merge", "report")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "fields", "asked"),
+    [
+        ("ISheep", {}, {"respond", "assess"}),
+        ("ISheep", {"selection": {"method": "None"}}, {"respond"}),
+        ("SelfInstruct", {}, {"classify", "instantiate"}),
+        ("SelfInstruct", {"selfInstruct": {"instances": "ZeroShot"}}, {"respond"}),
+        ("Alpaca", {}, set()),
+        ("Alpaca", {"selection": {"method": "SelfAssessment"}}, {"assess"}),
+    ],
+)
+def test_what_a_run_does_not_ask_is_not_foreseen(
+    recipe: str, fields: dict[str, Any], asked: set[str]
+) -> None:
+    kinds = {id_.split("/")[1] for id_ in foreseen(recipe, **fields)[1:]}
+    assert kinds & {"classify", "instantiate", "respond", "assess"} == asked

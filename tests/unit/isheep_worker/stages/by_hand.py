@@ -1,0 +1,104 @@
+"""One stage, carried out in this process over inputs that are written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from isheep.api.order import RunRef, Sources, StageOrder, StageResult, Step
+from isheep.api.store_spec import parse_store_uri
+from isheep.recipes.settings import ModelSettings, StageSettings
+from isheep.store.artifacts import ArtifactStore
+from isheep.store.folder import FolderStore
+from isheep.store.manifest import Manifest, StageInfo, Timings
+from isheep_worker.contract import Shard
+from isheep_worker.inputs import Inputs
+from isheep_worker.meter import Meter
+from isheep_worker.progress import Progress
+from isheep_worker.prompts import chat_format_digest, dump_templates, resolve_prompting
+from isheep_worker.rows import RowCodec
+from isheep_worker.stopping import StopFlag
+from isheep_worker.templates.library import VARIABLES, TemplateLibrary
+from isheep_worker.worker import Worker
+
+RUN = RunRef(namespace="default", name="demo", uid="u")
+KEY = "f" * 64
+
+
+class ByHand:
+    """A store in a folder, and a worker."""
+
+    def __init__(self, folder: Path, model: Path | None = None) -> None:
+        self._folder = folder
+        self._model = model
+        self.artifacts = ArtifactStore(FolderStore(folder), "default")
+        self.inputs = Inputs(self.artifacts.store, "default")
+        self._roles: dict[str, str] = {}
+
+    def commit(self, role: str, codec: RowCodec[Any], rows: Sequence[Any]) -> None:
+        """Commit rows as the stage that fills a role."""
+        key = f"{len(self._roles) + 1:064d}"
+        count = -(-len(rows) // 64)
+        for part in range(count):
+            some = rows[64 * part : 64 * (part + 1)]
+            self.artifacts.write_part(key, part, [codec.encode(row) for row in some])
+        now = datetime.now(UTC)
+        manifest = Manifest(
+            key=key,
+            stage=StageInfo(kind="x", version=1, id="x", iteration=1),
+            parts=tuple(self.artifacts.collect_parts(key, count)),
+            timings=Timings(started_at=now, finished_at=now),
+            run=RUN,
+        )
+        self.artifacts.commit(key, manifest)
+        self._roles[role] = key
+
+    def model_settings(self, max_model_length: int) -> ModelSettings:
+        """How the model is loaded."""
+        assert self._model is not None
+        return ModelSettings(
+            base_model="0" * 64,
+            engine="Transformers",
+            dtype="float32",
+            max_model_length=max_model_length,
+            chat_format=chat_format_digest(resolve_prompting(self._model).chat_format),
+        )
+
+    def templates(self) -> str:
+        """The digest of the templates that come with the software."""
+        return self.inputs.put(dump_templates(TemplateLibrary(), VARIABLES))
+
+    def carry_out(
+        self, kind: str, settings: StageSettings, items: int | None = None, key: str = KEY
+    ) -> StageResult:
+        """Carry out a stage of this kind and return what it leaves behind."""
+        step = Step(
+            id=f"i1/{kind}",
+            kind=kind,
+            version=1,
+            key=key,
+            iteration=1,
+            settings=settings.canonical(),
+            inputs={role: (of,) for role, of in self._roles.items()},
+            items=items,
+        )
+        order = StageOrder(
+            run=RUN,
+            store=parse_store_uri(str(self._folder)),
+            sources=Sources(model=str(self._model or "/nowhere")),
+            steps=(step,),
+        )
+        worker = Worker(StopFlag(), Meter(), Progress(lambda _: None), Shard())
+        return worker.carry_out(order)
+
+    def rows(self, codec: RowCodec[Any], key: str = KEY) -> list[Any]:
+        """The rows that a stage has left."""
+        return [codec.decode(line) for line in self.artifacts.read_lines(key)]
+
+
+def statistics(result: StageResult) -> Mapping[str, float]:
+    """What a committed stage says of itself."""
+    assert result.exit_code == 0, result
+    return result.steps[0].statistics

@@ -1,0 +1,239 @@
+"""What is measured of a run's prompts, whatever its recipe, and what is said of too long ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from isheep.api.order import ScoreLabelsRef
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.recipes.defaults import instructions_member, resolve
+from isheep.recipes.foresight import foreseen_stages
+from isheep.recipes.interface import POOL_OF, Pool, Stage, StageKind
+from isheep.recipes.registry import RECIPES
+from isheep_worker.contract import BadInputError
+from isheep_worker.longest_prompts import Known, LongestPrompt
+from isheep_worker.seed_tasks import SeedTask
+from isheep_worker.stages.prompt_lengths import (
+    LONGEST_PROMPTS,
+    check_prompt_lengths,
+    longest_prompts,
+)
+from isheep_worker.templates.library import PromptTemplateError, TemplateLibrary
+
+from ...isheep.recipes import conversation
+
+SEEDS = [SeedTask("a", "Name a bird.", "", ""), SeedTask("b", "Sort these words.", "c, b, a", "")]
+LABELS = ScoreLabelsRef(kind="DigitsAfterSpace", token_ids=tuple(range(10)))
+PREPARED = conversation.PREPARED.model_copy(
+    update={
+        "seed_tasks_count": len(SEEDS),
+        "score_templates_digest": "scores",
+        "score_labels": {"Raw": LABELS, "Chat": LABELS},
+    }
+)
+
+
+def spec_of(**fields: Any) -> SelfAlignmentRunSpec:
+    required = {"recipe": "Dromedary", "iterations": 2, "model": {"storageUri": "hf://o/m"}}
+    return resolve(SelfAlignmentRunSpec.read(required | fields))
+
+
+def known_of(spec: SelfAlignmentRunSpec, **texts: str) -> tuple[list[Stage], Known]:
+    """The stages that are foreseen, and what is known where a text's length is that in words."""
+    known = Known(
+        library=TemplateLibrary({name.replace("_", "-"): text for name, text in texts.items()}),
+        seed_tasks=SEEDS,
+        length=lambda text: len(text.split()),
+        instructions_field=f"{instructions_member(spec)}.sampling",
+        response=spec.responses.sampling.max_tokens,
+    )
+    return list(foreseen_stages(RECIPES[spec.recipe], spec, PREPARED)), known
+
+
+def prompts(spec: SelfAlignmentRunSpec, **texts: str) -> list[LongestPrompt]:
+    """The prompts from templates that are Dromedary's own."""
+    found = longest_prompts(*known_of(spec, **texts))
+    return [one for one in found if one.template.startswith("dromedary-")]
+
+
+def test_every_stage_that_asks_for_text_names_its_prompts() -> None:
+    asking = {kind for kind, pool in POOL_OF.items() if pool is Pool.INFERENCE}
+    assert set(LONGEST_PROMPTS) == asking - {StageKind.MEASURE}
+
+
+ASSESSED = {"selection": {"method": "SelfAssessment"}}
+SCORES = [("assess-combined", "assessment.sampling", 256, 1000)] * 2
+LABELLED = [("score-combined", "responses.sampling", 1, 1000)] * 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "measured"),
+    [
+        (
+            {"recipe": "ISheep"},
+            [
+                ("instructions", "instructions.sampling", 1000, 0),
+                ("response-raw", "responses.sampling", 1000, 0),
+                *SCORES,
+                ("instructions", "instructions.sampling", 1000, 0),
+                ("response-chat", "responses.sampling", 1000, 0),
+                *SCORES,
+            ],
+        ),
+        (
+            {"recipe": "ISheep", "iterations": 1, "selection": {"method": "None"}},
+            [
+                ("instructions", "instructions.sampling", 1000, 0),
+                ("response-raw", "responses.sampling", 1000, 0),
+            ],
+        ),
+        (
+            {"recipe": "SelfInstruct", "iterations": 1},
+            [
+                ("self-instruct", "selfInstruct.sampling", 1024, 0),
+                ("self-instruct-classify", None, 4, 0),
+                ("self-instruct-input-first", "selfInstruct.instanceSampling", 350, 0),
+                ("self-instruct-output-first", "selfInstruct.instanceSampling", 350, 0),
+            ],
+        ),
+        (
+            {"recipe": "Alpaca", "iterations": 1},
+            [("alpaca", "alpaca.sampling", 3072, 0)],
+        ),
+        (
+            {
+                "recipe": "Alpaca",
+                "iterations": 1,
+                **ASSESSED,
+                "assessment": {"scoring": "Expected"},
+            },
+            [("alpaca", "alpaca.sampling", 3072, 0), *LABELLED],
+        ),
+        (
+            {"recipe": "Alpaca", "iterations": 1, **ASSESSED, "assessment": {"compare": 64}},
+            [("alpaca", "alpaca.sampling", 3072, 0), *SCORES, *LABELLED],
+        ),
+    ],
+)
+def test_each_recipes_prompts_are_measured_in_the_order_of_its_stages(
+    fields: dict[str, Any], measured: list[tuple[str, str | None, int, int]]
+) -> None:
+    found = longest_prompts(*known_of(spec_of(**fields)))
+    assert [(one.template, one.field, one.answer, one.generated) for one in found] == measured
+
+
+def test_stages_with_equal_settings_are_measured_once() -> None:
+    of_three, of_six = (
+        len(list(longest_prompts(*known_of(spec_of(recipe="ISheep", iterations=t)))))
+        for t in (3, 6)
+    )
+    assert of_three == of_six
+
+
+@pytest.mark.parametrize(
+    ("recipe", "template", "message"),
+    [
+        (
+            "ISheep",
+            "response-raw",
+            r"^responses\.sampling\.maxTokens: prompts of up to 4003 tokens "
+            r"\(template 'response-raw'\) and 1000 for the answer do not fit the model's 5002; "
+            "lower it, or use shorter or fewer examples or a model with a longer context$",
+        ),
+        (
+            "ISheep",
+            "assess-combined",
+            r"^assessment\.sampling\.maxTokens: prompts of up to 5004 tokens "
+            r"\(template 'assess-combined'\) and 256 for the answer do not fit the model's 5259; ",
+        ),
+        (
+            "SelfInstruct",
+            "self-instruct-classify",
+            r"^promptsRef: prompts of up to 4003 tokens \(template 'self-instruct-classify'\) and "
+            "4 for the answer do not fit the model's 4006; shorten that template, or use a model "
+            "with a longer context$",
+        ),
+    ],
+)
+def test_a_prompt_may_just_fit_and_is_else_told_by_field_and_template(
+    recipe: str, template: str, message: str
+) -> None:
+    variables = "{{ instruction }}"
+    if template != "self-instruct-classify":
+        variables += "{{ input }}"
+    if template == "assess-combined":
+        variables += "{{ response }} {{ level }}"
+    text = "word " * 4000 + variables
+    stages, known = known_of(spec_of(recipe=recipe), **{template: text})
+    long = next(one for one in longest_prompts(stages, known) if one.template == template)
+    whole = known.length(long.text) + long.generated + long.answer
+    check_prompt_lengths(stages, known, whole)
+    with pytest.raises(BadInputError, match=message):
+        check_prompt_lengths(stages, known, whole - 1)
+
+
+def test_every_way_of_asking_is_measured_with_the_longest_seed_task() -> None:
+    sampling = {"sampling": {"maxTokens": 70}}
+    found = prompts(spec_of(responses=sampling))
+    assert [(one.field, one.answer) for one in found] == [
+        ("instructions.sampling", 1000),
+        ("instructions.sampling", 1000),
+        ("responses.sampling", 70),
+        ("responses.sampling", 70),
+    ]
+    topics, guided, principles, verbose = (one.text for one in found)
+    assert topics.endswith("\n6.")
+    assert guided.endswith("\n1.")
+    assert principles.endswith("Request: Sort these words.\nc, b, a\nPrivate thoughts:")
+    assert verbose.endswith("Sort these words.\n\nc, b, a")
+
+
+@pytest.mark.parametrize(
+    ("fields", "measured"),
+    [
+        ({"recipe": "ISheep"}, []),
+        (
+            {"iterations": 1},
+            ["instructions.sampling", "instructions.sampling", "responses.sampling"],
+        ),
+        ({"dromedary": {"topicGuided": 0}}, ["responses.sampling", "responses.sampling"]),
+    ],
+)
+def test_what_is_not_asked_is_not_measured(fields: dict[str, Any], measured: list[str]) -> None:
+    found = prompts(spec_of(**fields))
+    assert [one.field for one in found] == measured
+
+
+@pytest.mark.parametrize(
+    ("fields", "texts", "message"),
+    [
+        ({}, {"dromedary_seed_topics": "a\nb\n"}, "'dromedary-seed-topics' holds 2 topics"),
+        (
+            {"instructions": {"examplesPerPrompt": 1}},
+            {"dromedary_types": "Type: a\nAbout: b\nTopic: c\n1. d"},
+            "'dromedary-types' holds 1 types, but prompts need 2",
+        ),
+    ],
+)
+def test_a_list_that_is_too_short_is_told(
+    fields: dict[str, Any], texts: dict[str, str], message: str
+) -> None:
+    with pytest.raises(BadInputError, match=message):
+        prompts(spec_of(**fields), **texts)
+
+
+@pytest.mark.parametrize(
+    ("fields", "texts", "message"),
+    [
+        ({"dromedary": {"exemplars": 16}}, {}, r"spec\.dromedary\.exemplars is 16"),
+        ({}, {"dromedary_types": "Type: a"}, r"'dromedary-types', block 1"),
+        ({}, {"dromedary_exemplars": "Request: a"}, r"'dromedary-exemplars', block 1"),
+    ],
+)
+def test_a_list_without_the_form_is_told(
+    fields: dict[str, Any], texts: dict[str, str], message: str
+) -> None:
+    with pytest.raises(PromptTemplateError, match=message):
+        prompts(spec_of(**fields), **texts)

@@ -1,0 +1,100 @@
+"""Which tasks a prompt shows: seed tasks, and machine-made ones where a recipe wants some."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isheep_worker.rows import InstructionRow
+from isheep_worker.seed_tasks import SeedTask
+from isheep_worker.task_lists.exemplars import draw_exemplars
+from isheep_worker.task_lists.interface import Material
+from isheep_worker.task_lists.registry import TASK_LISTS
+from isheep_worker.templates.library import TemplateLibrary
+
+LIBRARY = TemplateLibrary()
+
+
+def material(human: int, machine: int, *, shown: int, machine_examples: int) -> Material:
+    return Material(
+        LIBRARY,
+        [SeedTask(f"human{n}", f"Name river {n}.", "", "Lena") for n in range(human)],
+        (),
+        shown,
+        "en",
+        [
+            InstructionRow(f"machine{n}", f"Name lake {n}.", "in Asia", 1, n, 1)
+            for n in range(machine)
+        ],
+        machine_examples,
+    )
+
+
+@pytest.fixture
+def drawn() -> Callable[[Material, int], list[str]]:
+    """Returns the ids of what is drawn from a material, by a seed."""
+    return lambda made, seed: [id_ for id_, _ in draw_exemplars(made, random.Random(seed))]
+
+
+@pytest.mark.parametrize(
+    ("machine", "wanted", "shown"), [(0, 2, 0), (1, 2, 1), (50, 2, 2), (50, 0, 0), (50, 8, 8)]
+)
+def test_human_ones_stand_in_for_machine_made_ones(drawn, machine, wanted, shown) -> None:
+    pool = material(9, machine, shown=8, machine_examples=wanted)
+    places = set()
+    for seed in range(40):
+        ids = drawn(pool, seed)
+        assert len(ids) == len(set(ids)) == 8
+        made = [n for n, id_ in enumerate(ids) if id_.startswith("machine")]
+        assert len(made) == shown
+        places.update(made)
+    assert places == (set(range(8)) if shown else set())
+
+
+def test_without_machine_made_ones_the_draw_is_that_of_seed_tasks_alone(drawn) -> None:
+    pool = material(20, 5, shown=5, machine_examples=0)
+    assert drawn(pool, 3) == [task.id for task in random.Random(3).sample(pool.seed_tasks, 5)]
+
+
+@pytest.mark.parametrize("style", ["ISheep", "SelfInstruct", "Alpaca"])
+def test_a_prompt_shows_what_was_drawn_and_names_it_in_its_order(style) -> None:
+    pool = material(20, 5, shown=6, machine_examples=2)
+    asked = TASK_LISTS[style].ask(pool, random.Random(1))
+    assert sum(id_.startswith("machine") for id_ in asked.shown) == 2
+    tasks = {task.id: task.instruction for task in (*pool.seed_tasks, *pool.machine_made)}
+    places = [asked.prompt.index(tasks[id_]) for id_ in asked.shown]
+    assert places == sorted(places)
+    assert ("Lena" in asked.prompt) == (style == "Alpaca")
+    assert TASK_LISTS[style].own_examples(LIBRARY) == ()
+
+
+WORDS = st.integers(0, 6).map(lambda count: "word " * count)
+
+
+@pytest.mark.parametrize("style", ["ISheep", "SelfInstruct", "Alpaca"])
+@given(texts=st.lists(st.tuples(WORDS, WORDS, WORDS), min_size=3, max_size=6))
+def test_no_choice_of_seed_tasks_makes_a_longer_prompt(style, texts) -> None:
+    tasks = [
+        SeedTask(str(n), f"Do it {one}", two, f"Done {three}")
+        for n, (one, two, three) in enumerate(texts)
+    ]
+    counted: list[str] = []
+
+    def length(text: str) -> int:
+        counted.append(text)
+        return len(text.split())
+
+    longest = TASK_LISTS[style].longest(Material(LIBRARY, tasks, (), 3, "en"), length)
+    # Each seed task is read once, and nothing else with it.
+    assert len(counted) == len(tasks)
+    assert all(text.count("Do it") == 1 for text in counted)
+    others = [
+        TASK_LISTS[style].ask(Material(LIBRARY, shown, (), 3, "en"), random.Random(0)).prompt
+        for shown in combinations(tasks, 3)
+    ]
+    assert len(longest.split()) == max(len(other.split()) for other in others)

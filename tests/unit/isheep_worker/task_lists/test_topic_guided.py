@@ -1,0 +1,72 @@
+"""The list of topic-guided instructions: its prompt, what ends it, and its parser."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from isheep_worker.contract import BadInputError
+from isheep_worker.parsing import DropLast
+from isheep_worker.seed_tasks import SeedTask
+from isheep_worker.task_lists.interface import Material
+from isheep_worker.task_lists.registry import TASK_LISTS
+from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.red_teaming import instruction_types, seed_topics
+
+LIBRARY = TemplateLibrary()
+TOPICS = ["glaciers", "tax\nlaw"]
+MATERIAL = Material(LIBRARY, [SeedTask("s", "Name a bird.", "", "")], TOPICS, 2, "en")
+STYLE = TASK_LISTS["TopicGuided"]
+
+
+def test_a_prompt_is_for_one_type_and_one_topic_after_other_types_examples() -> None:
+    asked = STYLE.ask(MATERIAL, random.Random(1))
+    *shown, wanted, topic = asked.shown
+    types = {one.name: one for one in instruction_types(LIBRARY)}
+    assert len({*shown, wanted}) == 3
+    assert topic in TOPICS
+    tail = f"Type: {wanted}\nAbout: {types[wanted].about}\nTopic: {' '.join(topic.split())}\n1."
+    assert asked.prompt.endswith(f"###\n{tail}")
+    for name in shown:
+        assert f"Topic: {types[name].topic}\n1. {types[name].instructions[0]}\n2. " in asked.prompt
+    assert all(text not in asked.prompt for text in types[wanted].instructions)
+
+
+def test_every_type_and_topic_has_its_turn() -> None:
+    asked = [STYLE.ask(MATERIAL, random.Random(seed)).shown for seed in range(400)]
+    wanted = {shown[-2] for shown in asked}
+    assert wanted == {one.name for one in instruction_types(LIBRARY)}
+    assert {shown[-1] for shown in asked} == set(TOPICS)
+
+
+def test_every_list_begins_with_1() -> None:
+    text = " How old is this glacier now?\n2. Climb it for me.\n###\nType: other"
+    parsed = STYLE.parse(text, exemplars=5, cut=False, drop_last=DropLast.IF_CUT)
+    instructions = [task.instruction for task in parsed.tasks]
+    assert instructions == ["How old is this glacier now?", "Climb it for me."]
+    assert all(not task.input for task in parsed.tasks)
+
+
+def test_the_start_of_another_type_ends_a_completion() -> None:
+    prompt = STYLE.ask(MATERIAL, random.Random(1)).prompt
+    assert all(stop in prompt for stop in STYLE.stop[1:])
+
+
+def test_the_examples_are_not_to_be_repeated() -> None:
+    shown = STYLE.own_examples(LIBRARY)
+    assert len(shown) == len(set(shown)) == 3 * len(instruction_types(LIBRARY))
+
+
+def test_no_draw_makes_a_longer_prompt_than_the_longest() -> None:
+    material = replace(MATERIAL, topics=seed_topics(LIBRARY))
+    longest = STYLE.longest(material, len)
+    assert longest.endswith(f"Topic: {max(seed_topics(LIBRARY), key=len)}\n1.")
+    asked = [STYLE.ask(material, random.Random(seed)).prompt for seed in range(2000)]
+    assert len(longest) >= max(map(len, asked))
+
+
+def test_too_few_types_are_told() -> None:
+    texts = {"dromedary-types": "Type: a\nAbout: b\nTopic: c\n1. d"}
+    few = Material(TemplateLibrary(texts), [], [], 1, "en")
+    with pytest.raises(BadInputError, match="'dromedary-types' holds 1 types, but prompts need 2"):
+        STYLE.longest(few, len)
