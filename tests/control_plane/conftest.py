@@ -28,6 +28,8 @@ OPERATORS: pytest.StashKey[Callable[[], list[Company]]] = pytest.StashKey()
 OUTCOME: pytest.StashKey[Callable[[pytest.Function], None]] = pytest.StashKey()
 
 
+# pytest-xdist reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # What breaks things for everybody comes when everybody else is done.
     items.sort(key=_turn)

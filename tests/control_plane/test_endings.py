@@ -25,9 +25,9 @@ def test_an_unreachable_store_stalls_the_run_once_a_job_has_tried_for_long(scene
     words = Exit(69, reason="StoreUnreachable", message="the bucket does not answer")
     scene.workshop.tell("train", words, words, words, words, Work())
     scene.create(LAST)
-    scene.until_phase("Stalled", timeout=A_JOB_SECONDS)
-    assert scene.reason() == "StoreUnreachable"
-    assert "the bucket does not answer" in scene.message()
+    ready = conditions_of(scene.until_told("Stalled", timeout=A_JOB_SECONDS))["Ready"]
+    assert ready["reason"] == "StoreUnreachable"
+    assert "the bucket does not answer" in ready["message"]
     # Nobody touches it, and it goes on when the bucket is there again.
     scene.until_phase("Succeeded")
     assert scene.started().count("i1/train") == 2

@@ -7,6 +7,7 @@ tests/node; here it is shown that Jobs get on with it as they do with a real one
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -36,6 +37,12 @@ from .harness.kstatus import CURRENT, FAILED, IN_PROGRESS, TERMINATING, kstatus
 from .harness.laws import conditions_of
 from .harness.plane import ControlPlane
 from .harness.waiting import until
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="one process has all tests")
+def test_one_process_has_all_tests_of_the_control_plane(request: pytest.FixtureRequest) -> None:
+    """What breaks it is silent: each process starts a control plane, and all are slow."""
+    assert request.node.nodeid.endswith("@control-plane")
 
 
 class Place:

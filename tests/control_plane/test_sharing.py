@@ -18,6 +18,7 @@ MANY = (
     .skip_to("i1/respond")
 )
 """192 pairs are three parts, for three pods."""
+NODES = LAST.spec(training={"numNodes": 2})
 ORDER = ["prepare", "i1/train", "i1/merge", "i1/report"]
 
 
@@ -50,6 +51,38 @@ def test_a_pod_of_three_that_fails_for_good_ends_the_job(scene: Scene) -> None:
     scene.until_phase("Failed")
     assert "a bug" in scene.message()
     scene.until(lambda: not scene.plane.kubelet.running(scene.namespace))
+
+
+# Nodes that train together.
+
+
+def services(scene: Scene) -> list[dict[str, Any]]:
+    return list(scene.api.get(scene.core("services"))["items"])
+
+
+def test_nodes_of_a_training_have_names_as_long_as_there_is_the_run(scene: Scene) -> None:
+    scene.create(NODES)
+    scene.until_phase("Succeeded")
+    spec = scene.until_job("i1/train")["spec"]
+    assert (spec["completions"], spec["parallelism"], spec["backoffLimit"]) == (2, 2, 0)
+    (service,) = services(scene)
+    assert spec["template"]["spec"]["subdomain"] == service["metadata"]["name"]
+    assert service["spec"]["clusterIP"] == "None"
+    assert scene.started().count("i1/train") == 1
+    scene.delete()
+    scene.until(lambda: not services(scene))
+
+
+def test_a_node_that_fails_ends_the_attempt_of_all(scene: Scene) -> None:
+    scene.workshop.tell("train", Exit(137), Hang(), Work())
+    scene.create(NODES)
+    scene.until(lambda: "lastFailure" in scene.status())
+    scene.until_phase("Succeeded")
+    # Not one pod was replaced: a second Job began with both.
+    assert scene.started().count("i1/train") == 2
+    assert len(services(scene)) == 1
+    stages = {s["id"]: s for s in scene.status()["stages"]}
+    assert stages["i1/train"]["failures"] == 1
 
 
 def test_neighbours_that_load_the_same_model_can_be_one_job(scene: Scene) -> None:

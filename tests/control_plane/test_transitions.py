@@ -28,8 +28,8 @@ LAST = Run().skip_to("i1/train")
 """prepare, train, merge, report."""
 
 
-def true_conditions(scene: Scene, name: str = "run") -> dict[str, str]:
-    found = conditions_of(scene.run(name))
+def true_conditions(run: dict[str, Any]) -> dict[str, str]:
+    found = conditions_of(run)
     return {t: c["reason"] for t, c in found.items() if c["status"] == "True"}
 
 
@@ -39,7 +39,7 @@ def test_an_undisturbed_run_makes_one_job_a_stage_and_succeeds(scene: Scene) -> 
     assert scene.started() == STAGES
     assert scene.phases() == [None, "Pending", "Running", "Succeeded"]
     status = scene.status()
-    assert true_conditions(scene) == {"Ready": "Succeeded", "Complete": "Succeeded"}
+    assert true_conditions(scene.run()) == {"Ready": "Succeeded", "Complete": "Succeeded"}
     assert [(s["id"], s["attempts"], s["committed"]) for s in status["stages"]] == [
         (stage, 1, True) for stage in STAGES
     ]
@@ -132,7 +132,7 @@ def test_suspend_stops_the_pods_and_resume_goes_on_from_the_last_commit(scene: S
     scene.until_at_work("i1/train")
     scene.edit(suspend=True)
     scene.until_phase("Suspended")
-    assert true_conditions(scene) == {"Suspended": "Suspended"}
+    assert true_conditions(scene.run()) == {"Suspended": "Suspended"}
     scene.until(lambda: not scene.jobs(finished=False))
     scene.until(lambda: not scene.pods())
     assert "startTime" not in scene.status()
@@ -152,9 +152,9 @@ def test_a_run_that_is_created_suspended_starts_nothing(scene: Scene) -> None:
 def test_an_input_that_is_not_there_stalls_the_run_and_it_recovers_alone(scene: Scene) -> None:
     scene.workshop.tell("prepare", Exit(64, reason="ModelNotFound", message="org/model is not"))
     scene.create(LAST)
-    scene.until_phase("Stalled")
-    assert true_conditions(scene) == {"Stalled": "ModelNotFound"}
-    assert "org/model is not" in scene.message()
+    stalled = scene.until_told("Stalled")
+    assert true_conditions(stalled) == {"Stalled": "ModelNotFound"}
+    assert "org/model is not" in conditions_of(stalled)["Ready"]["message"]
     scene.until(lambda: scene.started().count("prepare") > 1)
     scene.workshop.mend("prepare")
     scene.until_phase("Succeeded")
@@ -168,7 +168,7 @@ def test_a_defect_is_final_until_the_retry_annotation_changes(scene: Scene) -> N
     scene.workshop.tell("train", Exit(70, message="a bug"), Exit(70, message="a bug"), Work())
     scene.create(LAST)
     scene.until_phase("Failed")
-    assert true_conditions(scene) == {"Failed": "Defect", "Stalled": "Defect"}
+    assert true_conditions(scene.run()) == {"Failed": "Defect", "Stalled": "Defect"}
     assert "a bug" in scene.message()
     assert "completionTime" in scene.status()
     # The failed Job stays for whoever wants to read its logs.
@@ -206,7 +206,7 @@ def test_bad_input_in_a_later_stage_is_final_and_an_edit_takes_it_up_again(scene
     scene.workshop.tell("train", Exit(64, reason="TooLong", message="no sample fits"), Work())
     scene.create(LAST)
     scene.until_phase("Failed")
-    assert true_conditions(scene)["Failed"] == "TooLong"
+    assert true_conditions(scene.run())["Failed"] == "TooLong"
     scene.edit(training={"maxLength": 2048})
     scene.until_phase("Succeeded")
     assert scene.status()["observedGeneration"] == 2
@@ -215,7 +215,7 @@ def test_bad_input_in_a_later_stage_is_final_and_an_edit_takes_it_up_again(scene
 def test_too_few_samples_fail_with_the_numbers(scene: Scene) -> None:
     scene.create(Run().spec(selection={"minSamples": 8}).skip_to("i1/select"))
     scene.until_phase("Failed")
-    assert true_conditions(scene)["Failed"] == "TooFewSamples"
+    assert true_conditions(scene.run())["Failed"] == "TooFewSamples"
     assert "3 pairs were kept, selection.minSamples is 8" in scene.message()
 
 

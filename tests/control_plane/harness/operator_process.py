@@ -27,13 +27,17 @@ HERE = Path(__file__).resolve().parent
 ISHEEP = Path(sys.executable).with_name("isheep")
 HURRY: Mapping[str, Any] = {
     "isheep.planner.failure:RETRY_SCHEDULE": [0.5, 0.5, 0.5],
-    "isheep.planner.failure:STALLED_SCHEDULE": [1, 1, 2, 2, 1800],
+    "isheep.planner.failure:STALLED_SCHEDULE": [4, 4, 4, 4, 1800],
     "isheep.planner.failure:DISRUPTION_DELAY": 0.5,
     "isheep.planner.lanes:CONFIGURATION_WAIT": 1.0,
     "isheep.planner.lanes:PEER_WAIT": 5.0,
     "isheep.kube.refusals:DELAYS": [0.5, 1, 2],
 }
-"""The planner's waits, in seconds, as most tests want them."""
+"""The planner's waits, in seconds, as most tests want them.
+
+A run is never seen Stalled if its wait, which begins with the end of a Job, a time in whole
+seconds, is over before the operator has heard of that end.
+"""
 SHORT_LEASE: Mapping[str, Any] = {"isheep.kube.api:TIMEOUT_SECONDS": 3.0}
 """A Lease lasts as long as two requests may take."""
 UPGRADE: Mapping[str, Any] = {"isheep.recipes.interface:STAGE_VERSIONS": 1}

@@ -186,6 +186,20 @@ class Scene:
         """Wait for a phase of the present generation."""
         self.until(lambda: self.phase(name) == phase, timeout)
 
+    def until_told(
+        self, phase: str, name: str = "run", timeout: float = PATIENCE_SECONDS
+    ) -> dict[str, Any]:
+        """Wait until a run was in a phase, however shortly; return it as it was then told first."""
+
+        def look() -> dict[str, Any] | None:
+            for document in self.history(name):
+                if (document.get("status") or {}).get("phase") == phase:
+                    return document
+            return None
+
+        found: dict[str, Any] = self.until(look, timeout)
+        return found
+
     def until_reason(
         self, reason: str, name: str = "run", timeout: float = PATIENCE_SECONDS
     ) -> None:
