@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from isheep import __version__
 from isheep.api.order import ExitCode
 from isheep.cli import crd, export, operator, plan, report, run, status, validate
+from isheep.cli import filter as filter_
 from isheep.cli.errors import told
 from isheep.cli.text import printable
 
@@ -80,5 +81,5 @@ def _common(
         logging.basicConfig(level=logging.DEBUG)
 
 
-for _verb in (run, validate, plan, status, export, report, crd, operator):
+for _verb in (run, validate, plan, status, export, report, filter_, crd, operator):
     app.command(_verb.__name__.rpartition(".")[2])(_verb.command)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from isheep.planner.model import RunView
 
 
+ADAPTER_NOTE = " (an adapter, to be loaded beside the base model)"
+
+
 class Output(StrEnum):
     """The forms of the answer."""
 
@@ -56,10 +59,13 @@ def _lines(view: RunView) -> list[str]:
         if c.status == "True"
     ]
     for record in status.history:
+        # An iteration that answers an earlier one's instructions accepts none.
+        accepted = "" if record.accepted is None else f"accepted {record.accepted}, "
         score = "" if record.mean_score is None else f", mean score {record.mean_score:.2f}"
-        lines.append(
-            f"  iteration {record.iteration}: accepted {record.accepted}, kept {record.kept}{score}"
-        )
+        lines.append(f"  iteration {record.iteration}: {accepted}kept {record.kept}{score}")
+    if status.model_uri:
+        adapter = view.spec.get("training", {}).get("handover") == "Adapter"
+        lines.append(f"  model: {status.model_uri}" + (ADAPTER_NOTE if adapter else ""))
     if status.report_uri:
         lines.append(f"  report: {status.report_uri}")
     holder = holder_of(LocalPaths.of(view.uid, os.environ).lock)

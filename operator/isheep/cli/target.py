@@ -14,7 +14,6 @@ from isheep.cli.errors import BadInputError
 from isheep.local.results import committed_keys
 from isheep.local.stored_run import StoredRun
 from isheep.planner.model import RunView
-from isheep.recipes.support import unsupported
 from isheep.store import open_store
 from isheep.store.documents import RunDocuments
 from isheep.store.interface import ObjectStore
@@ -72,18 +71,9 @@ class Target:
         )
 
 
-def load(file: Path) -> LoadedRun:
-    """Load a run's file; raises `SpecError`, and `BadInputError` for what this version cannot."""
-    loaded = load_run(file)
-    problems = unsupported(loaded.run.spec)
-    if problems:
-        raise BadInputError("\n".join(f"{loaded.where(p.field)}: {p}" for p in problems))
-    return loaded
-
-
 def target(file: Path, store: str | None) -> Target:
-    """Load a run's file and open its store; raises what `load` raises, and `StoreError`."""
-    loaded = load(file)
+    """Load a run's file and open its store; raises `SpecError` and `StoreError`."""
+    loaded = load_run(file)
     spec = store_of(loaded.run.spec.storage, store)
     opened = open_store(spec)
     metadata = loaded.run.metadata

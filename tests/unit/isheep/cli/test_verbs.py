@@ -63,9 +63,6 @@ def test_validate_looks_at_nothing_but_the_file(shell):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("training", "handover"), "Adapter", "spec.training.handover: Adapter is not in this"),
-        (("assessment", "scoring"), "Expected", "spec.assessment.scoring: Expected is not in"),
-        (("training", "numNodes"), 2, "spec.training.numNodes: training on several nodes"),
         (("iterations",), "two", "spec.iterations: found"),
         (("engine", "typ"), "VLLM", "spec.engine.typ: there is no such field"),
         (("selection", "minSamples"), 65, "selection.minSamples must not be above"),
@@ -134,6 +131,16 @@ def test_status_is_the_document_of_the_custom_resource_or_a_few_lines(finished):
     text = finished("status", "run.yaml").stdout
     assert text.startswith("lamb: Succeeded")
     assert "iteration 1: accepted 64, kept 2, mean score 8.50" in text
+    assert f"  model: {status['modelUri']}\n" in text
+
+
+def test_status_says_that_the_model_is_an_adapter(shell):
+    shell.spec["training"] = {"handover": "Adapter"}
+    shell.write()
+    assert shell("run", "run.yaml").exit_code == 0
+    (line,) = (s for s in shell("status", "run.yaml").stdout.splitlines() if "model: " in s)
+    train = next(stage["key"] for stage in shell.status()["stages"] if stage["id"] == "i1/train")
+    assert line.endswith(f"/{train}/files (an adapter, to be loaded beside the base model)")
 
 
 def test_status_says_when_nobody_carries_a_run_out(shell):
@@ -260,7 +267,7 @@ def test_a_defect_is_one_line_and_with_debug_a_traceback(shell, monkeypatch):
     def break_(*_):
         raise RuntimeError("broken\nin two")
 
-    monkeypatch.setattr("isheep.cli.target.load", break_)
+    monkeypatch.setattr("isheep.api.loader.load_run", break_)
     result = shell("validate", "run.yaml")
     assert result.exit_code == 70
     assert result.stderr.startswith("isheep: a defect in isheep: RuntimeError: broken\n")

@@ -1,0 +1,185 @@
+"""docs/method.md says what the examples do: its tables, its links and what it says of keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from isheep.api.loader import load_run
+from isheep.api.order import ChatFormatRef, Prepared
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.api.yaml_reader import read_documents
+from isheep.planner.walk import walk
+from isheep.recipes.interface import STAGE_VERSIONS
+from isheep.recipes.registry import RECIPES
+from isheep.recipes.stages.prepare import data_fields
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = ROOT / "docs/method.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+HEAD = ["field", "Paper", "Scripts", "why"]
+READINGS = {"Paper": "paper-72b.yaml", "Scripts": "scripts-72b.yaml"}
+
+SAID = re.compile(r"`(?P<value>[^`]+)`")
+SILENT = re.compile(r"— \(`(?P<value>[^`]+)`\)")
+
+
+class Cell(NamedTuple):
+    """What a reading says of a field; `silent` where the default stands for lack of a word."""
+
+    field: str
+    reading: str
+    silent: bool
+    value: Any
+
+
+def cells() -> Iterator[Cell]:
+    """Yield the cells of all tables whose head is HEAD, two a row."""
+    inside = False
+    for line in TEXT.splitlines():
+        row = [cell.strip() for cell in line.strip("|").split("|")] if line[:1] == "|" else []
+        inside = bool(row) and (inside or row == HEAD)
+        if not inside or row == HEAD or set(line) <= set("|-"):
+            continue
+        field, *readings, _ = row
+        for reading, text in zip(READINGS, readings, strict=True):
+            silent, said = SILENT.fullmatch(text), SAID.fullmatch(text)
+            match = silent or said
+            assert match is not None, f"{field}, {reading}: {text} is neither a value nor a dash"
+            (document,) = read_documents(match["value"])
+            yield Cell(field.strip("`"), reading, silent is not None, document.value)
+
+
+def leaves(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in node.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", value
+
+
+@cache
+def spec_of(name: str) -> SelfAlignmentRunSpec:
+    return load_run(ROOT / "examples" / name).run.spec
+
+
+def fields(spec: SelfAlignmentRunSpec) -> dict[str, Any]:
+    """Return all that any stage's data depends on, defaults filled in, by dotted path."""
+    return dict(leaves(data_fields(spec)))
+
+
+CELLS = list(cells())
+DEFAULTS = fields(
+    SelfAlignmentRunSpec.read(
+        {"recipe": "ISheep", "iterations": 1, "model": {"storageUri": "hf://org/name"}}
+    )
+)
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=[f"{c.field}-{c.reading}" for c in CELLS])
+def test_a_cell_is_what_its_file_comes_to(cell: Cell) -> None:
+    assert cell.value == fields(spec_of(READINGS[cell.reading]))[cell.field]
+    if cell.silent:
+        assert cell.value == DEFAULTS[cell.field]
+
+
+def test_the_tables_have_each_field_that_any_data_depends_on_once() -> None:
+    for reading, name in READINGS.items():
+        told = [cell.field for cell in CELLS if cell.reading == reading]
+        assert sorted(told) == sorted(fields(spec_of(name)))
+
+
+def test_the_page_counts_the_differences_of_the_two_readings() -> None:
+    paper, scripts = (fields(spec_of(name)) for name in READINGS.values())
+    different = {path for path in paper if paper[path] != scripts[path]}
+    assert different == {
+        "assessment.assessor",
+        "assessment.promptFormat",
+        "assessment.sampling.maxTokens",
+        "curation.dropLast",
+    }
+    assert "differ in four." in TEXT
+
+
+def test_the_two_files_differ_in_nothing_but_the_method() -> None:
+    paper, scripts = (spec_of(name).document() for name in READINGS.values())
+    for name in ("compute", "engine", "storage", "activeDeadlineSeconds"):
+        assert paper[name] == scripts[name]
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)]+)\)", TEXT))))
+def test_a_link_leads_somewhere(target: str) -> None:
+    if target.startswith("https://"):
+        return
+    name, _, anchor = target.partition("#")
+    text = (PAGE.parent / name).read_text(encoding="utf-8")
+    headings = {line.lstrip("# ").lower() for line in text.splitlines() if line[:1] == "#"}
+    assert not anchor or anchor in headings
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in (ROOT / "examples/ablations").iterdir()))
+def test_each_ablation_has_a_row(name: str) -> None:
+    assert f"(../examples/ablations/{name})" in TEXT
+
+
+def prepared() -> Prepared:
+    chat = ChatFormatRef(kind="Own", digest="chat", end_of_turn_ids=(2,), stop_token_ids=(2,))
+    return Prepared(
+        model_digest="model",
+        architecture="Qwen2",
+        seed_tasks_digest="seeds",
+        seed_tasks_count=72,
+        templates_digest="templates",
+        engine="VLLM",
+        dtype="bfloat16",
+        max_model_length=32768,
+        chat_format=chat,
+    )
+
+
+def keys(name: str) -> dict[str, str]:
+    """Return the keys of all stages, where each round accepts all and each select keeps 100."""
+    spec = spec_of(name)
+    found = {"accepted": spec.instructions.count, "kept": 100}
+    journey = walk(
+        RECIPES[spec.recipe], spec, prepared(), STAGE_VERSIONS, lambda _stage, _key: found
+    )
+    assert journey.end.complete
+    return dict(journey.keys)
+
+
+@pytest.mark.parametrize(
+    ("name", "last"),
+    [
+        ("total-base", "i2/select"),
+        ("one-last", "i2/select"),
+        ("threshold-2", "i1/assess"),
+        ("threshold-9", "i1/assess"),
+        ("rubric-simple", "i1/respond"),
+        ("rubric-in-context", "i1/respond"),
+        ("level-quality", "i1/respond"),
+        ("level-following", "i1/respond"),
+        ("threshold-0", "i1/respond"),
+        ("filter-perplexity", "i1/respond"),
+        ("filter-density", "i1/respond"),
+        ("filter-density-perplexity", "i1/respond"),
+        ("filter-random", "i1/assess"),
+    ],
+)
+def test_an_arm_shares_with_one_base_what_the_page_says(name: str, last: str) -> None:
+    base, arm = keys("ablations/one-base.yaml"), keys(f"ablations/{name}.yaml")
+    shared = [stage for stage in base if arm.get(stage) == base[stage]]
+    assert shared[-1] == last
+    before = [stage for stage in base if not stage.endswith(("prepare", "report"))]
+    assert shared == before[: before.index(last) + 1]
+
+
+def test_the_papers_own_run_goes_on_where_one_base_ends() -> None:
+    base, paper = keys("ablations/one-base.yaml"), keys("paper-72b.yaml")
+    different = [stage for stage in base if paper[stage] != base[stage]]
+    assert different == ["prepare", "i1/report", "i2/report", "i3/report"]
