@@ -1,0 +1,152 @@
+"""What the benchmarks of assessment share: the worker's assess stage over real pairs, warm.
+
+The pairs are the built-in seed tasks with their outputs. A worker carries out the stage's
+order, as `isheep run` and pods have it, from the pairs in a folder store to the committed
+scores: rendering, tokenizing, the engine, parsing, rows and commits are all in the time.
+The engine is loaded once, and its prefix cache emptied before each order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spying import Spy
+
+from isheep.api.order import Prepared, RunRef, Runtime, Sources, StageOrder, StageResult, Step
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.api.store_spec import parse_store_uri
+from isheep.planner.walk import Walk, walk
+from isheep.recipes.interface import PART_ITEMS, STAGE_VERSIONS
+from isheep.recipes.isheep import ISheep
+from isheep.store import open_store
+from isheep.store.artifacts import ArtifactStore
+from isheep_worker.contract import Shard
+from isheep_worker.engines.interface import Request
+from isheep_worker.meter import Meter
+from isheep_worker.progress import Progress
+from isheep_worker.rows import PAIRS, PairRow
+from isheep_worker.seed_tasks import read_seed_tasks
+from isheep_worker.sources import SourceReader
+from isheep_worker.stopping import StopFlag
+from isheep_worker.worker import Worker
+
+VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """Return the options that all of these benchmarks have."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--model", type=Path, required=True)
+    made.add_argument("--pairs", type=int, default=60)
+    made.add_argument("--rubric", default="Combined", choices=("Simple", "Combined", "InContext"))
+    return made
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """One order: its seconds, the stage's statistics, and the requests in their order."""
+
+    seconds: float
+    statistics: Mapping[str, float]
+    requests: tuple[Request, ...]
+
+
+class Bench:
+    """A worker and its store, in which the pairs of a run lie."""
+
+    def __init__(self, store: Path, chosen: argparse.Namespace, spy: Spy) -> None:
+        self._store, self._chosen, self._spy = store, chosen, spy
+        self._artifacts = ArtifactStore(open_store(parse_store_uri(str(store))), "default")
+        self._worker = Worker(StopFlag(), Meter(), Progress(lambda _: None), Shard())
+
+    def assess(self, **assessment: Any) -> Assessed:
+        """Carry out an assess stage that nobody has carried out before, on a cold cache."""
+        spec = self._spec(assessment)
+        prepared = self._carry_out(_step(_walk(spec, None), "prepare")).prepared
+        journey = _walk(spec, prepared)
+        shutil.rmtree(self._store / "default/stages", ignore_errors=True)
+        self._write_pairs(journey.keys["i1/respond"])
+        if self._spy.engine is not None:
+            self._spy.engine.reset_prefix_cache()
+        self._spy.requests.clear()
+        began = time.monotonic()
+        result = self._carry_out(_step(journey, "i1/assess"))
+        seconds = time.monotonic() - began
+        return Assessed(seconds, result.steps[0].statistics, tuple(self._spy.requests))
+
+    def close(self) -> None:
+        """Free the device."""
+        self._worker.close()
+
+    def _spec(self, assessment: Mapping[str, Any]) -> SelfAlignmentRunSpec:
+        return SelfAlignmentRunSpec.read(
+            {
+                "recipe": "ISheep",
+                "iterations": 1,
+                "model": {"storageUri": f"file://{self._chosen.model.resolve()}"},
+                "engine": {"type": "VLLM", "vllm": {"maxModelLength": 1536}},
+                "instructions": {
+                    "count": self._chosen.pairs,
+                    "examplesPerPrompt": 2,
+                    "sampling": {"maxTokens": 256},
+                },
+                "curation": {"rules": "None"},
+                "responses": {"sampling": {"maxTokens": 256}},
+                "assessment": {"rubric": self._chosen.rubric, **assessment},
+                "selection": {"minSamples": 1},
+            }
+        )
+
+    def _write_pairs(self, key: str) -> None:
+        sources = SourceReader(parse_store_uri(str(self._store)), {})
+        tasks = read_seed_tasks(sources.seed_tasks("builtin:Default").content, "the seed tasks")
+        rows = [
+            PAIRS.encode(PairRow(task.id, task.instruction, task.input, task.output, "stop", 0, 0))
+            for task in tasks[: self._chosen.pairs]
+        ]
+        if len(rows) < self._chosen.pairs:
+            raise SystemExit(f"--pairs: there are {len(rows)} built-in seed tasks")
+        for part, start in enumerate(range(0, len(rows), PART_ITEMS)):
+            self._artifacts.write_part(key, part, rows[start : start + PART_ITEMS])
+
+    def _carry_out(self, step: Step) -> StageResult:
+        result = self._worker.carry_out(
+            StageOrder(
+                run=RunRef(namespace="default", name="bench", uid="bench"),
+                store=parse_store_uri(str(self._store)),
+                sources=Sources(model=f"file://{self._chosen.model.resolve()}"),
+                runtime=Runtime(max_num_seqs=64, enforce_eager=True),
+                stage_versions=VERSIONS,
+                steps=(step,),
+            )
+        )
+        if result.exit_code:
+            raise RuntimeError(f"{step.id}: {result}")
+        return result
+
+
+def _walk(spec: SelfAlignmentRunSpec, prepared: Prepared | None) -> Walk:
+    """Return a run of which all that comes before assess has been made."""
+    accepted = {"accepted": float(spec.instructions.count)}
+    found = {"prepare": {}, "i1/generate/r1": {}, "i1/curate/r1": accepted, "i1/respond": {}}
+    return walk(ISheep(), spec, prepared, VERSIONS, lambda stage, _: found.get(stage.id))
+
+
+def _step(journey: Walk, name: str) -> Step:
+    stage = next(stage for stage in journey.stages if stage.id == name)
+    return Step(
+        id=stage.id,
+        kind=str(stage.kind),
+        version=VERSIONS[str(stage.kind)],
+        key=journey.keys[stage.id],
+        iteration=stage.iteration,
+        settings=stage.settings.canonical(),
+        inputs={role: tuple(journey.keys[i] for i in ids) for role, ids in stage.inputs.items()},
+        items=stage.items,
+    )
