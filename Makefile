@@ -60,7 +60,8 @@ root-%:
 test-node: root-test-node doctor-node $(VENV)/dev.stamp  ## Test images, chart and operator on a one-node cluster (root).
 	$(BIN)/python -m pytest tests/node --ignore tests/node/quickstart.py
 
-e2e: root-e2e doctor-node $(VENV)/dev.stamp $(MODEL)/config.json  ## Carry out the quickstart on a one-node cluster: SmolLM2, vLLM (root).
+e2e: root-e2e doctor-node $(VENV)/dev.stamp $(MODEL)/config.json  ## SmolLM2 and vLLM: each recipe here, the quickstart on a node (root).
+	ISHEEP_TEST_MODEL=$(MODEL) $(BIN)/python -m pytest tests/e2e_local/recipes_on_smollm2.py
 	ISHEEP_TEST_MODEL=$(MODEL) $(BIN)/python -m pytest tests/node/quickstart.py -s
 
 cluster: root-cluster doctor-node $(VENV)/dev.stamp $(MODEL)/config.json  ## Bring up a one-node cluster with our images and the README's example (root).
@@ -71,9 +72,15 @@ cluster: root-cluster doctor-node $(VENV)/dev.stamp $(MODEL)/config.json  ## Bri
 cluster-down: root-cluster-down  ## Take it down; nothing is left (root).
 	@$(CLUSTER) down
 
-bench: $(VENV)/dev.stamp  ## Measure, and fail below the goals.
+bench: $(VENV)/dev.stamp $(MODEL)/config.json  ## Measure, and fail below the goals.
 	$(BIN)/python tests/control_plane/binaries/build.py
 	$(BIN)/python benchmarks/operator_latency.py
+	$(BIN)/python benchmarks/deduplication.py
+	$(BIN)/python benchmarks/decontamination.py
+	$(BIN)/python benchmarks/training.py --model $(MODEL)
+	$(BIN)/python benchmarks/sharded_worker.py --model $(MODEL)
+	$(BIN)/python benchmarks/expected_scoring.py --model $(MODEL)
+	$(BIN)/python benchmarks/assessment_prefix.py --model $(MODEL)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -86,14 +93,16 @@ types: $(VENV)/dev.stamp
 
 unit: $(VENV)/dev.stamp $(MODEL)/config.json
 	$(BIN)/python tests/control_plane/binaries/build.py
-	ISHEEP_TEST_MODEL=$(MODEL) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	ISHEEP_TEST_MODEL=$(MODEL) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not alone"
+	$(BIN)/python -m pytest tests/control_plane -m alone
 
 format: $(VENV)/dev.stamp  ## Format the code and mend what ruff can.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-generate: $(VENV)/dev.stamp  ## Write the CRD and the reference anew from the API.
+generate: $(VENV)/dev.stamp  ## Write the CRD and the reference anew from the API, and the paper's examples.
 	$(BIN)/python -m isheep.api.generate
+	$(BIN)/python hack/examples.py
 
 lock: $(BIN)/uv  ## Resolve the locks under requirements/ anew.
 	PATH=$(abspath $(BIN)):$$PATH hack/lock.sh --upgrade

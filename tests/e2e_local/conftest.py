@@ -7,7 +7,9 @@ a run on it has a real funnel: tasks that are kept and tasks that are dropped.
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
+import os
 import random
 import sys
 from collections.abc import Callable
@@ -49,6 +51,7 @@ CHATML = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+Texts = Callable[[random.Random], list[str]]
 STEPS = 110
 BATCH = 4
 LEARNING_RATE = 1.2e-2
@@ -64,7 +67,7 @@ def reply(draw: random.Random) -> str:
     return f"The {' '.join(words)} {draw.choice(PLACES)} are {draw.choice(ADJECTIVES.split())}."
 
 
-def texts() -> Callable[[random.Random], list[str]]:
+def texts() -> Texts:
     """Return a maker of training texts: a list of tasks, pairs raw and as chat, a score."""
     from isheep_worker.templates.library import TemplateLibrary
     from isheep_worker.templates.meta_prompt import Exemplar, meta_prompt
@@ -100,12 +103,15 @@ def texts() -> Callable[[random.Random], list[str]]:
     return make
 
 
-def build_talker(folder: Path) -> Path:
-    """Write the talker into `folder` and return it."""
+def build_talker(folder: Path, make: Texts | None = None, steps: int = STEPS) -> Path:
+    """Write a talker of the texts that `make` makes into `folder` and return it.
+
+    The first text of each draw is the longest and is trained on apart from the others.
+    """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    make = texts()
+    make = make or texts()
     tokenizer = build_tokenizer([text for seed in range(40) for text in make(random.Random(seed))])
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -125,8 +131,8 @@ def build_talker(folder: Path) -> Path:
         torch.manual_seed(0)
         model = LlamaForCausalLM(config)
         optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, STEPS)
-        for step in range(STEPS):
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, steps)
+        for step in range(steps):
             made = [make(random.Random(1000 + BATCH * step + n)) for n in range(BATCH)]
             for batch in ([one[0] for one in made], [t for one in made for t in one[1:]]):
                 tokens = tokenizer(batch, return_tensors="pt", padding=True)
@@ -179,7 +185,24 @@ def _seaweedfs() -> Any:
 weed = _seaweedfs()
 
 
+# pytest-xdist reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one process: what they share takes minutes to make."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def tiny_talker_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The talker."""
-    return build_talker(tmp_path_factory.mktemp("talker"))
+    """The talker, made by the first process that wants it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    talker = shared / "talker"
+    with (shared / "talker.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not talker.exists():
+            build_talker(base / "talker-in-the-making").rename(talker)
+    return talker

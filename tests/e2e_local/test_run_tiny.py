@@ -14,7 +14,6 @@ import os
 import random
 import signal
 import subprocess
-import sysconfig
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,35 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
-ISHEEP = str(Path(sysconfig.get_path("scripts")) / "isheep")
-MODEL = "hf://org/talker"
-SPEC: dict[str, Any] = {
-    "recipe": "ISheep",
-    "iterations": 2,
-    "model": {"storageUri": MODEL},
-    "engine": {"type": "Transformers"},
-    "instructions": {
-        "count": 70,
-        "examplesPerPrompt": 2,
-        "sampling": {"temperature": 0.7, "maxTokens": 400},
-    },
-    "responses": {"sampling": {"temperature": 0.7, "maxTokens": 24}},
-    "assessment": {
-        "levels": ["Quality"],
-        "rubric": "Simple",
-        "decoding": "Constrained",
-        "promptFormat": "Raw",
-        "sampling": {"temperature": 1.0, "maxTokens": 16},
-    },
-    "selection": {"threshold": 5, "minSamples": 1},
-    "training": {
-        "effectiveBatchSize": 8,
-        "numTrainEpochs": 1,
-        "maxLength": 128,
-        "warmupSteps": 1,
-        "learningRate": 0.001,
-    },
-}
+from .command import TINY_SPEC, command, start, write_run
 
 
 @dataclass(frozen=True)
@@ -62,36 +33,13 @@ class Run:
     model: Path
 
     def write(self, storage: dict[str, Any]) -> None:
-        document = {
-            "apiVersion": "isheep.dev/v1alpha1",
-            "kind": "SelfAlignmentRun",
-            "metadata": {"name": "tiny"},
-            "spec": {**SPEC, "storage": storage},
-        }
-        (self.folder / "run.yaml").write_text(yaml.safe_dump(document))
+        write_run(self.folder / "run.yaml", {**TINY_SPEC, "storage": storage})
 
     def start(self, verb: str, *options: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [ISHEEP, verb, "run.yaml", *options],
-            cwd=self.folder,
-            env={
-                **os.environ,
-                "XDG_STATE_HOME": str(self.folder / "state"),
-                "ISHEEP_MIRRORS": f"{MODEL}={self.model}",
-                "OMP_NUM_THREADS": "1",
-                "HF_HUB_OFFLINE": "1",
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        return start(self.folder, self.model, verb, "run.yaml", *options)
 
     def command(self, verb: str, *options: str) -> str:
-        process = self.start(verb, *options)
-        output, _ = process.communicate(timeout=500)
-        assert process.returncode == 0, output
-        return output
+        return command(self.folder, self.model, verb, "run.yaml", *options)
 
     def data(self, iteration: int) -> bytes:
         self.command("export", "--iteration", str(iteration), "-o", f"d{iteration}.jsonl")
@@ -179,7 +127,7 @@ def test_the_data_is_real_and_every_row_can_be_traced_back(undisturbed: Run) -> 
     rows = [json.loads(line) for line in undisturbed.data(2).splitlines()]
     assert all(row["prompt"] and row["completion"] for row in rows)
     assert len({row["prompt"] for row in rows}) == len(rows)
-    assert all(row["scores"]["Quality"] > SPEC["selection"]["threshold"] for row in rows)
+    assert all(row["scores"]["Quality"] > TINY_SPEC["selection"]["threshold"] for row in rows)
     assert {row["provenance"]["iteration"] for row in rows} == {2}
     assert all(row["provenance"]["id"].startswith("i2-r") for row in rows)
 

@@ -16,6 +16,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import machine  # noqa: E402
 from cluster import delivery, images, lifecycle, node, object_store, processes, settings  # noqa: E402
 from cluster.bucket import Bucket, secret  # noqa: E402
 from cluster.clients import Clients  # noqa: E402
@@ -40,17 +41,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def clients() -> Iterator[Clients]:
-    """Clients of a cluster that is up."""
+    """Clients of a cluster that is up; one that is taken down again leaves nothing."""
     try:
         lifecycle.check_root()
         found = settings.KUBECONFIG.exists()
+        binaries = lifecycle.build_binaries()
+        if not found:
+            lifecycle.down()  # what an `up` that was killed has left
+        before = machine.state(binaries)
         if not found:
             lifecycle.up()
     except ClusterError as error:
         pytest.exit(str(error), returncode=1)
-    yield Clients(lifecycle.build_binaries(), "default")
+    yield Clients(binaries, "default")
     if not found:
         lifecycle.down()
+        assert machine.state(binaries) == before
 
 
 @pytest.fixture(scope="session")

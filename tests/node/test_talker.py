@@ -47,7 +47,7 @@ def document(bucket: Bucket, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     local = TESTS / "e2e_local"
     folder = tmp_path_factory.mktemp("talker")
     load("isheep_talker", local / "conftest.py").build_talker(folder)
-    spec = load("isheep_tiny_run", local / "test_run_tiny.py").SPEC
+    spec = load("isheep_local_command", local / "command.py").TINY_SPEC
     limits = {"limits": {"cpu": "1", "memory": "3Gi"}, "requests": {"cpu": "100m"}}
     return {
         "apiVersion": "isheep.dev/v1alpha1",

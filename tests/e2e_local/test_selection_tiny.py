@@ -1,0 +1,133 @@
+"""Every selection method as a user runs it: `isheep run` on the talker, in one store.
+
+The runs share all that comes before their selection, so each adds its own stages only.
+What a run has measured and selected is then removed, and another run like it makes it
+anew: the same bytes have to come of it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .command import TINY_SPEC, command, write_run
+
+SPEC: dict[str, Any] = {
+    **TINY_SPEC,
+    "iterations": 1,
+    "storage": {"folder": {"path": "store"}},
+    "assessment": {
+        "levels": ["Quality"],
+        "rubric": "Simple",
+        "decoding": "Constrained",
+        "sampling": {"temperature": 1.0, "maxTokens": 16},
+    },
+}
+"""The selection is each run's own."""
+DENSITY = {"density": {"clusters": 25}}
+SELECTIONS: dict[str, dict[str, Any]] = {
+    "none": {"method": "None"},
+    "perplexity": {"method": "Perplexity", "perplexity": {"max": 4}},
+    "density": {"method": "Density", **DENSITY},
+    "density-perplexity": {"method": "DensityPerplexity", **DENSITY},
+    "random-of-density": {"method": "Random", "random": {"sizeOf": "Density"}, **DENSITY},
+    "random-of-scores": {
+        "method": "Random",
+        "random": {"sizeOf": "SelfAssessment"},
+        "threshold": 5,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folder in which all runs are."""
+
+    folder: Path
+    model: Path
+
+    def command(self, verb: str, name: str, *options: str) -> str:
+        return command(self.folder, self.model, verb, f"{name}.yaml", *options)
+
+    def run(self, name: str, method: str) -> str:
+        selection = {**SELECTIONS[method], "minSamples": 1}
+        write_run(self.folder / f"{name}.yaml", {**SPEC, "selection": selection}, name)
+        return self.command("run", name)
+
+    def finish(self, name: str) -> None:
+        """Run it unless it has run."""
+        if not (self.folder / f"{name}.yaml").exists():
+            assert "every stage is committed" in self.run(name, name)
+
+    def keys(self, name: str) -> dict[str, str]:
+        status = json.loads(self.command("status", name, "-o", "json"))
+        return {stage["id"]: stage["key"] for stage in status["stages"]}
+
+    def data(self, name: str) -> list[dict[str, Any]]:
+        self.command("export", name, "--iteration", "1", "-o", f"{name}.jsonl")
+        lines = (self.folder / f"{name}.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def parts(self, key: str) -> dict[str, bytes]:
+        stage = self.folder / "store" / "default" / "stages" / key
+        return {path.name: path.read_bytes() for path in stage.glob("part-*")}
+
+
+@pytest.fixture(scope="module")
+def place(tiny_talker_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A folder in which methods run when a test first asks for them."""
+    return Place(tmp_path_factory.mktemp("selections"), tiny_talker_dir)
+
+
+def ids(rows: list[dict[str, Any]]) -> frozenset[str]:
+    return frozenset(row["provenance"]["id"] for row in rows)
+
+
+@pytest.mark.parametrize("name", SELECTIONS)
+def test_a_method_runs_to_its_end(name: str, place: Place) -> None:
+    place.finish(name)
+    assert place.data(name)
+
+
+def test_every_method_trains_on_pairs_of_its_own_choice(place: Place) -> None:
+    for name in SELECTIONS:
+        place.finish(name)
+    kept = {name: ids(place.data(name)) for name in SELECTIONS}
+    sizes = {name: len(found) for name, found in kept.items()}
+    assert len(set(kept.values())) == len(kept), sizes
+    assert all(found <= kept["none"] for found in kept.values())
+    assert sizes["density"] == sizes["density-perplexity"] == sizes["random-of-density"] <= 25
+    perplexities = [row["scores"] for row in place.data("perplexity")]
+    assert all(0 < value < 4 for scores in perplexities for value in scores.values())
+    keys = {name: place.keys(name) for name in SELECTIONS}
+    assert len({found["i1/merge"] for found in keys.values()}) == len(SELECTIONS)
+    assert len({keys[name]["i1/measure"] for name in SELECTIONS if "density" in name}) == 1
+    assert "i1/measure" not in keys["random-of-scores"]
+    assert "i1/assess" not in keys["density"]
+
+
+@pytest.mark.parametrize("name", ["perplexity", "density-perplexity", "random-of-density"])
+def test_measured_and_selected_anew_it_is_the_same_data(name: str, place: Place) -> None:
+    place.finish(name)
+    keys = place.keys(name)
+    stages = {stage: keys[stage] for stage in ("i1/measure", "i1/select")}
+    before = {stage: place.parts(key) for stage, key in stages.items()}
+    assert all(before.values())
+    for key in stages.values():
+        shutil.rmtree(place.folder / "store" / "default" / "stages" / key)
+    output = place.run(f"{name}-again", name)
+    assert "i1/measure: done" in output
+    assert "i1/respond: begins" not in output
+    assert {stage: place.parts(key) for stage, key in stages.items()} == before
+
+
+def test_the_report_shows_measures(place: Place) -> None:
+    place.finish("density")
+    page = Path(place.command("report", "density").strip()).read_text()
+    assert "pairs measured" in page
+    assert "Perplexity: Response" in page
