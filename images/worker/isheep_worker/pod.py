@@ -18,6 +18,7 @@ from isheep_worker.contract import (
     order_from_environment,
     shard_from_environment,
 )
+from isheep_worker.lean_imports import hide_scikit_learn
 from isheep_worker.logs import log_to_stderr
 from isheep_worker.meter import Meter
 from isheep_worker.progress import Progress
@@ -31,6 +32,7 @@ def work(pipe: int, started: float) -> int:
     `started` is when the process began, by time.monotonic. Returns the exit code.
     """
     log_to_stderr()
+    hide_scikit_learn()
     stop = StopFlag()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     # Not for the processes that engines start: theirs would outlive the result.

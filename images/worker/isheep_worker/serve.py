@@ -24,6 +24,7 @@ from typing import TextIO
 from isheep.api.order import ContractError, ExitCode, StageResult, parse_order
 from isheep_worker.channel import Channel
 from isheep_worker.contract import bad_order, shard_from_environment
+from isheep_worker.lean_imports import hide_scikit_learn
 from isheep_worker.logs import log_to_stderr
 from isheep_worker.meter import Meter
 from isheep_worker.progress import Progress
@@ -46,6 +47,7 @@ def serve(started: float) -> ExitCode:
     """
     channel = Channel(_take_over_stdout())
     log_to_stderr()
+    hide_scikit_learn()
     stop, terminated, lines = StopFlag(), StopFlag(), Lines()
 
     def on_sigterm(*_: object) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from isheep_worker.lean_imports import show_scikit_learn
 from isheep_worker.measures.vectors import DTYPE
 
 PASSES = 10
@@ -34,6 +35,7 @@ def clusters_of(
     """
     if count <= clusters:
         return list(range(count))
+    show_scikit_learn()
     from sklearn.cluster import MiniBatchKMeans  # noqa: PLC0415 (heavy)
 
     batch = max(_SMALLEST_BATCH, _VECTORS_A_CENTRE * clusters)
