@@ -1,4 +1,4 @@
-"""Every selection method as a user runs it: `isheep run` on the talker, in one store.
+"""Selection as a user runs it: `isheep run` on the talker, in one store, with what each measures.
 
 The runs share all that comes before their selection, so each adds its own stages only.
 What a run has measured and selected is then removed, and another run like it makes it
@@ -33,14 +33,8 @@ DENSITY = {"density": {"clusters": 25}}
 SELECTIONS: dict[str, dict[str, Any]] = {
     "none": {"method": "None"},
     "perplexity": {"method": "Perplexity", "perplexity": {"max": 4}},
-    "density": {"method": "Density", **DENSITY},
     "density-perplexity": {"method": "DensityPerplexity", **DENSITY},
     "random-of-density": {"method": "Random", "random": {"sizeOf": "Density"}, **DENSITY},
-    "random-of-scores": {
-        "method": "Random",
-        "random": {"sizeOf": "SelfAssessment"},
-        "threshold": 5,
-    },
 }
 
 
@@ -101,17 +95,17 @@ def test_every_method_trains_on_pairs_of_its_own_choice(place: Place) -> None:
     sizes = {name: len(found) for name, found in kept.items()}
     assert len(set(kept.values())) == len(kept), sizes
     assert all(found <= kept["none"] for found in kept.values())
-    assert sizes["density"] == sizes["density-perplexity"] == sizes["random-of-density"] <= 25
+    assert sizes["density-perplexity"] == sizes["random-of-density"] <= 25
     perplexities = [row["scores"] for row in place.data("perplexity")]
     assert all(0 < value < 4 for scores in perplexities for value in scores.values())
     keys = {name: place.keys(name) for name in SELECTIONS}
     assert len({found["i1/merge"] for found in keys.values()}) == len(SELECTIONS)
     assert len({keys[name]["i1/measure"] for name in SELECTIONS if "density" in name}) == 1
-    assert "i1/measure" not in keys["random-of-scores"]
-    assert "i1/assess" not in keys["density"]
+    assert "i1/measure" not in keys["none"]
+    assert all("i1/assess" not in found for found in keys.values())
 
 
-@pytest.mark.parametrize("name", ["perplexity", "density-perplexity", "random-of-density"])
+@pytest.mark.parametrize("name", ["perplexity", "density-perplexity"])
 def test_measured_and_selected_anew_it_is_the_same_data(name: str, place: Place) -> None:
     place.finish(name)
     keys = place.keys(name)
@@ -127,7 +121,7 @@ def test_measured_and_selected_anew_it_is_the_same_data(name: str, place: Place)
 
 
 def test_the_report_shows_measures(place: Place) -> None:
-    place.finish("density")
-    page = Path(place.command("report", "density").strip()).read_text()
+    place.finish("density-perplexity")
+    page = Path(place.command("report", "density-perplexity").strip()).read_text()
     assert "pairs measured" in page
     assert "Perplexity: Response" in page

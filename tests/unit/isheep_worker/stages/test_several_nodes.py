@@ -134,7 +134,7 @@ def test_two_processes_that_break_the_model_leave_the_adapter_from_before(
     breaking = {
         "maxSamples": 20,
         "validationShare": 0.3,
-        "numTrainEpochs": 20,
+        "numTrainEpochs": 4,
         "learningRate": rate,
         "evaluationSteps": 1,
     }
