@@ -75,7 +75,7 @@ class Engine(Protocol):
 
     @property
     def max_in_flight(self) -> int:
-        """How many requests are worth having submitted at once."""
+        """How many requests are worth having submitted: twice what it works on at once."""
 
     @property
     def in_flight(self) -> int:

@@ -31,6 +31,8 @@ GIB = 1024**3
 CPU_BLOCK_SIZE = 32
 CPU_STEP_TOKENS = 2048
 CPU_CACHE_LIMIT = 2 * GIB
+CPU_AT_ONCE = 64
+"""As many keep a CPU busy; a kill costs what is in flight."""
 
 
 class VLLMEngine:
@@ -83,7 +85,8 @@ class VLLMEngine:
     @property
     def max_in_flight(self) -> int:
         """Twice what runs at once, so that a place that becomes free is taken at once."""
-        return 2 * self._max_num_seqs
+        at_once = min(self._max_num_seqs, CPU_AT_ONCE) if self._in_process else self._max_num_seqs
+        return 2 * at_once
 
     @property
     def in_flight(self) -> int:

@@ -3,9 +3,9 @@
 Worker i of P takes the parts i, i + P, … and skips those that exist, so the parts do not
 depend on how many workers there are nor on how often one was killed. What is asked for
 one part is one group to the engine (or one a level), which makes the Transformers
-engine's output a function of the part alone. A new part is begun while the one before
-it is in flight, so that the engine never waits for the slowest completion of a part;
-at most `OPEN_PARTS` are, which is what a kill can cost.
+engine's output a function of the part alone. New parts are begun while those before
+are in flight, so that the engine is full and never waits for the slowest completion of a
+part. No more than that are open, because what is open is what a kill costs.
 
 A part is written as a generator: it yields groups of requests, is sent their completions
 in the order of the requests, and returns its rows.
@@ -24,7 +24,8 @@ from isheep_worker.engines.interface import Completion, Engine, Request
 from isheep_worker.meter import Activity, Meter
 from isheep_worker.stopping import StopFlag
 
-OPEN_PARTS = 2
+FEWEST_OPEN = 2
+"""However little an engine works on at once, the next part is begun before one is complete."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -57,6 +58,14 @@ def part_count(items: int) -> int:
 def part_items(part: int, items: int) -> range:
     """Return the numbers of a part's items."""
     return range(part * PART_ITEMS, min((part + 1) * PART_ITEMS, items))
+
+
+def most_open(max_in_flight: int) -> int:
+    """Return how many parts may be open: those an engine works on at once, and one more.
+
+    `max_in_flight` is the engine's, twice what it works on at once.
+    """
+    return max(FEWEST_OPEN, part_count(max_in_flight // 2) + 1)
 
 
 def own_parts(shard: Shard, count: int, existing: set[int]) -> list[int]:
@@ -105,7 +114,8 @@ class _Stream:
                 self._arrive(completion)
 
     def _has_room(self) -> bool:
-        return len(self._open) < OPEN_PARTS and self._engine.in_flight < self._engine.max_in_flight
+        most = self._engine.max_in_flight
+        return len(self._open) < most_open(most) and self._engine.in_flight < most
 
     def _begin(self, index: int) -> None:
         part = _OpenPart(index, self._program_of(index))

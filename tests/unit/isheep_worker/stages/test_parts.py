@@ -15,10 +15,10 @@ from isheep_worker.contract import Shard, StoppedError
 from isheep_worker.engines.interface import Completion, Request
 from isheep_worker.meter import Meter
 from isheep_worker.stages.parts import (
-    OPEN_PARTS,
     FilledPart,
     PartProgram,
     fill_parts,
+    most_open,
     own_parts,
     part_count,
     part_items,
@@ -93,7 +93,7 @@ def test_parts_hold_their_items_in_order_however_the_engine_answers(
     expected = {p: [f"text {i}".encode() for i in part_items(p, items)] * levels for p in parts}
     assert written == expected
     assert len(engine.groups) == len(parts) * levels
-    assert engine.most_in_flight <= OPEN_PARTS * 64
+    assert engine.most_in_flight <= 2 * PART_ITEMS
 
 
 def test_the_next_part_is_begun_before_the_first_is_complete() -> None:
@@ -122,6 +122,26 @@ def test_a_busy_engine_gets_no_second_part() -> None:
         meter=Meter(),
     )
     assert engine.most_in_flight == 64
+
+
+@pytest.mark.parametrize(
+    ("max_in_flight", "parts"),
+    [(1, 2), (16, 2), (128, 2), (130, 3), (256, 3), (512, 5), (2048, 17)],
+)
+def test_a_larger_engine_is_kept_full_by_more_parts(max_in_flight: int, parts: int) -> None:
+    assert most_open(max_in_flight) == parts
+    engine = ShuffledEngine(0, max_in_flight)
+    items = 20 * PART_ITEMS
+    fill_parts(
+        range(20),
+        lambda part: program(part, items, 1),
+        lambda part, filled: None,
+        engine,
+        stop=StopFlag(),
+        meter=Meter(),
+    )
+    at_once = max_in_flight // 2
+    assert at_once <= engine.most_in_flight < at_once + 2 * PART_ITEMS
 
 
 def test_a_level_that_asks_nothing_goes_on() -> None:
@@ -159,7 +179,7 @@ def test_a_stop_keeps_what_is_written() -> None:
             stop=stop,
             meter=Meter(),
         )
-    assert 1 <= len(written) <= OPEN_PARTS
+    assert 1 <= len(written) <= 2
 
 
 class KilledError(Exception):
@@ -169,8 +189,8 @@ class KilledError(Exception):
 class MortalEngine(ShuffledEngine):
     """Is killed at its n-th poll."""
 
-    def __init__(self, seed: int, polls: int) -> None:
-        super().__init__(seed)
+    def __init__(self, seed: int, polls: int, max_in_flight: int) -> None:
+        super().__init__(seed, max_in_flight)
         self._left = polls
 
     def poll(self) -> list[Completion]:
@@ -180,12 +200,15 @@ class MortalEngine(ShuffledEngine):
         return super().poll()
 
 
+@pytest.mark.parametrize(("max_in_flight", "parts"), [(100, 2), (512, 5)])
 @given(st.lists(st.integers(0, 150), max_size=5), st.integers(65, 640))
-def test_a_kill_costs_two_parts_at_the_most(lives: list[int], items: int) -> None:
+def test_a_kill_costs_the_open_parts_at_the_most(
+    max_in_flight: int, parts: int, lives: list[int], items: int
+) -> None:
     written: dict[int, list[bytes]] = {}
     asked = 0
     for number, polls in enumerate([*lives, 10**9]):
-        engine = MortalEngine(number, polls)
+        engine = MortalEngine(number, polls, max_in_flight)
         with contextlib.suppress(KilledError):
             fill_parts(
                 own_parts(Shard(0, 1), part_count(items), set(written)),
@@ -197,7 +220,7 @@ def test_a_kill_costs_two_parts_at_the_most(lives: list[int], items: int) -> Non
             )
         asked += sum(len(group) for group in engine.groups)
     assert sum(len(lines) for lines in written.values()) == items
-    assert asked <= items + len(lives) * OPEN_PARTS * PART_ITEMS
+    assert asked <= items + len(lives) * parts * PART_ITEMS
 
 
 def test_workers_share_the_parts_and_skip_those_that_exist() -> None:
