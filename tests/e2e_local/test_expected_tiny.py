@@ -1,4 +1,4 @@
-"""`isheep run` with expected scores, made twice: the same bytes, and a report that tells of them.
+"""`isheep run` with expected scores, and a report that tells of them.
 
 The model is tiny and knows digits only: whatever it is asked, it goes on with some of
 them and ends. So the labels hold nearly all of the probability, as with a real assessor.
@@ -76,14 +76,6 @@ class Run:
         self.command("export", "tiny.yaml", "--iteration", "1", "-o", "data.jsonl")
         return [json.loads(line) for line in (self.folder / "data.jsonl").read_text().splitlines()]
 
-    def stage(self, name: str) -> Path:
-        status = json.loads(self.command("status", "tiny.yaml", "-o", "json"))
-        (key,) = (stage["key"] for stage in status["stages"] if stage["id"] == name)
-        return self.folder / "store" / "default" / "stages" / key
-
-    def parts(self, name: str) -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in self.stage(name).glob("part-*")}
-
 
 @pytest.fixture(scope="module")
 def finished(digits_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
@@ -100,19 +92,6 @@ def test_scores_are_expected_values(finished: Run) -> None:
     for row in rows:
         assert all(THRESHOLD < score <= 10 for score in row["scores"].values())
     assert any(score % 1 for row in rows for score in row["scores"].values())
-
-
-def test_assessed_anew_it_is_the_same_data(finished: Run) -> None:
-    stages = ("i1/assess", "i1/select")
-    before = [finished.parts(stage) for stage in stages]
-    assert all(before)
-    for stage in stages:
-        shutil.rmtree(finished.stage(stage))
-    write_run(finished.folder / "again.yaml", SPEC, "again")
-    output = finished.command("run", "again.yaml")
-    assert "i1/assess: done" in output
-    assert "i1/respond: begins" not in output
-    assert [finished.parts(stage) for stage in stages] == before
 
 
 def test_the_report_tells_of_the_scores(finished: Run) -> None:

@@ -242,9 +242,8 @@ def test_a_disturbed_stage_leaves_the_same_bytes(stage, done, make, forker, tmp_
     assert chain.content() == whole.content()
 
 
-@pytest.mark.parametrize("variant", ["SelfInstruct", "Alpaca"])
-def test_isheep_run_makes_the_same(variant, done, labelling_model_dir, templates, tmp_path) -> None:
-    chain = done(variant)
+def test_isheep_run_makes_the_same(done, labelling_model_dir, templates, tmp_path) -> None:
+    chain = done("SelfInstruct")
     document = {
         "apiVersion": "isheep.dev/v1alpha1",
         "kind": "SelfAlignmentRun",
@@ -275,5 +274,4 @@ def test_isheep_run_makes_the_same(variant, done, labelling_model_dir, templates
     report = json.loads((store / "default/runs/demo/report.json").read_text())
     (iteration,) = report["iterations"]
     labels = [step["label"] for step in iteration["funnel"]]
-    assert ("pairs instantiated" in labels) == (variant == "SelfInstruct")
-    assert "pairs kept: D(t)" in labels
+    assert {"pairs instantiated", "pairs kept: D(t)"} <= set(labels)
