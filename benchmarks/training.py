@@ -192,6 +192,7 @@ def ours(
             base=task.model,
             scratch=Path(scratch),
             device=task.device,
+            world_size=1,
             rows_at_once=rows_at_once or usual_cut(task),
             recompute_activations=machine.recompute_activations,
             pace=Pace(
