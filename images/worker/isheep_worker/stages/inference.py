@@ -25,14 +25,8 @@ from isheep_worker.meter import Activity
 from isheep_worker.prompts import load_library, load_prompting
 from isheep_worker.seeds import item_seed
 from isheep_worker.stages.commit import commit_parts
-from isheep_worker.stages.parts import (
-    FilledPart,
-    PartProgram,
-    fill_parts,
-    own_parts,
-    part_count,
-    part_items,
-)
+from isheep_worker.stages.missing_parts import MissingParts
+from isheep_worker.stages.parts import PartProgram, fill_parts, part_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,23 +148,13 @@ def fill_own_parts(
     program_of: Callable[[int], PartProgram],
 ) -> None:
     """Fill the parts that are this worker's and do not exist; reports progress in items."""
-    key, artifacts = context.step.key, context.artifacts
-    count = part_count(items)
-    existing = set(artifacts.parts(key))
-    missing = own_parts(context.shard, count, existing)
-    if not missing:
+    missing = MissingParts(context, items)
+    if not missing.numbers:
         return
-    done = sum(len(part_items(part, items)) for part in existing)
-    context.progress.items(done, items)
-
-    def write(part: int, filled: FilledPart) -> None:
-        nonlocal done
-        artifacts.write_part(key, part, filled.lines, filled.statistics)
-        done += len(part_items(part, items))
-        context.progress.items(done, items, f"part {part + 1} of {count}")
-
     engine = inference.engine()
-    fill_parts(missing, program_of, write, engine, stop=context.stop, meter=context.meter)
+    fill_parts(
+        missing.numbers, program_of, missing.write, engine, stop=context.stop, meter=context.meter
+    )
 
 
 def item_count(context: StageContext[StageSettings]) -> int:

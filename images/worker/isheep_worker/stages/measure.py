@@ -28,7 +28,8 @@ from isheep_worker.rules.response import pair_drop
 from isheep_worker.rules.sets import rule_set
 from isheep_worker.stages.commit import commit_parts
 from isheep_worker.stages.inference import item_count
-from isheep_worker.stages.parts import own_parts, part_count, part_items
+from isheep_worker.stages.missing_parts import MissingParts
+from isheep_worker.stages.parts import FilledPart, part_count
 
 TOO_LONG = "unscorable:too-long"
 NO_TOKENS = "unscorable:no-tokens"
@@ -37,26 +38,19 @@ NOT_FINITE = "unscorable:not-finite"
 
 def run(context: StageContext[MeasureSettings]) -> StageOutcome:
     """Measure this worker's parts; commit if all parts are there."""
-    key, artifacts = context.step.key, context.artifacts
     items = item_count(context)
-    count = part_count(items)
-    existing = set(artifacts.parts(key))
-    missing = own_parts(context.shard, count, existing)
-    if missing:
-        done = sum(len(part_items(part, items)) for part in existing)
-        context.progress.items(done, items)
+    missing = MissingParts(context, items)
+    if missing.numbers:
         with closing(_Measuring(context)) as measuring:
-            for part in missing:
+            for part in missing.numbers:
                 rows = measuring.part(part)
                 lines = [MEASURES.encode(row) for row in rows]
-                artifacts.write_part(key, part, lines, _statistics(rows))
-                done += len(part_items(part, items))
-                context.progress.items(done, items, f"part {part + 1} of {count}")
+                missing.write(part, FilledPart(lines, _statistics(rows)))
 
     def statistics(sums: Mapping[str, float]) -> Mapping[str, float]:
-        return {**_with_means(sums), "modelLoads": int(bool(missing))}
+        return {**_with_means(sums), "modelLoads": int(bool(missing.numbers))}
 
-    return commit_parts(context, count, statistics)
+    return commit_parts(context, part_count(items), statistics)
 
 
 class _Measuring:
