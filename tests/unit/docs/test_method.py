@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from isheep.api.loader import load_run
-from isheep.api.order import ChatFormatRef, Prepared
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.yaml_reader import read_documents
 from isheep.planner.walk import walk
 from isheep.recipes.interface import STAGE_VERSIONS
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.stages.prepare import data_fields
+
+from ..isheep.recipes.conversation import PREPARED
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs/method.md"
@@ -127,28 +128,11 @@ def test_each_ablation_has_a_row(name: str) -> None:
     assert f"(../examples/ablations/{name})" in TEXT
 
 
-def prepared() -> Prepared:
-    chat = ChatFormatRef(kind="Own", digest="chat", end_of_turn_ids=(2,), stop_token_ids=(2,))
-    return Prepared(
-        model_digest="model",
-        architecture="Qwen2",
-        seed_tasks_digest="seeds",
-        seed_tasks_count=72,
-        templates_digest="templates",
-        engine="VLLM",
-        dtype="bfloat16",
-        max_model_length=32768,
-        chat_format=chat,
-    )
-
-
 def keys(name: str) -> dict[str, str]:
     """Return the keys of all stages, where each round accepts all and each select keeps 100."""
     spec = spec_of(name)
     found = {"accepted": spec.instructions.count, "kept": 100}
-    journey = walk(
-        RECIPES[spec.recipe], spec, prepared(), STAGE_VERSIONS, lambda _stage, _key: found
-    )
+    journey = walk(RECIPES[spec.recipe], spec, PREPARED, STAGE_VERSIONS, lambda _stage, _key: found)
     assert journey.end.complete
     return dict(journey.keys)
 
