@@ -5,18 +5,13 @@ from __future__ import annotations
 from pydantic import Field
 
 from isheep.api.base import Integer, Number, SpecModel
-from isheep.api.sampling import InstructionSampling
+from isheep.api.sampling import InstructionSampling, top_p
 
 
 class WholeTaskSampling(InstructionSampling):
     """How completions of Alpaca's list of whole tasks are drawn."""
 
-    top_p: Number = Field(
-        default=1.0,
-        ge=0.0,
-        le=1.0,
-        description="Share of probability, above 0, that tokens are drawn from (nucleus sampling).",
-    )
+    top_p: Number = top_p(1.0)
     max_tokens: Integer = Field(
         default=3072,
         ge=16,

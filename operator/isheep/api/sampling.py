@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from isheep.api.base import Integer, Number, SpecModel
 
 
-class Sampling(SpecModel):
-    """Temperature and nucleus; the paper draws everything with 1.0 and 0.95 (§3.1)."""
-
-    temperature: Number = Field(
-        default=1.0,
+def temperature(default: float) -> Any:
+    """Return the field `temperature` with a default."""
+    return Field(
+        default=default,
         ge=0.0,
         le=2.0,
         description="Sampling temperature; 0 takes the likeliest token each time.",
     )
-    top_p: Number = Field(
-        default=0.95,
+
+
+def top_p(default: float) -> Any:
+    """Return the field `topP` with a default."""
+    return Field(
+        default=default,
         ge=0.0,
         le=1.0,
         description="Share of probability, above 0, that tokens are drawn from (nucleus sampling).",
     )
+
+
+def presence_penalty(default: float) -> Any:
+    """Return the field `presencePenalty` with a default that is a penalty."""
+    return Field(
+        default=default,
+        ge=-2.0,
+        le=2.0,
+        description="What the logit of a token loses once the completion holds it; 0: nothing.",
+    )
+
+
+class Sampling(SpecModel):
+    """Temperature and nucleus; the paper draws everything with 1.0 and 0.95 (§3.1)."""
+
+    temperature: Number = temperature(1.0)
+    top_p: Number = top_p(0.95)
     presence_penalty: Number | None = Field(
         default=None,
         ge=-2.0,

@@ -7,30 +7,21 @@ from typing import Literal
 from pydantic import Field
 
 from isheep.api.base import Integer, Number, SpecModel
-from isheep.api.sampling import InstructionSampling, Sampling
+from isheep.api.sampling import (
+    InstructionSampling,
+    Sampling,
+    presence_penalty,
+    temperature,
+    top_p,
+)
 
 
 class TaskSampling(InstructionSampling):
     """How completions of Self-Instruct's list of tasks are drawn."""
 
-    temperature: Number = Field(
-        default=0.7,
-        ge=0.0,
-        le=2.0,
-        description="Sampling temperature; 0 takes the likeliest token each time.",
-    )
-    top_p: Number = Field(
-        default=0.5,
-        ge=0.0,
-        le=1.0,
-        description="Share of probability, above 0, that tokens are drawn from (nucleus sampling).",
-    )
-    presence_penalty: Number | None = Field(
-        default=2.0,
-        ge=-2.0,
-        le=2.0,
-        description="What the logit of a token loses once the completion holds it; 0: nothing.",
-    )
+    temperature: Number = temperature(0.7)
+    top_p: Number = top_p(0.5)
+    presence_penalty: Number | None = presence_penalty(2.0)
     max_tokens: Integer = Field(
         default=1024, ge=16, le=32768, description="Longest completion, in tokens."
     )
@@ -39,18 +30,8 @@ class TaskSampling(InstructionSampling):
 class InstanceSampling(Sampling):
     """How a task's instances are drawn."""
 
-    temperature: Number = Field(
-        default=0.0,
-        ge=0.0,
-        le=2.0,
-        description="Sampling temperature; 0 takes the likeliest token each time.",
-    )
-    presence_penalty: Number | None = Field(
-        default=1.5,
-        ge=-2.0,
-        le=2.0,
-        description="What the logit of a token loses once the completion holds it; 0: nothing.",
-    )
+    temperature: Number = temperature(0.0)
+    presence_penalty: Number | None = presence_penalty(1.5)
     max_tokens: Integer = Field(
         default=350,
         ge=16,
