@@ -120,10 +120,13 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         SelfAlignmentRunSpec,
-        "self.recipe == 'ISheep' || self.selection.method != 'Auto' "
+        "self.selection.method == 'SelfAssessment' "
+        "|| self.selection.method == 'Auto' && self.recipe == 'ISheep' "
+        "|| has(self.selection.random) && has(self.selection.random.sizeOf) "
+        "&& self.selection.random.sizeOf == 'SelfAssessment' "
         "|| self.selection.threshold == 8",
-        "selection.threshold is read where pairs have scores only: with this recipe write "
-        "selection.method SelfAssessment, too",
+        "selection.threshold is for method SelfAssessment, or Random of its size, only (Auto is "
+        "SelfAssessment with recipe ISheep alone)",
         "selection.threshold",
     ),
     Rule(

@@ -32,6 +32,17 @@ BREAKING: tuple[tuple[str, dict[str, Any]], ...] = (
         {"recipe": "Alpaca", "instructions": {"sampling": {"temperature": 0.9}}},
     ),
     ("selection.threshold", {"recipe": "Dromedary", "selection": {"threshold": 4}}),
+    ("selection.threshold", {"selection": {"method": "None", "threshold": 4}}),
+    (
+        "selection.threshold",
+        {
+            "selection": {
+                "method": "Random",
+                "random": {"sizeOf": "Perplexity"},
+                "threshold": 4,
+            }
+        },
+    ),
     (
         "selfInstruct.machineExamples",
         {"recipe": "SelfInstruct", "selfInstruct": {"examplesPerPrompt": 1}},
