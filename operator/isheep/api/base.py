@@ -107,6 +107,8 @@ class SpecModel(BaseModel):
         """Drop fields that are null; unknown ones stay, to be refused as such."""
         if not isinstance(value, dict):
             return value
+        if all(item is not None for item in value.values()):
+            return value
         known = {alias for name, f in cls.model_fields.items() for alias in (name, f.alias)}
         return {k: v for k, v in value.items() if v is not None or k not in known}
 
@@ -114,8 +116,11 @@ class SpecModel(BaseModel):
     @classmethod
     def _items_are_distinct(cls, value: Any, info: ValidationInfo) -> Any:
         """Refuse what an API server refuses in lists that are sets or maps."""
+        # Runs are read again with each pass over them, and few of their fields are lists.
+        if not isinstance(value, tuple):
+            return value
         extra = cls.model_fields[str(info.field_name)].json_schema_extra
-        if not isinstance(value, tuple) or not isinstance(extra, dict):
+        if not isinstance(extra, dict):
             return value
         keys = extra.get("x-kubernetes-list-map-keys")
         if isinstance(keys, list):
