@@ -11,7 +11,8 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import kopf
@@ -92,11 +93,22 @@ def _path(api: str, namespace: str | None, plural: str, name: str = "") -> str:
     return f"{api}{scope}/{plural}" + (f"/{name}" if name else "")
 
 
+def environment_proxy(url: str) -> str | None:
+    """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY ask for on the way to a URL."""
+    address = urlsplit(url)
+    if proxy_bypass(address.netloc):
+        return None
+    return getproxies().get(address.scheme)
+
+
 class Api:
     """A connection to the API server of the cluster that this process is in, or of KUBECONFIG."""
 
     def __init__(self, configuration: client.Configuration, heard: Heard) -> None:
         self._configuration = configuration
+        # Left to itself each request looks for .netrc and a proxy, in two other threads.
+        configuration.client_session_kwargs = {"trust_env": False}
+        configuration.proxy = configuration.proxy or environment_proxy(configuration.host)
         self._client = client.ApiClient(configuration)
         self._heard = heard
 
