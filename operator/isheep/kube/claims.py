@@ -38,6 +38,11 @@ class Claims:
         others = self._scopes.get(scope, set()) - {uid}
         return tuple(self._claims[other].peer for other in others)
 
+    def waits(self, uid: str) -> bool:
+        """Return whether a run waits for what another one makes."""
+        claim = self._claims.get(uid)
+        return claim is not None and claim.waits
+
     def state(
         self, scope: Scope, run: RunView, attempts: Iterable[Attempt], actions: Iterable[Action]
     ) -> set[str]:

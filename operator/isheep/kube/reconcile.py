@@ -93,10 +93,29 @@ class LeaseHeldError(Exception):
         self.seconds = seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What a run was like when its plan had nothing to do, and until when it has none.
+
+    A Job says a lot on its way that no plan asks for, and half of all passes found nothing.
+    Peers are no part of it: a run that waits for one does not rest.
+    """
+
+    record: RunRecord
+    attempts: tuple[Attempt, ...]
+    until: datetime | None
+
+    def holds(self, record: RunRecord, attempts: tuple[Attempt, ...], now: datetime) -> bool:
+        """Whether a plan would have nothing to do now either."""
+        undisturbed = self.record == record and self.attempts == attempts
+        return undisturbed and (self.until is None or now < self.until)
+
+
 @dataclass(slots=True)
 class Memory:
     """What is remembered of a run between passes. Lost with the process; nothing depends on it."""
 
+    rest: Rest | None = None
     sights: dict[str, Sight] = field(default_factory=dict)
     refusals: dict[str, Refusal] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
@@ -109,6 +128,7 @@ class Turn:
 
     record: RunRecord
     view: RunView
+    observed: Observed
     plan: Plan
     patch: dict[str, Any]
     now: datetime
@@ -169,16 +189,22 @@ class Reconciler:
             self._queue.wake(uid, held.seconds)
 
     async def _pass(self, record: RunRecord, memory: Memory) -> None:
+        rest, now = memory.rest, self._now()
+        if rest is not None and rest.holds(record, self._shown(record, memory, now), now):
+            self._sleep(record, memory, rest.until, worked=False)
+            return
         turn = self._plan(record, memory)
+        memory.rest = self._rest(turn)
         if not self._may_write(turn, memory):
-            self._sleep(turn, memory, worked=False)
+            due = self._progress_due(memory) if turn.patch else None
+            self._sleep(record, memory, turn.plan.wake_at, due, worked=False)
             return
         for _ in range(MAX_ROUNDS):
             if not await self._act(turn, memory):
                 break
             turn = self._plan(record, memory)
         written = not turn.patch or await self._write(turn, memory)
-        self._sleep(turn, memory, worked=True)
+        self._sleep(record, memory, turn.plan.wake_at, worked=True)
         if not written or turn.plan.actions:
             # What was made or removed may stand otherwise than the plan had it, queued for example.
             self._queue.wake(record.uid)
@@ -204,6 +230,11 @@ class Reconciler:
             if job.readable
         ]
 
+    def _shown(self, record: RunRecord, memory: Memory, now: datetime) -> tuple[Attempt, ...]:
+        """Return the attempts that a plan is shown: what Jobs are, and what was refused."""
+        refused = (r.attempt() for r in memory.refusals.values() if r.until > now)
+        return (*self._attempts(record, memory), *refused)
+
     def _jobs(self, record: RunRecord) -> list[JobRecord]:
         jobs = self._cache.jobs_of(record.uid)
         return [job for job in jobs if job.namespace == record.namespace]
@@ -216,8 +247,7 @@ class Reconciler:
         scope = self._scope(view)
         attempts = self._attempts(record, memory)
         memory.refusals = {n: r for n, r in memory.refusals.items() if r.until > now}
-        refused = [refusal.attempt() for refusal in memory.refusals.values()]
-        observed = Observed((*attempts, *refused), self._claims.peers(scope, record.uid))
+        observed = Observed(self._shown(record, memory, now), self._claims.peers(scope, record.uid))
         try:
             plan = self._planner(view, observed, now, self._environment(view))
         except ValidationError:
@@ -227,7 +257,13 @@ class Reconciler:
         for other in self._claims.state(scope, planned, attempts, plan.actions):
             self._queue.wake(other)
         patch = status_patch(json.loads(record.status), plan.status.document())
-        return Turn(record, view, plan, patch, now)
+        return Turn(record, view, observed, plan, patch, now)
+
+    def _rest(self, turn: Turn) -> Rest | None:
+        """Return the rest that a plan without anything to do begins."""
+        if turn.plan.actions or turn.patch or self._claims.waits(turn.record.uid):
+            return None
+        return Rest(turn.record, turn.observed.attempts, turn.plan.wake_at)
 
     def _environment(self, view: RunView) -> Environment:
         spec = view.spec
@@ -452,21 +488,23 @@ class Reconciler:
 
     # --- afterwards ---------------------------------------------------------------------
 
-    def _sleep(self, turn: Turn, memory: Memory, *, worked: bool) -> None:
+    def _sleep(
+        self, record: RunRecord, memory: Memory, *planned: datetime | None, worked: bool
+    ) -> None:
         """Have the run looked at again when the plan, a pod or a refusal asks for it."""
-        uid = turn.record.uid
-        jobs = self._jobs(turn.record)
         times = [
-            turn.plan.wake_at,
-            *(look_due(j, memory.sights.get(j.uid), self._config.timings) for j in jobs),
+            *planned,
+            *(
+                look_due(job, memory.sights.get(job.uid), self._config.timings)
+                for job in self._jobs(record)
+            ),
             *(refusal.until for refusal in memory.refusals.values()),
-            self._progress_due(memory) if turn.patch and not worked else None,
         ]
         until = min((time for time in times if time is not None), default=None)
         if until is None:
             return
         delay = (until - self._now()).total_seconds()
-        self._queue.wake(uid, max(delay, 0.0 if worked else SPIN_SECONDS))
+        self._queue.wake(record.uid, max(delay, 0.0 if worked else SPIN_SECONDS))
 
     def _forget(self, uid: str) -> None:
         self._memories.pop(uid, None)

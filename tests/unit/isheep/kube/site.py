@@ -28,7 +28,7 @@ from isheep.kube.metrics import Metrics
 from isheep.kube.queue import WorkQueue
 from isheep.kube.reconcile import Reconciler
 from isheep.kube.records import job_record, run_record
-from isheep.planner.model import Start
+from isheep.planner.model import Plan, Start
 from isheep.planner.plan import plan
 from isheep.recipes.interface import POOL_OF, StageKind
 
@@ -91,6 +91,7 @@ class Operator:
         self.cache, self.metrics = Cache(), Metrics()
         self.queue = WorkQueue(monotonic)
         self.passes: Counter[str] = Counter()
+        self.plans = 0
         self.failures: list[Exception] = []
         lease = Lease(
             server,  # type: ignore[arg-type]
@@ -109,12 +110,16 @@ class Operator:
             looker=Looker(server, session),  # type: ignore[arg-type]
             config=config,
             metrics=self.metrics,
-            planner=plan,
+            planner=self._plan,
             now=now,
             identity=name,
         )
         self.deaf = False
         server.watchers.append(self.hear)
+
+    def _plan(self, *arguments: Any) -> Plan:
+        self.plans += 1
+        return plan(*arguments)
 
     def hear(self, kind: str, document: Json) -> None:
         """Take in an event, as `operator.py` does."""

@@ -739,6 +739,27 @@ def test_nothing_is_written_when_nothing_has_changed() -> None:
     play(story)
 
 
+def test_nothing_is_planned_anew_for_what_no_plan_asks_for() -> None:
+    async def story(site: Site) -> None:
+        site.create()
+        await site.operator.settle()
+        (job,) = site.jobs()
+        site.work(job)
+        await site.operator.settle()
+        passes, plans = site.operator.passes[site.uid()], site.operator.plans
+        site.work(job, active=0, ready=0)
+        await site.operator.settle()
+        assert site.operator.passes[site.uid()] > passes
+        assert site.operator.plans == plans
+        site.complete(job)
+        await site.operator.settle()
+        assert site.operator.plans > plans
+        (following,) = site.jobs()
+        assert following != job
+
+    play(story)
+
+
 def test_a_run_at_its_end_is_left_alone() -> None:
     async def story(site: Site) -> None:
         site.create()
