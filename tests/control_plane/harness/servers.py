@@ -4,7 +4,8 @@ etcd and kube-apiserver are enough for the schema. With kube-controller-manager 
 kube-scheduler Jobs make pods, pods get nodes, owners take what they own with them,
 quotas are counted and namespaces go away. Only what runs on nodes is missing: see
 `kubelet`. Everything is as a cluster has it (RBAC and the ServiceAccount admission
-on); what differs is that leases are not waited for and that clients are not slowed.
+on); what differs is that leases are not waited for, that clients are not slowed, and
+that memory is collected less often, which was a fifth of the API server's work.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import functools
 import http.client
 import json
+import os
 import secrets
 import socket
 import subprocess
@@ -24,6 +26,7 @@ from .api import ApiServer
 from .waiting import until
 
 START_SECONDS = 120
+GO_ENVIRONMENT = {"GOGC": "400"}
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 BUILD = Path(__file__).resolve().parent.parent / "binaries" / "build.py"
 CONTROLLERS = (
@@ -59,7 +62,9 @@ class Program:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=log, env={**os.environ, **GO_ENVIRONMENT}
+            )
 
     def stop(self) -> None:
         if self.process is None:
