@@ -13,12 +13,9 @@ from __future__ import annotations
 import random
 import sys
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.deduplication import deduplicated
-from benchmarks.texts import WHAT_THEY_ARE, sentences, with_near_repetitions
+from deduplication import deduplicated
+from texts import WHAT_THEY_ARE, sentences, with_near_repetitions
 
 from isheep_worker.decontamination import Decontaminator
 from isheep_worker.tokenization import words

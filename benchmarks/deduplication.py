@@ -16,14 +16,10 @@ import resource
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.rouge_scorer import _lcs_table as lcs_table
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.texts import WHAT_THEY_ARE, sentences, with_near_repetitions
+from texts import WHAT_THEY_ARE, sentences, with_near_repetitions
 
 from isheep_worker.deduplication import Deduplicator
 from isheep_worker.tokenization import words

@@ -114,7 +114,7 @@ class Bench:
         self.as_stages(steps)
         requests = list(self._spy.requests)
         times = [(self.as_call(requests), self.as_stages(steps)) for _ in range(rounds)]
-        call, stages = (min(seconds) for seconds in zip(*times, strict=True))
+        call, stages = min(call for call, _ in times), min(stages for _, stages in times)
         print(
             f"{len(steps)} step(s), {len(requests)} prompts: LLM.generate {call:.2f} s, the worker "
             f"{stages:.2f} s\n{'MISSED: ' if call / stages < GOAL else ''}"

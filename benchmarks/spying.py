@@ -31,6 +31,8 @@ class Spy:
 def spied_engine(start: Start | None = None) -> Iterator[Spy]:
     """Note the worker's engine and its requests; the engine is what `start` makes, if given."""
     spy, own_start, submit = Spy(), vllm_engine._start, VLLMEngine.submit
+    module: Any = vllm_engine
+    engine_class: Any = VLLMEngine
 
     def start_noted(settings: dict[str, Any]) -> Any:
         spy.engine = (start or own_start)(settings)
@@ -40,8 +42,8 @@ def spied_engine(start: Start | None = None) -> Iterator[Spy]:
         spy.requests.extend(group)
         submit(engine, group)
 
-    vllm_engine._start, VLLMEngine.submit = start_noted, note
+    module._start, engine_class.submit = start_noted, note
     try:
         yield spy
     finally:
-        vllm_engine._start, VLLMEngine.submit = own_start, submit
+        module._start, engine_class.submit = own_start, submit

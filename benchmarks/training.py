@@ -160,7 +160,7 @@ class NoCheckpoints:
         raise NotImplementedError
 
 
-class StepTimer(TrainerCallback):
+class StepTimer(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
     """Seconds from the begin of each optimizer step to its end."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
