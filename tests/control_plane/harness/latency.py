@@ -37,7 +37,7 @@ GOAL_BYTES = 200 * 2**20
 MINUTES = 30
 STAGES = ("prepare", "train", "merge", "report")
 MOST_ENDS_A_SECOND = 10.0
-BUSY_SHARE = 0.7
+BUSY_SHARE = 0.6
 """Of the machine's cores; how long things wait for a core is not what is asked here."""
 FORERUNNERS = 10
 
