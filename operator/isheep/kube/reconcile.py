@@ -3,7 +3,8 @@
 It reads the cache, looks at pods where that is due, asks the planner, carries out its
 actions and writes the status once, at the end, of what is then true. A Job that the API
 server refuses is part of that truth, so the plan is made again before the status is
-written. Nothing is written without the Lease. Whatever fails on the way ends the pass;
+written. Where nothing has changed since a plan had nothing to do, the pass ends before
+it plans. Nothing is written without the Lease. Whatever fails on the way ends the pass;
 it is repeated, and finds what was done: a Job has one possible name, and an attempt that
 exists is not started again.
 """
@@ -14,7 +15,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,14 +49,14 @@ from isheep.kube.jobs import (
 )
 from isheep.kube.lease import Lease
 from isheep.kube.look import Looker
+from isheep.kube.memory import Memory, Rest
 from isheep.kube.metrics import Metrics
-from isheep.kube.observe import Sight, attempt_of, look_due
+from isheep.kube.observe import attempt_of, look_due
 from isheep.kube.patch import is_progress_only, status_patch
 from isheep.kube.pods import NAMESPACE_TERMINATING
 from isheep.kube.queue import WorkQueue
 from isheep.kube.records import JobRecord, Json, RunRecord, job_record, run_record
 from isheep.kube.refusals import (
-    Refusal,
     conflict_message,
     reason_of,
     refuse,
@@ -91,35 +92,6 @@ class LeaseHeldError(Exception):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"another operator works; asked again in {seconds:.0f} s")
         self.seconds = seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """What a run was like when its plan had nothing to do, and until when it has none.
-
-    A Job says a lot on its way that no plan asks for, and half of all passes found nothing.
-    Peers are no part of it: a run that waits for one does not rest.
-    """
-
-    record: RunRecord
-    attempts: tuple[Attempt, ...]
-    until: datetime | None
-
-    def holds(self, record: RunRecord, attempts: tuple[Attempt, ...], now: datetime) -> bool:
-        """Whether a plan would have nothing to do now either."""
-        undisturbed = self.record == record and self.attempts == attempts
-        return undisturbed and (self.until is None or now < self.until)
-
-
-@dataclass(slots=True)
-class Memory:
-    """What is remembered of a run between passes. Lost with the process; nothing depends on it."""
-
-    rest: Rest | None = None
-    sights: dict[str, Sight] = field(default_factory=dict)
-    refusals: dict[str, Refusal] = field(default_factory=dict)
-    refused: dict[str, int] = field(default_factory=dict)
-    progress_written: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,44 @@
+"""What is remembered of a run between passes. Lost with the process; nothing depends on it.
+
+A Job says a lot on its way that no plan asks for: that its pod has ended, before it says that
+it has itself, or that it is gone, which we knew. Half of all passes found nothing to do, so
+what the last such plan was shown is kept, and nothing is planned while that holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from isheep.kube.observe import Sight
+from isheep.kube.records import RunRecord
+from isheep.kube.refusals import Refusal
+from isheep.planner.model import Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What a run was like when its plan had nothing to do, and until when it has none.
+
+    Peers are no part of it: a run that waits for one does not rest.
+    """
+
+    record: RunRecord
+    attempts: tuple[Attempt, ...]
+    until: datetime | None
+
+    def holds(self, record: RunRecord, attempts: tuple[Attempt, ...], now: datetime) -> bool:
+        """Whether a plan would have nothing to do now either."""
+        undisturbed = self.record == record and self.attempts == attempts
+        return undisturbed and (self.until is None or now < self.until)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is remembered of a run."""
+
+    rest: Rest | None = None
+    sights: dict[str, Sight] = field(default_factory=dict)
+    refusals: dict[str, Refusal] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    progress_written: datetime | None = None

@@ -1,0 +1,46 @@
+"""When a run rests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from isheep.kube.memory import Rest
+from isheep.kube.observe import attempt_of
+from isheep.kube.records import timestamp
+
+from .builders import CREATED, a_job, a_run
+
+NOW = timestamp(CREATED)
+RUN = a_run()
+JOB = a_job(status={"active": 1})
+ATTEMPTS = (attempt_of(JOB, None),)
+LATER = NOW + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("until", [None, LATER])
+def test_it_holds_while_nothing_changes(until: Any) -> None:
+    rest = Rest(RUN, ATTEMPTS, until)
+    assert rest.holds(replace(RUN), (attempt_of(replace(JOB, active=0), None),), NOW)
+
+
+def test_it_ends_at_its_time() -> None:
+    assert not Rest(RUN, ATTEMPTS, LATER).holds(RUN, ATTEMPTS, LATER)
+
+
+@pytest.mark.parametrize(
+    ("run", "attempts"),
+    [
+        (replace(RUN, resource_version=RUN.resource_version + 1), ATTEMPTS),
+        (replace(RUN, retry="again"), ATTEMPTS),
+        (RUN, ()),
+        (RUN, (attempt_of(replace(JOB, deleting=True), None),)),
+        (RUN, (attempt_of(replace(JOB, started=NOW), None),)),
+        (RUN, (*ATTEMPTS, *ATTEMPTS)),
+    ],
+)
+def test_it_ends_with_any_news(run: Any, attempts: Any) -> None:
+    assert not Rest(RUN, ATTEMPTS, None).holds(run, attempts, NOW)
