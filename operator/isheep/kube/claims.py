@@ -3,12 +3,13 @@
 Each pass states what its run works on and wants right after planning and before it
 awaits anything, Starts included: of two runs that are planned at the same moment the
 second one sees the first one's claim. Peers are the runs of a namespace with the same
-store.
+store. A run that is gone stays one while its Jobs are at work: the garbage collector
+comes to them after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from isheep.planner.model import Action, Attempt, Peer, RunView, Start
@@ -54,13 +55,26 @@ class Claims:
         waits = any(c.reason == Reason.WAITING_FOR_PEER for c in run.status.conditions)
         before = self._claims.get(run.uid)
         freed = _keys(before.peer if before else None) - _keys(peer)
-        self.drop(run.uid)
+        self._drop(run.uid)
         if peer.working or peer.wanted:
             self._claims[run.uid] = _Claim(scope, peer, waits)
             self._scopes.setdefault(scope, set()).add(run.uid)
         return self._waiting(scope, run.uid) if freed else set()
 
-    def drop(self, uid: str) -> set[str]:
+    def leave(self, uid: str, working: Collection[str]) -> set[str]:
+        """State that a run is gone, but for the keys on which its Jobs still work.
+
+        Returns the waiting runs that should look again.
+        """
+        claim = self._claims.get(uid)
+        left = frozenset() if claim is None else claim.peer.working.intersection(working)
+        if claim is None or not left:
+            return self._drop(uid)
+        peer = replace(claim.peer, working=left, wanted=frozenset())
+        self._claims[uid] = replace(claim, peer=peer, waits=False)
+        return self._waiting(claim.scope, uid)
+
+    def _drop(self, uid: str) -> set[str]:
         """Forget a run; returns the waiting runs that should look again."""
         claim = self._claims.pop(uid, None)
         if claim is None:

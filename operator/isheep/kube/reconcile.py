@@ -51,7 +51,7 @@ from isheep.kube.lease import Lease
 from isheep.kube.look import Looker
 from isheep.kube.memory import Memory, Rest
 from isheep.kube.metrics import Metrics
-from isheep.kube.observe import attempt_of, look_due
+from isheep.kube.observe import attempt_of, is_over, look_due
 from isheep.kube.patch import is_progress_only, status_patch
 from isheep.kube.pods import NAMESPACE_TERMINATING
 from isheep.kube.queue import WorkQueue
@@ -480,7 +480,9 @@ class Reconciler:
 
     def _forget(self, uid: str) -> None:
         self._memories.pop(uid, None)
-        for other in self._claims.drop(uid):
+        jobs = (job for job in self._cache.jobs_of(uid) if not is_over(job))
+        working = {step.key for job in jobs for step in job.steps}
+        for other in self._claims.leave(uid, working):
             self._queue.wake(other)
 
 

@@ -106,7 +106,7 @@ def test_whoever_waits_is_woken_when_the_other_gives_up(how: str) -> None:
     carry_out(first, planned(claims, first)[0])
     planned(claims, second)
     if how == "forgotten":
-        woken = claims.drop("a")
+        woken = claims.leave("a", ())
     else:
         if how == "failed":
             first.fail(first.find("i1/generate/r1"), 70)
@@ -120,13 +120,36 @@ def test_whoever_waits_is_woken_when_the_other_gives_up(how: str) -> None:
     assert starts(planned(claims, second)[0]) == ["i1/generate/r1"]
 
 
+def test_a_run_that_is_gone_is_waited_for_while_its_jobs_work() -> None:
+    claims = Claims()
+    first, second = prepared("a", 1), prepared("b")
+    carry_out(first, planned(claims, first)[0])
+    planned(claims, second)
+    (key,) = claims.peers(SCOPE, "b")[0].working
+    assert claims.leave("a", {key, "another"}) == {"b"}
+    assert starts(planned(claims, second)[0]) == []
+    (peer,) = claims.peers(SCOPE, "b")
+    assert (peer.working, peer.wanted) == ({key}, frozenset())
+    assert claims.leave("a", ()) == {"b"}
+    assert starts(planned(claims, second)[0]) == ["i1/generate/r1"]
+
+
+def test_nobody_works_for_a_run_on_what_it_has_not_claimed() -> None:
+    claims = Claims()
+    first, second = prepared("a", 1), prepared("b")
+    carry_out(first, planned(claims, first)[0])
+    planned(claims, second)
+    assert claims.leave("a", {"another"}) == {"b"}
+    assert starts(planned(claims, second)[0]) == ["i1/generate/r1"]
+
+
 def test_whoever_does_not_wait_is_left_alone() -> None:
     claims = Claims()
     first, second = prepared("a"), World(make_run(uid="b"))
     planned(claims, first)
     planned(claims, second)
-    assert claims.drop("a") == set()
-    assert claims.drop("a") == set()
+    assert claims.leave("a", ()) == set()
+    assert claims.leave("a", ()) == set()
     assert claims.peers(SCOPE, "b") == ()
 
 

@@ -1134,8 +1134,11 @@ def test_the_next_one_goes_on_where_the_first_is_deleted() -> None:
         await site.operator.settle()
         assert site.ready("two")[0] == "WaitingForPeer"
         (job,) = site.jobs()
-        # Its Job is deleted with it, by the garbage collector.
         site.server.remove(f"{RUNS}/one")
+        await site.operator.settle()
+        assert site.jobs() == [job]
+        assert site.ready("two")[0] == "WaitingForPeer"
+        # Its Job is deleted after it, by the garbage collector.
         site.server.remove(job)
         await site.operator.settle()
         (job,) = site.jobs()
