@@ -204,8 +204,7 @@ class Reconciler:
 
     def _shown(self, record: RunRecord, memory: Memory, now: datetime) -> tuple[Attempt, ...]:
         """Return the attempts that a plan is shown: what Jobs are, and what was refused."""
-        refused = (r.attempt() for r in memory.refusals.values() if r.until > now)
-        return (*self._attempts(record, memory), *refused)
+        return (*self._attempts(record, memory), *_refused(memory, now))
 
     def _jobs(self, record: RunRecord) -> list[JobRecord]:
         jobs = self._cache.jobs_of(record.uid)
@@ -219,7 +218,8 @@ class Reconciler:
         scope = self._scope(view)
         attempts = self._attempts(record, memory)
         memory.refusals = {n: r for n, r in memory.refusals.items() if r.until > now}
-        observed = Observed(self._shown(record, memory, now), self._claims.peers(scope, record.uid))
+        shown = (*attempts, *_refused(memory, now))
+        observed = Observed(shown, self._claims.peers(scope, record.uid))
         try:
             plan = self._planner(view, observed, now, self._environment(view))
         except ValidationError:
@@ -484,6 +484,11 @@ class Reconciler:
         working = {step.key for job in jobs for step in job.steps}
         for other in self._claims.leave(uid, working):
             self._queue.wake(other)
+
+
+def _refused(memory: Memory, now: datetime) -> list[Attempt]:
+    """Return the attempts that the API server would not have, and that are not due again."""
+    return [refusal.attempt() for refusal in memory.refusals.values() if refusal.until > now]
 
 
 def _uris(spec: Json) -> list[str]:
