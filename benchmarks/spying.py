@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 from isheep_worker.engines import vllm_engine
 from isheep_worker.engines.interface import Request
@@ -31,8 +32,6 @@ class Spy:
 def spied_engine(start: Start | None = None) -> Iterator[Spy]:
     """Note the worker's engine and its requests; the engine is what `start` makes, if given."""
     spy, own_start, submit = Spy(), vllm_engine._start, VLLMEngine.submit
-    module: Any = vllm_engine
-    engine_class: Any = VLLMEngine
 
     def start_noted(settings: dict[str, Any]) -> Any:
         spy.engine = (start or own_start)(settings)
@@ -42,8 +41,8 @@ def spied_engine(start: Start | None = None) -> Iterator[Spy]:
         spy.requests.extend(group)
         submit(engine, group)
 
-    module._start, engine_class.submit = start_noted, note
-    try:
+    with (
+        patch.object(vllm_engine, "_start", start_noted),
+        patch.object(VLLMEngine, "submit", note),
+    ):
         yield spy
-    finally:
-        module._start, engine_class.submit = own_start, submit
