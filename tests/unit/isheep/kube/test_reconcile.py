@@ -718,13 +718,19 @@ def test_a_run_that_is_gone_is_forgotten() -> None:
 # --- what is written, and when ----------------------------------------------------------
 
 
+async def at_work(site: Site) -> str:
+    """Bring a run's first Job to work; returns its path."""
+    site.create()
+    await site.operator.settle()
+    (job,) = site.jobs()
+    site.work(job)
+    await site.operator.settle()
+    return job
+
+
 def test_nothing_is_written_when_nothing_has_changed() -> None:
     async def story(site: Site) -> None:
-        site.create()
-        await site.operator.settle()
-        (job,) = site.jobs()
-        site.work(job)
-        await site.operator.settle()
+        await at_work(site)
         requests = site.server.count("PATCH"), site.server.count("POST"), site.server.count("PUT")
         for _ in range(5):
             site.operator.queue.wake(site.uid())
@@ -741,11 +747,7 @@ def test_nothing_is_written_when_nothing_has_changed() -> None:
 
 def test_nothing_is_planned_anew_for_what_no_plan_asks_for() -> None:
     async def story(site: Site) -> None:
-        site.create()
-        await site.operator.settle()
-        (job,) = site.jobs()
-        site.work(job)
-        await site.operator.settle()
+        job = await at_work(site)
         passes, plans = site.operator.passes[site.uid()], site.operator.plans
         site.work(job, active=0, ready=0)
         await site.operator.settle()
