@@ -33,12 +33,11 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
-{{- /* Of (image, chart): its reference, by digest where one is given. */}}
+{{- /* Of (image, chart): its reference. A tag beside a digest is for readers; without, it is the chart's. */}}
 {{- define "isheep.image" -}}
 {{- $image := index . 0 -}}
-{{- if $image.digest -}}
-{{- printf "%s@%s" $image.repository $image.digest -}}
-{{- else -}}
-{{- printf "%s:%s" $image.repository ($image.tag | default (index . 1).AppVersion) -}}
-{{- end -}}
+{{- $tag := ternary $image.tag ($image.tag | default (index . 1).AppVersion) (not (empty $image.digest)) -}}
+{{- $image.repository -}}
+{{- with $tag }}:{{ . }}{{ end -}}
+{{- with $image.digest }}@{{ . }}{{ end -}}
 {{- end }}

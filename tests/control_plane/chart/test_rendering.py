@@ -48,7 +48,7 @@ def test_older_clusters_are_refused(chart: Any) -> None:
         ({}, "NAME:0.1.0"),
         ({"tag": "1.2"}, "NAME:1.2"),
         ({"digest": DIGEST}, f"NAME@{DIGEST}"),
-        ({"tag": "1.2", "digest": DIGEST}, f"NAME@{DIGEST}"),
+        ({"tag": "1.2", "digest": DIGEST}, f"NAME:1.2@{DIGEST}"),
         ({"repository": "registry.example.com:5000/a/b"}, "registry.example.com:5000/a/b:0.1.0"),
     ],
 )
