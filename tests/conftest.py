@@ -14,11 +14,32 @@ from pathlib import Path
 
 import pytest
 
+TESTS = Path(__file__).parent
 TINY_VOCABULARY = 384
 SECONDS: Counter[str] = Counter()
 """Seconds of tests and their fixtures by suite, a suite being a folder of tests/."""
 FIGURES: list[str] = []
 """What tests measured and nobody judges, by `record_property("figures", …)`."""
+
+
+# pytest-xdist reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep in one process the tests that share what takes long to make."""
+    for item in items:
+        if (group := _group_of(item)) is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group_of(item: pytest.Item) -> str | None:
+    path = item.path.relative_to(TESTS)
+    if path.parts[0] == "control_plane":
+        return path.parts[0]
+    if path.parts[0] == "e2e_local":
+        return path.stem
+    if "forker" in getattr(item, "fixturenames", ()):
+        return "forker"
+    return path.stem if path.stem.startswith("test_vllm") else None
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -1,10 +1,9 @@
 """One real control plane for all tests of this folder that run in one process.
 
 It takes some seconds to come up, lives in a folder of its own and on free ports, and
-is stopped by pid at the end. `xdist_group` keeps these tests in one process where
-pytest-xdist runs with `--dist loadgroup`. Tests of the operator share one (`scene`), each
-in a namespace of its own, or have one to themselves (`company`); they run at the same
-time, as `harness.stories` tells.
+is stopped by pid at the end. Tests of the operator share one (`scene`), each in a namespace of
+its own, or have one to themselves (`company`); they run at the same time, as
+`harness.stories` tells.
 """
 
 from __future__ import annotations
@@ -28,14 +27,11 @@ OPERATORS: pytest.StashKey[Callable[[], list[Company]]] = pytest.StashKey()
 OUTCOME: pytest.StashKey[Callable[[pytest.Function], None]] = pytest.StashKey()
 
 
-# pytest-xdist reads the groups in the same hook.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # What breaks things for everybody comes when everybody else is done.
     items.sort(key=_turn)
     for item in items:
         if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.xdist_group("control-plane"))
             # The first test of a machine waits until the programs are built.
             item.add_marker(pytest.mark.timeout(BUILD_SECONDS))
 

@@ -42,7 +42,7 @@ from .harness.waiting import until
 @pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="one process has all tests")
 def test_one_process_has_all_tests_of_the_control_plane(request: pytest.FixtureRequest) -> None:
     """What breaks it is silent: each process starts a control plane, and all are slow."""
-    assert request.node.nodeid.endswith("@control-plane")
+    assert request.node.nodeid.endswith("@control_plane")
 
 
 class Place:

@@ -38,7 +38,7 @@ from isheep_worker.templates.response import response_verbose
 from isheep_worker.worker import Worker
 
 from .command import MODEL, command, write_run
-from .conftest import ADJECTIVES, MANNERS, NOUNS, PLACES, build_talker, reply, task
+from .talker import ADJECTIVES, MANNERS, NOUNS, PLACES, reply, talker, task
 
 TEMPLATES = {
     "instructions": "Go on.\n",
@@ -168,7 +168,7 @@ class Finished:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    model = build_talker(tmp_path_factory.mktemp("thinker"), thinking_texts, STEPS)
+    model = talker(thinking_texts, STEPS)
     run = Finished(tmp_path_factory.mktemp("dromedary"), model)
     prompts = run.folder / "prompts"
     prompts.mkdir()

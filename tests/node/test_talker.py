@@ -42,11 +42,10 @@ class Finished:
 
 
 @pytest.fixture(scope="module")
-def document(bucket: Bucket, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def document(bucket: Bucket) -> dict[str, Any]:
     """The run, as its author writes it."""
     local = TESTS / "e2e_local"
-    folder = tmp_path_factory.mktemp("talker")
-    load("isheep_talker", local / "conftest.py").build_talker(folder)
+    folder = load("isheep_talker", local / "talker.py").talker()
     spec = load("isheep_local_command", local / "command.py").TINY_SPEC
     limits = {"limits": {"cpu": "1", "memory": "3Gi"}, "requests": {"cpu": "100m"}}
     return {
