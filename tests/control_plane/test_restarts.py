@@ -224,6 +224,31 @@ def test_an_outage_of_the_api_server_is_survived(company: Companies) -> None:
     assert scene.started() == ORDER
 
 
+def test_an_operator_that_comes_later_waits_for_the_job_of_a_deleted_run(
+    company: Companies,
+) -> None:
+    """The run went while nobody looked, and the garbage collector is slow."""
+    made, scene = company()
+    made.start()
+    scene.workshop.tell("train", Held(), run="older")
+    scene.create(LAST.named("older"))
+    job = scene.until_at_work("i1/train", "older")
+    scene.create(LAST.named("younger"))
+    scene.until_reason("WaitingForPeer", "younger")
+    made.operator.kill()
+    path = scene.jobs_path(job["metadata"]["name"])
+    hold = {"metadata": {"finalizers": ["isheep.test/hold"]}}
+    scene.api.must("PATCH", path, hold, content_type=MERGE_PATCH)
+    scene.delete("older")
+    made.operator.start()
+    scene.settle()
+    assert scene.reason("younger") == "WaitingForPeer"
+    assert "older" in scene.message("younger")
+    release = {"metadata": {"finalizers": None}}
+    scene.api.must("PATCH", path, release, content_type=MERGE_PATCH)
+    scene.until_phase("Succeeded", "younger")
+
+
 def test_an_api_server_that_is_away_at_the_start_is_waited_for(company: Companies) -> None:
     made, scene = company()
     scene.create(LAST)

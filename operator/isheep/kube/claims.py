@@ -4,7 +4,8 @@ Each pass states what its run works on and wants right after planning and before
 awaits anything, Starts included: of two runs that are planned at the same moment the
 second one sees the first one's claim. Peers are the runs of a namespace with the same
 store. A run that is gone stays one while its Jobs are at work: the garbage collector
-comes to them after it.
+comes to them after it. Where it was gone before this operator came, nothing says which
+store was its own, and it is a peer of all in its namespace.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from isheep.planner.model import Action, Attempt, Peer, RunView, Start
 from isheep.planner.peers import claims
 from isheep.planner.reasons import Reason
 
-Scope = tuple[str, str]
-"""A namespace and a store in it."""
+Scope = tuple[str, str | None]
+"""A namespace and a store in it; None where nobody knows any more which one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ class Claims:
 
     def peers(self, scope: Scope, uid: str) -> tuple[Peer, ...]:
         """Return what the other runs of a scope claim."""
-        others = self._scopes.get(scope, set()) - {uid}
-        return tuple(self._claims[other].peer for other in others)
+        members = self._scopes.get(scope, set()) | self._scopes.get((scope[0], None), set())
+        return tuple(self._claims[other].peer for other in members - {uid})
 
     def waits(self, uid: str) -> bool:
         """Return whether a run waits for what another one makes."""
@@ -60,6 +61,12 @@ class Claims:
             self._claims[run.uid] = _Claim(scope, peer, waits)
             self._scopes.setdefault(scope, set()).add(run.uid)
         return self._waiting(scope, run.uid) if freed else set()
+
+    def inherit(self, namespace: str, peer: Peer) -> None:
+        """State on what the Jobs of a run still work that was gone before this operator came."""
+        scope = (namespace, None)
+        self._claims[peer.uid] = _Claim(scope, peer, waits=False)
+        self._scopes.setdefault(scope, set()).add(peer.uid)
 
     def leave(self, uid: str, working: Collection[str]) -> set[str]:
         """State that a run is gone, but for the keys on which its Jobs still work.
@@ -86,8 +93,10 @@ class Claims:
         return self._waiting(claim.scope, uid)
 
     def _waiting(self, scope: Scope, uid: str) -> set[str]:
-        others = self._scopes.get(scope, set()) - {uid}
-        return {other for other in others if self._claims[other].waits}
+        namespace, store = scope
+        scopes = [scope] if store is not None else [s for s in self._scopes if s[0] == namespace]
+        members = {member for one in scopes for member in self._scopes.get(one, ())}
+        return {other for other in members - {uid} if self._claims[other].waits}
 
 
 def _keys(peer: Peer | None) -> frozenset[str]:

@@ -67,6 +67,7 @@ from isheep.planner.model import (
     Attempt,
     Environment,
     Observed,
+    Peer,
     Plan,
     RunView,
     Start,
@@ -142,6 +143,12 @@ class Reconciler:
             view = _view(record)
             attempts = self._attempts(record, Memory())
             self._claims.state(self._scope(view), view, attempts, ())
+        gone = {job.run_uid for job in self._cache.jobs} - {run.uid for run in self._cache.runs}
+        for uid in gone:
+            if working := self._working(uid):
+                oldest = self._cache.jobs_of(uid)[0]
+                peer = Peer(oldest.run, uid, oldest.created, frozenset(working), frozenset())
+                self._claims.inherit(oldest.namespace, peer)
 
     async def reconcile(self, uid: str) -> None:
         """Pass over a run; raises `ApiError` and `ApiUnreachableError`."""
@@ -480,10 +487,13 @@ class Reconciler:
 
     def _forget(self, uid: str) -> None:
         self._memories.pop(uid, None)
-        jobs = (job for job in self._cache.jobs_of(uid) if not is_over(job))
-        working = {step.key for job in jobs for step in job.steps}
-        for other in self._claims.leave(uid, working):
+        for other in self._claims.leave(uid, self._working(uid)):
             self._queue.wake(other)
+
+    def _working(self, uid: str) -> set[str]:
+        """Return the keys that Jobs of a run work on, whether or not it is there itself."""
+        jobs = (job for job in self._cache.jobs_of(uid) if not is_over(job))
+        return {step.key for job in jobs for step in job.steps}
 
 
 def _refused(memory: Memory, now: datetime) -> list[Attempt]:

@@ -20,6 +20,7 @@ from isheep.kube.names import (
     KUEUE_QUEUE_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
+    RUN_LABEL,
     RUN_UID_LABEL,
     STEPS_ANNOTATION,
 )
@@ -68,6 +69,7 @@ class JobRecord:
     name: str
     uid: str
     resource_version: int
+    run: str
     run_uid: str
     steps: tuple[StepRef, ...]
     number: int
@@ -131,6 +133,7 @@ def job_record(document: Json) -> JobRecord:
         name=metadata["name"],
         uid=metadata["uid"],
         resource_version=int(metadata["resourceVersion"]),
+        run=labels.get(RUN_LABEL, ""),
         run_uid=labels.get(RUN_UID_LABEL, ""),
         steps=_steps(annotations.get(STEPS_ANNOTATION)),
         number=_number(labels.get(ATTEMPT_LABEL)),

@@ -12,6 +12,7 @@ from isheep.planner.model import (
     Attempt,
     AttemptState,
     Observed,
+    Peer,
     Plan,
     RunView,
     Start,
@@ -130,6 +131,25 @@ def test_a_run_that_is_gone_is_waited_for_while_its_jobs_work() -> None:
     assert starts(planned(claims, second)[0]) == []
     (peer,) = claims.peers(SCOPE, "b")
     assert (peer.working, peer.wanted) == ({key}, frozenset())
+    assert claims.leave("a", ()) == {"b"}
+    assert starts(planned(claims, second)[0]) == ["i1/generate/r1"]
+
+
+def test_a_run_that_was_gone_before_is_waited_for_in_every_store_of_its_namespace() -> None:
+    claims = Claims()
+    (start,) = planned(Claims(), prepared("a"))[0].actions
+    assert isinstance(start, Start)
+    (key,) = (step.key for step in start.order.steps)
+    second = prepared("b")
+    claims.inherit("ns", Peer("run-a", "a", START, frozenset({key}), frozenset()))
+    claims.inherit("elsewhere", Peer("run-c", "c", START, frozenset({key}), frozenset()))
+    for store in ("bucket", "another"):
+        assert [peer.uid for peer in claims.peers(("ns", store), "b")] == ["a"]
+    assert starts(planned(claims, second)[0]) == []
+    assert "run-a" in second.run.status.conditions[0].message
+    assert claims.leave("c", ()) == set()
+    assert claims.leave("a", {key}) == {"b"}
+    assert starts(planned(claims, second)[0]) == []
     assert claims.leave("a", ()) == {"b"}
     assert starts(planned(claims, second)[0]) == ["i1/generate/r1"]
 

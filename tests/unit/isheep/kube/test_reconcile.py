@@ -1121,7 +1121,8 @@ def test_many_workers_pass_over_many_runs(seed: int) -> None:
     assert {site.status(name).phase for name in names} == {"Succeeded"}
 
 
-def test_the_next_one_goes_on_where_the_first_is_deleted() -> None:
+@pytest.mark.parametrize("restarted", [False, True])
+def test_the_next_one_goes_on_where_the_first_is_deleted(restarted: bool) -> None:
     async def story(site: Site) -> None:
         for name in ("one", "two"):
             site.create(name)
@@ -1138,6 +1139,9 @@ def test_the_next_one_goes_on_where_the_first_is_deleted() -> None:
         (job,) = site.jobs()
         site.server.remove(f"{RUNS}/one")
         await site.operator.settle()
+        if restarted:
+            site.begin()
+            await site.operator.settle()
         assert site.jobs() == [job]
         assert site.ready("two")[0] == "WaitingForPeer"
         # Its Job is deleted after it, by the garbage collector.
