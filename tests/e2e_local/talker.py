@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 LOCK = Path(__file__).parents[2] / "requirements" / "worker-cpu.txt"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "isheep" / "talkers"
 VERBS = "Describe Explain Compare Name Sort Rewrite Plan Classify Invent Count Suggest Define"
 ADJECTIVES = "quiet small bright old cheap heavy simple strange warm green careful wooden"
 NOUNS = "rivers kitchens letters gardens bridges songs windows recipes trains markets clocks"
@@ -112,10 +111,12 @@ def talker(make: Texts | None = None, steps: int = STEPS) -> Path:
 
     The first text of each draw is the longest and is trained on apart from the others.
     """
+    from isheep_worker.models import cache_folder
+
     make = make or texts()
     corpus = [text for seed in range(40) for text in make(random.Random(seed))]
-    CACHE.mkdir(parents=True, exist_ok=True)
-    folder = CACHE / _key(make, corpus, steps)
+    folder = cache_folder(os.environ) / "talkers" / _key(make, corpus, steps)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():

@@ -36,8 +36,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- /* Of (image, chart): its reference. A tag beside a digest is for readers; without, it is the chart's. */}}
 {{- define "isheep.image" -}}
 {{- $image := index . 0 -}}
-{{- $tag := ternary $image.tag ($image.tag | default (index . 1).AppVersion) (not (empty $image.digest)) -}}
 {{- $image.repository -}}
-{{- with $tag }}:{{ . }}{{ end -}}
+{{- with or $image.tag (and (not $image.digest) (index . 1).AppVersion) }}:{{ . }}{{ end -}}
 {{- with $image.digest }}@{{ . }}{{ end -}}
 {{- end }}

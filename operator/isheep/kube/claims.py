@@ -58,15 +58,12 @@ class Claims:
         freed = _keys(before.peer if before else None) - _keys(peer)
         self._drop(run.uid)
         if peer.working or peer.wanted:
-            self._claims[run.uid] = _Claim(scope, peer, waits)
-            self._scopes.setdefault(scope, set()).add(run.uid)
+            self._put(_Claim(scope, peer, waits))
         return self._waiting(scope, run.uid) if freed else set()
 
     def inherit(self, namespace: str, peer: Peer) -> None:
         """State on what the Jobs of a run still work that was gone before this operator came."""
-        scope = (namespace, None)
-        self._claims[peer.uid] = _Claim(scope, peer, waits=False)
-        self._scopes.setdefault(scope, set()).add(peer.uid)
+        self._put(_Claim((namespace, None), peer, waits=False))
 
     def leave(self, uid: str, working: Collection[str]) -> set[str]:
         """State that a run is gone, but for the keys on which its Jobs still work.
@@ -80,6 +77,10 @@ class Claims:
         peer = replace(claim.peer, working=left, wanted=frozenset())
         self._claims[uid] = replace(claim, peer=peer, waits=False)
         return self._waiting(claim.scope, uid)
+
+    def _put(self, claim: _Claim) -> None:
+        self._claims[claim.peer.uid] = claim
+        self._scopes.setdefault(claim.scope, set()).add(claim.peer.uid)
 
     def _drop(self, uid: str) -> set[str]:
         """Forget a run; returns the waiting runs that should look again."""
