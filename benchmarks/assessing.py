@@ -18,23 +18,23 @@ from typing import Any
 
 from spying import Spy
 
-from isheep.api.order import Prepared, RunRef, Runtime, Sources, StageOrder, StageResult, Step
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.api.store_spec import parse_store_uri
+from isheep.contract.order import Prepared, RunRef, Runtime, Sources, StageOrder, StageResult, Step
+from isheep.contract.store_spec import parse_store_uri
 from isheep.planner.walk import Walk, walk
 from isheep.recipes.interface import PART_ITEMS, STAGE_VERSIONS
 from isheep.recipes.isheep import ISheep
 from isheep.store import open_store
 from isheep.store.artifacts import ArtifactStore
-from isheep_worker.contract import Shard
 from isheep_worker.engines.interface import Request
-from isheep_worker.meter import Meter
-from isheep_worker.progress import Progress
-from isheep_worker.rows import PAIRS, PairRow
-from isheep_worker.seed_tasks import read_seed_tasks
-from isheep_worker.sources import SourceReader
-from isheep_worker.stopping import StopFlag
-from isheep_worker.worker import Worker
+from isheep_worker.inputs.seed_tasks import read_seed_tasks
+from isheep_worker.inputs.sources import SourceReader
+from isheep_worker.process.worker import Worker
+from isheep_worker.rows.schema import PAIRS, PairRow
+from isheep_worker.runtime.meter import Meter
+from isheep_worker.runtime.orders import Shard
+from isheep_worker.runtime.progress import Progress
+from isheep_worker.runtime.stopping import StopFlag
 
 VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
 

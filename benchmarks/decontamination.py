@@ -17,8 +17,8 @@ import time
 from deduplication import deduplicated
 from texts import WHAT_THEY_ARE, sentences, with_near_repetitions
 
-from isheep_worker.decontamination import Decontaminator
-from isheep_worker.tokenization import words
+from isheep_worker.curation.decontamination import Decontaminator
+from isheep_worker.text.tokenization import words
 
 TEXTS, ITEMS, NGRAM = 100_000, 20_000, 13
 

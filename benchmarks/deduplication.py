@@ -21,8 +21,8 @@ from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.rouge_scorer import _lcs_table as lcs_table
 from texts import WHAT_THEY_ARE, sentences, with_near_repetitions
 
-from isheep_worker.deduplication import Deduplicator
-from isheep_worker.tokenization import words
+from isheep_worker.curation.deduplication import Deduplicator
+from isheep_worker.text.tokenization import words
 
 SMALL, LARGE = 10_000, 100_000
 COMPARED, SAMPLED = 1_000, 4_000

@@ -28,20 +28,20 @@ from typing import Any
 
 from spying import Spy, spied_engine
 
-from isheep.api.order import Prepared, RunRef, Runtime, Sources, StageOrder, StageResult, Step
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.api.store_spec import parse_store_uri
+from isheep.contract.order import Prepared, RunRef, Runtime, Sources, StageOrder, StageResult, Step
+from isheep.contract.store_spec import parse_store_uri
 from isheep.planner.walk import walk
 from isheep.recipes.interface import STAGE_VERSIONS
 from isheep.recipes.isheep import ISheep
 from isheep.recipes.rounds import FIRST_SHARE
-from isheep_worker.contract import Shard
 from isheep_worker.engines import vllm_engine
 from isheep_worker.engines.interface import Request
-from isheep_worker.meter import Meter
-from isheep_worker.progress import Progress
-from isheep_worker.stopping import StopFlag
-from isheep_worker.worker import Worker
+from isheep_worker.process.worker import Worker
+from isheep_worker.runtime.meter import Meter
+from isheep_worker.runtime.orders import Shard
+from isheep_worker.runtime.progress import Progress
+from isheep_worker.runtime.stopping import StopFlag
 
 GOAL = 0.95
 VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}

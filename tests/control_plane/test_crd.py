@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from isheep.api.crd import openapi_schema
-from isheep.api.rules import violations
 from isheep.api.run import SelfAlignmentRun
+from isheep.api.validations import violations
 
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/selfalignmentruns.isheep.dev"
 RUNS = "/apis/isheep.dev/v1alpha1/namespaces/default/selfalignmentruns"

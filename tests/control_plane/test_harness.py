@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from isheep.api.order import Outcome, parse_result
+from isheep.contract.order import Outcome, parse_result
 from isheep.kube.jobs import Installation, Owner, job_document
-from isheep.planner.model import Environment, Observed, Start
 from isheep.planner.pinning import Resolved
 from isheep.planner.plan import plan
+from isheep.planner.types import Environment, Observed, Start
 
 from ..unit.isheep.planner.world import SPEC, make_run, spec_with
 from .harness.behaviour import (

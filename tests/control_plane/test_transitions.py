@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from isheep.api.order import parse_order
+from isheep.contract.order import parse_order
 
 from .harness.behaviour import Exit, Hang, Work
 from .harness.laws import conditions_of, steps_of

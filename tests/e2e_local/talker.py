@@ -111,7 +111,7 @@ def talker(make: Texts | None = None, steps: int = STEPS) -> Path:
 
     The first text of each draw is the longest and is trained on apart from the others.
     """
-    from isheep_worker.models import cache_folder
+    from isheep_worker.inputs.models import cache_folder
 
     make = make or texts()
     corpus = [text for seed in range(40) for text in make(random.Random(seed))]

@@ -14,17 +14,18 @@ from typing import Any
 
 import pytest
 
-from isheep.api.order import RunRef, Sources, StageOrder, Step
-from isheep.api.store_spec import parse_store_uri
+from isheep.contract.order import RunRef, Sources, StageOrder, Step
+from isheep.contract.store_spec import parse_store_uri
 from isheep.store import open_store
 from isheep.store.artifacts import ArtifactStore
-from isheep_worker.contract import Shard
-from isheep_worker.meter import Meter
-from isheep_worker.progress import Progress
-from isheep_worker.rows import COMPLETIONS, INSTRUCTIONS, PAIRS, SELECTIONS, TOPICS
-from isheep_worker.sources import read_templates
+from isheep_worker.inputs.sources import read_templates
+from isheep_worker.process.worker import Worker
+from isheep_worker.rows.schema import COMPLETIONS, INSTRUCTIONS, PAIRS, SELECTIONS, TOPICS
+from isheep_worker.runtime.meter import Meter
+from isheep_worker.runtime.orders import Shard
+from isheep_worker.runtime.progress import Progress
+from isheep_worker.runtime.stopping import StopFlag
 from isheep_worker.stages import train
-from isheep_worker.stopping import StopFlag
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.meta_prompt import Exemplar, meta_prompt
 from isheep_worker.templates.principles import principle_prompt
@@ -35,7 +36,6 @@ from isheep_worker.templates.red_teaming import (
     topics_prompt,
 )
 from isheep_worker.templates.response import response_verbose
-from isheep_worker.worker import Worker
 
 from .command import MODEL, command, write_run
 from .talker import ADJECTIVES, MANNERS, NOUNS, PLACES, reply, talker, task

@@ -100,7 +100,7 @@ def test_a_run_killed_again_and_again_leaves_the_same_data_and_the_same_models(
 
 def digests(run: Run, stage: str, weed: Any) -> dict[str, str]:
     """Return the digests of a stage's weights."""
-    from isheep.api.store_spec import parse_store_uri
+    from isheep.contract.store_spec import parse_store_uri
     from isheep.store import open_store
     from isheep.store.artifacts import ArtifactStore
 

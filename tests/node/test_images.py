@@ -78,7 +78,7 @@ def test_a_change_of_code_leaves_the_layer_of_packages_as_it_is(
     for name in CONTEXT:
         source = settings.REPOSITORY / name
         (shutil.copytree if source.is_dir() else shutil.copy2)(source, tmp_path / name)
-    with (tmp_path / "images/worker/isheep_worker/worker.py").open("a") as file:
+    with (tmp_path / "images/worker/isheep_worker/process/worker.py").open("a") as file:
         file.write("# changed\n")
     before = images.layers(given_images["worker"])
     tag = images.build("worker", tmp_path, "localhost/isheep-worker:changed")

@@ -25,7 +25,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from isheep.api.store_spec import FolderStoreSpec, S3StoreSpec, StoreSpec
+from isheep.contract.store_spec import FolderStoreSpec, S3StoreSpec, StoreSpec
 from isheep.store import open_store
 from isheep.store.interface import ObjectStore, StoreError
 from isheep.store.s3 import Retry, S3Store, Sizes

@@ -17,8 +17,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from isheep.api.order import RunRef
-from isheep.api.store_spec import StoreSpec
+from isheep.contract.order import RunRef
+from isheep.contract.store_spec import StoreSpec
 from isheep.store import open_store
 from isheep.store.artifacts import ArtifactStore
 from isheep.store.interface import ObjectStore

@@ -14,7 +14,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from isheep.api.order import RunRef
+from isheep.contract.order import RunRef
 from isheep.store.artifacts import ArtifactStore, part_name
 from isheep.store.checkpoints import CheckpointStore
 from isheep.store.documents import RunDocuments

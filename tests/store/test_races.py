@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from isheep.api.store_spec import FolderStoreSpec, StoreSpec
+from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
 from isheep.store import open_store
 from isheep.store.folder import FolderStore
 

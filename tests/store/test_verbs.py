@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from isheep.api.store_spec import StoreSpec
+from isheep.contract.store_spec import StoreSpec
 from isheep.store import open_store
 from isheep.store.interface import NoSuchKeyError, ObjectStore, PutOutcome
 

@@ -20,15 +20,15 @@ def main(arguments: list[str]) -> int:
     if arguments == []:
         # The kernel drops a SIGTERM that process 1 does not handle yet; a blocked one waits.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        from isheep_worker.supervisor import supervise  # noqa: PLC0415 (it imports next to nothing)
+        from isheep_worker.process.supervisor import supervise  # noqa: PLC0415 (it imports next to nothing)
 
         return supervise()
     if arguments == ["serve"]:
-        from isheep_worker.serve import serve  # noqa: PLC0415 (see above)
+        from isheep_worker.process.serve import serve  # noqa: PLC0415 (see above)
 
         _leave(serve(_STARTED))
     if arguments[:1] == ["work"] and len(arguments) == 2:
-        from isheep_worker.pod import work  # noqa: PLC0415 (see above)
+        from isheep_worker.process.pod import work  # noqa: PLC0415 (see above)
 
         _leave(work(int(arguments[1]), _STARTED))
     sys.stderr.write(_USAGE)

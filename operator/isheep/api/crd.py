@@ -15,8 +15,8 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel
 
-from isheep.api.rules import Rule, rules_of
 from isheep.api.run import GROUP, KIND, PLURAL, VERSION, SelfAlignmentRun
+from isheep.api.validations import Rule, rules_of
 
 Schema = dict[str, Any]
 

@@ -20,8 +20,8 @@ from pydantic_core import ErrorDetails
 
 from isheep.api.crd import Schema, run_schema
 from isheep.api.describe import describe
-from isheep.api.rules import violations
 from isheep.api.run import GROUP, KIND, VERSION, SelfAlignmentRun
+from isheep.api.validations import violations
 from isheep.api.yaml_reader import Document, FieldPath, Place, YamlError, read_documents
 
 MAX_BYTES = 1024 * 1024

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from isheep.api.base import LocalObjectReference, SpecModel, Text
-from isheep.api.store_spec import S3StoreSpec, StoreSpec
+from isheep.contract.store_spec import S3StoreSpec, StoreSpec
 
 
 class S3Storage(SpecModel):

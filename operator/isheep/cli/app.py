@@ -11,11 +11,11 @@ import typer
 from typer.core import TyperGroup
 
 from isheep import __version__
-from isheep.api.order import ExitCode
 from isheep.cli import crd, export, operator, plan, report, run, status, validate
 from isheep.cli import filter as filter_
 from isheep.cli.errors import told
 from isheep.cli.text import printable
+from isheep.contract.order import ExitCode
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from isheep.api.order import ExitCode
 from isheep.cli.summary import rows, table
 from isheep.cli.text import printable
+from isheep.contract.order import ExitCode
 from isheep.store.artifacts import ArtifactStore
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 
 from isheep.api.loader import SpecError
-from isheep.api.order import ContractError, ExitCode
+from isheep.contract.order import ContractError, ExitCode
 from isheep.local.devices import TooFewDevicesError
 from isheep.local.lock import RunBusyError
 from isheep.store.interface import (

@@ -20,7 +20,7 @@ import typer
 from isheep.cli.errors import BadInputError
 
 if TYPE_CHECKING:
-    from isheep_worker.filtering import Filter
+    from isheep_worker.curation.filtering import Filter
     from isheep_worker.rules.interface import Drop
 
 PIPE = "-"
@@ -72,7 +72,7 @@ def command(
     A line has an instruction and, if it likes, an input and a response (or output). It is
     compared with the kept lines before it, and with the pool if one is given.
     """
-    from isheep_worker.filtering import lines_of, verdicts
+    from isheep_worker.curation.filtering import lines_of, verdicts
 
     benchmarks = decontaminate or []
     chosen = _filter(_names(rules, bool(benchmarks)), language, max_rouge_l, benchmarks, ngram)
@@ -89,7 +89,7 @@ def command(
 
 
 def _names(rules: str | None, decontaminates: bool) -> list[str]:
-    from isheep_worker.pool_rules import CONTAMINATION, ROUGE
+    from isheep_worker.curation.pool_rules import CONTAMINATION, ROUGE
 
     if rules is None:
         return ["ISheep", *([CONTAMINATION] if decontaminates else []), ROUGE]
@@ -104,8 +104,12 @@ def _names(rules: str | None, decontaminates: bool) -> list[str]:
 def _filter(
     names: list[str], language: str, max_rouge_l: float, benchmarks: list[Path], ngram: int
 ) -> Filter:
-    from isheep_worker.decontamination import BenchmarkError, Decontaminator, read_benchmark
-    from isheep_worker.filtering import Filter, RuleNameError
+    from isheep_worker.curation.decontamination import (
+        BenchmarkError,
+        Decontaminator,
+        read_benchmark,
+    )
+    from isheep_worker.curation.filtering import Filter, RuleNameError
 
     decontaminator = Decontaminator(ngram) if benchmarks else None
     try:
@@ -123,8 +127,8 @@ def _filter(
 
 
 def _extend(chosen: Filter, pool: Path) -> None:
-    from isheep_worker.filtering import lines_of, read_pool
-    from isheep_worker.records import RecordError
+    from isheep_worker.curation.filtering import lines_of, read_pool
+    from isheep_worker.rows.records import RecordError
 
     try:
         with pool.open("rb") as stream:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from isheep.local.conclusion import Conclusion
     from isheep.local.events import Listener
     from isheep.local.worker import Inbox
-    from isheep.planner.model import Environment
+    from isheep.planner.types import Environment
 
 
 def command(
@@ -45,7 +45,7 @@ def command(
     from isheep.cli import ending
     from isheep.cli.target import target
     from isheep.cli.text import printable
-    from isheep.planner.model import Environment
+    from isheep.planner.types import Environment
 
     chosen = target(file, store)
     environment = Environment(

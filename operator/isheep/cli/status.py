@@ -13,7 +13,7 @@ import typer
 from isheep.cli.options import RunFile, Store
 
 if TYPE_CHECKING:
-    from isheep.planner.model import RunView
+    from isheep.planner.types import RunView
 
 
 ADAPTER_NOTE = " (an adapter, to be loaded beside the base model)"

@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 from isheep.api.loader import LoadedRun, load_run
 from isheep.api.run import SelfAlignmentRun
 from isheep.api.storage import Storage
-from isheep.api.store_spec import FolderStoreSpec, StoreSpec, parse_store_uri
 from isheep.cli.errors import BadInputError
+from isheep.contract.store_spec import FolderStoreSpec, StoreSpec, parse_store_uri
 from isheep.local.results import committed_keys
 from isheep.local.stored_run import StoredRun
-from isheep.planner.model import RunView
+from isheep.planner.types import RunView
 from isheep.store import open_store
 from isheep.store.documents import RunDocuments
 from isheep.store.interface import ObjectStore

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from isheep.planner.model import Action, Attempt, Peer, RunView, Start
+from isheep.contract.reasons import Reason
 from isheep.planner.peers import claims
-from isheep.planner.reasons import Reason
+from isheep.planner.types import Action, Attempt, Peer, RunView, Start
 
 Scope = tuple[str, str | None]
 """A namespace and a store in it; None where nobody knows any more which one."""

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from isheep.api.base import Flag, Integer, Map, Number, ObjectName, SpecModel, Text
 from isheep.api.storage import S3Storage, Storage
-from isheep.api.store_spec import StoreSpec
+from isheep.contract.store_spec import StoreSpec
 
 
 class ConfigError(ValueError):

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from isheep.api.run import GROUP, KIND, VERSION
 from isheep.api.status import SelfAlignmentRunStatus, StageRecord
 from isheep.kube.names import MANAGED_BY
-from isheep.planner.model import RunView
+from isheep.planner.types import RunView
 
 MESSAGE_CHARACTERS = 1000
 SUMMED_FROM = 4

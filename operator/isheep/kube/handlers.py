@@ -13,7 +13,7 @@ from typing import Any
 import kopf
 
 from isheep.api.run import GROUP, PLURAL, VERSION
-from isheep.kube.api import PAGE
+from isheep.kube.client import PAGE
 from isheep.kube.config import OperatorConfig
 from isheep.kube.names import MANAGED_BY, MANAGED_BY_LABEL
 from isheep.kube.operator import OUR_JOBS, Operator

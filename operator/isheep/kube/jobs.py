@@ -19,12 +19,12 @@ from typing import Any
 
 from isheep.api.compute import Compute
 from isheep.api.compute import Pool as PoolSpec
-from isheep.api.mirrors import mirrored
-from isheep.api.order import ExitCode, StageOrder, canonical_order, order_sha256
 from isheep.api.run import GROUP, KIND, VERSION, SelfAlignmentRunSpec
+from isheep.contract.mirrors import mirrored
+from isheep.contract.order import ExitCode, StageOrder, canonical_order, order_sha256
 from isheep.kube import names
-from isheep.planner.model import Start
 from isheep.planner.pinning import Resolved, spec_of
+from isheep.planner.types import Start
 from isheep.recipes.interface import Pool, StageKind
 
 USER = 65532

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from isheep.kube.api import TIMEOUT_SECONDS, Api, ApiError, lease_path
+from isheep.kube.client import TIMEOUT_SECONDS, Api, ApiError, lease_path
 
 MARGIN_SECONDS = TIMEOUT_SECONDS + 1
 """A write that begins now is over within this time."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from isheep.kube.observe import Sight
+from isheep.kube.attempts import Sight
 from isheep.kube.records import RunRecord
-from isheep.kube.refusals import Refusal
-from isheep.planner.model import Attempt
+from isheep.kube.rejections import Refusal
+from isheep.planner.types import Attempt
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import aiohttp
 import kopf
 
-from isheep.kube.api import (
+from isheep.kube.cache import Cache
+from isheep.kube.client import (
     Api,
     ApiError,
     ApiUnreachableError,
@@ -24,15 +25,14 @@ from isheep.kube.api import (
     jobs_path,
     runs_path,
 )
-from isheep.kube.cache import Cache
 from isheep.kube.config import ConfigError, OperatorConfig
 from isheep.kube.http import HttpServer
 from isheep.kube.lease import Lease
-from isheep.kube.look import Looker
 from isheep.kube.metrics import Metrics, RunsCollector
 from isheep.kube.names import MANAGED_BY, MANAGED_BY_LABEL
+from isheep.kube.pod_inspection import Looker
 from isheep.kube.queue import WorkQueue
-from isheep.kube.reconcile import Reconciler
+from isheep.kube.reconciler import Reconciler
 from isheep.kube.records import job_record, run_record
 from isheep.planner.plan import plan
 

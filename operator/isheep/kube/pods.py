@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from isheep.api.order import ExitCode, StageResult, parse_result
+from isheep.contract.order import ExitCode, StageResult, parse_result
 from isheep.kube.names import CONTAINER
 from isheep.kube.records import Json, timestamp
-from isheep.planner.model import Waiting
+from isheep.planner.types import Waiting
 
 TAIL_CHARACTERS = 600
 KILLED = 137

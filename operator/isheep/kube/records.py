@@ -24,7 +24,7 @@ from isheep.kube.names import (
     RUN_UID_LABEL,
     STEPS_ANNOTATION,
 )
-from isheep.planner.model import RunView, StepRef
+from isheep.planner.types import RunView, StepRef
 
 Json = Mapping[str, Any]
 

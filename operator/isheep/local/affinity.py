@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from isheep.api.order import StageOrder, Step
+from isheep.contract.order import StageOrder, Step
 
 TRAIN = "train"
 FROM_TRAINING_ON = (TRAIN, "merge", "report")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from isheep.api.order import ExitCode, StageResult
+from isheep.contract.order import ExitCode, StageResult
 from isheep.local.events import AttemptEnd, AttemptView, WorkerView
 from isheep.local.worker import Answered, Ended, Reported, Worker
-from isheep.planner.model import Attempt, AttemptState, Start, StepRef
+from isheep.planner.types import Attempt, AttemptState, Start, StepRef
 
 STOP_SECONDS = 60.0
 """So long a worker may take from SIGTERM to its answer before it is killed."""

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from isheep.api.order import ExitCode
 from isheep.api.status import Condition, SelfAlignmentRunStatus
-from isheep.planner.reasons import Reason
+from isheep.contract.order import ExitCode
+from isheep.contract.reasons import Reason
 
 End = Literal["Succeeded", "Failed", "Stalled", "Suspended", "Stopped"]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from isheep.api.order import ExitCode
+from isheep.contract.order import ExitCode
 from isheep.local.affinity import loads_follow
 from isheep.local.attempt import LocalAttempt, attempt_name
 from isheep.local.conclusion import Conclusion, conclusion_of
@@ -21,7 +21,7 @@ from isheep.local.events import Listener
 from isheep.local.pool import Pool
 from isheep.local.stored_run import StoredRun
 from isheep.local.worker import Answered, Ended, Inbox, Message, Reported, StopRequested
-from isheep.planner.model import (
+from isheep.planner.types import (
     Action,
     Environment,
     Forget,

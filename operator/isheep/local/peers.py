@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from isheep.local.lock import holder_of
 from isheep.local.paths import LocalPaths
 from isheep.local.stored_run import RUN_FILE, StoredRun
-from isheep.planner.model import Peer
 from isheep.planner.peers import claims
+from isheep.planner.types import Peer
 from isheep.store.interface import ObjectStore
 
 

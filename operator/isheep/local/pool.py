@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
-from isheep.api.order import StageOrder
+from isheep.contract.order import StageOrder
 from isheep.local.affinity import is_inference, model_of
 from isheep.local.devices import groups
 from isheep.local.worker import Worker

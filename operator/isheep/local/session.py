@@ -20,7 +20,7 @@ from isheep.local.peers import live_peers
 from isheep.local.pool import Pool
 from isheep.local.stored_run import StoredRun
 from isheep.local.worker import Inbox, Worker
-from isheep.planner.model import Environment, RunView
+from isheep.planner.types import Environment, RunView
 from isheep.store.interface import ObjectStore
 
 WORKER_COMMAND = (sys.executable, "-m", "isheep_worker", "serve")

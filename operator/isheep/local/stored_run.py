@@ -15,11 +15,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from isheep.api.order import RunRef
 from isheep.api.run import GROUP, RETRY_ANNOTATION, VERSION
 from isheep.api.status import SelfAlignmentRunStatus
+from isheep.contract.order import RunRef
 from isheep.local.paths import run_uid
-from isheep.planner.model import RunView
+from isheep.planner.types import RunView
 from isheep.store.documents import RunDocuments
 from isheep.store.interface import ObjectStore, StoreCorruptError
 

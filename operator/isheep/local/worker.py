@@ -24,7 +24,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from isheep.api.order import StageOrder, StageResult, canonical_order
+from isheep.contract.order import StageOrder, StageResult, canonical_order
 from isheep.local.affinity import Model, after, model_of, serves
 
 TAIL_BYTES = 4096

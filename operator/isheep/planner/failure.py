@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 
-from isheep.api.order import ExitCode
-from isheep.planner.reasons import Reason
+from isheep.contract.order import ExitCode
+from isheep.contract.reasons import Reason
 from isheep.recipes.interface import StageKind
 
 STALLED_SCHEDULE = tuple(timedelta(minutes=m) for m in (1, 2, 5, 10, 30))

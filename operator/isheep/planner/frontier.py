@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from isheep.api.order import Frontier, Prepared
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.planner.model import StepRef
+from isheep.contract.order import Frontier, Prepared
+from isheep.planner.types import StepRef
 from isheep.planner.walk import walk
 from isheep.recipes.interface import (
     ESSENTIAL_STATISTICS,

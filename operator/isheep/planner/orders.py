@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Literal
 
-from isheep.api.order import RunRef, Runtime, Sources, StageOrder, Step
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.api.store_spec import StoreSpec
+from isheep.contract.order import RunRef, Runtime, Sources, StageOrder, Step
+from isheep.contract.reasons import Reason
+from isheep.contract.store_spec import StoreSpec
 from isheep.planner import pinning
-from isheep.planner.model import Environment, RunView, Start
 from isheep.planner.pinning import PlanningError, Resolved
-from isheep.planner.reasons import Reason
+from isheep.planner.types import Environment, RunView, Start
 from isheep.planner.walk import Walk
 from isheep.recipes.interface import PART_ITEMS, Pool, Stage, StageKind
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from isheep.planner.model import Attempt, AttemptState, Peer, RunView
+from isheep.planner.types import Attempt, AttemptState, Peer, RunView
 
 _AT_WORK = (AttemptState.ACTIVE, AttemptState.TERMINATING)
 

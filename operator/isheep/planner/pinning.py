@@ -27,10 +27,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from isheep.api.order import Prepared
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.planner.model import RunView
-from isheep.planner.reasons import Reason
+from isheep.contract.order import Prepared
+from isheep.contract.reasons import Reason
+from isheep.planner.types import RunView
 from isheep.planner.walk import prepare_key
 from isheep.recipes.interface import STAGE_VERSIONS, Recipe
 from isheep.recipes.registry import RECIPES

@@ -18,12 +18,18 @@ from dataclasses import replace
 from datetime import datetime
 
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.reasons import Reason
 from isheep.planner import retry
 from isheep.planner.conditions import Standing, State
 from isheep.planner.deadline import deadline, start_time
-from isheep.planner.lanes import CONFIGURATION_WAIT, Desk, Lane, lane, state_of
-from isheep.planner.ledger import Ledger
-from isheep.planner.model import (
+from isheep.planner.groups import CONFIGURATION_WAIT, Desk, Lane, lane, state_of
+from isheep.planner.orders import ready_groups, resolve_store
+from isheep.planner.pinning import PlanningError, Resolved, pin, recipe_of, spec_of
+from isheep.planner.stage_records import Ledger
+from isheep.planner.status import full_status, standing_status
+from isheep.planner.stops import stop_all, stop_departed
+from isheep.planner.tidy import forget
+from isheep.planner.types import (
     AttemptState,
     Environment,
     Observed,
@@ -32,12 +38,6 @@ from isheep.planner.model import (
     StepRef,
     Stop,
 )
-from isheep.planner.orders import ready_groups, resolve_store
-from isheep.planner.pinning import PlanningError, Resolved, pin, recipe_of, spec_of
-from isheep.planner.reasons import Reason
-from isheep.planner.status import full_status, standing_status
-from isheep.planner.stops import stop_all, stop_departed
-from isheep.planner.tidy import forget
 from isheep.planner.walk import Walk, walk
 
 

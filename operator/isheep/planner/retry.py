@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from isheep.api.run import RETRY_ANNOTATION
 from isheep.api.status import SelfAlignmentRunStatus, StageRecord
-from isheep.planner.model import RunView
+from isheep.planner.types import RunView
 
 
 def is_new_generation(run: RunView) -> bool:

@@ -17,9 +17,9 @@ from isheep.api.status import (
     StageRecord,
 )
 from isheep.planner.conditions import Standing, State, conditions
-from isheep.planner.ledger import Ledger
-from isheep.planner.model import Attempt, RunView, StepRef
 from isheep.planner.retry import handled
+from isheep.planner.stage_records import Ledger
+from isheep.planner.types import Attempt, RunView, StepRef
 from isheep.planner.walk import Walk
 from isheep.recipes.interface import ESSENTIAL_STATISTICS, Stage, StageKind
 

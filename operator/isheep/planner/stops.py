@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from isheep.planner.model import Attempt, AttemptState, Stop
+from isheep.planner.types import Attempt, AttemptState, Stop
 from isheep.planner.walk import Walk
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from isheep.api.status import SelfAlignmentRunStatus
-from isheep.planner.model import Attempt, AttemptState, Forget, StepRef
+from isheep.planner.types import Attempt, AttemptState, Forget, StepRef
 
 _FINISHED = (AttemptState.SUCCEEDED, AttemptState.FAILED)
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from isheep.api.order import Prepared
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.order import Prepared
 from isheep.planner.keys import stage_key
 from isheep.recipes.interface import End, Recipe, Stage, Statistics
 

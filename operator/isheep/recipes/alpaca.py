@@ -7,11 +7,11 @@ nothing is answered, and select reads them where they are.
 
 from __future__ import annotations
 
-from isheep.api.order import Prepared
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.order import Prepared
+from isheep.recipes.builders.context import RunContext
 from isheep.recipes.interface import End, Stages
 from isheep.recipes.iteration import Conversation, History, instructions, iterations, training
-from isheep.recipes.stages.context import RunContext
 
 
 class Alpaca:

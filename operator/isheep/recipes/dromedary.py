@@ -17,8 +17,14 @@ from collections.abc import Generator
 from dataclasses import replace
 
 from isheep.api.dromedary import Dromedary as DromedarySpec
-from isheep.api.order import Prepared
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.order import Prepared
+from isheep.recipes.builders.context import RunContext
+from isheep.recipes.builders.curate import curate
+from isheep.recipes.builders.generate import generate
+from isheep.recipes.builders.prepare import prepare
+from isheep.recipes.builders.respond import respond
+from isheep.recipes.builders.topics import topics
 from isheep.recipes.defaults import resolve
 from isheep.recipes.interface import FINISHED, UNDECIDED, End, Stage, Stages, Statistics
 from isheep.recipes.iteration import (
@@ -30,12 +36,6 @@ from isheep.recipes.iteration import (
     gather,
     training,
 )
-from isheep.recipes.stages.context import RunContext
-from isheep.recipes.stages.curate import curate
-from isheep.recipes.stages.generate import generate
-from isheep.recipes.stages.prepare import prepare
-from isheep.recipes.stages.respond import respond
-from isheep.recipes.stages.topics import topics
 
 
 class Dromedary:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from isheep.api.order import Prepared
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.order import Prepared
 from isheep.recipes import settings as s
 from isheep.recipes.interface import Recipe, Stage, Statistics
 

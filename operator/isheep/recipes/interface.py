@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from isheep.api.order import Prepared
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.order import Prepared
 from isheep.recipes.settings import StageSettings
 
 

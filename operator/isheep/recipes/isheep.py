@@ -10,12 +10,12 @@ Direct is one iteration with a larger count.
 
 from __future__ import annotations
 
-from isheep.api.order import Prepared
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.order import Prepared
+from isheep.recipes.builders.context import RunContext
+from isheep.recipes.builders.respond import respond
 from isheep.recipes.interface import End, Stages
 from isheep.recipes.iteration import Conversation, History, instructions, iterations, training
-from isheep.recipes.stages.context import RunContext
-from isheep.recipes.stages.respond import respond
 
 
 class ISheep:

@@ -11,10 +11,19 @@ from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
-from isheep.api.order import Prepared
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.order import Prepared
 from isheep.recipes import rounds as sizing
 from isheep.recipes import settings as s
+from isheep.recipes.builders.assess import assess
+from isheep.recipes.builders.context import RunContext
+from isheep.recipes.builders.curate import curate
+from isheep.recipes.builders.generate import generate
+from isheep.recipes.builders.measure import measure
+from isheep.recipes.builders.prepare import prepare
+from isheep.recipes.builders.report import report
+from isheep.recipes.builders.select import select, wants_measures, wants_scores, wants_vectors
+from isheep.recipes.builders.train import merge, train
 from isheep.recipes.defaults import resolve
 from isheep.recipes.interface import (
     FINISHED,
@@ -25,15 +34,6 @@ from isheep.recipes.interface import (
     Stages,
     Statistics,
 )
-from isheep.recipes.stages.assess import assess
-from isheep.recipes.stages.context import RunContext
-from isheep.recipes.stages.curate import curate
-from isheep.recipes.stages.generate import generate
-from isheep.recipes.stages.measure import measure
-from isheep.recipes.stages.prepare import prepare
-from isheep.recipes.stages.report import report
-from isheep.recipes.stages.select import select, wants_measures, wants_scores, wants_vectors
-from isheep.recipes.stages.train import merge, train
 
 
 @dataclass(slots=True)

@@ -13,15 +13,15 @@ how data is made and chosen, not in how it is answered.
 
 from __future__ import annotations
 
-from isheep.api.order import Prepared
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.order import Prepared
+from isheep.recipes.builders.classify import classify
+from isheep.recipes.builders.context import RunContext
+from isheep.recipes.builders.instantiate import instantiate
+from isheep.recipes.builders.respond import respond
 from isheep.recipes.defaults import self_instruct
 from isheep.recipes.interface import End, Stages
 from isheep.recipes.iteration import Conversation, History, instructions, iterations, training
-from isheep.recipes.stages.classify import classify
-from isheep.recipes.stages.context import RunContext
-from isheep.recipes.stages.instantiate import instantiate
-from isheep.recipes.stages.respond import respond
 
 
 class SelfInstruct:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from isheep.api.store_spec import FolderStoreSpec, StoreSpec
+from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
 from isheep.store.folder import FolderStore
 from isheep.store.interface import ObjectStore
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from isheep.api.order import RunRef
+from isheep.contract.order import RunRef
 from isheep.store.interface import NoSuchKeyError, ObjectStore, StoreCorruptError
 from isheep.store.manifest import encode
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import AwareDatetime, Field, ValidationError
 
-from isheep.api.order import Contract, RunRef
+from isheep.contract.order import Contract, RunRef
 from isheep.store.interface import StoreCorruptError, StoreVersionError
 
 MANIFEST_VERSION = 1

@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
-from isheep.api.order import Outcome, StageOrder, StageResult, dump_result
+from isheep.contract.order import Outcome, StageOrder, StageResult, dump_result
 
 KILLED = 137
 STOPPED = 143

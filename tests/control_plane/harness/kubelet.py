@@ -22,7 +22,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from isheep.api.order import StageOrder, StageResult, parse_order
+from isheep.contract.order import StageOrder, StageResult, parse_order
 
 from .api import MERGE_PATCH, STRATEGIC_PATCH, ApiServer
 from .background import Background

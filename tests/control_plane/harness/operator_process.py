@@ -29,16 +29,16 @@ HURRY: Mapping[str, Any] = {
     "isheep.planner.failure:RETRY_SCHEDULE": [0.5, 0.5, 0.5],
     "isheep.planner.failure:STALLED_SCHEDULE": [4, 4, 4, 4, 1800],
     "isheep.planner.failure:DISRUPTION_DELAY": 0.5,
-    "isheep.planner.lanes:CONFIGURATION_WAIT": 1.0,
-    "isheep.planner.lanes:PEER_WAIT": 5.0,
-    "isheep.kube.refusals:DELAYS": [0.5, 1, 2],
+    "isheep.planner.groups:CONFIGURATION_WAIT": 1.0,
+    "isheep.planner.groups:PEER_WAIT": 5.0,
+    "isheep.kube.rejections:DELAYS": [0.5, 1, 2],
 }
 """The planner's waits, in seconds, as most tests want them.
 
 A run is never seen Stalled if its wait, which begins with the end of a Job, a time in whole
 seconds, is over before the operator has heard of that end.
 """
-SHORT_LEASE: Mapping[str, Any] = {"isheep.kube.api:TIMEOUT_SECONDS": 3.0}
+SHORT_LEASE: Mapping[str, Any] = {"isheep.kube.client:TIMEOUT_SECONDS": 3.0}
 """A Lease lasts as long as two requests may take."""
 UPGRADE: Mapping[str, Any] = {"isheep.recipes.interface:STAGE_VERSIONS": 1}
 """A later version of the operator, to which every stage's output would be another."""

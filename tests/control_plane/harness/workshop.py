@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from isheep.api.order import Outcome, StageOrder, StageResult
+from isheep.contract.order import Outcome, StageOrder, StageResult
 
 from ...unit.isheep.planner.world import World, make_run
 from .behaviour import Behaviour, Work

@@ -14,9 +14,9 @@ from isheep.api.loader import load_run
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.yaml_reader import read_documents
 from isheep.planner.walk import walk
+from isheep.recipes.builders.prepare import data_fields
 from isheep.recipes.interface import STAGE_VERSIONS
 from isheep.recipes.registry import RECIPES
-from isheep.recipes.stages.prepare import data_fields
 
 from ..isheep.recipes.conversation import PREPARED
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from isheep.api.order import RunRef, Sources, StageOrder, Step
-from isheep.api.store_spec import FolderStoreSpec, StoreSpec
+from isheep.contract.order import RunRef, Sources, StageOrder, Step
+from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
 
 
 @pytest.fixture

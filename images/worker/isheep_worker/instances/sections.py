@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from isheep_worker.instances.interface import Instance, ParsedInstances
-from isheep_worker.parsing import without_surrogates
+from isheep_worker.text.parsing import without_surrogates
 
 TASK = "task"
 """The label of the next task: whatever follows it is about something else."""

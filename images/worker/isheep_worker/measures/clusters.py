@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from isheep_worker.lean_imports import show_scikit_learn
 from isheep_worker.measures.vectors import DTYPE
+from isheep_worker.runtime.lean_imports import show_scikit_learn
 
 PASSES = 10
 _SMALLEST_BATCH = 1024

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from isheep.api.order import RunRef
+from isheep.contract.order import RunRef
 from isheep.recipes.settings import ReportSettings
 from isheep_worker.report import figures
 from isheep_worker.report.figures import IterationFigures, Seconds, StageFigures
 from isheep_worker.report.scores import LevelFigures
-from isheep_worker.rows import SelectionRow
+from isheep_worker.rows.schema import SelectionRow
 
 SCHEMA_VERSION = 1
 SMALL_MODEL_BYTES = 2 * 1024**3

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from isheep_worker.rows import LevelScore, ScoreRow
+from isheep_worker.rows.schema import LevelScore, ScoreRow
 from isheep_worker.scoring.statistics import score_bin
 
 

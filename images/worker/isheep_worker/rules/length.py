@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isheep_worker.rules.interface import Rule, Task
-from isheep_worker.tokenization import word_count
+from isheep_worker.text.tokenization import word_count
 
 MIN_WORDS = 4
 MAX_WORDS = 150

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isheep_worker.rules import control_characters, markers
 from isheep_worker.rules.interface import Rule
-from isheep_worker.tokenization import word_count, words
+from isheep_worker.text.tokenization import word_count, words
 
 MAX_WORDS = 8
 

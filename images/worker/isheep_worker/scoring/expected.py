@@ -18,12 +18,12 @@ from collections.abc import Iterator, Sequence
 
 from isheep.recipes.settings import AssessSettings, Level
 from isheep_worker.engines.interface import Completion, Request
-from isheep_worker.longest_prompts import Known, LongestPrompt
-from isheep_worker.rows import LevelScore, PairRow
+from isheep_worker.execution.inference import Inference
+from isheep_worker.rows.schema import LevelScore, PairRow
 from isheep_worker.scoring.prompts import JudgingTemplates
 from isheep_worker.scoring.resolution import check_labels, pinned_labels
-from isheep_worker.stages.inference import Inference
 from isheep_worker.templates.labels import LabelSet, label_set
+from isheep_worker.templates.longest_prompts import Known, LongestPrompt
 from isheep_worker.templates.rubric import EXPECTED_TEMPLATE_OF, label_encoder, label_prompt
 from isheep_worker.templates.score import HIGHEST, LOWEST
 

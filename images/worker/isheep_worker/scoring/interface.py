@@ -7,7 +7,7 @@ from typing import Protocol
 
 from isheep.recipes.settings import Level
 from isheep_worker.engines.interface import Completion, Request
-from isheep_worker.rows import LevelScore, PairRow
+from isheep_worker.rows.schema import LevelScore, PairRow
 
 
 class Scoring(Protocol):

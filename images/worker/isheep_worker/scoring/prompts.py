@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isheep.recipes.settings import AssessSettings
-from isheep_worker.rows import PairRow
+from isheep_worker.rows.schema import PairRow
 from isheep_worker.templates.example_order import ExampleOrders
 from isheep_worker.templates.library import TemplateLibrary
 

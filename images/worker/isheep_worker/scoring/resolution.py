@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from isheep.recipes.settings import AssessSettings, Level, PromptFormat, ScoreLabels
-from isheep_worker.contract import BadInputError
+from isheep_worker.runtime.orders import BadInputError
 from isheep_worker.templates.chat import PromptRenderer
 from isheep_worker.templates.labels import (
     LABEL_SETS,

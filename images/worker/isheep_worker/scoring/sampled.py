@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 
 from isheep.recipes.settings import AssessSettings, Level
 from isheep_worker.engines.interface import Completion, Request
-from isheep_worker.longest_prompts import Known, LongestPrompt
-from isheep_worker.prompts import token_ids
-from isheep_worker.rows import LevelScore, PairRow
+from isheep_worker.execution.inference import Inference
+from isheep_worker.rows.item_seeds import item_seed
+from isheep_worker.rows.schema import LevelScore, PairRow
 from isheep_worker.scoring.prompts import JudgingTemplates
-from isheep_worker.seeds import item_seed
-from isheep_worker.stages.inference import Inference
+from isheep_worker.templates.longest_prompts import Known, LongestPrompt
+from isheep_worker.templates.prompting import token_ids
 from isheep_worker.templates.rubric import (
     ANSWER_STOP,
     CONSTRAINED_ANSWER,

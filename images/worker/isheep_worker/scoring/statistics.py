@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from isheep.recipes.settings import Level
-from isheep_worker.rows import LevelScore, ScoreRow
+from isheep_worker.rows.schema import LevelScore, ScoreRow
 
 
 def part_statistics(rows: Sequence[ScoreRow], levels: Sequence[Level]) -> dict[str, float]:

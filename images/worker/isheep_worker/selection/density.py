@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
-from isheep_worker.rows import MeasureRow, PairRow, SelectionRow
-from isheep_worker.seeds import item_seed
+from isheep_worker.rows.item_seeds import item_seed
+from isheep_worker.rows.schema import MeasureRow, PairRow, SelectionRow
 from isheep_worker.selection.interface import measured_row
 
 

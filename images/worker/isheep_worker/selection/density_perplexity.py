@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
-from isheep_worker.rows import MeasureRow, PairRow, SelectionRow
+from isheep_worker.rows.schema import MeasureRow, PairRow, SelectionRow
 from isheep_worker.selection.interface import measured_row
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from isheep_worker.measures.perplexity import perplexity
-from isheep_worker.rows import MeasureRow, PairRow, SelectionRow
+from isheep_worker.rows.schema import MeasureRow, PairRow, SelectionRow
 
 RULE = "rule:"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from isheep_worker.rows import PairRow, SelectionRow
+from isheep_worker.rows.schema import PairRow, SelectionRow
 from isheep_worker.rules.interface import Pair, Rule
 from isheep_worker.rules.response import pair_drop
 from isheep_worker.selection.interface import selection_row

@@ -7,7 +7,7 @@ below the bound, strictly; the paper's is 50.
 from __future__ import annotations
 
 from isheep_worker.measures.perplexity import is_below
-from isheep_worker.rows import MeasureRow, PairRow, SelectionRow
+from isheep_worker.rows.schema import MeasureRow, PairRow, SelectionRow
 from isheep_worker.selection.interface import measured_row
 
 

@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from isheep_worker.rows import SelectionRow
-from isheep_worker.seeds import item_seed
+from isheep_worker.rows.item_seeds import item_seed
+from isheep_worker.rows.schema import SelectionRow
 from isheep_worker.selection.interface import RULE
 
 

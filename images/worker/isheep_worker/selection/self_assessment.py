@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from isheep_worker.rows import LevelScore, PairRow, ScoreRow, SelectionRow
+from isheep_worker.rows.schema import LevelScore, PairRow, ScoreRow, SelectionRow
 from isheep_worker.selection.interface import selection_row
 
 

@@ -13,10 +13,17 @@ from dataclasses import dataclass
 
 from isheep.recipes.interface import PART_ITEMS
 from isheep.recipes.settings import AssessSettings, Level
-from isheep_worker.context import StageContext, StageOutcome
 from isheep_worker.engines.interface import Completion, Request
-from isheep_worker.longest_prompts import Known, LongestPrompt
-from isheep_worker.rows import PAIRS, SCORES, LevelScore, PairRow, ScoreRow
+from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.execution.inference import (
+    Inference,
+    commit_inference,
+    fill_own_parts,
+    item_count,
+    token_statistics,
+)
+from isheep_worker.execution.parts import FilledPart, PartProgram
+from isheep_worker.rows.schema import PAIRS, SCORES, LevelScore, PairRow, ScoreRow
 from isheep_worker.rules.interface import Pair, Rule
 from isheep_worker.rules.response import pair_drop
 from isheep_worker.rules.sets import rule_set
@@ -25,15 +32,8 @@ from isheep_worker.scoring.interface import Scoring
 from isheep_worker.scoring.resolution import pinned_labels
 from isheep_worker.scoring.sampled import SampledScoring, longest_sampled_prompts
 from isheep_worker.scoring.statistics import part_statistics, stage_statistics
-from isheep_worker.stages.inference import (
-    Inference,
-    commit_inference,
-    fill_own_parts,
-    item_count,
-    token_statistics,
-)
-from isheep_worker.stages.parts import FilledPart, PartProgram
 from isheep_worker.templates.labels import label_set
+from isheep_worker.templates.longest_prompts import Known, LongestPrompt
 
 Scores = dict[str, dict[str, LevelScore]]
 

@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from isheep.recipes.settings import ClassifySettings
-from isheep_worker.classification import STOP, TEMPLATE, classification_prompt, parse_answer
-from isheep_worker.context import StageContext, StageOutcome
 from isheep_worker.engines.interface import Completion
-from isheep_worker.longest_prompts import Known, LongestPrompt
-from isheep_worker.rows import CLASSES, INSTRUCTIONS, ClassRow, InstructionRow
-from isheep_worker.stages.inference import (
+from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.execution.inference import (
     Inference,
     Prompt,
     answers,
@@ -22,7 +19,15 @@ from isheep_worker.stages.inference import (
     fill_own_parts,
     item_count,
 )
-from isheep_worker.stages.parts import FilledPart, PartProgram
+from isheep_worker.execution.parts import FilledPart, PartProgram
+from isheep_worker.instances.classification import (
+    STOP,
+    TEMPLATE,
+    classification_prompt,
+    parse_answer,
+)
+from isheep_worker.rows.schema import CLASSES, INSTRUCTIONS, ClassRow, InstructionRow
+from isheep_worker.templates.longest_prompts import Known, LongestPrompt
 
 
 def run(context: StageContext[ClassifySettings]) -> StageOutcome:

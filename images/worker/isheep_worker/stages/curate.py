@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from isheep.recipes.settings import CurateSettings, DecontaminationSettings
-from isheep_worker.context import StageContext, StageOutcome
-from isheep_worker.curation import Criteria, curate_round
-from isheep_worker.decontamination import Decontaminator, read_benchmark
-from isheep_worker.inputs import Inputs
-from isheep_worker.parsing import DropLast
-from isheep_worker.prompts import load_library
-from isheep_worker.rows import COMPLETIONS, INSTRUCTIONS, WHOLE_TASKS
+from isheep_worker.curation.curate import Criteria, curate_round
+from isheep_worker.curation.decontamination import Decontaminator, read_benchmark
+from isheep_worker.execution.commit import commit
+from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.execution.single_writer import drop_examples, round_statistics, write_parts
+from isheep_worker.inputs.seed_tasks import read_seed_tasks
+from isheep_worker.inputs.stored_inputs import Inputs
+from isheep_worker.rows.schema import COMPLETIONS, INSTRUCTIONS, WHOLE_TASKS
 from isheep_worker.rules.sets import rule_set
-from isheep_worker.seed_tasks import read_seed_tasks
-from isheep_worker.stages.commit import commit
-from isheep_worker.stages.single_writer import drop_examples, round_statistics, write_parts
 from isheep_worker.task_lists.registry import WHOLE, task_list
+from isheep_worker.templates.prompting import load_library
+from isheep_worker.text.parsing import DropLast
 
 
 def run(context: StageContext[CurateSettings]) -> StageOutcome:

@@ -13,21 +13,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from isheep.recipes.settings import GenerateSettings
-from isheep_worker.context import StageContext, StageOutcome
 from isheep_worker.engines.interface import Request
-from isheep_worker.longest_prompts import Known, LongestPrompt
-from isheep_worker.rows import COMPLETIONS, INSTRUCTIONS, TOPICS, CompletionRow
-from isheep_worker.seed_tasks import read_seed_tasks
-from isheep_worker.seeds import exemplar_random, item_seed
-from isheep_worker.stages.inference import (
+from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.execution.inference import (
     Inference,
     commit_inference,
     fill_own_parts,
     token_statistics,
 )
-from isheep_worker.stages.parts import FilledPart, PartProgram, part_items
+from isheep_worker.execution.parts import FilledPart, PartProgram, part_items
+from isheep_worker.inputs.seed_tasks import read_seed_tasks
+from isheep_worker.rows.item_seeds import exemplar_random, item_seed
+from isheep_worker.rows.schema import COMPLETIONS, INSTRUCTIONS, TOPICS, CompletionRow
 from isheep_worker.task_lists.interface import Asked, Material
 from isheep_worker.task_lists.registry import task_list
+from isheep_worker.templates.longest_prompts import Known, LongestPrompt
 
 
 def run(context: StageContext[GenerateSettings]) -> StageOutcome:

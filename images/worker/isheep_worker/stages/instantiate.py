@@ -11,18 +11,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from isheep.recipes.settings import InstantiateSettings
-from isheep_worker.context import StageContext, StageOutcome
 from isheep_worker.engines.interface import Completion
-from isheep_worker.instances.input_first import InputFirst
-from isheep_worker.instances.interface import Instance, InstanceForm
-from isheep_worker.instances.output_first import OutputFirst
-from isheep_worker.longest_prompts import Known, LongestPrompt
-from isheep_worker.rows import CLASSES, INSTRUCTIONS, PAIRS, ClassRow, InstructionRow, PairRow
-from isheep_worker.rules.counts import DropCounts
-from isheep_worker.rules.interface import Drop
-from isheep_worker.rules.response import pair_drop
-from isheep_worker.rules.sets import RuleSet, rule_set
-from isheep_worker.stages.inference import (
+from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.execution.inference import (
     Inference,
     Prompt,
     answers,
@@ -30,8 +21,24 @@ from isheep_worker.stages.inference import (
     fill_own_parts,
     item_count,
 )
-from isheep_worker.stages.parts import FilledPart, PartProgram
-from isheep_worker.stages.single_writer import drop_examples, drop_statistics
+from isheep_worker.execution.parts import FilledPart, PartProgram
+from isheep_worker.execution.single_writer import drop_examples, drop_statistics
+from isheep_worker.instances.input_first import InputFirst
+from isheep_worker.instances.interface import Instance, InstanceForm
+from isheep_worker.instances.output_first import OutputFirst
+from isheep_worker.rows.schema import (
+    CLASSES,
+    INSTRUCTIONS,
+    PAIRS,
+    ClassRow,
+    InstructionRow,
+    PairRow,
+)
+from isheep_worker.rules.counts import DropCounts
+from isheep_worker.rules.interface import Drop
+from isheep_worker.rules.response import pair_drop
+from isheep_worker.rules.sets import RuleSet, rule_set
+from isheep_worker.templates.longest_prompts import Known, LongestPrompt
 
 REPEATED = "repeated_instance"
 TOO_LONG = "too_long"

@@ -17,19 +17,19 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 from isheep.recipes.settings import MeasureSettings
-from isheep_worker.context import StageContext, StageOutcome
+from isheep_worker.execution.commit import commit_parts
+from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.execution.inference import item_count
+from isheep_worker.execution.missing_parts import MissingParts
+from isheep_worker.execution.parts import FilledPart, part_count
 from isheep_worker.measures.perplexity import bin_of
 from isheep_worker.measures.texts import Reading, TokenText, batches
 from isheep_worker.measures.vectors import encode_vector
-from isheep_worker.meter import Activity
-from isheep_worker.prompts import load_library, load_prompting, task_prompt
-from isheep_worker.rows import MEASURES, PAIRS, MeasureRow, PairRow
+from isheep_worker.rows.schema import MEASURES, PAIRS, MeasureRow, PairRow
 from isheep_worker.rules.response import pair_drop
 from isheep_worker.rules.sets import rule_set
-from isheep_worker.stages.commit import commit_parts
-from isheep_worker.stages.inference import item_count
-from isheep_worker.stages.missing_parts import MissingParts
-from isheep_worker.stages.parts import FilledPart, part_count
+from isheep_worker.runtime.meter import Activity
+from isheep_worker.templates.prompting import load_library, load_prompting, task_prompt
 
 TOO_LONG = "unscorable:too-long"
 NO_TOKENS = "unscorable:no-tokens"

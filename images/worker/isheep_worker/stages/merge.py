@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from isheep.recipes.settings import MergeSettings
-from isheep_worker.context import StageContext, StageOutcome
-from isheep_worker.contract import BadInputError
-from isheep_worker.meter import Activity
-from isheep_worker.prompts import load_prompting
-from isheep_worker.stages.commit import commit
+from isheep_worker.execution.commit import commit
+from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.runtime.meter import Activity
+from isheep_worker.runtime.orders import BadInputError
+from isheep_worker.templates.prompting import load_prompting
 
 
 def run(context: StageContext[MergeSettings]) -> StageOutcome:

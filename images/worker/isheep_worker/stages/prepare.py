@@ -14,48 +14,48 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from isheep.api.order import ChatFormatRef, Prepared, ScoreLabelsRef
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.order import ChatFormatRef, Prepared, ScoreLabelsRef
 from isheep.planner import pinning
 from isheep.planner.frontier import known_stages
 from isheep.recipes import defaults
+from isheep.recipes.builders.assess import assessor_formats, expects_scores
+from isheep.recipes.builders.select import wants_scores
 from isheep.recipes.defaults import resolve
 from isheep.recipes.foresight import foreseen_stages
 from isheep.recipes.interface import Statistics
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.settings import PrepareSettings
-from isheep.recipes.stages.assess import assessor_formats, expects_scores
-from isheep.recipes.stages.select import wants_scores
 from isheep.store.documents import RunDocuments
 from isheep.store.manifest import encode
-from isheep_worker.context import StageContext, StageOutcome
-from isheep_worker.contract import BadInputError
-from isheep_worker.decontamination import read_benchmark
+from isheep_worker.curation.decontamination import read_benchmark
 from isheep_worker.engines.registry import EngineKind
-from isheep_worker.longest_prompts import Known
-from isheep_worker.meter import Activity
-from isheep_worker.model_files import ModelFiles, inspect_model
-from isheep_worker.prompts import (
+from isheep_worker.execution.commit import timings
+from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.execution.references import note_use
+from isheep_worker.inputs.model_files import ModelFiles, inspect_model
+from isheep_worker.inputs.seed_tasks import (
+    SeedTask,
+    check_enough_seed_tasks,
+    check_outputs,
+    read_seed_tasks,
+)
+from isheep_worker.inputs.sources import SourceReader, Text, read_templates
+from isheep_worker.runtime.meter import Activity
+from isheep_worker.runtime.orders import BadInputError
+from isheep_worker.scoring.resolution import resolve_labels
+from isheep_worker.stages.prompt_lengths import check_prompt_lengths
+from isheep_worker.task_lists.registry import WHOLE
+from isheep_worker.templates.example_order import ExampleOrders
+from isheep_worker.templates.library import FOR_EXPECTED_SCORES, TemplateLibrary
+from isheep_worker.templates.longest_prompts import Known
+from isheep_worker.templates.prompting import (
     Prompting,
     chat_format_digest,
     dump_templates,
     load_library,
     resolve_prompting,
 )
-from isheep_worker.references import note_use
-from isheep_worker.scoring.resolution import resolve_labels
-from isheep_worker.seed_tasks import (
-    SeedTask,
-    check_enough_seed_tasks,
-    check_outputs,
-    read_seed_tasks,
-)
-from isheep_worker.sources import SourceReader, Text, read_templates
-from isheep_worker.stages.commit import timings
-from isheep_worker.stages.prompt_lengths import check_prompt_lengths
-from isheep_worker.task_lists.registry import WHOLE
-from isheep_worker.templates.example_order import ExampleOrders
-from isheep_worker.templates.library import FOR_EXPECTED_SCORES, TemplateLibrary
 from isheep_worker.templates.rubric import EXPECTED_TEMPLATE_OF, TEMPLATE_OF
 
 TIMINGS_FILE = "prepare.json"

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from isheep.recipes.interface import Stage, StageKind
-from isheep_worker.contract import BadInputError
-from isheep_worker.longest_prompts import Known, LongestPrompt
+from isheep_worker.runtime.orders import BadInputError
 from isheep_worker.stages import assess, classify, generate, instantiate, respond
+from isheep_worker.templates.longest_prompts import Known, LongestPrompt
 
 LONGEST_PROMPTS: Mapping[StageKind, Callable[[Any, Known], Iterator[LongestPrompt]]] = {
     StageKind.GENERATE: generate.longest_prompts,

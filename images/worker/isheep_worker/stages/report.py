@@ -19,7 +19,8 @@ from isheep.recipes.settings import ReportSettings
 from isheep.store.documents import RunDocuments
 from isheep.store.interface import NoSuchKeyError
 from isheep.store.manifest import Manifest, Timings
-from isheep_worker.context import StageContext, StageOutcome
+from isheep_worker.execution.commit import commit
+from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.report.document import (
     ReportInput,
     SampleAnswer,
@@ -29,8 +30,7 @@ from isheep_worker.report.document import (
 from isheep_worker.report.figures import StageFigures, StageTime
 from isheep_worker.report.html import render
 from isheep_worker.report.scores import LevelFigures, level_figures
-from isheep_worker.rows import SCORES, SELECTIONS, SelectionRow
-from isheep_worker.stages.commit import commit
+from isheep_worker.rows.schema import SCORES, SELECTIONS, SelectionRow
 from isheep_worker.stages.prepare import TIMINGS_FILE
 from isheep_worker.stages.train import LOG_FILE, SAMPLES_FILE
 

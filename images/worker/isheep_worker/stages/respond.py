@@ -12,13 +12,9 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 
 from isheep.recipes.settings import RespondSettings
-from isheep_worker.context import StageContext, StageOutcome
 from isheep_worker.engines.interface import Completion
-from isheep_worker.longest_prompts import Known, LongestPrompt
-from isheep_worker.prompts import task_text, token_ids
-from isheep_worker.rows import INSTRUCTIONS, PAIRS, InstructionRow, PairRow
-from isheep_worker.seeds import item_seed
-from isheep_worker.stages.inference import (
+from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.execution.inference import (
     Inference,
     Prompt,
     answers,
@@ -26,8 +22,11 @@ from isheep_worker.stages.inference import (
     fill_own_parts,
     item_count,
 )
-from isheep_worker.stages.parts import FilledPart, PartProgram, part_items
+from isheep_worker.execution.parts import FilledPart, PartProgram, part_items
+from isheep_worker.rows.item_seeds import item_seed
+from isheep_worker.rows.schema import INSTRUCTIONS, PAIRS, InstructionRow, PairRow
 from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.longest_prompts import Known, LongestPrompt
 from isheep_worker.templates.principles import (
     PRINCIPLES,
     STOP,
@@ -35,6 +34,7 @@ from isheep_worker.templates.principles import (
     principle_prompt,
     read_reply,
 )
+from isheep_worker.templates.prompting import task_text, token_ids
 from isheep_worker.templates.response import CHAT, RAW, VERBOSE, response_verbose
 
 

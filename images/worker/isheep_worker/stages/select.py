@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 from statistics import fmean
 from typing import TypeVar
 
-from isheep.api.order import ContractError
+from isheep.contract.order import ContractError
 from isheep.recipes.settings import SelectSettings
-from isheep_worker.context import StageContext, StageOutcome
+from isheep_worker.execution.commit import commit
+from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.execution.single_writer import drop_examples, drop_statistics, write_parts
 from isheep_worker.measures.clusters import clusters_of
 from isheep_worker.measures.vectors import vector_bytes
-from isheep_worker.rows import (
+from isheep_worker.rows.item_seeds import item_seed
+from isheep_worker.rows.schema import (
     MEASURES,
     PAIRS,
     SCORES,
@@ -27,7 +30,6 @@ from isheep_worker.rows import (
 from isheep_worker.rules.counts import DropCounts
 from isheep_worker.rules.interface import Drop
 from isheep_worker.rules.sets import rule_set
-from isheep_worker.seeds import item_seed
 from isheep_worker.selection import (
     density,
     density_perplexity,
@@ -36,8 +38,6 @@ from isheep_worker.selection import (
     random_sample,
     self_assessment,
 )
-from isheep_worker.stages.commit import commit
-from isheep_worker.stages.single_writer import drop_examples, drop_statistics, write_parts
 
 Verdicts = Callable[[], Iterator[SelectionRow]]
 """Each call yields the rows of all pairs, in their order, as one method decides."""

@@ -6,14 +6,14 @@ As with curate, its output is all topics so far, and one worker makes it.
 from __future__ import annotations
 
 from isheep.recipes.settings import TopicsSettings
-from isheep_worker.context import StageContext, StageOutcome
-from isheep_worker.parsing import DropLast
-from isheep_worker.prompts import load_library
-from isheep_worker.rows import COMPLETIONS, TOPICS
-from isheep_worker.stages.commit import commit
-from isheep_worker.stages.single_writer import drop_examples, round_statistics, write_parts
+from isheep_worker.curation.topics import collect_topics
+from isheep_worker.execution.commit import commit
+from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.execution.single_writer import drop_examples, round_statistics, write_parts
+from isheep_worker.rows.schema import COMPLETIONS, TOPICS
+from isheep_worker.templates.prompting import load_library
 from isheep_worker.templates.red_teaming import seed_topics
-from isheep_worker.topics import collect_topics
+from isheep_worker.text.parsing import DropLast
 
 
 def run(context: StageContext[TopicsSettings]) -> StageOutcome:

@@ -17,18 +17,17 @@ from typing import Any
 
 import zstandard
 
-from isheep.api.order import Outcome
+from isheep.contract.order import Outcome
 from isheep.recipes.settings import TrainSettings
 from isheep.store.checkpoints import CheckpointStore
-from isheep_worker.context import StageContext, StageOutcome
-from isheep_worker.contract import StoppedError
-from isheep_worker.meter import Activity
-from isheep_worker.prompts import Prompting, load_library, load_prompting, task_prompt
-from isheep_worker.rows import SELECTIONS, SelectionRow
-from isheep_worker.seeds import item_seed
-from isheep_worker.stages.commit import commit
-from isheep_worker.stages.samples import QUESTIONS, SampleRow, sample_rows
+from isheep_worker.execution.commit import commit
+from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.rows.item_seeds import item_seed
+from isheep_worker.rows.schema import SELECTIONS, SelectionRow
+from isheep_worker.runtime.meter import Activity
+from isheep_worker.runtime.orders import StoppedError
 from isheep_worker.templates.chat import PromptRenderer
+from isheep_worker.templates.prompting import Prompting, load_library, load_prompting, task_prompt
 from isheep_worker.training.chat_files import write_chat
 from isheep_worker.training.dataset import (
     RowCounts,
@@ -38,6 +37,7 @@ from isheep_worker.training.dataset import (
     first_of_each,
     split_rows,
 )
+from isheep_worker.training.samples import QUESTIONS, SampleRow, sample_rows
 from isheep_worker.training.sft import LogRow, TrainingOutcome, this_machine, train
 from isheep_worker.training.stored import StoredCheckpoints
 from isheep_worker.training.task import Task, TaskFolder

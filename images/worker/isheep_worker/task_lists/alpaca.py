@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from isheep_worker.parsing import DropLast, ParsedCompletion, parse_completion
 from isheep_worker.task_lists.exemplars import ExemplarList
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.meta_prompt import (
@@ -19,6 +18,7 @@ from isheep_worker.templates.meta_prompt import (
     numbered_task,
     stop_string,
 )
+from isheep_worker.text.parsing import DropLast, ParsedCompletion, parse_completion
 
 
 class AlpacaList(ExemplarList):

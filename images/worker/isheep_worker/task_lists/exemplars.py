@@ -12,10 +12,10 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from isheep_worker.longest_prompts import Length
-from isheep_worker.seed_tasks import SeedTask
+from isheep_worker.inputs.seed_tasks import SeedTask
 from isheep_worker.task_lists.interface import Asked, Material
 from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.longest_prompts import Length
 from isheep_worker.templates.meta_prompt import Exemplar
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from isheep_worker.longest_prompts import Length
-from isheep_worker.parsing import DropLast, ParsedCompletion
-from isheep_worker.rows import InstructionRow
-from isheep_worker.seed_tasks import SeedTask
+from isheep_worker.inputs.seed_tasks import SeedTask
+from isheep_worker.rows.schema import InstructionRow
 from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.longest_prompts import Length
+from isheep_worker.text.parsing import DropLast, ParsedCompletion
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,15 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from isheep_worker.parsing import (
+from isheep_worker.task_lists.exemplars import ExemplarList
+from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.meta_prompt import LAST_TASK, Exemplar, language_name, one_line
+from isheep_worker.text.parsing import (
     DropLast,
     ParsedCompletion,
     ParsedTask,
     without_surrogates,
 )
-from isheep_worker.task_lists.exemplars import ExemplarList
-from isheep_worker.templates.library import TemplateLibrary
-from isheep_worker.templates.meta_prompt import LAST_TASK, Exemplar, language_name, one_line
 
 _NUMBERED = re.compile(r"[ \t]{0,8}+\d{1,4}+[ \t]?+[.)](?:[ \t]++|$)", re.ASCII)
 

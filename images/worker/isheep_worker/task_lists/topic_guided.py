@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import random
 
-from isheep_worker.longest_prompts import Length
-from isheep_worker.numbered_lines import parse_numbered_lines
-from isheep_worker.parsing import DropLast, ParsedCompletion
 from isheep_worker.task_lists.interface import Asked, Material
 from isheep_worker.templates.labelled_blocks import SEPARATOR
 from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.longest_prompts import Length
 from isheep_worker.templates.red_teaming import (
     TOPIC_GUIDED_HEADER,
     TYPES,
@@ -20,6 +18,8 @@ from isheep_worker.templates.red_teaming import (
     seed_topics,
     topic_guided_prompt,
 )
+from isheep_worker.text.numbered_lines import parse_numbered_lines
+from isheep_worker.text.parsing import DropLast, ParsedCompletion
 
 LAST_INSTRUCTION = 8
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from itertools import permutations
 
-from isheep_worker.seeds import item_seed
+from isheep_worker.rows.item_seeds import item_seed
 from isheep_worker.templates.library import PromptTemplateError, TemplateLibrary
 
 _SEPARATOR = re.compile(r"^###\n", re.MULTILINE)

@@ -35,7 +35,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from isheep_worker.contract import BadInputError
+from isheep_worker.runtime.orders import BadInputError
 from isheep_worker.templates.labelled_blocks import SEPARATOR, read_blocks
 from isheep_worker.templates.library import PromptTemplateError, TemplateLibrary
 from isheep_worker.templates.meta_prompt import language_name

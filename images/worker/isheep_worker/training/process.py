@@ -22,13 +22,13 @@ import torch.distributed as dist
 
 from isheep.store import open_store
 from isheep.store.checkpoints import CheckpointStore
-from isheep_worker.contract import PeerLostError
-from isheep_worker.failures import failure_of
-from isheep_worker.logs import log_to_stderr
-from isheep_worker.prompts import load_prompting
-from isheep_worker.stages.samples import SampleRow, sample_rows
+from isheep_worker.runtime.failures import failure_of
+from isheep_worker.runtime.logs import log_to_stderr
+from isheep_worker.runtime.orders import PeerLostError
+from isheep_worker.templates.prompting import load_prompting
 from isheep_worker.training.collectives import told_by_first
 from isheep_worker.training.dataset import Split
+from isheep_worker.training.samples import SampleRow, sample_rows
 from isheep_worker.training.sft import Machine, this_machine, train
 from isheep_worker.training.stored import StoredCheckpoints
 from isheep_worker.training.task import Task, TaskFolder

@@ -30,7 +30,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from isheep.api.order import Runtime
+from isheep.contract.order import Runtime
 from isheep.recipes.settings import EVALUATION_STEPS, TrainSettings
 from isheep_worker.engines.interface import DeviceMemoryError
 from isheep_worker.training.checkpoints import Checkpoints, provenance, resume_point

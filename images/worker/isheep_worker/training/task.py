@@ -19,11 +19,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from isheep.api.order import StageOrder, Step, canonical_order, parse_order
+from isheep.contract.order import StageOrder, Step, canonical_order, parse_order
 from isheep.recipes.settings import TrainSettings
-from isheep_worker.contract import Failure
-from isheep_worker.stages.samples import SampleRow
+from isheep_worker.runtime.orders import Failure
 from isheep_worker.training.dataset import Split, TrainingRows
+from isheep_worker.training.samples import SampleRow
 from isheep_worker.training.sft import LogRow, TrainingOutcome
 
 _TASK = "task.json"

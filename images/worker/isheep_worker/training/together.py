@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isheep.api.order import ContractError, ExitCode
-from isheep_worker.contract import (
+from isheep.contract.order import ContractError, ExitCode
+from isheep_worker.runtime.orders import (
     RENDEZVOUS_VARIABLE,
     Failure,
     PeerLostError,

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from isheep.api.loader import load_run
 from isheep.cli import plan, validate
 from isheep.cli.app import app
-from isheep.recipes.stages.prepare import data_fields
+from isheep.recipes.builders.prepare import data_fields
 
 ROOT = Path(__file__).resolve().parents[4]
 EXAMPLES = sorted((ROOT / "examples").rglob("*.yaml"))

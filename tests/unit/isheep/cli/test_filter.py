@@ -156,7 +156,7 @@ def test_an_interrupted_run_leaves_the_earlier_file_alone(monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("isheep_worker.filtering.verdicts", interrupted)
+    monkeypatch.setattr("isheep_worker.curation.filtering.verdicts", interrupted)
     assert isheep("in.jsonl", "-o", "out.jsonl").exit_code == 143
     assert {path.name for path in Path().iterdir()} == {"in.jsonl", "out.jsonl"}
     assert Path("out.jsonl").read_text() == "mine"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from isheep.api.order import (
+from isheep.contract.order import (
     Outcome,
     RunRef,
     Sources,
@@ -15,10 +15,10 @@ from isheep.api.order import (
     StepResult,
     dump_result,
 )
-from isheep.api.store_spec import S3StoreSpec, StoreSpec
+from isheep.contract.store_spec import S3StoreSpec, StoreSpec
 from isheep.kube.records import JobRecord, RunRecord, job_record, run_record
-from isheep.planner.model import RunView, Start
 from isheep.planner.pinning import Resolved, pin
+from isheep.planner.types import RunView, Start
 from isheep.recipes.interface import POOL_OF, StageKind
 
 from ..planner.world import SPEC, make_run, spec_with

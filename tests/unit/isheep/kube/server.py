@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from isheep.kube.api import ApiError, ApiUnreachableError, Listing
+from isheep.kube.client import ApiError, ApiUnreachableError, Listing
 
 from .test_patch import merge
 from .virtual import now

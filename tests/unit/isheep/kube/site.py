@@ -17,19 +17,19 @@ from typing import Any
 
 from aiohttp import ClientTimeout
 
-from isheep.api.order import StageOrder, dump_result, parse_order
 from isheep.api.status import SelfAlignmentRunStatus
-from isheep.kube.api import ApiError, ApiUnreachableError, jobs_path, pods_path, runs_path
+from isheep.contract.order import StageOrder, dump_result, parse_order
 from isheep.kube.cache import Cache
+from isheep.kube.client import ApiError, ApiUnreachableError, jobs_path, pods_path, runs_path
 from isheep.kube.config import OperatorConfig
 from isheep.kube.lease import Lease
-from isheep.kube.look import Looker
 from isheep.kube.metrics import Metrics
+from isheep.kube.pod_inspection import Looker
 from isheep.kube.queue import WorkQueue
-from isheep.kube.reconcile import Reconciler
+from isheep.kube.reconciler import Reconciler
 from isheep.kube.records import job_record, run_record
-from isheep.planner.model import Plan, Start
 from isheep.planner.plan import plan
+from isheep.planner.types import Plan, Start
 from isheep.recipes.interface import POOL_OF, StageKind
 
 from ..planner.world import Job as Attempt

@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from isheep.kube.claims import Claims, Scope
-from isheep.planner.model import (
+from isheep.planner.plan import plan
+from isheep.planner.types import (
     Attempt,
     AttemptState,
     Observed,
@@ -19,7 +20,6 @@ from isheep.planner.model import (
     StepRef,
     Stop,
 )
-from isheep.planner.plan import plan
 
 from ..planner.world import START, World, make_run
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from isheep.api.store_spec import S3StoreSpec
+from isheep.contract.store_spec import S3StoreSpec
 from isheep.kube.config import ConfigError, OperatorConfig, load_config
 
 S3 = {"bucket": "some-bucket"}

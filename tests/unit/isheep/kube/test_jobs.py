@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isheep.api.order import (
+from isheep.contract.order import (
     ContractError,
     Runtime,
     canonical_order,
@@ -31,8 +31,8 @@ from isheep.kube.jobs import (
     service_document,
 )
 from isheep.kube.records import job_record
-from isheep.planner.model import Start, StepRef
 from isheep.planner.pinning import spec_of
+from isheep.planner.types import Start, StepRef
 
 from .builders import CREATED, RUN_UID, a_start, a_step, resolved_from
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isheep.kube.api import ApiError, ApiUnreachableError
+from isheep.kube.client import ApiError, ApiUnreachableError
 from isheep.kube.lease import MARGIN_SECONDS, Lease
 
 from .server import Server, at_random, every

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from isheep.kube.attempts import attempt_of
 from isheep.kube.memory import Rest
-from isheep.kube.observe import attempt_of
 from isheep.kube.records import timestamp
 
 from .builders import CREATED, a_job, a_run

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from isheep.api.order import Outcome, parse_result
+from isheep.contract.order import Outcome, parse_result
 from isheep.kube.pods import (
     TAIL_CHARACTERS,
     Ending,
@@ -18,7 +18,7 @@ from isheep.kube.pods import (
     why_no_pods,
     why_waiting,
 )
-from isheep.planner.model import Waiting
+from isheep.planner.types import Waiting
 
 from .builders import at, condition, pod_json, result_text, terminated
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from isheep.kube.records import job_record, run_record, timestamp
-from isheep.planner.model import StepRef
+from isheep.planner.types import StepRef
 
 from .builders import RUN_UID, a_job, a_run, at, condition, job_json, run_json
 

@@ -8,14 +8,14 @@ from queue import SimpleQueue
 import pytest
 
 from isheep.api.status import SelfAlignmentRunStatus
-from isheep.api.store_spec import parse_store_uri
+from isheep.contract.store_spec import parse_store_uri
 from isheep.local.conclusion import Conclusion
 from isheep.local.events import AttemptEnd, AttemptView
 from isheep.local.session import Session
 from isheep.local.stored_run import StoredRun
 from isheep.local.worker import StopRequested
-from isheep.planner.model import Environment
 from isheep.planner.plan import plan
+from isheep.planner.types import Environment
 from isheep.store import open_store
 
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")

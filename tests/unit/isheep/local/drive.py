@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from queue import SimpleQueue
 
-from isheep.api.store_spec import parse_store_uri
+from isheep.contract.store_spec import parse_store_uri
 from isheep.local.session import Session
 from isheep.local.worker import StopRequested
-from isheep.planner.model import Environment
 from isheep.planner.plan import plan
+from isheep.planner.types import Environment
 from isheep.store import open_store
 
 

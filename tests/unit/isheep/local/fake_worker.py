@@ -17,7 +17,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from isheep.api.order import ChatFormatRef, Prepared, StageOrder, StageResult, Step, StepResult
+from isheep.contract.order import ChatFormatRef, Prepared, StageOrder, StageResult, Step, StepResult
 from isheep.recipes.interface import PART_ITEMS
 from isheep.store import open_store
 from isheep.store.artifacts import ArtifactStore

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from isheep.api.order import Step
+from isheep.contract.order import Step
 from isheep.local.affinity import Model, after, loads_follow, model_of, serves
 
 

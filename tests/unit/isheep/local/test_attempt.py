@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from isheep.api.order import RunRef, Sources, StageOrder, StageResult, Step, StepResult
-from isheep.api.store_spec import parse_store_uri
+from isheep.contract.order import RunRef, Sources, StageOrder, StageResult, Step, StepResult
+from isheep.contract.store_spec import parse_store_uri
 from isheep.local.attempt import STOP_SECONDS, LocalAttempt
 from isheep.local.worker import Answered, Ended, Reported
-from isheep.planner.model import AttemptState, Start
+from isheep.planner.types import AttemptState, Start
 from isheep.recipes.interface import Pool
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

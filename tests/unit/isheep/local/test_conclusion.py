@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from isheep.api.order import ExitCode
 from isheep.api.status import Condition, SelfAlignmentRunStatus
+from isheep.contract.order import ExitCode
 from isheep.local.conclusion import conclusion_of
 from isheep.planner.conditions import Standing, State, conditions
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from isheep.api.order import ExitCode
+from isheep.contract.order import ExitCode
 
 STAGES = [
     "prepare",
@@ -238,8 +238,8 @@ def test_too_few_gpus_are_told(workshop):
 def test_an_attempt_past_its_deadline_is_stopped(workshop):
     from dataclasses import replace
 
-    from isheep.planner.model import Start
     from isheep.planner.plan import plan
+    from isheep.planner.types import Start
 
     def impatient(*arguments):
         made = plan(*arguments)

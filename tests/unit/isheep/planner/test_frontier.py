@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isheep.api.order import (
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.order import (
     RESULT_MAX_BYTES,
     Frontier,
     Outcome,
@@ -17,9 +18,8 @@ from isheep.api.order import (
     dump_result,
     parse_result,
 )
-from isheep.api.run import SelfAlignmentRunSpec
 from isheep.planner.frontier import expand, known_stages
-from isheep.planner.model import StepRef
+from isheep.planner.types import StepRef
 from isheep.planner.walk import Walk, walk
 from isheep.recipes.interface import STAGE_VERSIONS, Stage, StageKind, Statistics
 from isheep.recipes.registry import RECIPES

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from isheep.api.order import canonical_order, parse_order
-from isheep.planner.model import Environment, Start
+from isheep.contract.order import canonical_order, parse_order
+from isheep.planner.types import Environment, Start
 from isheep.recipes.interface import Pool
 
 from .world import World, make_run, spec_with

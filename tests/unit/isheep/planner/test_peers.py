@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isheep.planner.model import Peer
 from isheep.planner.peers import claims, holder
+from isheep.planner.types import Peer
 
 from .world import START, World, make_run
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from isheep.api.status import SelfAlignmentRunStatus
-from isheep.api.store_spec import FolderStoreSpec, StoreSpec
-from isheep.planner.model import AttemptState, Environment, Forget, Peer, Plan, Start, Stop, Waiting
+from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
+from isheep.planner.types import AttemptState, Environment, Forget, Peer, Plan, Start, Stop, Waiting
 
 from .world import SPEC, START, World, make_run, outcome, spec_with
 

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from isheep.api.order import (
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.api.status import SelfAlignmentRunStatus
+from isheep.contract.order import (
     ChatFormatRef,
     Outcome,
     Prepared,
@@ -25,10 +27,9 @@ from isheep.api.order import (
     dump_result,
     parse_result,
 )
-from isheep.api.run import SelfAlignmentRunSpec
-from isheep.api.status import SelfAlignmentRunStatus
 from isheep.planner.frontier import known_stages
-from isheep.planner.model import (
+from isheep.planner.plan import plan
+from isheep.planner.types import (
     Attempt,
     AttemptState,
     Environment,
@@ -41,7 +42,6 @@ from isheep.planner.model import (
     StepRef,
     Stop,
 )
-from isheep.planner.plan import plan
 from isheep.recipes.registry import RECIPES
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from isheep.api.order import Prepared, ScoreLabelsRef
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.order import Prepared, ScoreLabelsRef
+from isheep.recipes.builders.assess import assessor_formats, expects_scores
+from isheep.recipes.builders.prepare import data_fields
 from isheep.recipes.defaults import resolve
 from isheep.recipes.interface import End, Stage, Statistics
 from isheep.recipes.isheep import ISheep
-from isheep.recipes.stages.assess import assessor_formats, expects_scores
-from isheep.recipes.stages.prepare import data_fields
 
 from .conversation import PREPARED, talk
 

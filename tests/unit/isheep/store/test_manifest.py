@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from isheep.api.order import RunRef
+from isheep.contract.order import RunRef
 from isheep.store.interface import StoreCorruptError, StoreVersionError
 from isheep.store.manifest import (
     Environment,

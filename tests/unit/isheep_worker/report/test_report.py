@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isheep.api.order import RunRef
+from isheep.contract.order import RunRef
 from isheep.recipes.settings import ReportSettings
 from isheep_worker.report import figures
 from isheep_worker.report.document import (
@@ -19,7 +19,7 @@ from isheep_worker.report.figures import StageFigures, StageTime
 from isheep_worker.report.html import duration, extent, points, polyline, render
 from isheep_worker.report.scores import Agreement, LevelFigures, OrderMean
 from isheep_worker.report.visible import visible
-from isheep_worker.rows import SelectionRow
+from isheep_worker.rows.schema import SelectionRow
 
 RUN = RunRef(namespace="default", name="demo", uid="u1")
 

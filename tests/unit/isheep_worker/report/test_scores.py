@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from isheep_worker.report.scores import Agreement, LevelFigures, OrderMean, level_figures
-from isheep_worker.rows import LevelScore, ScoreRow
+from isheep_worker.rows.schema import LevelScore, ScoreRow
 from isheep_worker.scoring.expected import expected_score
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from isheep_worker.rows import PairRow
+from isheep_worker.rows.schema import PairRow
 from isheep_worker.rules.chinese import CHINESE
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from isheep_worker.rows import PairRow
+from isheep_worker.rows.schema import PairRow
 from isheep_worker.rules.conflicting_outputs import CONFLICTING_OUTPUTS
 
 

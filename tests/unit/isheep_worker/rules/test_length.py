@@ -2,8 +2,8 @@
 
 import pytest
 
-from isheep_worker.parsing import ParsedTask
 from isheep_worker.rules.length import LENGTH
+from isheep_worker.text.parsing import ParsedTask
 
 
 @pytest.mark.parametrize(

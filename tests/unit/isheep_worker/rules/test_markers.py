@@ -2,8 +2,7 @@
 
 import pytest
 
-from isheep_worker.parsing import ParsedTask
-from isheep_worker.rows import PairRow
+from isheep_worker.rows.schema import PairRow
 from isheep_worker.rules.markers import (
     CHAT_MARKER,
     EMBEDDED_LABEL,
@@ -11,6 +10,7 @@ from isheep_worker.rules.markers import (
     RESPONSE_CHAT_MARKER,
     RESPONSE_NO_INPUT,
 )
+from isheep_worker.text.parsing import ParsedTask
 
 
 def pair(response: str, *, instruction: str = "Name a bird.", task_input: str = "") -> PairRow:

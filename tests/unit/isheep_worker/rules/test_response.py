@@ -1,4 +1,4 @@
-from isheep_worker.rows import PAIRS, PairRow
+from isheep_worker.rows.schema import PAIRS, PairRow
 from isheep_worker.rules.response import pair_drop
 from isheep_worker.rules.sets import rule_set
 

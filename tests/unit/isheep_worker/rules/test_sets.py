@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isheep_worker.deduplication import Deduplicator
-from isheep_worker.rows import PairRow
+from isheep_worker.curation.deduplication import Deduplicator
+from isheep_worker.rows.schema import PairRow
 from isheep_worker.rules.fields import ENDS_WITH_COLON
 from isheep_worker.rules.interface import Drop, Pair, Rule, first_drop
 from isheep_worker.rules.markers import NO_INPUT, RESPONSE_NO_INPUT

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isheep_worker.rows import LevelScore, ScoreRow
+from isheep_worker.rows.schema import LevelScore, ScoreRow
 from isheep_worker.scoring.expected import expected_score
 from isheep_worker.scoring.statistics import part_statistics, score_bin, stage_statistics
 

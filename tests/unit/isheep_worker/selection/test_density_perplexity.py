@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isheep_worker.rows import MeasureRow, PairRow
+from isheep_worker.rows.schema import MeasureRow, PairRow
 from isheep_worker.selection.density_perplexity import likeliest, verdict
 
 # Few losses, so that there are ties.

@@ -1,6 +1,6 @@
 """No selection: rules alone decide."""
 
-from isheep_worker.rows import PairRow
+from isheep_worker.rows.schema import PairRow
 from isheep_worker.rules.sets import rule_set
 from isheep_worker.selection.none import verdict
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isheep_worker.rows import PairRow
+from isheep_worker.rows.schema import PairRow
 from isheep_worker.selection.interface import selection_row
 from isheep_worker.selection.random_sample import draw, passing, verdict
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isheep_worker.rows import LevelScore, PairRow, ScoreRow
+from isheep_worker.rows.schema import LevelScore, PairRow, ScoreRow
 from isheep_worker.selection.self_assessment import verdict
 
 PAIR = PairRow("i1-r1-c00000-p1", "Name a bird.", "", "A wren.", "stop", 9, 4)

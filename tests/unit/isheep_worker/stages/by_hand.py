@@ -7,21 +7,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from isheep.api.order import RunRef, Sources, StageOrder, StageResult, Step
-from isheep.api.store_spec import parse_store_uri
+from isheep.contract.order import RunRef, Sources, StageOrder, StageResult, Step
+from isheep.contract.store_spec import parse_store_uri
 from isheep.recipes.settings import ModelSettings, StageSettings
 from isheep.store.artifacts import ArtifactStore
 from isheep.store.folder import FolderStore
 from isheep.store.manifest import Manifest, StageInfo, Timings
-from isheep_worker.contract import Shard
-from isheep_worker.inputs import Inputs
-from isheep_worker.meter import Meter
-from isheep_worker.progress import Progress
-from isheep_worker.prompts import chat_format_digest, dump_templates, resolve_prompting
-from isheep_worker.rows import RowCodec
-from isheep_worker.stopping import StopFlag
+from isheep_worker.inputs.stored_inputs import Inputs
+from isheep_worker.process.worker import Worker
+from isheep_worker.rows.schema import RowCodec
+from isheep_worker.runtime.meter import Meter
+from isheep_worker.runtime.orders import Shard
+from isheep_worker.runtime.progress import Progress
+from isheep_worker.runtime.stopping import StopFlag
 from isheep_worker.templates.library import VARIABLES, TemplateLibrary
-from isheep_worker.worker import Worker
+from isheep_worker.templates.prompting import chat_format_digest, dump_templates, resolve_prompting
 
 RUN = RunRef(namespace="default", name="demo", uid="u")
 KEY = "f" * 64

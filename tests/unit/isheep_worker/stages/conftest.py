@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from isheep.api.order import Prepared, RunRef, Sources, StageOrder, StageResult, Step
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.api.store_spec import parse_store_uri
+from isheep.contract.order import Prepared, RunRef, Sources, StageOrder, StageResult, Step
+from isheep.contract.store_spec import parse_store_uri
 from isheep.planner.walk import Walk, walk
 from isheep.recipes.interface import STAGE_VERSIONS, Statistics
 from isheep.recipes.registry import RECIPES

@@ -29,13 +29,13 @@ from transformers import (  # noqa: F401
 
 import isheep_worker.training.merge
 import isheep_worker.training.trainer  # noqa: F401
-from isheep.api.order import StageOrder, dump_result
-from isheep_worker.contract import Shard
-from isheep_worker.logs import log_to_stderr
-from isheep_worker.meter import Meter
-from isheep_worker.progress import Progress, Report
-from isheep_worker.stopping import StopFlag
-from isheep_worker.worker import Worker
+from isheep.contract.order import StageOrder, dump_result
+from isheep_worker.process.worker import Worker
+from isheep_worker.runtime.logs import log_to_stderr
+from isheep_worker.runtime.meter import Meter
+from isheep_worker.runtime.orders import Shard
+from isheep_worker.runtime.progress import Progress, Report
+from isheep_worker.runtime.stopping import StopFlag
 
 
 def start(job: dict[str, Any]) -> tuple[int, int]:

@@ -18,23 +18,21 @@ from pathlib import Path
 
 import numpy as np
 
-from isheep.api.order import RunRef, Sources, StageOrder, Step
-from isheep.api.store_spec import parse_store_uri
+from isheep.contract.order import RunRef, Sources, StageOrder, Step
+from isheep.contract.store_spec import parse_store_uri
 from isheep.recipes import settings as s
 from isheep.store.artifacts import ArtifactStore
 from isheep.store.folder import FolderStore
 from isheep.store.manifest import Manifest, StageInfo, Timings
-from isheep_worker import engine_provider
-from isheep_worker.contract import Shard
 from isheep_worker.engines.interface import Completion, Request
-from isheep_worker.inputs import Inputs
+from isheep_worker.execution import engine_provider
+from isheep_worker.inputs.seed_tasks import default_seed_bytes
+from isheep_worker.inputs.stored_inputs import Inputs
 from isheep_worker.measures import reader
 from isheep_worker.measures.texts import Reading, TokenText
 from isheep_worker.measures.vectors import encode_vector
-from isheep_worker.meter import Meter
-from isheep_worker.progress import Progress
-from isheep_worker.prompts import chat_format_digest, dump_templates, resolve_prompting
-from isheep_worker.rows import (
+from isheep_worker.process.worker import Worker
+from isheep_worker.rows.schema import (
     COMPLETIONS,
     INSTRUCTIONS,
     MEASURES,
@@ -47,10 +45,12 @@ from isheep_worker.rows import (
     PairRow,
     ScoreRow,
 )
-from isheep_worker.seed_tasks import default_seed_bytes
-from isheep_worker.stopping import StopFlag
+from isheep_worker.runtime.meter import Meter
+from isheep_worker.runtime.orders import Shard
+from isheep_worker.runtime.progress import Progress
+from isheep_worker.runtime.stopping import StopFlag
 from isheep_worker.templates.library import VARIABLES, TemplateLibrary
-from isheep_worker.worker import Worker
+from isheep_worker.templates.prompting import chat_format_digest, dump_templates, resolve_prompting
 
 KIND, COUNT, FOLDER, MODEL = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
 RUN = RunRef(namespace="default", name="demo", uid="u")

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import pytest
 
-from isheep.api.order import Outcome, RunRef
+from isheep.contract.order import Outcome, RunRef
 from isheep.store.documents import RunDocuments
-from isheep_worker.rows import COMPLETIONS, INSTRUCTIONS, PAIRS, SCORES, SELECTIONS
+from isheep_worker.rows.schema import COMPLETIONS, INSTRUCTIONS, PAIRS, SCORES, SELECTIONS
 
 
 def rows(chain, codec, stage: str) -> list:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from isheep.api.order import ExitCode, RunRef
+from isheep.contract.order import ExitCode, RunRef
 from isheep.store.documents import RunDocuments
-from isheep_worker.rows import SCORES, SELECTIONS
+from isheep_worker.rows.schema import SCORES, SELECTIONS
 
 COMPARED = 40
 THRESHOLD = 4

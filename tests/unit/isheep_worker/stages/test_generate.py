@@ -6,8 +6,8 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-from isheep_worker.rows import InstructionRow
-from isheep_worker.seed_tasks import SeedTask
+from isheep_worker.inputs.seed_tasks import SeedTask
+from isheep_worker.rows.schema import InstructionRow
 from isheep_worker.stages.generate import ask
 from isheep_worker.task_lists.interface import Material
 from isheep_worker.templates.library import TemplateLibrary

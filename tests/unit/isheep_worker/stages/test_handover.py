@@ -7,13 +7,13 @@ import shutil
 
 import pytest
 
-from isheep.api.order import StageOrder, StageResult
-from isheep_worker.contract import Shard
-from isheep_worker.meter import Meter
-from isheep_worker.progress import Progress
-from isheep_worker.rows import PAIRS
-from isheep_worker.stopping import StopFlag
-from isheep_worker.worker import Worker
+from isheep.contract.order import StageOrder, StageResult
+from isheep_worker.process.worker import Worker
+from isheep_worker.rows.schema import PAIRS
+from isheep_worker.runtime.meter import Meter
+from isheep_worker.runtime.orders import Shard
+from isheep_worker.runtime.progress import Progress
+from isheep_worker.runtime.stopping import StopFlag
 
 
 @pytest.fixture

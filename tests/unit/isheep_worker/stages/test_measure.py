@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from isheep.api.order import Outcome
+from isheep.contract.order import Outcome
 from isheep.recipes.settings import MeasureSettings
 from isheep_worker.measures.vectors import vector_bytes
-from isheep_worker.prompts import load_prompting, task_prompt
-from isheep_worker.rows import MEASURES, PAIRS, SELECTIONS, MeasureRow, PairRow
+from isheep_worker.rows.schema import MEASURES, PAIRS, SELECTIONS, MeasureRow, PairRow
 from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.prompting import load_prompting, task_prompt
 
 from .by_hand import ByHand, statistics
 

@@ -8,12 +8,12 @@ import shutil
 
 import pytest
 
-from isheep.api.order import ExitCode, Runtime, StageOrder, StageResult
-from isheep_worker.contract import Shard
-from isheep_worker.meter import Meter
-from isheep_worker.progress import Progress
-from isheep_worker.stopping import StopFlag
-from isheep_worker.worker import Worker
+from isheep.contract.order import ExitCode, Runtime, StageOrder, StageResult
+from isheep_worker.process.worker import Worker
+from isheep_worker.runtime.meter import Meter
+from isheep_worker.runtime.orders import Shard
+from isheep_worker.runtime.progress import Progress
+from isheep_worker.runtime.stopping import StopFlag
 
 TASK = {"instruction": "Name a colour.", "input": "", "output": "Red."}
 

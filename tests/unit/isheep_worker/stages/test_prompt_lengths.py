@@ -6,21 +6,21 @@ from typing import Any
 
 import pytest
 
-from isheep.api.order import ScoreLabelsRef
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.order import ScoreLabelsRef
 from isheep.recipes.defaults import instructions_member, resolve
 from isheep.recipes.foresight import foreseen_stages
 from isheep.recipes.interface import POOL_OF, Pool, Stage, StageKind
 from isheep.recipes.registry import RECIPES
-from isheep_worker.contract import BadInputError
-from isheep_worker.longest_prompts import Known, LongestPrompt
-from isheep_worker.seed_tasks import SeedTask
+from isheep_worker.inputs.seed_tasks import SeedTask
+from isheep_worker.runtime.orders import BadInputError
 from isheep_worker.stages.prompt_lengths import (
     LONGEST_PROMPTS,
     check_prompt_lengths,
     longest_prompts,
 )
 from isheep_worker.templates.library import PromptTemplateError, TemplateLibrary
+from isheep_worker.templates.longest_prompts import Known, LongestPrompt
 
 from ...isheep.recipes import conversation
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from isheep.api.order import Outcome
-from isheep_worker.rows import (
+from isheep.contract.order import Outcome
+from isheep_worker.rows.schema import (
     CLASSES,
     COMPLETIONS,
     INSTRUCTIONS,

@@ -13,7 +13,7 @@ import pytest
 
 from isheep.recipes.settings import SelectSettings
 from isheep_worker.measures.vectors import encode_vector
-from isheep_worker.rows import (
+from isheep_worker.rows.schema import (
     MEASURES,
     PAIRS,
     SCORES,

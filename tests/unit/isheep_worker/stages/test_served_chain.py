@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 
-from isheep.api.order import StageResult, canonical_order
+from isheep.contract.order import StageResult, canonical_order
 
 
 def test_a_served_run_has_the_same_bytes_and_loads_each_model_once(

@@ -17,9 +17,9 @@ import psutil
 import pytest
 from safetensors.torch import load_file
 
-from isheep.api.order import Outcome, Runtime, StageOrder
+from isheep.contract.order import Outcome, Runtime, StageOrder
 from isheep.store.checkpoints import CheckpointStore
-from isheep_worker.contract import RENDEZVOUS_VARIABLE
+from isheep_worker.runtime.orders import RENDEZVOUS_VARIABLE
 from isheep_worker.training.checkpoints import PROVENANCE
 
 NODES = 2

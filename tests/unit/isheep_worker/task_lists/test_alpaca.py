@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isheep_worker.parsing import DropLast
 from isheep_worker.task_lists.registry import TASK_LISTS, WHOLE
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.meta_prompt import Exemplar
+from isheep_worker.text.parsing import DropLast
 
 STYLE = TASK_LISTS["Alpaca"]
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isheep_worker.rows import InstructionRow
-from isheep_worker.seed_tasks import SeedTask
+from isheep_worker.inputs.seed_tasks import SeedTask
+from isheep_worker.rows.schema import InstructionRow
 from isheep_worker.task_lists.exemplars import draw_exemplars
 from isheep_worker.task_lists.interface import Material
 from isheep_worker.task_lists.registry import TASK_LISTS

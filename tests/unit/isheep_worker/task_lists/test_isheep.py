@@ -1,9 +1,9 @@
 """I-SHEEP's task list: what the prompt ends with is where the parser begins."""
 
-from isheep_worker.parsing import DropLast
 from isheep_worker.task_lists.registry import TASK_LISTS, task_list
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.meta_prompt import Exemplar
+from isheep_worker.text.parsing import DropLast
 
 EXEMPLARS = [Exemplar(f"Name {n} rivers.", "") for n in range(3)]
 

@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-from isheep_worker.contract import BadInputError
-from isheep_worker.parsing import DropLast
-from isheep_worker.seed_tasks import SeedTask
+from isheep_worker.inputs.seed_tasks import SeedTask
+from isheep_worker.runtime.orders import BadInputError
 from isheep_worker.task_lists.interface import Material
 from isheep_worker.task_lists.registry import TASK_LISTS
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.red_teaming import instruction_types, seed_topics
+from isheep_worker.text.parsing import DropLast
 
 LIBRARY = TemplateLibrary()
 MATERIAL = Material(LIBRARY, [SeedTask("s", "Name a bird.", "", "")], [], 4, "de")

@@ -3,7 +3,7 @@
 import pytest
 from transformers import AutoTokenizer
 
-from isheep_worker.contract import BadInputError
+from isheep_worker.runtime.orders import BadInputError
 from isheep_worker.scoring.resolution import resolve_labels
 from isheep_worker.templates.chat import PromptRenderer, resolve_chat_format
 from isheep_worker.templates.labels import LABEL_SETS, LabelError, label_set, label_token_ids

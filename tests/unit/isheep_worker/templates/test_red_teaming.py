@@ -1,6 +1,6 @@
 import pytest
 
-from isheep_worker.rows import PairRow
+from isheep_worker.rows.schema import PairRow
 from isheep_worker.rules.interface import first_drop
 from isheep_worker.rules.sets import rule_set
 from isheep_worker.rules.topic import TOPIC_RULES

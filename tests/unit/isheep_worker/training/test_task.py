@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from isheep.api.order import ExitCode, RunRef, Sources, StageOrder, Step
-from isheep.api.store_spec import parse_store_uri
-from isheep_worker.contract import Failure
-from isheep_worker.stages.samples import SampleRow
+from isheep.contract.order import ExitCode, RunRef, Sources, StageOrder, Step
+from isheep.contract.store_spec import parse_store_uri
+from isheep_worker.runtime.orders import Failure
 from isheep_worker.training.dataset import IGNORED_LABEL
 from isheep_worker.training.packing import pack
+from isheep_worker.training.samples import SampleRow
 from isheep_worker.training.sft import LogRow, TrainingOutcome
 from isheep_worker.training.task import Task, TaskFolder
 

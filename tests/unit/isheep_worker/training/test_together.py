@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from isheep.api.order import ContractError, ExitCode
-from isheep_worker.contract import RENDEZVOUS_VARIABLE, Failure, Shard
+from isheep.contract.order import ContractError, ExitCode
+from isheep_worker.runtime.orders import RENDEZVOUS_VARIABLE, Failure, Shard
 from isheep_worker.training.together import Group, cause_of, group_of
 
 MEET = {RENDEZVOUS_VARIABLE: "run-train-abc-0.run-train-xyz:29400"}

@@ -1,0 +1,1 @@
+"""How completions become instructions: parsing, rules, deduplication, decontamination."""

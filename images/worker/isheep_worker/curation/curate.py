@@ -1,0 +1,122 @@
+"""From a round's completions to accepted instructions, gathered as `gathering.py` says.
+
+Each parsed task is tried in this order: the rules, contamination, repetition of
+an earlier instruction. The last comes last because it alone remembers: a task
+that is dropped for another reason must not push out a good one like it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TypeAlias
+
+from isheep_worker.curation.decontamination import Decontaminator
+from isheep_worker.curation.deduplication import Deduplicator
+from isheep_worker.curation.gathering import GatheredRound, gather_round, in_canonical_order
+from isheep_worker.curation.pool_rules import contamination, repetition
+from isheep_worker.rows.schema import CompletionRow, InstructionRow, WholeTaskRow
+from isheep_worker.rules.interface import Drop, Rule, Task, first_drop
+from isheep_worker.task_lists.interface import TaskList
+from isheep_worker.task_lists.isheep import ISheepList
+from isheep_worker.text.parsing import DropLast, ParsedCompletion, ParsedTask
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """What makes a parsed task an accepted instruction.
+
+    `count` is I, for all rounds of the iteration together; `exemplars` is how many
+    each prompt showed.
+    """
+
+    iteration: int
+    count: int
+    exemplars: int
+    rules: tuple[Rule[Task], ...]
+    max_rouge_l: float
+    drop_last: DropLast = DropLast.IF_CUT
+    decontaminator: Decontaminator | None = None
+    task_list: TaskList = field(default_factory=ISheepList)
+
+
+CuratedRound: TypeAlias = GatheredRound[InstructionRow]
+
+
+def curate_round(
+    criteria: Criteria,
+    completions: Iterable[CompletionRow],
+    *,
+    pool: Iterable[str],
+    previous: Sequence[InstructionRow] = (),
+) -> CuratedRound:
+    """Return what is accepted once a round's completions, in any order, are looked at.
+
+    `pool` are the instructions besides `previous` (the earlier rounds' accepted) that
+    none may repeat: the seed tasks' and, where the pool is the run's, earlier
+    iterations'. Holds one round's completions in memory. Raises `ValueError` where a
+    completion appears twice or belongs before what is already accepted.
+    """
+    ordered = in_canonical_order(completions)
+    _check_order(ordered, previous)
+    deduplicator = Deduplicator(criteria.max_rouge_l)
+    deduplicator.extend_pool(pool)
+    deduplicator.extend_pool(row.instruction for row in previous)
+
+    def parse(completion: CompletionRow) -> ParsedCompletion:
+        return criteria.task_list.parse(
+            completion.text,
+            exemplars=criteria.exemplars,
+            cut=completion.finish_reason == "length",
+            drop_last=criteria.drop_last,
+        )
+
+    return gather_round(
+        ordered,
+        count=criteria.count,
+        previous=previous,
+        parse=parse,
+        drop=lambda task: _drop(task, criteria, deduplicator),
+        row=lambda completion, task: _row(criteria.iteration, completion, task),
+    )
+
+
+def instruction_id(iteration: int, round_number: int, completion: int, position: int) -> str:
+    """Return an instruction's id, such as `i2-r1-c00012-p3`."""
+    return f"i{iteration}-r{round_number}-c{completion:05d}-p{position}"
+
+
+def _check_order(ordered: Sequence[CompletionRow], previous: Sequence[InstructionRow]) -> None:
+    last = (previous[-1].round, previous[-1].completion) if previous else None
+    for row in ordered:
+        place = (row.round, row.completion)
+        if last is not None and place <= last:
+            raise ValueError(
+                f"completion {row.completion} of round {row.round} appears twice, or comes "
+                f"after completion {last[1]} of round {last[0]} was curated"
+            )
+        last = place
+
+
+def _drop(task: ParsedTask, criteria: Criteria, deduplicator: Deduplicator) -> Drop | None:
+    """Return why a task is not accepted; an accepted one has joined the pool."""
+    drop = first_drop(criteria.rules, task)
+    if drop is None and criteria.decontaminator is not None:
+        drop = contamination(criteria.decontaminator, task)
+    if drop is None:
+        drop = repetition(deduplicator, task.instruction)
+    if drop is None:
+        deduplicator.add(task.instruction)
+    return drop
+
+
+def _row(iteration: int, completion: CompletionRow, task: ParsedTask) -> InstructionRow:
+    row = InstructionRow(
+        id=instruction_id(iteration, completion.round, completion.completion, task.position),
+        instruction=task.instruction,
+        input=task.input,
+        round=completion.round,
+        completion=completion.completion,
+        position=task.position,
+    )
+    return row if task.output is None else WholeTaskRow(**asdict(row), response=task.output)

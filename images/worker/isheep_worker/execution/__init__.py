@@ -1,0 +1,1 @@
+"""How a stage runs: its context, its engine, its parts and its commit."""

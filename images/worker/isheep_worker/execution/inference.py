@@ -1,0 +1,193 @@
+"""What inference stages have in common: a model, prompts for it, its parts.
+
+The engine is asked for only when a part is missing: a worker whose parts are all there
+commits without loading a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+
+from isheep.contract.order import ContractError
+from isheep.recipes.settings import (
+    ClassifySettings,
+    InstantiateSettings,
+    ModelSettings,
+    RespondSettings,
+    Sampling,
+    StageSettings,
+)
+from isheep_worker.engines.interface import Completion, Engine, Request
+from isheep_worker.execution.commit import commit_parts
+from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.execution.engine_provider import EngineSpec
+from isheep_worker.execution.missing_parts import MissingParts
+from isheep_worker.execution.parts import PartProgram, fill_parts, part_count
+from isheep_worker.rows.item_seeds import item_seed
+from isheep_worker.runtime.meter import Activity
+from isheep_worker.templates.prompting import load_library, load_prompting
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is asked of an item, and the strings that end the answer."""
+
+    token_ids: Sequence[int]
+    stop: tuple[str, ...] = ()
+
+
+class Inference:
+    """The model of a stage and the prompts for it."""
+
+    def __init__(
+        self, context: StageContext[StageSettings], model: ModelSettings, *templates: str
+    ) -> None:
+        """Load what prompts need; `templates` are the digests of the run's templates."""
+        self._context = context
+        self._model = model
+        self.library = load_library(context.inputs, *templates)
+        with context.meter.measure(Activity.LOAD):
+            prompting = load_prompting(context.models.tokenizer(), model.chat_format)
+        self.renderer = prompting.renderer
+        self._stop_token_ids = prompting.chat_format.stop_token_ids
+        self.model_loads = 0
+
+    def engine(self) -> Engine:
+        """Return the engine, loaded now unless an earlier order has loaded it."""
+        with self._context.meter.measure(Activity.LOAD):
+            keys = self._context.step.inputs.get("model", ())
+            weights = self._context.models.weights(self._model, keys)
+        spec = EngineSpec(
+            model=weights.name,
+            engine=self._model.engine,
+            dtype=self._model.dtype,
+            max_model_length=self._model.max_model_length,
+            runtime=self._context.order.runtime,
+        )
+        engines = self._context.engines
+        self.model_loads = int(not engines.loaded(spec, weights.adapter))
+        return engines.get(spec, weights.folder, weights.adapter)
+
+    def fits(self, prompt: Sequence[int], sampling: Sampling) -> bool:
+        """Return whether a prompt leaves room for its completion."""
+        return len(prompt) + sampling.max_tokens <= self._model.max_model_length
+
+    def request(
+        self,
+        id_: str,
+        prompt: Sequence[int],
+        seed: int,
+        sampling: Sampling,
+        *,
+        stop: tuple[str, ...] = (),
+        regex: str | None = None,
+    ) -> Request:
+        """Return a request; every one stops at the model's end-of-turn tokens."""
+        return Request(
+            id=id_,
+            prompt_token_ids=tuple(prompt),
+            seed=seed,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=sampling.max_tokens,
+            stop=stop,
+            stop_token_ids=self._stop_token_ids,
+            regex=regex,
+            presence_penalty=sampling.presence_penalty or 0.0,
+        )
+
+    def label_request(
+        self, id_: str, prompt: Sequence[int], labels: tuple[int, ...]
+    ) -> Request | None:
+        """Return a request for labels' probabilities; None where the prompt is too long."""
+        if len(prompt) + 1 > self._model.max_model_length:
+            return None
+        return Request(
+            id=id_,
+            prompt_token_ids=tuple(prompt),
+            seed=0,
+            temperature=0.0,
+            top_p=1.0,
+            max_tokens=1,
+            labels=labels,
+        )
+
+
+def answers(
+    context: StageContext[ClassifySettings | InstantiateSettings | RespondSettings],
+    inference: Inference,
+    part: int,
+    prompts: Mapping[str, Prompt],
+) -> Generator[list[Request], list[Completion], tuple[dict[str, Completion], dict[str, float]]]:
+    """Ask one thing of each item of a part, from its id to its prompt.
+
+    Returns the completions by id, without those of prompts that leave no room for one, and
+    the sums of `token_statistics`. A completion's seed follows from the item's id.
+    """
+    settings = context.settings
+    completions = yield [
+        inference.request(
+            f"{part}/{id_}",
+            prompt.token_ids,
+            item_seed(settings.random_seed, context.step.id, id_),
+            settings.sampling,
+            stop=prompt.stop,
+        )
+        for id_, prompt in prompts.items()
+        if inference.fits(prompt.token_ids, settings.sampling)
+    ]
+    by_id = {completion.id.partition("/")[2]: completion for completion in completions}
+    return by_id, token_statistics(completions)
+
+
+def fill_own_parts(
+    context: StageContext[StageSettings],
+    items: int,
+    inference: Inference,
+    program_of: Callable[[int], PartProgram],
+) -> None:
+    """Fill the parts that are this worker's and do not exist; reports progress in items."""
+    missing = MissingParts(context, items)
+    if not missing.numbers:
+        return
+    engine = inference.engine()
+    fill_parts(
+        missing.numbers, program_of, missing.write, engine, stop=context.stop, meter=context.meter
+    )
+
+
+def item_count(context: StageContext[StageSettings]) -> int:
+    """Return how many items the step's output has, as its order says.
+
+    Part i of the output is made from part i of the input, so a worker can go on with its
+    own parts of a stage whose input other workers have not finished.
+    """
+    if context.step.items is None:
+        raise ContractError(f"{context.step.id}: its order does not say how many items it has")
+    return context.step.items
+
+
+def commit_inference(
+    context: StageContext[StageSettings],
+    items: int,
+    inference: Inference,
+    summarise: Callable[[Mapping[str, float]], Mapping[str, float]] = dict,
+    examples: Mapping[str, Sequence[str]] | None = None,
+) -> StageOutcome:
+    """Commit an inference stage if all its parts are there; see `commit_parts`."""
+
+    def statistics(sums: Mapping[str, float]) -> Mapping[str, float]:
+        return {**summarise(sums), "modelLoads": inference.model_loads}
+
+    return commit_parts(context, part_count(items), statistics, examples)
+
+
+def token_statistics(completions: Sequence[Completion]) -> dict[str, float]:
+    """Return the sums over completions that every inference stage reports."""
+    return {
+        "promptTokens": sum(c.prompt_tokens for c in completions),
+        "cachedPromptTokens": sum(c.cached_prompt_tokens for c in completions),
+        "tokens": sum(c.tokens for c in completions),
+        "cutByLength": sum(c.finish_reason == "length" for c in completions),
+    }

@@ -1,0 +1,158 @@
+"""The child that does a pod's work: started, listened to, asked to stop, and ended.
+
+Whatever can happen (a request to stop, the child's result, its end) is put into one
+queue and answered by one loop, so a signal handler has nothing to do that could
+deadlock, and nothing waits for a child that can no longer answer: one that is inside a
+C++ call when it is asked to stop, one that hangs after its result, or one whose engine
+processes outlive it and hold its pipe open.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+
+from isheep.contract.order import StageResult
+from isheep_worker.process.channel import read_lines
+from isheep_worker.process.log_tail import LogTail
+from isheep_worker.runtime.progress import Report
+
+COMMAND = (sys.executable, "-m", "isheep_worker", "work")
+"""It is given the number of the pipe's file descriptor as its last argument."""
+SHUTDOWN_SECONDS = 30.0
+"""How long a child that has sent its result may take to end."""
+_DRAIN_SECONDS = 5.0
+_LOG = logging.getLogger(__name__)
+
+
+class Event(Enum):
+    """What can happen while a child is at work."""
+
+    STOP = "Stop"
+    RESULT = "Result"
+    END = "End"
+
+
+# A SimpleQueue, because its `put` may be called from a signal handler.
+Events = queue.SimpleQueue[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a child ended; a negative return code is the number of the signal that ended it."""
+
+    result: StageResult | None
+    returncode: int
+    stopped: bool
+    """Whether it had been asked to stop."""
+
+
+def run_child(
+    command: Sequence[str],
+    events: Events,
+    tail: LogTail,
+    on_report: Callable[[Report], None],
+    stop_seconds: float,
+) -> Ending:
+    """Run a child to its end, which comes at the latest `stop_seconds` after the first STOP."""
+    return _Child(command, events, tail, on_report).watch(stop_seconds)
+
+
+class _Child:
+    def __init__(
+        self,
+        command: Sequence[str],
+        events: Events,
+        tail: LogTail,
+        on_report: Callable[[Report], None],
+    ) -> None:
+        self._events = events
+        self._tail = tail
+        self._on_report = on_report
+        self._result: StageResult | None = None
+        read_end, write_end = os.pipe()
+        # A session of its own, so that whatever the engine leaves behind can be ended with it.
+        self._process = subprocess.Popen(  # noqa: S603 (our own program)
+            [*command, str(write_end)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=(write_end,),
+            start_new_session=True,
+        )
+        os.close(write_end)
+        self._readers = [
+            threading.Thread(target=self._listen, args=(read_end,), daemon=True),
+            threading.Thread(target=self._pump, daemon=True),
+        ]
+        for thread in (*self._readers, threading.Thread(target=self._wait, daemon=True)):
+            thread.start()
+
+    def watch(self, stop_seconds: float) -> Ending:
+        deadline: float | None = None
+        stopped = False
+        while (event := self._next(deadline)) is not Event.END:
+            if event is None:
+                _LOG.warning("the worker did not end in time; killing it")
+                self._kill()
+                deadline = None
+                continue
+            seconds = SHUTDOWN_SECONDS
+            if event is Event.STOP:
+                self._process.send_signal(signal.SIGTERM)
+                if stopped:
+                    continue
+                stopped, seconds = True, stop_seconds
+            end = time.monotonic() + seconds
+            deadline = end if deadline is None else min(deadline, end)
+        self._kill()
+        for thread in self._readers:
+            thread.join(_DRAIN_SECONDS)
+        return Ending(self._result, self._process.returncode, stopped)
+
+    def _next(self, deadline: float | None) -> Event | None:
+        """Return what happens next; None where nothing does before the deadline."""
+        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+        try:
+            return self._events.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+    def _kill(self) -> None:
+        """End the child and whatever it has started."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _wait(self) -> None:
+        self._process.wait()
+        self._events.put(Event.END)
+
+    def _listen(self, read_end: int) -> None:
+        with os.fdopen(read_end, "rb") as pipe:
+            for said in read_lines(pipe):
+                if isinstance(said, Report):
+                    self._on_report(said)
+                else:
+                    self._result = said
+                    self._events.put(Event.RESULT)
+
+    def _pump(self) -> None:
+        """Pass the child's output on to this process's stderr, and keep its tail."""
+        if self._process.stdout is None:
+            return
+        while chunk := os.read(self._process.stdout.fileno(), 65536):
+            self._tail.append(chunk)
+            # A child whose output nobody takes would stand still at its next line.
+            with suppress(OSError):
+                sys.stderr.buffer.write(chunk)
+                sys.stderr.buffer.flush()

@@ -1,0 +1,100 @@
+"""`GET /progress` and `GET /metrics` of a pod, served beside the work.
+
+It lives in the supervisor, which answers while the child is inside a C++ call, and it
+must never be able to end or slow the work: it serves two pages made from memory, to few
+callers at a time and with little patience, and no error of a caller is worth a line.
+"""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import threading
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+from isheep_worker.process.metrics import CONTENT_TYPE, Metrics
+from isheep_worker.process.progress_board import ProgressBoard
+
+_TIMEOUT_SECONDS = 5.0
+_MAX_CALLERS = 8
+
+Page = Callable[[], tuple[str, bytes]]
+
+
+def serve_progress(board: ProgressBoard, port: int) -> int:
+    """Serve the board in the background and return the port (0 asks for any that is free).
+
+    Raises `OSError` where the port cannot be had.
+    """
+    metrics = Metrics(board)
+    pages: Mapping[str, Page] = {
+        "/progress": lambda: (
+            "application/json",
+            json.dumps(board.report.document(), ensure_ascii=False).encode(),
+        ),
+        "/metrics": lambda: (CONTENT_TYPE, metrics.text()),
+    }
+    server = _Server(port, pages)
+    threading.Thread(target=server.serve_forever, name="progress-server", daemon=True).start()
+    bound: int = server.server_address[1]
+    return bound
+
+
+class _Server(ThreadingHTTPServer):
+    allow_reuse_port = False
+
+    def __init__(self, port: int, pages: Mapping[str, Page]) -> None:
+        self.pages = pages
+        self._places = threading.BoundedSemaphore(_MAX_CALLERS)
+        super().__init__(("0.0.0.0", port), _Handler)  # noqa: S104 (the pod's own address)
+
+    def server_bind(self) -> None:
+        # HTTPServer's own asks the name service for this machine's name, and waits for it.
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            # No thread was started that would give the place back.
+            self._places.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a caller that hangs up is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = _TIMEOUT_SECONDS
+    server_version = "isheep-worker"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        page = self.server.pages.get(urlsplit(self.path).path)
+        if page is None:
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        content_type, content = page()
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing: the log is the work's."""

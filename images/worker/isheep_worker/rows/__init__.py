@@ -1,0 +1,1 @@
+"""The rows that stages write and read, the records that people write, and seeds for items."""

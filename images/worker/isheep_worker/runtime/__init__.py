@@ -1,0 +1,1 @@
+"""What every part of the worker uses: orders, failures, logs, progress and the stop flag."""

@@ -1,0 +1,1 @@
+"""Text without a model: tokens for ROUGE, parsing of lists, an index of n-gram overlaps."""

@@ -1,0 +1,68 @@
+"""What a model says before and after training: a few fixed questions, answered greedily.
+
+They decide nothing and are no measure; they let a reader of the report see what a
+loss cannot show. The base answers in the first iteration only: it stays the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from isheep_worker.templates.prompting import Prompting
+
+QUESTIONS = (
+    "Name three things that float on water.",
+    "Explain in one sentence why the sky looks blue.",
+    "Write a short note that thanks a neighbour for watering the plants.",
+    "Which is heavier, a kilogram of feathers or a kilogram of stones?",
+)
+MAX_TOKENS = 48
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRow:
+    """One question with the answers of the base (where it was asked) and of M(t)."""
+
+    prompt: str
+    before: str | None
+    after: str
+
+
+def sample_rows(
+    model: Any, prompting: Prompting, prompts: Sequence[Sequence[int]], *, base_too: bool
+) -> list[SampleRow]:
+    """Return the answers to `QUESTIONS`, whose token ids are `prompts`, of a peft model."""
+    after = _answers(model, prompting, prompts)
+    before: list[str] | list[None] = [None] * len(after)
+    if base_too:
+        with model.disable_adapter():
+            before = _answers(model, prompting, prompts)
+    return [SampleRow(*row) for row in zip(QUESTIONS, before, after, strict=True)]
+
+
+def _answers(model: Any, prompting: Prompting, prompts: Sequence[Sequence[int]]) -> list[str]:
+    """Answer all prompts as one batch, padded on the left."""
+    import torch  # noqa: PLC0415 (heavy)
+
+    stops = list(prompting.chat_format.stop_token_ids)
+    width = max(len(prompt) for prompt in prompts)
+    padding = [width - len(prompt) for prompt in prompts]
+    with torch.inference_mode():
+        output = model.generate(
+            input_ids=torch.tensor(
+                [[stops[0]] * n + list(p) for n, p in zip(padding, prompts, strict=True)],
+                device=model.device,
+            ),
+            attention_mask=torch.tensor(
+                [[0] * n + [1] * (width - n) for n in padding], device=model.device
+            ),
+            max_new_tokens=MAX_TOKENS,
+            do_sample=False,
+            use_cache=True,
+            eos_token_id=stops,
+            pad_token_id=stops[0],
+        )
+    return [prompting.renderer.decode(row[width:].tolist()).strip() for row in output]

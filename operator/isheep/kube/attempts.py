@@ -1,0 +1,130 @@
+"""Attempts as the planner sees them, from a Job's record and the last look at its pods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from isheep.contract.order import ExitCode
+from isheep.kube.config import Timings
+from isheep.kube.pods import Ending
+from isheep.kube.records import JobRecord
+from isheep.planner.types import Attempt, AttemptState, Waiting
+
+NO_ENDING = Ending()
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was seen of a Job's pods, when, and of which state of the Job.
+
+    `address` is where the progress of the stage can be asked; `items_done` and
+    `items_total` follow from what was answered there, `items_first` is the first answer.
+    """
+
+    at: datetime
+    failed_indexes: str = ""
+    final: bool = False
+    waiting: Waiting | None = None
+    ending: Ending = NO_ENDING
+    started: datetime | None = None
+    address: str | None = None
+    polled: datetime | None = None
+    items_first: int | None = None
+    items_done: int | None = None
+    items_total: int | None = None
+
+
+def is_over(job: JobRecord) -> bool:
+    """Whether a Job has ended and all its pods with it."""
+    return job.complete or job.failed
+
+
+def look_due(job: JobRecord, sight: Sight | None, timings: Timings) -> datetime | None:
+    """Return when a Job's pods are to be looked at next; None where no look is needed."""
+    if job.deleting or not job.readable or (job.suspended and not is_over(job)):
+        return None
+    if is_over(job):
+        return None if sight is not None and sight.final else job.created
+    if sight is not None and sight.failed_indexes != job.failed_indexes:
+        return sight.at
+    return _poll_due(job, sight, timings) if is_working(job) else _first_due(job, sight, timings)
+
+
+def is_working(job: JobRecord) -> bool:
+    """Whether all pods that a Job wants now are ready."""
+    return job.active > 0 and job.ready >= job.active
+
+
+def _first_due(job: JobRecord, sight: Sight | None, timings: Timings) -> datetime:
+    """Return when pods that are not ready are looked at, a while after they were asked for."""
+    first = job.created + timedelta(seconds=timings.first_look_seconds)
+    if sight is None:
+        return first
+    return max(first, sight.at + timedelta(seconds=timings.look_seconds))
+
+
+def _poll_due(job: JobRecord, sight: Sight | None, timings: Timings) -> datetime:
+    """Return when a working pod's progress is asked next; a first look finds its address."""
+    last = None if sight is None else sight.polled or sight.at
+    since = last or job.started or job.created
+    return since + timedelta(seconds=timings.poll_seconds)
+
+
+def attempt_of(job: JobRecord, sight: Sight | None) -> Attempt:
+    """Return a Job as the planner sees it."""
+    seen = sight or Sight(at=job.created)
+    state = _state(job, seen)
+    ending = seen.ending if seen.final else NO_ENDING
+    return Attempt(
+        name=job.name,
+        steps=job.steps,
+        number=job.number,
+        state=state,
+        created=job.created,
+        started=seen.started or job.started,
+        finished=job.finished,
+        results=ending.results,
+        exit_code=_exit_code(state, ending),
+        disrupted=ending.disrupted,
+        pod=ending.pod,
+        message=ending.message or (job.message or None if job.failed else None),
+        waiting=_waiting(job, seen) if state is AttemptState.ACTIVE else None,
+        items_done=seen.items_done,
+        items_total=seen.items_total,
+    )
+
+
+def _state(job: JobRecord, seen: Sight) -> AttemptState:
+    if job.deleting:
+        return AttemptState.TERMINATING
+    if not seen.final:
+        # One that has ended a moment ago is at work until its results have been read.
+        return AttemptState.ACTIVE
+    if job.complete:
+        return AttemptState.SUCCEEDED
+    return AttemptState.FAILED if job.failed else AttemptState.ACTIVE
+
+
+def _exit_code(state: AttemptState, ending: Ending) -> int | None:
+    if state is AttemptState.SUCCEEDED:
+        return int(ExitCode.DONE)
+    return ending.exit_code
+
+
+def _waiting(job: JobRecord, seen: Sight) -> Waiting | None:
+    if job.suspended and job.queued:
+        return Waiting("Queued", f"the Job {job.name} waits for Kueue to admit it", stalled=False)
+    if job.suspended:
+        message = (
+            f"somebody set spec.suspend of the Job {job.name}: unset it, or delete the Job; "
+            "to suspend a run set the run's own spec.suspend"
+        )
+        return Waiting("JobSuspended", message, stalled=True)
+    if job.parallelism == 0 and not is_over(job):
+        message = (
+            f"somebody set spec.parallelism of the Job {job.name} to 0: set it to "
+            "spec.completions, or delete the Job"
+        )
+        return Waiting("JobSuspended", message, stalled=True)
+    return None if is_working(job) or is_over(job) else seen.waiting

@@ -1,0 +1,159 @@
+"""Looking at pods: what a Job's own status does not tell.
+
+Pods are never watched. They are listed when a Job has ended, because its results are
+their termination messages, and while some of them should run and do not. Of a stage at
+work one pod is asked how far it has come.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from datetime import datetime
+
+import aiohttp
+
+from isheep.kube.attempts import Sight, is_over, is_working
+from isheep.kube.client import Api, ApiError, events_path, pods_path
+from isheep.kube.events import probe_document
+from isheep.kube.names import HTTP_PORT
+from isheep.kube.pods import (
+    NAMESPACE_TERMINATING,
+    EventRecord,
+    PodRecord,
+    how_ended,
+    pod_record,
+    why_no_pods,
+    why_waiting,
+)
+from isheep.kube.records import JobRecord
+from isheep.planner.types import Waiting
+
+POLL_SECONDS = 2.0
+POLL_BYTES = 4096
+CREATING = ("ContainerCreating", "PodInitializing")
+_LOG = logging.getLogger(__name__)
+
+
+class Looker:
+    """Looks at the pods of Jobs."""
+
+    def __init__(self, api: Api, session: aiohttp.ClientSession) -> None:
+        self._api = api
+        self._session = session
+
+    async def look(self, job: JobRecord, before: Sight | None, now: datetime) -> Sight:
+        """Return what there is to see of a Job's pods; raises what the API raises."""
+        working = is_working(job)
+        if working and before is not None and before.address is not None:
+            polled = await self._poll(job, before, now)
+            if polled is not None:
+                return polled
+        pods = await self._pods(job)
+        started = min((s for pod in pods if (s := _started(pod)) is not None), default=None)
+        sight = Sight(at=now, failed_indexes=job.failed_indexes, started=started)
+        if is_over(job):
+            return replace(sight, final=True, ending=how_ended(pods))
+        if not working:
+            return replace(sight, waiting=await self._waiting(job, pods))
+        found = before or sight
+        known = replace(
+            sight,
+            address=_address(pods),
+            items_first=found.items_first,
+            items_done=found.items_done,
+            items_total=found.items_total,
+        )
+        return await self._first_poll(job, known, now)
+
+    async def _pods(self, job: JobRecord) -> list[PodRecord]:
+        selector = f"batch.kubernetes.io/controller-uid={job.uid}"
+        listing = await self._api.list(pods_path(job.namespace), labels=selector)
+        return [pod_record(item) for item in listing.items]
+
+    async def _waiting(self, job: JobRecord, pods: list[PodRecord]) -> Waiting | None:
+        if not pods:
+            return why_no_pods(await self._events(job.namespace, job.uid))
+        if all(pod.deleting for pod in pods):
+            return await self._namespace_is_going(job.namespace)
+        creating = [p for p in pods if p.waiting is not None and p.waiting[0] in CREATING]
+        events = await self._events(job.namespace, creating[0].uid) if creating else []
+        return why_waiting(pods, events)
+
+    async def _namespace_is_going(self, namespace: str) -> Waiting | None:
+        """Return whether a namespace is being deleted, by asking to write into it.
+
+        Nothing else tells: there are no new Events in it either, and no right to read it.
+        """
+        try:
+            await self._api.try_to_create(events_path(namespace), probe_document(namespace))
+        except ApiError as error:
+            if NAMESPACE_TERMINATING in error.causes:
+                return Waiting(NAMESPACE_TERMINATING, str(error), stalled=True)
+        return None
+
+    async def _events(self, namespace: str, uid: str) -> list[EventRecord]:
+        """Return the Events about an object, latest first."""
+        try:
+            fields = f"involvedObject.uid={uid}"
+            listing = await self._api.list(events_path(namespace), fields=fields)
+        except ApiError as error:
+            _LOG.warning("Events of %s cannot be listed: %s", namespace, error)
+            return []
+        ordered = sorted(listing.items, key=_told_at, reverse=True)
+        return [EventRecord(e.get("reason", ""), e.get("message", "")) for e in ordered]
+
+    async def _first_poll(self, job: JobRecord, sight: Sight, now: datetime) -> Sight:
+        polled = await self._poll(job, sight, now) if sight.address is not None else None
+        return polled or replace(sight, polled=now)
+
+    async def _poll(self, job: JobRecord, sight: Sight, now: datetime) -> Sight | None:
+        """Return the sight with a pod's progress, None where it does not answer."""
+        host = f"[{sight.address}]" if ":" in (sight.address or "") else sight.address
+        try:
+            async with self._session.get(
+                f"http://{host}:{HTTP_PORT}/progress",
+                timeout=aiohttp.ClientTimeout(total=POLL_SECONDS),
+                allow_redirects=False,
+            ) as response:
+                content = await response.content.read(POLL_BYTES)
+                answer = json.loads(content)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError):
+            return None
+        said, total = _counts(answer)
+        first = sight.items_first if sight.items_first is not None else said
+        done = said
+        if said is not None and first is not None:
+            # A pod counts from what it found done, and then only its own share.
+            shares = 1 if job.together else max(1, job.parallelism)
+            done = first + (said - first) * shares
+            done = min(done, total) if total is not None else done
+        return replace(
+            sight, polled=now, waiting=None, items_first=first, items_done=done, items_total=total
+        )
+
+
+def _counts(answer: object) -> tuple[int | None, int | None]:
+    """Return items done and in all; whatever else a pod says is not believed."""
+    if not isinstance(answer, dict):
+        return None, None
+    done, total = (answer.get(name) for name in ("itemsDone", "itemsTotal"))
+    fits = all(v is None or (type(v) is int and 0 <= v < 2**53) for v in (done, total))
+    return (done, total) if fits else (None, None)
+
+
+def _address(pods: list[PodRecord]) -> str | None:
+    running = [p for p in pods if p.running_since is not None and p.address and not p.deleting]
+    return min(running, key=lambda p: p.index).address if running else None
+
+
+def _started(pod: PodRecord) -> datetime | None:
+    return pod.termination.started if pod.termination is not None else pod.running_since
+
+
+def _told_at(event: dict[str, object]) -> str:
+    for name in ("lastTimestamp", "eventTime", "firstTimestamp"):
+        if event.get(name):
+            return str(event[name])
+    return ""

@@ -1,0 +1,247 @@
+"""The ledger: what is known of each stage, from the status and from attempts that ended.
+
+It is read from `status.stages`, takes in what the attempts left, and is written back
+for the stages that are in the plan. An attempt's end is taken in once: `attempts` is
+the number of the last one whose end stands in the ledger. A commit is taken in
+whenever it is seen, for it cannot be counted twice. An attempt that vanished without
+a word leaves no trace, and the same number is started again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.api.status import Failure, Hold, StageRecord
+from isheep.contract.order import ExitCode, Frontier, StepResult
+from isheep.contract.reasons import Reason
+from isheep.planner.failure import Act, Ending, Verdict, judge
+from isheep.planner.frontier import expand
+from isheep.planner.orders import PREPARE_DEADLINE_SECONDS
+from isheep.planner.pinning import Resolved, recipe_of, spec_of
+from isheep.planner.types import Attempt, AttemptState, StepRef, Stop
+from isheep.recipes.interface import (
+    ESSENTIAL_STATISTICS,
+    POOL_OF,
+    Pool,
+    RecipeFailure,
+    Stage,
+    StageKind,
+    Statistics,
+)
+
+PREPARE = str(StageKind.PREPARE)
+MESSAGE_CHARACTERS = 1000
+REASON_CHARACTERS = 128
+MAX_COUNTS = 60
+"""Figures kept of a stage; the status's schema bounds them."""
+
+
+class Ledger:
+    """The records of stages by id and key, and the failures that were taken in just now."""
+
+    def __init__(self, records: Iterable[StageRecord], resolved: Resolved) -> None:
+        self._records = {StepRef(r.id, r.key): r for r in records}
+        self._fatal: dict[StepRef, RecipeFailure] = {}
+        self._failures: dict[StepRef, Failure] = {}
+        self.resolved = resolved
+
+    def record(self, ref: StepRef) -> StageRecord:
+        """Return what is known of a stage, an empty record where nothing is."""
+        return self._records.get(ref) or StageRecord(id=ref.id, key=ref.key)
+
+    def fatal(self, ref: StepRef) -> RecipeFailure | None:
+        """Return why a stage has failed for good in this pass, if it has."""
+        return self._fatal.get(ref)
+
+    def failure(self, refs: Iterable[StepRef]) -> Failure | None:
+        """Return the last failure of these stages that was taken in in this pass."""
+        found = [self._failures[ref] for ref in refs if ref in self._failures]
+        return found[-1] if found else None
+
+    def lookup(self, stage: Stage, key: str) -> Statistics | None:
+        """Return what a stage has left, None while it is not committed (a `walk.Lookup`)."""
+        ref = StepRef(stage.id, key)
+        return self.record(ref).counts if self._is_committed(ref) else None
+
+    def take_in(self, attempts: Iterable[Attempt], now: datetime) -> None:
+        """Take in the ends of attempts, and what prepare found."""
+        gpus = _gpus(spec_of(self.resolved))
+        for attempt in sorted(attempts, key=lambda a: (a.number, a.created, a.name)):
+            if attempt.state is AttemptState.ACTIVE:
+                continue
+            committed = {StepRef(s.id, s.key): s for r in attempt.results for s in r.steps}
+            for step in attempt.steps:
+                if step.id == PREPARE:
+                    self._prepare(step, attempt)
+                elif step in committed:
+                    self._commit(attempt, committed[step])
+            if attempt.state is not AttemptState.TERMINATING:
+                self._close(attempt, gpus, now)
+
+    def note_stop(self, attempts: Iterable[Attempt], stops: Iterable[Stop]) -> None:
+        """Count the attempts that are stopped now as ended, so that the next has a new number."""
+        stopped = {stop.attempt for stop in stops}
+        for attempt in attempts:
+            if attempt.name in stopped:
+                for step in attempt.steps:
+                    self._update(step, attempts=max(self.record(step).attempts, attempt.number))
+
+    def _update(self, ref: StepRef, **fields: object) -> None:
+        self._records[ref] = self.record(ref).model_copy(update=fields)
+
+    def _is_committed(self, ref: StepRef) -> bool:
+        # What prepare found is pinned in `resolved`, and its commit is worth nothing without.
+        if ref.id == PREPARE:
+            return self.resolved.prepared is not None
+        return self.record(ref).committed
+
+    def _commit(self, attempt: Attempt, result: StepResult) -> None:
+        ref = StepRef(result.id, result.key)
+        if self.record(ref).committed:
+            return
+        names = ESSENTIAL_STATISTICS.get(_kind(ref.id), ())
+        if names and names[0] not in result.statistics:
+            message = f"the result of {ref.id} does not say {names[0]}: is it another worker's?"
+            self._fail(ref, attempt, Verdict(Act.FAIL, Reason.DEFECT), message)
+            return
+        self._update(ref, committed=True, counts=_bounded(result.statistics), hold=None)
+
+    def _prepare(self, ref: StepRef, attempt: Attempt) -> None:
+        resolved = self.resolved
+        if ref.key != resolved.prepare_key or resolved.prepared is not None:
+            return
+        found = [(r.prepared, r.frontier) for r in attempt.results if r.prepared is not None]
+        if not found:
+            return
+        prepared, frontier = found[0]
+        self.resolved = resolved.with_prepared(prepared)
+        self._update(ref, committed=True, hold=None)
+        spec = spec_of(resolved)
+        existing = expand(
+            frontier or Frontier(),
+            recipe_of(spec),
+            spec,
+            prepared,
+            resolved.stage_versions,
+        )
+        for stage, statistics in existing.items():
+            if not self.record(stage).committed:
+                self._update(stage, committed=True, counts=dict(statistics), hold=None)
+
+    def _close(self, attempt: Attempt, gpus: Callable[[Pool], float], now: datetime) -> None:
+        """Count an attempt that has ended, and judge it where it left a step undone."""
+        fresh = [s for s in attempt.steps if attempt.number > self.record(s).attempts]
+        if not fresh:
+            return
+        undone = [s for s in attempt.steps if not self._is_committed(s)]
+        first = attempt.steps[0]
+        self._update(first, gpu_seconds=self._spent(attempt, gpus, now))
+        if undone and undone[0] in fresh and undone[0] not in self._fatal:
+            self._judge(undone[0], attempt, now)
+        for step in fresh:
+            self._update(step, attempts=attempt.number)
+
+    def _spent(
+        self, attempt: Attempt, gpus: Callable[[Pool], float], now: datetime
+    ) -> float | None:
+        first = attempt.steps[0]
+        workers = max(1, len(attempt.results))
+        seconds = _lasted(attempt, now).total_seconds()
+        spent = round(seconds * workers * gpus(POOL_OF[_kind(first.id)]), 1)
+        before = self.record(first).gpu_seconds
+        return before if spent <= 0 else (before or 0) + spent
+
+    def _judge(self, ref: StepRef, attempt: Attempt, now: datetime) -> None:
+        record = self.record(ref)
+        failed = next((r for r in attempt.results if r.exit_code or r.reason), None)
+        code = attempt.exit_code
+        if not code and failed is not None:
+            code = failed.exit_code
+        if not code and attempt.state is AttemptState.SUCCEEDED:
+            code = int(ExitCode.DONE)
+        stalled = record.hold is not None and record.hold.stalled
+        verdict = judge(
+            Ending(
+                kind=_kind(ref.id),
+                exit_code=code,
+                disrupted=attempt.disrupted,
+                overdue=_overdue(ref, attempt, now),
+                failures=record.failures,
+                memory_reduction=record.memory_reduction,
+                stalls=record.hold.times if record.hold and stalled else 0,
+                reason=failed.reason if failed is not None else None,
+            )
+        )
+        message = attempt.message or (failed.message if failed is not None else None)
+        if not message:
+            message = _in_words(ref, attempt, code)
+        self._fail(ref, attempt, verdict, message)
+        if verdict.act is Act.FAIL:
+            return
+        stall = verdict.act is Act.STALL
+        self._update(
+            ref,
+            failures=record.failures + verdict.counted,
+            memory_reduction=record.memory_reduction + verdict.reduce_memory,
+            hold=Hold(
+                reason=verdict.reason[:REASON_CHARACTERS],
+                message=message[:MESSAGE_CHARACTERS],
+                stalled=stall,
+                until=(attempt.finished or now) + verdict.delay,
+                times=record.hold.times + 1 if record.hold and stalled and stall else 1,
+            ),
+        )
+
+    def _fail(self, ref: StepRef, attempt: Attempt, verdict: Verdict, message: str) -> None:
+        reason, message = verdict.reason[:REASON_CHARACTERS], message[:MESSAGE_CHARACTERS]
+        self._failures[ref] = Failure(stage=ref.id, pod=attempt.pod, reason=reason, message=message)
+        if verdict.act is Act.FAIL:
+            self._fatal[ref] = RecipeFailure(reason, f"{ref.id}: {message}"[:MESSAGE_CHARACTERS])
+
+
+def _kind(stage: str) -> StageKind:
+    """Return the kind in a stage's id: `prepare`, `i2/respond`, `i1/generate/r3`."""
+    parts = stage.split("/")
+    return StageKind(parts[1] if len(parts) > 1 else parts[0])
+
+
+def _lasted(attempt: Attempt, now: datetime) -> timedelta:
+    return (attempt.finished or now) - (attempt.started or attempt.created)
+
+
+def _overdue(ref: StepRef, attempt: Attempt, now: datetime) -> bool:
+    limit = timedelta(seconds=PREPARE_DEADLINE_SECONDS)
+    return ref.id == PREPARE and (attempt.finished or now) - attempt.created >= limit
+
+
+def _gpus(spec: SelfAlignmentRunSpec) -> Callable[[Pool], float]:
+    pools = {
+        Pool.INFERENCE: spec.compute.inference,
+        Pool.TRAINING: spec.compute.training,
+        Pool.PROCESSING: spec.compute.processing,
+    }
+
+    def count(pool: Pool) -> float:
+        limits = pools[pool].resources.limits.items()
+        return sum(float(n) for name, n in limits if name.endswith("/gpu") and n.isdigit())
+
+    return count
+
+
+def _in_words(ref: StepRef, attempt: Attempt, code: int | None) -> str:
+    if code is None:
+        return f"attempt {attempt.number} of {ref.id} ended without a word"
+    if code == ExitCode.DONE:
+        return f"attempt {attempt.number} of {ref.id} says it is done, and left no commit"
+    return f"attempt {attempt.number} of {ref.id} ended with exit code {code}"
+
+
+def _bounded(statistics: Statistics) -> dict[str, float]:
+    """Return what the status keeps: plain figures first, then what was dropped, most first."""
+    plain = {n: v for n, v in statistics.items() if ":" not in n}
+    drops = sorted(
+        ((n, v) for n, v in statistics.items() if n.startswith("drop:")), key=lambda d: -d[1]
+    )
+    return dict([*plain.items(), *drops][:MAX_COUNTS])

@@ -1,0 +1,64 @@
+"""curate: a round's completions become accepted instructions (§3.1, §3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from isheep.recipes import settings as s
+from isheep.recipes.builders.context import Inputs, RunContext
+from isheep.recipes.interface import Stage, StageKind
+
+_WITH_OWN_EXAMPLES: frozenset[s.TaskListStyle | None] = frozenset({"TopicGuided"})
+"""The styles whose prompts show instructions that are no seed tasks."""
+
+
+def curate(
+    run: RunContext,
+    t: int,
+    number: int,
+    *,
+    previous: str | None,
+    pool: Sequence[str],
+    count: int | None = None,
+    task_list: s.TaskListStyle | None = None,
+) -> Stage:
+    """Return the stage that follows round `number`'s completions.
+
+    `previous` is the round before's; `pool` are the last ones of earlier iterations,
+    whose instructions none may repeat where the pool is the run's. `count` is how many
+    are wanted in all, None as the spec says, and `task_list` how the round listed them,
+    None as I-SHEEP does.
+    """
+    spec, curation = run.spec, run.spec.curation
+    inputs: Inputs = {"completions": (f"i{t}/generate/r{number}",)}
+    if previous is not None:
+        inputs["accepted"] = (previous,)
+    if curation.deduplication.pool == "Run" and pool:
+        inputs["pool"] = tuple(pool)
+    decontamination = None
+    if run.prepared.benchmarks:
+        decontamination = s.DecontaminationSettings(
+            ngram=curation.decontamination.ngram, benchmarks=run.prepared.benchmarks
+        )
+    return Stage(
+        f"i{t}/curate/r{number}",
+        StageKind.CURATE,
+        t,
+        s.CurateSettings(
+            count=spec.instructions.count if count is None else count,
+            examples_per_prompt=spec.instructions.examples_per_prompt,
+            language=spec.language,
+            rules=curation.rules,
+            drop_last=curation.drop_last,
+            deduplication=s.DeduplicationSettings(
+                max_rouge_l=curation.deduplication.max_rouge_l,
+                pool=curation.deduplication.pool,
+            ),
+            decontamination=decontamination,
+            seed_tasks=run.prepared.seed_tasks_digest,
+            task_list=task_list,
+            templates=run.prepared.templates_digest if task_list in _WITH_OWN_EXAMPLES else None,
+        ),
+        round=number,
+        inputs=inputs,
+    )

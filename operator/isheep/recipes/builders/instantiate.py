@@ -1,0 +1,34 @@
+"""instantiate: M(t-1) writes instances of each instruction, which are pairs (Self-Instruct).
+
+Its items are instructions: a part holds the pairs of 64 of them.
+"""
+
+from __future__ import annotations
+
+from isheep.recipes import settings as s
+from isheep.recipes.builders.context import RunContext, sampling, with_model
+from isheep.recipes.defaults import self_instruct
+from isheep.recipes.interface import Stage, StageKind
+
+
+def instantiate(run: RunContext, t: int, instructions: str, accepted: int) -> Stage:
+    """Return the stage that instantiates the `accepted` instructions of a curate stage."""
+    spec = self_instruct(run.spec)
+    model = run.model_of(t - 1)
+    return Stage(
+        f"i{t}/instantiate",
+        StageKind.INSTANTIATE,
+        t,
+        s.InstantiateSettings(
+            model=run.model_settings(model),
+            random_seed=run.spec.random_seed,
+            max_instances=spec.max_instances,
+            sampling=sampling(spec.instance_sampling),
+            language=run.spec.language,
+            rules=run.spec.curation.rules,
+            templates=run.prepared.templates_digest,
+        ),
+        inputs=with_model(model, instructions=(instructions,), classified=(f"i{t}/classify",)),
+        items=accepted,
+        model=model,
+    )

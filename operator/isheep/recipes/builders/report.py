@@ -1,0 +1,25 @@
+"""report: what the iterations so far have come to, from their stages' manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from isheep.recipes import settings as s
+from isheep.recipes.builders.context import RunContext
+from isheep.recipes.builders.prepare import data_fields
+from isheep.recipes.interface import Stage, StageKind
+
+
+def report(run: RunContext, t: int, stages: Iterable[str]) -> Stage:
+    """Return the report of iterations 1 to t; `stages` are the ids of all theirs."""
+    return Stage(
+        f"i{t}/report",
+        StageKind.REPORT,
+        t,
+        s.ReportSettings(
+            recipe=run.spec.recipe,
+            iterations=run.spec.iterations,
+            spec=data_fields(run.spec),
+        ),
+        inputs={stage: (stage,) for stage in stages},
+    )

@@ -1,0 +1,46 @@
+"""respond: M(t-1) answers the accepted instructions, zero-shot (§3.1)."""
+
+from __future__ import annotations
+
+from isheep.recipes import settings as s
+from isheep.recipes.builders.context import RunContext, response_format, sampling, with_model
+from isheep.recipes.interface import Stage, StageKind
+
+
+def respond(
+    run: RunContext,
+    t: int,
+    instructions: str,
+    accepted: int,
+    *,
+    asking: s.Asking | None = None,
+    exemplars: int | None = None,
+    drawn: bool = False,
+) -> Stage:
+    """Return the stage that answers the `accepted` instructions of a curate stage.
+
+    `asking` is what is asked besides the task, `exemplars` how many go with principles;
+    where the instructions are `drawn`, they are so many of all, in the order of the draw.
+    """
+    spec = run.spec.responses
+    model = run.model_of(t - 1)
+    return Stage(
+        f"i{t}/respond",
+        StageKind.RESPOND,
+        t,
+        s.RespondSettings(
+            model=run.model_settings(model),
+            random_seed=run.spec.random_seed,
+            prompt_format="Raw"
+            if asking == "Principles"
+            else response_format(spec.prompt_format, t),
+            sampling=sampling(spec.sampling),
+            templates=run.prepared.templates_digest,
+            asking=asking,
+            exemplars=exemplars,
+            drawn=drawn or None,
+        ),
+        inputs=with_model(model, instructions=(instructions,)),
+        items=accepted,
+        model=model,
+    )

@@ -1,0 +1,191 @@
+"""Every rule of the table: an object that breaks it and only it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from isheep.api.loader import field_path
+from isheep.api.run import SelfAlignmentRun
+from isheep.api.validations import RULES, violations
+
+BREAKING: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("metadata.name", {"metadata": {"name": "Run"}}),
+    ("selection.minSamples", {"instructions": {"count": 10}}),
+    (
+        "selection.random.size",
+        {
+            "instructions": {"count": 100},
+            "selection": {"method": "Random", "random": {"size": 101}},
+        },
+    ),
+    ("selfInstruct", {"selfInstruct": {}}),
+    ("alpaca", {"recipe": "SelfInstruct", "alpaca": {}}),
+    (
+        "instructions.examplesPerPrompt",
+        {"recipe": "SelfInstruct", "instructions": {"examplesPerPrompt": 8}},
+    ),
+    (
+        "instructions.sampling",
+        {"recipe": "Alpaca", "instructions": {"sampling": {"temperature": 0.9}}},
+    ),
+    ("selection.threshold", {"recipe": "Dromedary", "selection": {"threshold": 4}}),
+    ("selection.threshold", {"selection": {"method": "None", "threshold": 4}}),
+    (
+        "selection.threshold",
+        {
+            "selection": {
+                "method": "Random",
+                "random": {"sizeOf": "Perplexity"},
+                "threshold": 4,
+            }
+        },
+    ),
+    (
+        "selfInstruct.machineExamples",
+        {"recipe": "SelfInstruct", "selfInstruct": {"examplesPerPrompt": 1}},
+    ),
+    ("dromedary", {"dromedary": {}}),
+    ("iterations", {"recipe": "Dromedary", "iterations": 3}),
+    ("selection.minSamples", {"recipe": "Dromedary", "dromedary": {"verbose": 63}}),
+    ("storage", {"storage": {}}),
+    ("model.revision", {"model": {"storageUri": "s3://bucket/x", "revision": "main"}}),
+    ("seedTasks", {"seedTasks": {"builtin": "Default", "storageUri": "s3://bucket/x"}}),
+    ("assessment.decoding", {"assessment": {"scoring": "Expected", "decoding": "Constrained"}}),
+    ("assessment.exampleOrder", {"assessment": {"exampleOrder": "Shuffled"}}),
+    ("selection.random", {"selection": {"method": "Random"}}),
+    ("selection.random", {"selection": {"random": {"size": 64}}}),
+    ("selection.minSamples", {"selection": {"method": "Random", "random": {"size": 63}}}),
+    ("selection.random", {"selection": {"method": "Random", "random": {}}}),
+    (
+        "selection.random",
+        {"selection": {"method": "Random", "random": {"size": 64, "sizeOf": "Density"}}},
+    ),
+    ("selection.perplexity", {"selection": {"perplexity": {}}}),
+    (
+        "selection.perplexity",
+        {
+            "selection": {
+                "method": "Random",
+                "random": {"sizeOf": "SelfAssessment"},
+                "perplexity": {"max": 9},
+            }
+        },
+    ),
+    (
+        "selection.density",
+        {"selection": {"method": "Random", "random": {"size": 64}, "density": {}}},
+    ),
+    ("selection.minSamples", {"selection": {"method": "Density", "density": {"clusters": 63}}}),
+    ("training.handover", {"training": {"startFrom": "Previous", "handover": "Adapter"}}),
+    ("instructions.sampling.topP", {"instructions": {"sampling": {"topP": 0}}}),
+    ("training.learningRate", {"training": {"learningRate": 0.0}}),
+    ("engine.vllm.gpuMemoryUtilization", {"engine": {"vllm": {"gpuMemoryUtilization": 0}}}),
+    ("compute.training.env[0]", {"compute": {"training": {"env": [{"name": "A"}]}}}),
+    (
+        "compute.training.env[0].name",
+        {"compute": {"training": {"env": [{"name": "ISHEEP_X", "value": ""}]}}},
+    ),
+    (
+        "compute.inference.env[0].valueFrom",
+        {"compute": {"inference": {"env": [{"name": "A", "valueFrom": {}}]}}},
+    ),
+    (
+        "compute.inference.tolerations[0].operator",
+        {"compute": {"inference": {"tolerations": [{}]}}},
+    ),
+    (
+        "compute.inference.tolerations[0].value",
+        {"compute": {"inference": {"tolerations": [{"operator": "Exists", "value": "a"}]}}},
+    ),
+    (
+        "compute.inference.tolerations[0].tolerationSeconds",
+        {"compute": {"inference": {"tolerations": [{"key": "a", "tolerationSeconds": 1}]}}},
+    ),
+)
+
+
+def run(**parts: Any) -> SelfAlignmentRun:
+    metadata = parts.pop("metadata", {"name": "run"})
+    required = {"recipe": "ISheep", "iterations": 1, "model": {"storageUri": "hf://org/name"}}
+    return SelfAlignmentRun.read(
+        {
+            "apiVersion": "isheep.dev/v1alpha1",
+            "kind": "SelfAlignmentRun",
+            "metadata": metadata,
+            "spec": required | parts,
+        }
+    )
+
+
+def test_a_good_run_breaks_no_rule() -> None:
+    assert violations(run()) == []
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        {"method": "Perplexity", "perplexity": {"max": 9}},
+        {"method": "Random", "random": {"sizeOf": "Perplexity"}, "perplexity": {"max": 9}},
+        {"method": "DensityPerplexity", "density": {"clusters": 64}},
+        {"method": "Random", "random": {"sizeOf": "Density"}, "density": {"clusters": 64}},
+        {"method": "Random", "random": {"sizeOf": "SelfAssessment"}, "threshold": 4},
+    ],
+)
+def test_members_may_stand_with_the_method_that_needs_them(selection: dict[str, Any]) -> None:
+    assert violations(run(selection=selection)) == []
+
+
+@pytest.mark.parametrize(("path", "parts"), BREAKING)
+def test_a_rule_is_broken(path: str, parts: dict[str, Any]) -> None:
+    (violation,) = violations(run(**parts))
+    assert field_path(violation.path).removeprefix("spec.") == path
+
+
+def test_every_rule_has_its_case() -> None:
+    broken = {v.message for _, parts in BREAKING for v in violations(run(**parts))}
+    assert {rule.message for rule in RULES if not rule.is_transition} == broken
+
+
+@pytest.mark.parametrize(
+    "sampling", [{"topP": 0.9}, {"maxTokens": 999}, {"presencePenalty": 0}, {"temperature": 0}]
+)
+def test_no_sampling_is_ignored(sampling: dict[str, Any]) -> None:
+    parts = {"recipe": "SelfInstruct", "instructions": {"sampling": sampling}}
+    assert [v.path for v in violations(run(**parts))] == [("spec", "instructions", "sampling")]
+    assert violations(run(**parts | {"recipe": "ISheep"})) == []
+    assert violations(run(recipe="Alpaca", alpaca={"sampling": sampling})) == []
+
+
+@pytest.mark.parametrize("recipe", ["ISheep", "SelfInstruct", "Alpaca", "Dromedary"])
+def test_a_threshold_may_stand_where_scores_are_asked_for(recipe: str) -> None:
+    for selection in ({"method": "SelfAssessment", "threshold": 4}, {"threshold": 8}):
+        assert violations(run(recipe=recipe, iterations=2, selection=selection)) == []
+    assert violations(run(selection={"threshold": 4})) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("perplexity", {"max": 9}), ("density", {"clusters": 64}), ("random", {"size": 64})],
+)
+def test_auto_is_no_method_that_has_members(field: str, value: dict[str, Any]) -> None:
+    paths = {v.path for v in violations(run(selection={"method": "Auto", field: value}))}
+    assert paths == {("spec", "selection", field)}
+
+
+def test_transition_rules_need_the_old_object() -> None:
+    storage = {"folder": {"path": "/data"}}
+    new, old = run(storage=storage), run()
+    assert violations(new) == []
+    assert [v.path for v in violations(new, old)] == [("spec", "storage")]
+    assert [v.path for v in violations(old, new)] == [("spec", "storage")]
+    assert violations(new, new) == []
+
+
+def test_rules_keep_to_what_every_cel_has() -> None:
+    allowed = {"has", "size", "matches", "all", "exists"}
+    for rule in RULES:
+        without_text = re.sub(r"'[^']*'", "''", rule.expression)
+        assert set(re.findall(r"(\w+)\(", without_text)) <= allowed

@@ -1,0 +1,275 @@
+"""When pods are looked at, and what a Job and its pods are to the planner."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from isheep.contract.order import Outcome, StageResult
+from isheep.kube.attempts import Sight, attempt_of, is_over, is_working, look_due
+from isheep.kube.config import Timings
+from isheep.kube.pods import Ending
+from isheep.planner.types import AttemptState, StepRef, Waiting
+
+from .builders import a_job, at, condition
+from .virtual import START
+
+TIMINGS = Timings(first_look_seconds=15, look_seconds=30, poll_seconds=40)
+COMPLETE = {"conditions": [condition("Complete")]}
+FAILED = {"conditions": [condition("Failed", message="why")]}
+WORKING = {"active": 2, "ready": 2, "startTime": at(5)}
+STARTING = {"active": 2, "ready": 1, "startTime": at(5)}
+KUEUE = {"kueue.x-k8s.io/queue-name": "q"}
+
+
+def after(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def sight(seconds: float = 100, **fields: Any) -> Sight:
+    return Sight(at=after(seconds), **fields)
+
+
+@pytest.mark.parametrize(
+    ("job", "seen", "due"),
+    [
+        ({}, None, 15),
+        ({}, sight(5), 35),
+        ({}, sight(100), 130),
+        ({"status": STARTING}, None, 15),
+        ({"status": STARTING}, sight(15), 45),
+        # A pod that came later than the first look: an early sight does not delay it.
+        ({"status": STARTING}, sight(-100), 15),
+        ({"status": WORKING}, None, 45),
+        ({"status": {"active": 1, "ready": 1}}, None, 40),
+        ({"status": WORKING}, sight(100), 140),
+        ({"status": WORKING}, sight(100, polled=after(120)), 160),
+        ({"status": {**WORKING, "failedIndexes": "1"}}, sight(100), 100),
+        ({"status": {**WORKING, "failedIndexes": "1"}}, sight(100, failed_indexes="1"), 140),
+        ({"status": {**STARTING, "failedIndexes": "0,1"}}, sight(100, failed_indexes="1"), 100),
+        ({"status": COMPLETE}, None, 0),
+        ({"status": COMPLETE}, sight(100), 0),
+        ({"status": COMPLETE}, sight(100, final=True), None),
+        ({"status": FAILED}, None, 0),
+        ({"status": FAILED}, sight(100, final=True), None),
+        ({"status": WORKING, "deletionTimestamp": at(9)}, None, None),
+        ({"status": COMPLETE, "deletionTimestamp": at(9)}, None, None),
+        ({"status": WORKING, "steps": ()}, None, None),
+        ({"status": COMPLETE, "steps": ()}, None, None),
+        ({"spec": {"suspend": True}}, None, None),
+        ({"spec": {"suspend": True}, "labels": KUEUE}, sight(100), None),
+        ({"spec": {"suspend": True}, "status": FAILED}, None, 0),
+    ],
+    ids=[
+        "new",
+        "new and seen",
+        "still no pods",
+        "starting",
+        "starting and seen",
+        "starting, seen before",
+        "working",
+        "working, no start time",
+        "working and seen",
+        "working and polled",
+        "an index failed",
+        "an index had failed",
+        "another index failed",
+        "complete",
+        "complete, seen before",
+        "complete and read",
+        "failed",
+        "failed and read",
+        "going",
+        "complete and going",
+        "nobody's",
+        "nobody's and over",
+        "suspended",
+        "queued",
+        "suspended and over",
+    ],
+)
+def test_when_pods_are_looked_at(
+    job: dict[str, Any], seen: Sight | None, due: float | None
+) -> None:
+    found = look_due(a_job(**job), seen, TIMINGS)
+    assert found == (None if due is None else after(due))
+
+
+@pytest.mark.parametrize(
+    ("status", "working"),
+    [
+        ({}, False),
+        ({"active": 1}, False),
+        ({"active": 2, "ready": 1}, False),
+        ({"active": 2, "ready": 2}, True),
+        # One pod may be ready and end at once.
+        ({"active": 1, "ready": 2}, True),
+        ({"active": 0, "ready": 0}, False),
+    ],
+)
+def test_who_works(status: dict[str, Any], working: bool) -> None:
+    assert is_working(a_job(status=status)) == working
+
+
+RESULT = StageResult(outcome=Outcome.COMMITTED)
+ENDING = Ending(results=(RESULT,), exit_code=70, pod="p", message="words", disrupted=True)
+ACTIVE, TERMINATING = AttemptState.ACTIVE, AttemptState.TERMINATING
+SUCCEEDED, FAILURE = AttemptState.SUCCEEDED, AttemptState.FAILED
+
+
+@pytest.mark.parametrize(
+    ("job", "seen", "state"),
+    [
+        ({}, None, ACTIVE),
+        ({"status": WORKING}, sight(), ACTIVE),
+        # Its results are not read yet: to the planner it is at work.
+        ({"status": COMPLETE}, None, ACTIVE),
+        ({"status": COMPLETE}, sight(), ACTIVE),
+        ({"status": COMPLETE}, sight(final=True), SUCCEEDED),
+        ({"status": FAILED}, None, ACTIVE),
+        ({"status": FAILED}, sight(), ACTIVE),
+        ({"status": FAILED}, sight(final=True), FAILURE),
+        ({"deletionTimestamp": at(9)}, None, TERMINATING),
+        ({"deletionTimestamp": at(9), "status": COMPLETE}, None, TERMINATING),
+        ({"deletionTimestamp": at(9), "status": COMPLETE}, sight(final=True), TERMINATING),
+        ({"deletionTimestamp": at(9), "spec": {"suspend": True}}, None, TERMINATING),
+        ({"spec": {"suspend": True}}, None, ACTIVE),
+    ],
+    ids=[
+        "new",
+        "working",
+        "complete",
+        "complete, seen before",
+        "complete and read",
+        "failed",
+        "failed, seen before",
+        "failed and read",
+        "going",
+        "complete and going",
+        "read and going",
+        "suspended and going",
+        "suspended",
+    ],
+)
+def test_where_an_attempt_stands(
+    job: dict[str, Any], seen: Sight | None, state: AttemptState
+) -> None:
+    assert attempt_of(a_job(**job), seen).state is state
+
+
+def test_what_an_attempt_is() -> None:
+    job = a_job(
+        labels={"isheep.dev/attempt": "3"},
+        steps=(("i1/respond", "a"), ("i1/assess", "b")),
+        status=WORKING,
+    )
+    attempt = attempt_of(job, sight(started=after(7), items_done=3, items_total=9))
+    assert (attempt.name, attempt.number) == ("run-respond-abc", 3)
+    assert attempt.steps == (StepRef("i1/respond", "a"), StepRef("i1/assess", "b"))
+    assert (attempt.created, attempt.started, attempt.finished) == (START, after(7), None)
+    assert (attempt.items_done, attempt.items_total) == (3, 9)
+    assert attempt_of(job, None).started == after(5)
+
+
+def test_what_a_failed_attempt_leaves() -> None:
+    attempt = attempt_of(a_job(status=FAILED), sight(final=True, ending=ENDING))
+    assert (attempt.results, attempt.exit_code, attempt.pod) == ((RESULT,), 70, "p")
+    assert (attempt.message, attempt.disrupted) == ("words", True)
+    assert attempt.finished == after(90)
+
+
+def test_a_job_that_is_complete_has_no_bad_exit_code() -> None:
+    """A pod of it failed and was tried again."""
+    attempt = attempt_of(a_job(status=COMPLETE), sight(final=True, ending=ENDING))
+    assert (attempt.exit_code, attempt.results) == (0, (RESULT,))
+
+
+def test_a_terminating_attempt_gives_its_results_where_they_were_read() -> None:
+    job = a_job(status=COMPLETE, deletionTimestamp=at(99))
+    assert attempt_of(job, sight(final=True, ending=ENDING)).results == (RESULT,)
+    assert attempt_of(job, sight()).results == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "ending", "message"),
+    [
+        (FAILED, Ending(), "why"),
+        (FAILED, ENDING, "words"),
+        (COMPLETE, Ending(), None),
+        (WORKING, Ending(), None),
+        ({"conditions": [condition("Failed")]}, Ending(), None),
+    ],
+    ids=["the Job's", "the pod's", "complete", "working", "none"],
+)
+def test_whose_message_it_is(status: dict[str, Any], ending: Ending, message: str | None) -> None:
+    seen = sight(final=is_over(a_job(status=status)), ending=ending)
+    assert attempt_of(a_job(status=status), seen).message == message
+
+
+SECRET = Waiting("SecretNotFound", "no secret", stalled=True)
+
+
+@pytest.mark.parametrize(
+    ("job", "seen", "reason", "stalled"),
+    [
+        ({}, None, None, None),
+        ({"status": STARTING}, sight(waiting=SECRET), "SecretNotFound", True),
+        ({}, sight(waiting=SECRET), "SecretNotFound", True),
+        # What was seen before they were ready is over.
+        ({"status": WORKING}, sight(waiting=SECRET), None, None),
+        ({"status": COMPLETE}, sight(waiting=SECRET), None, None),
+        ({"status": FAILED}, sight(waiting=SECRET), None, None),
+        ({"status": FAILED}, sight(waiting=SECRET, final=True), None, None),
+        ({"deletionTimestamp": at(9)}, sight(waiting=SECRET), None, None),
+        ({"spec": {"suspend": True}, "labels": KUEUE}, None, "Queued", False),
+        ({"spec": {"suspend": True}, "labels": KUEUE}, sight(waiting=SECRET), "Queued", False),
+        ({"spec": {"suspend": False}, "labels": KUEUE}, None, None, None),
+        ({"spec": {"suspend": True}}, None, "JobSuspended", True),
+        ({"spec": {"parallelism": 0}}, None, "JobSuspended", True),
+        ({"spec": {"parallelism": 0}, "status": COMPLETE}, None, None, None),
+    ],
+    ids=[
+        "new",
+        "starting",
+        "no pods",
+        "working",
+        "complete",
+        "failed",
+        "failed and read",
+        "going",
+        "queued",
+        "queued again",
+        "admitted",
+        "suspended by hand",
+        "no parallelism",
+        "no parallelism and over",
+    ],
+)
+def test_why_an_attempt_waits(
+    job: dict[str, Any], seen: Sight | None, reason: str | None, stalled: bool | None
+) -> None:
+    waiting = attempt_of(a_job(**job), seen).waiting
+    if reason is None:
+        assert waiting is None
+    else:
+        assert waiting is not None
+        assert (waiting.reason, waiting.stalled) == (reason, stalled)
+        assert "run-respond-abc" in waiting.message or waiting == SECRET
+
+
+@pytest.mark.parametrize(
+    ("spec", "remedy"),
+    [({"suspend": True}, "spec.suspend"), ({"parallelism": 0}, "spec.parallelism")],
+)
+def test_a_hand_is_told_what_to_undo(spec: dict[str, Any], remedy: str) -> None:
+    waiting = attempt_of(a_job(spec=spec), None).waiting
+    assert waiting is not None
+    assert remedy in waiting.message
+    assert "delete the Job" in waiting.message
+
+
+def test_a_job_without_steps_is_seen_without_any() -> None:
+    assert attempt_of(replace(a_job(), steps=()), None).steps == ()

@@ -1,0 +1,119 @@
+"""Refusals: what they are called, how long they stand, and what the planner sees of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from isheep.kube.client import ApiError
+from isheep.kube.rejections import (
+    DELAYS,
+    conflict_message,
+    reason_of,
+    refuse,
+    service_conflict_message,
+)
+from isheep.planner.types import AttemptState, StepRef, Waiting
+
+from .builders import a_start, a_step
+from .virtual import START
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            ApiError(
+                403,
+                "Forbidden",
+                'jobs.batch "a" is forbidden: exceeded quota: jobs, requested: count/jobs.batch=1, '
+                "used: count/jobs.batch=9, limited: count/jobs.batch=9",
+                (),
+            ),
+            "QuotaExceeded",
+        ),
+        (
+            ApiError(
+                403,
+                "Forbidden",
+                'jobs.batch "a" is forbidden: unable to create new content in namespace ns because '
+                "it is being terminated",
+                ("NamespaceTerminating",),
+            ),
+            "NamespaceTerminating",
+        ),
+        (
+            ApiError(
+                403,
+                "Forbidden",
+                'jobs.batch is forbidden: User "system:serviceaccount:system:isheep" cannot create '
+                'resource "jobs" in API group "batch" in the namespace "ns"',
+                (),
+            ),
+            "JobForbidden",
+        ),
+        (
+            ApiError(
+                403,
+                "Forbidden",
+                "jobs.batch \"a\" is forbidden: ValidatingAdmissionPolicy 'images' with binding "
+                "'images' denied request: this image is not allowed",
+                (),
+            ),
+            "JobForbidden",
+        ),
+        (
+            ApiError(422, "Invalid", 'Job.batch "a" is invalid: spec', ("FieldValueInvalid",)),
+            "JobInvalid",
+        ),
+        (ApiError(400, "BadRequest", "admission webhook denied the request", ()), "JobInvalid"),
+        (ApiError(404, "NotFound", 'namespaces "ns" not found', ()), "NamespaceTerminating"),
+    ],
+    ids=["quota", "terminating", "rbac", "policy", "invalid", "webhook", "no namespace"],
+)
+def test_what_a_refusal_is_called(error: ApiError, reason: str) -> None:
+    assert reason_of(error) == reason
+
+
+def test_a_service_that_is_refused_is_called_by_its_name() -> None:
+    assert reason_of(ApiError(403, "Forbidden", "services is forbidden", ()), "Service") == (
+        "ServiceForbidden"
+    )
+    assert reason_of(ApiError(422, "Invalid", "no", ()), "Service") == "ServiceInvalid"
+    quota = ApiError(403, "Forbidden", "services is forbidden: exceeded quota: a", ())
+    assert reason_of(quota, "Service") == "QuotaExceeded"
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds"), [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (6, 60), (1000, 60)]
+)
+def test_it_stands_longer_each_time(times: int, seconds: int) -> None:
+    made = refuse("a", a_start(), reason="r", message="m", times=times, now=START)
+    assert (made.since, made.until) == (START, START + timedelta(seconds=seconds))
+    assert made.times == times
+    assert sorted(DELAYS) == list(DELAYS)
+
+
+def test_it_occupies_its_stage_and_waits() -> None:
+    steps = (a_step("respond", key="a"), a_step("assess", key="b"))
+    start = a_start(steps=steps, attempt=3)
+    made = refuse("name", start, reason="QuotaExceeded", message=" no \n  more", times=1, now=START)
+    attempt = made.attempt()
+    assert (attempt.name, attempt.number, attempt.state) == ("name", 3, AttemptState.ACTIVE)
+    assert attempt.steps == (StepRef("i1/respond", "a"), StepRef("i1/assess", "b"))
+    assert (attempt.created, attempt.finished, attempt.results) == (START, None, ())
+    assert attempt.waiting == Waiting("QuotaExceeded", "no more", stalled=True)
+
+
+def test_a_message_is_bounded() -> None:
+    made = refuse("a", a_start(), reason="r", message="x" * 5000, times=1, now=START)
+    assert made.message == "x" * 800
+
+
+@pytest.mark.parametrize("told", [conflict_message, service_conflict_message])
+def test_a_conflict_says_what_to_do(told: Callable[[str], str]) -> None:
+    message = told("run-respond-abc")
+    assert "run-respond-abc" in message
+    assert "delete it" in message

@@ -1,0 +1,200 @@
+"""Verdicts over anybody's lines: one each, in order, and never a crash."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isheep_worker.curation import filtering
+from isheep_worker.curation.decontamination import Decontaminator
+from isheep_worker.curation.filtering import Filter, RuleNameError, lines_of, read_pool, verdicts
+from isheep_worker.rows.records import RecordError
+
+DEFAULT = ("ISheep", "rouge")
+RIVERS = "Name three rivers in Asia."
+
+
+def line(record: Any) -> bytes:
+    return json.dumps(record).encode() + b"\n"
+
+
+def rules_of(*records: Any, names: tuple[str, ...] = DEFAULT, **options: Any) -> list[str | None]:
+    drops = verdicts(Filter(names, **options), [line(record) for record in records])
+    return [drop and drop.rule for drop in drops]
+
+
+@pytest.mark.parametrize(
+    ("record", "rule"),
+    [
+        ({"instruction": RIVERS}, None),
+        ({"instruction": f"  {RIVERS}\n"}, None),
+        ({"instruction": RIVERS, "input": None, "output": None}, None),
+        ({"instruction": RIVERS, "input": "<noinput>", "output": "Ob, Lena, Indus."}, None),
+        ({"instruction": RIVERS, "input": "", "output": ""}, "empty_response"),
+        ({"instruction": RIVERS, "response": "Ob.\nUser: more"}, "new_turn"),
+        ({"instruction": RIVERS, "response": "Ob.", "output": "a\nUser: b"}, None),
+        # Rules over a pair are not asked without a response.
+        ({"instruction": RIVERS, "input": "none"}, None),
+        ({"instruction": RIVERS, "input": "none", "output": "Ob."}, "none"),
+        ({"instruction": "Draw the river."}, "length"),
+        ({"instruction": "Draw the nearest river."}, "blacklist"),
+        ({"instruction": RIVERS, "instances": [{"input": "", "output": "Ob."}]}, None),
+        (
+            {"instruction": RIVERS, "instances": [{"output": "Ob."}, {"output": ""}]},
+            "empty_response",
+        ),
+        ({"instruction": RIVERS, "instances": [{"input": "a map"}]}, "blacklist"),
+    ],
+)
+def test_a_line_is_judged_as_a_run_would(record: dict[str, Any], rule: str | None) -> None:
+    assert rules_of(record) == [rule]
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        (b"", "line 2, column 1: is not JSON"),
+        (b"\n", "line 2, column 1: is not JSON"),
+        (b"{", "line 2, column 2: is not JSON"),
+        (b"[" * 100_000, "line 2"),
+        (b"7" * 5_000, "line 2: is not JSON"),
+        (b'"text"', "line 2: is a text, not an object"),
+        (b'{"instruction": "caf\xe9"}', "line 2: is not UTF-8 (byte 21"),
+        (b'{"prompt": "x"}', "line 2: field 'instruction' is missing"),
+        (b'{"instruction": " "}', "line 2: field 'instruction' is blank"),
+        (b'{"instruction": 7}', "line 2: field 'instruction' is a number"),
+        (rb'{"instruction": "a \ud800 b"}', "line 2: field 'instruction' holds half of a surr"),
+        (rb'{"instruction": "a", "output": "\udfff"}', "line 2: field 'output' holds half"),
+        (b'{"instruction": "a", "input": ["b"]}', "line 2: field 'input' is a list"),
+        (b'{"instruction": "a", "instances": []}', "line 2: field 'instances' is no list of"),
+        (b'{"instruction": "a", "instances": [7]}', "line 2: field 'instances' is no list of"),
+        (
+            b'{"instruction": "a", "instances": [{}, {"output": 1}]}',
+            "line 2: field 'instances[1].output' is a number",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_a_drop_with_its_place(text: bytes, detail: str) -> None:
+    good = line({"instruction": RIVERS})
+    first, second, third = verdicts(Filter(DEFAULT), [good, text, line({"instruction": "Why so?"})])
+    assert first is None
+    assert second is not None
+    assert (second.rule, second.detail[: len(detail)]) == ("unreadable", detail)
+    assert third is not None
+    assert third.rule == "length"
+
+
+def test_only_kept_lines_join_the_pool() -> None:
+    maps = {"instruction": "Describe the map of the old town."}
+    maze = {"instruction": "Describe the maze of the old town."}
+    assert rules_of(maps, maze, maze) == ["blacklist", None, "rouge"]
+    # Nor where a rule that objects is named after rouge.
+    assert rules_of(maps, maze, maze, names=("rouge", "ISheep")) == ["blacklist", None, "rouge"]
+
+
+def test_the_pool_comes_before_the_lines() -> None:
+    chosen = Filter(("rouge",))
+    chosen.extend_pool(["Name three rivers in Europe."])
+    first, second = verdicts(chosen, [line({"instruction": RIVERS}), line({"instruction": "x"})])
+    assert first is not None
+    assert first.detail == "0.800 to: Name three rivers in Europe."
+    assert second is None
+
+
+def test_names_are_tried_in_order() -> None:
+    task = {"instruction": "- Draw it"}
+    for names, rule in [
+        (("length", "blacklist"), "length"),
+        (("blacklist", "length"), "blacklist"),
+        (("first_character", "SelfInstruct"), "first_character"),
+        (("url",), None),
+        (("None",), None),
+    ]:
+        assert rules_of(task, names=names) == [rule]
+
+
+def test_a_name_stands_for_both_rules_that_have_it() -> None:
+    records = [{"instruction": "a\x00"}, {"instruction": "a", "output": "\x00"}]
+    assert rules_of(*records, names=("control_characters",)) == ["control_characters"] * 2
+
+
+def test_a_set_leaves_out_what_assumes_english_and_a_named_rule_does_not() -> None:
+    task = {"instruction": "Übersetze das Wort in drei Sprachen."}
+    assert rules_of(task) == ["first_character"]
+    assert rules_of(task, language="de") == [None]
+    assert rules_of(task, language="de", names=("first_character",)) == ["first_character"]
+
+
+def test_contamination_names_the_benchmark() -> None:
+    decontaminator = Decontaminator(4)
+    decontaminator.add_benchmark("arc.jsonl", ["old iron rusts in wet air"])
+    chosen = Filter(("contamination",), decontaminator=decontaminator)
+    record = {"instruction": "Is it true?", "input": "All iron rusts in wet air."}
+    (drop,) = verdicts(chosen, [line(record)])
+    assert drop is not None
+    assert (drop.rule, drop.detail) == ("contamination", "arc.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("rogue",), "there is no rule or rule set 'rogue'; there are ISheep, SelfInstruct"),
+        (("",), "there is no rule or rule set ''"),
+        (("contamination",), "needs benchmark files"),
+    ],
+)
+def test_names_that_cannot_be_used(names: tuple[str, ...], message: str) -> None:
+    with pytest.raises(RuleNameError, match=message):
+        Filter(names)
+
+
+def test_a_pool_s_bad_line_is_an_error() -> None:
+    pool = [line({"instruction": RIVERS, "output": 7}), b"\n"]
+    with pytest.raises(RecordError, match=r"pool\.jsonl, line 1: field 'output' is a number"):
+        list(read_pool(pool, "pool.jsonl"))
+    assert list(read_pool([b"\n", line({"instruction": RIVERS})], "pool.jsonl")) == [RIVERS]
+
+
+def test_lines_are_cut_at_newlines_only_and_lose_a_mark() -> None:
+    stream = io.BytesIO('\ufeff{"a": "\u2028"}\r\n\n\x0b\x85x'.encode())
+    assert [one.decode() for one in lines_of(stream)] == ['{"a": "\u2028"}\r\n', "\n", "\x0b\x85x"]
+
+
+def test_a_line_too_long_is_one_drop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filtering, "MAX_LINE_BYTES", 50)
+    records = [{"instruction": "x" * size} for size in (10, 30, 31, 200, 11)]
+    stream = io.BytesIO(b"".join(line(record) for record in records))
+    drops = list(verdicts(Filter(("None",)), lines_of(stream)))
+    assert [drop and drop.rule for drop in drops] == [None, None, "unreadable", "unreadable", None]
+
+
+@given(st.lists(st.binary(max_size=40) | st.text().map(lambda text: line({"instruction": text}))))
+def test_one_verdict_a_line_that_can_be_written(lines: list[bytes]) -> None:
+    drops = list(verdicts(Filter(DEFAULT), lines))
+    assert len(drops) == len(lines)
+    for drop in drops:
+        if drop is not None:
+            assert len(drop.detail) <= 200
+            drop.detail.encode()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("names", [DEFAULT, ("SelfInstruct",), ("rouge",)])
+def test_hostile_lines(names: tuple[str, ...]) -> None:
+    texts = [
+        "x" * 1_000_000,
+        "word " * 50_000,
+        "<|im_start|>" * 10_000,
+        "\x1b[31m" * 50_000,
+        "<b>" * 50_000,
+        "שלום " * 50_000,
+        "1. Instruction: " * 20_000,
+        "\x00",
+    ]
+    records = [{"instruction": text, "input": text, "output": text} for text in texts]
+    drops = list(verdicts(Filter(names), [line(record) for record in records * 2]))
+    assert len(drops) == 2 * len(texts)
+    assert all(len(drop.detail) <= 200 for drop in drops if drop is not None)

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isheep.contract.order import Runtime
+from isheep_worker.engines.adapter import Adapter
+from isheep_worker.execution import engine_provider
+from isheep_worker.execution.engine_provider import EngineProvider, EngineSpec, engine_runtime
+from isheep_worker.runtime.meter import Meter
+
+SPEC = EngineSpec("digest", "Transformers", "float32", 128, Runtime())
+
+
+class Engine:
+    def __init__(self, log: list[str], *arguments: Any, max_adapter_rank: int) -> None:
+        self.log = log
+        room = f" for rank {max_adapter_rank}" if max_adapter_rank else ""
+        log.append(f"open {arguments[1].name}{room}")
+
+    def adapt(self, adapter: Adapter | None) -> None:
+        self.log.append(f"adapt {adapter and adapter.name}")
+
+    def close(self) -> None:
+        self.log.append("close")
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    lines: list[str] = []
+    monkeypatch.setattr(engine_provider, "open_engine", lambda *a, **k: Engine(lines, *a, **k))
+    return lines
+
+
+def test_an_engine_stays_for_the_same_wish_and_goes_before_another(log: list[str]) -> None:
+    provider = EngineProvider(Meter())
+    first = provider.get(SPEC, Path("base"))
+    assert provider.get(SPEC, Path("base")) is first
+    assert provider.loaded(SPEC)
+    other = replace(SPEC, model="other")
+    assert not provider.loaded(other)
+    provider.get(other, Path("merged"))
+    provider.close()
+    provider.close()
+    assert log == ["open base", "close", "open merged", "close"]
+    assert not provider.loaded(other)
+
+
+def test_a_base_with_room_for_adapters_serves_with_them_and_without(log: list[str]) -> None:
+    provider = EngineProvider(Meter())
+    one, other = (Adapter(name, Path(name), 4) for name in ("one", "other"))
+    provider.get(SPEC, Path("base"))
+    # Loaded without room.
+    assert not provider.loaded(SPEC, one)
+    for adapter in (one, one, None, other):
+        engine = provider.get(SPEC, Path("base"), adapter)
+        assert provider.loaded(SPEC, one)
+        assert provider.loaded(SPEC)
+    assert provider.get(SPEC, Path("base"), other) is engine
+    provider.get(SPEC, Path("base"), Adapter("wide", Path("wide"), 5))
+    provider.close()
+    assert log == [
+        "open base",
+        "close",
+        "open base for rank 4",
+        "adapt one",
+        "adapt None",
+        "adapt other",
+        "close",
+        "open base for rank 5",
+        "adapt wide",
+        "close",
+    ]
+
+
+def test_what_an_order_leaves_open_is_the_engines_own() -> None:
+    usual = engine_provider.EngineRuntime()
+    assert engine_runtime(Runtime()) == usual
+    asked = engine_runtime(Runtime(max_num_seqs=8, memory_reduction=2))
+    assert (asked.max_num_seqs, asked.reduced_max_num_seqs) == (8, 2)

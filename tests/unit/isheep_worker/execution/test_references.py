@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from isheep.contract.order import RunRef
+from isheep.store.folder import FolderStore
+from isheep.store.interface import StoreUnreachableError
+from isheep_worker.execution.references import note_use
+
+RUN = RunRef(namespace="default", name="demo", uid="uid-1")
+
+
+def test_a_run_notes_what_it_uses(tmp_path) -> None:
+    store = FolderStore(tmp_path)
+    for _ in range(2):
+        note_use(store, RUN, ["aa", "bb"])
+    found = [info.key for info in store.list("default/refs/")]
+    assert found == ["default/refs/aa/uid-1", "default/refs/bb/uid-1"]
+
+
+def test_a_store_that_takes_no_reference_is_a_warning(
+    tmp_path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried = []
+
+    class Unreachable(FolderStore):
+        def put(self, key, *_, **__):
+            tried.append(key)
+            raise StoreUnreachableError("nobody answers")
+
+    with caplog.at_level(logging.WARNING):
+        note_use(Unreachable(tmp_path), RUN, ["aa", "bb"])
+    assert tried == ["default/refs/aa/uid-1"]
+    assert "stage aa: nobody answers" in caplog.text

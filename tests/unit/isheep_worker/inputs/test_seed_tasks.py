@@ -1,0 +1,146 @@
+"""The seed file reader: both formats, every way of being wrong, and our own seed tasks."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isheep_worker.curation.deduplication import Deduplicator
+from isheep_worker.inputs.seed_tasks import (
+    SeedTask,
+    SeedTaskError,
+    check_enough_seed_tasks,
+    check_outputs,
+    default_seed_tasks,
+    read_seed_tasks,
+)
+from isheep_worker.rows.schema import PairRow
+from isheep_worker.rules.interface import first_drop
+from isheep_worker.rules.sets import rule_set
+from isheep_worker.text.tokenization import word_count
+
+SELF_INSTRUCT = {
+    "id": "t1",
+    "name": "tides",
+    "instruction": " Why are there tides? ",
+    "instances": [{"input": "", "output": "The moon pulls."}, {"input": "x", "output": "y"}],
+    "is_classification": False,
+}
+ALPACA = {"instruction": "Say hello.", "input": "<noinput>", "output": "Hello."}
+SHARED = Path(__file__).parents[5] / "shared" / "data" / "seed_tasks.jsonl"
+
+
+def lines(*records: object) -> bytes:
+    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+def test_both_formats_in_one_file() -> None:
+    assert read_seed_tasks(lines(SELF_INSTRUCT, ALPACA), "s.jsonl") == [
+        SeedTask("t1", "Why are there tides?", "", "The moon pulls."),
+        SeedTask("line-2", "Say hello.", "", "Hello."),
+    ]
+
+
+def test_byte_order_mark_blank_lines_and_carriage_returns_are_tolerated() -> None:
+    data = b"\xef\xbb\xbf\n" + lines(SELF_INSTRUCT).replace(b"\n", b"\r\n") + b"  \r\n\n"
+    assert [task.id for task in read_seed_tasks(data, "s.jsonl")] == ["t1"]
+
+
+def test_numbers_are_ids_and_classification_is_read() -> None:
+    record = {**ALPACA, "id": 7, "is_classification": True}
+    (task,) = read_seed_tasks(lines(record), "s.jsonl")
+    assert (task.id, task.is_classification) == ("7", True)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "s.jsonl: holds no seed tasks"),
+        (b"\n \n", "s.jsonl: holds no seed tasks"),
+        (lines(ALPACA) + b'{"instruction": ', "s.jsonl, line 2, column 17: is not JSON"),
+        (b"\xff\xfe", "s.jsonl, line 1: is not UTF-8 (byte 1 of the line)"),
+        (lines(ALPACA) + b'{"a": "caf\xe9"}', "s.jsonl, line 2: is not UTF-8 (byte 11"),
+        (b"[" * 100_000, "s.jsonl, line 1: is not JSON"),
+        (b"1" * 5000, "s.jsonl, line 1: is not JSON"),
+        (lines([ALPACA]), "s.jsonl, line 1: is a list, not an object"),
+        (lines("text"), "s.jsonl, line 1: is a text, not an object"),
+        (lines({"input": "x"}), "line 1: field 'instruction' is missing"),
+        (lines({"instruction": " \n"}), "line 1: field 'instruction' is blank"),
+        (lines({"instruction": ["x"]}), "line 1: field 'instruction' is a list"),
+        (lines({"instruction": None}), "line 1: field 'instruction' is null"),
+        (lines({**ALPACA, "input": 3}), "line 1: field 'input' is a number"),
+        (lines({**ALPACA, "output": {}}), "line 1: field 'output' is an object"),
+        (lines({**ALPACA, "output": "\ud83d"}), "field 'output' holds half of a surrogate pair"),
+        (lines({**ALPACA, "is_classification": "no"}), "'is_classification' is a text"),
+        (lines({**ALPACA, "id": ""}), "field 'id' is blank"),
+        (lines({**ALPACA, "id": True}), "field 'id' is a boolean"),
+        (lines({**SELF_INSTRUCT, "instances": []}), "field 'instances' is an empty list"),
+        (lines({**SELF_INSTRUCT, "instances": {}}), "field 'instances' is an object, not a list"),
+        (lines({**SELF_INSTRUCT, "instances": [1]}), "field 'instances[0]' is a number"),
+        (
+            lines({**SELF_INSTRUCT, "instances": [{"input": []}]}),
+            "field 'instances[0].input' is a list",
+        ),
+        (lines(SELF_INSTRUCT, ALPACA, SELF_INSTRUCT), "line 3: field 'id': 't1' is the id of line"),
+    ],
+)
+def test_messages_name_file_line_and_field(data: bytes, message: str) -> None:
+    with pytest.raises(SeedTaskError) as error:
+        read_seed_tasks(data, "s.jsonl")
+    assert message in str(error.value)
+    assert ";" in str(error.value)  # what is wrong; what to do
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_tasks_or_a_message(data: bytes) -> None:
+    try:
+        tasks = read_seed_tasks(data, "s.jsonl")
+    except SeedTaskError as error:
+        assert str(error).startswith("s.jsonl")  # noqa: PT017 - both outcomes are allowed
+    else:
+        assert tasks
+
+
+def test_too_few_for_a_prompt() -> None:
+    tasks = read_seed_tasks(lines(ALPACA), "s.jsonl")
+    check_enough_seed_tasks(tasks, 1, "s.jsonl")
+    with pytest.raises(SeedTaskError, match=r"holds 1 seed tasks, but .*examplesPerPrompt is 5"):
+        check_enough_seed_tasks(tasks, 5, "s.jsonl")
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="Self-Instruct's own file is not on this machine")
+def test_self_instructs_file_loads() -> None:
+    tasks = read_seed_tasks(SHARED.read_bytes(), SHARED.name)
+    assert len(tasks) == 175
+    assert any(task.is_classification for task in tasks)
+
+
+def test_our_seed_tasks_are_many_varied_and_short() -> None:
+    tasks = default_seed_tasks()
+    assert len(tasks) >= 64
+    assert all(task.output for task in tasks)
+    assert sum(task.is_classification for task in tasks) >= 10
+    assert sum(not task.input for task in tasks) >= 20
+    assert sum(bool(task.input) for task in tasks) >= 20
+    assert sum(word_count(f"{task.instruction} {task.input}") < 25 for task in tasks) >= 50
+    assert len({task.instruction.split()[0] for task in tasks}) >= 40
+
+
+def test_our_seed_tasks_pass_our_own_rules_and_repeat_nothing() -> None:
+    rules = rule_set("ISheep", "en")
+    tasks = default_seed_tasks()
+    for task in tasks:
+        pair = PairRow(task.id, task.instruction, task.input, task.output, "stop", 0, 0)
+        assert first_drop(rules.instruction_rules, task) is None, task
+        assert first_drop(rules.pair_rules, pair) is None, task
+    deduplicator = Deduplicator("0.7")
+    assert not any(deduplicator.accept([task.instruction for task in tasks]))
+
+
+def test_tasks_that_are_shown_whole_need_outputs() -> None:
+    check_outputs(default_seed_tasks(), "s.jsonl")
+    tasks = read_seed_tasks(b'{"instruction": "Sing.", "id": "song"}', "s.jsonl")
+    with pytest.raises(SeedTaskError, match=r"s\.jsonl: field 'output' of the seed task song"):
+        check_outputs(tasks, "s.jsonl")

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
+from isheep_worker.inputs.sources import SourceReader, read_templates
+from isheep_worker.runtime.orders import BadInputError
+
+STORE = StoreSpec(folder=FolderStoreSpec(path="/nowhere"))
+
+
+def test_the_builtin_seed_tasks_are_there() -> None:
+    assert SourceReader(STORE, {}).seed_tasks("builtin:Default").content.startswith(b"{")
+
+
+def test_a_file_is_read_directly_and_through_a_mirror(tmp_path: Path) -> None:
+    file = tmp_path / "my tasks.jsonl"
+    file.write_bytes(b"tasks")
+    reader = SourceReader(STORE, {"s3://bucket/data": str(tmp_path)})
+    assert reader.read(str(file), "f").content == b"tasks"
+    assert reader.read(f"file://{tmp_path}/my%20tasks.jsonl", "f").name == str(file)
+    assert reader.read("s3://bucket/data/my tasks.jsonl", "f").content == b"tasks"
+
+
+def test_a_file_is_read_from_a_claim_and_through_a_mirror_of_a_mirror(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/tasks.jsonl").write_bytes(b"tasks")
+    mirrors = {"pvc://claim": str(tmp_path), "s3://public": "pvc://claim/data"}
+    reader = SourceReader(STORE, mirrors)
+    for uri in ("pvc://claim/data/tasks.jsonl", "s3://public/tasks.jsonl"):
+        assert reader.read(uri, "f").content == b"tasks"
+    file = SourceReader(STORE, {"s3://public": f"file://{tmp_path}/data"})
+    assert file.read("s3://public/tasks.jsonl", "f").content == b"tasks"
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("file:///nowhere/at/all", "seedTasks.storageUri: /nowhere/at/all does not exist"),
+        ("file:///", "seedTasks.storageUri: / cannot be read"),
+        ("hf://org/name", "'hf://org/name' is of no kind"),
+        ("builtin:Mine", "no seed tasks named 'Mine'"),
+        ("pvc://claim/tasks.jsonl", "seedTasks.storageUri: pvc://claim/tasks.jsonl: the claim is"),
+        ("s3://bucket/data/my tasks.jsonl", "seedTasks.storageUri: s3://bucket/data/my tasks"),
+        ("s3://bucket/my data/tasks.jsonl", "seedTasks.storageUri: s3://bucket/my data names no"),
+    ],
+)
+def test_what_cannot_be_read_is_named_by_its_field(uri: str, message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        SourceReader(STORE, {}).seed_tasks(uri)
+
+
+def test_templates_are_files_by_name(tmp_path: Path) -> None:
+    (tmp_path / "instructions.jinja").write_text("Invent tasks.")
+    (tmp_path / "response-raw").write_text("{{ instruction }}")
+    (tmp_path / "..data").mkdir()
+    (tmp_path / ".hidden").write_bytes(b"\xff")
+    assert read_templates(str(tmp_path)) == {
+        "instructions": "Invent tasks.",
+        "response-raw": "{{ instruction }}",
+    }
+    assert read_templates(None) == {}
+
+
+def test_templates_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="no folder"):
+        read_templates(str(tmp_path / "none"))
+    (tmp_path / "instructions").write_bytes(b"ab\xff")
+    with pytest.raises(BadInputError, match=r"not UTF-8 \(byte 3\)"):
+        read_templates(str(tmp_path))

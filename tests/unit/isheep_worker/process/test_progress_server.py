@@ -1,0 +1,109 @@
+"""Two pages, and nothing that a caller does matters."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from isheep_worker.process.progress_board import ProgressBoard
+from isheep_worker.process.progress_server import serve_progress
+from isheep_worker.runtime.progress import Report
+
+
+def ask(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def samples(port: int) -> dict[tuple[str, ...], float]:
+    _, text = ask(port, "/metrics")
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
+
+
+@pytest.fixture
+def board(make_order) -> ProgressBoard:
+    return ProgressBoard(make_order("respond"), 1700000000.5)
+
+
+@pytest.fixture
+def port(board) -> int:
+    return serve_progress(board, 0)
+
+
+def test_before_the_first_report_the_worker_is_loading(port) -> None:
+    status, body = ask(port, "/progress")
+    assert (status, json.loads(body)) == (
+        200,
+        {"stage": "i1/x", "itemsDone": 0, "itemsTotal": None, "activity": "load", "detail": ""},
+    )
+    assert samples(port) == {
+        ("isheep_worker_items_done", "respond", "i1/x"): 0,
+        ("isheep_worker_activity", "load"): 1,
+        ("isheep_worker_activity", "engine"): 0,
+        ("isheep_worker_activity", "cpu"): 0,
+        ("isheep_worker_start_time_seconds",): 1700000000.5,
+    }
+
+
+def test_the_newest_report_is_served(board, port) -> None:
+    board.update(Report("i1/x", 1, 70, "cpu", ""))
+    board.update(Report("i1/x", 64, 70, "engine", "p" * 300))
+    document = json.loads(ask(port, "/progress?now")[1])
+    assert (document["itemsDone"], document["itemsTotal"]) == (64, 70)
+    assert document["detail"] == "p" * 200
+    found = samples(port)
+    assert found["isheep_worker_items_done", "respond", "i1/x"] == 64
+    assert found["isheep_worker_items_total", "respond", "i1/x"] == 70
+    assert found["isheep_worker_activity", "engine"] == 1
+    assert found["isheep_worker_activity", "load"] == 0
+
+
+@pytest.mark.parametrize("path", ["/", "/progress/", "/../etc/passwd", "/metrics/x", "/%70rogress"])
+def test_there_is_nothing_else(port, path) -> None:
+    assert ask(port, path)[0] == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD", "OPTIONS"])
+def test_nothing_can_be_done_but_get(port, method) -> None:
+    assert ask(port, "/progress", method)[0] == 501
+
+
+def test_callers_that_say_nothing_or_hang_up_keep_no_one_waiting_for_ever(port) -> None:
+    silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(7)]
+    for words in (b"", b"GET", b"GET /progress HTTP/1.1\r\n\r\n", b"\xff\x00\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", port)) as caller:
+            caller.sendall(words)
+        while True:  # the place of the one that hung up is free again, sooner or later
+            try:
+                assert ask(port, "/progress")[0] == 200
+                break
+            except (http.client.RemoteDisconnected, ConnectionResetError):
+                continue
+    for caller in silent:
+        caller.close()
+
+
+def test_callers_beyond_the_eighth_are_hung_up_on(port) -> None:
+    callers = [socket.create_connection(("127.0.0.1", port)) for _ in range(9)]
+    callers[-1].settimeout(30)
+    assert callers[-1].recv(1) == b""
+    for caller in callers:
+        caller.close()
+
+
+def test_a_port_in_use_is_told(board, port) -> None:
+    with pytest.raises(OSError, match="in use"):
+        serve_progress(board, port)

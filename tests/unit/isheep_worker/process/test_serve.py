@@ -1,0 +1,79 @@
+"""The local worker as its driver sees it: lines in, lines out, one process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from isheep.contract.order import StageOrder, StageResult, canonical_order
+
+
+class Served:
+    """A worker process and its conversation."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "isheep_worker", "serve"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+        )
+        self.lines: list[dict[str, Any]] = []
+
+    def send(self, text: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+
+    def read(self, kind: str) -> dict[str, Any]:
+        """Read up to the next line of a kind."""
+        assert self.process.stdout is not None
+        while True:
+            line = json.loads(self.process.stdout.readline())
+            self.lines.append(line)
+            if line["type"] == kind:
+                return line
+
+    def carry_out(self, order: StageOrder) -> StageResult:
+        self.send(canonical_order(order))
+        line = self.read("result")
+        result = StageResult.model_validate(line["result"])
+        assert line["exitCode"] == result.exit_code
+        return result
+
+    def end(self) -> int:
+        self.process.communicate()
+        return self.process.returncode
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    worker = Served()
+    yield worker
+    worker.process.kill()
+    worker.end()
+
+
+def test_a_bad_line_and_a_bad_order_are_answered_and_the_end_of_input_is_clean(
+    served, make_order
+) -> None:
+    served.send("{}")
+    assert served.read("result")["exitCode"] == 64
+    result = served.carry_out(make_order("dance"))
+    assert (result.exit_code, result.reason) == (64, "BadOrder")
+    assert served.end() == 0
+
+
+def test_sigterm_ends_an_idle_worker(served) -> None:
+    served.send("{}")
+    served.read("result")
+    served.process.send_signal(signal.SIGTERM)
+    assert served.end() == 143

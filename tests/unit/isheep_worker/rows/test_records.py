@@ -1,0 +1,37 @@
+"""Records that people wrote: every fault is told with its place and what to do."""
+
+import pytest
+
+from isheep_worker.rows.records import RecordError, json_object, json_type, text_field
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"\xff", "f, line 3: is not UTF-8 (byte 1 of the line); save the file as UTF-8"),
+        (b'{"a" 1}', "f, line 3, column 6: is not JSON (Expecting ':' delimiter)"),
+        (b"[" * 100_000, "f, line 3"),
+        (b"null", "f, line 3: is null, not an object; write one JSON object a line"),
+    ],
+)
+def test_lines_that_are_no_object(line: bytes, message: str) -> None:
+    with pytest.raises(RecordError) as error:
+        json_object(line, "f, line 3")
+    assert str(error.value).startswith(message)
+
+
+def test_text_fields_are_stripped_and_may_be_absent() -> None:
+    record = json_object('{"a": " ü\\n", "b": 1, "c": " "}'.encode(), "x")
+    assert text_field(record, "a", "x", required=True) == "ü"
+    assert text_field(record, "c", "x") == text_field(record, "d", "x") == ""
+    for name, message in [("b", "is a number"), ("c", "is blank"), ("d", "is missing")]:
+        with pytest.raises(RecordError, match=f"x: field 'in.{name}' {message}"):
+            text_field(record, name, "x", prefix="in.", required=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [({}, "an object"), ([], "a list"), (True, "a boolean"), (None, "null"), (1.5, "a number")],
+)
+def test_types_are_called_as_json_calls_them(value: object, name: str) -> None:
+    assert json_type(value) == name

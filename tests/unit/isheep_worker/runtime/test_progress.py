@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from isheep_worker.runtime.meter import Activity
+from isheep_worker.runtime.progress import Progress, Report
+
+
+def test_reports_are_sparse_but_begin_end_and_loading_are_always_told() -> None:
+    reports: list[Report] = []
+    now = [0.0]
+    progress = Progress(reports.append, lambda: now[0])
+    progress.begin("i1/respond", 128)
+    for done in range(1, 64):
+        progress.items(done)
+    assert len(reports) == 1
+    now[0] += 1.5
+    progress.items(64, detail="part 1 of 2")
+    progress.activity(Activity.LOAD)
+    progress.activity(Activity.CPU)
+    progress.items(128)
+    progress.end()
+    assert [(r.items_done, r.activity) for r in reports[1:]] == [
+        (64, "cpu"),
+        (64, "load"),
+        (64, "cpu"),
+        (128, "cpu"),
+    ]
+    assert reports[1].document() == {
+        "stage": "i1/respond",
+        "itemsDone": 64,
+        "itemsTotal": 128,
+        "activity": "cpu",
+        "detail": "part 1 of 2",
+    }
+
+
+def test_the_engines_turn_is_told_when_it_begins_because_it_may_be_long() -> None:
+    activities: list[str] = []
+    now = [0.0]
+    progress = Progress(lambda report: activities.append(report.activity), lambda: now[0])
+    progress.begin("i1/respond", 128)
+    for _ in range(100):  # short turns: once is enough
+        progress.activity(Activity.ENGINE)
+        progress.activity(Activity.CPU)
+    assert activities == ["cpu", "engine"]
+    now[0] += 1.5
+    progress.activity(Activity.ENGINE)
+    now[0] += 60
+    progress.activity(Activity.CPU)
+    progress.activity(Activity.ENGINE)
+    assert activities[2:] == ["engine", "cpu", "engine"]
+
+
+def test_nothing_is_told_between_stages() -> None:
+    reports: list[Report] = []
+    Progress(reports.append).activity(Activity.LOAD)
+    assert reports == []
+
+
+def test_a_report_is_read_as_it_was_written_with_a_detail_of_200_characters() -> None:
+    report = Report("i1/train", 7, None, "engine", "loss 1.234")
+    assert Report.from_document(report.document()) == report
+    long = Report("i1/train", 7, 9, "cpu", "x" * 300)
+    assert long.document()["detail"] == "x" * 200
+    assert Report.from_document(long.document() | {"detail": "x" * 300}).detail == "x" * 200

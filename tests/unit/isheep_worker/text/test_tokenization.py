@@ -1,0 +1,58 @@
+"""Words: as rouge_score has them for ASCII, and none lost in other scripts."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rouge_score.tokenizers import DefaultTokenizer
+
+from isheep_worker.text.tokenization import word_count, words
+
+ROUGE = DefaultTokenizer(use_stemmer=False)
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_ascii_is_as_rouge_score_has_it(text: str) -> None:
+    assert words(text) == ROUGE.tokenize(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Größe, bitte!", ["größe", "bitte"]),
+        ("Напиши стихи о море.", ["напиши", "стихи", "о", "море"]),
+        ("写一首诗 about AI2", ["写", "一", "首", "诗", "about", "ai2"]),
+        ("短い詩を書く", list("短い詩を書く")),
+        ("เขียน", list("เขียน")),
+        ("한국어 문장", ["한국어", "문장"]),
+        ("हिन्दी में लिखो।", ["हिन्दी", "में", "लिखो"]),
+        ("שָׁלוֹם עולם", ["שָׁלוֹם", "עולם"]),
+        ("مَرْحَبًا بك", ["مَرْحَبًا", "بك"]),
+        ("cafe\u0301 au lait", ["cafe\u0301", "au", "lait"]),
+        ("snake_case — “quoted”", ["snake", "case", "quoted"]),
+        ("", []),
+        ("?! …", []),
+    ],
+)
+def test_other_scripts(text: str, expected: list[str]) -> None:
+    assert words(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", 0),
+        ("It's a well-known fact.", 4),
+        ("one\n two\tthree - four", 5),
+        ("写一首诗", 4),
+        ("用 Python 写", 3),
+        ("Schöne neue Welt", 3),
+    ],
+)
+def test_word_count(text: str, expected: int) -> None:
+    assert word_count(text) == expected
+
+
+@given(st.text())
+def test_nothing_but_separators_is_lost(text: str) -> None:
+    kept = {character for character in text.lower() if character.isalnum()}
+    assert kept <= {character for word in words(text) for character in word}
