@@ -151,7 +151,7 @@ def test_a_namespace_that_is_being_deleted_goes(scene: Scene) -> None:
 
 
 def test_a_job_refused_by_a_terminating_namespace_stalls_the_run(scene: Scene) -> None:
-    """The refusal is the API server's own, taken from another namespace."""
+    """The rejection is the API server's own, taken from another namespace."""
     scene.may_be_forbidden = True
     other = f"{scene.namespace}-2"
     path = f"/api/v1/namespaces/{other}"
@@ -162,11 +162,11 @@ def test_a_job_refused_by_a_terminating_namespace_stalls_the_run(scene: Scene) -
     jobs = f"/apis/batch/v1/namespaces/{other}/jobs"
     refused = scene.api.request("POST", jobs, foreign_job("refused"))
     assert refused.status == 403
-    refusal = scene.proxy.refuse("POST", scene.jobs_path() + "$", 403, refused.body)
+    rejection = scene.proxy.refuse("POST", scene.jobs_path() + "$", 403, refused.body)
     scene.create(LAST)
     scene.until_reason("NamespaceTerminating")
     assert scene.phase() == "Stalled"
-    refusal.times = 0
+    rejection.times = 0
     scene.until_phase("Succeeded")
     release = {"metadata": {"finalizers": []}}
     scene.api.must("PATCH", f"{path}/configmaps/hold", release, content_type=MERGE_PATCH)
@@ -185,13 +185,13 @@ def test_a_job_that_is_refused_is_asked_for_again(
 ) -> None:
     scene.may_be_forbidden = True
     body = {"kind": "Status", "status": "Failure", "message": message, "code": status}
-    refusal = scene.proxy.refuse("POST", scene.jobs_path() + "$", status, body)
+    rejection = scene.proxy.refuse("POST", scene.jobs_path() + "$", status, body)
     scene.create(LAST)
     scene.until_reason(reason)
     assert scene.phase() == "Stalled"
     assert message in scene.message()
-    scene.until(lambda: refusal.times < 10**6 - 1)
-    refusal.times = 0
+    scene.until(lambda: rejection.times < 10**6 - 1)
+    rejection.times = 0
     scene.until_phase("Succeeded")
     assert scene.started() == ["prepare", "i1/train", "i1/merge", "i1/report"]
 

@@ -108,7 +108,7 @@ def _view(chosen: Target, console: Console, *, live: bool) -> Iterator[Listener]
 
 @contextmanager
 def _stoppable(inbox: Inbox) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into requests to stop."""
+    """PlannedPass Ctrl-C and SIGTERM into requests to stop."""
     from isheep.local.worker import StopRequested
 
     def ask(*_: object) -> None:

@@ -15,7 +15,7 @@ NO_ENDING = Ending()
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class PodObservation:
     """What was seen of a Job's pods, when, and of which state of the Job.
 
     `address` is where the progress of the stage can be asked; `items_done` and
@@ -40,15 +40,21 @@ def is_over(job: JobRecord) -> bool:
     return job.complete or job.failed
 
 
-def look_due(job: JobRecord, sight: Sight | None, timings: Timings) -> datetime | None:
+def inspection_due(
+    job: JobRecord, observation: PodObservation | None, timings: Timings
+) -> datetime | None:
     """Return when a Job's pods are to be looked at next; None where no look is needed."""
     if job.deleting or not job.readable or (job.suspended and not is_over(job)):
         return None
     if is_over(job):
-        return None if sight is not None and sight.final else job.created
-    if sight is not None and sight.failed_indexes != job.failed_indexes:
-        return sight.at
-    return _poll_due(job, sight, timings) if is_working(job) else _first_due(job, sight, timings)
+        return None if observation is not None and observation.final else job.created
+    if observation is not None and observation.failed_indexes != job.failed_indexes:
+        return observation.at
+    return (
+        _poll_due(job, observation, timings)
+        if is_working(job)
+        else _first_due(job, observation, timings)
+    )
 
 
 def is_working(job: JobRecord) -> bool:
@@ -56,24 +62,24 @@ def is_working(job: JobRecord) -> bool:
     return job.active > 0 and job.ready >= job.active
 
 
-def _first_due(job: JobRecord, sight: Sight | None, timings: Timings) -> datetime:
+def _first_due(job: JobRecord, observation: PodObservation | None, timings: Timings) -> datetime:
     """Return when pods that are not ready are looked at, a while after they were asked for."""
     first = job.created + timedelta(seconds=timings.first_look_seconds)
-    if sight is None:
+    if observation is None:
         return first
-    return max(first, sight.at + timedelta(seconds=timings.look_seconds))
+    return max(first, observation.at + timedelta(seconds=timings.look_seconds))
 
 
-def _poll_due(job: JobRecord, sight: Sight | None, timings: Timings) -> datetime:
+def _poll_due(job: JobRecord, observation: PodObservation | None, timings: Timings) -> datetime:
     """Return when a working pod's progress is asked next; a first look finds its address."""
-    last = None if sight is None else sight.polled or sight.at
+    last = None if observation is None else observation.polled or observation.at
     since = last or job.started or job.created
     return since + timedelta(seconds=timings.poll_seconds)
 
 
-def attempt_of(job: JobRecord, sight: Sight | None) -> Attempt:
+def attempt_of(job: JobRecord, observation: PodObservation | None) -> Attempt:
     """Return a Job as the planner sees it."""
-    seen = sight or Sight(at=job.created)
+    seen = observation or PodObservation(at=job.created)
     state = _state(job, seen)
     ending = seen.ending if seen.final else NO_ENDING
     return Attempt(
@@ -95,7 +101,7 @@ def attempt_of(job: JobRecord, sight: Sight | None) -> Attempt:
     )
 
 
-def _state(job: JobRecord, seen: Sight) -> AttemptState:
+def _state(job: JobRecord, seen: PodObservation) -> AttemptState:
     if job.deleting:
         return AttemptState.TERMINATING
     if not seen.final:
@@ -112,7 +118,7 @@ def _exit_code(state: AttemptState, ending: Ending) -> int | None:
     return ending.exit_code
 
 
-def _waiting(job: JobRecord, seen: Sight) -> Waiting | None:
+def _waiting(job: JobRecord, seen: PodObservation) -> Waiting | None:
     if job.suspended and job.queued:
         return Waiting("Queued", f"the Job {job.name} waits for Kueue to admit it", stalled=False)
     if job.suspended:

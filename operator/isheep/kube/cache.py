@@ -24,7 +24,7 @@ def _says_the_same(known: RunRecord | JobRecord | None, record: RunRecord | JobR
     return known is not None and replace(known, resource_version=record.resource_version) == record
 
 
-class Shelf(Generic[RecordT]):
+class RecordStore(Generic[RecordT]):
     """The records of one kind."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Shelf(Generic[RecordT]):
         return self.put(record) and not _says_the_same(known, record)
 
     def drop(self, uid: str, version: float = math.inf) -> RecordT | None:
-        """Forget what was gone at a version; an answer still under way does not bring it back."""
+        """Remove what was gone at a version; an answer still under way does not bring it back."""
         self._gone[uid] = version
         return self._records.pop(uid, None)
 
@@ -94,19 +94,19 @@ class Cache:
     """Runs and Jobs."""
 
     def __init__(self) -> None:
-        self.runs: Shelf[RunRecord] = Shelf()
-        self.jobs: Shelf[JobRecord] = Shelf()
+        self.runs: RecordStore[RunRecord] = RecordStore()
+        self.jobs: RecordStore[JobRecord] = RecordStore()
         self._jobs_of: dict[str, set[str]] = {}
 
     def put_job(self, job: JobRecord, *, present: bool = False) -> bool:
-        """Take a Job in; returns whether it is news (see `Shelf.put`)."""
+        """Take a Job in; returns whether it is news (see `RecordStore.put`)."""
         news = self.jobs.put(job, present=present)
         if news:
             self._jobs_of.setdefault(job.run_uid, set()).add(job.uid)
         return news
 
     def hear_job(self, job: JobRecord) -> bool:
-        """Take a Job in; returns whether it is worth a pass (see `Shelf.hear`)."""
+        """Take a Job in; returns whether it is worth a pass (see `RecordStore.hear`)."""
         known = self.jobs.get(job.uid)
         return self.put_job(job) and not _says_the_same(known, job)
 

@@ -83,7 +83,7 @@ class Claims:
         self._scopes.setdefault(claim.scope, set()).add(claim.peer.uid)
 
     def _drop(self, uid: str) -> set[str]:
-        """Forget a run; returns the waiting runs that should look again."""
+        """Remove a run; returns the waiting runs that should look again."""
         claim = self._claims.pop(uid, None)
         if claim is None:
             return set()

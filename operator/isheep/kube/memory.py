@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from isheep.kube.attempts import Sight
+from isheep.kube.attempts import PodObservation
 from isheep.kube.records import RunRecord
-from isheep.kube.rejections import Refusal
+from isheep.kube.rejections import Rejection
 from isheep.planner.types import Attempt
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class IdlePlan:
     """What a run was like when its plan had nothing to do, and until when it has none.
 
     Peers are no part of it: a run that waits for one does not rest.
@@ -37,8 +37,8 @@ class Rest:
 class Memory:
     """What is remembered of a run."""
 
-    rest: Rest | None = None
-    sights: dict[str, Sight] = field(default_factory=dict)
-    refusals: dict[str, Refusal] = field(default_factory=dict)
+    rest: IdlePlan | None = None
+    observations: dict[str, PodObservation] = field(default_factory=dict)
+    rejections: dict[str, Rejection] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     progress_written: datetime | None = None

@@ -30,7 +30,7 @@ from isheep.kube.http import HttpServer
 from isheep.kube.lease import Lease
 from isheep.kube.metrics import Metrics, RunsCollector
 from isheep.kube.names import MANAGED_BY, MANAGED_BY_LABEL
-from isheep.kube.pod_inspection import Looker
+from isheep.kube.pod_inspection import PodInspector
 from isheep.kube.queue import WorkQueue
 from isheep.kube.reconciler import Reconciler
 from isheep.kube.records import job_record, run_record
@@ -85,7 +85,7 @@ class Operator:
             cache=self._cache,
             queue=self._queue,
             lease=self._lease,
-            looker=Looker(self._api, self._session),
+            pod_inspector=PodInspector(self._api, self._session),
             config=config,
             metrics=self._metrics,
             planner=plan,

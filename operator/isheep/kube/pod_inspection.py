@@ -14,7 +14,7 @@ from datetime import datetime
 
 import aiohttp
 
-from isheep.kube.attempts import Sight, is_over, is_working
+from isheep.kube.attempts import PodObservation, is_over, is_working
 from isheep.kube.client import Api, ApiError, events_path, pods_path
 from isheep.kube.events import probe_document
 from isheep.kube.names import HTTP_PORT
@@ -36,14 +36,16 @@ CREATING = ("ContainerCreating", "PodInitializing")
 _LOG = logging.getLogger(__name__)
 
 
-class Looker:
+class PodInspector:
     """Looks at the pods of Jobs."""
 
     def __init__(self, api: Api, session: aiohttp.ClientSession) -> None:
         self._api = api
         self._session = session
 
-    async def look(self, job: JobRecord, before: Sight | None, now: datetime) -> Sight:
+    async def look(
+        self, job: JobRecord, before: PodObservation | None, now: datetime
+    ) -> PodObservation:
         """Return what there is to see of a Job's pods; raises what the API raises."""
         working = is_working(job)
         if working and before is not None and before.address is not None:
@@ -52,14 +54,14 @@ class Looker:
                 return polled
         pods = await self._pods(job)
         started = min((s for pod in pods if (s := _started(pod)) is not None), default=None)
-        sight = Sight(at=now, failed_indexes=job.failed_indexes, started=started)
+        observation = PodObservation(at=now, failed_indexes=job.failed_indexes, started=started)
         if is_over(job):
-            return replace(sight, final=True, ending=how_ended(pods))
+            return replace(observation, final=True, ending=how_ended(pods))
         if not working:
-            return replace(sight, waiting=await self._waiting(job, pods))
-        found = before or sight
+            return replace(observation, waiting=await self._waiting(job, pods))
+        found = before or observation
         known = replace(
-            sight,
+            observation,
             address=_address(pods),
             items_first=found.items_first,
             items_done=found.items_done,
@@ -104,13 +106,23 @@ class Looker:
         ordered = sorted(listing.items, key=_told_at, reverse=True)
         return [EventRecord(e.get("reason", ""), e.get("message", "")) for e in ordered]
 
-    async def _first_poll(self, job: JobRecord, sight: Sight, now: datetime) -> Sight:
-        polled = await self._poll(job, sight, now) if sight.address is not None else None
-        return polled or replace(sight, polled=now)
+    async def _first_poll(
+        self, job: JobRecord, observation: PodObservation, now: datetime
+    ) -> PodObservation:
+        polled = (
+            await self._poll(job, observation, now) if observation.address is not None else None
+        )
+        return polled or replace(observation, polled=now)
 
-    async def _poll(self, job: JobRecord, sight: Sight, now: datetime) -> Sight | None:
-        """Return the sight with a pod's progress, None where it does not answer."""
-        host = f"[{sight.address}]" if ":" in (sight.address or "") else sight.address
+    async def _poll(
+        self, job: JobRecord, observation: PodObservation, now: datetime
+    ) -> PodObservation | None:
+        """Return the observation with a pod's progress, None where it does not answer."""
+        host = (
+            f"[{observation.address}]"
+            if ":" in (observation.address or "")
+            else observation.address
+        )
         try:
             async with self._session.get(
                 f"http://{host}:{HTTP_PORT}/progress",
@@ -122,7 +134,7 @@ class Looker:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError):
             return None
         said, total = _counts(answer)
-        first = sight.items_first if sight.items_first is not None else said
+        first = observation.items_first if observation.items_first is not None else said
         done = said
         if said is not None and first is not None:
             # A pod counts from what it found done, and then only its own share.
@@ -130,7 +142,12 @@ class Looker:
             done = first + (said - first) * shares
             done = min(done, total) if total is not None else done
         return replace(
-            sight, polled=now, waiting=None, items_first=first, items_done=done, items_total=total
+            observation,
+            polled=now,
+            waiting=None,
+            items_first=first,
+            items_done=done,
+            items_total=total,
         )
 
 

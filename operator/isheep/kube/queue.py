@@ -50,9 +50,9 @@ class WorkQueue:
 
     async def take(self, *, only_urgent: bool = False) -> str:
         """Wait for a key that is due; whoever takes it must call `done`."""
-        lanes = (True,) if only_urgent else (True, False)
+        classes = (True,) if only_urgent else (True, False)
         while True:
-            key, seconds = self._next(lanes)
+            key, seconds = self._next(classes)
             if key is not None:
                 self._busy.add(key)
                 return key
@@ -78,10 +78,10 @@ class WorkQueue:
         heapq.heappush(self._heaps[key in self._urgent], entry)
         self._news.set()
 
-    def _next(self, lanes: Sequence[bool]) -> tuple[str | None, float | None]:
+    def _next(self, classes: Sequence[bool]) -> tuple[str | None, float | None]:
         """Return a key that is due, or else the seconds until one is."""
         waits: list[float] = []
-        for urgent in lanes:
+        for urgent in classes:
             due = self._first_of(urgent)
             if due is None:
                 continue

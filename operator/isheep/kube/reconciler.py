@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from isheep.contract.order import ContractError
-from isheep.kube.attempts import attempt_of, is_over, look_due
+from isheep.kube.attempts import attempt_of, inspection_due, is_over
 from isheep.kube.cache import Cache
 from isheep.kube.claims import Claims, Scope
 from isheep.kube.client import (
@@ -49,10 +49,10 @@ from isheep.kube.jobs import (
     trains_together,
 )
 from isheep.kube.lease import Lease
-from isheep.kube.memory import Memory, Rest
+from isheep.kube.memory import IdlePlan, Memory
 from isheep.kube.metrics import Metrics
 from isheep.kube.patch import is_progress_only, status_patch
-from isheep.kube.pod_inspection import Looker
+from isheep.kube.pod_inspection import PodInspector
 from isheep.kube.pods import NAMESPACE_TERMINATING
 from isheep.kube.queue import WorkQueue
 from isheep.kube.records import JobRecord, Json, RunRecord, job_record, run_record
@@ -71,16 +71,16 @@ from isheep.planner.types import (
     Peer,
     Plan,
     RunView,
+    StageRef,
     Start,
-    StepRef,
 )
 
 Planner = Callable[[RunView, Observed, datetime, Environment], Plan]
 Clock = Callable[[], datetime]
 
 MAX_ROUNDS = 4
-"""Plans of one pass at most: the first, and one after each round of refusals."""
-MAX_LOOKS = 4
+"""Plans of one pass at most: the first, and one after each round of rejections."""
+MAX_INSPECTIONS = 4
 """Jobs whose pods are looked at in one pass; a run has two or three."""
 SPIN_SECONDS = 1.0
 """A pass that did nothing is not repeated sooner than this."""
@@ -96,7 +96,7 @@ class LeaseHeldError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class PlannedPass:
     """A plan with what it was made of."""
 
     record: RunRecord
@@ -117,7 +117,7 @@ class Reconciler:
         cache: Cache,
         queue: WorkQueue,
         lease: Lease,
-        looker: Looker,
+        pod_inspector: PodInspector,
         config: OperatorConfig,
         metrics: Metrics,
         planner: Planner,
@@ -128,7 +128,7 @@ class Reconciler:
         self._cache = cache
         self._queue = queue
         self._lease = lease
-        self._looker = looker
+        self._looker = pod_inspector
         self._config = config
         self._metrics = metrics
         self._planner = planner
@@ -193,17 +193,24 @@ class Reconciler:
     async def _look(self, record: RunRecord, memory: Memory) -> None:
         """Look at pods where it is due: few at a time, whoever made Jobs for the run."""
         now, jobs = self._now(), self._jobs(record)
-        sights = {job.uid: memory.sights.get(job.uid) for job in jobs}
-        times = {job.uid: look_due(job, sights[job.uid], self._config.timings) for job in jobs}
+        observations = {job.uid: memory.observations.get(job.uid) for job in jobs}
+        times = {
+            job.uid: inspection_due(job, observations[job.uid], self._config.timings)
+            for job in jobs
+        }
         due = [job for job in jobs if (time := times[job.uid]) is not None and time <= now]
-        looks = (self._looker.look(job, sights[job.uid], now) for job in due[:MAX_LOOKS])
+        looks = (
+            self._looker.look(job, observations[job.uid], now) for job in due[:MAX_INSPECTIONS]
+        )
         found = zip(due, await asyncio.gather(*looks), strict=False)
-        sights |= {job.uid: sight for job, sight in found}
-        memory.sights = {uid: sight for uid, sight in sights.items() if sight is not None}
+        observations |= {job.uid: observation for job, observation in found}
+        memory.observations = {
+            uid: observation for uid, observation in observations.items() if observation is not None
+        }
 
     def _attempts(self, record: RunRecord, memory: Memory) -> list[Attempt]:
         return [
-            attempt_of(job, memory.sights.get(job.uid))
+            attempt_of(job, memory.observations.get(job.uid))
             for job in self._jobs(record)
             # One that was edited is nobody's; its name says so when it is needed.
             if job.readable
@@ -219,12 +226,12 @@ class Reconciler:
 
     # --- planning -----------------------------------------------------------------------
 
-    def _plan(self, record: RunRecord, memory: Memory) -> Turn:
+    def _plan(self, record: RunRecord, memory: Memory) -> PlannedPass:
         now = self._now()
         view = _view(record)
         scope = self._scope(view)
         attempts = self._attempts(record, memory)
-        memory.refusals = {n: r for n, r in memory.refusals.items() if r.until > now}
+        memory.rejections = {n: r for n, r in memory.rejections.items() if r.until > now}
         shown = (*attempts, *_refused(memory, now))
         observed = Observed(shown, self._claims.peers(scope, record.uid))
         try:
@@ -236,13 +243,13 @@ class Reconciler:
         for other in self._claims.state(scope, planned, attempts, plan.actions):
             self._queue.wake(other)
         patch = status_patch(json.loads(record.status), plan.status.document())
-        return Turn(record, view, observed, plan, patch, now)
+        return PlannedPass(record, view, observed, plan, patch, now)
 
-    def _rest(self, turn: Turn) -> Rest | None:
+    def _rest(self, turn: PlannedPass) -> IdlePlan | None:
         """Return the rest that a plan without anything to do begins."""
         if turn.plan.actions or turn.patch or self._claims.waits(turn.record.uid):
             return None
-        return Rest(turn.record, turn.observed.attempts, turn.plan.wake_at)
+        return IdlePlan(turn.record, turn.observed.attempts, turn.plan.wake_at)
 
     def _environment(self, view: RunView) -> Environment:
         spec = view.spec
@@ -274,7 +281,7 @@ class Reconciler:
         if wait > 0:
             raise LeaseHeldError(wait)
 
-    def _may_write(self, turn: Turn, memory: Memory) -> bool:
+    def _may_write(self, turn: PlannedPass, memory: Memory) -> bool:
         """Whether there is something to write now; mere progress is written once a minute."""
         if turn.plan.actions:
             return True
@@ -290,7 +297,7 @@ class Reconciler:
             return None
         return memory.progress_written + timedelta(seconds=self._config.timings.progress_seconds)
 
-    async def _act(self, turn: Turn, memory: Memory) -> bool:
+    async def _act(self, turn: PlannedPass, memory: Memory) -> bool:
         """Carry out a plan's actions; returns whether a Job was refused."""
         refused = False
         for action in turn.plan.actions:
@@ -300,7 +307,7 @@ class Reconciler:
                 await self._remove(turn, action, memory)
         return refused
 
-    async def _start(self, turn: Turn, start: Start, memory: Memory) -> bool:
+    async def _start(self, turn: PlannedPass, start: Start, memory: Memory) -> bool:
         record = turn.record
         owner = Owner(record.name, record.uid, record.kueue_labels)
         name = name_of(start, owner)
@@ -352,7 +359,7 @@ class Reconciler:
             # It is gone by now; the next pass creates it.
             self._queue.wake(record.uid)
             return True
-        steps = tuple(StepRef(step.id, step.key) for step in start.order.steps)
+        steps = tuple(StageRef(step.id, step.key) for step in start.order.steps)
         same = (job.run_uid, job.steps, job.number) == (record.uid, steps, start.order.attempt)
         if same and job.readable:
             self._cache.put_job(job, present=True)
@@ -362,7 +369,7 @@ class Reconciler:
 
     def _refused(self, name: str, start: Start, reason: str, message: str, memory: Memory) -> bool:
         memory.refused[name] = memory.refused.get(name, 0) + 1
-        memory.refusals[name] = refuse(
+        memory.rejections[name] = refuse(
             name,
             start,
             reason=reason,
@@ -372,10 +379,10 @@ class Reconciler:
         )
         return False
 
-    async def _remove(self, turn: Turn, action: Action, memory: Memory) -> None:
+    async def _remove(self, turn: PlannedPass, action: Action, memory: Memory) -> None:
         if isinstance(action, Start):
             raise TypeError("a Start removes nothing")
-        if memory.refusals.pop(action.attempt, None) is not None:
+        if memory.rejections.pop(action.attempt, None) is not None:
             return
         job = next((j for j in self._jobs(turn.record) if j.name == action.attempt), None)
         if job is not None:
@@ -388,8 +395,8 @@ class Reconciler:
         keeps everything until there is no pod.
         """
         for job in self._jobs(record):
-            sight = memory.sights.get(job.uid)
-            waiting = sight.waiting if sight is not None else None
+            observation = memory.observations.get(job.uid)
+            waiting = observation.waiting if observation is not None else None
             going = waiting is not None and waiting.reason == NAMESPACE_TERMINATING
             if going and not job.deleting:
                 await self._delete(job)
@@ -423,7 +430,7 @@ class Reconciler:
 
     # --- writing ------------------------------------------------------------------------
 
-    async def _write(self, turn: Turn, memory: Memory) -> bool:
+    async def _write(self, turn: PlannedPass, memory: Memory) -> bool:
         """Write the status and tell what happened; False where the run has changed meanwhile."""
         record = turn.record
         path = runs_path(record.namespace, record.name)
@@ -457,7 +464,7 @@ class Reconciler:
         if self._cache.runs.put(found):
             self._queue.wake(found.uid)
 
-    async def _tell(self, turn: Turn) -> None:
+    async def _tell(self, turn: PlannedPass) -> None:
         for note in transitions(turn.view.status, turn.plan.status):
             document = event_document(note, turn.view, self._identity, turn.now)
             try:
@@ -470,14 +477,14 @@ class Reconciler:
     def _sleep(
         self, record: RunRecord, memory: Memory, *planned: datetime | None, worked: bool
     ) -> None:
-        """Have the run looked at again when the plan, a pod or a refusal asks for it."""
+        """Have the run looked at again when the plan, a pod or a rejection asks for it."""
         times = [
             *planned,
             *(
-                look_due(job, memory.sights.get(job.uid), self._config.timings)
+                inspection_due(job, memory.observations.get(job.uid), self._config.timings)
                 for job in self._jobs(record)
             ),
-            *(refusal.until for refusal in memory.refusals.values()),
+            *(rejection.until for rejection in memory.rejections.values()),
         ]
         until = min((time for time in times if time is not None), default=None)
         if until is None:
@@ -498,7 +505,9 @@ class Reconciler:
 
 def _refused(memory: Memory, now: datetime) -> list[Attempt]:
     """Return the attempts that the API server would not have, and that are not due again."""
-    return [refusal.attempt() for refusal in memory.refusals.values() if refusal.until > now]
+    return [
+        rejection.attempt() for rejection in memory.rejections.values() if rejection.until > now
+    ]
 
 
 def _uris(spec: Json) -> list[str]:

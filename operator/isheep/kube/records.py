@@ -24,7 +24,7 @@ from isheep.kube.names import (
     RUN_UID_LABEL,
     STEPS_ANNOTATION,
 )
-from isheep.planner.types import RunView, StepRef
+from isheep.planner.types import RunView, StageRef
 
 Json = Mapping[str, Any]
 
@@ -71,7 +71,7 @@ class JobRecord:
     resource_version: int
     run: str
     run_uid: str
-    steps: tuple[StepRef, ...]
+    steps: tuple[StageRef, ...]
     number: int
     managed: bool
     parallelism: int
@@ -161,14 +161,14 @@ def timestamp(text: str) -> datetime:
     return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
 
 
-def _steps(annotation: str | None) -> tuple[StepRef, ...]:
+def _steps(annotation: str | None) -> tuple[StageRef, ...]:
     """Return the steps of the annotation; whoever may create Jobs may have written into it."""
     try:
         steps = [(step["id"], step["key"]) for step in json.loads(annotation or "[]")]
     except (ValueError, TypeError, KeyError, RecursionError):
         return ()
     texts = all(isinstance(text, str) for step in steps for text in step)
-    return tuple(StepRef(*step) for step in steps) if texts else ()
+    return tuple(StageRef(*step) for step in steps) if texts else ()
 
 
 def _number(label: str | None) -> int:

@@ -1,6 +1,6 @@
 """Jobs that the API server would not have: as the planner sees them, and when to ask again.
 
-A refusal stands for an attempt that cannot begin. It occupies its stage, waiting, so that
+A rejection stands for an attempt that cannot begin. It occupies its stage, waiting, so that
 the run is shown as Stalled with the API server's own words, and is dropped when it is due:
 then the planner starts the attempt again. Nothing of it is stored, because asking again
 is all that a restarted operator needs.
@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 
 from isheep.kube.client import ApiError
 from isheep.kube.pods import NAMESPACE_TERMINATING
-from isheep.planner.types import Attempt, AttemptState, Start, StepRef, Waiting
+from isheep.planner.types import Attempt, AttemptState, StageRef, Start, Waiting
 
 DELAYS = tuple(timedelta(seconds=s) for s in (5, 10, 20, 40, 60))
 """The waits between tries; the last one repeats."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejection:
     """A Job that could not be created."""
 
     name: str
@@ -37,7 +37,7 @@ class Refusal:
         order = self.start.order
         return Attempt(
             name=self.name,
-            steps=tuple(StepRef(step.id, step.key) for step in order.steps),
+            steps=tuple(StageRef(step.id, step.key) for step in order.steps),
             number=order.attempt,
             state=AttemptState.ACTIVE,
             created=self.since,
@@ -47,15 +47,15 @@ class Refusal:
 
 def refuse(
     name: str, start: Start, *, reason: str, message: str, times: int, now: datetime
-) -> Refusal:
-    """Return a refusal that was met for the `times`-th time in a row."""
+) -> Rejection:
+    """Return a rejection that was met for the `times`-th time in a row."""
     delay = DELAYS[min(times, len(DELAYS)) - 1]
     text = " ".join(message.split())[:800]
-    return Refusal(name, start, reason, text, since=now, until=now + delay, times=times)
+    return Rejection(name, start, reason, text, since=now, until=now + delay, times=times)
 
 
 def reason_of(error: ApiError, kind: str = "Job") -> str:
-    """Return what the API server's refusal of a Job or Service is called in a condition."""
+    """Return what the API server's rejection of a Job or Service is called in a condition."""
     if "NamespaceTerminating" in error.causes or error.status == 404:
         return NAMESPACE_TERMINATING
     if error.status == 403:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from isheep.contract.order import ExitCode, StageResult
 from isheep.local.events import AttemptEnd, AttemptView, WorkerView
 from isheep.local.worker import Answered, Ended, Reported, Worker
-from isheep.planner.types import Attempt, AttemptState, Start, StepRef
+from isheep.planner.types import Attempt, AttemptState, StageRef, Start
 
 STOP_SECONDS = 60.0
 """So long a worker may take from SIGTERM to its answer before it is killed."""
@@ -108,7 +108,7 @@ class LocalAttempt:
         done, total = self._items()
         return Attempt(
             name=self.name,
-            steps=tuple(StepRef(step.id, step.key) for step in self._start.order.steps),
+            steps=tuple(StageRef(step.id, step.key) for step in self._start.order.steps),
             number=self._start.order.attempt,
             state=self._state(),
             created=self._created,

@@ -24,10 +24,10 @@ from isheep.local.worker import Answered, Ended, Inbox, Message, Reported, StopR
 from isheep.planner.types import (
     Action,
     Environment,
-    Forget,
     Observed,
     Peer,
     Plan,
+    Remove,
     RunView,
     Start,
     Stop,
@@ -116,7 +116,7 @@ class Driver:
             self._pool.look_ahead(start.order)
         self._listener.started(attempt.view())
 
-    def _forget(self, forget: Forget) -> None:
+    def _forget(self, forget: Remove) -> None:
         del self._attempts[forget.attempt]
 
     def _wait(self, plan: Plan) -> None:

@@ -23,7 +23,7 @@ from typing import Literal
 from isheep.api.status import Condition, ConditionType, Phase
 
 
-class Standing(Enum):
+class RunPhase(Enum):
     """The states that a run can be in; the values are what `phase` calls them."""
 
     PENDING = "Pending"
@@ -38,23 +38,23 @@ class Standing(Enum):
 class State:
     """Where a run stands and why."""
 
-    standing: Standing
+    run_phase: RunPhase
     reason: str
     message: str = ""
 
     @property
     def phase(self) -> Phase:
         """The state in one word, for people."""
-        return self.standing.value
+        return self.run_phase.value
 
 
-_TRUE: dict[Standing, tuple[ConditionType, ...]] = {
-    Standing.PENDING: ("Reconciling",),
-    Standing.RUNNING: ("Reconciling",),
-    Standing.SUSPENDED: ("Suspended",),
-    Standing.STALLED: ("Stalled",),
-    Standing.SUCCEEDED: ("Ready", "Complete"),
-    Standing.FAILED: ("Failed", "Stalled"),
+_TRUE: dict[RunPhase, tuple[ConditionType, ...]] = {
+    RunPhase.PENDING: ("Reconciling",),
+    RunPhase.RUNNING: ("Reconciling",),
+    RunPhase.SUSPENDED: ("Suspended",),
+    RunPhase.STALLED: ("Stalled",),
+    RunPhase.SUCCEEDED: ("Ready", "Complete"),
+    RunPhase.FAILED: ("Failed", "Stalled"),
 }
 
 
@@ -62,7 +62,7 @@ def conditions(
     state: State, before: Sequence[Condition], generation: int, now: datetime
 ) -> tuple[Condition, ...]:
     """Return the conditions of a state, Ready first."""
-    true = _TRUE[state.standing]
+    true = _TRUE[state.run_phase]
     types = ("Ready", *(name for name in true if name != "Ready"))
     known = {c.type: c for c in before}
     result = []

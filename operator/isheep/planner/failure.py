@@ -28,7 +28,7 @@ MAX_MEMORY_REDUCTIONS = 3
 NO_DELAY = timedelta()
 
 
-class Act(Enum):
+class FailureAction(Enum):
     """What becomes of a stage whose attempt did not commit."""
 
     RETRY = "Retry"
@@ -56,33 +56,33 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class FailureDecision:
     """What to do: a retry may be counted as a failure, or ask for smaller batches."""
 
-    act: Act
+    act: FailureAction
     reason: str
     delay: timedelta = NO_DELAY
     counted: bool = False
     reduce_memory: bool = False
 
 
-def judge(ending: Ending) -> Verdict:
+def decide(ending: Ending) -> FailureDecision:
     """Return what follows from an ending."""
     if ending.overdue:
         return _stall(ending, Reason.PREPARE_OVERDUE)
     if ending.disrupted or ending.exit_code == ExitCode.STOPPED:
-        return Verdict(Act.RETRY, Reason.DISRUPTED, DISRUPTION_DELAY)
+        return FailureDecision(FailureAction.RETRY, Reason.DISRUPTED, DISRUPTION_DELAY)
     return _by_exit_code(ending)
 
 
-def _by_exit_code(ending: Ending) -> Verdict:
+def _by_exit_code(ending: Ending) -> FailureDecision:
     match ending.exit_code:
         case ExitCode.BAD_INPUT:
             return _bad_input(ending)
         case ExitCode.UNREACHABLE:
             return _stall(ending, Reason.STORE_UNREACHABLE)
         case ExitCode.DEFECT:
-            return Verdict(Act.FAIL, ending.reason or Reason.DEFECT)
+            return FailureDecision(FailureAction.FAIL, ending.reason or Reason.DEFECT)
         case ExitCode.DISK:
             return _retry(ending, ending.reason or Reason.DISK_OR_IO)
         case ExitCode.DEVICE_MEMORY:
@@ -91,26 +91,28 @@ def _by_exit_code(ending: Ending) -> Verdict:
             return _retry(ending, Reason.RETRIES_EXCEEDED)
 
 
-def _bad_input(ending: Ending) -> Verdict:
+def _bad_input(ending: Ending) -> FailureDecision:
     if ending.kind is StageKind.PREPARE:
         return _stall(ending, Reason.INVALID_INPUT)
-    return Verdict(Act.FAIL, ending.reason or Reason.INVALID_INPUT)
+    return FailureDecision(FailureAction.FAIL, ending.reason or Reason.INVALID_INPUT)
 
 
-def _smaller(ending: Ending) -> Verdict:
+def _smaller(ending: Ending) -> FailureDecision:
     if ending.memory_reduction >= MAX_MEMORY_REDUCTIONS:
-        return Verdict(Act.FAIL, Reason.OUT_OF_MEMORY)
-    return Verdict(Act.RETRY, Reason.RETRYING, reduce_memory=True)
+        return FailureDecision(FailureAction.FAIL, Reason.OUT_OF_MEMORY)
+    return FailureDecision(FailureAction.RETRY, Reason.RETRYING, reduce_memory=True)
 
 
-def _stall(ending: Ending, reason: Reason) -> Verdict:
+def _stall(ending: Ending, reason: Reason) -> FailureDecision:
     last = len(STALLED_SCHEDULE) - 1
     # What ran into its deadline was killed for it: a word of its own says less.
     word = reason if ending.overdue else ending.reason or reason
-    return Verdict(Act.STALL, word, STALLED_SCHEDULE[min(ending.stalls, last)])
+    return FailureDecision(FailureAction.STALL, word, STALLED_SCHEDULE[min(ending.stalls, last)])
 
 
-def _retry(ending: Ending, at_last: str) -> Verdict:
+def _retry(ending: Ending, at_last: str) -> FailureDecision:
     if ending.failures >= len(RETRY_SCHEDULE):
-        return Verdict(Act.FAIL, at_last)
-    return Verdict(Act.RETRY, Reason.RETRYING, RETRY_SCHEDULE[ending.failures], counted=True)
+        return FailureDecision(FailureAction.FAIL, at_last)
+    return FailureDecision(
+        FailureAction.RETRY, Reason.RETRYING, RETRY_SCHEDULE[ending.failures], counted=True
+    )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Frontier, Prepared
-from isheep.planner.types import StepRef
+from isheep.planner.types import StageRef
 from isheep.planner.walk import walk
 from isheep.recipes.interface import (
     ESSENTIAL_STATISTICS,
@@ -68,13 +68,13 @@ def expand(
     spec: SelfAlignmentRunSpec,
     prepared: Prepared,
     versions: Mapping[str, int],
-) -> dict[StepRef, Statistics]:
+) -> dict[StageRef, Statistics]:
     """Return the stages that a frontier says exist, with their essential statistics.
 
     A frontier that was cut to fit its message names fewer than it counts: the walk
     ends where the figures do, and what it does not name is found later.
     """
-    found: dict[StepRef, Statistics] = {}
+    found: dict[StageRef, Statistics] = {}
     ended = False
 
     def lookup(stage: Stage, key: str) -> Statistics | None:
@@ -87,7 +87,7 @@ def expand(
         if ended:
             return None
         statistics = {n: v for n, v in zip(names, values or (), strict=False) if v is not None}
-        found[StepRef(stage.id, key)] = statistics
+        found[StageRef(stage.id, key)] = statistics
         return statistics
 
     walk(recipe, spec, prepared, versions, lookup)

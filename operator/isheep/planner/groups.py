@@ -1,8 +1,8 @@
-"""Lanes: where each group of ready stages stands, and what is done about it.
+"""Groups of ready stages: the status of each group, and the attempt that starts now if one can.
 
-A stage is occupied while any attempt at it is there, even one that is being removed:
-its memory and its device are free only when it is gone. An unoccupied stage waits
-out its hold, then its peers, and is started.
+Any attempt occupies its stages, even an attempt that is being deleted: its memory and its device
+are free only when the attempt is gone. Stages without an attempt wait until their hold is over,
+then until no peer holds their keys, and then they start.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import Hold, StageRecord
 from isheep.contract.reasons import Reason
 from isheep.contract.store_spec import StoreSpec
-from isheep.planner.conditions import Standing, State
+from isheep.planner.conditions import RunPhase, State
 from isheep.planner.failure import STALLED_SCHEDULE
 from isheep.planner.orders import build_start, resolve_sources
 from isheep.planner.peers import holder
 from isheep.planner.pinning import PlanningError
-from isheep.planner.stage_records import PREPARE, Ledger
+from isheep.planner.stage_records import PREPARE, StageRecords
 from isheep.planner.types import (
     Attempt,
     AttemptState,
     Environment,
     Observed,
     RunView,
+    StageRef,
     Start,
-    StepRef,
 )
 from isheep.planner.walk import Walk
 from isheep.recipes.interface import Stage
@@ -41,30 +41,34 @@ CONFIGURATION_WAIT = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """All that a pass has in front of it when it decides about its stages."""
+class PlanningContext:
+    """What a decision about a group of ready stages depends on."""
 
     run: RunView
     observed: Observed
     environment: Environment
     spec: SelfAlignmentRunSpec
     store: StoreSpec
-    journey: Walk
-    ledger: Ledger
+    walked: Walk
+    stage_records: StageRecords
     now: datetime
 
 
 class Rank(IntEnum):
-    """Which lane speaks for the run: the one that gets on, else the one that needs help."""
+    """The order in which groups decide the run's state: running first, then stalled."""
 
-    MOVING = 0
+    RUNNING = 0
     STALLED = 1
     WAITING = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
-    """A group of ready stages: how it stands, its attempt or its start, and when to look."""
+class GroupStatus:
+    """The status of a group of ready stages.
+
+    `attempt` occupies the stages, or `start` is the attempt to start now; at `wake_at` the group
+    is looked at again.
+    """
 
     group: tuple[Stage, ...]
     rank: Rank
@@ -75,26 +79,28 @@ class Lane:
     wake_at: datetime | None = None
 
 
-def lane(group: tuple[Stage, ...], desk: Desk) -> Lane:
-    """Return where a group of ready stages stands."""
+def group_status(group: tuple[Stage, ...], context: PlanningContext) -> GroupStatus:
+    """Return the status of a group of ready stages."""
     ids = {stage.id for stage in group}
-    for attempt in desk.observed.attempts:
+    for attempt in context.observed.attempts:
         occupies = attempt.state in (AttemptState.ACTIVE, AttemptState.TERMINATING)
         if occupies and any(step.id in ids for step in attempt.steps):
             return _occupied(group, attempt)
-    refs = [StepRef(stage.id, desk.journey.keys[stage.id]) for stage in group]
-    records = [desk.ledger.record(ref) for ref in refs]
-    hold = records[0].hold
-    if hold is not None and not is_due(hold, desk.now):
+    refs = [StageRef(stage.id, context.walked.keys[stage.id]) for stage in group]
+    own = [context.stage_records.record(ref) for ref in refs]
+    hold = own[0].hold
+    if hold is not None and not is_due(hold, context.now):
         rank = Rank.STALLED if hold.stalled else Rank.WAITING
-        return Lane(group, rank, hold.reason, _named(group, hold.message), wake_at=hold.until)
+        return GroupStatus(
+            group, rank, hold.reason, _named(group, hold.message), wake_at=hold.until
+        )
     keys = [ref.key for ref in refs if ref.id != PREPARE]
-    peer = holder(desk.run, desk.observed.peers, keys)
+    peer = holder(context.run, context.observed.peers, keys)
     if peer is not None:
         message = _named(group, f"the run {peer.name} makes it; its result is taken over")
-        wake_at = desk.now + PEER_WAIT
-        return Lane(group, Rank.WAITING, Reason.WAITING_FOR_PEER, message, wake_at=wake_at)
-    return _started(group, records, desk)
+        wake_at = context.now + PEER_WAIT
+        return GroupStatus(group, Rank.WAITING, Reason.WAITING_FOR_PEER, message, wake_at=wake_at)
+    return _started(group, own, context)
 
 
 def is_due(hold: Hold, now: datetime) -> bool:
@@ -102,51 +108,53 @@ def is_due(hold: Hold, now: datetime) -> bool:
     return now >= hold.until or hold.until - now > STALLED_SCHEDULE[-1]
 
 
-def state_of(lanes: Sequence[Lane], *, begun: bool) -> State:
+def state_of(groups: Sequence[GroupStatus], *, begun: bool) -> State:
     """Return the state of a run that is neither over nor suspended."""
-    speaker = min(lanes, key=lambda one: one.rank)
-    if speaker.rank is Rank.STALLED:
-        return State(Standing.STALLED, speaker.reason, speaker.message)
-    begun = begun or (speaker.rank is Rank.MOVING and speaker.attempt is not None)
-    standing = Standing.RUNNING if begun else Standing.PENDING
-    return State(standing, speaker.reason, speaker.message)
+    decisive = min(groups, key=lambda one: one.rank)
+    if decisive.rank is Rank.STALLED:
+        return State(RunPhase.STALLED, decisive.reason, decisive.message)
+    begun = begun or (decisive.rank is Rank.RUNNING and decisive.attempt is not None)
+    run_phase = RunPhase.RUNNING if begun else RunPhase.PENDING
+    return State(run_phase, decisive.reason, decisive.message)
 
 
-def _occupied(group: tuple[Stage, ...], attempt: Attempt) -> Lane:
+def _occupied(group: tuple[Stage, ...], attempt: Attempt) -> GroupStatus:
     if attempt.state is AttemptState.TERMINATING:
         message = _named(group, f"{attempt.name} is being stopped")
-        return Lane(group, Rank.WAITING, Reason.STOPPING, message)
+        return GroupStatus(group, Rank.WAITING, Reason.STOPPING, message)
     waiting = attempt.waiting
     if waiting is not None:
         rank = Rank.STALLED if waiting.stalled else Rank.WAITING
-        return Lane(group, rank, waiting.reason, _named(group, waiting.message), attempt)
+        return GroupStatus(group, rank, waiting.reason, _named(group, waiting.message), attempt)
     message = _named(group, f"attempt {attempt.number} is at work")
-    return Lane(group, Rank.MOVING, Reason.RUNNING, message, attempt)
+    return GroupStatus(group, Rank.RUNNING, Reason.RUNNING, message, attempt)
 
 
-def _started(group: tuple[Stage, ...], records: Sequence[StageRecord], desk: Desk) -> Lane:
-    number = 1 + max(record.attempts for record in records)
-    resolved = desk.ledger.resolved
+def _started(
+    group: tuple[Stage, ...], own: Sequence[StageRecord], context: PlanningContext
+) -> GroupStatus:
+    number = 1 + max(record.attempts for record in own)
+    resolved = context.stage_records.resolved
     try:
-        sources = resolve_sources(group[0].kind, desk.spec, resolved.inputs, desk.environment)
+        sources = resolve_sources(group[0].kind, context.spec, resolved.inputs, context.environment)
     except PlanningError as problem:
         message = _named(group, str(problem))
-        wake_at = desk.now + CONFIGURATION_WAIT
-        return Lane(group, Rank.STALLED, problem.reason, message, wake_at=wake_at)
+        wake_at = context.now + CONFIGURATION_WAIT
+        return GroupStatus(group, Rank.STALLED, problem.reason, message, wake_at=wake_at)
     start = build_start(
         group,
         attempt=number,
-        memory_reduction=max(record.memory_reduction for record in records),
-        run=desk.run,
-        journey=desk.journey,
-        spec=desk.spec,
+        memory_reduction=max(record.memory_reduction for record in own),
+        run=context.run,
+        walked=context.walked,
+        spec=context.spec,
         resolved=resolved,
-        store=desk.store,
+        store=context.store,
         sources=sources,
-        environment=desk.environment,
+        environment=context.environment,
     )
     message = _named(group, f"attempt {number} is started")
-    return Lane(group, Rank.MOVING, Reason.RUNNING, message, start=start)
+    return GroupStatus(group, Rank.RUNNING, Reason.RUNNING, message, start=start)
 
 
 def _named(group: Sequence[Stage], message: str) -> str:

@@ -29,15 +29,15 @@ _MIG = "nvidia.com/mig-"
 """How NVIDIA's device plugin names a slice of a GPU; the rest is its size."""
 
 
-def ready_groups(journey: Walk, spec: SelfAlignmentRunSpec) -> list[tuple[Stage, ...]]:
+def ready_groups(walked: Walk, spec: SelfAlignmentRunSpec) -> list[tuple[Stage, ...]]:
     """Return the stages that can be worked on now, each with those that join it."""
     joined = spec.compute.inference.jobs == "Joined"
     groups: list[tuple[Stage, ...]] = []
     taken: set[str] = set()
-    for position, stage in enumerate(journey.stages):
-        if stage.id in taken or stage.id in journey.results or not _fed(stage, journey.results):
+    for position, stage in enumerate(walked.stages):
+        if stage.id in taken or stage.id in walked.results or not _fed(stage, walked.results):
             continue
-        group = _join(journey, position) if joined and _shares(stage) else (stage,)
+        group = _join(walked, position) if joined and _shares(stage) else (stage,)
         taken.update(s.id for s in group)
         groups.append(group)
     return groups
@@ -49,7 +49,7 @@ def build_start(
     attempt: int,
     memory_reduction: int,
     run: RunView,
-    journey: Walk,
+    walked: Walk,
     spec: SelfAlignmentRunSpec,
     resolved: Resolved,
     store: StoreSpec,
@@ -64,7 +64,7 @@ def build_start(
         sources=sources,
         runtime=_runtime(group[0], spec, memory_reduction, environment),
         stage_versions=resolved.stage_versions,
-        steps=tuple(_step(stage, journey.keys, resolved) for stage in group),
+        steps=tuple(_step(stage, walked.keys, resolved) for stage in group),
     )
     first = group[0]
     overdue = PREPARE_DEADLINE_SECONDS if first.kind is StageKind.PREPARE else None
@@ -137,12 +137,12 @@ def _shares(stage: Stage) -> bool:
     return stage.pool is Pool.INFERENCE
 
 
-def _join(journey: Walk, position: int) -> tuple[Stage, ...]:
-    first = journey.stages[position]
+def _join(walked: Walk, position: int) -> tuple[Stage, ...]:
+    first = walked.stages[position]
     group = [first]
-    for stage in journey.stages[position + 1 :]:
-        known = {*journey.results, *(s.id for s in group)}
-        fits = _shares(stage) and stage.model == first.model and stage.id not in journey.results
+    for stage in walked.stages[position + 1 :]:
+        known = {*walked.results, *(s.id for s in group)}
+        fits = _shares(stage) and stage.model == first.model and stage.id not in walked.results
         if not fits or not _fed(stage, dict.fromkeys(known)):
             break
         group.append(stage)

@@ -1,8 +1,8 @@
-"""The ledger: what is known of each stage, from the status and from attempts that ended.
+"""The records: what is known of each stage, from the status and from attempts that ended.
 
 It is read from `status.stages`, takes in what the attempts left, and is written back
 for the stages that are in the plan. An attempt's end is taken in once: `attempts` is
-the number of the last one whose end stands in the ledger. A commit is taken in
+the number of the last one whose end stands in the records. A commit is taken in
 whenever it is seen, for it cannot be counted twice. An attempt that vanished without
 a word leaves no trace, and the same number is started again.
 """
@@ -16,11 +16,11 @@ from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import Failure, Hold, StageRecord
 from isheep.contract.order import ExitCode, Frontier, StepResult
 from isheep.contract.reasons import Reason
-from isheep.planner.failure import Act, Ending, Verdict, judge
+from isheep.planner.failure import Ending, FailureAction, FailureDecision, decide
 from isheep.planner.frontier import expand
 from isheep.planner.orders import PREPARE_DEADLINE_SECONDS
 from isheep.planner.pinning import Resolved, recipe_of, spec_of
-from isheep.planner.types import Attempt, AttemptState, StepRef, Stop
+from isheep.planner.types import Attempt, AttemptState, StageRef, Stop
 from isheep.recipes.interface import (
     ESSENTIAL_STATISTICS,
     POOL_OF,
@@ -38,31 +38,31 @@ MAX_COUNTS = 60
 """Figures kept of a stage; the status's schema bounds them."""
 
 
-class Ledger:
+class StageRecords:
     """The records of stages by id and key, and the failures that were taken in just now."""
 
     def __init__(self, records: Iterable[StageRecord], resolved: Resolved) -> None:
-        self._records = {StepRef(r.id, r.key): r for r in records}
-        self._fatal: dict[StepRef, RecipeFailure] = {}
-        self._failures: dict[StepRef, Failure] = {}
+        self._records = {StageRef(r.id, r.key): r for r in records}
+        self._fatal: dict[StageRef, RecipeFailure] = {}
+        self._failures: dict[StageRef, Failure] = {}
         self.resolved = resolved
 
-    def record(self, ref: StepRef) -> StageRecord:
+    def record(self, ref: StageRef) -> StageRecord:
         """Return what is known of a stage, an empty record where nothing is."""
         return self._records.get(ref) or StageRecord(id=ref.id, key=ref.key)
 
-    def fatal(self, ref: StepRef) -> RecipeFailure | None:
+    def fatal(self, ref: StageRef) -> RecipeFailure | None:
         """Return why a stage has failed for good in this pass, if it has."""
         return self._fatal.get(ref)
 
-    def failure(self, refs: Iterable[StepRef]) -> Failure | None:
+    def failure(self, refs: Iterable[StageRef]) -> Failure | None:
         """Return the last failure of these stages that was taken in in this pass."""
         found = [self._failures[ref] for ref in refs if ref in self._failures]
         return found[-1] if found else None
 
     def lookup(self, stage: Stage, key: str) -> Statistics | None:
         """Return what a stage has left, None while it is not committed (a `walk.Lookup`)."""
-        ref = StepRef(stage.id, key)
+        ref = StageRef(stage.id, key)
         return self.record(ref).counts if self._is_committed(ref) else None
 
     def take_in(self, attempts: Iterable[Attempt], now: datetime) -> None:
@@ -71,7 +71,7 @@ class Ledger:
         for attempt in sorted(attempts, key=lambda a: (a.number, a.created, a.name)):
             if attempt.state is AttemptState.ACTIVE:
                 continue
-            committed = {StepRef(s.id, s.key): s for r in attempt.results for s in r.steps}
+            committed = {StageRef(s.id, s.key): s for r in attempt.results for s in r.steps}
             for step in attempt.steps:
                 if step.id == PREPARE:
                     self._prepare(step, attempt)
@@ -88,27 +88,27 @@ class Ledger:
                 for step in attempt.steps:
                     self._update(step, attempts=max(self.record(step).attempts, attempt.number))
 
-    def _update(self, ref: StepRef, **fields: object) -> None:
+    def _update(self, ref: StageRef, **fields: object) -> None:
         self._records[ref] = self.record(ref).model_copy(update=fields)
 
-    def _is_committed(self, ref: StepRef) -> bool:
+    def _is_committed(self, ref: StageRef) -> bool:
         # What prepare found is pinned in `resolved`, and its commit is worth nothing without.
         if ref.id == PREPARE:
             return self.resolved.prepared is not None
         return self.record(ref).committed
 
     def _commit(self, attempt: Attempt, result: StepResult) -> None:
-        ref = StepRef(result.id, result.key)
+        ref = StageRef(result.id, result.key)
         if self.record(ref).committed:
             return
         names = ESSENTIAL_STATISTICS.get(_kind(ref.id), ())
         if names and names[0] not in result.statistics:
             message = f"the result of {ref.id} does not say {names[0]}: is it another worker's?"
-            self._fail(ref, attempt, Verdict(Act.FAIL, Reason.DEFECT), message)
+            self._fail(ref, attempt, FailureDecision(FailureAction.FAIL, Reason.DEFECT), message)
             return
         self._update(ref, committed=True, counts=_bounded(result.statistics), hold=None)
 
-    def _prepare(self, ref: StepRef, attempt: Attempt) -> None:
+    def _prepare(self, ref: StageRef, attempt: Attempt) -> None:
         resolved = self.resolved
         if ref.key != resolved.prepare_key or resolved.prepared is not None:
             return
@@ -131,7 +131,7 @@ class Ledger:
                 self._update(stage, committed=True, counts=dict(statistics), hold=None)
 
     def _close(self, attempt: Attempt, gpus: Callable[[Pool], float], now: datetime) -> None:
-        """Count an attempt that has ended, and judge it where it left a step undone."""
+        """Count an attempt that has ended, and decide it where it left a step undone."""
         fresh = [s for s in attempt.steps if attempt.number > self.record(s).attempts]
         if not fresh:
             return
@@ -153,7 +153,7 @@ class Ledger:
         before = self.record(first).gpu_seconds
         return before if spent <= 0 else (before or 0) + spent
 
-    def _judge(self, ref: StepRef, attempt: Attempt, now: datetime) -> None:
+    def _judge(self, ref: StageRef, attempt: Attempt, now: datetime) -> None:
         record = self.record(ref)
         failed = next((r for r in attempt.results if r.exit_code or r.reason), None)
         code = attempt.exit_code
@@ -162,7 +162,7 @@ class Ledger:
         if not code and attempt.state is AttemptState.SUCCEEDED:
             code = int(ExitCode.DONE)
         stalled = record.hold is not None and record.hold.stalled
-        verdict = judge(
+        verdict = decide(
             Ending(
                 kind=_kind(ref.id),
                 exit_code=code,
@@ -178,9 +178,9 @@ class Ledger:
         if not message:
             message = _in_words(ref, attempt, code)
         self._fail(ref, attempt, verdict, message)
-        if verdict.act is Act.FAIL:
+        if verdict.act is FailureAction.FAIL:
             return
-        stall = verdict.act is Act.STALL
+        stall = verdict.act is FailureAction.STALL
         self._update(
             ref,
             failures=record.failures + verdict.counted,
@@ -194,10 +194,12 @@ class Ledger:
             ),
         )
 
-    def _fail(self, ref: StepRef, attempt: Attempt, verdict: Verdict, message: str) -> None:
+    def _fail(
+        self, ref: StageRef, attempt: Attempt, verdict: FailureDecision, message: str
+    ) -> None:
         reason, message = verdict.reason[:REASON_CHARACTERS], message[:MESSAGE_CHARACTERS]
         self._failures[ref] = Failure(stage=ref.id, pod=attempt.pod, reason=reason, message=message)
-        if verdict.act is Act.FAIL:
+        if verdict.act is FailureAction.FAIL:
             self._fatal[ref] = RecipeFailure(reason, f"{ref.id}: {message}"[:MESSAGE_CHARACTERS])
 
 
@@ -211,7 +213,7 @@ def _lasted(attempt: Attempt, now: datetime) -> timedelta:
     return (attempt.finished or now) - (attempt.started or attempt.created)
 
 
-def _overdue(ref: StepRef, attempt: Attempt, now: datetime) -> bool:
+def _overdue(ref: StageRef, attempt: Attempt, now: datetime) -> bool:
     limit = timedelta(seconds=PREPARE_DEADLINE_SECONDS)
     return ref.id == PREPARE and (attempt.finished or now) - attempt.created >= limit
 
@@ -230,7 +232,7 @@ def _gpus(spec: SelfAlignmentRunSpec) -> Callable[[Pool], float]:
     return count
 
 
-def _in_words(ref: StepRef, attempt: Attempt, code: int | None) -> str:
+def _in_words(ref: StageRef, attempt: Attempt, code: int | None) -> str:
     if code is None:
         return f"attempt {attempt.number} of {ref.id} ended without a word"
     if code == ExitCode.DONE:

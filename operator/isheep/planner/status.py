@@ -1,4 +1,4 @@
-"""The status of a run, made anew in each pass from the plan and the ledger.
+"""The status of a run, made anew in each pass from the plan and the stage_records.
 
 All of it fits into 128 KiB at 20 iterations: messages are cut, and of a stage whose
 iteration is past only the figures remain on which others depend.
@@ -16,20 +16,20 @@ from isheep.api.status import (
     StageProgress,
     StageRecord,
 )
-from isheep.planner.conditions import Standing, State, conditions
+from isheep.planner.conditions import RunPhase, State, conditions
 from isheep.planner.retry import handled
-from isheep.planner.stage_records import Ledger
-from isheep.planner.types import Attempt, RunView, StepRef
+from isheep.planner.stage_records import StageRecords
+from isheep.planner.types import Attempt, RunView, StageRef
 from isheep.planner.walk import Walk
 from isheep.recipes.interface import ESSENTIAL_STATISTICS, Stage, StageKind
 
 
-def standing_status(
+def phase_status(
     run: RunView, state: State, started: datetime | None, now: datetime
 ) -> SelfAlignmentRunStatus:
     """Return the run's status with another state and nothing else new."""
     before = run.status
-    over = state.standing in (Standing.SUCCEEDED, Standing.FAILED)
+    over = state.run_phase in (RunPhase.SUCCEEDED, RunPhase.FAILED)
     return before.model_copy(
         update={
             "observed_generation": run.generation,
@@ -47,8 +47,8 @@ def full_status(
     base: SelfAlignmentRunStatus,
     *,
     spec: SelfAlignmentRunSpec,
-    journey: Walk,
-    ledger: Ledger,
+    walked: Walk,
+    stage_records: StageRecords,
     current: Stage | None,
     attempt: Attempt | None,
     wanted: frozenset[str],
@@ -56,19 +56,19 @@ def full_status(
     before: StageProgress | None,
     now: datetime,
 ) -> SelfAlignmentRunStatus:
-    """Return the status with all that the plan and the ledger say.
+    """Return the status with all that the plan and the stage_records say.
 
     `current` is the stage at work and `attempt` what works on it; `wanted` are the ids
     of the stages that are at work or next; `artifacts` is the URI under which the
     stages' files are.
     """
-    resolved = ledger.resolved
-    refs = [StepRef(stage.id, journey.keys[stage.id]) for stage in journey.stages]
-    stages = _stages(journey, ledger, wanted)
+    resolved = stage_records.resolved
+    refs = [StageRef(stage.id, walked.keys[stage.id]) for stage in walked.stages]
+    stages = _stages(walked, stage_records, wanted)
     if resolved.prepared is None:
         # Nobody knows yet which of the former stages the edited spec still has.
         stages = (*stages, *(r for r in base.stages if r.id != "prepare"))
-    progress = _stage_progress(current, attempt, journey, before, now) if current else None
+    progress = _stage_progress(current, attempt, walked, before, now) if current else None
     done = base.phase == "Succeeded"
     return base.model_copy(
         update={
@@ -76,21 +76,23 @@ def full_status(
             "progress": _progress(spec, current, progress, done=done),
             "stage": progress,
             "stages": stages,
-            "history": _history(spec, journey, ledger),
-            "model_uri": _model_uri(journey, artifacts) or base.model_uri,
-            "report_uri": _report_uri(journey, artifacts) or base.report_uri,
-            "last_failure": ledger.failure(refs) or base.last_failure,
+            "history": _history(spec, walked, stage_records),
+            "model_uri": _model_uri(walked, artifacts) or base.model_uri,
+            "report_uri": _report_uri(walked, artifacts) or base.report_uri,
+            "last_failure": stage_records.failure(refs) or base.last_failure,
             "resolved": resolved.document(),
         }
     )
 
 
-def _stages(journey: Walk, ledger: Ledger, wanted: frozenset[str]) -> tuple[StageRecord, ...]:
-    at_work = journey.stages[-1].iteration
+def _stages(
+    walked: Walk, stage_records: StageRecords, wanted: frozenset[str]
+) -> tuple[StageRecord, ...]:
+    at_work = walked.stages[-1].iteration
     records = []
-    for stage in journey.stages:
-        record = ledger.record(StepRef(stage.id, journey.keys[stage.id]))
-        committed = stage.id in journey.results
+    for stage in walked.stages:
+        record = stage_records.record(StageRef(stage.id, walked.keys[stage.id]))
+        committed = stage.id in walked.results
         if not committed and record.attempts == 0 and stage.id not in wanted:
             continue
         counts: Mapping[str, float] = record.counts
@@ -104,11 +106,11 @@ def _stages(journey: Walk, ledger: Ledger, wanted: frozenset[str]) -> tuple[Stag
 def _stage_progress(
     stage: Stage,
     attempt: Attempt | None,
-    journey: Walk,
+    walked: Walk,
     before: StageProgress | None,
     now: datetime,
 ) -> StageProgress:
-    key = journey.keys[stage.id]
+    key = walked.keys[stage.id]
     if attempt is None:
         return StageProgress(id=stage.id, key=key, items_total=stage.items)
     done, total = attempt.items_done, attempt.items_total or stage.items
@@ -144,28 +146,30 @@ def _progress(
 
 
 def _history(
-    spec: SelfAlignmentRunSpec, journey: Walk, ledger: Ledger
+    spec: SelfAlignmentRunSpec, walked: Walk, stage_records: StageRecords
 ) -> tuple[IterationRecord, ...]:
     by_iteration: dict[int, list[Stage]] = {}
-    for stage in journey.stages:
+    for stage in walked.stages:
         by_iteration.setdefault(stage.iteration, []).append(stage)
     return tuple(
-        _iteration(t, by_iteration[t], journey, ledger)
+        _iteration(t, by_iteration[t], walked, stage_records)
         for t in range(1, spec.iterations + 1)
-        if t in by_iteration and _has_model(by_iteration[t], journey)
+        if t in by_iteration and _has_model(by_iteration[t], walked)
     )
 
 
-def _has_model(stages: Sequence[Stage], journey: Walk) -> bool:
+def _has_model(stages: Sequence[Stage], walked: Walk) -> bool:
     makers = [s for s in stages if s.kind in (StageKind.TRAIN, StageKind.MERGE)]
-    return bool(makers) and makers[-1].id in journey.results
+    return bool(makers) and makers[-1].id in walked.results
 
 
-def _iteration(t: int, stages: Sequence[Stage], journey: Walk, ledger: Ledger) -> IterationRecord:
+def _iteration(
+    t: int, stages: Sequence[Stage], walked: Walk, stage_records: StageRecords
+) -> IterationRecord:
     figures: dict[str, float] = {}
     for stage in stages:
-        figures.update(journey.results.get(stage.id, {}) if _tells(stage) else {})
-    records = [ledger.record(StepRef(s.id, journey.keys[s.id])) for s in stages]
+        figures.update(walked.results.get(stage.id, {}) if _tells(stage) else {})
+    records = [stage_records.record(StageRef(s.id, walked.keys[s.id])) for s in stages]
     gpu = [r.gpu_seconds for r in records if r.gpu_seconds is not None]
     return IterationRecord(
         iteration=t,
@@ -187,18 +191,18 @@ def _count(value: float | None) -> int | None:
     return None if value is None else int(value)
 
 
-def _model_uri(journey: Walk, artifacts: str) -> str | None:
-    kinds = {stage.kind for stage in journey.stages}
+def _model_uri(walked: Walk, artifacts: str) -> str | None:
+    kinds = {stage.kind for stage in walked.stages}
     maker = StageKind.MERGE if StageKind.MERGE in kinds else StageKind.TRAIN
-    key = _last_committed(journey, maker)
+    key = _last_committed(walked, maker)
     return f"{artifacts}/{key}/files" if key else None
 
 
-def _report_uri(journey: Walk, artifacts: str) -> str | None:
-    key = _last_committed(journey, StageKind.REPORT)
+def _report_uri(walked: Walk, artifacts: str) -> str | None:
+    key = _last_committed(walked, StageKind.REPORT)
     return f"{artifacts}/{key}/files/report.html" if key else None
 
 
-def _last_committed(journey: Walk, kind: StageKind) -> str | None:
-    done = [s.id for s in journey.stages if s.kind is kind and s.id in journey.results]
-    return journey.keys[done[-1]] if done else None
+def _last_committed(walked: Walk, kind: StageKind) -> str | None:
+    done = [s.id for s in walked.stages if s.kind is kind and s.id in walked.results]
+    return walked.keys[done[-1]] if done else None

@@ -18,13 +18,13 @@ def stop_all(attempts: Iterable[Attempt], reason: str) -> list[Stop]:
     return [Stop(a.name, reason) for a in attempts if a.state is AttemptState.ACTIVE]
 
 
-def stop_departed(attempts: Iterable[Attempt], journey: Walk, *, prepared: bool) -> list[Stop]:
+def stop_departed(attempts: Iterable[Attempt], walked: Walk, *, prepared: bool) -> list[Stop]:
     """Return the stops of attempts that have no place in the plan, or no work left in it."""
     active = (a for a in attempts if a.state is AttemptState.ACTIVE)
     return [
         Stop(attempt.name, "its stage left the plan")
         for attempt in active
-        if not _has_place(attempt, journey.keys, journey.results, prepared)
+        if not _has_place(attempt, walked.keys, walked.results, prepared)
     ]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from isheep.api.status import SelfAlignmentRunStatus
-from isheep.planner.types import Attempt, AttemptState, Forget, StepRef
+from isheep.planner.types import Attempt, AttemptState, Remove, StageRef
 
 _FINISHED = (AttemptState.SUCCEEDED, AttemptState.FAILED)
 
@@ -18,10 +18,10 @@ _FINISHED = (AttemptState.SUCCEEDED, AttemptState.FAILED)
 def forget(
     attempts: Iterable[Attempt],
     status: SelfAlignmentRunStatus,
-    planned: Collection[StepRef] | None,
-) -> list[Forget]:
+    planned: Collection[StageRef] | None,
+) -> list[Remove]:
     """Return the attempts to remove; `planned` is None while the plan is not known."""
-    records = {StepRef(r.id, r.key): r for r in status.stages}
+    records = {StageRef(r.id, r.key): r for r in status.stages}
 
     def done_with(attempt: Attempt) -> bool:
         if planned is not None and not any(step in planned for step in attempt.steps):
@@ -32,4 +32,4 @@ def forget(
             for record in known
         )
 
-    return [Forget(a.name) for a in attempts if a.state in _FINISHED and done_with(a)]
+    return [Remove(a.name) for a in attempts if a.state in _FINISHED and done_with(a)]

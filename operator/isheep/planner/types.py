@@ -47,7 +47,7 @@ class AttemptState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class StepRef:
+class StageRef:
     """One step of an attempt."""
 
     id: str
@@ -79,7 +79,7 @@ class Attempt:
     """
 
     name: str
-    steps: tuple[StepRef, ...]
+    steps: tuple[StageRef, ...]
     number: int
     state: AttemptState
     created: datetime
@@ -153,13 +153,13 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Forget:
+class Remove:
     """Remove a finished attempt: its result was in the status that the plan was shown."""
 
     attempt: str
 
 
-Action = Start | Stop | Forget
+Action = Start | Stop | Remove
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,9 @@ def walk(
     stages: list[Stage] = []
     keys: dict[str, str] = {}
     results: dict[str, Statistics] = {}
-    conversation = recipe.stages(spec, prepared)
+    generator = recipe.stages(spec, prepared)
     try:
-        stage = next(conversation)
+        stage = next(generator)
         while True:
             inputs = {role: [keys[i] for i in ids] for role, ids in stage.inputs.items()}
             keys[stage.id] = stage_key(stage, versions[str(stage.kind)], inputs)
@@ -51,7 +51,7 @@ def walk(
             found = lookup(stage, keys[stage.id])
             if found is not None:
                 results[stage.id] = found
-            stage = conversation.send(found)
+            stage = generator.send(found)
     except StopIteration as stop:
         return Walk(tuple(stages), keys, results, stop.value)
 

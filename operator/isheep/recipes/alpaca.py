@@ -11,7 +11,7 @@ from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Prepared
 from isheep.recipes.builders.context import RunContext
 from isheep.recipes.interface import End, Stages
-from isheep.recipes.iteration import Conversation, History, instructions, iterations, training
+from isheep.recipes.iteration import History, StageGenerator, instructions, iterations, training
 
 
 class Alpaca:
@@ -22,7 +22,7 @@ class Alpaca:
         return iterations(spec, prepared, _iteration)
 
 
-def _iteration(run: RunContext, history: History, t: int) -> Conversation:
+def _iteration(run: RunContext, history: History, t: int) -> StageGenerator:
     accepted = yield from instructions(run, history, t, task_list="Alpaca")
     if isinstance(accepted, End):
         return accepted

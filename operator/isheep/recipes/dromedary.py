@@ -29,10 +29,10 @@ from isheep.recipes.defaults import resolve
 from isheep.recipes.interface import FINISHED, UNDECIDED, End, Stage, Stages, Statistics
 from isheep.recipes.iteration import (
     NOTHING,
-    Conversation,
     Gathered,
     History,
     Series,
+    StageGenerator,
     gather,
     training,
 )
@@ -124,7 +124,7 @@ def _topic_guided(
 
 def _iteration(
     run: RunContext, history: History, t: int, pool: Gathered, counts: DromedarySpec
-) -> Conversation:
+) -> StageGenerator:
     """Yield steps 2 and 3 (t = 1), or step 4 (t = 2)."""
     if t == 1:
         answered = pool.accepted

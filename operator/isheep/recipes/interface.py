@@ -1,6 +1,6 @@
 """What a recipe is given and what it answers.
 
-A recipe is a conversation: a generator that yields one stage after another, in the
+A recipe is a generator: a generator that yields one stage after another, in the
 order in which they run, and is sent each stage's statistics, or None while it is not
 committed. Where the next stage depends on a result that is not there yet (another
 round of generation or none) it ends, undecided, so a plan never guesses. Whoever

@@ -15,7 +15,7 @@ from isheep.contract.order import Prepared
 from isheep.recipes.builders.context import RunContext
 from isheep.recipes.builders.respond import respond
 from isheep.recipes.interface import End, Stages
-from isheep.recipes.iteration import Conversation, History, instructions, iterations, training
+from isheep.recipes.iteration import History, StageGenerator, instructions, iterations, training
 
 
 class ISheep:
@@ -26,7 +26,7 @@ class ISheep:
         return iterations(spec, prepared, _iteration)
 
 
-def _iteration(run: RunContext, history: History, t: int) -> Conversation:
+def _iteration(run: RunContext, history: History, t: int) -> StageGenerator:
     accepted = yield from instructions(run, history, t)
     if isinstance(accepted, End):
         return accepted

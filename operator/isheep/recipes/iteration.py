@@ -54,14 +54,14 @@ class History:
         return stage
 
 
-Conversation = Generator[Stage, Statistics | None, End | None]
-"""Part of a recipe's conversation: returns how the run ends, or None where it goes on."""
+StageGenerator = Generator[Stage, Statistics | None, End | None]
+"""Part of a recipe's generator: returns how the run ends, or None where it goes on."""
 
 
 def iterations(
     spec: SelfAlignmentRunSpec,
     prepared: Prepared | None,
-    one: Callable[[RunContext, History, int], Conversation],
+    one: Callable[[RunContext, History, int], StageGenerator],
 ) -> Stages:
     """Yield prepare and then, as far as the results decide them, each iteration's stages."""
     yield prepare(spec)
@@ -174,7 +174,7 @@ def gather(
     )
 
 
-def training(run: RunContext, history: History, t: int, pairs: str, items: int) -> Conversation:
+def training(run: RunContext, history: History, t: int, pairs: str, items: int) -> StageGenerator:
     """Yield how a stage's pairs are judged and selected, what is trained on them, the report.
 
     `pairs` is that stage, and `items` what its parts are counted in: pairs, or instructions

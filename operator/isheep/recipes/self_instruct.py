@@ -21,7 +21,7 @@ from isheep.recipes.builders.instantiate import instantiate
 from isheep.recipes.builders.respond import respond
 from isheep.recipes.defaults import self_instruct
 from isheep.recipes.interface import End, Stages
-from isheep.recipes.iteration import Conversation, History, instructions, iterations, training
+from isheep.recipes.iteration import History, StageGenerator, instructions, iterations, training
 
 
 class SelfInstruct:
@@ -32,7 +32,7 @@ class SelfInstruct:
         return iterations(spec, prepared, _iteration)
 
 
-def _iteration(run: RunContext, history: History, t: int) -> Conversation:
+def _iteration(run: RunContext, history: History, t: int) -> StageGenerator:
     own = self_instruct(run.spec)
     accepted = yield from instructions(
         run, history, t, task_list="SelfInstruct", machine_examples=own.machine_examples

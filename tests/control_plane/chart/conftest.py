@@ -79,7 +79,7 @@ class Chart:
         assert done.returncode == 0, done.stderr
         return Rendered(tuple(item for item in yaml.safe_load_all(done.stdout) if item))
 
-    def refusal(self, values: Mapping[str, Any]) -> str:
+    def rejection(self, values: Mapping[str, Any]) -> str:
         """Return what Helm says to values that it must refuse."""
         done = self.template(values)
         assert done.returncode != 0, f"not refused: {values}"

@@ -229,8 +229,8 @@ def apart(admission: dict[str, Any]) -> dict[str, Any]:
 def test_odd_characters_are_only_characters(chart: Any, crd_server: Any) -> None:
     """The schema refuses them; without it, they are still no more than text."""
     for odd in ODD:
-        assert "/serviceAccounts/0" in chart.refusal(apart({"serviceAccounts": [odd]}))
-        assert "/imagePrefixes/0" in chart.refusal(apart({"imagePrefixes": [odd]}))
+        assert "/serviceAccounts/0" in chart.rejection(apart({"serviceAccounts": [odd]}))
+        assert "/imagePrefixes/0" in chart.rejection(apart({"imagePrefixes": [odd]}))
     create_namespace(ODD_NAMESPACE, crd_server)
     values = apart({"serviceAccounts": ODD, "imagePrefixes": ODD})
     # It waits until a bad run is refused: by expressions that the server could compile.

@@ -41,7 +41,7 @@ BAD = [
 
 @pytest.mark.parametrize(("values", "named"), BAD, ids=str)
 def test_bad_values_are_refused_by_name(values: dict[str, Any], named: str, chart: Any) -> None:
-    assert named in chart.refusal(values)
+    assert named in chart.rejection(values)
 
 
 def test_every_value_is_explained_and_in_the_schema(chart: Any) -> None:

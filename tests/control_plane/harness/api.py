@@ -77,7 +77,7 @@ class ApiServer:
         return answer.body
 
     def compact(self) -> None:
-        """Forget, in etcd, every revision but the last: old watches cannot be resumed."""
+        """Remove, in etcd, every revision but the last: old watches cannot be resumed."""
         header = self._etcd("/v3/kv/range", {"key": "AA=="})["header"]
         self._etcd("/v3/kv/compaction", {"revision": header["revision"], "physical": True})
 

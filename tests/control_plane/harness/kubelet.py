@@ -75,7 +75,7 @@ class Kubelet:
         return self._workshops[namespace]
 
     def close_workshop(self, namespace: str) -> None:
-        """Forget what was told and left in a namespace."""
+        """Remove what was told and left in a namespace."""
         self._workshops.pop(namespace, None)
 
     def errors_in(self, namespace: str) -> list[str]:

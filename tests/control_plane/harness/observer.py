@@ -94,7 +94,7 @@ class Observer:
         until(seen, otherwise=f"the watch does not tell of {metadata['name']}")
 
     def close(self, namespace: str) -> None:
-        """Forget a namespace."""
+        """Remove a namespace."""
         with self._lock:
             self._closed.add(namespace)
             for key in [key for key in self._histories if key[1] == namespace]:

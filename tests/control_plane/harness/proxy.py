@@ -70,7 +70,7 @@ class Recorded:
 
 
 @dataclass
-class Refusal:
+class Rejection:
     """An answer that the proxy gives itself, `times` times."""
 
     method: str
@@ -93,7 +93,7 @@ class Proxy:
         self._background = background
         self._listener: asyncio.Server | None = None
         self._watches: set[asyncio.Task[Any]] = set()
-        self._refusals: list[Refusal] = []
+        self._refusals: list[Rejection] = []
         self._after_write: Callable[[Recorded], None] | None = None
         self._early = False
         self.requests: list[Recorded] = []
@@ -143,11 +143,13 @@ class Proxy:
 
     def refuse(
         self, method: str, path: str, status: int, body: Any = None, times: int = 10**6
-    ) -> Refusal:
+    ) -> Rejection:
         """Answer requests that fit with a status of the proxy's own."""
-        refusal = Refusal(method, path, status, body or {"kind": "Status", "code": status}, times)
-        self._refusals.append(refusal)
-        return refusal
+        rejection = Rejection(
+            method, path, status, body or {"kind": "Status", "code": status}, times
+        )
+        self._refusals.append(rejection)
+        return rejection
 
     def mend(self) -> None:
         """Refuse nothing any more, and do not delay."""
@@ -199,11 +201,11 @@ class Proxy:
             await asyncio.sleep(self.delay_seconds)
         if recorded.is_watch:
             return await self._watch(request, recorded)
-        refusal = next((r for r in self._refusals if r.fits(recorded)), None)
-        if refusal is not None:
-            refusal.times -= 1
-            recorded.status = refusal.status
-            return web.json_response(refusal.body, status=refusal.status)
+        rejection = next((r for r in self._refusals if r.fits(recorded)), None)
+        if rejection is not None:
+            rejection.times -= 1
+            recorded.status = rejection.status
+            return web.json_response(rejection.body, status=rejection.status)
         return await self._forward(request, sent, recorded)
 
     def _asked(self, request: web.BaseRequest, sent: bytes | None = None) -> Any:

@@ -120,7 +120,7 @@ def layers(tag: str) -> list[str]:
 
 
 def remove(tag: str) -> None:
-    """Forget an image; the layers that others have in common with it stay."""
+    """Remove an image; the layers that others have in common with it stay."""
     with _locked():
         run([*_buildah("rmi"), tag])
 

@@ -165,7 +165,7 @@ class VLLMEngine:
 
 
 def _quiet() -> None:
-    """Turn off telemetry and progress logs, before vLLM is imported; what is set stays."""
+    """PlannedPass off telemetry and progress logs, before vLLM is imported; what is set stays."""
     for name, value in {
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",

@@ -26,6 +26,6 @@ def draw(clustered: Iterable[tuple[str, int]], random_seed: int, stage_id: str) 
     return frozenset(id_ for _, id_ in lowest.values())
 
 
-def verdict(pair: PairRow, measure: MeasureRow, drawn: AbstractSet[str]) -> SelectionRow:
+def decide(pair: PairRow, measure: MeasureRow, drawn: AbstractSet[str]) -> SelectionRow:
     """Return a pair's row: kept if it was drawn for its cluster."""
     return measured_row(pair, measure, None if pair.id in drawn else "cluster:not_drawn")

@@ -21,6 +21,6 @@ def likeliest(clustered: Iterable[tuple[str, int, float]]) -> frozenset[str]:
     return frozenset(id_ for _, id_ in best.values())
 
 
-def verdict(pair: PairRow, measure: MeasureRow, chosen: AbstractSet[str]) -> SelectionRow:
+def decide(pair: PairRow, measure: MeasureRow, chosen: AbstractSet[str]) -> SelectionRow:
     """Return a pair's row: kept if no pair of its cluster is likelier."""
     return measured_row(pair, measure, None if pair.id in chosen else "cluster:perplexity")

@@ -10,7 +10,7 @@ from isheep_worker.rules.response import pair_drop
 from isheep_worker.selection.interface import selection_row
 
 
-def verdict(pair: PairRow, rules: Sequence[Rule[Pair]]) -> SelectionRow:
+def decide(pair: PairRow, rules: Sequence[Rule[Pair]]) -> SelectionRow:
     """Return a pair's row: kept unless a rule drops it."""
     drop = pair_drop(rules, pair)
     return selection_row(pair, f"rule:{drop.rule}" if drop else None)

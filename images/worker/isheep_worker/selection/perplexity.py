@@ -11,7 +11,7 @@ from isheep_worker.rows.schema import MeasureRow, PairRow, SelectionRow
 from isheep_worker.selection.interface import measured_row
 
 
-def verdict(pair: PairRow, measure: MeasureRow, limit: float) -> SelectionRow:
+def decide(pair: PairRow, measure: MeasureRow, limit: float) -> SelectionRow:
     """Return a pair's row; the response's perplexity is looked at first."""
     return measured_row(pair, measure, _reason(measure, limit))
 

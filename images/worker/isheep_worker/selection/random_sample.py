@@ -32,7 +32,7 @@ def passing(rows: Iterable[SelectionRow]) -> Iterable[str]:
     return (row.id for row in rows if not _is_ruled_out(row))
 
 
-def verdict(row: SelectionRow, drawn: AbstractSet[str]) -> SelectionRow:
+def decide(row: SelectionRow, drawn: AbstractSet[str]) -> SelectionRow:
     """Return the row of a pair, of which another method's is given: kept if it was drawn."""
     if _is_ruled_out(row):
         return row

@@ -12,9 +12,7 @@ from isheep_worker.rows.schema import LevelScore, PairRow, ScoreRow, SelectionRo
 from isheep_worker.selection.interface import selection_row
 
 
-def verdict(
-    pair: PairRow, score: ScoreRow, levels: Sequence[str], threshold: float
-) -> SelectionRow:
+def decide(pair: PairRow, score: ScoreRow, levels: Sequence[str], threshold: float) -> SelectionRow:
     """Return a pair's row for the asked levels, in order, and the threshold C.
 
     The first level that is against the pair gives the reason; later ones need not

@@ -22,8 +22,8 @@ from isheep.recipes import defaults
 from isheep.recipes.builders.assess import assessor_formats, expects_scores
 from isheep.recipes.builders.select import wants_scores
 from isheep.recipes.defaults import resolve
-from isheep.recipes.foresight import foreseen_stages
 from isheep.recipes.interface import Statistics
+from isheep.recipes.prediction import predicted_stages
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.settings import PrepareSettings
 from isheep.store.documents import RunDocuments
@@ -139,7 +139,7 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
         score_labels=_score_labels(spec, library, prompting) if expects_scores(spec) else None,
     )
     known = _known(spec, library, prompting, seeds)
-    check_prompt_lengths(foreseen_stages(RECIPES[spec.recipe], spec, prepared), known, length)
+    check_prompt_lengths(predicted_stages(RECIPES[spec.recipe], spec, prepared), known, length)
     return prepared
 
 

@@ -39,7 +39,7 @@ from isheep_worker.selection import (
     self_assessment,
 )
 
-Verdicts = Callable[[], Iterator[SelectionRow]]
+Decisions = Callable[[], Iterator[SelectionRow]]
 """Each call yields the rows of all pairs, in their order, as one method decides."""
 ValueT = TypeVar("ValueT")
 
@@ -92,51 +92,51 @@ def _verdicts(context: StageContext[SelectSettings]) -> Iterator[SelectionRow]:
     return _drawn(context, _METHODS[settings.size_of or "None"](context))
 
 
-def _drawn(context: StageContext[SelectSettings], others: Verdicts) -> Iterator[SelectionRow]:
+def _drawn(context: StageContext[SelectSettings], others: Decisions) -> Iterator[SelectionRow]:
     settings = context.settings
     size = settings.size
     if size is None:
         size = sum(row.kept for row in others())
     passing = random_sample.passing(others())
     drawn = random_sample.draw(passing, size, settings.random_seed, context.step.id)
-    return (random_sample.verdict(row, drawn) for row in others())
+    return (random_sample.decide(row, drawn) for row in others())
 
 
-def _ruled(context: StageContext[SelectSettings]) -> Verdicts:
+def _ruled(context: StageContext[SelectSettings]) -> Decisions:
     settings = context.settings
     rules = rule_set(settings.rules or "None", settings.language or "en").pair_rules
-    return lambda: (none.verdict(pair, rules) for pair in context.rows("pairs", PAIRS))
+    return lambda: (none.decide(pair, rules) for pair in context.rows("pairs", PAIRS))
 
 
-def _assessed(context: StageContext[SelectSettings]) -> Verdicts:
+def _assessed(context: StageContext[SelectSettings]) -> Decisions:
     settings = context.settings
     threshold = -1 if settings.threshold is None else settings.threshold
 
     def verdicts() -> Iterator[SelectionRow]:
         scores = context.rows("scores", SCORES)
         for pair, score in zip(context.rows("pairs", PAIRS), scores, strict=True):
-            yield self_assessment.verdict(pair, score, settings.levels, threshold)
+            yield self_assessment.decide(pair, score, settings.levels, threshold)
 
     return verdicts
 
 
-def _likely(context: StageContext[SelectSettings]) -> Verdicts:
+def _likely(context: StageContext[SelectSettings]) -> Decisions:
     limit = _needed(context.settings.max_perplexity)
-    return lambda: (perplexity.verdict(*both, limit) for both in _measured_pairs(context))
+    return lambda: (perplexity.decide(*both, limit) for both in _measured_pairs(context))
 
 
-def _spread(context: StageContext[SelectSettings]) -> Verdicts:
+def _spread(context: StageContext[SelectSettings]) -> Decisions:
     clustered = ((id_, cluster) for id_, cluster, _ in _clustered(context))
     drawn = density.draw(clustered, context.settings.random_seed, context.step.id)
-    return lambda: (density.verdict(*both, drawn) for both in _measured_pairs(context))
+    return lambda: (density.decide(*both, drawn) for both in _measured_pairs(context))
 
 
-def _spread_and_likely(context: StageContext[SelectSettings]) -> Verdicts:
+def _spread_and_likely(context: StageContext[SelectSettings]) -> Decisions:
     chosen = density_perplexity.likeliest(_clustered(context))
-    return lambda: (density_perplexity.verdict(*both, chosen) for both in _measured_pairs(context))
+    return lambda: (density_perplexity.decide(*both, chosen) for both in _measured_pairs(context))
 
 
-_METHODS: Mapping[str, Callable[[StageContext[SelectSettings]], Verdicts]] = {
+_METHODS: Mapping[str, Callable[[StageContext[SelectSettings]], Decisions]] = {
     "SelfAssessment": _assessed,
     "Perplexity": _likely,
     "Density": _spread,

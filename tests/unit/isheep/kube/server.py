@@ -2,7 +2,7 @@
 
 It has resource versions that grow with each change, UIDs, preconditions, foreground
 deletion, merge patches of the status and label and field selectors. It knows no schema,
-no admission and no controllers; who needs a refusal asks for it. `tests/control_plane`
+no admission and no controllers; who needs a rejection asks for it. `tests/control_plane`
 holds the real one to the same behaviour.
 """
 

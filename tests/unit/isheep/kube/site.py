@@ -24,7 +24,7 @@ from isheep.kube.client import ApiError, ApiUnreachableError, jobs_path, pods_pa
 from isheep.kube.config import OperatorConfig
 from isheep.kube.lease import Lease
 from isheep.kube.metrics import Metrics
-from isheep.kube.pod_inspection import Looker
+from isheep.kube.pod_inspection import PodInspector
 from isheep.kube.queue import WorkQueue
 from isheep.kube.reconciler import Reconciler
 from isheep.kube.records import job_record, run_record
@@ -107,7 +107,7 @@ class Operator:
             cache=self.cache,
             queue=self.queue,
             lease=lease,
-            looker=Looker(server, session),  # type: ignore[arg-type]
+            pod_inspector=PodInspector(server, session),  # type: ignore[arg-type]
             config=config,
             metrics=self.metrics,
             planner=self._plan,

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from isheep.contract.order import Outcome, StageResult
-from isheep.kube.attempts import Sight, attempt_of, is_over, is_working, look_due
+from isheep.kube.attempts import PodObservation, attempt_of, inspection_due, is_over, is_working
 from isheep.kube.config import Timings
 from isheep.kube.pods import Ending
-from isheep.planner.types import AttemptState, StepRef, Waiting
+from isheep.planner.types import AttemptState, StageRef, Waiting
 
 from .builders import a_job, at, condition
 from .virtual import START
@@ -29,38 +29,42 @@ def after(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-def sight(seconds: float = 100, **fields: Any) -> Sight:
-    return Sight(at=after(seconds), **fields)
+def observation(seconds: float = 100, **fields: Any) -> PodObservation:
+    return PodObservation(at=after(seconds), **fields)
 
 
 @pytest.mark.parametrize(
     ("job", "seen", "due"),
     [
         ({}, None, 15),
-        ({}, sight(5), 35),
-        ({}, sight(100), 130),
+        ({}, observation(5), 35),
+        ({}, observation(100), 130),
         ({"status": STARTING}, None, 15),
-        ({"status": STARTING}, sight(15), 45),
-        # A pod that came later than the first look: an early sight does not delay it.
-        ({"status": STARTING}, sight(-100), 15),
+        ({"status": STARTING}, observation(15), 45),
+        # A pod that came later than the first look: an early observation does not delay it.
+        ({"status": STARTING}, observation(-100), 15),
         ({"status": WORKING}, None, 45),
         ({"status": {"active": 1, "ready": 1}}, None, 40),
-        ({"status": WORKING}, sight(100), 140),
-        ({"status": WORKING}, sight(100, polled=after(120)), 160),
-        ({"status": {**WORKING, "failedIndexes": "1"}}, sight(100), 100),
-        ({"status": {**WORKING, "failedIndexes": "1"}}, sight(100, failed_indexes="1"), 140),
-        ({"status": {**STARTING, "failedIndexes": "0,1"}}, sight(100, failed_indexes="1"), 100),
+        ({"status": WORKING}, observation(100), 140),
+        ({"status": WORKING}, observation(100, polled=after(120)), 160),
+        ({"status": {**WORKING, "failedIndexes": "1"}}, observation(100), 100),
+        ({"status": {**WORKING, "failedIndexes": "1"}}, observation(100, failed_indexes="1"), 140),
+        (
+            {"status": {**STARTING, "failedIndexes": "0,1"}},
+            observation(100, failed_indexes="1"),
+            100,
+        ),
         ({"status": COMPLETE}, None, 0),
-        ({"status": COMPLETE}, sight(100), 0),
-        ({"status": COMPLETE}, sight(100, final=True), None),
+        ({"status": COMPLETE}, observation(100), 0),
+        ({"status": COMPLETE}, observation(100, final=True), None),
         ({"status": FAILED}, None, 0),
-        ({"status": FAILED}, sight(100, final=True), None),
+        ({"status": FAILED}, observation(100, final=True), None),
         ({"status": WORKING, "deletionTimestamp": at(9)}, None, None),
         ({"status": COMPLETE, "deletionTimestamp": at(9)}, None, None),
         ({"status": WORKING, "steps": ()}, None, None),
         ({"status": COMPLETE, "steps": ()}, None, None),
         ({"spec": {"suspend": True}}, None, None),
-        ({"spec": {"suspend": True}, "labels": KUEUE}, sight(100), None),
+        ({"spec": {"suspend": True}, "labels": KUEUE}, observation(100), None),
         ({"spec": {"suspend": True}, "status": FAILED}, None, 0),
     ],
     ids=[
@@ -92,9 +96,9 @@ def sight(seconds: float = 100, **fields: Any) -> Sight:
     ],
 )
 def test_when_pods_are_looked_at(
-    job: dict[str, Any], seen: Sight | None, due: float | None
+    job: dict[str, Any], seen: PodObservation | None, due: float | None
 ) -> None:
-    found = look_due(a_job(**job), seen, TIMINGS)
+    found = inspection_due(a_job(**job), seen, TIMINGS)
     assert found == (None if due is None else after(due))
 
 
@@ -124,17 +128,17 @@ SUCCEEDED, FAILURE = AttemptState.SUCCEEDED, AttemptState.FAILED
     ("job", "seen", "state"),
     [
         ({}, None, ACTIVE),
-        ({"status": WORKING}, sight(), ACTIVE),
+        ({"status": WORKING}, observation(), ACTIVE),
         # Its results are not read yet: to the planner it is at work.
         ({"status": COMPLETE}, None, ACTIVE),
-        ({"status": COMPLETE}, sight(), ACTIVE),
-        ({"status": COMPLETE}, sight(final=True), SUCCEEDED),
+        ({"status": COMPLETE}, observation(), ACTIVE),
+        ({"status": COMPLETE}, observation(final=True), SUCCEEDED),
         ({"status": FAILED}, None, ACTIVE),
-        ({"status": FAILED}, sight(), ACTIVE),
-        ({"status": FAILED}, sight(final=True), FAILURE),
+        ({"status": FAILED}, observation(), ACTIVE),
+        ({"status": FAILED}, observation(final=True), FAILURE),
         ({"deletionTimestamp": at(9)}, None, TERMINATING),
         ({"deletionTimestamp": at(9), "status": COMPLETE}, None, TERMINATING),
-        ({"deletionTimestamp": at(9), "status": COMPLETE}, sight(final=True), TERMINATING),
+        ({"deletionTimestamp": at(9), "status": COMPLETE}, observation(final=True), TERMINATING),
         ({"deletionTimestamp": at(9), "spec": {"suspend": True}}, None, TERMINATING),
         ({"spec": {"suspend": True}}, None, ACTIVE),
     ],
@@ -155,7 +159,7 @@ SUCCEEDED, FAILURE = AttemptState.SUCCEEDED, AttemptState.FAILED
     ],
 )
 def test_where_an_attempt_stands(
-    job: dict[str, Any], seen: Sight | None, state: AttemptState
+    job: dict[str, Any], seen: PodObservation | None, state: AttemptState
 ) -> None:
     assert attempt_of(a_job(**job), seen).state is state
 
@@ -166,16 +170,16 @@ def test_what_an_attempt_is() -> None:
         steps=(("i1/respond", "a"), ("i1/assess", "b")),
         status=WORKING,
     )
-    attempt = attempt_of(job, sight(started=after(7), items_done=3, items_total=9))
+    attempt = attempt_of(job, observation(started=after(7), items_done=3, items_total=9))
     assert (attempt.name, attempt.number) == ("run-respond-abc", 3)
-    assert attempt.steps == (StepRef("i1/respond", "a"), StepRef("i1/assess", "b"))
+    assert attempt.steps == (StageRef("i1/respond", "a"), StageRef("i1/assess", "b"))
     assert (attempt.created, attempt.started, attempt.finished) == (START, after(7), None)
     assert (attempt.items_done, attempt.items_total) == (3, 9)
     assert attempt_of(job, None).started == after(5)
 
 
 def test_what_a_failed_attempt_leaves() -> None:
-    attempt = attempt_of(a_job(status=FAILED), sight(final=True, ending=ENDING))
+    attempt = attempt_of(a_job(status=FAILED), observation(final=True, ending=ENDING))
     assert (attempt.results, attempt.exit_code, attempt.pod) == ((RESULT,), 70, "p")
     assert (attempt.message, attempt.disrupted) == ("words", True)
     assert attempt.finished == after(90)
@@ -183,14 +187,14 @@ def test_what_a_failed_attempt_leaves() -> None:
 
 def test_a_job_that_is_complete_has_no_bad_exit_code() -> None:
     """A pod of it failed and was tried again."""
-    attempt = attempt_of(a_job(status=COMPLETE), sight(final=True, ending=ENDING))
+    attempt = attempt_of(a_job(status=COMPLETE), observation(final=True, ending=ENDING))
     assert (attempt.exit_code, attempt.results) == (0, (RESULT,))
 
 
 def test_a_terminating_attempt_gives_its_results_where_they_were_read() -> None:
     job = a_job(status=COMPLETE, deletionTimestamp=at(99))
-    assert attempt_of(job, sight(final=True, ending=ENDING)).results == (RESULT,)
-    assert attempt_of(job, sight()).results == ()
+    assert attempt_of(job, observation(final=True, ending=ENDING)).results == (RESULT,)
+    assert attempt_of(job, observation()).results == ()
 
 
 @pytest.mark.parametrize(
@@ -205,7 +209,7 @@ def test_a_terminating_attempt_gives_its_results_where_they_were_read() -> None:
     ids=["the Job's", "the pod's", "complete", "working", "none"],
 )
 def test_whose_message_it_is(status: dict[str, Any], ending: Ending, message: str | None) -> None:
-    seen = sight(final=is_over(a_job(status=status)), ending=ending)
+    seen = observation(final=is_over(a_job(status=status)), ending=ending)
     assert attempt_of(a_job(status=status), seen).message == message
 
 
@@ -216,16 +220,21 @@ SECRET = Waiting("SecretNotFound", "no secret", stalled=True)
     ("job", "seen", "reason", "stalled"),
     [
         ({}, None, None, None),
-        ({"status": STARTING}, sight(waiting=SECRET), "SecretNotFound", True),
-        ({}, sight(waiting=SECRET), "SecretNotFound", True),
+        ({"status": STARTING}, observation(waiting=SECRET), "SecretNotFound", True),
+        ({}, observation(waiting=SECRET), "SecretNotFound", True),
         # What was seen before they were ready is over.
-        ({"status": WORKING}, sight(waiting=SECRET), None, None),
-        ({"status": COMPLETE}, sight(waiting=SECRET), None, None),
-        ({"status": FAILED}, sight(waiting=SECRET), None, None),
-        ({"status": FAILED}, sight(waiting=SECRET, final=True), None, None),
-        ({"deletionTimestamp": at(9)}, sight(waiting=SECRET), None, None),
+        ({"status": WORKING}, observation(waiting=SECRET), None, None),
+        ({"status": COMPLETE}, observation(waiting=SECRET), None, None),
+        ({"status": FAILED}, observation(waiting=SECRET), None, None),
+        ({"status": FAILED}, observation(waiting=SECRET, final=True), None, None),
+        ({"deletionTimestamp": at(9)}, observation(waiting=SECRET), None, None),
         ({"spec": {"suspend": True}, "labels": KUEUE}, None, "Queued", False),
-        ({"spec": {"suspend": True}, "labels": KUEUE}, sight(waiting=SECRET), "Queued", False),
+        (
+            {"spec": {"suspend": True}, "labels": KUEUE},
+            observation(waiting=SECRET),
+            "Queued",
+            False,
+        ),
         ({"spec": {"suspend": False}, "labels": KUEUE}, None, None, None),
         ({"spec": {"suspend": True}}, None, "JobSuspended", True),
         ({"spec": {"parallelism": 0}}, None, "JobSuspended", True),
@@ -249,7 +258,7 @@ SECRET = Waiting("SecretNotFound", "no secret", stalled=True)
     ],
 )
 def test_why_an_attempt_waits(
-    job: dict[str, Any], seen: Sight | None, reason: str | None, stalled: bool | None
+    job: dict[str, Any], seen: PodObservation | None, reason: str | None, stalled: bool | None
 ) -> None:
     waiting = attempt_of(a_job(**job), seen).waiting
     if reason is None:

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from isheep.kube.cache import Cache, Shelf
+from isheep.kube.cache import Cache, RecordStore
 from isheep.kube.records import JobRecord
 
 from .builders import a_job, a_run
@@ -159,60 +159,60 @@ TestCluster = Cluster.TestCase
     ids=["new", "newer", "again", "older", "as numbers"],
 )
 def test_the_newer_version_wins(known: int | None, heard: int, news: bool) -> None:
-    shelf: Shelf[JobRecord] = Shelf()
+    records: RecordStore[JobRecord] = RecordStore()
     if known is not None:
-        shelf.put(job("u", known))
-    assert shelf.put(job("u", heard)) == news
-    assert shelf.get("u") == job("u", max(heard, known or 0))
+        records.put(job("u", known))
+    assert records.put(job("u", heard)) == news
+    assert records.get("u") == job("u", max(heard, known or 0))
 
 
 def test_a_late_answer_brings_nothing_back() -> None:
-    shelf: Shelf[JobRecord] = Shelf()
-    shelf.put(job("u", 5))
-    assert shelf.drop("u") == job("u", 5)
-    assert shelf.drop("u") is None
-    assert not shelf.put(job("u", 6))
-    assert shelf.get("u") is None
+    records: RecordStore[JobRecord] = RecordStore()
+    records.put(job("u", 5))
+    assert records.drop("u") == job("u", 5)
+    assert records.drop("u") is None
+    assert not records.put(job("u", 6))
+    assert records.get("u") is None
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["the end was told", "the end was not told"])
 def test_a_late_answer_brings_nothing_back_after_a_list_either(told: bool) -> None:
-    shelf: Shelf[JobRecord] = Shelf()
-    shelf.put(job("u", 5))
+    records: RecordStore[JobRecord] = RecordStore()
+    records.put(job("u", 5))
     if told:
-        shelf.drop("u", 7)
-    shelf.replace([], 10)
-    assert not shelf.put(job("u", 6))
+        records.drop("u", 7)
+    records.replace([], 10)
+    assert not records.put(job("u", 6))
 
 
 def test_a_list_from_before_the_end_does_not_bring_it_back() -> None:
-    shelf: Shelf[JobRecord] = Shelf()
-    shelf.put(job("u", 5))
+    records: RecordStore[JobRecord] = RecordStore()
+    records.put(job("u", 5))
     # The LIST is of version 5, and arrives after the end of version 8 was told.
-    shelf.drop("u", 8)
-    shelf.replace([job("u", 5)], 5)
-    assert not shelf.put(job("u", 7))
+    records.drop("u", 8)
+    records.replace([job("u", 5)], 5)
+    assert not records.put(job("u", 7))
 
 
 def test_what_a_later_list_returns_is_there() -> None:
     """A watch with a selector says DELETED of a Job that somebody took the label from."""
-    shelf: Shelf[JobRecord] = Shelf()
-    shelf.put(job("u", 5))
-    shelf.drop("u", 6)
+    records: RecordStore[JobRecord] = RecordStore()
+    records.put(job("u", 5))
+    records.drop("u", 6)
     # It lost the label with version 6 and got it back with version 7; the LISTs are of 8 and 9.
-    shelf.replace([job("u", 7)], 8)
-    shelf.replace([job("u", 7)], 9)
-    assert shelf.get("u") == job("u", 7)
+    records.replace([job("u", 7)], 8)
+    records.replace([job("u", 7)], 9)
+    assert records.get("u") == job("u", 7)
 
 
 @pytest.mark.parametrize(
     ("version", "left"), [(4, True), (5, False), (6, False)], ids=["older", "same", "newer"]
 )
 def test_a_list_removes_what_it_could_have_seen(version: int, left: bool) -> None:
-    shelf: Shelf[JobRecord] = Shelf()
-    shelf.put(job("u", 5))
-    changed = shelf.replace([], version)
-    assert ([r.uid for r in changed], shelf.get("u") is not None) == ([] if left else ["u"], left)
+    records: RecordStore[JobRecord] = RecordStore()
+    records.put(job("u", 5))
+    changed = records.replace([], version)
+    assert ([r.uid for r in changed], records.get("u") is not None) == ([] if left else ["u"], left)
 
 
 def test_a_job_is_its_labels_runs() -> None:

@@ -16,8 +16,8 @@ from isheep.planner.types import (
     Peer,
     Plan,
     RunView,
+    StageRef,
     Start,
-    StepRef,
     Stop,
 )
 
@@ -174,7 +174,7 @@ def test_whoever_does_not_wait_is_left_alone() -> None:
 
 
 def attempt(state: AttemptState) -> Attempt:
-    return Attempt("job", (StepRef("i1/respond", "k"),), 1, state, START)
+    return Attempt("job", (StageRef("i1/respond", "k"),), 1, state, START)
 
 
 @pytest.mark.parametrize(

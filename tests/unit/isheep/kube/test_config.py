@@ -1,4 +1,4 @@
-"""The configuration: its defaults, and that each refusal says where to look."""
+"""The configuration: its defaults, and that each rejection says where to look."""
 
 from __future__ import annotations
 

@@ -9,14 +9,14 @@ import pytest
 
 from isheep.api.status import Failure, SelfAlignmentRunStatus, StageRecord
 from isheep.kube.events import MESSAGE_CHARACTERS, Note, event_document, transitions
-from isheep.planner.conditions import Standing, State, conditions
+from isheep.planner.conditions import RunPhase, State, conditions
 
 from ..planner.world import START, make_run
 from .builders import RUN_UID
 
 
 def status(
-    standing: Standing | None = None,
+    standing: RunPhase | None = None,
     reason: str = "Running",
     message: str = "",
     *,
@@ -39,7 +39,7 @@ def status(
     )
 
 
-RUNNING, STALLED = Standing.RUNNING, Standing.STALLED
+RUNNING, STALLED = RunPhase.RUNNING, RunPhase.STALLED
 FAILURE = Failure(stage="i1/train", pod="run-train-abc-0-x", reason="Retrying", message="it broke")
 
 
@@ -49,11 +49,11 @@ FAILURE = Failure(stage="i1/train", pod="run-train-abc-0-x", reason="Retrying", 
         (status(), status(), []),
         (
             status(),
-            status(Standing.PENDING, "Pending", "prepare: attempt 1 is started"),
+            status(RunPhase.PENDING, "Pending", "prepare: attempt 1 is started"),
             [("Normal", "Pending", "prepare: attempt 1 is started")],
         ),
         (
-            status(Standing.PENDING),
+            status(RunPhase.PENDING),
             status(RUNNING, "Running", "i1/generate/r1: attempt 1 is at work"),
             [("Normal", "Running", "i1/generate/r1: attempt 1 is at work")],
         ),
@@ -73,17 +73,17 @@ FAILURE = Failure(stage="i1/train", pod="run-train-abc-0-x", reason="Retrying", 
         (status(STALLED, "Unschedulable"), status(RUNNING), [("Normal", "Running", "Running")]),
         (
             status(RUNNING),
-            status(Standing.SUSPENDED, "Suspended", "spec.suspend is true"),
+            status(RunPhase.SUSPENDED, "Suspended", "spec.suspend is true"),
             [("Normal", "Suspended", "spec.suspend is true")],
         ),
         (
             status(RUNNING),
-            status(Standing.FAILED, "Defect", "i1/train: it broke"),
+            status(RunPhase.FAILED, "Defect", "i1/train: it broke"),
             [("Warning", "Defect", "i1/train: it broke")],
         ),
         (
             status(RUNNING),
-            status(Standing.SUCCEEDED, "Succeeded", "every stage is committed"),
+            status(RunPhase.SUCCEEDED, "Succeeded", "every stage is committed"),
             [("Normal", "Succeeded", "every stage is committed")],
         ),
     ],
@@ -148,7 +148,7 @@ def test_failures_are_told_once(failure: Failure, told: str) -> None:
 
 def test_the_order_is_that_of_a_story() -> None:
     before = status(RUNNING)
-    after = status(Standing.FAILED, "Defect", "over", committed="a", failure=FAILURE)
+    after = status(RunPhase.FAILED, "Defect", "over", committed="a", failure=FAILURE)
     reasons = [note.reason for note in transitions(before, after)]
     assert reasons == ["StageCommitted", "Retrying", "Defect"]
 

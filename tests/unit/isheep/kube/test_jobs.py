@@ -32,7 +32,7 @@ from isheep.kube.jobs import (
 )
 from isheep.kube.records import job_record
 from isheep.planner.pinning import spec_of
-from isheep.planner.types import Start, StepRef
+from isheep.planner.types import StageRef, Start
 
 from .builders import CREATED, RUN_UID, a_start, a_step, resolved_from
 
@@ -226,7 +226,7 @@ def test_what_is_written_is_what_is_read_again() -> None:
     )
     stored = {"uid": "u", "resourceVersion": "1", "creationTimestamp": CREATED}
     record = job_record({**job, "metadata": {**job["metadata"], **stored}})
-    assert record.steps == (StepRef("i1/respond", "a"), StepRef("i1/assess", "b"))
+    assert record.steps == (StageRef("i1/respond", "a"), StageRef("i1/assess", "b"))
     assert (record.run_uid, record.number, record.namespace) == (RUN_UID, 3, "ns")
     assert (record.suspended, record.queued) == (True, True)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from isheep.kube.attempts import attempt_of
-from isheep.kube.memory import Rest
+from isheep.kube.memory import IdlePlan
 from isheep.kube.records import timestamp
 
 from .builders import CREATED, a_job, a_run
@@ -23,12 +23,12 @@ LATER = NOW + timedelta(seconds=1)
 
 @pytest.mark.parametrize("until", [None, LATER])
 def test_it_holds_while_nothing_changes(until: Any) -> None:
-    rest = Rest(RUN, ATTEMPTS, until)
+    rest = IdlePlan(RUN, ATTEMPTS, until)
     assert rest.holds(replace(RUN), (attempt_of(replace(JOB, active=0), None),), NOW)
 
 
 def test_it_ends_at_its_time() -> None:
-    assert not Rest(RUN, ATTEMPTS, LATER).holds(RUN, ATTEMPTS, LATER)
+    assert not IdlePlan(RUN, ATTEMPTS, LATER).holds(RUN, ATTEMPTS, LATER)
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_it_ends_at_its_time() -> None:
     ],
 )
 def test_it_ends_with_any_news(run: Any, attempts: Any) -> None:
-    assert not Rest(RUN, ATTEMPTS, None).holds(run, attempts, NOW)
+    assert not IdlePlan(RUN, ATTEMPTS, None).holds(run, attempts, NOW)

@@ -9,9 +9,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from isheep.kube.attempts import Sight
+from isheep.kube.attempts import PodObservation
 from isheep.kube.client import ApiError, ApiUnreachableError
-from isheep.kube.pod_inspection import Looker
+from isheep.kube.pod_inspection import PodInspector
 from isheep.kube.records import JobRecord
 from isheep.planner.types import Waiting
 
@@ -32,22 +32,22 @@ def looked(
     *,
     pods: list[dict[str, Any]] | None = None,
     events: list[dict[str, Any]] | None = None,
-    before: Sight | None = None,
+    before: PodObservation | None = None,
     answer: Any = None,
     server: Server | None = None,
-) -> tuple[Sight, list[str], list[tuple[str, str]]]:
+) -> tuple[PodObservation, list[str], list[tuple[str, str]]]:
     """Look at a Job; returns what is seen, who was asked, and the API server's requests."""
     server = server or Server()
     session = Session(lambda url: answer)
 
-    async def look() -> Sight:
+    async def look() -> PodObservation:
         for pod in pods or []:
             pod["metadata"]["labels"] = {"batch.kubernetes.io/controller-uid": job.uid}
             server.put(PODS, pod)
         for number, event in enumerate(events or []):
             server.put(EVENTS, {"metadata": {"name": f"e{number}"}, **event})
-        looker = Looker(server, session)  # type: ignore[arg-type]
-        return await looker.look(job, before, NOW)
+        pod_inspector = PodInspector(server, session)  # type: ignore[arg-type]
+        return await pod_inspector.look(job, before, NOW)
 
     seen = run(look())
     return seen, session.asked, server.requests
@@ -199,7 +199,7 @@ def test_one_pod_is_asked(pods: list[dict[str, Any]], url: str | None) -> None:
     assert seen.polled == NOW
 
 
-BEFORE = Sight(
+BEFORE = PodObservation(
     at=START,
     address="10.0.0.9",
     started=START,
@@ -273,7 +273,7 @@ def polls(answers: list[int], parallelism: int, total: int = 100, **spec: Any) -
         spec={"parallelism": parallelism, **spec},
         status={"active": parallelism, "ready": parallelism},
     )
-    seen: Sight | None = None
+    seen: PodObservation | None = None
     found = []
     for said in answers:
         answer = {"itemsDone": said, "itemsTotal": total}

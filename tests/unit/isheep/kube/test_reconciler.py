@@ -1205,7 +1205,7 @@ def test_a_lease_that_may_not_be_written_is_no_refusal_of_a_job(status: int) -> 
         site.server.fault = during("POST", "leases", refusing(status, "no leases"), times=3)
         await site.operator.settle()
         assert [str(error) for error in site.operator.failures] == ["no leases"]
-        assert site.operator.reconciler._memories[site.uid()].refusals == {}
+        assert site.operator.reconciler._memories[site.uid()].rejections == {}
         await site.drive()
 
     check_end(play(story))

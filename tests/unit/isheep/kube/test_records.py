@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from isheep.kube.records import job_record, run_record, timestamp
-from isheep.planner.types import StepRef
+from isheep.planner.types import StageRef
 
 from .builders import RUN_UID, a_job, a_run, at, condition, job_json, run_json
 
@@ -80,7 +80,7 @@ def test_a_job_that_was_made_just_now() -> None:
     )
     assert (record.namespace, record.name, record.uid) == ("ns", "run-respond-abc", "job-1")
     assert (record.resource_version, record.run_uid, record.number) == (20, RUN_UID, 7)
-    assert record.steps == (StepRef("i1/respond", "a"), StepRef("i1/assess", "b"))
+    assert record.steps == (StageRef("i1/respond", "a"), StageRef("i1/assess", "b"))
     assert record.created == datetime(2026, 1, 1, tzinfo=UTC)
     assert (record.started, record.finished) == (None, None)
     assert (record.deleting, record.suspended, record.queued) == (False, False, False)

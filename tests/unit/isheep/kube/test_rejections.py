@@ -15,7 +15,7 @@ from isheep.kube.rejections import (
     refuse,
     service_conflict_message,
 )
-from isheep.planner.types import AttemptState, StepRef, Waiting
+from isheep.planner.types import AttemptState, StageRef, Waiting
 
 from .builders import a_start, a_step
 from .virtual import START
@@ -102,7 +102,7 @@ def test_it_occupies_its_stage_and_waits() -> None:
     made = refuse("name", start, reason="QuotaExceeded", message=" no \n  more", times=1, now=START)
     attempt = made.attempt()
     assert (attempt.name, attempt.number, attempt.state) == ("name", 3, AttemptState.ACTIVE)
-    assert attempt.steps == (StepRef("i1/respond", "a"), StepRef("i1/assess", "b"))
+    assert attempt.steps == (StageRef("i1/respond", "a"), StageRef("i1/assess", "b"))
     assert (attempt.created, attempt.finished, attempt.results) == (START, None, ())
     assert attempt.waiting == Waiting("QuotaExceeded", "no more", stalled=True)
 

@@ -19,7 +19,7 @@ from isheep.contract.order import (
     parse_result,
 )
 from isheep.planner.frontier import expand, known_stages
-from isheep.planner.types import StepRef
+from isheep.planner.types import StageRef
 from isheep.planner.walk import Walk, walk
 from isheep.recipes.interface import STAGE_VERSIONS, Stage, StageKind, Statistics
 from isheep.recipes.registry import RECIPES
@@ -69,7 +69,7 @@ def known(iterations: int, store: dict[str, Statistics]) -> Frontier:
     return known_stages(RECIPE, spec_of(iterations), PREPARED, VERSIONS, store.get)
 
 
-def expanded(iterations: int, frontier: Frontier) -> dict[StepRef, Statistics]:
+def expanded(iterations: int, frontier: Frontier) -> dict[StageRef, Statistics]:
     return expand(frontier, RECIPE, spec_of(iterations), PREPARED, VERSIONS)
 
 
@@ -79,7 +79,7 @@ def test_all_of_a_run_comes_back_with_what_matters() -> None:
     found = expanded(2, sent(frontier))
     counted = [s for s in made.stages if s.kind not in ("prepare", "report")]
     assert frontier.count == len(counted)
-    assert list(found) == [StepRef(s.id, made.keys[s.id]) for s in counted]
+    assert list(found) == [StageRef(s.id, made.keys[s.id]) for s in counted]
     figures = {ref.id: statistics for ref, statistics in found.items()}
     assert figures["i1/curate/r3"] == {"accepted": 1000.0}
     assert figures["i2/select"] == {"kept": 123.0, "meanScore": 8.1235}

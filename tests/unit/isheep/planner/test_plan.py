@@ -11,7 +11,7 @@ import pytest
 
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
-from isheep.planner.types import AttemptState, Environment, Forget, Peer, Plan, Start, Stop, Waiting
+from isheep.planner.types import AttemptState, Environment, Peer, Plan, Remove, Start, Stop, Waiting
 
 from .world import SPEC, START, World, make_run, outcome, spec_with
 
@@ -420,12 +420,12 @@ def test_a_result_is_forgotten_only_after_it_stands_in_the_status() -> None:
     name = until(world, "i1/respond")
     world.complete(name)
     made = world.turn(lose_status=True)
-    assert not any(isinstance(a, Forget) for a in made.actions)
+    assert not any(isinstance(a, Remove) for a in made.actions)
     made = world.turn()
-    assert not any(isinstance(a, Forget) for a in made.actions)
+    assert not any(isinstance(a, Remove) for a in made.actions)
     # Nothing else may happen for hours, but there is something to remove.
     assert made.wake_at == world.now
-    assert Forget(name) in world.turn().actions
+    assert Remove(name) in world.turn().actions
 
 
 def test_the_younger_of_two_runs_waits_and_adopts() -> None:

@@ -33,13 +33,13 @@ from isheep.planner.types import (
     Attempt,
     AttemptState,
     Environment,
-    Forget,
     Observed,
     Peer,
     Plan,
+    Remove,
     RunView,
+    StageRef,
     Start,
-    StepRef,
     Stop,
 )
 from isheep.recipes.registry import RECIPES
@@ -117,7 +117,7 @@ class Job:
     def view(self, name: str) -> Attempt:
         return Attempt(
             name=name,
-            steps=tuple(StepRef(s.id, s.key) for s in self.order.steps),
+            steps=tuple(StageRef(s.id, s.key) for s in self.order.steps),
             number=self.order.attempt,
             state=self.state,
             created=self.created,
@@ -164,14 +164,14 @@ class World:
         return made
 
     def settle(self) -> Plan:
-        """Turn until there is nothing to do; returns the last plan."""
+        """PlannedPass until there is nothing to do; returns the last plan."""
         for _ in range(6):
             made = self.turn()
             if not made.actions and made.wake_at != self.now:
                 return made
         raise AssertionError("the planner comes to no rest")
 
-    def _act(self, action: Start | Stop | Forget) -> None:
+    def _act(self, action: Start | Stop | Remove) -> None:
         if isinstance(action, Start):
             self._start(action)
         elif isinstance(action, Stop):

@@ -10,7 +10,7 @@ from isheep.api.run import SelfAlignmentRunSpec
 from isheep.recipes.alpaca import Alpaca
 from isheep.recipes.interface import Stage
 
-from .conversation import talk
+from .stages_of import stages_of
 
 RESULTS = {
     f"i{t}/{stage}": statistics
@@ -35,7 +35,7 @@ def walk(**fields: Any) -> dict[str, Stage]:
             **fields,
         }
     )
-    return talk(Alpaca(), spec, RESULTS)[0]
+    return stages_of(Alpaca(), spec, RESULTS)[0]
 
 
 @pytest.mark.parametrize("pool", ["Iteration", "Run"])

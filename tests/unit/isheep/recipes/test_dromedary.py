@@ -11,7 +11,7 @@ from isheep.api.run import SelfAlignmentRunSpec
 from isheep.recipes.dromedary import Dromedary
 from isheep.recipes.interface import End, Stage, Statistics
 
-from .conversation import talk
+from .stages_of import stages_of
 
 COUNTS: Mapping[str, int] = {"topics": 100, "topicGuided": 400, "exemplars": 3}
 RESULTS: Mapping[str, Statistics] = {
@@ -41,7 +41,7 @@ def spec_of(**fields: Any) -> SelfAlignmentRunSpec:
 def walk(
     spec: SelfAlignmentRunSpec, results: Mapping[str, Statistics] = RESULTS
 ) -> tuple[dict[str, Stage], End]:
-    return talk(Dromedary(), spec, results)
+    return stages_of(Dromedary(), spec, results)
 
 
 def test_the_stages_of_both_iterations() -> None:

@@ -15,7 +15,7 @@ from isheep.recipes.defaults import resolve
 from isheep.recipes.interface import End, Stage, Statistics
 from isheep.recipes.isheep import ISheep
 
-from .conversation import PREPARED, talk
+from .stages_of import PREPARED
 
 TWO_ITERATIONS = [
     "prepare",
@@ -48,7 +48,7 @@ def walk(
     prepared: Prepared | None = PREPARED,
 ) -> tuple[dict[str, Stage], End]:
     """Return the stages by id and the end; stages that decide nothing count as committed."""
-    return talk(ISheep(), spec, results, prepared)
+    return stages_of(ISheep(), spec, results, prepared)
 
 
 def all_accepted(iterations: int, count: int = 10000) -> dict[str, Statistics]:

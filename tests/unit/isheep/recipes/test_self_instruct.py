@@ -11,7 +11,7 @@ from isheep.api.run import SelfAlignmentRunSpec
 from isheep.recipes.interface import End, Pool, Stage, Statistics
 from isheep.recipes.self_instruct import SelfInstruct
 
-from .conversation import talk
+from .stages_of import stages_of
 
 ENDING = ("select", "train", "merge", "report")
 
@@ -29,7 +29,7 @@ def spec_of(**fields: Any) -> SelfAlignmentRunSpec:
 
 def walk(spec: SelfAlignmentRunSpec, results: Mapping[str, Statistics]) -> dict[str, Stage]:
     """Return the stages by id; stages that decide nothing count as committed."""
-    return talk(SelfInstruct(), spec, results)[0]
+    return stages_of(SelfInstruct(), spec, results)[0]
 
 
 def results(*accepted: int) -> dict[str, Statistics]:
@@ -47,10 +47,10 @@ def ids(*names: str) -> list[str]:
 
 
 def test_nothing_follows_prepare_before_it_has_found_anything() -> None:
-    conversation = SelfInstruct().stages(spec_of(), None)
-    assert next(conversation).id == "prepare"
+    generator = SelfInstruct().stages(spec_of(), None)
+    assert next(generator).id == "prepare"
     with pytest.raises(StopIteration) as end:
-        conversation.send({})
+        generator.send({})
     assert end.value.value == End(complete=False)
 
 

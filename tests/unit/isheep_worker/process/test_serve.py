@@ -16,7 +16,7 @@ from isheep.contract.order import StageOrder, StageResult, canonical_order
 
 
 class Served:
-    """A worker process and its conversation."""
+    """A worker process and its generator."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(

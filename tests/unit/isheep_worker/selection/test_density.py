@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isheep_worker.rows.schema import MeasureRow, PairRow
-from isheep_worker.selection.density import draw, verdict
+from isheep_worker.selection.density import decide, draw
 from isheep_worker.selection.random_sample import draw as draw_any
 
 CLUSTERED = st.dictionaries(st.text(max_size=6), st.integers(0, 9), max_size=40)
@@ -41,8 +41,8 @@ def test_it_does_not_draw_the_pairs_that_random_draws() -> None:
 def test_reasons() -> None:
     pair = PairRow("a", "Name a bird.", "", "A wren.", "stop", 9, 4)
     measure = MeasureRow("a", response_loss=1.0, pair_loss=1.0, vector="AAA=")
-    assert verdict(pair, measure, frozenset({"a"})).kept
-    assert verdict(pair, measure, frozenset({"b"})).reason == "cluster:not_drawn"
-    assert verdict(pair, MeasureRow("a", rule="url"), frozenset({"a"})).reason == "rule:url"
+    assert decide(pair, measure, frozenset({"a"})).kept
+    assert decide(pair, measure, frozenset({"b"})).reason == "cluster:not_drawn"
+    assert decide(pair, MeasureRow("a", rule="url"), frozenset({"a"})).reason == "rule:url"
     unread = MeasureRow("a", reason="unscorable:too-long")
-    assert verdict(pair, unread, frozenset({"a"})).reason == "unscorable:too-long"
+    assert decide(pair, unread, frozenset({"a"})).reason == "unscorable:too-long"

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isheep_worker.rows.schema import MeasureRow, PairRow
-from isheep_worker.selection.density_perplexity import likeliest, verdict
+from isheep_worker.selection.density_perplexity import decide, likeliest
 
 # Few losses, so that there are ties.
 CLUSTERED = st.dictionaries(
@@ -28,5 +28,5 @@ def test_the_best_of_each_cluster_in_whatever_order_they_come(clusters, rng) -> 
 def test_reasons() -> None:
     pair = PairRow("a", "Name a bird.", "", "A wren.", "stop", 9, 4)
     measure = MeasureRow("a", response_loss=1.0, pair_loss=1.0, vector="AAA=")
-    assert verdict(pair, measure, frozenset({"a"})).kept
-    assert verdict(pair, measure, frozenset({"b"})).reason == "cluster:perplexity"
+    assert decide(pair, measure, frozenset({"a"})).kept
+    assert decide(pair, measure, frozenset({"b"})).reason == "cluster:perplexity"

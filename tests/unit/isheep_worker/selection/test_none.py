@@ -2,16 +2,16 @@
 
 from isheep_worker.rows.schema import PairRow
 from isheep_worker.rules.sets import rule_set
-from isheep_worker.selection.none import verdict
+from isheep_worker.selection.none import decide
 
 
 def test_rules_alone_decide() -> None:
     good = PairRow("a", "Name a bird.", "", "A wren.", "stop", 9, 4)
     empty = PairRow("b", "Name a bird.", "", " \n", "stop", 9, 4)
     rules = rule_set("ISheep", "en").pair_rules
-    assert verdict(good, rules).kept
-    assert (verdict(empty, rules).kept, verdict(empty, rules).reason) == (
+    assert decide(good, rules).kept
+    assert (decide(empty, rules).kept, decide(empty, rules).reason) == (
         False,
         "rule:empty_response",
     )
-    assert verdict(empty, rule_set("None", "en").pair_rules).kept
+    assert decide(empty, rule_set("None", "en").pair_rules).kept

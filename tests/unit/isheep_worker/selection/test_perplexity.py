@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isheep_worker.rows.schema import MeasureRow, PairRow
-from isheep_worker.selection.perplexity import verdict
+from isheep_worker.selection.perplexity import decide
 
 PAIR = PairRow("i1-r1-c00000-p1", "Name a bird.", "", "A wren.", "stop", 9, 4)
 LOSSES = st.floats(0, 20)
@@ -31,20 +31,20 @@ def measured(response: float, pair: float) -> MeasureRow:
     ],
 )
 def test_reasons(measure: MeasureRow, limit: float, reason: str | None) -> None:
-    row = verdict(PAIR, measure, limit)
+    row = decide(PAIR, measure, limit)
     assert (row.kept, row.reason) == (reason is None, reason)
     assert (row.id, row.instruction, row.response) == (PAIR.id, PAIR.instruction, PAIR.response)
 
 
 def test_the_perplexities_are_in_the_row() -> None:
-    row = verdict(PAIR, measured(math.log(7), math.log(9)), 50)
+    row = decide(PAIR, measured(math.log(7), math.log(9)), 50)
     assert row.scores == pytest.approx({"ResponsePerplexity": 7, "PairPerplexity": 9})
-    assert verdict(PAIR, MeasureRow(PAIR.id, rule="x"), 50).scores == {}
+    assert decide(PAIR, MeasureRow(PAIR.id, rule="x"), 50).scores == {}
 
 
 def test_rows_that_do_not_belong_together_are_refused() -> None:
     with pytest.raises(ValueError, match="the measures of other stand where"):
-        verdict(PAIR, MeasureRow("other"), 50)
+        decide(PAIR, MeasureRow("other"), 50)
 
 
 @given(LOSSES, LOSSES, st.floats(1, 1e6), st.floats(0, 1e6))
@@ -52,5 +52,5 @@ def test_a_higher_bound_keeps_what_a_lower_one_keeps(
     response: float, pair: float, limit: float, more: float
 ) -> None:
     measure = measured(response, pair)
-    if verdict(PAIR, measure, limit).kept:
-        assert verdict(PAIR, measure, limit + more).kept
+    if decide(PAIR, measure, limit).kept:
+        assert decide(PAIR, measure, limit + more).kept

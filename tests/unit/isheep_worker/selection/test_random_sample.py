@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from isheep_worker.rows.schema import PairRow
 from isheep_worker.selection.interface import selection_row
-from isheep_worker.selection.random_sample import draw, passing, verdict
+from isheep_worker.selection.random_sample import decide, draw, passing
 
 IDS = st.lists(st.text(max_size=6), unique=True, max_size=30)
 
@@ -44,7 +44,7 @@ JUDGED = [
 
 def test_of_what_another_method_says_only_the_rules_count() -> None:
     assert list(passing(JUDGED)) == ["a", "c", "d"]
-    rows = [verdict(row, frozenset({"c", "d"})) for row in JUDGED]
+    rows = [decide(row, frozenset({"c", "d"})) for row in JUDGED]
     assert [(row.kept, row.reason) for row in rows] == [
         (False, "not_drawn"),
         (False, "rule:empty_response"),

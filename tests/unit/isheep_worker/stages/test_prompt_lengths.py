@@ -9,8 +9,8 @@ import pytest
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import ScoreLabelsRef
 from isheep.recipes.defaults import instructions_member, resolve
-from isheep.recipes.foresight import foreseen_stages
 from isheep.recipes.interface import POOL_OF, Pool, Stage, StageKind
+from isheep.recipes.prediction import predicted_stages
 from isheep.recipes.registry import RECIPES
 from isheep_worker.inputs.seed_tasks import SeedTask
 from isheep_worker.runtime.orders import BadInputError
@@ -22,11 +22,11 @@ from isheep_worker.stages.prompt_lengths import (
 from isheep_worker.templates.library import PromptTemplateError, TemplateLibrary
 from isheep_worker.templates.longest_prompts import Known, LongestPrompt
 
-from ...isheep.recipes import conversation
+from ...isheep.recipes import stages_of
 
 SEEDS = [SeedTask("a", "Name a bird.", "", ""), SeedTask("b", "Sort these words.", "c, b, a", "")]
 LABELS = ScoreLabelsRef(kind="DigitsAfterSpace", token_ids=tuple(range(10)))
-PREPARED = conversation.PREPARED.model_copy(
+PREPARED = stages_of.PREPARED.model_copy(
     update={
         "seed_tasks_count": len(SEEDS),
         "score_templates_digest": "scores",
@@ -49,7 +49,7 @@ def known_of(spec: SelfAlignmentRunSpec, **texts: str) -> tuple[list[Stage], Kno
         instructions_field=f"{instructions_member(spec)}.sampling",
         response=spec.responses.sampling.max_tokens,
     )
-    return list(foreseen_stages(RECIPES[spec.recipe], spec, PREPARED)), known
+    return list(predicted_stages(RECIPES[spec.recipe], spec, PREPARED)), known
 
 
 def prompts(spec: SelfAlignmentRunSpec, **texts: str) -> list[LongestPrompt]:

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.recipes.foresight import foreseen_stages
+from isheep.recipes.prediction import predicted_stages
 from isheep.recipes.registry import RECIPES
 
-from .conversation import PREPARED
+from .stages_of import PREPARED
 
 
 def foreseen(recipe: str, **fields: Any) -> list[str]:
     required = {"recipe": recipe, "iterations": 2, "model": {"storageUri": "hf://o/m"}}
     spec = SelfAlignmentRunSpec.read(required | fields)
-    return [stage.id for stage in foreseen_stages(RECIPES[recipe], spec, PREPARED)]
+    return [stage.id for stage in predicted_stages(RECIPES[recipe], spec, PREPARED)]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

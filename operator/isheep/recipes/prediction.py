@@ -16,16 +16,16 @@ from isheep.recipes import settings as s
 from isheep.recipes.interface import Recipe, Stage, Statistics
 
 
-def foreseen_stages(
+def predicted_stages(
     recipe: Recipe, spec: SelfAlignmentRunSpec, prepared: Prepared
 ) -> Iterator[Stage]:
     """Yield the stages of all iterations, each with one round wherever rounds are asked for."""
-    conversation = recipe.stages(spec, prepared)
+    generator = recipe.stages(spec, prepared)
     try:
-        stage = next(conversation)
+        stage = next(generator)
         while True:
             yield stage
-            stage = conversation.send(_best_result(stage, spec))
+            stage = generator.send(_best_result(stage, spec))
     except StopIteration:
         return
 

@@ -1,4 +1,4 @@
-"""A talk with a recipe: what it yields of a run that prepare has seen, given some results."""
+"""The stages that a recipe yields for a run that prepare has checked, given some results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PREPARED = Prepared(
 )
 
 
-def talk(
+def stages_of(
     recipe: Recipe,
     spec: SelfAlignmentRunSpec,
     results: Mapping[str, Statistics],
@@ -29,13 +29,13 @@ def talk(
 ) -> tuple[dict[str, Stage], End]:
     """Return the stages by id and the end; stages that decide nothing count as committed."""
     stages: dict[str, Stage] = {}
-    conversation = recipe.stages(spec, prepared)
+    generator = recipe.stages(spec, prepared)
     try:
-        stage = next(conversation)
+        stage = next(generator)
         while True:
             assert stage.id not in stages
             assert all(i in stages for ids in stage.inputs.values() for i in ids)
             stages[stage.id] = stage
-            stage = conversation.send(results.get(stage.id))
+            stage = generator.send(results.get(stage.id))
     except StopIteration as stop:
         return stages, stop.value
