@@ -15,7 +15,7 @@ from isheep.recipes.defaults import resolve
 from isheep.recipes.interface import End, Stage, Statistics
 from isheep.recipes.isheep import ISheep
 
-from .stages_of import PREPARED
+from .stages_of import PREPARED, stages_of
 
 TWO_ITERATIONS = [
     "prepare",
