@@ -15,7 +15,7 @@ from isheep.cli import crd, export, operator, plan, report, run, status, validat
 from isheep.cli import filter as filter_
 from isheep.cli.errors import told
 from isheep.cli.text import printable
-from isheep.contract.order import ExitCode
+from isheep.contract.exit_codes import ExitCode
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from isheep.cli.summary import rows, table
 from isheep.cli.text import printable
-from isheep.contract.order import ExitCode
+from isheep.contract.exit_codes import ExitCode
 from isheep.store.artifacts import ArtifactStore
 
 if TYPE_CHECKING:

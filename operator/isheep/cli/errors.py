@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 
 from isheep.api.loader import SpecError
-from isheep.contract.order import ContractError, ExitCode
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import ContractError
 from isheep.local.devices import TooFewDevicesError
 from isheep.local.lock import RunBusyError
 from isheep.store.interface import (

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -28,18 +28,6 @@ SCHEMA_VERSION = 1
 ORDER_MAX_BYTES = 64 * 1024
 RESULT_MAX_BYTES = 2048
 MESSAGE_MAX_CHARACTERS = 500
-
-
-class ExitCode(IntEnum):
-    """The exit codes of the worker and of `isheep`, the same for both."""
-
-    DONE = 0
-    BAD_INPUT = 64
-    UNREACHABLE = 69
-    DEFECT = 70
-    DISK = 74
-    DEVICE_MEMORY = 80
-    STOPPED = 143
 
 
 class Contract(BaseModel):

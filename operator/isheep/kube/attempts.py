@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from isheep.contract.order import ExitCode
+from isheep.contract.exit_codes import ExitCode
 from isheep.kube.config import Timings
 from isheep.kube.pods import Ending
 from isheep.kube.records import JobRecord

@@ -20,8 +20,9 @@ from typing import Any
 from isheep.api.compute import Compute
 from isheep.api.compute import Pool as PoolSpec
 from isheep.api.run import GROUP, KIND, VERSION, SelfAlignmentRunSpec
+from isheep.contract.exit_codes import ExitCode
 from isheep.contract.mirrors import mirrored
-from isheep.contract.order import ExitCode, StageOrder, canonical_order, order_sha256
+from isheep.contract.order import StageOrder, canonical_order, order_sha256
 from isheep.kube import names
 from isheep.planner.pinning import Resolved, spec_of
 from isheep.planner.types import Start

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from isheep.contract.order import ExitCode, StageResult, parse_result
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import StageResult, parse_result
 from isheep.kube.names import CONTAINER
 from isheep.kube.records import Json, timestamp
 from isheep.planner.types import Waiting

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from isheep.contract.order import ExitCode, StageResult
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import StageResult
 from isheep.local.events import AttemptEnd, AttemptView, WorkerView
 from isheep.local.worker import Answered, Ended, Reported, Worker
 from isheep.planner.types import Attempt, AttemptState, StageRef, Start

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from isheep.api.status import Condition, SelfAlignmentRunStatus
-from isheep.contract.order import ExitCode
+from isheep.contract.exit_codes import ExitCode
 from isheep.contract.reasons import Reason
 
 End = Literal["Succeeded", "Failed", "Stalled", "Suspended", "Stopped"]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from isheep.contract.order import ExitCode
+from isheep.contract.exit_codes import ExitCode
 from isheep.local.affinity import loads_follow
 from isheep.local.attempt import LocalAttempt, attempt_name
 from isheep.local.conclusion import Conclusion, conclusion_of

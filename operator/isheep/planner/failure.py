@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 
-from isheep.contract.order import ExitCode
+from isheep.contract.exit_codes import ExitCode
 from isheep.contract.reasons import Reason
 from isheep.recipes.interface import StageKind
 

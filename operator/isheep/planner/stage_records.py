@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import Failure, Hold, StageRecord
-from isheep.contract.order import ExitCode, Frontier, StepResult
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import Frontier, StepResult
 from isheep.contract.reasons import Reason
 from isheep.planner.failure import Ending, FailureAction, FailureDecision, decide
 from isheep.planner.frontier import expand

@@ -21,7 +21,8 @@ import time
 from collections.abc import Iterable
 from typing import TextIO
 
-from isheep.contract.order import ContractError, ExitCode, StageResult, parse_order
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import ContractError, StageResult, parse_order
 from isheep_worker.process.channel import Channel
 from isheep_worker.process.worker import Worker
 from isheep_worker.runtime.lean_imports import hide_scikit_learn

@@ -24,13 +24,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from isheep.contract.order import (
-    ContractError,
-    ExitCode,
-    StageOrder,
-    StageResult,
-    dump_result,
-)
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import ContractError, StageOrder, StageResult, dump_result
 from isheep_worker.engines.memory import says_out_of_memory
 from isheep_worker.process.child import COMMAND, Ending, Event, Events, run_child
 from isheep_worker.process.log_tail import TAIL_BYTES, LogTail, Uploader

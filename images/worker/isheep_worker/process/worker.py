@@ -16,15 +16,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from isheep.contract.order import (
-    ContractError,
-    ExitCode,
-    Outcome,
-    StageOrder,
-    StageResult,
-    Step,
-    StepResult,
-)
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import ContractError, Outcome, StageOrder, StageResult, Step, StepResult
 from isheep.contract.store_spec import StoreSpec
 from isheep.recipes import settings as s
 from isheep.recipes.interface import StageKind

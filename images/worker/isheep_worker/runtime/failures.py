@@ -10,7 +10,8 @@ from __future__ import annotations
 import errno
 import os
 
-from isheep.contract.order import ContractError, ExitCode
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import ContractError
 from isheep.store.interface import (
     StoreConditionError,
     StoreCorruptError,

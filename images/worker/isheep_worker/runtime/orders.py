@@ -9,14 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from isheep.contract.order import (
-    ContractError,
-    ExitCode,
-    Outcome,
-    StageOrder,
-    StageResult,
-    parse_order,
-)
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import ContractError, Outcome, StageOrder, StageResult, parse_order
 from isheep.recipes.interface import STAGE_VERSIONS
 
 ORDER_VARIABLE = "ISHEEP_ORDER"

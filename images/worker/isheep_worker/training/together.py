@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isheep.contract.order import ContractError, ExitCode
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import ContractError
 from isheep_worker.runtime.orders import (
     RENDEZVOUS_VARIABLE,
     Failure,

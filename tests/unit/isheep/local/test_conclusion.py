@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from isheep.api.status import Condition, SelfAlignmentRunStatus
-from isheep.contract.order import ExitCode
+from isheep.contract.exit_codes import ExitCode
 from isheep.local.conclusion import conclusion_of
 from isheep.planner.conditions import RunPhase, State, conditions
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from isheep.contract.order import ExitCode
+from isheep.contract.exit_codes import ExitCode
 
 STAGES = [
     "prepare",

@@ -13,7 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from isheep.contract.order import ExitCode, Outcome, StageResult
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import Outcome, StageResult
 from isheep_worker.process.channel import Channel
 from isheep_worker.runtime.progress import Report
 

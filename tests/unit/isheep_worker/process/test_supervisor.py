@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from isheep.contract.order import ExitCode, Outcome, StageResult, canonical_order
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import Outcome, StageResult, canonical_order
 from isheep.store.folder import FolderStore
 from isheep_worker.process.child import Ending
 from isheep_worker.process.log_tail import LogTail

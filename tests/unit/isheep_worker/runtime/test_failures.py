@@ -4,7 +4,8 @@ import errno
 
 import pytest
 
-from isheep.contract.order import ContractError, ExitCode
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import ContractError
 from isheep.store.interface import (
     NoSuchKeyError,
     StoreConditionError,

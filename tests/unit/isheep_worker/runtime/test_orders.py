@@ -2,12 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from isheep.contract.order import (
-    ContractError,
-    ExitCode,
-    canonical_order,
-    order_sha256,
-)
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import ContractError, canonical_order, order_sha256
 from isheep_worker.runtime.orders import (
     INDEX_VARIABLE,
     ORDER_SHA256_VARIABLE,

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from isheep.contract.order import ExitCode, RunRef
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import RunRef
 from isheep.store.documents import RunDocuments
 from isheep_worker.rows.schema import SCORES, SELECTIONS
 

@@ -8,7 +8,8 @@ import shutil
 
 import pytest
 
-from isheep.contract.order import ExitCode, Runtime, StageOrder, StageResult
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import Runtime, StageOrder, StageResult
 from isheep_worker.process.worker import Worker
 from isheep_worker.runtime.meter import Meter
 from isheep_worker.runtime.orders import Shard

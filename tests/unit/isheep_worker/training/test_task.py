@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from isheep.contract.order import ExitCode, RunRef, Sources, StageOrder, Step
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import RunRef, Sources, StageOrder, Step
 from isheep.contract.store_spec import parse_store_uri
 from isheep_worker.runtime.orders import Failure
 from isheep_worker.training.dataset import IGNORED_LABEL

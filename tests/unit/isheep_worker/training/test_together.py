@@ -6,7 +6,8 @@ import signal
 
 import pytest
 
-from isheep.contract.order import ContractError, ExitCode
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import ContractError
 from isheep_worker.runtime.orders import RENDEZVOUS_VARIABLE, Failure, Shard
 from isheep_worker.training.together import Group, cause_of, group_of
 
