@@ -1,13 +1,15 @@
-"""Write an example for every row of the paper's ablations, and the table that leads to them.
+"""Write an example for each row of the paper's ablations, and the table that links to them.
 
-The paper (arXiv 2408.08072v3) compares its arms in five tables and a figure. Each arm is
-one run here, and most differ from the next in a single field. So the rows are data: a row
-names its table, its arm and the run that it is; a run says what it changes of the API's
-defaults, which are the paper's own settings. What the paper reports twice, in the
-threshold sweep and among the filters, say, is one file: two could drift apart.
+Usage: python hack/examples.py   in the root of a checkout
 
-Usage: python hack/examples.py, in a checkout. A test fails where a file is not what this
-writes; another holds every file to `isheep validate` and `isheep plan`.
+The paper (arXiv 2408.08072v3) compares its arms in five tables and a figure. Each arm is one run,
+and most runs differ from each other in a single field. So the rows are data: a row names its
+table, its arm and its run, and a run lists its differences from the API's defaults, which are the
+paper's own settings. An arm that the paper reports twice, such as an arm of the threshold sweep
+that is also one of the filters, is one file, because two files could become different.
+
+A test fails if a file differs from the output of this program. Another test runs `isheep validate`
+and `isheep plan` on every file.
 """
 
 from __future__ import annotations
@@ -31,12 +33,12 @@ END = "<!-- End of rows. -->\n"
 WIDTH = 88
 
 ITERATIONS = 3
-"""What the paper compares arms over."""
+"""The number of iterations with which the paper compares arms."""
 
 
 @dataclass(frozen=True, slots=True)
 class BaseModel:
-    """A base model of the paper, the GPUs with 80 GB that it takes, and whether it is gated."""
+    """A base model of the paper, the number of 80 GB GPUs that it needs, and if it is gated."""
 
     uri: str
     gpus: int
@@ -48,7 +50,7 @@ class BaseModel:
         return {"storageUri": self.uri, **secret}
 
     def hardware(self) -> dict[str, Any]:
-        """Return `spec.engine` and `spec.compute`: as in the paper, bf16 on one node."""
+        """Return `spec.engine` and `spec.compute` for bfloat16 on one node, as in the paper."""
         split = {"vllm": {"tensorParallelSize": self.gpus}} if self.gpus > 1 else {}
         limits = {"nvidia.com/gpu": self.gpus, "memory": f"{64 * self.gpus}Gi"}
         pool = {"resources": {"limits": limits}, "shmSize": f"{8 * self.gpus}Gi"}
@@ -74,7 +76,7 @@ LLAMA_3_70B = BaseModel("hf://meta-llama/Meta-Llama-3-70B", gpus=8, gated=True)
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A run: what it changes of the defaults, by dotted path, and why it is in the paper."""
+    """A run: its differences from the defaults by dotted path, and a comment that explains it."""
 
     name: str
     story: str
@@ -85,7 +87,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An arm of the paper; `example` is None where it is `paper-72b.yaml` itself."""
+    """An arm of the paper; `example` is None if the arm is `paper-72b.yaml` itself."""
 
     table: str
     arm: str
@@ -93,61 +95,64 @@ class Row:
 
 
 def of_size(name: str, model: BaseModel, iterations: int = ITERATIONS) -> Example:
-    """Return the adopted setting on another model, for as long as the paper iterated."""
+    """Return the adopted setting on another model, with the paper's number of iterations."""
     story = f"The adopted setting on {model.uri.rpartition('/')[2]}."
     return Example(name, story, iterations=iterations, model=model)
 
 
 def direct(count: int) -> Example:
-    """Return the arm that has as much data as several iterations, and only one."""
+    """Return the arm with one iteration that has as much data as several iterations."""
     story = (
-        "No iterations: the base model writes all instructions at once. As in Appendix E, "
-        "training.maxSamples is 3000, so it is trained on no more pairs than the others are."
+        "A single iteration: the base model writes all instructions at once. As in Appendix E, "
+        "training.maxSamples is 3000, so this arm trains on no more pairs than the other arms."
     )
     return Example(f"direct-{count // 1000}k", story, {"instructions.count": count}, iterations=1)
 
 
 def above(threshold: int) -> Example:
-    """Return the arm of a threshold C between 1 and 9."""
-    story = f"Kept is what scores {threshold + 1} or more on both levels."
+    """Return the arm of a threshold C from 1 to 9."""
+    story = f"A pair is kept if it scores {threshold + 1} or more on both levels."
     return Example(f"threshold-{threshold}", story, {"selection.threshold": threshold})
 
 
 def data_size(count: int) -> Example:
-    """Return the arm of a data size I; five days, because the largest take more than two."""
+    """Return the arm of a data size I, with a deadline of five days.
+
+    The largest sizes take more than the default of two days.
+    """
     story = (
-        "More instructions an iteration. As in Appendix E, training.maxSamples is 3000; "
-        "raise it with the count, or most of what is kept is not trained on."
+        "Each iteration has more instructions. As in Appendix E, training.maxSamples is 3000. "
+        "Raise it too, or training does not use most of the kept pairs."
     )
     changes = {"activeDeadlineSeconds": 432000, "instructions.count": count}
     return Example(f"data-{count // 1000}k", story, changes)
 
 
 def level(name: str) -> Example:
-    """Return the arm that asks for one level only."""
-    story = f"Only {name.lower()} is scored. Table 4 asks with the Simple rubric."
+    """Return the arm with a single level."""
+    story = f"Only the level {name} is scored. Table 4 uses the rubric Simple."
     changes = {"assessment.levels": [name], "assessment.rubric": "Simple"}
     return Example(f"level-{name.lower()}", story, changes)
 
 
 def filtered(method: str, story: str) -> Example:
-    """Return the arm of a selection method that asks for no score."""
+    """Return the arm of a selection method that uses no scores."""
     name = re.sub("(?<=[a-z])(?=[A-Z])", "-", method).lower()
     return Example(f"filter-{name}", story, {"selection.method": method})
 
 
 ONE_BASE = Example(
     "one-base",
-    "The adopted setting, all defaults: D(t) of the latest model trains the base model.",
+    "The adopted setting, with all defaults: D(t) of the latest model trains the base model.",
 )
 NO_ASSESSMENT = Example(
     "threshold-0",
-    "The rules only: no pair is scored, and all that pass the rules are kept.",
+    "Rules only: no pair is scored, and every pair that passes the rules is kept.",
     {"selection.method": "None"},
 )
 SIMPLE = Example(
     "rubric-simple",
-    "The assessor is asked with the shortest rubric, for both levels.",
+    "The assessor uses the shortest rubric for both levels.",
     {"assessment.rubric": "Simple"},
 )
 
@@ -176,7 +181,7 @@ ROWS = (
         "One_last",
         Example(
             "one-last",
-            "Each iteration goes on training the model that the last one left.",
+            "Each iteration continues training from the model of the previous iteration.",
             {"training.startFrom": "Previous"},
         ),
     ),
@@ -186,7 +191,8 @@ ROWS = (
         "C = -1",
         Example(
             "threshold-minus-1",
-            "Neither rules nor scores. Near copies are still left out: deduplication is no rule.",
+            "Neither rules nor scores. Near copies are still dropped, because deduplication is not "
+            "a rule.",
             {"curation.rules": "None", "selection.method": "None"},
         ),
     ),
@@ -204,17 +210,23 @@ ROWS = (
     Row(
         "Table 3",
         "Density",
-        filtered("Density", "One pair at random of each of 3000 clusters."),
+        filtered("Density", "One random pair from each of 3000 clusters is kept."),
     ),
     Row(
         "Table 3",
         "PPL",
-        filtered("Perplexity", "Pairs that M(t-1) finds likely: response and pair below 50."),
+        filtered(
+            "Perplexity",
+            "A pair is kept if M(t-1) gives its response and the whole pair a perplexity below 50.",
+        ),
     ),
     Row(
         "Table 3",
         "Density and PPL",
-        filtered("DensityPerplexity", "The likeliest pair of each of 3000 clusters."),
+        filtered(
+            "DensityPerplexity",
+            "The pair with the lowest perplexity in each of 3000 clusters is kept.",
+        ),
     ),
     Row("Table 3", "Simple Standard Prompt", SIMPLE),
     Row("Table 3", "Combined Standard Prompt", ONE_BASE),
@@ -223,8 +235,8 @@ ROWS = (
         "ICL Prompt",
         Example(
             "rubric-in-context",
-            "Three judged pairs stand before the one to judge. The paper's prompt asks for a "
-            "single score, so there is one level.",
+            "Three scored pairs precede the pair to score. The paper's prompt requests a single "
+            "score, so there is one level.",
             {"assessment.levels": ["Quality"], "assessment.rubric": "InContext"},
         ),
     ),
@@ -233,8 +245,8 @@ ROWS = (
         "random, as many as One_base keeps",
         Example(
             "filter-random",
-            "The control of Table 3: as many pairs as self-assessment would keep, drawn from all "
-            "that pass the rules.",
+            "The control of Table 3: the same number of pairs as self-assessment would keep, drawn "
+            "at random from all pairs that pass the rules.",
             {"selection.method": "Random", "selection.random.sizeOf": "SelfAssessment"},
         ),
     ),
@@ -247,7 +259,7 @@ ROWS = (
 
 
 def examples(rows: Iterable[Row] = ROWS) -> dict[str, Example]:
-    """Return the runs of some rows by name, each once; raises `ValueError` for a name of two."""
+    """Return the runs of the rows by name; raise `ValueError` if two runs have the same name."""
     found: dict[str, Example] = {}
     for row in rows:
         if row.example is None:
@@ -258,7 +270,7 @@ def examples(rows: Iterable[Row] = ROWS) -> dict[str, Example]:
 
 
 def example_yaml(example: Example, rows: Iterable[Row] = ROWS) -> str:
-    """Return the file of a run: which rows it is, what it changes, what it runs on."""
+    """Return the file of a run: its rows as a comment, its changes, and its hardware."""
     arms = "; ".join(f"{row.table}, {row.arm}" for row in rows if row.example == example)
     document = {
         "apiVersion": "isheep.dev/v1alpha1",
@@ -278,14 +290,14 @@ def example_yaml(example: Example, rows: Iterable[Row] = ROWS) -> str:
             _comment(f"{arms}."),
             _comment(example.story),
             _dump(document, flow=False),
-            f"  # What it runs on: {gpus} with 80 GB.\n",
+            f"  # Hardware: {gpus} with 80 GB.\n",
             indent(_dump(example.model.hardware(), flow=None), "  "),
         )
     )
 
 
 def rows_markdown(rows: Iterable[Row] = ROWS) -> str:
-    """Return the table that leads from each row of the paper to its file."""
+    """Return the table that links each row of the paper to its file."""
     lines = ["| in the paper | arm | file | what it changes |", "|---|---|---|---|"]
     for row in rows:
         example = row.example
@@ -297,7 +309,7 @@ def rows_markdown(rows: Iterable[Row] = ROWS) -> str:
 
 
 def generated(root: Path) -> dict[str, str]:
-    """Return what this writes, by path; raises `ValueError` where the page has no marks."""
+    """Return the written files by path; raise `ValueError` if the page has no marks."""
     page = (root / PAGE).read_text(encoding="utf-8")
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -341,14 +353,14 @@ def _comment(text: str) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes a map that stands in two pools twice: people read no anchors."""
+    """Writes a map that two pools share twice, because YAML anchors are hard to read."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  (the base class's signature)
         return True
 
 
 def _dump(value: Any, *, flow: bool | None) -> str:
-    """Return YAML; `flow` is None for innermost maps in one line each, False for none."""
+    """Return YAML. With `flow` None, each innermost map is on one line; with False, no map is."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=WIDTH, default_flow_style=flow)
 
 

@@ -1,4 +1,4 @@
-"""Affinity of pods, typed: Kubernetes' own fields, so that a misspelt one is refused."""
+"""Affinity of pods, with Kubernetes' own fields, typed so that a misspelt field is refused."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Weight = Annotated[Integer, Field(ge=1, le=100)]
 
 
 class NodeRequirement(SpecModel):
-    """One condition on a node's labels or fields."""
+    """A condition on the labels or fields of a node."""
 
-    key: Key = Field(description="Label of the node.")
+    key: Key = Field(description="Label or field of the node.")
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"] = Field(
-        description="How the label's value and `values` must relate."
+        description="Relation between the value of the node and `values`."
     )
     values: Values = Field(
         default=(),
@@ -32,58 +32,59 @@ Requirements = Annotated[tuple[NodeRequirement, ...], Field(max_length=16)]
 
 
 class NodeSelectorTerm(SpecModel):
-    """Conditions that must all hold."""
+    """Conditions that a node must all meet."""
 
     match_expressions: Requirements = Field(
         default=(),
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
-        description="Conditions on labels.",
+        description="Conditions on the labels of the node.",
     )
     match_fields: Requirements = Field(
         default=(),
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
-        description="Conditions on fields.",
+        description="Conditions on the fields of the node.",
     )
 
 
 class NodeSelector(SpecModel):
-    """Terms of which one must hold."""
+    """Terms of which a node must meet at least one."""
 
     node_selector_terms: tuple[NodeSelectorTerm, ...] = Field(
         min_length=1,
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
-        description="Terms of which one must hold.",
+        description="Terms of which a node must meet at least one.",
     )
 
 
 class PreferredNodes(SpecModel):
-    """Nodes that are preferred by a weight."""
+    """A preference for nodes, with a weight."""
 
-    weight: Weight = Field(description="Weight among the preferences.")
-    preference: NodeSelectorTerm = Field(description="The nodes preferred.")
+    weight: Weight = Field(description="Weight of the preference, compared with the others.")
+    preference: NodeSelectorTerm = Field(description="Conditions that a preferred node meets.")
 
 
 class NodeAffinity(SpecModel):
-    """Which nodes a pod may or should run on."""
+    """The nodes that a pod must or should run on."""
 
     required_during_scheduling_ignored_during_execution: NodeSelector | None = Field(
-        default=None, description="Nodes without which a pod is not scheduled."
+        default=None,
+        description="Conditions that a node must meet; otherwise the pod is not scheduled.",
     )
     preferred_during_scheduling_ignored_during_execution: tuple[PreferredNodes, ...] = Field(
         default=(),
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
-        description="Nodes that are preferred.",
+        description="Preferences for nodes.",
     )
 
 
 class LabelRequirement(SpecModel):
-    """One condition on an object's labels."""
+    """A condition on the labels of an object."""
 
-    key: Key = Field(description="Label of the object.")
+    key: Key = Field(description="Key of the label.")
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = Field(
-        description="How the label's value and `values` must relate."
+        description="Relation between the value of the label and `values`."
     )
     values: Values = Field(
         default=(),
@@ -93,61 +94,74 @@ class LabelRequirement(SpecModel):
 
 
 class LabelSelector(SpecModel):
-    """Objects by their labels; all conditions must hold."""
+    """A selection of objects by their labels; an object must meet all conditions."""
 
     match_labels: Map[LabelValue] = Field(
-        default_factory=dict, max_length=16, description="Labels and the values they must have."
+        default_factory=dict,
+        max_length=16,
+        description="Labels with the values that they must have.",
     )
     match_expressions: tuple[LabelRequirement, ...] = Field(
         default=(),
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
-        description="Further conditions.",
+        description="Other conditions on labels.",
     )
 
 
 class PodAffinityTerm(SpecModel):
-    """Pods near which, or far from which, a pod goes."""
+    """Pods that a pod must or should be near to, or far from."""
 
-    label_selector: LabelSelector | None = Field(default=None, description="Which pods.")
+    label_selector: LabelSelector | None = Field(default=None, description="Labels of these pods.")
     namespace_selector: LabelSelector | None = Field(
-        default=None, description="In which namespaces, by labels; absent: the run's own."
+        default=None,
+        description="Namespaces of these pods, by labels. If absent: the namespace of the run.",
     )
     namespaces: Values = Field(
         default=(),
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
-        description="In which namespaces, by name.",
+        description="Namespaces of these pods, by name.",
     )
-    topology_key: Key = Field(description="Node label that says what near means.")
+    topology_key: Key = Field(
+        description=(
+            "Label of nodes. Two pods are near each other if their nodes have the same value."
+        )
+    )
 
 
 class PreferredPods(SpecModel):
-    """Pods that are preferred by a weight."""
+    """A preference for pods, with a weight."""
 
-    weight: Weight = Field(description="Weight among the preferences.")
-    pod_affinity_term: PodAffinityTerm = Field(description="The pods.")
+    weight: Weight = Field(description="Weight of the preference, compared with the others.")
+    pod_affinity_term: PodAffinityTerm = Field(description="The pods that are preferred.")
 
 
 class PodAffinity(SpecModel):
-    """Which pods a pod must or should be near to, or far from."""
+    """The pods that a pod must or should be near to, or far from."""
 
     required_during_scheduling_ignored_during_execution: tuple[PodAffinityTerm, ...] = Field(
         default=(),
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
-        description="Terms that must hold.",
+        description="Terms that must all be met; otherwise the pod is not scheduled.",
     )
     preferred_during_scheduling_ignored_during_execution: tuple[PreferredPods, ...] = Field(
         default=(),
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
-        description="Terms that should hold.",
+        description="Preferences for pods.",
     )
 
 
 class Affinity(SpecModel):
-    """Where pods go."""
+    """Rules for the placement of pods."""
 
-    node_affinity: NodeAffinity | None = Field(default=None, description="By nodes.")
-    pod_affinity: PodAffinity | None = Field(default=None, description="Near which pods.")
-    pod_anti_affinity: PodAffinity | None = Field(default=None, description="Far from which pods.")
+    node_affinity: NodeAffinity | None = Field(
+        default=None, description="The nodes that pods must or should run on."
+    )
+    pod_affinity: PodAffinity | None = Field(
+        default=None, description="The pods that they must or should be near to."
+    )
+    pod_anti_affinity: PodAffinity | None = Field(
+        default=None, description="The pods that they must or should be far from."
+    )

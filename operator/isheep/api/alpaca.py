@@ -1,34 +1,44 @@
-"""What only the recipe Alpaca asks: its exemplars and its sampling."""
+"""The settings of the recipe Alpaca: its examples and its sampling."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
 from isheep.api.base import Integer, Number, SpecModel
+from isheep.api.recipe_definition import RecipeDefinition
 from isheep.api.sampling import InstructionSampling, top_p
 
 
 class WholeTaskSampling(InstructionSampling):
-    """How completions of Alpaca's list of whole tasks are drawn."""
+    """How completions are sampled that list whole tasks."""
 
     top_p: Number = top_p(1.0)
     max_tokens: Integer = Field(
         default=3072,
         ge=16,
         le=32768,
-        description="Longest completion, in tokens; tasks come with their outputs.",
+        description="Maximum length of a completion, in tokens. The tasks include their outputs.",
     )
 
 
 class Alpaca(SpecModel):
-    """What Alpaca asks of the model; the defaults are its own settings."""
+    """How Alpaca prompts the model. The defaults are Alpaca's own settings."""
 
     examples_per_prompt: Integer = Field(
         default=3,
         ge=1,
         le=16,
-        description="Seed tasks shown in each prompt, each with its input and its output.",
+        description="Number of seed tasks in each prompt, each with its input and its output.",
     )
     sampling: WholeTaskSampling = Field(
-        default=WholeTaskSampling(), description="How completions of the list of tasks are drawn."
+        default=WholeTaskSampling(), description="How completions of the task list are sampled."
     )
+
+
+ALPACA = RecipeDefinition(
+    name="Alpaca",
+    rule_set="SelfInstruct",  # Alpaca uses the filters of Self-Instruct.
+    selection_method="None",
+    task_list="Alpaca",
+    settings=Alpaca,
+)

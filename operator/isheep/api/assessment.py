@@ -1,62 +1,69 @@
-"""How the model judges its own pairs (§3.2)."""
+"""How the model scores its own pairs (§3.2)."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 from pydantic import Field
 
 from isheep.api.base import Integer, SpecModel
 from isheep.api.sampling import AssessmentSampling
+from isheep.contract.choices import (
+    AssessmentPromptFormat,
+    Decoding,
+    ExampleOrder,
+    Level,
+    ModelSource,
+    Rubric,
+    Scoring,
+)
 
 
 class Assessment(SpecModel):
-    """Who scores, what is asked, and how the score is read (§3.2)."""
+    """The model that scores, its prompt, and the form of the score (§3.2)."""
 
-    levels: tuple[Literal["Quality", "Following"], ...] = Field(
+    levels: tuple[Level, ...] = Field(
         default=("Quality", "Following"),
         min_length=1,
         max_length=2,
         json_schema_extra={"x-kubernetes-list-type": "set"},
         description=(
-            "What is scored, each level by a prompt of its own: the response's quality, and how "
-            "well it follows the instruction."
+            "The scores of a pair, each from its own prompt: the quality of the response (Quality) "
+            "and how well it follows the instruction (Following)."
         ),
     )
-    rubric: Literal["Simple", "Combined", "InContext"] = Field(
+    rubric: Rubric = Field(
         default="Combined",
         description=(
-            "What the assessor is told: Simple, Combined (adds verbosity, format and ambiguity; "
-            "the paper's main tables) or InContext (three worked examples)."
+            "The assessor's prompt. Simple asks for a score. Combined adds the criteria verbosity, "
+            "format and ambiguity (the paper's main tables). InContext shows three worked examples."
         ),
     )
-    assessor: Literal["Base", "Previous"] = Field(
+    assessor: ModelSource = Field(
         default="Previous",
         description=(
-            "Who scores in iteration t: M(t-1), as Algorithm 1 says, or M(0), as the released "
-            "scripts do."
+            "The model that scores in iteration t: M(t-1), as in Algorithm 1 (Previous), or M(0), "
+            "as in the released scripts (Base)."
         ),
     )
-    scoring: Literal["Sampled", "Expected"] = Field(
+    scoring: Scoring = Field(
         default="Sampled",
         description=(
-            "Whether a score is generated and parsed, or is the expectation over the labels' "
-            "probabilities from one prefill: a fraction from 1 to 10, of labels that prepare finds "
-            "in the model's tokenizer."
+            "How a score is computed. Sampled generates the score as text and parses it. Expected "
+            "computes the expectation over the probabilities of ten labels from one prefill, a "
+            "fraction from 1 to 10. prepare chooses the labels that the model's tokenizer allows."
         ),
     )
-    decoding: Literal["Free", "Constrained"] = Field(
+    decoding: Decoding = Field(
         default="Free",
         description=(
-            "Whether a sampled assessment is free text or held to the score's form by structured "
-            "outputs; small models need the latter."
+            "How a sampled assessment is generated: as free text (Free), or in the form of a score "
+            "by structured outputs (Constrained), which small models need."
         ),
     )
-    example_order: Literal["Fixed", "Shuffled"] = Field(
+    example_order: ExampleOrder = Field(
         default="Fixed",
         description=(
-            "Whether InContext's worked examples stand in one order, as in the paper, or in one "
-            "that is drawn for each pair, so that the report shows what their order does to scores."
+            "The order of InContext's worked examples: the paper's (Fixed), or a random order for "
+            "each pair (Shuffled). With Shuffled, the report shows the mean score of each order."
         ),
     )
     compare: Integer | None = Field(
@@ -64,15 +71,18 @@ class Assessment(SpecModel):
         ge=1,
         le=100000,
         description=(
-            "Number of an iteration's first pairs that are scored the other way, too (Expected "
-            "where scoring is Sampled, and the reverse); the report shows how far both agree, and "
-            "selection does not look at it. Absent: none."
+            "Number of pairs, from the first on, that each iteration also scores in the other way "
+            "(Expected if scoring is Sampled, and Sampled if scoring is Expected). The report "
+            "shows how well both agree. The selection ignores these scores. If absent: none."
         ),
     )
-    prompt_format: Literal["Auto", "Raw", "Chat"] = Field(
+    prompt_format: AssessmentPromptFormat = Field(
         default="Auto",
-        description="How the assessor is asked; Auto: raw for M(0), its chat template for others.",
+        description=(
+            "Format of the assessor's prompt. Auto is raw text for M(0), and the chat template for "
+            "other models."
+        ),
     )
     sampling: AssessmentSampling = Field(
-        default=AssessmentSampling(), description="How sampled scores are drawn."
+        default=AssessmentSampling(), description="How assessments are sampled."
     )

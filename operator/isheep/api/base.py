@@ -1,14 +1,13 @@
-"""What every object of the API has in common: how it is named, read and bounded.
+"""The base class and the scalar types of all API objects.
 
-The models are the one source of the CRD, of the defaults and of the reference, so
-they accept exactly what an API server accepts under strict field validation.
-pydantic alone is more generous ("3" for a number, 1 for true, null for an optional
-field), so the scalar types below are strict. A field that is null is absent, and one
-with a default takes its default: so do API servers, though no schema of ours says so.
+The models are the only source of the CRD, of the defaults and of the reference, so they accept
+exactly what an API server accepts with strict field validation. pydantic alone accepts more
+("3" for a number, 1 for true), so the scalar types here are strict. A field that is null counts as
+absent, and then takes its default if it has one. API servers do the same, although the schema does
+not mention null.
 
-One set of models serves two readers. The command line refuses unknown fields; the
-operator ignores them (`SpecModel.read_stored`), so that an older operator still
-understands what a newer one has stored.
+The same models have two readers. The command line refuses unknown fields. The operator ignores them
+(`SpecModel.read_stored`), so that an older operator can read what a newer one has stored.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from pydantic_core import PydanticCustomError
 
 
 def _whole_number(value: Any) -> Any:
-    """Return 3 for 3.0, as the API server's integers do; leave anything else to pydantic."""
+    """Return 3 for 3.0, as API servers do, and any other value unchanged, for pydantic to check."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
@@ -46,7 +45,7 @@ QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
 
 
 def _quantity(value: Any) -> Any:
-    """Return a quantity as text; a bare integer (`cpu: 4`) is allowed, as in any pod."""
+    """Return an integer as text, because `cpu: 4` is allowed in pods."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value
@@ -59,7 +58,7 @@ Quantity = Annotated[
         strict=True,
         max_length=32,
         pattern=QUANTITY_PATTERN,
-        # The pattern again, because pydantic leaves it out where a validator stands before it.
+        # pydantic omits the pattern from the schema of a type with a BeforeValidator.
         json_schema_extra={
             "x-kubernetes-int-or-string": True,
             "minimum": 0,
@@ -80,7 +79,7 @@ ObjectName = Annotated[Text, Field(min_length=1, max_length=253, pattern=NAME_PA
 
 
 def _without_nulls(value: Any) -> Any:
-    """Return a map without the keys whose value is null: to an API server they are absent."""
+    """Return a map without the keys whose value is null, which API servers treat as absent."""
     if isinstance(value, dict):
         return {name: item for name, item in value.items() if item is not None}
     return value
@@ -91,7 +90,7 @@ Map = Annotated[dict[str, Item], BeforeValidator(_without_nulls)]
 
 
 class SpecModel(BaseModel):
-    """An object of the API: frozen, snake_case in Python, camelCase in YAML."""
+    """An object of the API: frozen, with snake_case names in Python and camelCase names in YAML."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -104,7 +103,7 @@ class SpecModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _null_is_absent(cls, value: Any) -> Any:
-        """Drop fields that are null; unknown ones stay, to be refused as such."""
+        """Drop fields that are null, except unknown ones, which another validator refuses."""
         if not isinstance(value, dict):
             return value
         if all(item is not None for item in value.values()):
@@ -115,8 +114,8 @@ class SpecModel(BaseModel):
     @field_validator("*", mode="after")
     @classmethod
     def _items_are_distinct(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse what an API server refuses in lists that are sets or maps."""
-        # Runs are read again with each pass over them, and few of their fields are lists.
+        """Refuse duplicates in lists that are sets or maps, as API servers do."""
+        # This runs for every field in every pass of the operator, so it returns early.
         if not isinstance(value, tuple):
             return value
         extra = cls.model_fields[str(info.field_name)].json_schema_extra
@@ -132,32 +131,34 @@ class SpecModel(BaseModel):
         for index, item in enumerate(items):
             if item in items[:index]:
                 shown = ", ".join(str(part) for part in item)
-                raise PydanticCustomError("duplicate", "{item} stands twice", {"item": shown})
+                raise PydanticCustomError(
+                    "duplicate", "{item} is in the list twice: remove one", {"item": shown}
+                )
         return value
 
     @classmethod
     def read(cls, document: Any) -> Self:
-        """Read JSON values as written by a person; raises `ValidationError`."""
+        """Return the object for JSON values that a user wrote; raises `ValidationError`."""
         return cls.model_validate(document, by_alias=True, by_name=False)
 
     @classmethod
     def read_stored(cls, document: Any) -> Self:
-        """Read JSON values as stored by an API server: unknown fields are ignored."""
+        """Return the object for JSON values that an API server stored; ignores unknown fields."""
         return cls.model_validate(document, by_alias=True, by_name=False, extra="ignore")
 
     def document(self) -> dict[str, Any]:
-        """Return the object as JSON values, defaults included, absent fields left out."""
+        """Return the object as JSON values, with defaults and without absent fields."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 class LocalObjectReference(SpecModel):
-    """An object of the run's own namespace, by name."""
+    """The name of an object in the run's namespace."""
 
     name: ObjectName = Field(description="Name of the object, in the run's namespace.")
 
 
 class ConfigMapKeyReference(SpecModel):
-    """One key of a ConfigMap of the run's own namespace."""
+    """A key of a ConfigMap in the run's namespace."""
 
     name: ObjectName = Field(description="Name of the ConfigMap, in the run's namespace.")
     key: Text = Field(

@@ -1,8 +1,8 @@
-"""What the run's pods may use, by pool, and where they go.
+"""The resources and the placement of a run's pods, by pool.
 
-Every field is typed: there is no way from here to a host path, to privilege or to
-another security context, because whoever may create a run would have it too.
-`isheep run` reads nothing of this: it uses the machine that it is on.
+Every field is typed. No field leads to a host path, to privileges or to another security context,
+because every user who may create a run could then use it. `isheep run` ignores all of this and uses
+its own machine.
 """
 
 from __future__ import annotations
@@ -23,50 +23,61 @@ from isheep.api.base import (
     SpecModel,
     Text,
 )
+from isheep.contract.choices import GRACE_SECONDS, JobGrouping
 
 Quantities = Annotated[Map[Quantity], Field(max_length=16)]
 
 
 class Resources(SpecModel):
-    """Requests and limits of the worker container; GPUs are limits (`nvidia.com/gpu: 1`)."""
+    """Requests and limits of the worker container. GPUs are limits (`nvidia.com/gpu: 1`)."""
 
-    requests: Quantities = Field(default_factory=dict, description="What is reserved.")
-    limits: Quantities = Field(default_factory=dict, description="What is not exceeded.")
+    requests: Quantities = Field(default_factory=dict, description="Resources that are reserved.")
+    limits: Quantities = Field(
+        default_factory=dict, description="Resources that the container cannot exceed."
+    )
 
 
 class Toleration(SpecModel):
-    """A taint that pods tolerate; Kubernetes' own fields."""
+    """A taint that pods tolerate, with Kubernetes' own fields."""
 
     key: Text | None = Field(
-        default=None, max_length=317, description="Key of the taint; absent: every taint."
+        default=None, max_length=317, description="Key of the taint. If absent: every taint."
     )
     operator: Literal["Exists", "Equal"] | None = Field(
-        default=None, description="How key and value are compared; absent: Equal."
+        default=None, description="How key and value are compared. If absent: Equal."
     )
     value: Text | None = Field(default=None, max_length=63, description="Value of the taint.")
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
-        default=None, description="Effect of the taint; absent: every effect."
+        default=None, description="Effect of the taint. If absent: every effect."
     )
     toleration_seconds: Integer | None = Field(
-        default=None, ge=0, le=31536000, description="How long a NoExecute taint is tolerated."
+        default=None,
+        ge=0,
+        le=31536000,
+        description="Seconds for which a NoExecute taint is tolerated. If absent: forever.",
     )
 
 
 class SecretKeyReference(SpecModel):
-    """One key of a Secret of the run's own namespace."""
+    """A key of a Secret in the run's namespace."""
 
     name: ObjectName = Field(description="Name of the Secret, in the run's namespace.")
     key: Text = Field(
-        min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$", description="Its key."
+        min_length=1,
+        max_length=253,
+        pattern=r"^[-._a-zA-Z0-9]+$",
+        description="Key of the Secret that holds the value.",
     )
 
 
 class EnvSource(SpecModel):
-    """Exactly one of the places where a variable's value can be."""
+    """The source of a variable's value: exactly one of the fields."""
 
-    secret_key_ref: SecretKeyReference | None = Field(default=None, description="A Secret's key.")
+    secret_key_ref: SecretKeyReference | None = Field(
+        default=None, description="A key of a Secret."
+    )
     config_map_key_ref: ConfigMapKeyReference | None = Field(
-        default=None, description="A ConfigMap's key."
+        default=None, description="A key of a ConfigMap."
     )
 
 
@@ -77,14 +88,14 @@ class EnvVar(SpecModel):
         min_length=1,
         max_length=253,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        description="Name of the variable; ISHEEP_ is the operator's own prefix.",
+        description="Name of the variable. The prefix ISHEEP_ is reserved for the operator.",
     )
-    value: Text | None = Field(default=None, max_length=4096, description="Its value.")
-    value_from: EnvSource | None = Field(default=None, description="Where its value is.")
+    value: Text | None = Field(default=None, max_length=4096, description="Value of the variable.")
+    value_from: EnvSource | None = Field(default=None, description="Source of the value.")
 
 
 class Pool(SpecModel):
-    """Pods of one kind."""
+    """The pods of one pool."""
 
     resources: Resources = Field(
         default=Resources(), description="Requests and limits of the worker container."
@@ -98,7 +109,9 @@ class Pool(SpecModel):
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
         description="Taints that the pods tolerate.",
     )
-    affinity: Affinity | None = Field(default=None, description="Where the pods go.")
+    affinity: Affinity | None = Field(
+        default=None, description="Rules for the placement of the pods."
+    )
     priority_class_name: ObjectName | None = Field(
         default=None, description="PriorityClass of the pods."
     )
@@ -111,7 +124,7 @@ class Pool(SpecModel):
         min_length=1,
         max_length=512,
         pattern=r"^[A-Za-z0-9][-A-Za-z0-9._/:@]*$",
-        description="Worker image; absent: the chart's.",
+        description="Worker image. If absent: the image of the chart's values.",
     )
     image_pull_secrets: tuple[LocalObjectReference, ...] = Field(
         default=(),
@@ -120,7 +133,7 @@ class Pool(SpecModel):
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["name"],
         },
-        description="Secrets with which the image is pulled.",
+        description="Secrets for the registry of the image.",
     )
     env: tuple[EnvVar, ...] = Field(
         default=(),
@@ -129,62 +142,68 @@ class Pool(SpecModel):
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["name"],
         },
-        description="Further environment variables of the worker container.",
+        description="Additional environment variables of the worker container.",
     )
     pod_labels: Map[LabelValue] = Field(
-        default_factory=dict, max_length=32, description="Further labels of the pods."
+        default_factory=dict, max_length=32, description="Additional labels of the pods."
     )
     pod_annotations: Map[Annotated[Text, Field(max_length=4096)]] = Field(
-        default_factory=dict, max_length=32, description="Further annotations of the pods."
+        default_factory=dict, max_length=32, description="Additional annotations of the pods."
     )
     shm_size: Quantity | None = Field(
         default=None,
-        description="Size of /dev/shm, which counts as memory; absent: half of the memory limit.",
+        description=(
+            "Size of /dev/shm, which counts as memory. If absent: half of the memory limit."
+        ),
     )
     termination_grace_period_seconds: Integer = Field(
-        default=120,
+        default=GRACE_SECONDS,
         ge=1,
         le=3600,
-        description="Time from SIGTERM to SIGKILL, in which a worker saves what it has.",
+        description="Seconds from SIGTERM to SIGKILL, in which a worker saves its work.",
     )
 
 
 class InferencePool(Pool):
-    """Pods that generate, respond, assess and measure."""
+    """The pods of the stages that use an inference engine."""
 
     parallelism: Integer = Field(
         default=1,
         ge=1,
         le=512,
-        description="Pods that share a stage's parts; no output depends on it.",
+        description="Number of pods that share the parts of a stage. It changes no output.",
     )
-    jobs: Literal["PerStage", "Joined"] = Field(
+    jobs: JobGrouping = Field(
         default="PerStage",
         description=(
-            "One Job a stage, or one for neighbouring stages with the same model (respond and "
-            "assess), which then load it once."
+            "One Job for each stage (PerStage), or one Job for consecutive stages with the same "
+            "model, such as respond and assess, so that they load it once (Joined)."
         ),
     )
 
 
 class ModelCache(SpecModel):
-    """A volume that keeps downloaded models from Job to Job."""
+    """A volume that keeps downloaded models for later Jobs."""
 
     claim_name: ObjectName = Field(
-        description="PersistentVolumeClaim of the run's namespace that all its pods can mount."
+        description=(
+            "PersistentVolumeClaim in the run's namespace that all pods of the run can mount."
+        )
     )
 
 
 class Compute(SpecModel):
-    """The pools, and what they share. Nothing here changes any output."""
+    """The pools, and the settings that they share. They change no output."""
 
     inference: InferencePool = Field(
-        default=InferencePool(), description="Pods of generate, respond, assess and measure."
+        default=InferencePool(),
+        description="Pods of generate, classify, instantiate, respond, assess and measure.",
     )
     training: Pool = Field(default=Pool(), description="Pods of train.")
     processing: Pool = Field(
-        default=Pool(), description="Pods of prepare, curate, select, merge and report."
+        default=Pool(), description="Pods of prepare, curate, topics, select, merge and report."
     )
     model_cache: ModelCache | None = Field(
-        default=None, description="Where downloaded models are kept; absent: in the pod."
+        default=None,
+        description="Volume for downloaded models. If absent: each pod downloads its model.",
     )

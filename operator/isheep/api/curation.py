@@ -1,29 +1,40 @@
-"""Which instructions are accepted: rules, deduplication, decontamination (§3.2)."""
+"""Which instructions are accepted: rules, deduplication and decontamination (§3.2)."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 from pydantic import Field
 
 from isheep.api.base import Integer, Number, ObjectName, SpecModel
 from isheep.api.model import StorageUri
+from isheep.api.recipe_registry import defaults_by_recipe
+from isheep.contract.choices import (
+    CONTAMINATION_NGRAM,
+    LEAST_NGRAM,
+    MAX_ROUGE_L,
+    MOST_NGRAM,
+    DeduplicationPool,
+    DropLast,
+    RuleSetSetting,
+)
 
 
 class Deduplication(SpecModel):
-    """How like an earlier instruction a new one may be."""
+    """The allowed similarity of a new instruction to earlier instructions."""
 
     max_rouge_l: Number = Field(
-        default=0.7,
+        default=MAX_ROUGE_L,
         ge=0.0,
         le=1.0,
-        description="An instruction whose ROUGE-L F1 to one of the pool is above this is dropped.",
+        description=(
+            "An instruction is dropped if its ROUGE-L F1 with any instruction of the pool is above "
+            "this."
+        ),
     )
-    pool: Literal["Iteration", "Run"] = Field(
+    pool: DeduplicationPool = Field(
         default="Iteration",
         description=(
-            "What an instruction is compared with: the seed tasks and the accepted of this "
-            "iteration, or of all iterations of the run."
+            "The pool that an instruction is compared with: the seed tasks, and the accepted "
+            "instructions of this iteration (Iteration) or of all iterations (Run)."
         ),
     )
 
@@ -32,17 +43,17 @@ class Benchmark(SpecModel):
     """A benchmark whose items must not be in the training data."""
 
     name: ObjectName = Field(description="Name of the benchmark in counts and reports.")
-    storage_uri: StorageUri = Field(description="Its items' texts: a JSON Lines file.")
+    storage_uri: StorageUri = Field(description="JSON Lines file with the texts of the items.")
 
 
 class Decontamination(SpecModel):
-    """Against which benchmarks instructions are checked; none by default."""
+    """The benchmarks that instructions are checked against; none by default."""
 
     ngram: Integer = Field(
-        default=13,
-        ge=4,
-        le=64,
-        description="An instruction that shares this many words in a row with an item is dropped.",
+        default=CONTAMINATION_NGRAM,
+        ge=LEAST_NGRAM,
+        le=MOST_NGRAM,
+        description="Consecutive words shared with a benchmark that count as contamination.",
     )
     benchmarks: tuple[Benchmark, ...] = Field(
         default=(),
@@ -56,27 +67,27 @@ class Decontamination(SpecModel):
 
 
 class Curation(SpecModel):
-    """What becomes of parsed tasks."""
+    """How parsed tasks become accepted instructions."""
 
-    rules: Literal["Auto", "ISheep", "SelfInstruct", "Dromedary", "None"] = Field(
+    rules: RuleSetSetting = Field(
         default="Auto",
         description=(
-            "Rule set for instructions and pairs, each rule with a counter in the report. Auto: "
-            "the recipe's own, which is SelfInstruct for Alpaca, too. Dromedary lets tasks that a "
-            "language model cannot do and questions back pass; None has no rules, as the paper's "
-            "C = -1 (§4)."
+            "The rule set for instructions and pairs. The report counts what each rule drops. Auto "
+            f"is the recipe's rule set: {defaults_by_recipe(lambda recipe: recipe.rule_set)}. "
+            "Dromedary accepts tasks that a language model cannot do, and responses that ask a "
+            "question back. None has no rules, as the paper's C = -1 (§4)."
         ),
     )
-    drop_last: Literal["IfCut", "Always"] = Field(
+    drop_last: DropLast = Field(
         default="IfCut",
         description=(
-            "Whether a completion's last task is dropped only where the completion ended by "
-            "length, or always, as the released scripts do."
+            "When the last task of a completion is dropped: if the completion ended at its maximum "
+            "length (IfCut), or in each completion, as in the released scripts (Always)."
         ),
     )
     deduplication: Deduplication = Field(
-        default=Deduplication(), description="How like an earlier one a task may be."
+        default=Deduplication(), description="The allowed similarity to earlier instructions."
     )
     decontamination: Decontamination = Field(
-        default=Decontamination(), description="Which benchmarks are kept out."
+        default=Decontamination(), description="The benchmarks that instructions must not contain."
     )

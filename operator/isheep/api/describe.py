@@ -1,4 +1,4 @@
-"""What a field takes, in words: for error messages and for the reference alike."""
+"""The values that a field allows, as a phrase for error messages and for the reference."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Schema = dict[str, Any]
 
 
 def describe(schema: Schema) -> str:
-    """Return what a node of the structural schema allows, as a phrase."""
+    """Return the values that a node of the structural schema allows, as a phrase."""
     if "enum" in schema:
         return _choices([str(choice) for choice in schema["enum"]])
     if schema.get("x-kubernetes-int-or-string"):
@@ -41,10 +41,14 @@ def _choices(choices: list[str]) -> str:
 def _number(noun: str, schema: Schema) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:
-        return f"{noun} from {low:.17g} to {high:.17g}"
+        return f"{noun} from {_digits(low)} to {_digits(high)}"
     if low is not None:
-        return f"{noun}, {low:.17g} or more"
+        return f"{noun}, {_digits(low)} or more"
     return noun
+
+
+def _digits(bound: float) -> str:
+    return str(int(bound)) if float(bound).is_integer() else str(bound)
 
 
 def _text(schema: Schema) -> str:

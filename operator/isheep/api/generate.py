@@ -1,6 +1,6 @@
-"""Writes what is generated from the models: `python -m isheep.api.generate`, in a checkout.
+"""Write the files that are generated from the models: `python -m isheep.api.generate`.
 
-A test fails where a file of the checkout is not what this writes.
+Run it in the root of a checkout. A test fails if a file of the checkout is not up to date.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from isheep.api.conditions_page import conditions_markdown
 from isheep.api.crd import crd_yaml
 from isheep.api.reference import reference_markdown
 
@@ -15,6 +16,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "crds/isheep.dev_selfalignmentruns.yaml": crd_yaml,
     "charts/isheep-operator/files/crd.yaml": crd_yaml,
     "docs/reference/selfalignmentrun.md": reference_markdown,
+    "docs/reference/conditions.md": conditions_markdown,
 }
 
 

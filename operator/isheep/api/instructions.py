@@ -1,4 +1,4 @@
-"""How a model is brought to write instructions of its own (§3.1)."""
+"""How a model generates instructions (§3.1)."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from isheep.api.sampling import InstructionSampling
 
 
 class SeedTasks(SpecModel):
-    """Exactly one of the places where seed tasks can be."""
+    """The source of the seed tasks: exactly one of the fields."""
 
     builtin: Literal["Default"] | None = Field(
-        default=None, description="The seed tasks that come with the software."
+        default=None, description="The seed tasks that the software contains."
     )
     storage_uri: StorageUri | None = Field(
         default=None,
-        description="A file in Self-Instruct's format, one JSON object a line.",
+        description="A file in Self-Instruct's format: one JSON object per line.",
     )
     config_map_ref: ConfigMapKeyReference | None = Field(
-        default=None, description="The same format in a key of a ConfigMap."
+        default=None, description="A key of a ConfigMap with a file in the same format."
     )
 
 
 class Instructions(SpecModel):
-    """How many instructions an iteration wants, and how it asks for them (§3.1)."""
+    """How many instructions an iteration accepts, and how they are generated (§3.1)."""
 
     count: Integer = Field(
         default=10000,
         ge=1,
         le=1000000,
         description=(
-            "I of Algorithm 1: instructions that an iteration accepts, counted before any filter "
+            "I of Algorithm 1: number of instructions that an iteration accepts, before any filter "
             "on responses."
         ),
     )
@@ -42,17 +42,17 @@ class Instructions(SpecModel):
         default=5,
         ge=1,
         le=16,
-        description="Seed tasks shown in each prompt, drawn uniformly (§3.1).",
+        description="Number of seed tasks in each prompt, drawn uniformly (§3.1).",
     )
     max_rounds: Integer = Field(
         default=20,
         ge=1,
         le=100,
         description=(
-            "Most rounds of an iteration; a run that would need more, judged after 3, fails with "
-            "KeepRateTooLow."
+            "Maximum number of generation rounds in an iteration. From round 3 on, a run that "
+            "would need more rounds at its keep rate fails with KeepRateTooLow."
         ),
     )
     sampling: InstructionSampling = Field(
-        default=InstructionSampling(), description="How completions are drawn."
+        default=InstructionSampling(), description="How completions are sampled."
     )

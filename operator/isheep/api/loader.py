@@ -1,8 +1,8 @@
-"""Reads a run from YAML or JSON, and says all that is wrong with it, each with its place.
+"""The loader: it reads a run from YAML or JSON and reports every problem with its place.
 
-The verdict is that of an API server under strict field validation: the corpus of
-`tests/control_plane` goes through both. What an API server says only to a cluster's
-user, this says with file, line and field, before anything is started.
+The loader accepts the same runs as an API server with strict field validation; tests send the
+corpus of `tests/control_plane` through both. In addition, the loader reports file and line, and it
+needs no cluster.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from isheep.api.validations import violations
 from isheep.api.yaml_reader import Document, FieldPath, Place, YamlError, read_documents
 
 MAX_BYTES = 1024 * 1024
-"""An API server stores no more than about this much of one object."""
+"""About the size limit of an API server for one object."""
 
 _SHOWN = 60
 _LIKE, _VERY_LIKE = 0.6, 0.8
@@ -33,7 +33,7 @@ _LIKE, _VERY_LIKE = 0.6, 0.8
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: where, in which field, and what would be right."""
+    """A problem of a run: its place, its field, and a message with the remedy."""
 
     source: str
     place: Place | None
@@ -42,12 +42,12 @@ class Problem:
 
     def __str__(self) -> str:
         place = self.place
-        where = self.source if place is None else f"{self.source}:{place.line}:{place.column}"
-        return ": ".join(part for part in (where, field_path(self.path), self.message) if part)
+        start = self.source if place is None else f"{self.source}:{place.line}:{place.column}"
+        return ": ".join(part for part in (start, field_path(self.path), self.message) if part)
 
 
 class SpecError(ValueError):
-    """A run that cannot be used; `problems` are in the order of the file."""
+    """A run has problems, which are in the order of the file."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=_order))
@@ -56,7 +56,7 @@ class SpecError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LoadedRun:
-    """A run as read; `document` is the JSON value as written, without defaults."""
+    """A run; `document` is the JSON value from the file, without defaults."""
 
     run: SelfAlignmentRun
     document: dict[str, Any]
@@ -66,15 +66,14 @@ class LoadedRun:
     def where(self, path: str) -> str:
         """Return `file:line` of a field such as `spec.model.storageUri`.
 
-        For a field that was left to its default it is the place of the nearest
-        object around it that is written.
+        If the file does not contain the field, return the place of the nearest object around it.
         """
         place = _nearest(self.places, tuple(path.split(".")))
         return self.source if place is None else f"{self.source}:{place.line}"
 
 
 def field_path(path: FieldPath) -> str:
-    """Return a path as people write it: `spec.compute.inference.env[0].name`."""
+    """Return a path as text, such as `spec.compute.inference.env[0].name`."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}"
@@ -82,10 +81,15 @@ def field_path(path: FieldPath) -> str:
 
 
 def load_run(source: Path | str, *, strict: bool = True) -> LoadedRun:
-    """Read a run from a file (a path) or from text; raises `SpecError`.
+    """Return the run in a file (a path) or in a text.
 
-    `strict` refuses unknown fields, as the command line does; without it they are
-    ignored, as the operator does with what a newer version may have stored.
+    Args:
+        source: The path of a YAML or JSON file, or its text.
+        strict: Whether unknown fields are refused, as on the command line. If false, they are
+            ignored, as in the operator, which may read runs that a newer version stored.
+
+    Raises:
+        SpecError: The run has problems.
     """
     name = str(source) if isinstance(source, Path) else "<text>"
     document = _only_document(_text(source, name), name)
@@ -104,14 +108,14 @@ def _text(source: Path | str, name: str) -> str:
         content = source.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise _single(name, f"cannot be read: {reason}") from error
+        raise _single(name, f"the file cannot be read: {reason}") from error
     if len(content) > MAX_BYTES:
-        raise _single(name, f"is larger than the {MAX_BYTES} bytes that a run may have")
+        raise _single(name, f"the file is larger than {MAX_BYTES} bytes, the limit for a run")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        message = "this is not UTF-8: save the file in that encoding"
+        message = "the file is not UTF-8: save it in that encoding"
         raise _single(name, message, Place(line, 1)) from error
 
 
@@ -121,9 +125,9 @@ def _only_document(text: str, name: str) -> Document:
     except YamlError as error:
         raise SpecError([Problem(name, error.place, error.path, error.message)]) from error
     if not documents:
-        raise _single(name, f"is empty: a {KIND} is wanted")
+        raise _single(name, f"the file is empty: write a {KIND} into it")
     if len(documents) > 1:
-        message = f"this is document 2 of {len(documents)}: put each run into a file of its own"
+        message = f"this is document 2 of {len(documents)}: write each run into its own file"
         raise _single(name, message, documents[1].places[()])
     return documents[0]
 
@@ -146,7 +150,7 @@ def _validated(document: Document, name: str, *, strict: bool) -> SelfAlignmentR
 
 
 def _foreign(value: dict[str, Any]) -> str | None:
-    """Return what to say of a document that is of another kind altogether, else None."""
+    """Return the message for a document of another kind, or None if the document is a run."""
     wanted = (f"{GROUP}/{VERSION}", KIND)
     found = (value.get("apiVersion"), value.get("kind"))
     if found == wanted:
@@ -155,17 +159,17 @@ def _foreign(value: dict[str, Any]) -> str | None:
         f"{name} {_show(item)}" if item is not None else f"no {name}"
         for name, item in zip(("apiVersion", "kind"), found, strict=True)
     )
-    return f"this has {shown}; a run has apiVersion {wanted[0]} and kind {wanted[1]}"
+    return f"the document has {shown}; a run has apiVersion {wanted[0]} and kind {wanted[1]}"
 
 
 def _problem(detail: ErrorDetails, document: Document, name: str) -> Problem:
     path, kind = detail["loc"], detail["type"]
     if path and path[-1] == "[key]":
-        path, message = path[:-1], "this is no valid key for a label or an annotation"
+        path, message = path[:-1], "this is not a valid key of a label or an annotation"
     elif kind == "extra_forbidden":
         message = _unknown_field(path)
     elif kind == "missing":
-        message = f"is required: {_allowed(path)}"
+        message = f"the field is required: {_allowed(path)}"
     elif kind == "duplicate":
         message = detail["msg"]
     else:
@@ -181,21 +185,21 @@ def _unknown_field(path: FieldPath) -> str:
     if close is None and (name := _close(wrong, elsewhere, _VERY_LIKE)) is not None:
         close = next(field_path(found) for found in _paths() if found[-1] == name)
     if close is not None:
-        return f"there is no such field; did you mean {close}?"
-    return f"there is no such field; {field_path(path[:-1])} has {', '.join(siblings)}"
+        return f"this field does not exist; did you mean {close}?"
+    return f"this field does not exist; {field_path(path[:-1])} has {', '.join(siblings)}"
 
 
 def _wrong_value(value: Any, path: FieldPath, document: Document) -> str:
     shown = _show(value)
     if (written := document.written.get(path)) is not None:
-        shown = f"{written}, which YAML reads as {shown}"
+        shown = f"{written}, which means {shown} in YAML"
     message = f"found {shown}; allowed: {_allowed(path)}"
     choices = [str(choice) for choice in _node(path).get("enum", ())]
     close = _close(value, choices) if isinstance(value, str) else None
     if close is not None:
         return f"{message}; did you mean {close}?"
     if _node(path).get("type") == "string" and isinstance(value, bool | int | float):
-        return f"{message}; put it in quotes"
+        return f"{message}; write it in quotes"
     return message
 
 
@@ -223,7 +227,7 @@ def _close(wrong: str, names: list[str], likeness: float = _LIKE) -> str | None:
 
 
 def _node(path: FieldPath) -> Schema:
-    """Return the schema of what stands at a path; empty where there is none."""
+    """Return the schema of the field at a path, or an empty schema if the field does not exist."""
     node = _schema()
     for part in path:
         if isinstance(part, int):

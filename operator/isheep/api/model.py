@@ -1,4 +1,4 @@
-"""M(0): which base model, at which revision, and how it may be loaded."""
+"""M(0): the location and revision of the base model."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Model(SpecModel):
 
     storage_uri: StorageUri = Field(
         description=(
-            "Where the base model M(0) is: hf://org/name, s3://bucket/path, pvc://claim/path, "
-            "or file:///folder (which `isheep run` takes and a cluster does not)."
+            "Location of the base model M(0): hf://org/name, s3://bucket/path, pvc://claim/path, "
+            "or file:///folder (for `isheep run` only, not in a cluster)."
         )
     )
     revision: Text | None = Field(
@@ -33,8 +33,8 @@ class Model(SpecModel):
         max_length=128,
         pattern=r"^[A-Za-z0-9][-A-Za-z0-9_./]*$",
         description=(
-            "Commit, tag or branch of an hf:// model; it is resolved to a commit once and pinned. "
-            "Absent: the newest commit when the run is first seen."
+            "Commit, tag or branch of an hf:// model. It is resolved to a commit once and pinned. "
+            "If absent: the newest commit when the run is first seen."
         ),
     )
     secret_ref: LocalObjectReference | None = Field(
@@ -44,7 +44,7 @@ class Model(SpecModel):
     remote_code: Literal["Deny"] = Field(
         default="Deny",
         description=(
-            "Whether code that comes with the model may run; it never may, and weights are read "
-            "from safetensors only."
+            "Whether code from the model's repository may run. It is always denied, and weights "
+            "are read from safetensors only."
         ),
     )

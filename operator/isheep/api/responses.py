@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from isheep.api.base import SpecModel
 from isheep.api.sampling import ResponseSampling
+from isheep.contract.choices import ResponsePromptFormat
 
 
 class Responses(SpecModel):
-    """How responses are asked for; training uses the format of the next iteration."""
+    """How the prompt for a response looks. Training uses the format of the next iteration."""
 
-    prompt_format: Literal["RawThenChat", "Raw", "Chat"] = Field(
+    prompt_format: ResponsePromptFormat = Field(
         default="RawThenChat",
         description=(
-            "Raw text in iteration 1 and the chat template afterwards (§3.1), or one of the two "
-            "throughout."
+            "Format of the prompt: raw text in iteration 1 and the chat template afterwards (§3.1; "
+            "RawThenChat), always raw text (Raw), or always the chat template (Chat)."
         ),
     )
     sampling: ResponseSampling = Field(
-        default=ResponseSampling(), description="How responses are drawn."
+        default=ResponseSampling(), description="How responses are sampled."
     )

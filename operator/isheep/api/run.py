@@ -1,10 +1,11 @@
-"""The run as a whole: one declarative object, `SelfAlignmentRun` of `isheep.dev/v1alpha1`."""
+"""The whole run: the declarative object `SelfAlignmentRun` of `isheep.dev/v1alpha1`."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from isheep.api.alpaca import Alpaca
 from isheep.api.assessment import Assessment
@@ -24,12 +25,14 @@ from isheep.api.dromedary import Dromedary
 from isheep.api.engine import Engine
 from isheep.api.instructions import Instructions, SeedTasks
 from isheep.api.model import Model
+from isheep.api.recipe_registry import RECIPE_DEFINITIONS
 from isheep.api.responses import Responses
 from isheep.api.selection import Selection
 from isheep.api.self_instruct import SelfInstruct
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.api.storage import Storage
 from isheep.api.training import Training
+from isheep.contract.choices import BUILTIN_SEED_TASKS
 
 GROUP = "isheep.dev"
 VERSION = "v1alpha1"
@@ -38,62 +41,96 @@ PLURAL = "selfalignmentruns"
 RETRY_ANNOTATION = "isheep.dev/retry"
 
 
-class SelfAlignmentRunSpec(SpecModel):
-    """What is wanted. The defaults are the paper's settings."""
-
-    recipe: Literal["ISheep", "SelfInstruct", "Alpaca", "Dromedary"] = Field(
-        description=(
-            "The method: how a run becomes stages; it cannot be changed. What only one of them "
-            "asks stands in the member of its name."
+def _check_recipe(name: str) -> str:
+    if name not in RECIPE_DEFINITIONS:
+        names = ", ".join(RECIPE_DEFINITIONS)
+        raise PydanticCustomError(
+            "recipe",
+            "no recipe has the name {name}; use one of {names}",
+            {"name": name, "names": names},
         )
+    return name
+
+
+def _list_recipes(schema: dict[str, Any]) -> None:
+    """Write the recipes into the field's JSON schema; pydantic calls this for each schema."""
+    schema.update(enum=list(RECIPE_DEFINITIONS), type=schema.pop("type"))
+
+
+def settings_of(recipe: str) -> Any:
+    """Return the field of the spec that only one recipe reads."""
+    return Field(
+        default=None,
+        description=f"Settings that only the recipe {recipe} reads. If absent: its defaults.",
+    )
+
+
+class SelfAlignmentRunSpec(SpecModel):
+    """The desired run. The defaults are the paper's settings."""
+
+    recipe: Annotated[Text, AfterValidator(_check_recipe)] = Field(
+        description=(
+            "The method, which determines the stages of the run. It cannot be changed. Settings "
+            "that only one recipe reads are in the field with the recipe's name."
+        ),
+        json_schema_extra=_list_recipes,
     )
     iterations: Integer = Field(
         ge=1,
         le=20,
-        description="T of Algorithm 1; the paper's arm Direct is 1 with a larger count (§4).",
+        description=(
+            "T of Algorithm 1: number of iterations. The paper's variant Direct has 1 iteration "
+            "and a larger count (§4)."
+        ),
     )
     random_seed: Integer = Field(
         default=0,
         ge=0,
         le=9007199254740991,
-        description="Seeds everything that is drawn: exemplars, completions, samples, training.",
+        description="Seed of every random choice: examples, completions, samples and training.",
     )
     language: Text = Field(
         default="en",
         pattern=r"^[a-z]{2,3}$",
         max_length=3,
-        description="Language of the tasks (ISO 639); some rules hold for English only.",
+        description="Language of the tasks (ISO 639). Some rules apply to English only.",
     )
     suspend: Flag = Field(
         default=False,
-        description="Whether work stops, keeping what is committed, until this is false again.",
+        description=(
+            "If true, all work stops until this is false again. Committed stages are kept."
+        ),
     )
     active_deadline_seconds: Integer = Field(
         default=172800,
         ge=60,
         le=31536000,
-        description="Seconds after which the run fails with DeadlineExceeded, from its start.",
+        description="Seconds after the start of the run until it fails with DeadlineExceeded.",
     )
     service_account_name: ObjectName | None = Field(
-        default=None, description="Service account of the pods; absent: the namespace's default."
+        default=None,
+        description="ServiceAccount of the pods. If absent: the default of the namespace.",
     )
     model: Model = Field(description="The base model M(0).")
     seed_tasks: SeedTasks = Field(
-        default=SeedTasks(builtin="Default"),
-        description="The seed tasks Ds of Algorithm 1, from which exemplars are drawn.",
+        default=SeedTasks(builtin=BUILTIN_SEED_TASKS),
+        description="The seed tasks Ds of Algorithm 1, from which the examples are drawn.",
     )
     prompts_ref: LocalObjectReference | None = Field(
         default=None,
-        description="ConfigMap with templates that replace the built-in ones, one a key.",
+        description=(
+            "ConfigMap with templates that replace the built-in ones. Each key is the name of a "
+            "template."
+        ),
     )
     storage: Storage | None = Field(
         default=None,
         description=(
-            "Where all data goes; absent: the chart's defaultStorage, or `--store` of "
-            "`isheep run`. It cannot be changed."
+            "The location of all data. It cannot be changed. If absent: defaultStorage in the "
+            "chart's values, or `--store` of `isheep run`."
         ),
     )
-    engine: Engine = Field(default=Engine(), description="What completes prompts.")
+    engine: Engine = Field(default=Engine(), description="The engine that completes prompts.")
     instructions: Instructions = Field(
         default=Instructions(), description="How instructions are generated (§3.1)."
     )
@@ -106,22 +143,25 @@ class SelfAlignmentRunSpec(SpecModel):
     assessment: Assessment = Field(default=Assessment(), description="How pairs are scored (§3.2).")
     selection: Selection = Field(default=Selection(), description="Which pairs are kept (§3.2).")
     training: Training = Field(default=Training(), description="How M(t) is trained (§3.3, §4).")
-    self_instruct: SelfInstruct | None = Field(
-        default=None, description="What only the recipe SelfInstruct asks; absent: its defaults."
-    )
-    alpaca: Alpaca | None = Field(
-        default=None, description="What only the recipe Alpaca asks; absent: its defaults."
-    )
-    dromedary: Dromedary | None = Field(
-        default=None, description="What only the recipe Dromedary asks; absent: its defaults."
-    )
+    self_instruct: SelfInstruct | None = settings_of("SelfInstruct")
+    alpaca: Alpaca | None = settings_of("Alpaca")
+    dromedary: Dromedary | None = settings_of("Dromedary")
     compute: Compute = Field(
-        default=Compute(), description="What the pods may use; it changes no output."
+        default=Compute(),
+        description="Resources and placement of the pods. They change no output.",
     )
+
+    def recipe_settings(self) -> SpecModel | None:
+        """Return the settings that only the run's recipe reads, its defaults if none are set."""
+        definition = RECIPE_DEFINITIONS[self.recipe]
+        if definition.settings is None:
+            return None
+        settings: SpecModel | None = getattr(self, definition.attribute)
+        return definition.settings() if settings is None else settings
 
 
 class Metadata(SpecModel):
-    """Kubernetes' object metadata, as far as a file or an API server's answer carries it."""
+    """The part of Kubernetes' object metadata that a file or an API server's response contains."""
 
     name: Annotated[Text, Field(min_length=1)]
     namespace: Annotated[Text, Field(min_length=1)] = "default"
@@ -141,7 +181,7 @@ class Metadata(SpecModel):
 
 
 class SelfAlignmentRun(SpecModel):
-    """A base model aligning itself, from seed tasks to M(T)."""
+    """A base model that aligns itself, from seed tasks to M(T)."""
 
     api_version: Literal["isheep.dev/v1alpha1"]
     kind: Literal["SelfAlignmentRun"]

@@ -1,4 +1,4 @@
-"""How completions are drawn. The places where a run samples differ in their defaults only."""
+"""How completions are sampled. The places where a run samples differ only in their defaults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def temperature(default: float) -> Any:
         default=default,
         ge=0.0,
         le=2.0,
-        description="Sampling temperature; 0 takes the likeliest token each time.",
+        description="Sampling temperature. 0 always takes the most likely token.",
     )
 
 
@@ -25,7 +25,7 @@ def top_p(default: float) -> Any:
         default=default,
         ge=0.0,
         le=1.0,
-        description="Share of probability, above 0, that tokens are drawn from (nucleus sampling).",
+        description="Nucleus sampling: cumulative probability of the candidate tokens, above 0.",
     )
 
 
@@ -35,12 +35,15 @@ def presence_penalty(default: float) -> Any:
         default=default,
         ge=-2.0,
         le=2.0,
-        description="What the logit of a token loses once the completion holds it; 0: nothing.",
+        description=(
+            "Value subtracted once from the logit of each token that the completion contains; 0 is "
+            "no penalty."
+        ),
     )
 
 
 class Sampling(SpecModel):
-    """Temperature and nucleus; the paper draws everything with 1.0 and 0.95 (§3.1)."""
+    """Temperature and nucleus; the paper samples everything with 1.0 and 0.95 (§3.1)."""
 
     temperature: Number = temperature(1.0)
     top_p: Number = top_p(0.95)
@@ -49,46 +52,46 @@ class Sampling(SpecModel):
         ge=-2.0,
         le=2.0,
         description=(
-            "What the logit of a token loses once the completion holds it, however often; absent: "
-            "nothing."
+            "Value subtracted once from the logit of each token that the completion contains. If "
+            "absent: no penalty."
         ),
     )
 
 
 class InstructionSampling(Sampling):
-    """How completions of the instruction prompt are drawn (§3.1)."""
+    """How completions of the instruction prompt are sampled (§3.1)."""
 
     max_tokens: Integer = Field(
         default=1000,
         ge=16,
         le=32768,
-        description="Longest completion, in tokens; 1000 hold about eleven tasks.",
+        description="Maximum length of a completion, in tokens. 1000 tokens are about 11 tasks.",
     )
 
 
 class ResponseSampling(Sampling):
-    """How responses are drawn (§3.1)."""
+    """How responses are sampled (§3.1)."""
 
     max_tokens: Integer = Field(
         default=1000,
         ge=16,
         le=32768,
         description=(
-            "Longest response, in tokens; the default leaves the prompt some room in training's "
-            "maxLength of 1024."
+            "Maximum length of a response, in tokens. With the default, some of training's "
+            "maxLength of 1024 remains for the prompt."
         ),
     )
 
 
 class AssessmentSampling(Sampling):
-    """How scores are drawn (§3.2)."""
+    """How assessments are sampled (§3.2)."""
 
     max_tokens: Integer = Field(
         default=256,
         ge=1,
         le=4096,
         description=(
-            "Longest assessment, in tokens; the score comes first, the explanation after it may be "
-            "cut."
+            "Maximum length of an assessment, in tokens. The score comes first, so only the "
+            "explanation can be cut."
         ),
     )

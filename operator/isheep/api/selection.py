@@ -2,55 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from isheep.api.base import Integer, Number, SpecModel
+from isheep.api.recipe_registry import defaults_by_recipe
+from isheep.contract.choices import JudgingMethod, SelectionMethodSetting
 
 
 class PerplexitySelection(SpecModel):
-    """What the method Perplexity asks of a pair (Table 3)."""
+    """Which pairs the method Perplexity keeps (Table 3)."""
 
     max: Number = Field(
         default=50.0,
         ge=1.0,
         le=1000000.0,
         description=(
-            "A pair is kept if the perplexity of its response, given the prompt, and that of the "
-            "whole pair are both below this, strictly."
+            "A pair is kept if two perplexities are strictly below this: the perplexity of the "
+            "response given the prompt, and the perplexity of the whole pair."
         ),
     )
 
 
 class DensitySelection(SpecModel):
-    """How finely Density and DensityPerplexity divide the pairs (Table 3)."""
+    """How Density and DensityPerplexity cluster the pairs (Table 3)."""
 
     clusters: Integer = Field(
         default=3000,
         ge=1,
         le=100000,
         description=(
-            "K of k-means, and so the most pairs that are kept; where there are no more pairs "
-            "than this, each is a cluster of its own."
+            "K of k-means, which is also the maximum number of kept pairs. If there are no more "
+            "pairs than this, each pair is one cluster."
         ),
     )
 
 
 class RandomSelection(SpecModel):
-    """The control that the paper lacks: as many pairs as another method kept, at random."""
+    """A control that the paper does not have: random pairs, as many as another method keeps."""
 
     size: Integer | None = Field(
         default=None,
         ge=1,
         le=1000000,
-        description="Pairs drawn without replacement in each iteration.",
+        description="Number of pairs drawn in each iteration, without replacement.",
     )
-    size_of: Literal["SelfAssessment", "Perplexity", "Density", "DensityPerplexity"] | None = Field(
+    size_of: JudgingMethod | None = Field(
         default=None,
         description=(
-            "The method, with its fields as they stand here, that says in each iteration how many "
-            "pairs are drawn: as many as it would keep."
+            "In each iteration, as many pairs are drawn as this method would keep with its fields "
+            "in this object."
         ),
     )
 
@@ -58,16 +58,15 @@ class RandomSelection(SpecModel):
 class Selection(SpecModel):
     """Which pairs are kept."""
 
-    method: Literal[
-        "Auto", "SelfAssessment", "Perplexity", "Density", "DensityPerplexity", "Random", "None"
-    ] = Field(
+    method: SelectionMethodSetting = Field(
         default="Auto",
         description=(
-            "SelfAssessment keeps pairs by score (§3.2); Perplexity those that M(t-1) finds "
-            "likely, Density one at random of each cluster of pairs, DensityPerplexity the "
-            "likeliest of each (Table 3); Random draws of those past the rules without looking at "
-            "them; None keeps all past the rules. Auto: the recipe's own, which is SelfAssessment "
-            "for ISheep and None for all others."
+            "How pairs are chosen. SelfAssessment keeps pairs by their scores (§3.2). Perplexity "
+            "keeps pairs with a low perplexity under M(t-1), Density keeps one random pair of each "
+            "cluster, and DensityPerplexity keeps the pair with the lowest perplexity of each "
+            "cluster (Table 3). Random draws among all pairs that the rules accept. None keeps all "
+            "pairs that the rules accept. Auto is the recipe's method: "
+            f"{defaults_by_recipe(lambda recipe: recipe.selection_method)}."
         ),
     )
     threshold: Integer = Field(
@@ -75,23 +74,29 @@ class Selection(SpecModel):
         ge=0,
         le=9,
         description=(
-            "C of Algorithm 1: a pair is kept if each of its scores is above this, strictly; at 8 "
-            "only 9 and 10 are."
+            "C of Algorithm 1: a pair is kept if each of its scores is strictly above this. With "
+            "8, the sampled scores 9 and 10 pass."
         ),
     )
     min_samples: Integer = Field(
         default=64,
         ge=1,
         le=1000000,
-        description="Fewer kept pairs than this fail the run before it trains on next to nothing.",
+        description=(
+            "If an iteration keeps fewer pairs than this, the run fails before it trains on them."
+        ),
     )
     perplexity: PerplexitySelection | None = Field(
-        default=None, description="For Perplexity, or Random of its size."
+        default=None,
+        description="For the method Perplexity, and for Random if random.sizeOf is Perplexity.",
     )
     density: DensitySelection | None = Field(
         default=None,
-        description="For Density and DensityPerplexity, or Random of the size of one of them.",
+        description=(
+            "For the methods Density and DensityPerplexity, and for Random if random.sizeOf is one "
+            "of them."
+        ),
     )
     random: RandomSelection | None = Field(
-        default=None, description="What the method Random needs."
+        default=None, description="How many pairs the method Random draws. Random requires it."
     )

@@ -1,12 +1,11 @@
-"""What only the recipe SelfInstruct asks: its exemplars, its sampling, its instances."""
+"""The settings of the recipe SelfInstruct: its examples, its sampling and its instances."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 from pydantic import Field
 
 from isheep.api.base import Integer, Number, SpecModel
+from isheep.api.recipe_definition import RecipeDefinition
 from isheep.api.sampling import (
     InstructionSampling,
     Sampling,
@@ -14,21 +13,23 @@ from isheep.api.sampling import (
     temperature,
     top_p,
 )
+from isheep.api.validation_rule import ValidationRule
+from isheep.contract.choices import InstanceStyle
 
 
 class TaskSampling(InstructionSampling):
-    """How completions of Self-Instruct's list of tasks are drawn."""
+    """How completions of Self-Instruct's task list are sampled."""
 
     temperature: Number = temperature(0.7)
     top_p: Number = top_p(0.5)
     presence_penalty: Number | None = presence_penalty(2.0)
     max_tokens: Integer = Field(
-        default=1024, ge=16, le=32768, description="Longest completion, in tokens."
+        default=1024, ge=16, le=32768, description="Maximum length of a completion, in tokens."
     )
 
 
 class InstanceSampling(Sampling):
-    """How a task's instances are drawn."""
+    """How the instances of a task are sampled."""
 
     temperature: Number = temperature(0.0)
     presence_penalty: Number | None = presence_penalty(1.5)
@@ -36,43 +37,65 @@ class InstanceSampling(Sampling):
         default=350,
         ge=16,
         le=32768,
-        description="Longest completion, in tokens: all instances of a task together.",
+        description=(
+            "Maximum length of a completion, in tokens. One completion holds all instances of a "
+            "task."
+        ),
     )
 
 
 class SelfInstruct(SpecModel):
-    """What Self-Instruct asks of the model; the defaults are its own settings."""
+    """How Self-Instruct prompts the model. The defaults are Self-Instruct's own settings."""
 
     examples_per_prompt: Integer = Field(
         default=8,
         ge=1,
         le=16,
-        description="Tasks shown in each prompt, human and machine-made ones together.",
+        description="Number of tasks in each prompt, seed tasks and machine-made tasks together.",
     )
     machine_examples: Integer = Field(
         default=2,
         ge=0,
         le=16,
         description=(
-            "How many of them the model has made: drawn from what was accepted by the end of the "
-            "round before. Seed tasks take the place of those that are not there yet."
+            "How many of these tasks are machine-made. They are drawn from the instructions that "
+            "were accepted before the current round. If there are too few, seed tasks fill the "
+            "gap."
         ),
     )
     sampling: TaskSampling = Field(
-        default=TaskSampling(), description="How completions of the list of tasks are drawn."
+        default=TaskSampling(), description="How completions of the task list are sampled."
     )
-    instances: Literal["FewShot", "ZeroShot"] = Field(
+    instances: InstanceStyle = Field(
         default="FewShot",
         description=(
-            "FewShot is the method in full: each task is told to be a classification or not, and "
-            "its instances are written after examples, output first or input first. ZeroShot is "
-            "the I-SHEEP paper's light variant: the tasks are answered as they are, as "
-            "`responses` says, without examples and without instances."
+            "How tasks become pairs. FewShot is the full method: the model decides whether a task "
+            "is a classification, and then writes instances of the task after examples, output "
+            "first for classifications and input first for other tasks. ZeroShot is the light "
+            "variant of the I-SHEEP paper: the model answers the tasks without examples and "
+            "without instances, as `responses` configures."
         ),
     )
     max_instances: Integer = Field(
-        default=5, ge=1, le=16, description="Most instances of a task (FewShot)."
+        default=5, ge=1, le=16, description="Maximum number of instances of a task (FewShot)."
     )
     instance_sampling: InstanceSampling = Field(
-        default=InstanceSampling(), description="How a task's instances are drawn (FewShot)."
+        default=InstanceSampling(), description="How the instances of a task are sampled (FewShot)."
     )
+
+
+SELF_INSTRUCT = RecipeDefinition(
+    name="SelfInstruct",
+    rule_set="SelfInstruct",
+    selection_method="None",
+    task_list="SelfInstruct",
+    settings=SelfInstruct,
+    settings_rules=(
+        ValidationRule(
+            "self.machineExamples <= self.examplesPerPrompt",
+            "machineExamples is above examplesPerPrompt, which includes them: lower it, or raise "
+            "examplesPerPrompt",
+            "machineExamples",
+        ),
+    ),
+)

@@ -1,121 +1,137 @@
-"""What a run says of itself, in a cluster and under `isheep status` alike.
+"""The status of a run, in a cluster and in the output of `isheep status`.
 
-`phase` and `progress` are for people. Programs read the conditions, whose meaning
-is fixed: Ready and Complete both true is success; Stalled alone is waiting for
-something outside; Failed (with Stalled) is the end of this generation.
+`phase` and `progress` are for people. Programs read the conditions, whose meaning is fixed. If
+Ready and Complete are true, the run has succeeded. If Stalled is true and Failed is not, the run
+waits for something outside of it. If Failed is true (then Stalled is true too), the generation has
+ended without success.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, get_args
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from isheep.api.base import Flag, Integer, Map, Number, SpecModel, Text
+from isheep.contract.choices import ConditionStatus, ConditionType, Phase
+from isheep.contract.rule_names import current_statistics
 
 Name = Annotated[Text, Field(max_length=253)]
 Uri = Annotated[Text, Field(max_length=2048)]
 Count = Annotated[Integer, Field(ge=0)]
 
-Phase = Literal["Pending", "Running", "Suspended", "Stalled", "Succeeded", "Failed"]
-ConditionType = Literal["Reconciling", "Ready", "Complete", "Stalled", "Failed", "Suspended"]
-
 
 class Condition(SpecModel):
-    """One aspect of the state, as Kubernetes' conventions have it."""
+    """One aspect of the state, in the form of Kubernetes' conventions."""
 
     type: Annotated[Text, Field(max_length=64)] = Field(
-        description="Ready, Reconciling, Complete, Stalled, Failed or Suspended."
+        description=f"One of {', '.join(get_args(ConditionType))}."
     )
-    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    status: ConditionStatus = Field(description="Whether the condition is true.")
     reason: Annotated[Text, Field(min_length=1, max_length=128)] = Field(
-        description="Why, in one CamelCase word."
+        description="The reason, as one CamelCase word."
     )
     message: Annotated[Text, Field(max_length=2048)] = Field(
-        default="", description="Why, for people, with what to do."
+        default="", description="The reason and the remedy, for people."
     )
-    last_transition_time: datetime = Field(description="When the status last changed.")
+    last_transition_time: datetime = Field(description="Time of the last change of `status`.")
     observed_generation: Integer = Field(
-        default=0, ge=0, description="The generation that it is about."
+        default=0, ge=0, description="The generation of the run that the condition describes."
     )
 
 
 class StageProgress(SpecModel):
-    """The stage at work. Nothing depends on its counts."""
+    """The stage that is running. Nothing depends on its counts."""
 
-    id: Name = Field(description="The stage: `i2/respond`, `i1/generate/r3`.")
-    key: Annotated[Text, Field(max_length=64)] = Field(description="Its key.")
-    items_done: Count | None = Field(default=None, description="Items finished.")
-    items_total: Count | None = Field(default=None, description="Items in all.")
+    id: Name = Field(description="Id of the stage, such as `i2/respond` or `i1/generate/r3`.")
+    key: Annotated[Text, Field(max_length=64)] = Field(description="Key of the stage.")
+    items_done: Count | None = Field(default=None, description="Number of finished items.")
+    items_total: Count | None = Field(default=None, description="Number of all items.")
     estimated_remaining_seconds: Count | None = Field(
-        default=None, description="Seconds left at the rate so far."
+        default=None, description="Estimated seconds until the end, at the rate so far."
     )
 
 
 class Hold(SpecModel):
-    """Why a stage is not tried again at once."""
+    """Why a stage waits before its next attempt."""
 
     reason: Annotated[Text, Field(min_length=1, max_length=128)] = Field(
-        description="Why, in one CamelCase word."
+        description="The reason, as one CamelCase word."
     )
     message: Annotated[Text, Field(max_length=2048)] = Field(
-        default="", description="Why, for people, with what to do."
+        default="", description="The reason and the remedy, for people."
     )
     stalled: Flag = Field(
-        default=False, description="Whether it waits for something outside of the run."
+        default=False, description="Whether the stage waits for something outside of the run."
     )
-    until: datetime = Field(description="When it is tried again.")
-    times: Count = Field(default=1, description="How often in a row it has waited like this.")
+    until: datetime = Field(description="Time of the next attempt.")
+    times: Count = Field(default=1, description="Number of consecutive waits like this one.")
 
 
 class StageRecord(SpecModel):
-    """A stage of the plan that was started, is to be started next, or was found."""
+    """A stage of the plan that was started, starts next, or was found committed."""
 
-    id: Name = Field(description="The stage.")
-    key: Annotated[Text, Field(max_length=64)] = Field(description="Its key.")
+    id: Name = Field(description="Id of the stage.")
+    key: Annotated[Text, Field(max_length=64)] = Field(description="Key of the stage.")
     attempts: Count = Field(
-        default=0, description="Attempts that have ended; 0 where it was found committed."
+        default=0,
+        description="Number of ended attempts; 0 if the stage was found committed.",
     )
-    failures: Count = Field(default=0, description="Those of them that count as failures.")
+    failures: Count = Field(
+        default=0, description="Number of these attempts that count as failures."
+    )
     memory_reduction: Count = Field(
-        default=0, description="How often its batches were halved for want of device memory."
+        default=0,
+        description="How often the batch size was halved because device memory was too small.",
     )
     gpu_seconds: Number | None = Field(
-        default=None, ge=0, description="Seconds of GPU time of the attempts that have ended."
+        default=None, ge=0, description="GPU time of the ended attempts, in seconds."
     )
-    hold: Hold | None = Field(default=None, description="Why it is not tried again at once.")
-    committed: Flag = Field(default=False, description="Whether its output is durably stored.")
+    hold: Hold | None = Field(
+        default=None, description="Why the stage waits before its next attempt."
+    )
+    committed: Flag = Field(
+        default=False, description="Whether the output of the stage is durably stored."
+    )
     counts: Map[Number] = Field(
-        default_factory=dict, max_length=64, description="Its essential figures, by name."
+        default_factory=dict,
+        max_length=64,
+        description="Essential statistics of the stage, by name.",
     )
+
+    _current_counts = field_validator("counts")(current_statistics)
 
 
 class IterationRecord(SpecModel):
     """A finished iteration."""
 
-    iteration: Integer = Field(ge=1, le=20, description="t.")
-    completions: Count | None = Field(default=None, description="Completions generated.")
-    accepted: Count | None = Field(default=None, description="Instructions past the rules.")
-    kept: Count | None = Field(default=None, description="Pairs of D(t).")
+    iteration: Integer = Field(ge=1, le=20, description="Number of the iteration, t.")
+    completions: Count | None = Field(default=None, description="Number of generated completions.")
+    accepted: Count | None = Field(default=None, description="Number of accepted instructions.")
+    kept: Count | None = Field(default=None, description="Number of pairs in D(t).")
     mean_score: Number | None = Field(default=None, description="Mean score of the kept pairs.")
-    training_loss: Number | None = Field(default=None, description="Mean loss over all steps.")
+    training_loss: Number | None = Field(
+        default=None, description="Mean training loss over all steps."
+    )
     validation_loss: Number | None = Field(
         default=None, description="Loss of M(t) on the held-out pairs."
     )
     gpu_seconds: Number | None = Field(
-        default=None, ge=0, description="Seconds of GPU time, over all its Jobs."
+        default=None, ge=0, description="GPU time of all Jobs of the iteration, in seconds."
     )
 
 
 class Failure(SpecModel):
-    """What went wrong last."""
+    """The last failure."""
 
-    stage: Name = Field(description="The stage.")
-    pod: Name | None = Field(default=None, description="The pod, where it was one.")
-    reason: Annotated[Text, Field(max_length=128)] = Field(description="Why, in one word.")
+    stage: Name = Field(description="Id of the stage that failed.")
+    pod: Name | None = Field(default=None, description="Name of the pod that failed, if any.")
+    reason: Annotated[Text, Field(max_length=128)] = Field(
+        description="The reason, as one CamelCase word."
+    )
     message: Annotated[Text, Field(max_length=2048)] = Field(
-        default="", description="Why, for people, with what to do."
+        default="", description="The reason and the remedy, for people."
     )
 
 
@@ -123,9 +139,9 @@ class SelfAlignmentRunStatus(SpecModel):
     """The state of a run."""
 
     observed_generation: Integer = Field(
-        default=-1, ge=-1, description="The generation that this status is about."
+        default=-1, ge=-1, description="The generation of the run that this status describes."
     )
-    phase: Phase | None = Field(default=None, description="The state in one word, for people.")
+    phase: Phase | None = Field(default=None, description="The state as one word, for people.")
     conditions: tuple[Condition, ...] = Field(
         default=(),
         max_length=16,
@@ -136,17 +152,18 @@ class SelfAlignmentRunStatus(SpecModel):
         description="The state, for programs.",
     )
     iteration: Integer | None = Field(
-        default=None, ge=0, le=20, description="The iteration at work; 0 before the first."
+        default=None, ge=0, le=20, description="The current iteration; 0 before the first one."
     )
     progress: Annotated[Text, Field(max_length=128)] | None = Field(
-        default=None, description="Iteration, stage and share, for people: `2/5 respond 41%`."
+        default=None,
+        description="Iteration, stage and finished share, for people, such as `2/5 respond 41%`.",
     )
-    stage: StageProgress | None = Field(default=None, description="The stage at work.")
+    stage: StageProgress | None = Field(default=None, description="The stage that is running.")
     stages: tuple[StageRecord, ...] = Field(
         default=(),
         max_length=4096,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]},
-        description="The stages that were started or found, in the plan's order.",
+        description="The stages that were started or found committed, in the order of the plan.",
     )
     history: tuple[IterationRecord, ...] = Field(
         default=(),
@@ -160,21 +177,30 @@ class SelfAlignmentRunStatus(SpecModel):
     model_uri: Uri | None = Field(
         default=None,
         description=(
-            "Where the newest M(t) is: full weights or, where they are not merged, the adapter."
+            "Location of the newest M(t): full weights, or the adapter if handover is Adapter."
         ),
     )
-    report_uri: Uri | None = Field(default=None, description="Where the newest report is.")
-    last_failure: Failure | None = Field(default=None, description="What went wrong last.")
+    report_uri: Uri | None = Field(default=None, description="Location of the newest report.")
+    last_failure: Failure | None = Field(default=None, description="The last failure.")
     resolved: dict[str, Any] | None = Field(
         default=None,
         json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
-        description="What this generation is planned from: defaults, revisions, digests, versions.",
+        description=(
+            "Values that this generation is planned from: defaults, revisions, digests and "
+            "versions."
+        ),
     )
     start_time: datetime | None = Field(
         default=None,
-        description="When work began; anew after a retry, a new generation or a suspension.",
+        description=(
+            "Time at which work started. A retry, a new generation and the end of a suspension "
+            "set it again."
+        ),
     )
-    completion_time: datetime | None = Field(default=None, description="When the run ended.")
+    completion_time: datetime | None = Field(
+        default=None, description="Time at which the run ended."
+    )
     last_handled_retry: Annotated[Text, Field(max_length=256)] | None = Field(
-        default=None, description="The value of the retry annotation that was acted upon."
+        default=None,
+        description="Value of the retry annotation whose retry was started last.",
     )

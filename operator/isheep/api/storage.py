@@ -1,65 +1,64 @@
-"""Where a run's stages leave their data.
+"""The location of a run's data.
 
-Exactly one member is set. It cannot be changed while the run exists: everything
-that the run has committed would be out of reach.
+Exactly one member is set. It cannot be changed while the run exists, because the run would lose
+everything that it has committed.
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from isheep.api.base import LocalObjectReference, SpecModel, Text
+from isheep.contract.choices import Addressing
 from isheep.contract.store_spec import S3StoreSpec, StoreSpec
 
 
 class S3Storage(SpecModel):
-    """A bucket of an object store that speaks S3 and honours conditional writes."""
+    """A bucket of an object store with the S3 API and conditional writes."""
 
     bucket: Text = Field(
         min_length=3,
         max_length=63,
         pattern=r"^[a-z0-9][-a-z0-9.]{1,61}[a-z0-9]$",
-        description="Name of the bucket; it must exist.",
+        description="Name of the bucket, which must exist.",
     )
     prefix: Text | None = Field(
         default=None,
         min_length=1,
         max_length=512,
         pattern=r"^[-A-Za-z0-9_.]+(/[-A-Za-z0-9_.]+)*$",
-        description="Key prefix under which everything is written, without a slash at either end.",
+        description="Prefix of all keys, without a slash at either end.",
     )
     endpoint: Text | None = Field(
         default=None,
         max_length=512,
         pattern=r"^https?://[-A-Za-z0-9.:]+(/[-A-Za-z0-9._~/]*)?$",
-        description="URL of the object store; absent: AWS's own for the region.",
+        description="URL of the object store. If absent: the AWS endpoint of the region.",
     )
     region: Text | None = Field(
         default=None,
         min_length=1,
         max_length=64,
         pattern=r"^[-a-z0-9]+$",
-        description="Region of the bucket; absent: as the environment's AWS settings say.",
+        description="Region of the bucket. If absent: the region of the AWS environment settings.",
     )
-    addressing: Literal["Virtual", "Path"] = Field(
+    addressing: Addressing = Field(
         default="Virtual",
         description=(
-            "Whether the bucket stands in the host name (Virtual) or in the path (Path), as many "
-            "stores of one's own want it."
+            "The part of the URL that contains the bucket: the host name (Virtual), or the path "
+            "(Path), as many self-hosted stores require."
         ),
     )
     secret_ref: LocalObjectReference | None = Field(
         default=None,
         description=(
-            "Secret with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; absent: the "
+            "Secret with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. If absent: the "
             "identity of the pod or of the shell."
         ),
     )
 
     def store_spec(self) -> StoreSpec:
-        """Return the bucket as an order has it, without the name of its Secret."""
+        """Return the bucket as an order names it, without the name of its Secret."""
         return StoreSpec(
             s3=S3StoreSpec(
                 bucket=self.bucket,
@@ -72,26 +71,26 @@ class S3Storage(SpecModel):
 
 
 class FolderStorage(SpecModel):
-    """A folder of the machine that carries the run out."""
+    """A folder of the machine on which `isheep run` runs."""
 
     path: Text = Field(
         min_length=1,
         max_length=1024,
         description=(
-            "Folder, made where it does not exist; a relative one is relative to the working "
-            "directory of `isheep run`."
+            "Path of the folder, which is created if it does not exist. A relative path starts at "
+            "the working directory of `isheep run`."
         ),
     )
 
 
 class Storage(SpecModel):
-    """Exactly one of the places where a run's data can be."""
+    """The location of a run's data: exactly one of the fields."""
 
     s3: S3Storage | None = Field(default=None, description="A bucket of an S3 object store.")
     folder: FolderStorage | None = Field(
         default=None,
         description=(
-            "A folder, which only `isheep run` takes: in a cluster the run waits, Stalled, and "
-            "says so."
+            "A folder, for `isheep run` only. In a cluster, a run with a folder waits with the "
+            "condition Stalled and the reason FolderStorage."
         ),
     )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from isheep.api.base import Integer, Number, SpecModel
+from isheep.contract.choices import (
+    EVALUATION_STEPS,
+    Checkpoint,
+    Handover,
+    ModelSource,
+    TargetModules,
+    TrainingData,
+)
 
 
 class Lora(SpecModel):
@@ -14,38 +20,41 @@ class Lora(SpecModel):
 
     r: Integer = Field(default=8, ge=1, le=512, description="Rank of the adapter's matrices.")
     alpha: Integer = Field(
-        default=16, ge=1, le=4096, description="Scale of the adapter; alpha / r is its weight."
+        default=16,
+        ge=1,
+        le=4096,
+        description="Scale of the adapter, whose output is multiplied by alpha / r.",
     )
     dropout: Number = Field(
         default=0.05, ge=0.0, le=0.9, description="Dropout of the adapter's input in training."
     )
-    target_modules: Literal["AllLinear"] = Field(
+    target_modules: TargetModules = Field(
         default="AllLinear",
-        description="Which modules are adapted: all linear layers but the output head.",
+        description="Modules with an adapter: all linear layers except the output head.",
     )
 
 
 class Training(SpecModel):
-    """Supervised fine-tuning with LoRA; the loss is on the response only."""
+    """Supervised fine-tuning with LoRA; the loss covers the response only."""
 
-    start_from: Literal["Base", "Previous"] = Field(
+    start_from: ModelSource = Field(
         default="Base",
         description=(
-            "What is trained in iteration t: M(0), as the paper adopted (One_base), or M(t-1) "
-            "(One_last), with a new adapter and optimizer."
+            "The model that iteration t trains, with a new adapter and optimizer: M(0), as the "
+            "paper adopted (Base, One_base), or M(t-1) (Previous, One_last)."
         ),
     )
-    data: Literal["Latest", "All"] = Field(
+    data: TrainingData = Field(
         default="Latest",
-        description="What it is trained on: D(t), or D(1) to D(t) (Total_base).",
+        description="The training data: D(t) (Latest), or D(1) to D(t) (All, Total_base).",
     )
     max_samples: Integer = Field(
         default=3000,
         ge=1,
         le=10000000,
         description=(
-            "The first so many pairs of each D(t) are used, as in the released scripts; D(t) "
-            "itself is not cut."
+            "Maximum number of pairs used of each D(t), from the first on, as in the released "
+            "scripts. D(t) itself is not cut."
         ),
     )
     validation_share: Number = Field(
@@ -54,57 +63,63 @@ class Training(SpecModel):
         le=0.5,
         description="Share of the used pairs that is held out to measure the validation loss.",
     )
-    checkpoint: Literal["LowestValidationLoss", "Last"] = Field(
+    checkpoint: Checkpoint = Field(
         default="LowestValidationLoss",
         description=(
-            "Which step's adapter is M(t): of those after which the validation loss was measured "
-            "the one where it is lowest, the first among equals, as in the paper; or the last "
-            "step's. Where no pair is held out it is the last step's."
+            "The step whose adapter is M(t): the first step with the lowest measured validation "
+            "loss, as in the paper, or the last step. If no pair is held out, it is the last step."
         ),
     )
     evaluation_steps: Integer = Field(
-        default=100,
+        default=EVALUATION_STEPS,
         ge=1,
         le=1000000,
         description=(
-            "The validation loss is measured every so many optimizer steps, and after the last."
+            "Optimizer steps between two measurements of the validation loss. It is also measured "
+            "after the last step."
         ),
     )
     effective_batch_size: Integer = Field(
         default=16,
         ge=1,
         le=4096,
-        description="Pairs an optimizer step, over all GPUs and accumulation together.",
+        description="Pairs in one optimizer step, over all GPUs and accumulation steps.",
     )
     num_train_epochs: Integer = Field(
-        default=2, ge=1, le=100, description="Passes over the training pairs."
+        default=2, ge=1, le=100, description="Number of passes over the training pairs."
     )
     learning_rate: Number = Field(
         default=5e-5,
         ge=0.0,
         le=1.0,
-        description="Highest learning rate, above 0; it falls along a cosine after the warm-up.",
+        description=(
+            "Maximum learning rate, above 0. After the warm-up, it decreases along a cosine curve."
+        ),
     )
     warmup_steps: Integer = Field(
         default=20,
         ge=0,
         le=100000,
-        description="Optimizer steps over which the learning rate rises from 0.",
+        description="Optimizer steps in which the learning rate increases from 0.",
     )
     max_length: Integer = Field(
         default=1024,
         ge=32,
         le=131072,
-        description="Pairs are cut after this many tokens, prompt and response together.",
+        description="Maximum length of prompt and response together, in tokens; the rest is cut.",
     )
     lora: Lora = Field(default=Lora(), description="The shape of the adapter.")
-    handover: Literal["Merged", "Adapter"] = Field(
+    handover: Handover = Field(
         default="Merged",
         description=(
-            "What the next iteration loads and the run leaves: merged full weights, or the "
-            "adapter, which is served beside the base and needs no merge stage."
+            "The form of M(t) that the next iteration loads and that the run stores: full merged "
+            "weights (Merged), or the adapter (Adapter), which the engine adds to the base model "
+            "and which needs no merge stage."
         ),
     )
     num_nodes: Integer = Field(
-        default=1, ge=1, le=64, description="Pods that train together, each with its GPUs."
+        default=1,
+        ge=1,
+        le=64,
+        description="Number of pods that train together, each with its own GPUs.",
     )

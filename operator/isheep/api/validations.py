@@ -1,21 +1,19 @@
-"""The rules that types cannot say, each written once, in CEL.
+"""The validation rules that field types cannot express, each written once, in CEL.
 
-The same text goes into the CRD, where the API server holds runs to it, and is
-evaluated here, so that `isheep validate` knows what a cluster would say. A rule
-belongs to a model; wherever that model stands in the spec, `self` is the object
-there. Rules with `oldSelf` compare an object with what it was and are held by API
-servers only when a run is changed.
+The rules go into the CRD, where an API server checks them, and are evaluated here, so that `isheep
+validate` refuses the runs that a cluster would reject. A rule belongs to a model and applies to
+every object of that model in the spec. Transition rules (with `oldSelf`) compare an object with its
+previous state; API servers check them when a run is updated.
 
-The rules keep to what every CEL implementation does alike: has, size, in, matches,
-all, exists, comparisons within one type, oldSelf. `has` is asked of optional fields
-only: one with a default is always there. Google's own implementation evaluates
-them: it starts in a tenth of the time of the pure Python one and matches with RE2,
-as the API server does.
+The rules use only the part of CEL in which all implementations agree: has, size, in, matches, all,
+exists, comparisons within one type, and oldSelf. They use `has` for optional fields only, because
+a field with a default is always set. Google's own implementation evaluates them here: it starts in
+a tenth of the time of the pure Python one, and matches expressions with RE2, as API servers do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -28,280 +26,222 @@ from isheep.api.compute import EnvSource, EnvVar, Toleration
 from isheep.api.engine import VllmOptions
 from isheep.api.instructions import SeedTasks
 from isheep.api.model import Model
+from isheep.api.recipe_registry import RECIPE_DEFINITIONS
+from isheep.api.recipe_validations import recipe_rules
 from isheep.api.run import SelfAlignmentRun, SelfAlignmentRunSpec
 from isheep.api.sampling import Sampling
 from isheep.api.selection import RandomSelection, Selection
-from isheep.api.self_instruct import SelfInstruct
 from isheep.api.storage import Storage
 from isheep.api.training import Training
+from isheep.api.validation_rule import ValidationRule
 
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A rule of one model: it must be true. `field` is the one to look at, "" for the object."""
-
-    model: type[BaseModel]
-    expression: str
-    message: str
-    field: str = ""
-
-    @property
-    def is_transition(self) -> bool:
-        """Whether the rule compares the object with what it was."""
-        return "oldSelf" in self.expression
-
-
-RULES: tuple[Rule, ...] = (
-    Rule(
-        SelfAlignmentRun,
-        "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",
-        "metadata.name must begin with a letter, hold lower-case letters, digits and dashes only, "
-        "end with a letter or digit and have at most 40 characters: names of Jobs are made from it",
-        "metadata.name",
+_RULES: Mapping[type[BaseModel], tuple[ValidationRule, ...]] = {
+    SelfAlignmentRun: (
+        ValidationRule(
+            "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",
+            "metadata.name must start with a letter, end with a letter or digit, contain only "
+            "lower-case letters, digits and dashes, and have at most 40 characters, because names "
+            "of Jobs contain it: rename the run",
+            "metadata.name",
+        ),
     ),
-    Rule(
-        SelfAlignmentRunSpec,
-        "self.recipe == oldSelf.recipe",
-        "recipe cannot be changed: create another run",
-        "recipe",
+    SelfAlignmentRunSpec: (
+        ValidationRule(
+            "self.recipe == oldSelf.recipe",
+            "recipe cannot be changed: create another run",
+            "recipe",
+        ),
+        ValidationRule(
+            "has(self.storage) == has(oldSelf.storage) "
+            "&& (!has(self.storage) || self.storage == oldSelf.storage)",
+            "storage cannot be set, changed or removed, because the run would lose what it has "
+            "committed: create another run",
+            "storage",
+        ),
+        ValidationRule(
+            "self.selection.minSamples <= self.instructions.count",
+            "selection.minSamples is above instructions.count, so no iteration can keep enough "
+            "pairs: lower it, or raise instructions.count",
+            "selection.minSamples",
+        ),
+        ValidationRule(
+            "!has(self.selection.random) || !has(self.selection.random.size) "
+            "|| self.selection.random.size <= self.instructions.count",
+            "selection.random.size is above instructions.count, so there are not enough pairs: "
+            "lower it, or raise instructions.count",
+            "selection.random.size",
+        ),
     ),
-    Rule(
-        SelfAlignmentRunSpec,
-        "has(self.storage) == has(oldSelf.storage) "
-        "&& (!has(self.storage) || self.storage == oldSelf.storage)",
-        "storage cannot be set, changed or removed: what the run has committed would be out of "
-        "reach; create another run",
-        "storage",
+    Storage: (
+        ValidationRule(
+            "has(self.s3) != has(self.folder)",
+            "set exactly one of s3 and folder",
+        ),
     ),
-    Rule(
-        SelfAlignmentRunSpec,
-        "self.selection.minSamples <= self.instructions.count",
-        "selection.minSamples must not be above instructions.count: no iteration could keep so "
-        "many",
-        "selection.minSamples",
+    Model: (
+        ValidationRule(
+            "!has(self.revision) || self.storageUri.matches('^hf://')",
+            "only hf:// models have a revision, because digests pin the files of other models: "
+            "remove it",
+            "revision",
+        ),
     ),
-    Rule(
-        SelfAlignmentRunSpec,
-        "!has(self.selection.random) || !has(self.selection.random.size) "
-        "|| self.selection.random.size <= self.instructions.count",
-        "selection.random.size must not be above instructions.count: there are not so many pairs",
-        "selection.random.size",
+    SeedTasks: (
+        ValidationRule(
+            "has(self.builtin) ? !has(self.storageUri) && !has(self.configMapRef) "
+            ": has(self.storageUri) != has(self.configMapRef)",
+            "set exactly one of builtin, storageUri and configMapRef",
+        ),
     ),
-    Rule(
-        SelfAlignmentRunSpec,
-        "self.recipe == 'SelfInstruct' || !has(self.selfInstruct)",
-        "selfInstruct is for recipe SelfInstruct only",
-        "selfInstruct",
+    Assessment: (
+        ValidationRule(
+            "self.scoring != 'Expected' || self.decoding == 'Free' || has(self.compare)",
+            "decoding Constrained needs a generated assessment, but scoring Expected generates "
+            "none: set decoding to Free, or set compare",
+            "decoding",
+        ),
+        ValidationRule(
+            "self.exampleOrder == 'Fixed' || self.rubric == 'InContext'",
+            "exampleOrder Shuffled needs rubric InContext, because the other rubrics have no "
+            "examples: set exampleOrder to Fixed, or rubric to InContext",
+            "exampleOrder",
+        ),
     ),
-    Rule(
-        SelfAlignmentRunSpec,
-        "self.recipe == 'Alpaca' || !has(self.alpaca)",
-        "alpaca is for recipe Alpaca only",
-        "alpaca",
+    RandomSelection: (
+        ValidationRule(
+            "has(self.size) != has(self.sizeOf)",
+            "set exactly one of size and sizeOf",
+        ),
     ),
-    # A default is always there, so that what differs from it is what somebody has written.
-    Rule(
-        SelfAlignmentRunSpec,
-        "!(self.recipe in ['SelfInstruct', 'Alpaca']) || self.instructions.examplesPerPrompt == 5",
-        "instructions.examplesPerPrompt is not read by this recipe: write "
-        "selfInstruct.examplesPerPrompt or alpaca.examplesPerPrompt",
-        "instructions.examplesPerPrompt",
+    Selection: (
+        ValidationRule(
+            "self.method != 'Random' || has(self.random)",
+            "method Random needs a number of pairs: set random.size or random.sizeOf",
+            "random",
+        ),
+        ValidationRule(
+            "self.method == 'Random' || !has(self.random)",
+            "only method Random reads random: remove it, or set method to Random",
+            "random",
+        ),
+        ValidationRule(
+            "!has(self.perplexity) || self.method == 'Perplexity' || has(self.random) "
+            "&& has(self.random.sizeOf) && self.random.sizeOf == 'Perplexity'",
+            "only method Perplexity, and Random with random.sizeOf Perplexity, read perplexity: "
+            "remove it, or set method to Perplexity",
+            "perplexity",
+        ),
+        ValidationRule(
+            "!has(self.density) || self.method in ['Density', 'DensityPerplexity'] "
+            "|| has(self.random) && has(self.random.sizeOf) "
+            "&& self.random.sizeOf in ['Density', 'DensityPerplexity']",
+            "only methods Density and DensityPerplexity, and Random with one of them as "
+            "random.sizeOf, read density: remove it, or set method to one of them",
+            "density",
+        ),
+        ValidationRule(
+            "!has(self.random) || !has(self.random.size) || self.minSamples <= self.random.size",
+            "minSamples is above random.size, so no iteration can keep enough pairs: lower it, or "
+            "raise random.size",
+            "minSamples",
+        ),
+        ValidationRule(
+            "!has(self.density) || self.minSamples <= self.density.clusters",
+            "minSamples is above density.clusters, so no iteration can keep enough pairs: lower "
+            "it, or raise density.clusters",
+            "minSamples",
+        ),
     ),
-    Rule(
-        SelfAlignmentRunSpec,
-        "!(self.recipe in ['SelfInstruct', 'Alpaca']) "
-        "|| self.instructions.sampling.temperature == 1.0 "
-        "&& self.instructions.sampling.topP == 0.95 "
-        "&& self.instructions.sampling.maxTokens == 1000 "
-        "&& !has(self.instructions.sampling.presencePenalty)",
-        "instructions.sampling is not read by this recipe: write selfInstruct.sampling or "
-        "alpaca.sampling",
-        "instructions.sampling",
+    Training: (
+        ValidationRule(
+            "self.startFrom != 'Previous' || self.handover == 'Merged'",
+            "startFrom Previous needs handover Merged, because a new adapter is trained on the "
+            "merged weights of M(t-1): set handover to Merged, or startFrom to Base",
+            "handover",
+        ),
+        # Bounds above 0 are rules and not minima. An API server compares an integer with a minimum
+        # as integers, and then 0 is not below 0.01.
+        ValidationRule(
+            "self.learningRate > 0.0",
+            "learningRate is 0: set a value above 0",
+            "learningRate",
+        ),
     ),
-    Rule(
-        SelfAlignmentRunSpec,
-        "self.selection.method == 'SelfAssessment' "
-        "|| self.selection.method == 'Auto' && self.recipe == 'ISheep' "
-        "|| has(self.selection.random) && has(self.selection.random.sizeOf) "
-        "&& self.selection.random.sizeOf == 'SelfAssessment' "
-        "|| self.selection.threshold == 8",
-        "selection.threshold is for method SelfAssessment, or Random of its size, only (Auto is "
-        "SelfAssessment with recipe ISheep alone)",
-        "selection.threshold",
+    Sampling: (ValidationRule("self.topP > 0.0", "topP is 0: set a value above 0", "topP"),),
+    VllmOptions: (
+        ValidationRule(
+            "!has(self.gpuMemoryUtilization) || self.gpuMemoryUtilization > 0.0",
+            "gpuMemoryUtilization is 0: set a value above 0",
+            "gpuMemoryUtilization",
+        ),
     ),
-    Rule(
-        SelfInstruct,
-        "self.machineExamples <= self.examplesPerPrompt",
-        "machineExamples must not be above examplesPerPrompt: they are among them",
-        "machineExamples",
+    EnvVar: (
+        ValidationRule(
+            "has(self.value) != has(self.valueFrom)",
+            "set exactly one of value and valueFrom",
+        ),
+        ValidationRule(
+            "!self.name.matches('^ISHEEP_')",
+            "the prefix ISHEEP_ is reserved for the operator: use another name",
+            "name",
+        ),
     ),
-    Rule(
-        SelfAlignmentRunSpec,
-        "self.recipe == 'Dromedary' || !has(self.dromedary)",
-        "dromedary is for recipe Dromedary only",
-        "dromedary",
+    EnvSource: (
+        ValidationRule(
+            "has(self.secretKeyRef) != has(self.configMapKeyRef)",
+            "set exactly one of secretKeyRef and configMapKeyRef",
+        ),
     ),
-    Rule(
-        SelfAlignmentRunSpec,
-        "self.recipe != 'Dromedary' || self.iterations <= 2",
-        "iterations must be 1 (the engraved model) or 2 (its verbose clone) with recipe Dromedary",
-        "iterations",
+    Toleration: (
+        ValidationRule(
+            "has(self.key) || has(self.operator) && self.operator == 'Exists'",
+            "a toleration without key needs operator Exists: set key, or operator to Exists",
+            "operator",
+        ),
+        ValidationRule(
+            "!has(self.value) || !has(self.operator) || self.operator != 'Exists'",
+            "a toleration with operator Exists has no value: remove value",
+            "value",
+        ),
+        ValidationRule(
+            "!has(self.tolerationSeconds) || has(self.effect) && self.effect == 'NoExecute'",
+            "tolerationSeconds needs effect NoExecute: set effect to NoExecute, or remove "
+            "tolerationSeconds",
+            "tolerationSeconds",
+        ),
     ),
-    Rule(
-        SelfAlignmentRunSpec,
-        "!has(self.dromedary) || !has(self.dromedary.verbose) "
-        "|| self.selection.minSamples <= self.dromedary.verbose",
-        "selection.minSamples must not be above dromedary.verbose: iteration 2 could not keep so "
-        "many",
-        "selection.minSamples",
-    ),
-    Rule(
-        Storage,
-        "has(self.s3) != has(self.folder)",
-        "set exactly one of s3 and folder",
-    ),
-    Rule(
-        Model,
-        "!has(self.revision) || self.storageUri.matches('^hf://')",
-        "revision is for hf:// models only: anything else is pinned by its files' digests",
-        "revision",
-    ),
-    Rule(
-        SeedTasks,
-        "has(self.builtin) ? !has(self.storageUri) && !has(self.configMapRef) "
-        ": has(self.storageUri) != has(self.configMapRef)",
-        "set exactly one of builtin, storageUri and configMapRef",
-    ),
-    Rule(
-        Assessment,
-        "self.scoring != 'Expected' || self.decoding == 'Free' || has(self.compare)",
-        "decoding must be Free where scoring is Expected and nothing is compared: nothing is "
-        "generated that could be constrained",
-        "decoding",
-    ),
-    Rule(
-        Assessment,
-        "self.exampleOrder == 'Fixed' || self.rubric == 'InContext'",
-        "exampleOrder Shuffled needs rubric InContext: the others show no examples",
-        "exampleOrder",
-    ),
-    Rule(
-        RandomSelection,
-        "has(self.size) != has(self.sizeOf)",
-        "set exactly one of size and sizeOf",
-    ),
-    Rule(
-        Selection,
-        "self.method != 'Random' || has(self.random)",
-        "method Random needs random.size or random.sizeOf",
-        "random",
-    ),
-    Rule(
-        Selection,
-        "self.method == 'Random' || !has(self.random)",
-        "random is for method Random only",
-        "random",
-    ),
-    Rule(
-        Selection,
-        "!has(self.perplexity) || self.method == 'Perplexity' || has(self.random) "
-        "&& has(self.random.sizeOf) && self.random.sizeOf == 'Perplexity'",
-        "perplexity is for method Perplexity, or Random of its size, only",
-        "perplexity",
-    ),
-    Rule(
-        Selection,
-        "!has(self.density) || self.method in ['Density', 'DensityPerplexity'] "
-        "|| has(self.random) && has(self.random.sizeOf) "
-        "&& self.random.sizeOf in ['Density', 'DensityPerplexity']",
-        "density is for methods Density and DensityPerplexity, or Random of the size of one of "
-        "them, only",
-        "density",
-    ),
-    Rule(
-        Selection,
-        "!has(self.random) || !has(self.random.size) || self.minSamples <= self.random.size",
-        "minSamples must not be above random.size: no iteration could keep so many",
-        "minSamples",
-    ),
-    Rule(
-        Selection,
-        "!has(self.density) || self.minSamples <= self.density.clusters",
-        "minSamples must not be above density.clusters: no iteration could keep so many",
-        "minSamples",
-    ),
-    Rule(
-        Training,
-        "self.startFrom != 'Previous' || self.handover == 'Merged'",
-        "handover must be Merged where startFrom is Previous: a new adapter is trained on the "
-        "merged weights of M(t-1)",
-        "handover",
-    ),
-    # Bounds above 0 are rules, not minima: API servers compare a whole number with a minimum
-    # as whole numbers, and 0 is not below 0.01 then.
-    Rule(Sampling, "self.topP > 0.0", "topP must be above 0", "topP"),
-    Rule(Training, "self.learningRate > 0.0", "learningRate must be above 0", "learningRate"),
-    Rule(
-        VllmOptions,
-        "!has(self.gpuMemoryUtilization) || self.gpuMemoryUtilization > 0.0",
-        "gpuMemoryUtilization must be above 0",
-        "gpuMemoryUtilization",
-    ),
-    Rule(
-        EnvVar,
-        "has(self.value) != has(self.valueFrom)",
-        "set exactly one of value and valueFrom",
-    ),
-    Rule(
-        EnvVar,
-        "!self.name.matches('^ISHEEP_')",
-        "names that begin with ISHEEP_ are the operator's own",
-        "name",
-    ),
-    Rule(
-        EnvSource,
-        "has(self.secretKeyRef) != has(self.configMapKeyRef)",
-        "set exactly one of secretKeyRef and configMapKeyRef",
-    ),
-    Rule(
-        Toleration,
-        "has(self.key) || has(self.operator) && self.operator == 'Exists'",
-        "a toleration without key needs operator Exists",
-        "operator",
-    ),
-    Rule(
-        Toleration,
-        "!has(self.value) || !has(self.operator) || self.operator != 'Exists'",
-        "a toleration with operator Exists has no value",
-        "value",
-    ),
-    Rule(
-        Toleration,
-        "!has(self.tolerationSeconds) || has(self.effect) && self.effect == 'NoExecute'",
-        "tolerationSeconds is for effect NoExecute only",
-        "tolerationSeconds",
-    ),
-)
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A rule that does not hold; `path` leads to the field to look at."""
+    """A broken validation rule; `path` is the path of the field to correct."""
 
     path: tuple[str | int, ...]
     message: str
 
 
-def rules_of(model: type[BaseModel]) -> tuple[Rule, ...]:
-    """Return the rules that hold for a model's objects, those of its bases included."""
-    return tuple(rule for rule in RULES if issubclass(model, rule.model))
+def all_rules() -> dict[type[BaseModel], tuple[ValidationRule, ...]]:
+    """Return all validation rules by model, those of the recipes included."""
+    rules = dict(_RULES)
+    rules[SelfAlignmentRunSpec] += recipe_rules()
+    for recipe in RECIPE_DEFINITIONS.values():
+        if recipe.settings is not None and recipe.settings_rules:
+            rules[recipe.settings] = recipe.settings_rules
+    return rules
+
+
+def rules_of(model: type[BaseModel]) -> tuple[ValidationRule, ...]:
+    """Return the validation rules of a model, those of its base classes included."""
+    rules = all_rules()
+    return tuple(rule for base in reversed(model.__mro__) for rule in rules.get(base, ()))
 
 
 def violations(run: BaseModel, old: BaseModel | None = None) -> list[Violation]:
-    """Return what the rules refuse in a run, or in any object of the spec.
+    """Return the validation rules that a run breaks, in any object of its spec.
 
-    Transition rules are evaluated where `old`, what the object was, is given. Like an
-    API server this does so for single objects only, not for items of lists.
+    Transition rules are evaluated if `old`, the previous state of the run, is given. As on an API
+    server, they apply to single objects only, not to items of lists.
     """
     return list(_walk(run, old, ()))
 

@@ -1,11 +1,10 @@
-"""YAML and JSON as kubectl and API servers read them, with the place of every value.
+"""A reader of YAML and JSON with the rules of kubectl and API servers, and with places.
 
-Kubernetes reads YAML by a Go library whose idea of plain scalars differs from
-PyYAML's: `010` is 8, `08` is 8 as well, `1e3` is a number, `y` and `on` are true,
-`60:1` is text, and a whole float is a whole number. Only the parser is PyYAML's
-here; what a plain scalar means is decided by that library's rules. A key that
-stands twice is refused, as strict field validation does, and so is a document that
-unfolds, by its aliases, into more than any run can hold.
+Kubernetes reads YAML with a Go library that gives plain scalars another meaning than PyYAML does:
+`010` is 8, `08` is 8 too, `1e3` is a number, `y` and `on` are true, `60:1` is text, and a whole
+float is an integer. So this module takes only the parser from PyYAML and interprets plain scalars
+by the rules of the Go library. It refuses duplicate keys, as strict field validation does, and
+documents whose aliases expand to more values than any run has.
 """
 
 from __future__ import annotations
@@ -49,14 +48,14 @@ _FLOAT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something stands; lines and columns count from 1."""
+    """A place in a text; lines and columns count from 1."""
 
     line: int
     column: int
 
 
 class YamlError(ValueError):
-    """A text that is no usable YAML, and where."""
+    """The text is not usable YAML; `place` and `path` locate the mistake."""
 
     def __init__(self, message: str, place: Place | None = None, path: FieldPath = ()) -> None:
         super().__init__(message)
@@ -67,9 +66,10 @@ class YamlError(ValueError):
 
 @dataclass(slots=True)
 class Document:
-    """One document: its JSON value, and by path where each value (its key) stands.
+    """One document: its JSON value, and the place of each value (of its key) by path.
 
-    `written` holds the plain scalars whose text is not what they mean: `no`, `010`.
+    `written` contains the plain scalars whose text differs from their value, such as `no` and
+    `010`.
     """
 
     value: Any = None
@@ -78,9 +78,9 @@ class Document:
 
 
 def read_documents(text: str) -> list[Document]:
-    """Return the documents of a text, empty ones left out; raises `YamlError`."""
+    """Return the documents of a text without the empty ones; raises `YamlError`."""
     if text.lstrip().startswith("{"):
-        # JSON may be indented with tabs, which YAML forbids; a JSON string holds none.
+        # JSON allows tabs between tokens, but YAML does not. A JSON string cannot contain a tab.
         text = text.replace("\t", " ")
     try:
         nodes = [node for node in yaml.compose_all(text, Loader=_Loader) if node is not None]
@@ -88,22 +88,22 @@ def read_documents(text: str) -> list[Document]:
     except yaml.MarkedYAMLError as error:
         place = None if error.problem_mark is None else _place(error.problem_mark)
         parts = [part for part in (error.context, error.problem) if part]
-        raise YamlError(f"this is not valid YAML: {', '.join(parts)}", place) from error
+        raise YamlError(f"the text is not valid YAML: {', '.join(parts)}", place) from error
     except yaml.YAMLError as error:
-        raise YamlError(f"this is not valid YAML: {error}") from error
+        raise YamlError(f"the text is not valid YAML: {error}") from error
     except RecursionError as error:
-        raise YamlError("this is nested too deeply") from error
+        raise YamlError("the document is nested too deeply: remove levels") from error
     return [document for document in documents if document.value is not None]
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's parser; plain scalars get a tag of their own instead of PyYAML's idea of them."""
+    """PyYAML's parser, with one tag for all plain scalars instead of PyYAML's resolved tags."""
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> Any:
-        """Return the tag of a node that has none."""
+        """Return the tag of a node without an explicit tag."""
         if kind is yaml.ScalarNode and implicit[0]:
             return _PLAIN
-        # types-PyYAML leaves resolvers untyped.
+        # types-PyYAML has no types for resolvers.
         return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
 
 
@@ -112,7 +112,7 @@ def _place(mark: yaml.Mark) -> Place:
 
 
 class _Builder:
-    """Turns one document's nodes into JSON values."""
+    """Converts the nodes of one document to JSON values."""
 
     def __init__(self) -> None:
         self._document = Document()
@@ -127,14 +127,16 @@ class _Builder:
     def _value(self, node: yaml.Node, path: FieldPath) -> Any:
         self._left -= 1
         if self._left < 0:
-            raise YamlError(f"this unfolds into more than {MAX_VALUES} values")
+            raise YamlError(
+                f"the document has more than {MAX_VALUES} values after its aliases are expanded"
+            )
         if isinstance(node, yaml.ScalarNode):
             value = _scalar(node, path)
             if node.tag == _PLAIN and value is not None and _shown(value) != node.value:
                 self._document.written[path] = node.value
             return value
         if id(node) in self._open:
-            raise YamlError("an alias stands inside of its own anchor", _place(node.start_mark))
+            raise YamlError("an alias is inside its own anchor: remove it", _place(node.start_mark))
         self._open.add(id(node))
         value = (
             self._mapping(node, path)
@@ -159,7 +161,9 @@ class _Builder:
             if key in mapping:
                 first = self._document.places[(*path, key)]
                 raise YamlError(
-                    f"{key} stands twice, first in line {first.line}", place, (*path, key)
+                    f"{key} is a duplicate of the key in line {first.line}: remove one of them",
+                    place,
+                    (*path, key),
                 )
             self._document.places[(*path, key)] = place
             mapping[key] = self._value(value_node, (*path, key))
@@ -167,7 +171,7 @@ class _Builder:
 
 
 def _pairs(node: yaml.MappingNode, path: FieldPath) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-    """Yield a mapping's pairs, those of `<<` in its place."""
+    """Yield the pairs of a mapping, with each `<<` replaced by the pairs that it merges."""
     for key, value in node.value:
         if key.tag != _PLAIN or key.value != "<<":
             yield key, value
@@ -175,7 +179,9 @@ def _pairs(node: yaml.MappingNode, path: FieldPath) -> Iterator[tuple[yaml.Node,
         for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
             if not isinstance(merged, yaml.MappingNode) or merged is node:
                 raise YamlError(
-                    "<< takes a mapping or a list of mappings", _place(key.start_mark), path
+                    "<< must have a mapping or a list of mappings as its value",
+                    _place(key.start_mark),
+                    path,
                 )
             yield from _pairs(merged, path)
 
@@ -183,7 +189,7 @@ def _pairs(node: yaml.MappingNode, path: FieldPath) -> Iterator[tuple[yaml.Node,
 def _key(node: yaml.Node, path: FieldPath) -> str:
     key = _scalar(node, path) if isinstance(node, yaml.ScalarNode) else None
     if key is None:
-        raise YamlError("a key must be text", _place(node.start_mark), path)
+        raise YamlError("this key is not text: write it in quotes", _place(node.start_mark), path)
     return _shown(key)
 
 
@@ -206,39 +212,41 @@ def _scalar(node: yaml.ScalarNode, path: FieldPath) -> Any:
     # A bool is an int to Python.
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
         raise YamlError(
-            f"{node.value!r} is no {tag.removeprefix(_TAG)}, as its tag says", place, path
+            f"{node.value!r} does not match its tag !!{tag.removeprefix(_TAG)}: remove the tag",
+            place,
+            path,
         )
     return value
 
 
 def _finite(value: Any, text: str, place: Place, path: FieldPath) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
-        raise YamlError(f"{text} is no number that JSON can hold", place, path)
+        raise YamlError(f"JSON has no number {text}: write a finite number", place, path)
     return value
 
 
 def plain_scalar(text: str) -> bool | int | float | str | None:
-    """Return what a plain scalar means to Kubernetes; a whole float is an int."""
+    """Return the value that a plain scalar has in Kubernetes; a whole float is an int."""
     if text in _WORDS:
         return _WORDS[text]
     if _NOT_FINITE.match(text):
         return float(text.replace(".", ""))
     if text[0] not in "+-.0123456789":
         return text
-    # After a leading point that library reads underscores as Go does, elsewhere it drops them.
+    # After a leading point, the Go library reads underscores as Go does; elsewhere it drops them.
     if text[0] == ".":
         return _number(text, text) if _POINTED.match(text) else text
     plain = text.replace("_", "")
     if (whole := _WHOLE.match(plain)) is not None:
         value = _whole(whole)
-        # What no 64 bits hold goes on as a float, where it is written like one.
+        # A number that does not fit 64 bits is a float if it has the form of a float.
         if -(2**63) <= value < 2**64:
             return value
     return _number(text, plain) if _FLOAT.match(plain) else text
 
 
 def _number(text: str, plain: str) -> int | float | str:
-    """Return the number; one that is too large for a float is text."""
+    """Return the number, or the text if the number is too large for a float."""
     number = float(plain)
     if not math.isfinite(number):
         return text

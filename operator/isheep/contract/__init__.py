@@ -1,1 +1,1 @@
-"""What all parts of the system share: orders, results, store locations, reasons, exit codes."""
+"""The definitions that all parts share: orders, results, store locations, reasons, exit codes."""

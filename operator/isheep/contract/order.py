@@ -1,15 +1,15 @@
-"""Orders and results: all that passes between the control plane and a worker.
+"""Orders and results: everything that the control plane and a worker send each other.
 
-A driver hands a worker one `StageOrder`; the worker leaves one `StageResult`.
-On Kubernetes the order travels in the environment variable `ISHEEP_ORDER`
-(every `$` doubled, because the kubelet expands environment values) with its
-digest beside it, and the result is the container's termination message; the
-local driver sends both as lines of JSON. The bounds below are Kubernetes' own.
+A driver sends a worker one `StageOrder`, and the worker returns one `StageResult`. On Kubernetes
+the order is in the environment variable `ISHEEP_ORDER` (with every `$` doubled, because the kubelet
+expands environment values), its digest is in a second variable, and the result is the container's
+termination message. The local driver sends both as lines of JSON. The size limits below are those
+of Kubernetes.
 
-A step's `settings` are exactly what its key was computed from, so a worker
-cannot come to depend on a field that is not in the key. What may change without
-changing any output (where the store is, how many sequences fit a device) stands
-beside the steps, in `store`, `sources` and `runtime`.
+A step's `settings` are exactly the values from which its key was computed, so a worker cannot
+depend on a field that is not in the key. Values that may change without a change of the output (the
+location of the store, the number of sequences that fit a device) are not in the steps. They are in
+`store`, `sources` and `runtime`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,22 @@ from __future__ import annotations
 import hashlib
 import json
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
+from isheep.contract.choices import (
+    BUILTIN_SEED_TASKS,
+    CHECKPOINT_SECONDS,
+    Accelerator,
+    ChatFormatKind,
+    Dtype,
+    EngineType,
+    LabelKind,
+    PromptFormat,
+)
+from isheep.contract.rule_names import current_statistics
 from isheep.contract.store_spec import StoreSpec
 
 SCHEMA_VERSION = 1
@@ -31,7 +42,10 @@ MESSAGE_MAX_CHARACTERS = 500
 
 
 class Contract(BaseModel):
-    """Frozen, camelCase on the wire; unknown fields are ignored, so N reads N+1's additions."""
+    """Frozen, and camelCase on the wire.
+
+    Unknown fields are ignored, so version N can read a document of version N+1.
+    """
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore"
@@ -39,7 +53,7 @@ class Contract(BaseModel):
 
 
 class RunRef(Contract):
-    """Which run an order belongs to."""
+    """The run of an order."""
 
     namespace: str
     name: str
@@ -47,25 +61,25 @@ class RunRef(Contract):
 
 
 class Sources(Contract):
-    """Where a run's inputs are. What they are is in the settings, as digests.
+    """The locations of a run's inputs. The settings contain their digests.
 
-    `seed_tasks` is `builtin:<name>`, `file:///…`, `s3://…`; `templates` a folder of
-    template files; `benchmarks` maps a name to its URI. All are read by prepare
-    alone, which copies what it read into the store under its digest.
+    `seed_tasks` is `builtin:<name>`, `file:///…` or `s3://…`; `templates` is a folder of template
+    files; `benchmarks` maps a name to its URI. Only prepare reads them, and it copies them into
+    the store under their digests.
 
-    `mirrors` maps beginnings of these URIs to what is read instead: the absolute folder
-    of a copy (where a `pvc://` claim is mounted, say) or another URI, which may have a
-    mirror in its turn. `model` is as the run names it; where it is read is in no key.
+    `mirrors` maps prefixes of these URIs to what is read instead: the absolute folder of a copy
+    (for example the mount of a `pvc://` claim) or another URI, which may have a mirror, too.
+    `model` is the URI in the run; its mirror is in no key.
 
-    `pinned` holds the digests of those inputs (`model`, `seedTasks`, `templates`,
+    `pinned` contains the digests of the inputs (`model`, `seedTasks`, `templates`,
     `scoreTemplates`, `benchmark:<name>`) that an earlier prepare of this run resolved and whose
-    fields have not changed since. prepare takes such an input from the store, and reports
-    them as they are here; a model whose files differ from its digest is bad input.
+    fields have not changed since. prepare takes such an input from the store and reports the same
+    digest. A model whose files differ from its digest is bad input.
     """
 
     model: str
     model_revision: str | None = None
-    seed_tasks: str = "builtin:Default"
+    seed_tasks: str = f"builtin:{BUILTIN_SEED_TASKS}"
     templates: str | None = None
     benchmarks: dict[str, str] = Field(default_factory=dict)
     mirrors: dict[str, str] = Field(default_factory=dict)
@@ -73,27 +87,27 @@ class Sources(Contract):
 
 
 class Runtime(Contract):
-    """What may differ between attempts and machines without changing any output's meaning.
+    """Settings that may differ between attempts and machines without an effect on the output.
 
-    `memory_reduction` n asks the engine for 1/2^n of its usual batch, after n attempts
-    that ended for want of device memory. `accelerator` is what the inference pods run
-    on, where the driver knows it: prepare, which chooses the dtype, may run elsewhere.
-    None: this machine is theirs, and is asked. `num_nodes` is how many workers, each on a
-    node of its own, carry out the order together where it is a training.
+    `memory_reduction` n means that the engine uses 1/2^n of its usual batch, because n attempts
+    ended with too little device memory. `accelerator` is the accelerator of the inference pods, if
+    the driver has this information; prepare chooses the dtype and may run on another machine. With
+    None, prepare runs on the same machine and detects it. `num_nodes` is the number of workers that
+    execute a training together, each on another node.
     """
 
-    accelerator: Literal["CPU", "GPU"] | None = None
+    accelerator: Accelerator | None = None
     tensor_parallel_size: int = 1
     gpu_memory_utilization: float | None = None
     enforce_eager: bool = False
     max_num_seqs: int | None = None
     memory_reduction: int = 0
-    checkpoint_seconds: float = 600.0
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
     num_nodes: int = 1
 
 
 class Step(Contract):
-    """One stage to carry out; `inputs` maps a role to the keys of the stages that fill it."""
+    """One stage to execute; `inputs` maps a role to the keys of the stages that it reads."""
 
     id: str
     kind: str
@@ -107,9 +121,10 @@ class Step(Contract):
 
 
 class StageOrder(Contract):
-    """Everything a worker needs to know.
+    """Everything that a worker needs.
 
-    `stage_versions` are the run's pinned ones, by kind: prepare computes keys with them.
+    `stage_versions` contains the run's pinned stage versions by kind. prepare computes keys with
+    them.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -123,27 +138,27 @@ class StageOrder(Contract):
 
 
 class ChatFormatRef(Contract):
-    """The chat format that prepare resolved; the worker resolves it again and compares."""
+    """The chat format that prepare resolved. A worker resolves it again and compares."""
 
-    kind: Literal["Own", "ChatML", "Plain"]
+    kind: ChatFormatKind
     digest: str
     end_of_turn_ids: tuple[int, ...]
     stop_token_ids: tuple[int, ...]
 
 
 class ScoreLabelsRef(Contract):
-    """The labels that stand for the scores 1 to 10, and their token ids in that order."""
+    """The labels of the scores 1 to 10, and their token ids in this order."""
 
-    kind: Literal["DigitsAfterSpace", "DigitsAfterNewline", "LettersAfterNewline"]
+    kind: LabelKind
     token_ids: tuple[int, ...]
 
 
 class Prepared(Contract):
-    """What prepare found out about the run's inputs; pinned in `status.resolved`.
+    """The properties of the run's inputs that prepare found; pinned in `status.resolved`.
 
     Digests are hex sha256. `benchmarks` maps a name to the digest of its texts.
-    `score_templates_digest` is that of the templates for expected scores; `score_labels` are
-    by prompt format, and there where a score is an expectation.
+    `score_templates_digest` is the digest of the templates for expected scores. `score_labels` maps
+    a prompt format to its labels and is set if a score is an expectation.
     """
 
     model_digest: str
@@ -154,21 +169,21 @@ class Prepared(Contract):
     templates_digest: str
     score_templates_digest: str | None = None
     benchmarks: dict[str, str] = Field(default_factory=dict)
-    engine: Literal["VLLM", "Transformers"]
-    dtype: Literal["float32", "bfloat16", "float16"]
+    engine: EngineType
+    dtype: Dtype
     max_model_length: int
     chat_format: ChatFormatRef
-    score_labels: dict[Literal["Raw", "Chat"], ScoreLabelsRef] | None = None
+    score_labels: dict[PromptFormat, ScoreLabelsRef] | None = None
 
 
 class Frontier(Contract):
-    """How much of the run exists already: the count of leading stages after prepare.
+    """How many stages of the run are committed, counted from the first stage after prepare.
 
-    Reports are not counted: nothing is built on them, and they are made anew.
-    `statistics` holds, for those stages that later ones depend on, the essential
-    figures in the order of `recipes.interface.ESSENTIAL_STATISTICS`, None for one
-    that was not measured. It may end early where it would not fit a result: then the
-    next order finds its stage committed and says so.
+    Reports are not counted, because no stage reads them and a run makes them again.
+    `statistics` contains, for the stages on which later ones depend, the essential statistics in
+    the order of `recipes.stage_kinds.STAGE_DEFINITIONS`; a statistic that was not measured is None.
+    If not all stages fit into a result, the last ones are omitted. Then the worker of the next
+    order finds that stage committed and reports it as adopted.
     """
 
     count: int = 0
@@ -176,7 +191,7 @@ class Frontier(Contract):
 
 
 class Outcome(StrEnum):
-    """How a worker ended. `Partial`: its own parts are durable, others' are missing."""
+    """How a worker ended. `Partial`: its parts are stored, but other workers' parts are missing."""
 
     COMMITTED = "Committed"
     PARTIAL = "Partial"
@@ -184,16 +199,18 @@ class Outcome(StrEnum):
 
 
 class StepResult(Contract):
-    """A step that is committed, by this worker or before it (`adopted`)."""
+    """A committed step; `adopted` is True if it was committed before this worker."""
 
     id: str
     key: str
     adopted: bool = False
     statistics: dict[str, float] = Field(default_factory=dict)
 
+    _current_statistics = field_validator("statistics")(current_statistics)
+
 
 class StageResult(Contract):
-    """What a worker leaves behind."""
+    """The result of a worker."""
 
     schema_version: int = SCHEMA_VERSION
     outcome: Outcome
@@ -206,33 +223,42 @@ class StageResult(Contract):
 
 
 class ContractError(ValueError):
-    """An order or a result does not fit its contract."""
+    """An order or a result does not have the form that it must have."""
 
 
 def canonical_order(order: StageOrder) -> str:
-    """Return the order as JSON; raises `ContractError` over 64 KiB."""
+    """Return the order as JSON.
+
+    Raises:
+        ContractError: The JSON is larger than 64 KiB.
+    """
     text = order.model_dump_json(by_alias=True, exclude_none=True)
     size = len(text.encode())
     if size > ORDER_MAX_BYTES:
         raise ContractError(
-            f"the order of {order.steps[0].id} has {size} bytes, more than {ORDER_MAX_BYTES}"
+            f"the order of {order.steps[0].id} has {size} bytes, which is more than the limit of "
+            f"{ORDER_MAX_BYTES}"
         )
     return text
 
 
 def order_sha256(text: str) -> str:
-    """Return the hex digest that travels beside an order."""
+    """Return the hex digest that is sent with an order."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def parse_order(text: str, sha256: str | None = None) -> StageOrder:
-    """Read an order; raises `ContractError` for a wrong digest, version or shape."""
+    """Return the order in a text.
+
+    Raises:
+        ContractError: The digest, the schema version or the form is wrong.
+    """
     if sha256 is not None and order_sha256(text) != sha256:
-        raise ContractError("the order is not what its sender wrote: its SHA-256 differs")
+        raise ContractError("the order was changed on its way: its SHA-256 differs")
     try:
         order = StageOrder.model_validate_json(text)
     except ValidationError as error:
-        raise ContractError(f"the order does not parse: {error}") from error
+        raise ContractError(f"the order cannot be read: {error}") from error
     if not SCHEMA_VERSION - 1 <= order.schema_version <= SCHEMA_VERSION:
         raise ContractError(
             f"the order has schemaVersion {order.schema_version}; this worker reads "
@@ -244,22 +270,27 @@ def parse_order(text: str, sha256: str | None = None) -> StageOrder:
 def dump_result(result: StageResult) -> str:
     """Return the result as JSON of at most 2,048 bytes.
 
-    What does not fit is given up in this order: the tail of the message, then the
-    end of the frontier (see `Frontier`), then the statistics of counted families
-    (`drop:…`, `score:…`); what later stages depend on always stays.
+    A result that is too long loses, in this order, the end of the message, the end of the frontier
+    (see `Frontier`), and the statistics of counted families (`drop:…`, `score:…`). Statistics on
+    which later stages depend are always kept.
+
+    Raises:
+        ContractError: The shortest result is still too long.
     """
     message = (result.message or "")[:MESSAGE_MAX_CHARACTERS]
     result = result.model_copy(update={"message": message or None})
     while len(text := _dump(result).encode()) > RESULT_MAX_BYTES:
         shorter = _shorten(result)
         if shorter is None:
-            raise ContractError(f"a result of {len(text)} bytes cannot be made to fit")
+            raise ContractError(
+                f"a result of {len(text)} bytes cannot be shortened to {RESULT_MAX_BYTES} bytes"
+            )
         result = shorter
     return text.decode()
 
 
 def parse_result(text: str) -> StageResult | None:
-    """Read a termination message; None where it is no result but a log's tail."""
+    """Return the result in a termination message, or None if the message is the end of a log."""
     try:
         return StageResult.model_validate(json.loads(text))
     except (ValueError, RecursionError):
@@ -268,7 +299,7 @@ def parse_result(text: str) -> StageResult | None:
 
 def _dump(result: StageResult) -> str:
     fields = result.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
-    # Written even where it is the default: a reader's default may be another version.
+    # Always written, because the reader's default may be another version.
     fields["schemaVersion"] = result.schema_version
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
@@ -291,7 +322,7 @@ def _without_families(step: StepResult) -> StepResult:
 
 
 def shorten_frontier(frontier: Frontier) -> Frontier:
-    """Return the frontier without its last iteration, or empty where it has only one."""
+    """Return the frontier without its last iteration, or an empty one if it has one iteration."""
     iterations = [_iteration(stage) for stage in frontier.statistics]
     last = max(iterations, default=1)
     if last <= 1:
@@ -299,8 +330,8 @@ def shorten_frontier(frontier: Frontier) -> Frontier:
     kept = {
         stage: figures for stage, figures in frontier.statistics.items() if _iteration(stage) < last
     }
-    # The count is an upper bound from here on: a reader stops at the first stage whose
-    # predecessors' essential statistics it does not have.
+    # The count is now an upper bound: a reader stops at the first stage for which it does not have
+    # the essential statistics of the stages before.
     return Frontier(count=frontier.count, statistics=kept)
 
 

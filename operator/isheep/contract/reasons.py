@@ -186,8 +186,7 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     Reason.UNSCHEDULABLE: Explanation(
         _STALLED,
         "No node fits a pod now.",
-        "add or free a node; if no node can ever fit, correct resources, nodeSelector, "
-        "tolerations or affinity in spec.compute",
+        "add or free a node, or correct resources and placement in spec.compute",
     ),
     Reason.QUOTA_EXCEEDED: Explanation(
         _STALLED,
@@ -206,23 +205,21 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.PODS_NOT_CREATED: Explanation(
         _STALLED,
-        "The API server does not accept a pod of the Job.",
-        "read the message, which is the API server's, and correct the field that it names",
+        "The API server does not accept a pod of the Job. The message is the API server's and names "
+        "the field or the policy.",
     ),
     Reason.VOLUME_NOT_MOUNTED: Explanation(
         _STALLED,
-        "A node cannot mount a volume.",
-        "read the message, which is the kubelet's",
+        "A node cannot mount a volume. The message is the kubelet's.",
     ),
     Reason.CONTAINER_NOT_STARTED: Explanation(
         _STALLED,
-        "A node cannot start the container.",
-        "read the message, which is the kubelet's",
+        "A node cannot start the container. The message is the kubelet's.",
     ),
     Reason.JOB_FORBIDDEN: Explanation(
         _STALLED,
-        "A policy of the cluster does not allow the Job.",
-        "read the message, which names the policy, and correct the pool in spec.compute",
+        "A policy of the cluster does not allow the Job. The message names the policy.",
+        "correct the pool in spec.compute, or change the policy",
     ),
     Reason.JOB_INVALID: Explanation(
         _STALLED,
@@ -241,13 +238,14 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.SERVICE_FORBIDDEN: Explanation(
         _STALLED,
-        "A policy of the cluster does not allow the Service that training on several nodes needs.",
-        "read the message, which names the policy",
+        "A policy of the cluster does not allow the Service that training on several nodes needs. "
+        "The message names the policy.",
+        "change the policy, or set training.numNodes to 1",
     ),
     Reason.SERVICE_INVALID: Explanation(
         _STALLED,
-        "The API server does not accept the Service that training on several nodes needs.",
-        "read the message, which is the API server's",
+        "The API server does not accept the Service that training on several nodes needs. The "
+        "message is the API server's.",
     ),
     Reason.SERVICE_NAME_CONFLICT: Explanation(
         _STALLED,
@@ -291,9 +289,8 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.PREPARE_OVERDUE: Explanation(
         _STALLED,
-        "prepare did not end within 30 minutes.",
-        "read the message, which says what prepare waited for",
-        ExitCode.UNREACHABLE,
+        "prepare did not end within 30 minutes. The message says what prepare waited for.",
+        exit_code=ExitCode.UNREACHABLE,
     ),
     Reason.INVALID_INPUT: Explanation(
         _INPUT,
@@ -419,9 +416,8 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.STORE_FAILED: Explanation(
         _FAILED,
-        "The store answered with an error that a retry did not remove.",
-        "read the message, which is the store's",
-        ExitCode.DISK,
+        "The store answered with an error that a retry did not remove. The message is the store's.",
+        exit_code=ExitCode.DISK,
     ),
     Reason.DISK_FAILED: Explanation(
         _FAILED,
@@ -431,9 +427,9 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.DISK_OR_IO: Explanation(
         _FAILED,
-        "Every attempt failed with a disk or I/O error.",
-        "read status.lastFailure, which has the last message",
-        ExitCode.DISK,
+        "Every attempt failed with a disk or I/O error. `status.lastFailure` has the last message.",
+        "free space, or use another disk or node, then retry the run",
+        exit_code=ExitCode.DISK,
     ),
     Reason.OUT_OF_DEVICE_MEMORY: Explanation(
         _MOVING,
@@ -459,9 +455,9 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.RETRIES_EXCEEDED: Explanation(
         _FAILED,
-        "More attempts failed than are allowed.",
-        "read status.lastFailure, which has the last message, then retry the run",
-        ExitCode.DEFECT,
+        "More attempts failed than are allowed. `status.lastFailure` has the last message.",
+        "correct what the last message names, then retry the run",
+        exit_code=ExitCode.DEFECT,
     ),
     Reason.DEFECT: Explanation(
         _FAILED,

@@ -1,24 +1,25 @@
-"""Where a run's data is, resolved: what an order tells a worker and `--store` a command.
+"""The resolved location of a run's data, as an order and the option `--store` contain it.
 
-A run's `spec.storage` names Secrets and may leave things out; this is what is left
-once the driver has resolved it. It holds no credential and has no place for one:
-those come from the process's own environment by boto3's chain (environment,
-configuration files, web identity, instance role).
+A run's `spec.storage` names Secrets and may omit values; the driver resolves it to this form. The
+form has no field for a credential. Credentials come from the process's environment by boto3's chain
+(environment, configuration files, web identity, instance role).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from isheep.contract.choices import Addressing
 
 _CONFIG = ConfigDict(frozen=True, extra="ignore")
 
 
 class FolderStoreSpec(BaseModel):
-    """A folder of this machine, as an absolute path."""
+    """A folder on this machine, as an absolute path."""
 
     model_config = _CONFIG
 
@@ -26,16 +27,16 @@ class FolderStoreSpec(BaseModel):
 
 
 class S3StoreSpec(BaseModel):
-    """A bucket, and the prefix under which everything stands, without slashes at its ends."""
+    """A bucket, and the prefix of all keys, without slashes at its ends."""
 
     model_config = _CONFIG
 
     bucket: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$")
     prefix: str = Field(default="", pattern=r"^([-A-Za-z0-9_.]+(/[-A-Za-z0-9_.]+)*)?$")
-    # No user name and password in a URL: it appears in messages and in status.
+    # The pattern allows no user name and password, because the URL appears in messages and status.
     endpoint: str | None = Field(default=None, pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$")
     region: str | None = Field(default=None, pattern=r"^[-a-z0-9]+$")
-    addressing: Literal["Virtual", "Path"] = "Virtual"
+    addressing: Addressing = "Virtual"
 
 
 class StoreSpec(BaseModel):
@@ -49,15 +50,15 @@ class StoreSpec(BaseModel):
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         if (self.folder is None) == (self.s3 is None):
-            raise ValueError("a store is either a folder or s3")
+            raise ValueError("a store must have exactly one of folder and s3")
         return self
 
     @property
     def place(self) -> FolderStoreSpec | S3StoreSpec:
-        """The one of the two that is set."""
+        """The folder or the bucket, whichever is set."""
         place = self.folder or self.s3
         if place is None:
-            raise ValueError("a store is either a folder or s3")
+            raise ValueError("a store must have exactly one of folder and s3")
         return place
 
     @property
@@ -74,13 +75,15 @@ def parse_store_uri(
     *,
     endpoint: str | None = None,
     region: str | None = None,
-    addressing: Literal["Virtual", "Path"] = "Virtual",
+    addressing: Addressing = "Virtual",
 ) -> StoreSpec:
     """Return the store that `s3://bucket/prefix`, `file:///folder` or a path names.
 
-    A relative path is taken from the working directory; the other arguments apply to
-    S3 only (where they are None, AWS_ENDPOINT_URL and AWS_REGION apply, as boto3 reads
-    them). Raises ValueError saying what is wrong with the URI.
+    A relative path starts at the working directory. The other arguments apply to S3 only; if one is
+    None, boto3 uses AWS_ENDPOINT_URL or AWS_REGION.
+
+    Raises:
+        ValueError: The URI is not valid; the message gives the problem and the remedy.
     """
     scheme, separator, _ = uri.partition("://")
     if not separator:
@@ -89,7 +92,7 @@ def parse_store_uri(
         return _folder(Path(uri).expanduser().absolute())
     parts = urlsplit(uri)
     if parts.query or parts.fragment:
-        raise ValueError(f"store {scheme}://…: there is nothing to say after '?' or '#'")
+        raise ValueError(f"store {scheme}://…: remove the part after '?' or '#'")
     if scheme == "file":
         if parts.netloc or not parts.path.startswith("/"):
             raise ValueError(f"store {uri}: write file:///folder, with three slashes")
@@ -107,8 +110,8 @@ def parse_store_uri(
     except ValidationError as error:
         fields = ", ".join(str(problem["loc"][0]) for problem in error.errors())
         raise ValueError(
-            f"store s3://…: the {fields} cannot be right; write s3://bucket/prefix, with letters, "
-            "digits, '-', '_' and '.', and no credential anywhere"
+            f"store s3://…: not valid: {fields}; write s3://bucket/prefix with letters, digits, "
+            "'-', '_' and '.', and without a credential"
         ) from None
     return StoreSpec(s3=s3)
 

@@ -1,6 +1,8 @@
 """Recipes: each is a pure function from a run to its stages.
 
-A recipe never asks the world anything: it gets the resolved spec, what prepare
-found out and the statistics of the stages that are committed, and says which
-stages follow. The planner gives them keys and order; the drivers carry them out.
+A recipe gets the resolved spec, the result of prepare and the statistics of the committed stages,
+and nothing else. It yields the stages. The planner computes their keys, and the drivers run them.
+
+To add a recipe, write its definition in `isheep.api`, its settings as a field of the spec, and its
+stages in a module here, and add both to `isheep.api.recipe_registry` and `registry`.
 """

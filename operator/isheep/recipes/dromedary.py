@@ -1,14 +1,15 @@
-"""SELF-ALIGN, the method of Dromedary (v1), as stages.
+"""The stages of SELF-ALIGN, the method of Dromedary (v1).
 
-Iteration 1 is its steps 1 to 3. The base model makes up topics, writes instructions
-from seed tasks and, topic-guided, such as models answer badly; both kinds join one
-deduplicated pool. It answers them all in the context of principles and of exemplars
-that think before they reply, and is trained on the replies alone: M(1) has the
-principles engraved. Iteration 2 is step 4, verbose cloning: M(1) answers instructions
-of that pool once more, asked to be thorough, and M(2) is trained to do so unasked.
+Iteration 1 contains steps 1 to 3. In step 1, the base model generates topics, instructions from
+seed tasks, and topic-guided instructions of types that models answer badly. Both kinds of
+instructions are in one deduplicated pool. In step 2, the base model answers all of them; the prompt
+shows principles, and exemplars with private thoughts. Step 3 (principle engraving) trains M(1) on
+the responses without the principles. Iteration 2 is step 4, verbose cloning: M(1) answers
+instructions of the pool again with a prompt that asks for thorough answers, and M(2) is trained on
+these responses without that prompt.
 
-The pool holds all from seed tasks first, so respond draws from it: whatever takes the
-first so many of D(t), as training does, takes a fair share of both kinds.
+The pool holds the instructions from seed tasks first. So respond answers the instructions in random
+order, and the first pairs of D(t), which training uses, contain both kinds in proportion.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 
-from isheep.api.dromedary import Dromedary as DromedarySpec
+from isheep.api.dromedary import DROMEDARY
+from isheep.api.dromedary import Dromedary as DromedarySettings
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Prepared
 from isheep.recipes.builders.context import RunContext
@@ -28,102 +30,109 @@ from isheep.recipes.builders.topics import topics
 from isheep.recipes.defaults import resolve
 from isheep.recipes.interface import FINISHED, UNDECIDED, End, Stage, Stages, Statistics
 from isheep.recipes.iteration import (
-    NOTHING,
-    Gathered,
+    NOTHING_COLLECTED,
+    Collected,
     History,
-    Series,
+    Rounds,
     StageGenerator,
-    gather,
-    training,
+    collect,
+    select_and_train,
 )
 
 
 class Dromedary:
     """The recipe `Dromedary`."""
 
+    definition = DROMEDARY
+
     def stages(self, spec: SelfAlignmentRunSpec, prepared: Prepared | None) -> Stages:
-        """Yield the stages of a run as far as the results decide them."""
+        """Yield the stages of a run until a result is missing."""
         yield prepare(spec)
         if prepared is None:
             return UNDECIDED
         run, history = RunContext(resolve(spec), prepared), History()
-        counts = spec.dromedary or DromedarySpec()
-        pool = yield from _pool(run, history, counts)
+        settings = spec.dromedary or DromedarySettings()
+        pool = yield from _pool(run, history, settings)
         if isinstance(pool, End):
             return pool
         for t in range(1, spec.iterations + 1):
-            end = yield from _iteration(run, history, t, pool, counts)
+            end = yield from _iteration(run, history, t, pool, settings)
             if end is not None:
                 return end
         return FINISHED
 
 
 def _pool(
-    run: RunContext, history: History, counts: DromedarySpec
-) -> Generator[Stage, Statistics | None, Gathered | End]:
-    """Yield step 1: topics, instructions from seed tasks, topic-guided instructions."""
-    if not counts.topic_guided:
-        return (yield from gather(run, history, 1, _from_seed_tasks(run, NOTHING)))
-    subjects = yield from gather(run, history, 1, _topics(run, counts))
-    if isinstance(subjects, End):
-        return subjects
-    # One count of rounds goes through the whole iteration, so that no two stages share an id.
-    begin = replace(NOTHING, rounds=subjects.rounds)
-    ordinary = yield from gather(run, history, 1, _from_seed_tasks(run, begin))
-    if isinstance(ordinary, End):
-        return ordinary
-    return (yield from gather(run, history, 1, _topic_guided(run, counts, subjects, ordinary)))
+    run: RunContext, history: History, settings: DromedarySettings
+) -> Generator[Stage, Statistics | None, Collected | End]:
+    """Yield step 1: topics, instructions from seed tasks, and topic-guided instructions."""
+    if not settings.topic_guided:
+        rounds = _seed_task_rounds(run, NOTHING_COLLECTED)
+        return (yield from collect(run, history, 1, rounds))
+    collected_topics = yield from collect(run, history, 1, _topic_rounds(run, settings))
+    if isinstance(collected_topics, End):
+        return collected_topics
+    # The numbers of rounds continue through the iteration, because ids of stages contain them.
+    before = replace(NOTHING_COLLECTED, rounds=collected_topics.rounds)
+    from_seed_tasks = yield from collect(run, history, 1, _seed_task_rounds(run, before))
+    if isinstance(from_seed_tasks, End):
+        return from_seed_tasks
+    rounds = _topic_guided_rounds(run, settings, collected_topics, from_seed_tasks)
+    return (yield from collect(run, history, 1, rounds))
 
 
-def _topics(run: RunContext, counts: DromedarySpec) -> Series:
-    return Series(
-        count=counts.topics,
+def _topic_rounds(run: RunContext, settings: DromedarySettings) -> Rounds:
+    return Rounds(
+        count=settings.topics,
         field="dromedary.topics",
-        generate=lambda number, completions, _previous: generate(
+        generate_stage=lambda number, completions, _previous: generate(
             run, 1, number, completions, task_list="Topics"
         ),
-        gather=lambda number, previous: topics(
-            run, 1, number, previous=previous, count=counts.topics
+        collect_stage=lambda number, previous: topics(
+            run, 1, number, previous=previous, count=settings.topics
         ),
-        what="topics",
+        items="topics",
     )
 
 
-def _from_seed_tasks(run: RunContext, begin: Gathered) -> Series:
-    return Series(
+def _seed_task_rounds(run: RunContext, before: Collected) -> Rounds:
+    return Rounds(
         count=run.spec.instructions.count,
         field="instructions.count",
-        generate=lambda number, completions, _previous: generate(run, 1, number, completions),
-        gather=lambda number, previous: curate(run, 1, number, previous=previous, pool=()),
-        gathered=begin,
+        generate_stage=lambda number, completions, _previous: generate(run, 1, number, completions),
+        collect_stage=lambda number, previous: curate(run, 1, number, previous=previous, pool=()),
+        before=before,
     )
 
 
-def _topic_guided(
-    run: RunContext, counts: DromedarySpec, subjects: Gathered, ordinary: Gathered
-) -> Series:
-    return Series(
-        count=counts.topic_guided,
+def _topic_guided_rounds(
+    run: RunContext,
+    settings: DromedarySettings,
+    collected_topics: Collected,
+    from_seed_tasks: Collected,
+) -> Rounds:
+    return Rounds(
+        count=settings.topic_guided,
         field="dromedary.topicGuided",
-        generate=lambda number, completions, _previous: generate(
-            run, 1, number, completions, task_list="TopicGuided", topics=subjects.stage
+        generate_stage=lambda number, completions, _previous: generate(
+            run, 1, number, completions, task_list="TopicGuided", topics=collected_topics.stage
         ),
-        gather=lambda number, previous: curate(
+        collect_stage=lambda number, previous: curate(
             run,
             1,
             number,
             previous=previous,
             pool=(),
-            count=run.spec.instructions.count + counts.topic_guided,
+            count=run.spec.instructions.count + settings.topic_guided,
             task_list="TopicGuided",
         ),
-        what="topic-guided instructions",
-        gathered=ordinary,
+        items="topic-guided instructions",
+        before=from_seed_tasks,
     )
 
 
 def _iteration(
-    run: RunContext, history: History, t: int, pool: Gathered, counts: DromedarySpec
+    run: RunContext, history: History, t: int, pool: Collected, settings: DromedarySettings
 ) -> StageGenerator:
     """Yield steps 2 and 3 (t = 1), or step 4 (t = 2)."""
     if t == 1:
@@ -134,11 +143,11 @@ def _iteration(
             pool.stage,
             answered,
             asking="Principles",
-            exemplars=counts.exemplars,
+            exemplars=settings.exemplars,
             drawn=True,
         )
     else:
-        answered = min(counts.verbose or pool.accepted, pool.accepted)
+        answered = min(settings.verbose or pool.accepted, pool.accepted)
         stage = respond(run, t, pool.stage, answered, asking="Verbose", drawn=True)
-    yield history.note(stage)
-    return (yield from training(run, history, t, stage.id, answered))
+    yield history.add(stage)
+    return (yield from select_and_train(run, history, t, stage.id, answered))

@@ -1,8 +1,8 @@
-"""What recipes have in common: iterations, each rounds for instructions and then training.
+"""The parts of an iteration that recipes share: the rounds that collect items, and the training.
 
-Both halves of an iteration are conversations within the recipe's: they yield stages,
-are sent results and return what the recipe goes on with, or how the run ends. A
-`History` remembers what later stages refer to.
+Each part is a generator within the generator of the recipe. It yields stages, gets their results,
+and returns a value for the recipe, or the `End` of the run. A `History` holds the ids of the stages
+that later stages refer to.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.choices import TaskListStyle
 from isheep.contract.order import Prepared
-from isheep.recipes import rounds as sizing
-from isheep.recipes import settings as s
+from isheep.contract.reasons import Reason
+from isheep.contract.rule_names import DROP
 from isheep.recipes.builders.assess import assess
 from isheep.recipes.builders.context import RunContext
 from isheep.recipes.builders.curate import curate
@@ -22,7 +23,7 @@ from isheep.recipes.builders.generate import generate
 from isheep.recipes.builders.measure import measure
 from isheep.recipes.builders.prepare import prepare
 from isheep.recipes.builders.report import report
-from isheep.recipes.builders.select import select, wants_measures, wants_scores, wants_vectors
+from isheep.recipes.builders.select import select
 from isheep.recipes.builders.train import merge, train
 from isheep.recipes.defaults import resolve
 from isheep.recipes.interface import (
@@ -34,13 +35,15 @@ from isheep.recipes.interface import (
     Stages,
     Statistics,
 )
+from isheep.recipes.rounds import ROUNDS_BEFORE_VERDICT, Round, next_round, projected_rounds
+from isheep.recipes.selection_methods import judging_method
 
 
 @dataclass(slots=True)
 class History:
-    """The ids of a run's stages so far; reports and prepare are not among them.
+    """The ids of the stages that the recipe has yielded, except prepare and reports.
 
-    `curates` and `selects` are the last curate stage and the select stage of each
+    `curates` has the last curate stage of each iteration and `selects` the select stage of each
     iteration, in order.
     """
 
@@ -48,38 +51,22 @@ class History:
     curates: list[str] = field(default_factory=list)
     selects: list[str] = field(default_factory=list)
 
-    def note(self, stage: Stage) -> Stage:
-        """Remember a stage, and return it."""
+    def add(self, stage: Stage) -> Stage:
+        """Add the id of a stage, and return the stage."""
         self.stages.append(stage.id)
         return stage
 
 
 StageGenerator = Generator[Stage, Statistics | None, End | None]
-"""Part of a recipe's generator: returns how the run ends, or None where it goes on."""
-
-
-def iterations(
-    spec: SelfAlignmentRunSpec,
-    prepared: Prepared | None,
-    one: Callable[[RunContext, History, int], StageGenerator],
-) -> Stages:
-    """Yield prepare and then, as far as the results decide them, each iteration's stages."""
-    yield prepare(spec)
-    if prepared is None:
-        return UNDECIDED
-    run, history = RunContext(resolve(spec), prepared), History()
-    for t in range(1, spec.iterations + 1):
-        end = yield from one(run, history, t)
-        if end is not None:
-            return end
-    return FINISHED
+"""A part of a recipe's generator; it returns the end of the run, or None if the run continues."""
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
-    """What a series came to: its last stage, how many that holds, the last round's number.
+class Collected:
+    """The result of `Rounds`.
 
-    `stage` is "" where there is none yet and only rounds have been counted.
+    `stage` is the last stage, "" if there is none. `accepted` is the number of items in its output,
+    and `rounds` is the number of the last round in the iteration.
     """
 
     stage: str
@@ -87,42 +74,68 @@ class Gathered:
     rounds: int
 
 
-NOTHING = Gathered("", 0, 0)
+NOTHING_COLLECTED = Collected("", 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
-    """Rounds that belong together: what they gather, and until there is how much of it.
+class Rounds:
+    """Rounds of generation that collect `count` items, such as instructions.
 
-    `generate` makes a round's stage from its number, its completions and the stage that
-    the round before has left, `gather` the stage after it from its number and that one.
-    `field` of the spec says the `count`. Where a series goes on from another one,
-    `gathered` is what that came to.
+    `field` is the spec's field for the count, and `items` is the plural noun for messages.
+    `generate_stage` builds the generate stage of a round from the round's number, its completions
+    and the id of the previous round's collecting stage. `collect_stage` builds the collecting stage
+    from the round's number and that id. `before` is the result of earlier rounds that these rounds
+    add to.
     """
 
     count: int
     field: str
-    generate: Callable[[int, int, str | None], Stage]
-    gather: Callable[[int, str | None], Stage]
-    what: str = "instructions"
-    gathered: Gathered = NOTHING
+    generate_stage: Callable[[int, int, str | None], Stage]
+    collect_stage: Callable[[int, str | None], Stage]
+    items: str = "instructions"
+    before: Collected = NOTHING_COLLECTED
 
 
-def instructions(
+def iterations(
+    spec: SelfAlignmentRunSpec,
+    prepared: Prepared | None,
+    iteration: Callable[[RunContext, History, int], StageGenerator],
+) -> Stages:
+    """Yield prepare, and then the stages of each iteration until a result is missing."""
+    yield prepare(spec)
+    if prepared is None:
+        return UNDECIDED
+    run, history = RunContext(resolve(spec), prepared), History()
+    for t in range(1, spec.iterations + 1):
+        end = yield from iteration(run, history, t)
+        if end is not None:
+            return end
+    return FINISHED
+
+
+def collect_instructions(
     run: RunContext,
     history: History,
     t: int,
     *,
-    task_list: s.TaskListStyle | None = None,
+    task_list: TaskListStyle | None = None,
     machine_examples: int | None = None,
 ) -> Generator[Stage, Statistics | None, int | End]:
-    """Yield rounds of generate and curate; returns how many were accepted when that is enough.
+    """Yield rounds of generate and curate until enough instructions are accepted (§3.1, §3.2).
 
-    `task_list` is how tasks are listed, None as I-SHEEP has it; `machine_examples` of a
-    prompt's exemplars are machine-made as soon as there are any.
+    Args:
+        run: The run, with the result of prepare.
+        history: The stages so far; this function adds to them.
+        t: The number of the iteration.
+        task_list: The style of the task list; None means I-SHEEP's.
+        machine_examples: How many examples in a prompt come from the accepted instructions, if
+            there are any; None means none.
+
+    Returns:
+        The number of accepted instructions, or the end of the run.
     """
 
-    def generated(number: int, completions: int, previous: str | None) -> Stage:
+    def generate_stage(number: int, completions: int, previous: str | None) -> Stage:
         return generate(
             run,
             t,
@@ -133,74 +146,92 @@ def instructions(
             pool=_pool(run, history, previous),
         )
 
-    def curated(number: int, previous: str | None) -> Stage:
+    def collect_stage(number: int, previous: str | None) -> Stage:
         return curate(run, t, number, previous=previous, pool=history.curates, task_list=task_list)
 
-    series = Series(
+    rounds = Rounds(
         count=run.spec.instructions.count,
         field="instructions.count",
-        generate=generated,
-        gather=curated,
+        generate_stage=generate_stage,
+        collect_stage=collect_stage,
     )
-    gathered = yield from gather(run, history, t, series)
-    if isinstance(gathered, End):
-        return gathered
-    history.curates.append(gathered.stage)
-    return gathered.accepted
+    collected = yield from collect(run, history, t, rounds)
+    if isinstance(collected, End):
+        return collected
+    history.curates.append(collected.stage)
+    return collected.accepted
 
 
-def gather(
-    run: RunContext, history: History, t: int, series: Series
-) -> Generator[Stage, Statistics | None, Gathered | End]:
-    """Yield a series' rounds until it has gathered its count; returns what it came to."""
-    rounds: list[sizing.Round] = []
+def collect(
+    run: RunContext, history: History, t: int, rounds: Rounds
+) -> Generator[Stage, Statistics | None, Collected | End]:
+    """Yield rounds until they have collected their count.
+
+    Args:
+        run: The run, with the result of prepare.
+        history: The stages so far; this function adds to them.
+        t: The number of the iteration.
+        rounds: What the rounds collect, and their stages.
+
+    Returns:
+        What the rounds have collected, or the end of the run.
+    """
+    finished: list[Round] = []
     results: list[Statistics] = []
-    before = series.gathered
+    before = rounds.before
     previous = before.stage or None
-    while (completions := sizing.next_round(series.count, rounds)) is not None:
-        if (failure := _keep_rate_too_low(run, t, series, rounds, results)) is not None:
+    while (completions := next_round(rounds.count, finished)) is not None:
+        if (failure := _keep_rate_too_low(run, t, rounds, finished, results)) is not None:
             return End(complete=False, failure=failure)
-        number = before.rounds + len(rounds) + 1
-        yield history.note(series.generate(number, completions, previous))
-        stage = series.gather(number, previous)
-        result = yield history.note(stage)
+        number = before.rounds + len(finished) + 1
+        yield history.add(rounds.generate_stage(number, completions, previous))
+        stage = rounds.collect_stage(number, previous)
+        result = yield history.add(stage)
         if result is None:
             return UNDECIDED
         previous = stage.id
-        rounds.append(sizing.Round(completions, int(result["accepted"]) - before.accepted))
+        finished.append(Round(completions, int(result["accepted"]) - before.accepted))
         results.append(result)
-    return Gathered(
-        str(previous), before.accepted + rounds[-1].accepted, before.rounds + len(rounds)
-    )
+    accepted = before.accepted + finished[-1].accepted
+    return Collected(str(previous), accepted, before.rounds + len(finished))
 
 
-def training(run: RunContext, history: History, t: int, pairs: str, items: int) -> StageGenerator:
-    """Yield how a stage's pairs are judged and selected, what is trained on them, the report.
+def select_and_train(
+    run: RunContext, history: History, t: int, pairs: str, items: int
+) -> StageGenerator:
+    """Yield the stages from the scores of the pairs to the report (§3.2, §3.3).
 
-    `pairs` is that stage, and `items` what its parts are counted in: pairs, or instructions
-    where one may have several.
+    Args:
+        run: The run, with the result of prepare.
+        history: The stages so far; this function adds to them.
+        t: The number of the iteration.
+        pairs: The id of the stage whose output are the pairs.
+        items: The number of items in that output: pairs, or instructions if one instruction can
+            have several pairs.
 
-    Returns None when the next iteration may follow.
+    Returns:
+        The end of the run, or None if the next iteration can start.
     """
-    if wants_scores(run.spec):
-        yield history.note(assess(run, t, pairs, items))
-    if wants_measures(run.spec):
-        yield history.note(measure(run, t, pairs, items))
-    selected = yield history.note(select(run, t, pairs))
+    judging = judging_method(run.spec)
+    if judging.scores:
+        yield history.add(assess(run, t, pairs, items))
+    if judging.losses:
+        yield history.add(measure(run, t, pairs, items))
+    selected = yield history.add(select(run, t, pairs))
     if selected is None:
         return UNDECIDED
-    if (failure := _too_few(run, t, selected)) is not None:
+    if (failure := _too_few_samples(run, t, selected)) is not None:
         return End(complete=False, failure=failure)
     history.selects.append(f"i{t}/select")
-    yield history.note(train(run, t, history.selects))
+    yield history.add(train(run, t, history.selects))
     if run.merges:
-        yield history.note(merge(run, t))
+        yield history.add(merge(run, t))
     yield report(run, t, history.stages)
     return None
 
 
 def _pool(run: RunContext, history: History, previous: str | None) -> list[str]:
-    """Return the curate stages that hold the pool as the round before has left it."""
+    """Return the curate stages whose instructions are the pool after the previous round."""
     earlier = history.curates if run.spec.curation.deduplication.pool == "Run" else []
     return [*earlier, *([previous] if previous is not None else [])]
 
@@ -208,49 +239,42 @@ def _pool(run: RunContext, history: History, previous: str | None) -> list[str]:
 def _keep_rate_too_low(
     run: RunContext,
     t: int,
-    series: Series,
-    rounds: Sequence[sizing.Round],
+    rounds: Rounds,
+    finished: Sequence[Round],
     results: Sequence[Statistics],
 ) -> RecipeFailure | None:
     most = run.spec.instructions.max_rounds
-    decided = len(rounds) >= min(sizing.ROUNDS_BEFORE_VERDICT, most)
-    if not decided or sizing.projected_rounds(series.count, rounds) <= most:
+    decided = len(finished) >= min(ROUNDS_BEFORE_VERDICT, most)
+    if not decided or projected_rounds(rounds.count, finished) <= most:
         return None
-    completions = sum(r.completions for r in rounds)
+    completions = sum(r.completions for r in finished)
     return RecipeFailure(
-        "KeepRateTooLow",
-        f"iteration {t}: {rounds[-1].accepted} of {series.count} {series.what} accepted from "
-        f"{completions} completions in {len(rounds)} rounds; at this rate it takes more than "
+        Reason.KEEP_RATE_TOO_LOW,
+        f"iteration {t}: {finished[-1].accepted} of {rounds.count} {rounds.items} accepted from "
+        f"{completions} completions in {len(finished)} rounds; at this rate it takes more than "
         f"instructions.maxRounds = {most}. Dropped, by rule: {_drops(*results)}. "
-        f"Loosen curation, raise instructions.maxRounds or lower {series.field}",
+        f"Loosen curation, raise instructions.maxRounds or lower {rounds.field}",
     )
 
 
-def _too_few(run: RunContext, t: int, selected: Statistics) -> RecipeFailure | None:
+def _too_few_samples(run: RunContext, t: int, selected: Statistics) -> RecipeFailure | None:
     kept, wanted = int(selected["kept"]), run.spec.selection.min_samples
     if kept >= max(wanted, 1):
         return None
+    own_advice = judging_method(run.spec).advice
+    advice = "Lower selection.minSamples, or raise instructions.count"
     return RecipeFailure(
-        "TooFewSamples",
+        Reason.TOO_FEW_SAMPLES,
         f"iteration {t}: {kept} pairs were kept, selection.minSamples is {wanted}. Not kept, "
-        f"by reason: {_drops(selected)}. {_more_kept(run)}Lower selection.minSamples, or raise "
-        "instructions.count",
+        f"by reason: {_drops(selected)}. {'. '.join(filter(None, (own_advice, advice)))}",
     )
 
 
-def _more_kept(run: RunContext) -> str:
-    """Return the advice that only some selection methods have."""
-    if wants_scores(run.spec):
-        return "Lower selection.threshold. "
-    if wants_vectors(run.spec):
-        return "Raise selection.density.clusters. "
-    return "Raise selection.perplexity.max. " if wants_measures(run.spec) else ""
-
-
 def _drops(*statistics: Statistics) -> str:
+    """Return the number of drops by rule, the largest first."""
     counts: Counter[str] = Counter()
     for name, count in (item for one in statistics for item in one.items()):
-        if name.startswith("drop:"):
-            counts[name.removeprefix("drop:")] += int(count)
+        if name.startswith(DROP):
+            counts[name.removeprefix(DROP)] += int(count)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{name} {count}" for name, count in ordered) or "none counted"

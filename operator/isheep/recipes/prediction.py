@@ -1,9 +1,10 @@
-"""Foresight: the stages of a run in which everything goes well.
+"""The stages that a run will have, predicted before any of them runs.
 
-A recipe names its next stage once it knows what the last one left. Whoever has to know
-beforehand what a run will ask, and not how often, gives it the best results there are:
-all that is wanted accepted in the first round, enough kept. Every way in which the run
-asks is then among the stages, whatever recipe it is.
+A recipe yields its next stage after it gets the result of the last one. Some checks must see all
+stages before the run starts, such as the check of the longest prompts. They do not need to know how
+many rounds there will be. So this module sends the recipe the best possible results: the first
+round collects all items, and enough pairs are kept. The stages then contain every kind of prompt
+that the run will use.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from collections.abc import Iterator
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Prepared
-from isheep.recipes import settings as s
 from isheep.recipes.interface import Recipe, Stage, Statistics
+from isheep.recipes.settings import CollectingSettings, SelectSettings
 
 
 def predicted_stages(
     recipe: Recipe, spec: SelfAlignmentRunSpec, prepared: Prepared
 ) -> Iterator[Stage]:
-    """Yield the stages of all iterations, each with one round wherever rounds are asked for."""
+    """Yield the stages of all iterations, with one round for each collection of items."""
     generator = recipe.stages(spec, prepared)
     try:
         stage = next(generator)
@@ -31,8 +32,8 @@ def predicted_stages(
 
 
 def _best_result(stage: Stage, spec: SelfAlignmentRunSpec) -> Statistics:
-    if isinstance(stage.settings, (s.CurateSettings, s.TopicsSettings)):
+    if isinstance(stage.settings, CollectingSettings):
         return {"accepted": stage.settings.count}
-    if isinstance(stage.settings, s.SelectSettings):
+    if isinstance(stage.settings, SelectSettings):
         return {"kept": spec.selection.min_samples}
     return {}

@@ -1,4 +1,4 @@
-"""The recipes by the names that `spec.recipe` takes."""
+"""The recipes by the names that `spec.recipe` allows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,5 @@ from isheep.recipes.interface import Recipe
 from isheep.recipes.isheep import ISheep
 from isheep.recipes.self_instruct import SelfInstruct
 
-RECIPES: Mapping[str, Recipe] = {
-    "ISheep": ISheep(),
-    "SelfInstruct": SelfInstruct(),
-    "Alpaca": Alpaca(),
-    "Dromedary": Dromedary(),
-}
+_ALL: tuple[Recipe, ...] = (ISheep(), SelfInstruct(), Alpaca(), Dromedary())
+RECIPES: Mapping[str, Recipe] = {recipe.definition.name: recipe for recipe in _ALL}

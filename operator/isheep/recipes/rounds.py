@@ -1,11 +1,11 @@
-"""How many completions a round of generation asks for.
+"""The number of completions in each round of generation.
 
-Nobody knows beforehand how many completions make `count` accepted instructions.
-Round 1 asks for an eighth of the count (a completion holds several tasks, few of
-which pass); each later round asks for what is missing at the yield so far, a
-tenth more, and never for more than four times round 1, so that one bad round
-cannot order a flood. The floor of the yield keeps a hopeless run from the same;
-whether it is hopeless is `projected_rounds`' to say.
+The number of completions that yield `count` accepted instructions is unknown beforehand. Round 1
+has an eighth of `count`, because a completion contains several tasks, of which few are accepted.
+Each later round has the number that yields the missing instructions at the yield so far, plus a
+tenth, and at most four times the number of round 1, so that one bad round does not lead to a very
+large one. A minimum of the yield limits the number for the same reason. `projected_rounds` is the
+basis for the decision whether the run can reach its count.
 """
 
 from __future__ import annotations
@@ -14,30 +14,42 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-FIRST_SHARE = 8
-"""Round 1 asks for one completion for so many instructions."""
+INSTRUCTIONS_PER_COMPLETION = 8
+"""Round 1 has one completion for each this many instructions of the count."""
 SURPLUS = Fraction(11, 10)
 MIN_YIELD = Fraction(1, 5)
 MAX_ROUND_FACTOR = 4
 ROUNDS_BEFORE_VERDICT = 3
-"""So many rounds are allowed before the keep rate is judged."""
+"""The keep rate is judged after this many rounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A finished round: its completions, and the accepted of all rounds up to it."""
+    """A finished round: its completions, and the accepted items of all rounds up to it."""
 
     completions: int
     accepted: int
 
 
 def first_round(count: int) -> int:
-    """Return the completions of round 1 for `count` instructions."""
-    return _ceil(Fraction(count, FIRST_SHARE))
+    """Return the number of completions in round 1.
+
+    Args:
+        count: The number of items to collect.
+    """
+    return _ceil(Fraction(count, INSTRUCTIONS_PER_COMPLETION))
 
 
 def next_round(count: int, rounds: Sequence[Round]) -> int | None:
-    """Return the completions of the next round, or None when `count` are accepted."""
+    """Return the number of completions in the next round.
+
+    Args:
+        count: The number of items to collect.
+        rounds: The finished rounds, in their order.
+
+    Returns:
+        The number of completions, or None if `count` items are accepted.
+    """
     if not rounds:
         return first_round(count)
     missing = count - rounds[-1].accepted
@@ -48,7 +60,15 @@ def next_round(count: int, rounds: Sequence[Round]) -> int | None:
 
 
 def projected_rounds(count: int, rounds: Sequence[Round]) -> float:
-    """Return how many rounds the run will have had in all at the yield so far; may be inf."""
+    """Return the number of rounds that the run needs in total at the yield so far.
+
+    Args:
+        count: The number of items to collect.
+        rounds: The finished rounds, in their order; at least one.
+
+    Returns:
+        The number of rounds, the finished ones included. It is infinite if the yield is 0.
+    """
     missing = count - rounds[-1].accepted
     if missing <= 0:
         return len(rounds)

@@ -1,10 +1,9 @@
-"""What each stage's output depends on: the settings that are hashed into its key.
+"""The settings of each stage kind: everything that the stage's output depends on.
 
-A recipe builds these from the resolved spec and from what prepare found; the
-planner hashes them; the worker gets them, validates them with the same classes
-and sees nothing else of the spec. A field that is not here cannot change a
-stage's output, and a field that is here changes its key: the two sides of
-"input-addressed" are one declaration.
+A recipe builds the settings from the resolved spec and from the result of prepare. The planner
+hashes them into the stage's key. The worker validates them with the same classes, and they are the
+only part of the spec that it gets. So a field that is not here cannot change an output, and a field
+that is here changes the key.
 """
 
 from __future__ import annotations
@@ -14,30 +13,41 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-PromptFormat = Literal["Raw", "Chat"]
-Level = Literal["Quality", "Following"]
-TaskListStyle = Literal["ISheep", "SelfInstruct", "Alpaca", "Topics", "TopicGuided"]
-Asking = Literal["Principles", "Verbose"]
-SelectionMethod = Literal[
-    "SelfAssessment", "Perplexity", "Density", "DensityPerplexity", "Random", "None"
-]
-LabelKind = Literal["DigitsAfterSpace", "DigitsAfterNewline", "LettersAfterNewline"]
+from isheep.contract.choices import (
+    EVALUATION_STEPS,
+    Decoding,
+    DeduplicationPool,
+    DropLast,
+    Dtype,
+    EngineType,
+    Handover,
+    JudgingMethod,
+    LabelKind,
+    Level,
+    PromptFormat,
+    ResponseStyle,
+    Rubric,
+    Scoring,
+    SelectionMethod,
+    TargetModules,
+    TaskListStyle,
+)
 
 
 class StageSettings(BaseModel):
-    """Frozen, camelCase in keys and orders; unknown fields are refused by the worker."""
+    """Frozen, with camelCase names in keys and orders; the worker refuses unknown fields."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid"
     )
 
     def canonical(self) -> dict[str, Any]:
-        """Return the settings as JSON values, as they are hashed and ordered."""
+        """Return the settings as JSON values, in the form that is hashed and sent in orders."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 class Sampling(StageSettings):
-    """How completions are drawn."""
+    """How completions are sampled."""
 
     temperature: float
     top_p: float
@@ -46,18 +56,18 @@ class Sampling(StageSettings):
 
 
 class ModelSettings(StageSettings):
-    """The model a stage loads, as far as it is not an input stage."""
+    """How the stage loads its model; the stage that trained the model is an input of the stage."""
 
     base_model: str = Field(description="digest of the base model's files")
-    engine: Literal["VLLM", "Transformers"]
-    dtype: Literal["float32", "bfloat16", "float16"]
+    engine: EngineType
+    dtype: Dtype
     max_model_length: int
-    handover: Literal["Merged", "Adapter"] | None = None
+    handover: Handover | None = None
     chat_format: str = Field(description="digest of the chat format")
 
 
 class PrepareSettings(StageSettings):
-    """prepare checks the whole run; the spec's fields that any stage's data depends on."""
+    """prepare checks the whole run, so `spec` has every field that any stage's data depends on."""
 
     spec: dict[str, Any]
 
@@ -65,8 +75,8 @@ class PrepareSettings(StageSettings):
 class GenerateSettings(StageSettings):
     """One round of completions of the instruction prompt (§3.1).
 
-    `machine_examples` of the `examples_per_prompt` come from the pool of the stage's
-    inputs, where there is one; None means none.
+    `machine_examples` of the `examples_per_prompt` examples come from the pool in the stage's
+    inputs, if the stage has a pool; None means none.
     """
 
     model: ModelSettings
@@ -82,47 +92,52 @@ class GenerateSettings(StageSettings):
 
 
 class DeduplicationSettings(StageSettings):
-    """How like an earlier one an instruction may be."""
+    """How similar to an earlier instruction a new one may be."""
 
     max_rouge_l: float
-    pool: Literal["Iteration", "Run"]
+    pool: DeduplicationPool
 
 
 class DecontaminationSettings(StageSettings):
-    """Against which benchmark texts (name to digest), by which n-gram."""
+    """The benchmark texts, as a map from name to digest, and the length of the shared n-gram."""
 
     ngram: int
     benchmarks: dict[str, str]
 
 
-class CurateSettings(StageSettings):
-    """How completions become accepted instructions."""
+class CollectingSettings(StageSettings):
+    """The settings of a stage that collects items over several rounds, until there are `count`."""
 
     count: int
+
+
+class CurateSettings(CollectingSettings):
+    """How completions become accepted instructions.
+
+    `templates` is set if the task list style shows examples that are not seed tasks.
+    """
+
     examples_per_prompt: int
     language: str
     rules: str
-    drop_last: Literal["IfCut", "Always"]
+    drop_last: DropLast
     deduplication: DeduplicationSettings
     decontamination: DecontaminationSettings | None = None
     seed_tasks: str
     task_list: TaskListStyle | None = Field(default=None, description="None: ISheep")
-    templates: str | None = Field(
-        default=None, description="set where the style shows instructions of its own"
-    )
+    templates: str | None = None
 
 
-class TopicsSettings(StageSettings):
-    """How completions become topics for red-teaming."""
+class TopicsSettings(CollectingSettings):
+    """How completions become topics for topic-guided instructions."""
 
-    count: int
     examples_per_prompt: int
-    drop_last: Literal["IfCut", "Always"]
+    drop_last: DropLast
     templates: str
 
 
 class ClassifySettings(StageSettings):
-    """How instructions are told to be classifications or not (Self-Instruct)."""
+    """How the model decides whether an instruction is a classification task (Self-Instruct)."""
 
     model: ModelSettings
     random_seed: int
@@ -131,9 +146,9 @@ class ClassifySettings(StageSettings):
 
 
 class InstantiateSettings(StageSettings):
-    """How instructions become pairs, several of each (Self-Instruct).
+    """How each instruction becomes several pairs (Self-Instruct).
 
-    `rules` are those over pairs: what they drop is no instance.
+    `rules` is the rule set for pairs. A pair that a rule drops is not an instance.
     """
 
     model: ModelSettings
@@ -148,9 +163,9 @@ class InstantiateSettings(StageSettings):
 class RespondSettings(StageSettings):
     """How instructions are answered (§3.1).
 
-    `asking` is what is asked besides the task: to follow principles, with so many
-    `exemplars`, or to be verbose. `drawn`: the answered ones are drawn from all, in the
-    order in which they come, where others are answered from the first on.
+    `asking` is the style of the prompt if it is not zero-shot: with principles and a number of
+    `exemplars`, or with a request for a verbose answer. If `drawn` is true, the stage answers a
+    random sample of the instructions, in the order of the sample; otherwise the first ones.
     """
 
     model: ModelSettings
@@ -158,13 +173,13 @@ class RespondSettings(StageSettings):
     prompt_format: PromptFormat
     sampling: Sampling
     templates: str
-    asking: Asking | None = None
+    asking: ResponseStyle | None = None
     exemplars: int | None = None
     drawn: Literal[True] | None = None
 
 
 class ScoreLabels(StageSettings):
-    """The labels that stand for the scores 1 to 10: how they are asked for, and their token ids."""
+    """The labels for the scores 1 to 10: how the prompt asks for them, and their token ids."""
 
     kind: LabelKind
     token_ids: tuple[int, ...]
@@ -173,17 +188,18 @@ class ScoreLabels(StageSettings):
 class AssessSettings(StageSettings):
     """How pairs are scored (§3.2).
 
-    `rules` are the pair rules: what they drop is not scored. The threshold is not
-    here: runs that differ in it share their scores. `labels` and `score_templates`
-    are there where a score is an expectation; the first `compare` pairs are scored both ways.
+    `rules` is the rule set for pairs. A pair that a rule drops is not scored. The threshold is not
+    a setting of this stage, so runs with different thresholds share their scores. `labels` and
+    `score_templates` are set if any score is an expectation. The first `compare` pairs are scored
+    both ways.
     """
 
     model: ModelSettings
     random_seed: int
     levels: tuple[Level, ...]
-    rubric: Literal["Simple", "Combined", "InContext"]
-    scoring: Literal["Sampled", "Expected"]
-    decoding: Literal["Free", "Constrained"]
+    rubric: Rubric
+    scoring: Scoring
+    decoding: Decoding
     prompt_format: PromptFormat
     sampling: Sampling
     language: str
@@ -196,10 +212,11 @@ class AssessSettings(StageSettings):
 
 
 class MeasureSettings(StageSettings):
-    """How likely M(t-1) finds each pair, and where it lies among the others (Table 3).
+    """How M(t-1) measures the likelihood and, if `vectors`, the embedding of each pair (Table 3).
 
-    `rules` are the pair rules: what they drop is not measured. What is kept of the rest
-    is not here: runs that differ in it share their measures.
+    `rules` is the rule set for pairs. A pair that a rule drops is not measured. The fields that
+    choose among the pairs are not settings of this stage, so runs that differ in them share their
+    measures.
     """
 
     model: ModelSettings
@@ -213,9 +230,9 @@ class MeasureSettings(StageSettings):
 class SelectSettings(StageSettings):
     """How D(t) is chosen (§3.2, Table 3).
 
-    `size_of` is the method of whose size Random draws; `levels` and `threshold`,
-    `max_perplexity` and `clusters` are those of the method itself, or of that one.
-    `rules` and `language` are set where no stage before has applied the pair rules.
+    `size_of` is the method that determines how many pairs Random draws. `levels`, `threshold`,
+    `max_perplexity` and `clusters` belong to that method if it is set, and to `method` otherwise.
+    `rules` and `language` are set if no earlier stage has applied the rules for pairs.
     """
 
     method: SelectionMethod
@@ -225,34 +242,29 @@ class SelectSettings(StageSettings):
     max_perplexity: float | None = None
     clusters: int | None = None
     size: int | None = None
-    size_of: Literal["SelfAssessment", "Perplexity", "Density", "DensityPerplexity"] | None = None
+    size_of: JudgingMethod | None = None
     rules: str | None = None
     language: str | None = None
 
 
 class LoraSettings(StageSettings):
-    """The adapter's shape."""
+    """The shape of the adapter."""
 
     r: int
     alpha: int
     dropout: float
-    target_modules: Literal["AllLinear"]
-
-
-EVALUATION_STEPS = 100
-"""After how many optimizer steps the validation loss is measured where nothing else is said."""
+    target_modules: TargetModules
 
 
 class TrainSettings(StageSettings):
     """LoRA fine-tuning on D(t) (§3.3).
 
-    `checkpoint` and `evaluation_steps` are None where nothing is held out, too: they change
-    nothing then.
+    If no pair is held out, `checkpoint` and `evaluation_steps` change nothing and are None.
     """
 
     base_model: str
     chat_format: str
-    dtype: Literal["float32", "bfloat16", "float16"]
+    dtype: Dtype
     random_seed: int
     prompt_format: PromptFormat
     templates: str
@@ -274,12 +286,12 @@ class MergeSettings(StageSettings):
     """The full weights of M(t)."""
 
     base_model: str
-    dtype: Literal["float32", "bfloat16", "float16"]
+    dtype: Dtype
     chat_format: str
 
 
 class ReportSettings(StageSettings):
-    """What the report says of the run besides its stages' manifests."""
+    """The part of the run that the report shows in addition to the manifests of its stages."""
 
     recipe: str
     iterations: int

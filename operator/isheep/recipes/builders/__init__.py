@@ -1,6 +1,6 @@
-"""Stages as recipes put them together: one kind a file, each a pure function of the run.
+"""Builders of stages: one stage kind in each file, each a pure function of the run.
 
-A function here says of one kind of stage which settings its output depends on, which
-stages it reads and which model it loads. In what order stages come, and what their
-results decide, is a recipe's to say.
+A builder determines the settings of a stage (everything that its output depends on), the stages
+that it reads, and the model that it loads. The recipe determines the order of the stages and the
+decisions that depend on results.
 """

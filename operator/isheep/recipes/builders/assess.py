@@ -1,22 +1,25 @@
-"""assess: M(t-1), or the base, scores the pairs (§3.2)."""
+"""assess: M(t-1) or M(0) scores the pairs (§3.2)."""
 
 from __future__ import annotations
 
 from isheep.api.assessment import Assessment
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.choices import PromptFormat
 from isheep.recipes import settings as s
 from isheep.recipes.builders.context import RunContext, sampling, with_model
-from isheep.recipes.builders.select import wants_scores
-from isheep.recipes.interface import Stage, StageKind
+from isheep.recipes.interface import Stage
+from isheep.recipes.selection_methods import needs_scores
+from isheep.recipes.stage_kinds import StageKind
 
 
 def assess(run: RunContext, t: int, pairs: str, items: int) -> Stage:
-    """Return the stage that scores the pairs that another one leaves, part by part.
+    """Return the stage that scores pairs, part by part.
 
-    `items` are that stage's; it may have left more than one pair, or none, for each.
+    `pairs` is the id of the stage whose output are the pairs, and `items` is its number of items.
+    One item can have several pairs, or none.
     """
     spec = run.spec.assessment
-    expects = expects_scores(run.spec)
+    expected = needs_expected_scores(run.spec)
     model = run.model_of(t - 1) if spec.assessor == "Previous" else ""
     prompt_format = _assessor_format(spec, t)
     return Stage(
@@ -35,8 +38,8 @@ def assess(run: RunContext, t: int, pairs: str, items: int) -> Stage:
             language=run.spec.language,
             rules=run.spec.curation.rules,
             templates=run.prepared.templates_digest,
-            labels=_labels(run, prompt_format) if expects else None,
-            score_templates=run.prepared.score_templates_digest if expects else None,
+            labels=_labels(run, prompt_format) if expected else None,
+            score_templates=run.prepared.score_templates_digest if expected else None,
             example_order="Shuffled" if spec.example_order == "Shuffled" else None,
             compare=spec.compare,
         ),
@@ -46,25 +49,25 @@ def assess(run: RunContext, t: int, pairs: str, items: int) -> Stage:
     )
 
 
-def expects_scores(spec: SelfAlignmentRunSpec) -> bool:
-    """Return whether any score of the run is an expectation, so that labels must be resolved."""
-    asked = spec.assessment.scoring == "Expected" or spec.assessment.compare is not None
-    return asked and wants_scores(spec)
+def needs_expected_scores(spec: SelfAlignmentRunSpec) -> bool:
+    """Return whether any score of the run is an expectation, which needs labels from prepare."""
+    expected = spec.assessment.scoring == "Expected" or spec.assessment.compare is not None
+    return expected and needs_scores(spec)
 
 
-def assessor_formats(spec: SelfAlignmentRunSpec) -> tuple[s.PromptFormat, ...]:
-    """Return how assessors are asked in the run's iterations, each way once."""
-    wanted = (_assessor_format(spec.assessment, t) for t in range(1, spec.iterations + 1))
-    return tuple(dict.fromkeys(wanted))
+def assessor_formats(spec: SelfAlignmentRunSpec) -> tuple[PromptFormat, ...]:
+    """Return the formats of the assessor's prompts over all iterations, each format once."""
+    formats = (_assessor_format(spec.assessment, t) for t in range(1, spec.iterations + 1))
+    return tuple(dict.fromkeys(formats))
 
 
-def _assessor_format(spec: Assessment, t: int) -> s.PromptFormat:
+def _assessor_format(spec: Assessment, t: int) -> PromptFormat:
     if spec.prompt_format == "Auto":
         return "Chat" if spec.assessor == "Previous" and t > 1 else "Raw"
     return "Raw" if spec.prompt_format == "Raw" else "Chat"
 
 
-def _labels(run: RunContext, prompt_format: s.PromptFormat) -> s.ScoreLabels | None:
+def _labels(run: RunContext, prompt_format: PromptFormat) -> s.ScoreLabels | None:
     labels = (run.prepared.score_labels or {}).get(prompt_format)
     if labels is None:
         return None

@@ -1,21 +1,22 @@
-"""classify: M(t-1) says of each instruction whether it asks for a classification (Self-Instruct).
+"""classify: M(t-1) decides which instructions are classification tasks (Self-Instruct).
 
-It decides in which order instances are written. A classification whose input is
-written first gets inputs of one class only.
+The decision determines the order in which instances are written. If the model writes the input of
+a classification task first, it writes inputs of one class only.
 """
 
 from __future__ import annotations
 
 from isheep.recipes import settings as s
 from isheep.recipes.builders.context import RunContext, with_model
-from isheep.recipes.interface import Stage, StageKind
+from isheep.recipes.interface import Stage
+from isheep.recipes.stage_kinds import StageKind
 
 ANSWER = s.Sampling(temperature=0.0, top_p=1.0, max_tokens=4)
-"""The likeliest word, yes or no: no draw, and nothing after it."""
+"""The most likely answer, yes or no: greedy decoding, and enough tokens for one word."""
 
 
 def classify(run: RunContext, t: int, instructions: str, accepted: int) -> Stage:
-    """Return the stage that asks about the `accepted` instructions of a curate stage."""
+    """Return the stage that classifies the `accepted` instructions of a curate stage."""
     model = run.model_of(t - 1)
     return Stage(
         f"i{t}/classify",

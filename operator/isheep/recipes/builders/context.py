@@ -1,10 +1,11 @@
-"""What every stage of a run is built from: its spec, what prepare found, and who M(t) is."""
+"""The run from which every stage is built: its spec, the result of prepare, and its models."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.choices import PromptFormat, ResponsePromptFormat
 from isheep.contract.order import Prepared
 from isheep.recipes import settings as s
 
@@ -13,24 +14,24 @@ Inputs = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """A run whose inputs prepare has resolved."""
+    """A run with the result of its prepare stage."""
 
     spec: SelfAlignmentRunSpec
     prepared: Prepared
 
     @property
     def merges(self) -> bool:
-        """Whether M(t) is handed over as full weights, and not as an adapter beside M(0)."""
+        """Whether the next iteration loads M(t) as full weights and not as an adapter on M(0)."""
         return self.spec.training.handover == "Merged"
 
     def model_of(self, t: int) -> str:
-        """Return the id of the stage that leaves M(t), merged or as an adapter; "" for M(0)."""
+        """Return the id of the stage whose output is M(t), merged or as an adapter; "" for M(0)."""
         if t == 0:
             return ""
         return f"i{t}/merge" if self.merges else f"i{t}/train"
 
     def model_settings(self, model: str) -> s.ModelSettings:
-        """Return how the model that a stage left ("" for M(0)) is loaded."""
+        """Return the settings for loading the model of a stage ("" for M(0))."""
         prepared = self.prepared
         return s.ModelSettings(
             base_model=prepared.model_digest,
@@ -43,17 +44,20 @@ class RunContext:
 
 
 def with_model(model: str, **inputs: tuple[str, ...]) -> Inputs:
-    """Return a stage's inputs, the stage whose model it loads among them."""
+    """Return the inputs of a stage, with the stage whose model it loads, if any."""
     return {**inputs, "model": (model,)} if model else dict(inputs)
 
 
 def sampling(spec: object) -> s.Sampling:
-    """Return one of the spec's samplings as a setting."""
+    """Return a sampling of the spec as settings."""
     return s.Sampling.model_validate(spec, from_attributes=True)
 
 
-def response_format(wanted: str, t: int) -> s.PromptFormat:
-    """Return how M(t-1) is asked in iteration t; training for t asks for t + 1's."""
+def response_format(wanted: ResponsePromptFormat, t: int) -> PromptFormat:
+    """Return the format of the prompt for responses in iteration t (§3.1).
+
+    The training of iteration t uses the format of iteration t + 1.
+    """
     if wanted == "RawThenChat":
         return "Raw" if t == 1 else "Chat"
-    return "Raw" if wanted == "Raw" else "Chat"
+    return wanted

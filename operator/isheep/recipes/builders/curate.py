@@ -1,15 +1,17 @@
-"""curate: a round's completions become accepted instructions (§3.1, §3.2)."""
+"""curate: the completions of a round become accepted instructions (§3.1, §3.2)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from isheep.contract.choices import TaskListStyle
 from isheep.recipes import settings as s
 from isheep.recipes.builders.context import Inputs, RunContext
-from isheep.recipes.interface import Stage, StageKind
+from isheep.recipes.interface import Stage
+from isheep.recipes.stage_kinds import StageKind
 
-_WITH_OWN_EXAMPLES: frozenset[s.TaskListStyle | None] = frozenset({"TopicGuided"})
-"""The styles whose prompts show instructions that are no seed tasks."""
+_WITH_OWN_EXAMPLES: frozenset[TaskListStyle | None] = frozenset({"TopicGuided"})
+"""The task list styles whose prompts show examples that are not seed tasks."""
 
 
 def curate(
@@ -20,14 +22,14 @@ def curate(
     previous: str | None,
     pool: Sequence[str],
     count: int | None = None,
-    task_list: s.TaskListStyle | None = None,
+    task_list: TaskListStyle | None = None,
 ) -> Stage:
-    """Return the stage that follows round `number`'s completions.
+    """Return the stage that collects instructions from the completions of round `number`.
 
-    `previous` is the round before's; `pool` are the last ones of earlier iterations,
-    whose instructions none may repeat where the pool is the run's. `count` is how many
-    are wanted in all, None as the spec says, and `task_list` how the round listed them,
-    None as I-SHEEP does.
+    `previous` is the curate stage of the previous round. `pool` are the last curate stages of
+    earlier iterations; if the deduplication pool is the run, no instruction may repeat theirs.
+    `count` is the number of instructions over all rounds, None for the spec's. `task_list` is the
+    style of the round's task list, None for I-SHEEP's.
     """
     spec, curation = run.spec, run.spec.curation
     inputs: Inputs = {"completions": (f"i{t}/generate/r{number}",)}

@@ -1,12 +1,14 @@
-"""generate: one round of completions of the instruction prompt, from M(t-1) (§3.1)."""
+"""generate: M(t-1) completes the instruction prompt, in rounds (§3.1)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from isheep.contract.choices import TaskListStyle
 from isheep.recipes import settings as s
 from isheep.recipes.builders.context import Inputs, RunContext, sampling, with_model
-from isheep.recipes.interface import Stage, StageKind
+from isheep.recipes.interface import Stage
+from isheep.recipes.stage_kinds import StageKind
 
 
 def generate(
@@ -15,16 +17,16 @@ def generate(
     number: int,
     completions: int,
     *,
-    task_list: s.TaskListStyle | None = None,
+    task_list: TaskListStyle | None = None,
     machine_examples: int | None = None,
     pool: Sequence[str] = (),
     topics: str | None = None,
 ) -> Stage:
-    """Return round `number` of iteration t, of so many completions.
+    """Return the stage of round `number` in iteration t, with this many completions.
 
-    `task_list` is how what is listed is asked for, None as I-SHEEP does; `pool` are the
-    curate stages from whose instructions `machine_examples` of a prompt's exemplars
-    come; `topics` is the stage that left the topics of those that are about one.
+    `task_list` is the style of the task list, None for I-SHEEP's. `machine_examples` of the
+    examples in a prompt come from the instructions of the curate stages in `pool`. `topics` is the
+    stage with the topics, if the instructions are topic-guided.
     """
     spec = run.spec.instructions
     model = run.model_of(t - 1)

@@ -1,6 +1,6 @@
 """instantiate: M(t-1) writes instances of each instruction, which are pairs (Self-Instruct).
 
-Its items are instructions: a part holds the pairs of 64 of them.
+The items of the stage are instructions. A part holds the pairs of 64 instructions.
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ from __future__ import annotations
 from isheep.recipes import settings as s
 from isheep.recipes.builders.context import RunContext, sampling, with_model
 from isheep.recipes.defaults import self_instruct
-from isheep.recipes.interface import Stage, StageKind
+from isheep.recipes.interface import Stage
+from isheep.recipes.stage_kinds import StageKind
 
 
 def instantiate(run: RunContext, t: int, instructions: str, accepted: int) -> Stage:
-    """Return the stage that instantiates the `accepted` instructions of a curate stage."""
+    """Return the stage that writes instances of the `accepted` instructions of a curate stage."""
     spec = self_instruct(run.spec)
     model = run.model_of(t - 1)
     return Stage(

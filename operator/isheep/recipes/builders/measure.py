@@ -1,18 +1,19 @@
-"""measure: how likely M(t-1) finds each pair, and where it lies among the others (Table 3)."""
+"""measure: M(t-1) measures the likelihood and the embedding of each pair (Table 3)."""
 
 from __future__ import annotations
 
 from isheep.recipes import settings as s
 from isheep.recipes.builders.context import RunContext, response_format, with_model
-from isheep.recipes.builders.select import wants_vectors
-from isheep.recipes.interface import Stage, StageKind
+from isheep.recipes.interface import Stage
+from isheep.recipes.selection_methods import judging_method
+from isheep.recipes.stage_kinds import StageKind
 
 
 def measure(run: RunContext, t: int, pairs: str, items: int) -> Stage:
-    """Return the stage that measures the pairs that another one leaves, part by part.
+    """Return the stage that measures pairs, part by part.
 
-    `items` are that stage's; it may have left more than one pair, or none, for each.
-    M(t-1) reads each response after the prompt that asks for it zero-shot.
+    `pairs` is the id of the stage whose output are the pairs, and `items` is its number of items.
+    One item can have several pairs, or none. M(t-1) reads each response after its zero-shot prompt.
     """
     model = run.model_of(t - 1)
     return Stage(
@@ -22,7 +23,7 @@ def measure(run: RunContext, t: int, pairs: str, items: int) -> Stage:
         s.MeasureSettings(
             model=run.model_settings(model),
             prompt_format=response_format(run.spec.responses.prompt_format, t),
-            vectors=wants_vectors(run.spec),
+            vectors=judging_method(run.spec).vectors,
             language=run.spec.language,
             rules=run.spec.curation.rules,
             templates=run.prepared.templates_digest,

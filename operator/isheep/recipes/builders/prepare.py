@@ -1,4 +1,4 @@
-"""prepare: checks the whole run, so it depends on all fields that any data depends on."""
+"""prepare: checks the whole run, so its settings have all fields that any data depends on."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ from typing import Any
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.recipes import settings as s
-from isheep.recipes.interface import Stage, StageKind
+from isheep.recipes.interface import Stage
+from isheep.recipes.stage_kinds import StageKind
 
 _NO_DATA_FIELDS = frozenset(
     {"activeDeadlineSeconds", "compute", "serviceAccountName", "storage", "suspend"}
 )
-"""The fields of the spec that no stage's data depends on; a new one is data until named here."""
+"""The fields of the spec that no data depends on. A new field counts as data until it is here."""
 
 _NO_DATA_MEMBERS = {
     "model": ("secretRef",),
     "training": ("numNodes",),
 }
-"""Members of others that change no output."""
+"""Fields of other objects that no data depends on."""
 
 _NO_DATA_VLLM = ("tensorParallelSize", "gpuMemoryUtilization", "enforceEager", "maxNumSeqs")
 
 
 def prepare(spec: SelfAlignmentRunSpec) -> Stage:
-    """Return the stage with which every run begins."""
+    """Return the first stage of every run."""
     return Stage(
         "prepare",
         StageKind.PREPARE,
@@ -33,7 +34,7 @@ def prepare(spec: SelfAlignmentRunSpec) -> Stage:
 
 
 def data_fields(spec: SelfAlignmentRunSpec) -> dict[str, Any]:
-    """Return the part of the spec on which some stage's data depends, as JSON values."""
+    """Return the part of the spec that the data of some stage depends on, as JSON values."""
     document = spec.document()
     fields = {name: value for name, value in document.items() if name not in _NO_DATA_FIELDS}
     for name, members in _NO_DATA_MEMBERS.items():

@@ -1,4 +1,4 @@
-"""report: what the iterations so far have come to, from their stages' manifests."""
+"""report: an HTML page with the results so far, from the manifests of the stages."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from isheep.recipes import settings as s
 from isheep.recipes.builders.context import RunContext
 from isheep.recipes.builders.prepare import data_fields
-from isheep.recipes.interface import Stage, StageKind
+from isheep.recipes.interface import Stage
+from isheep.recipes.stage_kinds import StageKind
 
 
 def report(run: RunContext, t: int, stages: Iterable[str]) -> Stage:
-    """Return the report of iterations 1 to t; `stages` are the ids of all theirs."""
+    """Return the report of iterations 1 to t; `stages` are the ids of all their stages."""
     return Stage(
         f"i{t}/report",
         StageKind.REPORT,

@@ -1,10 +1,12 @@
-"""respond: M(t-1) answers the accepted instructions, zero-shot (§3.1)."""
+"""respond: M(t-1) answers the accepted instructions (§3.1)."""
 
 from __future__ import annotations
 
+from isheep.contract.choices import ResponseStyle
 from isheep.recipes import settings as s
 from isheep.recipes.builders.context import RunContext, response_format, sampling, with_model
-from isheep.recipes.interface import Stage, StageKind
+from isheep.recipes.interface import Stage
+from isheep.recipes.stage_kinds import StageKind
 
 
 def respond(
@@ -13,14 +15,15 @@ def respond(
     instructions: str,
     accepted: int,
     *,
-    asking: s.Asking | None = None,
+    asking: ResponseStyle | None = None,
     exemplars: int | None = None,
     drawn: bool = False,
 ) -> Stage:
-    """Return the stage that answers the `accepted` instructions of a curate stage.
+    """Return the stage that answers `accepted` instructions of a curate stage.
 
-    `asking` is what is asked besides the task, `exemplars` how many go with principles;
-    where the instructions are `drawn`, they are so many of all, in the order of the draw.
+    `asking` is the style of the prompt, None for zero-shot, and `exemplars` is the number of
+    exemplars with the style Principles. If `drawn` is true, the instructions are a random sample,
+    in the order of the sample; otherwise they are the first ones.
     """
     spec = run.spec.responses
     model = run.model_of(t - 1)

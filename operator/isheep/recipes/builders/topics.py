@@ -1,16 +1,18 @@
-"""topics: a round's completions become topics for red-teaming (SELF-ALIGN, step 1)."""
+"""topics: the completions of a round become topics for red-teaming (SELF-ALIGN, step 1)."""
 
 from __future__ import annotations
 
 from isheep.recipes import settings as s
 from isheep.recipes.builders.context import Inputs, RunContext
-from isheep.recipes.interface import Stage, StageKind
+from isheep.recipes.interface import Stage
+from isheep.recipes.stage_kinds import StageKind
 
 
 def topics(run: RunContext, t: int, number: int, *, previous: str | None, count: int) -> Stage:
-    """Return the stage that follows round `number`'s completions, until there are `count`.
+    """Return the stage that collects topics from the completions of round `number`.
 
-    `previous` is the round before's.
+    `previous` is the topics stage of the previous round. The rounds end when there are `count`
+    topics.
     """
     inputs: Inputs = {"completions": (f"i{t}/generate/r{number}",)}
     if previous is not None:

@@ -1,21 +1,23 @@
-"""train: LoRA fine-tuning on D(t), and merge: the full weights that it leaves (§3.3)."""
+"""train: LoRA fine-tuning on D(t). merge: the full weights of M(t) (§3.3)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from isheep.contract.choices import EVALUATION_STEPS
 from isheep.recipes import settings as s
 from isheep.recipes.builders.context import RunContext, response_format, with_model
-from isheep.recipes.interface import Stage, StageKind
+from isheep.recipes.interface import Stage
+from isheep.recipes.stage_kinds import StageKind
 
 
 def train(run: RunContext, t: int, selects: Sequence[str]) -> Stage:
-    """Return the training of iteration t; `selects` are the stages of D(1) to D(t)."""
+    """Return the training of iteration t; `selects` are the select stages of D(1) to D(t)."""
     spec, prepared = run.spec.training, run.prepared
     data = selects if spec.data == "All" else selects[-1:]
     start = _start(run, t)
     evaluated = spec.validation_share > 0
-    usual = spec.evaluation_steps == s.EVALUATION_STEPS
+    usual = spec.evaluation_steps == EVALUATION_STEPS
     return Stage(
         f"i{t}/train",
         StageKind.TRAIN,
@@ -49,7 +51,7 @@ def train(run: RunContext, t: int, selects: Sequence[str]) -> Stage:
 
 
 def merge(run: RunContext, t: int) -> Stage:
-    """Return the stage that merges iteration t's adapter into what it was trained on."""
+    """Return the stage that merges the adapter of iteration t into the model it was trained on."""
     return Stage(
         f"i{t}/merge",
         StageKind.MERGE,

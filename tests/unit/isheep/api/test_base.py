@@ -1,4 +1,4 @@
-"""How objects of the API are read: strictly where API servers are, and null as absent."""
+"""How API objects are read: as strictly as on an API server, and null as absent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REQUIRED = {"recipe": "ISheep", "iterations": 1, "model": {"storageUri": "hf://o
 @pytest.mark.parametrize(
     ("value", "read"), [(3, 3), (3.0, 3), (2.5, None), ("3", None), (True, None), ([3], None)]
 )
-def test_whole_numbers(value: Any, read: int | None) -> None:
+def test_integers_accept_whole_floats_and_no_other_type(value: Any, read: int | None) -> None:
     if read is not None:
         assert Training.read({"maxSamples": value}).max_samples == read
         return
@@ -29,7 +29,7 @@ def test_whole_numbers(value: Any, read: int | None) -> None:
 @pytest.mark.parametrize(
     ("value", "read"), [(0.5, 0.5), (0, 0.0), ("0.5", None), (False, None), (float("nan"), None)]
 )
-def test_numbers(value: Any, read: float | None) -> None:
+def test_numbers_accept_no_other_type(value: Any, read: float | None) -> None:
     if read is not None:
         assert Training.read({"validationShare": value}).validation_share == read
         return
@@ -49,7 +49,7 @@ def test_numbers(value: Any, read: float | None) -> None:
         (True, None),
     ],
 )
-def test_quantities(value: Any, read: str | None) -> None:
+def test_quantities_are_integers_or_text_with_a_unit(value: Any, read: str | None) -> None:
     if read is not None:
         assert Resources.read({"limits": {"cpu": value}}).limits == {"cpu": read}
         return
@@ -57,17 +57,17 @@ def test_quantities(value: Any, read: str | None) -> None:
         Resources.read({"limits": {"cpu": value}})
 
 
-def test_null_is_absent_but_an_unknown_field_stays_unknown() -> None:
+def test_null_counts_as_absent_but_an_unknown_field_with_null_is_refused() -> None:
     spec = SelfAlignmentRunSpec.read({**REQUIRED, "storage": None, "training": None})
     assert spec == SelfAlignmentRunSpec.read(REQUIRED)
     assert Pool.read({"nodeSelector": {"a": None, "b": "c"}}).node_selector == {"b": "c"}
-    with pytest.raises(ValidationError, match="nothing"):
-        SelfAlignmentRunSpec.read({**REQUIRED, "nothing": None})
+    with pytest.raises(ValidationError, match="unknown"):
+        SelfAlignmentRunSpec.read({**REQUIRED, "unknown": None})
     with pytest.raises(ValidationError, match="recipe"):
         SelfAlignmentRunSpec.read({**REQUIRED, "recipe": None})
 
 
-def test_documents_use_the_names_of_the_api_only() -> None:
+def test_documents_use_camel_case_names_only() -> None:
     assert Training(max_length=512).max_length == 512
     with pytest.raises(ValidationError):
         Training.read({"max_length": 512})
@@ -85,16 +85,16 @@ def test_unknown_fields_of_stored_objects_are_ignored() -> None:
         {"imagePullSecrets": [{"name": "a"}, {"name": "a"}]},
     ],
 )
-def test_maps_written_as_lists_have_each_key_once(document: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="stands twice"):
+def test_a_map_in_list_form_with_a_duplicate_key_is_refused(document: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="is in the list twice: remove one"):
         Pool.read(document)
 
 
-def test_sets_have_each_member_once() -> None:
-    with pytest.raises(ValidationError, match="stands twice"):
+def test_a_set_with_a_duplicate_item_is_refused() -> None:
+    with pytest.raises(ValidationError, match="is in the list twice: remove one"):
         Assessment.read({"levels": ["Quality", "Quality"]})
 
 
-def test_a_document_is_read_back() -> None:
+def test_a_spec_equals_the_spec_from_its_own_document() -> None:
     spec = SelfAlignmentRunSpec.read(REQUIRED)
     assert SelfAlignmentRunSpec.read(spec.document()) == spec

@@ -1,4 +1,4 @@
-"""The structural schema: what API servers ask of one, and that it says all that the models say."""
+"""The structural schema meets the requirements of API servers and agrees with the models."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
             yield from nodes(schema[inner], f"{path}[]")
 
 
-def test_only_keywords_that_mean_something_for_their_type() -> None:
+def test_each_keyword_applies_to_its_type() -> None:
     for path, node in nodes(openapi_schema()):
         assert set(node) <= COMMON | KEYWORDS[node.get("type")], path
 
 
-def test_everything_is_bounded() -> None:
+def test_every_string_list_and_map_is_bounded() -> None:
     for path, node in nodes(openapi_schema()):
         if path in (".apiVersion", ".kind", ".metadata", ".status.resolved"):
             continue
@@ -54,7 +54,7 @@ def test_everything_is_bounded() -> None:
                 assert "pattern" in node, path
 
 
-def test_every_field_of_the_spec_is_described() -> None:
+def test_every_field_of_the_spec_has_a_description() -> None:
     spec = openapi_schema()["properties"]["spec"]
     missing = [
         path
@@ -64,8 +64,8 @@ def test_every_field_of_the_spec_is_described() -> None:
     assert missing == []
 
 
-def test_the_defaults_of_the_models_are_all_there() -> None:
-    """An API server that fills in the schema's defaults ends where the models do."""
+def test_the_schema_has_all_defaults_of_the_models() -> None:
+    """Filling in the schema's defaults, as an API server does, gives the spec of the models."""
     required = {"recipe": "ISheep", "iterations": 1, "model": {"storageUri": "hf://org/name"}}
     filled = with_defaults(required, openapi_schema()["properties"]["spec"])
     run = SelfAlignmentRun.read(
@@ -90,23 +90,23 @@ def with_defaults(value: dict[str, Any], schema: dict[str, Any]) -> dict[str, An
 
 
 def without_empty(value: Any) -> Any:
-    """Leave out maps and lists that are empty: they mean what absent ones do."""
+    """Omit empty maps and lists, which mean the same as absent ones."""
     if not isinstance(value, dict):
         return value
     members = {name: without_empty(item) for name, item in value.items()}
     return {name: item for name, item in members.items() if item not in ({}, [])}
 
 
-def test_the_status_of_a_new_run_is_about_no_generation() -> None:
+def test_a_new_run_has_a_status_for_no_generation() -> None:
     status = openapi_schema()["properties"]["status"]
     assert status["default"] == {"observedGeneration": -1}
 
 
-def test_the_yaml_is_the_crd() -> None:
+def test_the_yaml_contains_the_crd() -> None:
     assert yaml.safe_load(crd_yaml()) == crd()
 
 
-def test_no_two_models_have_one_name() -> None:
-    """Rules find their objects in the schema by the model's name."""
+def test_the_names_of_models_are_distinct() -> None:
+    """The schema generator finds the validation rules by the name of the model."""
     names = [model.__name__ for model in models_of(SelfAlignmentRun)]
     assert len(names) == len(set(names))

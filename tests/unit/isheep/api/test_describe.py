@@ -1,4 +1,4 @@
-"""Phrases for what a field takes."""
+"""Phrases for the values that a field allows."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from isheep.api.describe import describe
         ({"type": "integer", "minimum": 1, "maximum": 9}, "a whole number from 1 to 9"),
         ({"type": "integer", "minimum": 0}, "a whole number, 0 or more"),
         ({"type": "number", "minimum": 0.0, "maximum": 0.5}, "a number from 0 to 0.5"),
+        ({"type": "number", "minimum": 0, "maximum": 0.99}, "a number from 0 to 0.99"),
         ({"type": "number"}, "a number"),
         ({"type": "boolean"}, "true or false"),
         ({"type": "string"}, "text"),
@@ -39,5 +40,5 @@ from isheep.api.describe import describe
         ({"type": "object"}, "an object"),
     ],
 )
-def test_describe(schema: dict[str, Any], phrase: str) -> None:
+def test_a_schema_has_a_phrase(schema: dict[str, Any], phrase: str) -> None:
     assert describe(schema) == phrase

@@ -1,4 +1,4 @@
-"""The checkout's generated files are what the models say."""
+"""The generated files of the checkout are up to date."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_generated_files_are_up_to_date(name: str) -> None:
     assert written == GENERATED[name](), f"{name}: run `python -m isheep.api.generate`"
 
 
-def test_write(tmp_path: Path) -> None:
+def test_all_generated_files_are_written(tmp_path: Path) -> None:
     write(tmp_path)
     written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("**/*.*")}
     assert written == set(GENERATED)

@@ -1,4 +1,4 @@
-"""The reference says every field once, and its links lead somewhere."""
+"""The reference has every field once, and its links lead to sections."""
 
 from __future__ import annotations
 

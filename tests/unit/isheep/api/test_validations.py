@@ -1,4 +1,4 @@
-"""Every rule of the table: an object that breaks it and only it."""
+"""Each validation rule, with a run that breaks it and no other rule."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from isheep.api.loader import field_path
+from isheep.api.recipe_registry import RECIPE_DEFINITIONS
 from isheep.api.run import SelfAlignmentRun
-from isheep.api.validations import RULES, violations
+from isheep.api.validations import all_rules, violations
 
+RULES = [rule for rules in all_rules().values() for rule in rules]
 BREAKING: tuple[tuple[str, dict[str, Any]], ...] = (
     ("metadata.name", {"metadata": {"name": "Run"}}),
     ("selection.minSamples", {"instructions": {"count": 10}}),
@@ -120,7 +122,7 @@ def run(**parts: Any) -> SelfAlignmentRun:
     )
 
 
-def test_a_good_run_breaks_no_rule() -> None:
+def test_a_good_run_meets_all_rules() -> None:
     assert violations(run()) == []
 
 
@@ -134,17 +136,17 @@ def test_a_good_run_breaks_no_rule() -> None:
         {"method": "Random", "random": {"sizeOf": "SelfAssessment"}, "threshold": 4},
     ],
 )
-def test_members_may_stand_with_the_method_that_needs_them(selection: dict[str, Any]) -> None:
+def test_a_field_is_allowed_with_a_method_that_reads_it(selection: dict[str, Any]) -> None:
     assert violations(run(selection=selection)) == []
 
 
 @pytest.mark.parametrize(("path", "parts"), BREAKING)
-def test_a_rule_is_broken(path: str, parts: dict[str, Any]) -> None:
+def test_a_broken_rule_names_the_field_to_correct(path: str, parts: dict[str, Any]) -> None:
     (violation,) = violations(run(**parts))
     assert field_path(violation.path).removeprefix("spec.") == path
 
 
-def test_every_rule_has_its_case() -> None:
+def test_each_rule_has_a_run_that_breaks_it() -> None:
     broken = {v.message for _, parts in BREAKING for v in violations(run(**parts))}
     assert {rule.message for rule in RULES if not rule.is_transition} == broken
 
@@ -152,15 +154,15 @@ def test_every_rule_has_its_case() -> None:
 @pytest.mark.parametrize(
     "sampling", [{"topP": 0.9}, {"maxTokens": 999}, {"presencePenalty": 0}, {"temperature": 0}]
 )
-def test_no_sampling_is_ignored(sampling: dict[str, Any]) -> None:
+def test_a_sampling_that_the_recipe_does_not_read_is_refused(sampling: dict[str, Any]) -> None:
     parts = {"recipe": "SelfInstruct", "instructions": {"sampling": sampling}}
     assert [v.path for v in violations(run(**parts))] == [("spec", "instructions", "sampling")]
     assert violations(run(**parts | {"recipe": "ISheep"})) == []
     assert violations(run(recipe="Alpaca", alpaca={"sampling": sampling})) == []
 
 
-@pytest.mark.parametrize("recipe", ["ISheep", "SelfInstruct", "Alpaca", "Dromedary"])
-def test_a_threshold_may_stand_where_scores_are_asked_for(recipe: str) -> None:
+@pytest.mark.parametrize("recipe", RECIPE_DEFINITIONS)
+def test_a_threshold_is_allowed_if_the_selection_needs_scores(recipe: str) -> None:
     for selection in ({"method": "SelfAssessment", "threshold": 4}, {"threshold": 8}):
         assert violations(run(recipe=recipe, iterations=2, selection=selection)) == []
     assert violations(run(selection={"threshold": 4})) == []
@@ -170,12 +172,12 @@ def test_a_threshold_may_stand_where_scores_are_asked_for(recipe: str) -> None:
     ("field", "value"),
     [("perplexity", {"max": 9}), ("density", {"clusters": 64}), ("random", {"size": 64})],
 )
-def test_auto_is_no_method_that_has_members(field: str, value: dict[str, Any]) -> None:
+def test_the_settings_of_a_method_are_refused_with_auto(field: str, value: dict[str, Any]) -> None:
     paths = {v.path for v in violations(run(selection={"method": "Auto", field: value}))}
     assert paths == {("spec", "selection", field)}
 
 
-def test_transition_rules_need_the_old_object() -> None:
+def test_transition_rules_compare_with_the_old_object() -> None:
     storage = {"folder": {"path": "/data"}}
     new, old = run(storage=storage), run()
     assert violations(new) == []
@@ -184,7 +186,7 @@ def test_transition_rules_need_the_old_object() -> None:
     assert violations(new, new) == []
 
 
-def test_rules_keep_to_what_every_cel_has() -> None:
+def test_rules_use_only_functions_of_every_cel_implementation() -> None:
     allowed = {"has", "size", "matches", "all", "exists"}
     for rule in RULES:
         without_text = re.sub(r"'[^']*'", "''", rule.expression)

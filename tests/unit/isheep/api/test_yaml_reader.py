@@ -1,4 +1,4 @@
-"""YAML as Kubernetes reads it. What a real API server makes of it is in tests/control_plane."""
+"""YAML with the rules of Kubernetes. tests/control_plane compares it with a real API server."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ from isheep.api.yaml_reader import MAX_VALUES, Place, YamlError, plain_scalar, r
         ("=", "="),
     ],
 )
-def test_plain_scalars(text: str, value: Any) -> None:
+def test_a_plain_scalar_has_its_value_in_kubernetes(text: str, value: Any) -> None:
     read = plain_scalar(text)
     assert read == value
     assert type(read) is type(value)
 
 
 @pytest.mark.parametrize("text", [".inf", "-.INF", ".nan"])
-def test_what_is_no_number(text: str) -> None:
+def test_infinity_and_nan_are_not_finite(text: str) -> None:
     number = plain_scalar(text)
     assert isinstance(number, float)
     assert not math.isfinite(number)
@@ -74,7 +74,7 @@ def test_json_is_read_as_json(value: dict[str, Any]) -> None:
     assert document.value == value
 
 
-def test_every_value_has_the_place_of_its_key() -> None:
+def test_each_value_has_the_place_of_its_key() -> None:
     (document,) = read_documents("# a comment\nspec:\n  list: [1,\n    {a: b}]\n  no: 010\n")
     assert document.value == {"spec": {"list": [1, {"a": "b"}], "false": 8}}
     assert document.places[("spec",)] == Place(2, 1)
@@ -83,12 +83,12 @@ def test_every_value_has_the_place_of_its_key() -> None:
     assert document.written == {("spec", "false"): "010"}
 
 
-def test_empty_documents_do_not_count() -> None:
-    assert [d.value for d in read_documents("---\n# nothing\n---\na: 1\n---\n")] == [{"a": 1}]
+def test_empty_documents_are_omitted() -> None:
+    assert [d.value for d in read_documents("---\n# a comment\n---\na: 1\n---\n")] == [{"a": 1}]
     assert read_documents("") == []
 
 
-def test_merge_keys_and_aliases() -> None:
+def test_merge_keys_and_aliases_are_resolved() -> None:
     (document,) = read_documents("a: &x {b: 1}\nc: {<<: [*x, {d: 2}], e: *x}\n")
     assert document.value == {"a": {"b": 1}, "c": {"b": 1, "d": 2, "e": {"b": 1}}}
 
@@ -98,29 +98,35 @@ def test_merge_keys_and_aliases() -> None:
     [
         ("a: [1", "expected ',' or ']'", Place(1, 6)),
         ("a: 1\n\tb: 2", "cannot start any token", Place(2, 1)),
-        ("a: 1\nb: 2\na: 3", "a stands twice, first in line 1", Place(3, 1)),
-        ("{a: {<<: {b: 1}, b: 2}}", "b stands twice", Place(1, 18)),
-        ("? [a]\n: 1", "a key must be text", Place(1, 3)),
-        ("~: 1", "a key must be text", Place(1, 1)),
-        ("a: &x [*x]", "inside of its own anchor", Place(1, 4)),
+        ("a: 1\nb: 2\na: 3", "a is a duplicate of the key in line 1: remove one", Place(3, 1)),
+        (
+            "{a: {<<: {b: 1}, b: 2}}",
+            "b is a duplicate of the key in line 1: remove one",
+            Place(1, 18),
+        ),
+        ("? [a]\n: 1", "this key is not text: write it in quotes", Place(1, 3)),
+        ("~: 1", "this key is not text: write it in quotes", Place(1, 1)),
+        ("a: &x [*x]", "an alias is inside its own anchor: remove it", Place(1, 4)),
         ("a: *x", "undefined alias", Place(1, 4)),
-        ("a: .nan", ".nan is no number", Place(1, 4)),
-        ("a: !!int x", "'x' is no int", Place(1, 4)),
-        ("a: !!int yes", "'yes' is no int", Place(1, 4)),
-        ("a: !!binary eA==", "!!binary is not supported", Place(1, 4)),
-        ("a: {<<: 3}", "<< takes a mapping", Place(1, 5)),
-        ("a: \x01", "not valid YAML", None),
-        ("[" * 5000, "nested too deeply", None),
+        ("a: .nan", "JSON has no number .nan: write a finite number", Place(1, 4)),
+        ("a: !!int x", "'x' does not match its tag !!int: remove the tag", Place(1, 4)),
+        ("a: !!int yes", "'yes' does not match its tag !!int: remove the tag", Place(1, 4)),
+        ("a: !!binary eA==", "!!binary is not supported: write text", Place(1, 4)),
+        ("a: {<<: 3}", "<< must have a mapping or a list of mappings as its value", Place(1, 5)),
+        ("a: \x01", "the text is not valid YAML", None),
+        ("[" * 5000, "the document is nested too deeply: remove levels", None),
     ],
 )
-def test_what_is_refused(text: str, message: str, place: Place | None) -> None:
+def test_unusable_yaml_is_refused_with_its_place(
+    text: str, message: str, place: Place | None
+) -> None:
     with pytest.raises(YamlError) as refused:
         read_documents(text)
     assert message in refused.value.message
     assert refused.value.place == place
 
 
-def test_aliases_cannot_unfold_without_bound() -> None:
+def test_the_expansion_of_aliases_is_bounded() -> None:
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x]"]
     levels += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 8)}]" for i in range(1, 12)]
     with pytest.raises(YamlError, match=str(MAX_VALUES)):
@@ -128,7 +134,7 @@ def test_aliases_cannot_unfold_without_bound() -> None:
 
 
 @given(text=st.text(max_size=60))
-def test_any_text_is_read_or_refused(text: str) -> None:
+def test_each_text_is_read_or_refused(text: str) -> None:
     try:
         documents = read_documents(text)
     except YamlError:
@@ -137,17 +143,17 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         json.dumps(document.value, allow_nan=False)
 
 
-def says_yes_or_no(value: Any) -> bool:
-    """Whether there is a text that PyYAML writes bare and kubectl, as we do, reads as a boolean."""
+def contains_y_or_n(value: Any) -> bool:
+    """Return whether a text is y or n, which PyYAML writes plain and kubectl reads as a boolean."""
     if isinstance(value, dict):
-        return any(map(says_yes_or_no, value.values()))
+        return any(map(contains_y_or_n, value.values()))
     if isinstance(value, list):
-        return any(map(says_yes_or_no, value))
+        return any(map(contains_y_or_n, value))
     return value in ("y", "Y", "n", "N")
 
 
-@given(value=json_values.filter(lambda value: not says_yes_or_no(value)))
-def test_what_pyyaml_writes_is_read_back(value: Any) -> None:
+@given(value=json_values.filter(lambda value: not contains_y_or_n(value)))
+def test_the_output_of_pyyaml_is_read_back(value: Any) -> None:
     text = yaml.safe_dump({"key": value}, allow_unicode=True)
     (document,) = read_documents(text)
     assert document.value == {"key": value}

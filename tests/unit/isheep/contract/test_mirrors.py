@@ -12,7 +12,7 @@ from isheep.contract.mirrors import mirrored
         ("s3://bucket/x", "s3://bucket/x"),
     ],
 )
-def test_the_longest_mirrored_beginning_is_replaced(uri: str, expected: str) -> None:
+def test_the_longest_mirrored_prefix_is_replaced(uri: str, expected: str) -> None:
     mirrors = {"hf://org/name": "/models/name", "hf://other": "/mirror/other"}
     assert mirrored(uri, mirrors) == expected
 
@@ -35,7 +35,7 @@ def test_the_longest_mirrored_beginning_is_replaced(uri: str, expected: str) -> 
         ({"hf://or": "/wrong", "hf://org/name/": "/wrong"}, "hf://org/name"),
     ],
 )
-def test_a_mirror_may_be_another_uri_and_no_mirrors_go_round_for_ever(
+def test_a_mirror_may_be_another_uri_and_each_mirror_is_used_once(
     mirrors: dict[str, str], expected: str
 ) -> None:
     assert mirrored("hf://org/name", mirrors) == expected

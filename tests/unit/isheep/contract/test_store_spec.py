@@ -18,19 +18,21 @@ from isheep.contract.store_spec import FolderStoreSpec, S3StoreSpec, StoreSpec, 
         ("file:///data/my%20store", StoreSpec(folder=FolderStoreSpec(path="/data/my store"))),
     ],
 )
-def test_uris(uri: str, expected: StoreSpec) -> None:
+def test_a_uri_names_its_store_and_back(uri: str, expected: StoreSpec) -> None:
     assert parse_store_uri(uri) == expected
     assert parse_store_uri(expected.uri) == expected
 
 
-def test_relative_and_home_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_folder_and_a_home_folder_become_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/someone")
     assert parse_store_uri("./isheep-store").uri == f"{tmp_path}/isheep-store"
     assert parse_store_uri("~/store").uri == "/home/someone/store"
 
 
-def test_s3_settings() -> None:
+def test_settings_of_s3_are_kept() -> None:
     spec = parse_store_uri(
         "s3://bucket/p", endpoint="http://localhost:8333", region="eu-west-1", addressing="Path"
     )
@@ -40,20 +42,20 @@ def test_s3_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "told"),
+    ("uri", "problem"),
     [
         ("", "give a folder"),
         ("gs://bucket", "give a folder or s3://bucket/prefix"),
-        ("s3://", "bucket cannot be right"),
+        ("s3://", "not valid: bucket"),
         ("s3://b", "bucket"),
-        ("s3://KEY:SECRET@bucket/p", "no credential"),
+        ("s3://KEY:SECRET@bucket/p", "without a credential"),
         ("s3://bucket/a//b", "prefix"),
-        ("s3://bucket/a?x=1", "nothing to say after"),
+        ("s3://bucket/a?x=1", "remove the part after '\\?' or '#'"),
         ("file://host/data", "three slashes"),
     ],
 )
-def test_bad_uris(uri: str, told: str) -> None:
-    with pytest.raises(ValueError, match=told) as caught:
+def test_a_bad_uri_is_refused(uri: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem) as caught:
         parse_store_uri(uri)
     assert "SECRET" not in str(caught.value)
 
@@ -70,6 +72,6 @@ def test_bad_uris(uri: str, told: str) -> None:
         {"s3": {"bucket": "bucket", "addressing": "Auto"}},
     ],
 )
-def test_bad_specs(document: dict[str, object]) -> None:
+def test_a_bad_spec_is_refused(document: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         StoreSpec.model_validate(document)

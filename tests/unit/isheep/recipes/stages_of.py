@@ -1,4 +1,4 @@
-"""The stages that a recipe yields for a run that prepare has checked, given some results."""
+"""The stages that a recipe yields for a prepared run and given results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def stages_of(
     results: Mapping[str, Statistics],
     prepared: Prepared | None = PREPARED,
 ) -> tuple[dict[str, Stage], End]:
-    """Return the stages by id and the end; stages that decide nothing count as committed."""
+    """Return the stages by id, and how the recipe ended. `results` are the results by stage id."""
     stages: dict[str, Stage] = {}
     generator = recipe.stages(spec, prepared)
     try:

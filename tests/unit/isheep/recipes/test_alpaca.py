@@ -1,4 +1,4 @@
-"""Alpaca's stages: curate leaves pairs, and nothing is answered."""
+"""The stages of Alpaca: the output of curate are pairs, and no stage answers instructions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ENDING = ["select", "train", "merge", "report"]
 
 
 def walk(**fields: Any) -> dict[str, Stage]:
-    """Return the stages of a run by id; stages that decide nothing count as committed."""
+    """Return the stages of a run by id."""
     spec = SelfAlignmentRunSpec.read(
         {
             "recipe": "Alpaca",
@@ -39,16 +39,16 @@ def walk(**fields: Any) -> dict[str, Stage]:
 
 
 @pytest.mark.parametrize("pool", ["Iteration", "Run"])
-def test_select_reads_what_curate_accepts(pool: str) -> None:
+def test_select_reads_the_pairs_from_curate(pool: str) -> None:
     stages = walk(curation={"deduplication": {"pool": pool}})
     assert list(stages) == ["prepare", *(f"i{t}/{s}" for t in (1, 2) for s in ROUNDS + ENDING)]
     assert stages["i2/select"].inputs == {"pairs": ("i2/curate/r2",)}
     assert stages["i2/train"].inputs == {"data": ("i2/select",)}
-    # All exemplars are human.
+    # All examples are seed tasks.
     assert stages["i2/generate/r2"].inputs == {"model": ("i1/merge",)}
 
 
-def test_the_methods_own_settings_hold_where_nothing_is_said() -> None:
+def test_the_defaults_are_alpacas_own_settings() -> None:
     stages = walk()
     generate = stages["i1/generate/r1"].settings.canonical()
     assert (generate["examplesPerPrompt"], generate["taskList"]) == (3, "Alpaca")
@@ -58,7 +58,7 @@ def test_the_methods_own_settings_hold_where_nothing_is_said() -> None:
     assert (curate["taskList"], curate["rules"]) == ("Alpaca", "SelfInstruct")
 
 
-def test_what_is_said_holds() -> None:
+def test_settings_of_the_run_replace_the_defaults() -> None:
     own = {"examplesPerPrompt": 2, "sampling": {"temperature": 0.5}}
     stages = walk(alpaca=own, curation={"rules": "ISheep"})
     generate = stages["i1/generate/r1"].settings.canonical()
@@ -71,7 +71,9 @@ def test_what_is_said_holds() -> None:
     ("method", "stage", "role"),
     [("SelfAssessment", "assess", "scores"), ("Perplexity", "measure", "measures")],
 )
-def test_its_pairs_are_judged_where_that_is_asked_for(method: str, stage: str, role: str) -> None:
+def test_the_selection_method_determines_how_pairs_are_judged(
+    method: str, stage: str, role: str
+) -> None:
     stages = walk(selection={"method": method})
     judging = stages[f"i1/{stage}"]
     assert (judging.inputs["pairs"], judging.items) == (("i1/curate/r2",), 10000)

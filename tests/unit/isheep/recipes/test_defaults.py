@@ -1,4 +1,4 @@
-"""What a spec leaves to its recipe."""
+"""Resolving what a spec leaves to its recipe."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def resolved(recipe, **fields):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_nothing_is_left_open(recipe):
+def test_a_resolved_spec_has_no_auto(recipe):
     spec = resolved(recipe)
     assert spec.curation.rules != "Auto"
     assert spec.selection.method != "Auto"
@@ -37,7 +37,7 @@ def test_each_recipe_has_its_own_defaults(recipe, rules, examples, method):
 
 
 @pytest.mark.parametrize("rules", ["ISheep", "SelfInstruct", "None"])
-def test_what_is_said_stays(rules):
+def test_rules_of_the_run_are_kept(rules):
     curation = {"rules": rules, "dropLast": "Always"}
     spec = resolved("Alpaca", curation=curation, alpaca={"examplesPerPrompt": 4})
     assert (spec.curation.rules, spec.curation.drop_last) == (rules, "Always")
@@ -46,5 +46,5 @@ def test_what_is_said_stays(rules):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("method", ["SelfAssessment", "Perplexity", "None"])
-def test_a_method_that_is_said_stays(recipe, method):
+def test_a_selection_method_of_the_run_is_kept(recipe, method):
     assert resolved(recipe, selection={"method": method}).selection.method == method

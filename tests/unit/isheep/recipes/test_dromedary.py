@@ -1,4 +1,4 @@
-"""Dromedary's stages: step 1 as three series of rounds over one pool, then two iterations."""
+"""The stages of Dromedary: three collections in step 1, over one pool, and two iterations."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def walk(
     return stages_of(Dromedary(), spec, results)
 
 
-def test_the_stages_of_both_iterations() -> None:
+def test_both_iterations_have_their_stages_in_order() -> None:
     stages, end = walk(spec_of())
     assert list(stages) == [
         "prepare",
@@ -56,7 +56,7 @@ def test_the_stages_of_both_iterations() -> None:
     assert end == End(complete=True)
 
 
-def test_one_iteration_ends_with_the_engraved_model() -> None:
+def test_one_iteration_ends_with_the_model_trained_on_principles() -> None:
     stages, end = walk(spec_of(iterations=1))
     assert list(stages)[-1] == "i1/report"
     assert end.complete
@@ -65,13 +65,13 @@ def test_one_iteration_ends_with_the_engraved_model() -> None:
 @pytest.mark.parametrize(
     "last", ["i1/topics/r1", "i1/curate/r3", "i1/curate/r5", "i1/select", "i2/select"]
 )
-def test_the_list_ends_with_the_stage_whose_result_decides(last: str) -> None:
+def test_the_recipe_ends_with_the_stage_whose_result_is_missing(last: str) -> None:
     stages, end = walk(spec_of(), {k: v for k, v in RESULTS.items() if k != last})
     assert list(stages)[-1] == last
     assert end == End(complete=False)
 
 
-def test_topics_are_listed_before_what_is_about_them() -> None:
+def test_topics_come_before_topic_guided_instructions() -> None:
     stages, _ = walk(spec_of())
     lists = {s.round: s.settings.canonical().get("taskList") for s in of_kind(stages, "generate")}
     assert lists == {1: "Topics", 2: "Topics", 3: None, 4: "TopicGuided", 5: "TopicGuided"}
@@ -81,7 +81,7 @@ def test_topics_are_listed_before_what_is_about_them() -> None:
     }
     assert stages["i1/generate/r3"].inputs == {}
     assert stages["i1/generate/r4"].inputs == {"topics": ("i1/topics/r2",)}
-    # An eighth of what the series is to gather; then what is missing at the yield so far.
+    # Round 1 of each collection has an eighth of the count; later rounds have the missing part.
     items = {stage.round: stage.items for stage in of_kind(stages, "generate")}
     assert items == {1: 13, 2: 10, 3: 125, 4: 50, 5: 19}
 
@@ -90,7 +90,7 @@ def of_kind(stages: Mapping[str, Stage], kind: str) -> list[Stage]:
     return [stage for stage in stages.values() if stage.kind == kind]
 
 
-def test_both_kinds_of_instructions_join_one_pool() -> None:
+def test_both_kinds_of_instructions_are_in_one_pool() -> None:
     stages, _ = walk(spec_of())
     assert "accepted" not in stages["i1/curate/r3"].inputs
     assert stages["i1/curate/r4"].inputs["accepted"] == ("i1/curate/r3",)
@@ -100,14 +100,14 @@ def test_both_kinds_of_instructions_join_one_pool() -> None:
         assert stages[f"i{t}/respond"].inputs["instructions"] == ("i1/curate/r5",)
 
 
-def test_only_what_shows_examples_of_its_own_depends_on_templates_in_curate() -> None:
+def test_curate_depends_on_templates_only_for_topic_guided_instructions() -> None:
     stages, _ = walk(spec_of())
     settings = [stages[f"i1/curate/r{n}"].settings.canonical() for n in (3, 4)]
     assert [one.get("templates") for one in settings] == [None, "templates"]
     assert [one.get("taskList") for one in settings] == [None, "TopicGuided"]
 
 
-def test_the_base_is_asked_by_principles_and_the_engraved_model_to_be_verbose() -> None:
+def test_the_base_model_answers_with_principles_and_m1_answers_verbosely() -> None:
     stages, _ = walk(spec_of())
     first, second = stages["i1/respond"], stages["i2/respond"]
     assert (first.model, second.model) == ("", "i1/merge")
@@ -120,7 +120,7 @@ def test_the_base_is_asked_by_principles_and_the_engraved_model_to_be_verbose() 
 
 
 @pytest.mark.parametrize("promptFormat", ["RawThenChat", "Chat", "Raw"])
-def test_training_asks_plainly_in_the_format_of_the_next_iteration(promptFormat: str) -> None:
+def test_training_uses_the_plain_prompt_of_the_next_iteration(promptFormat: str) -> None:
     stages, _ = walk(spec_of(responses={"promptFormat": promptFormat}))
     expected = "Raw" if promptFormat == "Raw" else "Chat"
     for t in (1, 2):
@@ -131,16 +131,18 @@ def test_training_asks_plainly_in_the_format_of_the_next_iteration(promptFormat:
 
 
 @pytest.mark.parametrize(("verbose", "items"), [(None, 1400), (500, 500), (9999, 1400)])
-def test_how_many_are_answered_verbosely(verbose: int | None, items: int) -> None:
+def test_verbose_limits_the_instructions_of_iteration_2(verbose: int | None, items: int) -> None:
     stages, _ = walk(spec_of(dromedary={**COUNTS, "verbose": verbose}))
     assert stages["i2/respond"].items == items
     assert stages["i1/respond"].items == 1400
 
 
 @pytest.mark.parametrize(
-    ("start", "model"), [("Base", None), ("Previous", ("i1/merge",))], ids=["base", "engraved"]
+    ("start", "model"), [("Base", None), ("Previous", ("i1/merge",))], ids=["base", "previous"]
 )
-def test_the_verbose_clone_starts_where_the_spec_says(start: str, model: tuple[str] | None) -> None:
+def test_start_from_determines_the_base_of_the_verbose_clone(
+    start: str, model: tuple[str] | None
+) -> None:
     stages, _ = walk(spec_of(training={"startFrom": start}))
     assert stages["i2/train"].inputs.get("model") == model
     assert stages["i1/train"].inputs == {"data": ("i1/select",)}
@@ -154,13 +156,13 @@ def test_without_red_teaming_there_are_no_topics() -> None:
     assert end.complete
 
 
-def test_without_the_member_its_defaults_hold() -> None:
+def test_a_spec_without_settings_of_the_recipe_has_their_defaults() -> None:
     spec = spec_of(dromedary=None)
     stages, _ = walk(spec, {"i1/topics/r1": {"accepted": 1000}, **RESULTS})
     assert stages["i1/topics/r1"].settings.canonical()["count"] == 1000
 
 
-def test_scores_are_asked_for_where_the_selection_wants_them() -> None:
+def test_pairs_are_scored_if_the_selection_needs_scores() -> None:
     stages, end = walk(spec_of(selection={"method": "SelfAssessment", "minSamples": 1}))
     assert stages["i2/assess"].items == 1400
     assert stages["i2/select"].inputs["scores"] == ("i2/assess",)
@@ -168,7 +170,7 @@ def test_scores_are_asked_for_where_the_selection_wants_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rounds", "what"),
+    ("rounds", "parts"),
     [
         (
             {f"i1/topics/r{n}": {"accepted": n, "drop:repeated_topic": 9} for n in (1, 2, 3)},
@@ -183,9 +185,11 @@ def test_scores_are_asked_for_where_the_selection_wants_them() -> None:
         ),
     ],
 )
-def test_a_hopeless_series_is_named(rounds: dict[str, Statistics], what: list[str]) -> None:
+def test_a_low_keep_rate_names_the_items_and_the_field_to_lower(
+    rounds: dict[str, Statistics], parts: list[str]
+) -> None:
     _, end = walk(spec_of(), rounds)
     assert end.failure is not None
     assert end.failure.reason == "KeepRateTooLow"
-    for part in what:
+    for part in parts:
         assert part in end.failure.message

@@ -1,4 +1,4 @@
-"""I-SHEEP's stages: their order, inputs, models and settings, for every arm of the paper."""
+"""The stages of I-SHEEP: order, inputs, models and settings, for every variant in the paper."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Prepared, ScoreLabelsRef
-from isheep.recipes.builders.assess import assessor_formats, expects_scores
+from isheep.recipes.builders.assess import assessor_formats, needs_expected_scores
 from isheep.recipes.builders.prepare import data_fields
 from isheep.recipes.defaults import resolve
 from isheep.recipes.interface import End, Stage, Statistics
@@ -47,7 +47,7 @@ def walk(
     results: Mapping[str, Statistics],
     prepared: Prepared | None = PREPARED,
 ) -> tuple[dict[str, Stage], End]:
-    """Return the stages by id and the end; stages that decide nothing count as committed."""
+    """Return the stages by id, and how the recipe ended. `results` are the results by stage id."""
     return stages_of(ISheep(), spec, results, prepared)
 
 
@@ -59,13 +59,13 @@ def all_accepted(iterations: int, count: int = 10000) -> dict[str, Statistics]:
     return results
 
 
-def test_nothing_follows_prepare_before_it_has_found_anything() -> None:
+def test_without_the_result_of_prepare_there_is_no_other_stage() -> None:
     stages, end = walk(spec_of(), {}, prepared=None)
     assert list(stages) == ["prepare"]
     assert end == End(complete=False)
 
 
-def test_the_stages_of_two_iterations() -> None:
+def test_both_iterations_have_their_stages_in_order() -> None:
     stages, end = walk(spec_of(), all_accepted(2))
     assert list(stages) == TWO_ITERATIONS
     assert end == End(complete=True)
@@ -80,14 +80,14 @@ def test_the_stages_of_two_iterations() -> None:
         ("i2/select", "i2/select"),
     ],
 )
-def test_the_list_ends_with_the_stage_whose_result_decides(missing: str, last: str) -> None:
+def test_the_recipe_ends_with_the_stage_whose_result_is_missing(missing: str, last: str) -> None:
     results = {k: v for k, v in all_accepted(2).items() if k != missing}
     stages, end = walk(spec_of(), results)
     assert list(stages)[-1] == last
     assert end == End(complete=False)
 
 
-def test_rounds_read_the_pool_of_the_round_before() -> None:
+def test_rounds_read_the_pool_of_the_previous_round() -> None:
     results = {
         "i1/curate/r1": {"accepted": 4000},
         "i1/curate/r2": {"accepted": 9000},
@@ -116,15 +116,15 @@ def test_rounds_read_the_pool_of_the_round_before() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arm", "training", "start", "data"),
+    ("variant", "training", "start", "data"),
     [
         ("One_base", {}, None, ("i2/select",)),
         ("One_last", {"startFrom": "Previous"}, ("i1/merge",), ("i2/select",)),
         ("Total_base", {"data": "All"}, None, ("i1/select", "i2/select")),
     ],
 )
-def test_what_is_trained_on_what(
-    arm: str, training: dict[str, str], start: tuple[str] | None, data: tuple[str, ...]
+def test_each_variant_trains_its_model_on_its_data(
+    variant: str, training: dict[str, str], start: tuple[str] | None, data: tuple[str, ...]
 ) -> None:
     stages, _ = walk(spec_of(training=training), all_accepted(2))
     assert list(stages) == TWO_ITERATIONS
@@ -148,13 +148,15 @@ def test_direct_is_one_iteration_with_a_larger_count() -> None:
     ("assessor", "model", "chat"),
     [("Base", "", "Raw"), ("Previous", "i1/merge", "Chat")],
 )
-def test_who_assesses(assessor: str, model: str, chat: str) -> None:
+def test_the_assessor_is_the_base_model_or_the_previous_model(
+    assessor: str, model: str, chat: str
+) -> None:
     stages, _ = walk(spec_of(assessment={"assessor": assessor}), all_accepted(2))
     assess = stages["i2/assess"]
     assert assess.model == model
     assert assess.inputs.get("model", ("",)) == (model,)
     assert assess.settings.canonical()["promptFormat"] == chat
-    # In iteration 1 both are M(0), and one artifact.
+    # In iteration 1, both assessors are M(0), so the runs share the artifact.
     assert stages["i1/assess"].model == ""
     assert stages["i1/assess"].settings.canonical()["promptFormat"] == "Raw"
 
@@ -173,7 +175,7 @@ LABELLED = PREPARED.model_copy(
 @pytest.mark.parametrize(
     "assessment", [{"scoring": "Expected"}, {"scoring": "Sampled", "compare": 64}]
 )
-def test_expected_scores_have_the_labels_of_the_assessors_format(
+def test_expected_scores_have_the_labels_for_the_assessors_format(
     assessment: dict[str, Any],
 ) -> None:
     spec = spec_of(assessment={**assessment, "rubric": "InContext", "exampleOrder": "Shuffled"})
@@ -184,12 +186,12 @@ def test_expected_scores_have_the_labels_of_the_assessors_format(
     assert settings[0]["scoreTemplates"] == "score templates"
     assert settings[0]["exampleOrder"] == "Shuffled"
     assert settings[0].get("compare") == assessment.get("compare")
-    # What comes before does not depend on how pairs are scored.
+    # Earlier stages do not depend on the scoring.
     sampled, _ = walk(spec_of(), all_accepted(2))
     assert stages["i1/respond"] == sampled["i1/respond"]
 
 
-def test_sampled_scores_have_nothing_of_labels() -> None:
+def test_sampled_scores_have_no_settings_for_labels() -> None:
     for prepared in (PREPARED, LABELLED):
         stages, _ = walk(spec_of(), all_accepted(2), prepared)
         settings = stages["i1/assess"].settings.canonical()
@@ -205,14 +207,14 @@ def test_sampled_scores_have_nothing_of_labels() -> None:
         ({"promptFormat": "Raw"}, ("Raw",)),
     ],
 )
-def test_labels_are_needed_in_the_formats_in_which_assessors_are_asked(
+def test_labels_are_needed_for_the_formats_of_the_assessors_prompts(
     fields: dict[str, str], formats: tuple[str, ...]
 ) -> None:
     assert assessor_formats(spec_of(assessment=fields)) == formats
     assert assessor_formats(spec_of(iterations=1, assessment=fields)) == formats[:1]
-    assert not expects_scores(resolve(spec_of(assessment=fields)))
-    assert expects_scores(resolve(spec_of(assessment={**fields, "scoring": "Expected"})))
-    assert not expects_scores(
+    assert not needs_expected_scores(resolve(spec_of(assessment=fields)))
+    assert needs_expected_scores(resolve(spec_of(assessment={**fields, "scoring": "Expected"})))
+    assert not needs_expected_scores(
         spec_of(assessment={**fields, "scoring": "Expected"}, selection={"method": "None"})
     )
 
@@ -236,7 +238,9 @@ def test_training_uses_the_format_of_the_next_iteration(
 
 
 @pytest.mark.parametrize(("pool", "inputs"), [("Iteration", None), ("Run", ("i1/curate/r1",))])
-def test_the_pool_of_deduplication(pool: str, inputs: tuple[str] | None) -> None:
+def test_the_deduplication_pool_contains_earlier_iterations_if_it_is_the_run(
+    pool: str, inputs: tuple[str] | None
+) -> None:
     spec = spec_of(curation={"deduplication": {"pool": pool}})
     stages, _ = walk(spec, all_accepted(2))
     assert stages["i2/curate/r1"].inputs.get("pool") == inputs
@@ -295,7 +299,7 @@ LEVELS = {"levels": ["Quality", "Following"], "threshold": 8}
         ),
     ],
 )
-def test_what_the_selection_methods_are_told(
+def test_each_selection_method_has_its_stages_and_settings(
     selection: dict[str, Any], judge: str, vectors: bool | None, settings: dict[str, Any]
 ) -> None:
     stages, end = walk(spec_of(selection=selection), all_accepted(2))
@@ -310,19 +314,19 @@ def test_what_the_selection_methods_are_told(
     assert f"i2/{judge}" in stages["i2/report"].inputs
 
 
-def test_the_model_that_wrote_a_pair_measures_it_after_the_prompt_it_had() -> None:
+def test_the_model_that_wrote_a_response_measures_it_with_the_same_prompt() -> None:
     stages, _ = walk(spec_of(selection={"method": "Perplexity"}), all_accepted(2))
     for t in (1, 2):
         respond, measure = stages[f"i{t}/respond"], stages[f"i{t}/measure"]
         assert (measure.model, measure.items) == (respond.model, respond.items)
         assert measure.pool == respond.pool
-        said, read = respond.settings.canonical(), measure.settings.canonical()
-        assert read["model"] == said["model"]
-        assert read["promptFormat"] == said["promptFormat"]
-        assert read["rules"] == "ISheep"
+        written, measured = respond.settings.canonical(), measure.settings.canonical()
+        assert measured["model"] == written["model"]
+        assert measured["promptFormat"] == written["promptFormat"]
+        assert measured["rules"] == "ISheep"
 
 
-def test_runs_that_differ_in_what_they_keep_share_their_measures() -> None:
+def test_runs_that_differ_only_in_the_selection_share_their_measures() -> None:
     def measured(**selection: Any) -> Stage:
         return walk(spec_of(selection=selection), all_accepted(1))[0]["i1/measure"]
 
@@ -332,7 +336,7 @@ def test_runs_that_differ_in_what_they_keep_share_their_measures() -> None:
     assert density != measured(method="Perplexity")
 
 
-def test_an_adapter_is_handed_over_without_a_merge() -> None:
+def test_handover_adapter_has_no_merge_stage() -> None:
     stages, end = walk(spec_of(training={"handover": "Adapter"}), all_accepted(2))
     assert [s for s in stages if "merge" in s] == []
     respond = stages["i2/respond"]
@@ -342,7 +346,7 @@ def test_an_adapter_is_handed_over_without_a_merge() -> None:
     assert end.complete
 
 
-def test_a_report_shows_every_stage_so_far() -> None:
+def test_a_report_reads_all_stages_so_far() -> None:
     results = {**all_accepted(2), "i1/curate/r1": {"accepted": 5000}}
     results["i1/curate/r2"] = {"accepted": 10000}
     stages, _ = walk(spec_of(), results)
@@ -357,7 +361,7 @@ def curates(*accepted: int) -> dict[str, Statistics]:
     }
 
 
-def test_a_hopeless_keep_rate_fails_after_three_rounds_with_the_counts() -> None:
+def test_a_low_keep_rate_fails_after_three_rounds_with_the_counts() -> None:
     stages, end = walk(spec_of(), curates(10, 20, 30))
     assert list(stages)[-1] == "i1/curate/r3"
     assert end.failure is not None
@@ -370,8 +374,8 @@ def test_a_hopeless_keep_rate_fails_after_three_rounds_with_the_counts() -> None
     assert undecided == End(complete=False)
 
 
-def test_a_low_keep_rate_that_fits_the_rounds_goes_on() -> None:
-    # 0.16 a completion; 5000 completions a round give 800.
+def test_a_low_keep_rate_continues_if_the_rounds_are_enough() -> None:
+    # The yield is 0.16 per completion, so 5000 completions in a round give 800 instructions.
     rounds = curates(200, 1000, 1800)
     _, end = walk(spec_of(instructions={"maxRounds": 14}), rounds)
     assert end == End(complete=False)
@@ -380,7 +384,7 @@ def test_a_low_keep_rate_that_fits_the_rounds_goes_on() -> None:
 
 
 @pytest.mark.parametrize("most", [1, 2])
-def test_fewer_rounds_than_three_are_judged_when_they_are_used_up(most: int) -> None:
+def test_with_fewer_than_three_rounds_the_keep_rate_is_judged_after_the_last(most: int) -> None:
     accepted = [4000, 8000][:most]
     _, end = walk(spec_of(instructions={"maxRounds": most}), curates(*accepted))
     assert end.failure is not None
@@ -390,7 +394,9 @@ def test_fewer_rounds_than_three_are_judged_when_they_are_used_up(most: int) -> 
 @pytest.mark.parametrize(
     ("kept", "least", "fails"), [(63, 64, True), (64, 64, False), (0, 1, True)]
 )
-def test_too_few_samples_fail_before_training(kept: int, least: int, fails: bool) -> None:
+def test_too_few_kept_pairs_fail_the_run_before_training(
+    kept: int, least: int, fails: bool
+) -> None:
     results = {**all_accepted(1), "i1/select": {"kept": kept, "drop:threshold": 9937}}
     stages, end = walk(spec_of(selection={"minSamples": least}), results)
     assert (end.failure is not None) == fails
@@ -410,7 +416,9 @@ def test_too_few_samples_fail_before_training(kept: int, least: int, fails: bool
         ({"method": "None"}, "threshold 9937. Lower selection.minSamples"),
     ],
 )
-def test_what_to_do_about_too_few_samples(selection: dict[str, Any], advice: str) -> None:
+def test_the_advice_for_too_few_pairs_depends_on_the_selection_method(
+    selection: dict[str, Any], advice: str
+) -> None:
     results = {**all_accepted(1), "i1/select": {"kept": 63, "drop:threshold": 9937}}
     _, end = walk(spec_of(selection=selection), results)
     assert end.failure is not None
@@ -420,23 +428,25 @@ def test_what_to_do_about_too_few_samples(selection: dict[str, Any], advice: str
 @pytest.mark.parametrize(
     ("training", "expected"),
     [
-        # What a run of before these fields existed is planned from reads as the defaults.
+        # A run that is older than these fields has their defaults.
         ({}, {}),
         ({"checkpoint": "LowestValidationLoss", "evaluationSteps": 100}, {}),
         ({"checkpoint": "Last"}, {"checkpoint": "Last"}),
         ({"evaluationSteps": 50}, {"evaluationSteps": 50}),
-        # Nothing is held out, so nothing is evaluated.
+        # No pair is held out, so the model is not evaluated.
         ({"checkpoint": "Last", "evaluationSteps": 50, "validationShare": 0}, {}),
     ],
 )
-def test_how_training_is_evaluated(training: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_settings_of_the_evaluation_are_in_the_key_only_if_they_matter(
+    training: dict[str, Any], expected: dict[str, Any]
+) -> None:
     stages, _ = walk(spec_of(training=training), all_accepted(1))
     settings = stages["i1/train"].settings.canonical()
     found = {n: settings[n] for n in ("checkpoint", "evaluationSteps") if n in settings}
     assert found == expected
 
 
-def test_machines_and_names_are_no_data() -> None:
+def test_fields_for_machines_and_names_change_no_stage() -> None:
     plain = spec_of()
     other = spec_of(
         suspend=True,

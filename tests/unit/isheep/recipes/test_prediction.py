@@ -1,4 +1,4 @@
-"""What a run will ask, known before it has asked anything."""
+"""The stages that are predicted before a run starts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from isheep.recipes.registry import RECIPES
 from .stages_of import PREPARED
 
 
-def foreseen(recipe: str, **fields: Any) -> list[str]:
+def predicted(recipe: str, **fields: Any) -> list[str]:
     required = {"recipe": recipe, "iterations": 2, "model": {"storageUri": "hf://o/m"}}
     spec = SelfAlignmentRunSpec.read(required | fields)
     return [stage.id for stage in predicted_stages(RECIPES[recipe], spec, PREPARED)]
@@ -21,15 +21,15 @@ def foreseen(recipe: str, **fields: Any) -> list[str]:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("wanted", [1, 1_000])
-def test_every_recipe_is_foreseen_to_its_last_report(recipe: str, wanted: int) -> None:
+def test_the_prediction_ends_with_the_last_report(recipe: str, wanted: int) -> None:
     counts = {"instructions": {"count": wanted}, "selection": {"minSamples": wanted}}
-    stages = foreseen(recipe, **counts)
+    stages = predicted(recipe, **counts)
     assert stages[0] == "prepare"
     assert stages[-1] == "i2/report"
 
 
-def test_a_round_is_enough_for_each_series_of_them() -> None:
-    assert [id_ for id_ in foreseen("Dromedary") if id_.startswith("i1/")] == [
+def test_each_collection_of_items_has_one_round() -> None:
+    assert [id_ for id_ in predicted("Dromedary") if id_.startswith("i1/")] == [
         *("i1/generate/r1", "i1/topics/r1"),
         *("i1/generate/r2", "i1/curate/r2"),
         *("i1/generate/r3", "i1/curate/r3"),
@@ -38,7 +38,7 @@ def test_a_round_is_enough_for_each_series_of_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "fields", "asked"),
+    ("recipe", "fields", "expected"),
     [
         ("ISheep", {}, {"respond", "assess"}),
         ("ISheep", {"selection": {"method": "None"}}, {"respond"}),
@@ -48,8 +48,8 @@ def test_a_round_is_enough_for_each_series_of_them() -> None:
         ("Alpaca", {"selection": {"method": "SelfAssessment"}}, {"assess"}),
     ],
 )
-def test_what_a_run_does_not_ask_is_not_foreseen(
-    recipe: str, fields: dict[str, Any], asked: set[str]
+def test_the_prediction_has_only_the_stages_of_the_run(
+    recipe: str, fields: dict[str, Any], expected: set[str]
 ) -> None:
-    kinds = {id_.split("/")[1] for id_ in foreseen(recipe, **fields)[1:]}
-    assert kinds & {"classify", "instantiate", "respond", "assess"} == asked
+    kinds = {id_.split("/")[1] for id_ in predicted(recipe, **fields)[1:]}
+    assert kinds & {"classify", "instantiate", "respond", "assess"} == expected

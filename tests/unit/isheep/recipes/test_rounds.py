@@ -1,4 +1,4 @@
-"""The sizes of rounds, by hand from the design's formulas."""
+"""The sizes of rounds, computed by hand from the formulas in the module."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from isheep.recipes.rounds import Round, first_round, next_round, projected_roun
 @pytest.mark.parametrize(
     ("count", "completions"), [(1, 1), (8, 1), (9, 2), (32, 4), (10000, 1250), (1000000, 125000)]
 )
-def test_round_1_asks_for_an_eighth(count: int, completions: int) -> None:
+def test_round_1_has_an_eighth_of_the_count(count: int, completions: int) -> None:
     assert first_round(count) == completions
     assert next_round(count, []) == completions
 
@@ -24,20 +24,20 @@ def test_round_1_asks_for_an_eighth(count: int, completions: int) -> None:
     [
         # 1.1 * (10000 - 5000) / 4
         (10000, [(1250, 5000)], 1375),
-        # the yield is over all rounds: 6000 / 2500 = 2.4
+        # the yield covers all rounds: 6000 / 2500 = 2.4
         (10000, [(1250, 5000), (1250, 6000)], 1834),
         # a yield below 0.2 counts as 0.2: 1.1 * 9900 / 0.2 = 54450, at most 4 * 1250
         (10000, [(1250, 100)], 5000),
         (10000, [(1250, 0)], 5000),
-        # 1.1 * 100 / 0.2, under the floor and under the cap
+        # 1.1 * 100 / 0.2, with the minimum yield and below the maximum
         (10000, [(100000, 9900)], 550),
-        # one missing at a high yield is still a completion
+        # one missing item at a high yield needs one completion
         (10000, [(1250, 9999)], 1),
         (10000, [(1250, 10000)], None),
         (10000, [(1250, 10001)], None),
     ],
 )
-def test_later_rounds_ask_for_what_is_missing(
+def test_later_rounds_have_the_completions_for_the_missing_items(
     count: int, rounds: list[tuple[int, int]], completions: int | None
 ) -> None:
     assert next_round(count, [Round(*r) for r in rounds]) == completions
@@ -53,7 +53,7 @@ def test_later_rounds_ask_for_what_is_missing(
         ([(1250, 200), (5000, 1000), (5000, 1800)], 3 + 11),
     ],
 )
-def test_projection_is_of_the_largest_rounds(
+def test_the_projection_assumes_the_largest_rounds(
     rounds: list[tuple[int, int]], projected: float
 ) -> None:
     assert projected_rounds(10000, [Round(*r) for r in rounds]) == projected
@@ -64,7 +64,7 @@ def test_projection_is_of_the_largest_rounds(
     count=st.integers(1, 10**6),
     rounds=st.lists(st.tuples(st.integers(1, 10**5), st.integers(0, 10**5)), min_size=1),
 )
-def test_a_round_is_never_empty_nor_a_flood(count: int, rounds: list[tuple[int, int]]) -> None:
+def test_the_size_of_a_round_is_bounded(count: int, rounds: list[tuple[int, int]]) -> None:
     total, history = 0, []
     for completions, new in rounds:
         total += new

@@ -1,4 +1,4 @@
-"""Self-Instruct's stages, in full and light: their order, inputs and settings."""
+"""The stages of Self-Instruct and of its light variant: their order, inputs and settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.recipes.interface import End, Pool, Stage, Statistics
+from isheep.contract.choices import Pool
+from isheep.recipes.interface import End, Stage, Statistics
 from isheep.recipes.self_instruct import SelfInstruct
 
 from .stages_of import stages_of
@@ -28,12 +29,12 @@ def spec_of(**fields: Any) -> SelfAlignmentRunSpec:
 
 
 def walk(spec: SelfAlignmentRunSpec, results: Mapping[str, Statistics]) -> dict[str, Stage]:
-    """Return the stages by id; stages that decide nothing count as committed."""
+    """Return the stages of a run by id."""
     return stages_of(SelfInstruct(), spec, results)[0]
 
 
 def results(*accepted: int) -> dict[str, Statistics]:
-    """Two iterations, each with these counts after its rounds."""
+    """Return the results of two iterations, each with these counts after its rounds."""
     decided: dict[str, Statistics] = {}
     for t in (1, 2):
         decided[f"i{t}/select"] = {"kept": 500}
@@ -46,7 +47,7 @@ def ids(*names: str) -> list[str]:
     return ["prepare", *(f"i{t}/{name}" for t in (1, 2) for name in names)]
 
 
-def test_nothing_follows_prepare_before_it_has_found_anything() -> None:
+def test_without_the_result_of_prepare_there_is_no_other_stage() -> None:
     generator = SelfInstruct().stages(spec_of(), None)
     assert next(generator).id == "prepare"
     with pytest.raises(StopIteration) as end:
@@ -54,7 +55,7 @@ def test_nothing_follows_prepare_before_it_has_found_anything() -> None:
     assert end.value.value == End(complete=False)
 
 
-def test_the_stages_of_the_method_in_full() -> None:
+def test_the_full_method_classifies_and_instantiates() -> None:
     stages = walk(spec_of(), results(10000))
     assert list(stages) == ids("generate/r1", "curate/r1", "classify", "instantiate", *ENDING)
     classify, instantiate = stages["i2/classify"], stages["i2/instantiate"]
@@ -71,18 +72,18 @@ def test_the_stages_of_the_method_in_full() -> None:
     assert {"i2/classify", "i2/instantiate"} <= set(stages["i2/report"].inputs)
 
 
-def test_the_light_variant_answers_the_tasks_as_they_are() -> None:
+def test_the_light_variant_answers_the_instructions() -> None:
     stages = walk(spec_of(selfInstruct={"instances": "ZeroShot"}), results(10000))
     assert list(stages) == ids("generate/r1", "curate/r1", "respond", *ENDING)
     assert stages["i1/respond"].inputs == {"instructions": ("i1/curate/r1",)}
     assert stages["i1/select"].inputs == {"pairs": ("i1/respond",)}
-    # Both variants have one artifact of instructions.
+    # Both variants share the artifacts of the instructions.
     full = walk(spec_of(), results(10000))
     for stage in ("i1/generate/r1", "i1/curate/r1"):
         assert stages[stage].settings == full[stage].settings
 
 
-def test_the_methods_own_settings_hold_where_nothing_is_said() -> None:
+def test_the_defaults_are_self_instructs_own_settings() -> None:
     stages = walk(spec_of(), results(10000))
     generate = stages["i1/generate/r1"].settings.canonical()
     assert (generate["examplesPerPrompt"], generate["machineExamples"]) == (8, 2)
@@ -101,7 +102,7 @@ def test_the_methods_own_settings_hold_where_nothing_is_said() -> None:
         assert settings["rules"] == "SelfInstruct"
 
 
-def test_what_is_said_holds() -> None:
+def test_settings_of_the_run_replace_the_defaults() -> None:
     own = {
         "examplesPerPrompt": 6,
         "machineExamples": 0,
@@ -127,7 +128,7 @@ def test_what_is_said_holds() -> None:
         ("Run", ("i1/curate/r2",), ("i1/curate/r2", "i2/curate/r1")),
     ],
 )
-def test_machine_made_exemplars_come_from_the_pool_of_the_round_before(
+def test_machine_made_examples_come_from_the_pool_of_the_previous_round(
     pool: str, first: tuple[str] | None, second: tuple[str, ...]
 ) -> None:
     spec = spec_of(curation={"deduplication": {"pool": pool}})
@@ -145,7 +146,7 @@ def test_machine_made_exemplars_come_from_the_pool_of_the_round_before(
 @pytest.mark.parametrize(
     ("own", "pairs"), [({}, "instantiate"), ({"instances": "ZeroShot"}, "respond")]
 )
-def test_pairs_are_judged_where_that_is_asked_for(
+def test_the_selection_method_determines_how_pairs_are_judged(
     own: dict[str, str], pairs: str, method: str, stage: str, role: str
 ) -> None:
     spec = spec_of(selfInstruct=own, selection={"method": method})

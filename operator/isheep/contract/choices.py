@@ -1,0 +1,100 @@
+"""The choices that settings offer, each list named once, and the defaults that two packages share.
+
+A list is a `Literal` alias, so mypy checks every use of it and pydantic writes it as an enum;
+`typing.get_args` returns its values in their order. The module imports nothing but the standard
+library, because `isheep --help` needs some of the lists and must start quickly.
+
+Two lists are not here: the recipes are in `isheep.api.recipe_registry`, and the stage kinds are in
+`isheep.recipes.stage_kinds`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Literal
+
+# Models and engines.
+EngineType = Literal["VLLM", "Transformers"]
+Accelerator = Literal["CPU", "GPU"]
+WeightFormat = Literal["Float32", "BFloat16", "Float16"]
+WeightFormatSetting = Literal["Auto", WeightFormat]
+Dtype = Literal["float32", "bfloat16", "float16"]
+"""The weight formats as torch names them, which is how keys and orders name them."""
+DTYPE_OF: Mapping[WeightFormat, Dtype] = {
+    "Float32": "float32",
+    "BFloat16": "bfloat16",
+    "Float16": "float16",
+}
+ChatFormatKind = Literal["Own", "ChatML", "Plain"]
+ModelSource = Literal["Base", "Previous"]
+"""M(0) or M(t-1): the model that scores, or from which a training starts."""
+Handover = Literal["Merged", "Adapter"]
+
+# Prompts.
+PromptFormat = Literal["Raw", "Chat"]
+ResponsePromptFormat = Literal["RawThenChat", PromptFormat]
+AssessmentPromptFormat = Literal["Auto", PromptFormat]
+TaskListStyle = Literal["ISheep", "SelfInstruct", "Alpaca", "Topics", "TopicGuided"]
+ResponseStyle = Literal["Principles", "Verbose"]
+InstanceStyle = Literal["FewShot", "ZeroShot"]
+
+# Curation.
+RuleSetName = Literal["ISheep", "SelfInstruct", "Dromedary", "None"]
+RuleSetSetting = Literal["Auto", RuleSetName]
+DropLast = Literal["IfCut", "Always"]
+DeduplicationPool = Literal["Iteration", "Run"]
+
+# Assessment.
+Level = Literal["Quality", "Following"]
+Rubric = Literal["Simple", "Combined", "InContext"]
+Scoring = Literal["Sampled", "Expected"]
+Decoding = Literal["Free", "Constrained"]
+ExampleOrder = Literal["Fixed", "Shuffled"]
+LabelKind = Literal["DigitsAfterSpace", "DigitsAfterNewline", "LettersAfterNewline"]
+
+# Selection.
+JudgingMethod = Literal["SelfAssessment", "Perplexity", "Density", "DensityPerplexity"]
+"""The selection methods that judge each pair."""
+SelectionMethod = Literal[JudgingMethod, "Random", "None"]
+SelectionMethodSetting = Literal["Auto", SelectionMethod]
+
+# Training.
+TrainingData = Literal["Latest", "All"]
+TargetModules = Literal["AllLinear"]
+Checkpoint = Literal["LowestValidationLoss", "Last"]
+
+# Compute and storage.
+JobGrouping = Literal["PerStage", "Joined"]
+ImagePullPolicy = Literal["Always", "IfNotPresent", "Never"]
+Addressing = Literal["Virtual", "Path"]
+
+
+class Pool(StrEnum):
+    """The kinds of pods that stages run in."""
+
+    INFERENCE = "inference"
+    TRAINING = "training"
+    PROCESSING = "processing"
+
+
+# Status.
+Phase = Literal["Pending", "Running", "Suspended", "Stalled", "Succeeded", "Failed"]
+ConditionType = Literal["Reconciling", "Ready", "Complete", "Stalled", "Failed", "Suspended"]
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+# Defaults that the API and another package share.
+BUILTIN_SEED_TASKS: Literal["Default"] = "Default"
+"""The name of the seed tasks that the software contains."""
+MAX_ROUGE_L = 0.7
+"""The ROUGE-L F1 above which an instruction is a duplicate (§3.2)."""
+CONTAMINATION_NGRAM = 13
+"""Consecutive words shared with a benchmark that count as contamination."""
+LEAST_NGRAM, MOST_NGRAM = 4, 64
+"""The smallest and the largest number of such words that a user can set."""
+EVALUATION_STEPS = 100
+"""Optimizer steps between two measurements of the validation loss."""
+GRACE_SECONDS = 120
+"""Seconds between SIGTERM and SIGKILL."""
+CHECKPOINT_SECONDS = 600.0
+"""Seconds between two checkpoints of a training."""
