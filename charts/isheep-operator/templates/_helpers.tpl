@@ -12,7 +12,7 @@
 {{- end -}}
 {{- end }}
 
-{{- /* Two releases of one name in two namespaces must not meet where there are no namespaces. */}}
+{{- /* Names of cluster-wide objects contain the namespace, so that two releases with one name do not conflict. */}}
 {{- define "isheep.clusterName" -}}
 {{- printf "%s-%s" .Release.Namespace (include "isheep.fullname" .) -}}
 {{- end }}
@@ -33,7 +33,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
-{{- /* Of (image, chart): its reference. A tag beside a digest is for readers; without, it is the chart's. */}}
+{{- /* The reference of (image, chart). Without tag and digest, the tag is the appVersion of the chart. */}}
 {{- define "isheep.image" -}}
 {{- $image := index . 0 -}}
 {{- $image.repository -}}

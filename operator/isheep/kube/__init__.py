@@ -1,11 +1,12 @@
-"""The operator: the plan carried out with Kubernetes Jobs.
+"""The operator: performs plans with Kubernetes Jobs.
 
-It is level-triggered. kopf's events (`handlers.py`) and a LIST every few minutes only
-feed a cache of slim records (`cache.py`, `records.py`) and wake runs in a queue
-(`queue.py`). A pass over a run (`reconcile.py`) reads the cache, asks the planner what
-to do, does it, and writes the status once. What decides anything is pure and beside it:
-Jobs from starts (`jobs.py`), attempts from Jobs and pods (`observe.py`, `pods.py`),
-patches (`patch.py`), Events (`events.py`).
+The operator is level-triggered. kopf's events (`handlers`) and a LIST every few minutes only update
+a cache of slim records (`cache`, `records`) and wake runs in a queue (`queue`). A pass over a run
+(`reconciler`) reads the cache, plans, performs the actions (`actions`) and writes the status once.
 
-Nothing here reads the store: the operator has no credential for the data.
+Everything that decides is pure: Jobs from starts (`jobs`, `volumes`, `services`,
+`pod_failure_policy`), attempts from Jobs and pods (`attempts`, `pod_waiting`, `pod_endings`),
+patches (`patch`) and Events (`events`).
+
+Nothing here reads the store, so the operator needs no credential for the data.
 """

@@ -1,4 +1,4 @@
-"""Attempts as the planner sees them, from a Job's record and the last look at its pods."""
+"""Attempts of the planner, from the record of a Job and the last observation of its pods."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from isheep.contract.exit_codes import ExitCode
+from isheep.contract.reasons import Reason
 from isheep.kube.config import Timings
-from isheep.kube.pods import Ending
+from isheep.kube.pod_endings import Ending
 from isheep.kube.records import JobRecord
 from isheep.planner.types import Attempt, AttemptState, Waiting
 
@@ -16,10 +17,11 @@ NO_ENDING = Ending()
 
 @dataclass(frozen=True, slots=True)
 class PodObservation:
-    """What was seen of a Job's pods, when, and of which state of the Job.
+    """The state of a Job's pods at a time, and the failed indexes that the Job had then.
 
-    `address` is where the progress of the stage can be asked; `items_done` and
-    `items_total` follow from what was answered there, `items_first` is the first answer.
+    `final` is True if the Job had ended. `address` is the pod that serves the progress of the
+    stage; `items_done` and `items_total` are computed from its answers, and `items_first` is the
+    first answer.
     """
 
     at: datetime
@@ -36,14 +38,14 @@ class PodObservation:
 
 
 def is_over(job: JobRecord) -> bool:
-    """Whether a Job has ended and all its pods with it."""
+    """Return whether a Job and all its pods have ended."""
     return job.complete or job.failed
 
 
 def inspection_due(
     job: JobRecord, observation: PodObservation | None, timings: Timings
 ) -> datetime | None:
-    """Return when a Job's pods are to be looked at next; None where no look is needed."""
+    """Return when to inspect a Job's pods next; None if no inspection is needed."""
     if job.deleting or not job.readable or (job.suspended and not is_over(job)):
         return None
     if is_over(job):
@@ -58,12 +60,12 @@ def inspection_due(
 
 
 def is_working(job: JobRecord) -> bool:
-    """Whether all pods that a Job wants now are ready."""
+    """Return whether all active pods of a Job are ready."""
     return job.active > 0 and job.ready >= job.active
 
 
 def _first_due(job: JobRecord, observation: PodObservation | None, timings: Timings) -> datetime:
-    """Return when pods that are not ready are looked at, a while after they were asked for."""
+    """Return when to inspect pods that are not ready; they get some time to start first."""
     first = job.created + timedelta(seconds=timings.first_look_seconds)
     if observation is None:
         return first
@@ -71,14 +73,14 @@ def _first_due(job: JobRecord, observation: PodObservation | None, timings: Timi
 
 
 def _poll_due(job: JobRecord, observation: PodObservation | None, timings: Timings) -> datetime:
-    """Return when a working pod's progress is asked next; a first look finds its address."""
+    """Return when to read a working pod's progress; the first inspection finds its address."""
     last = None if observation is None else observation.polled or observation.at
     since = last or job.started or job.created
     return since + timedelta(seconds=timings.poll_seconds)
 
 
 def attempt_of(job: JobRecord, observation: PodObservation | None) -> Attempt:
-    """Return a Job as the planner sees it."""
+    """Return a Job as an attempt of the planner."""
     seen = observation or PodObservation(at=job.created)
     state = _state(job, seen)
     ending = seen.ending if seen.final else NO_ENDING
@@ -101,11 +103,11 @@ def attempt_of(job: JobRecord, observation: PodObservation | None) -> Attempt:
     )
 
 
-def _state(job: JobRecord, seen: PodObservation) -> AttemptState:
+def _state(job: JobRecord, observation: PodObservation) -> AttemptState:
     if job.deleting:
         return AttemptState.TERMINATING
-    if not seen.final:
-        # One that has ended a moment ago is at work until its results have been read.
+    if not observation.final:
+        # A Job that has just ended stays active until its results are read.
         return AttemptState.ACTIVE
     if job.complete:
         return AttemptState.SUCCEEDED
@@ -118,19 +120,21 @@ def _exit_code(state: AttemptState, ending: Ending) -> int | None:
     return ending.exit_code
 
 
-def _waiting(job: JobRecord, seen: PodObservation) -> Waiting | None:
+def _waiting(job: JobRecord, observation: PodObservation) -> Waiting | None:
     if job.suspended and job.queued:
-        return Waiting("Queued", f"the Job {job.name} waits for Kueue to admit it", stalled=False)
+        return Waiting(
+            Reason.QUEUED, f"the Job {job.name} waits for Kueue to admit it", stalled=False
+        )
     if job.suspended:
         message = (
-            f"somebody set spec.suspend of the Job {job.name}: unset it, or delete the Job; "
-            "to suspend a run set the run's own spec.suspend"
+            f"somebody set spec.suspend of the Job {job.name}: unset it, or delete the Job. "
+            "To suspend a run, set spec.suspend of the run"
         )
-        return Waiting("JobSuspended", message, stalled=True)
+        return Waiting(Reason.JOB_SUSPENDED, message, stalled=True)
     if job.parallelism == 0 and not is_over(job):
         message = (
             f"somebody set spec.parallelism of the Job {job.name} to 0: set it to "
             "spec.completions, or delete the Job"
         )
-        return Waiting("JobSuspended", message, stalled=True)
-    return None if is_working(job) or is_over(job) else seen.waiting
+        return Waiting(Reason.JOB_SUSPENDED, message, stalled=True)
+    return None if is_working(job) or is_over(job) else observation.waiting

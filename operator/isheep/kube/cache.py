@@ -1,10 +1,10 @@
-"""What the operator believes of the cluster: runs and Jobs by UID.
+"""The cache of the cluster: runs and Jobs by UID.
 
-Fed by watch events, by the answers to our own writes (so that a pass never acts on what
-it has just changed itself) and by a LIST of everything now and then. The newer
-resource version wins, so the order of arrival does not matter. The LIST removes what it
-does not return: after a watch that was lost for longer than the API server remembers,
-nobody ever reports the deletions in between.
+Three sources fill the cache: watch events, the answers to our own writes (so a pass never acts on
+a state that it has just changed), and a LIST of everything every few minutes. The newer resource
+version wins, so the order of arrival does not matter. The LIST also removes the objects that it
+does not return: if a watch was lost for longer than the API server keeps its history, no event
+reports the deletions of that time.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from isheep.kube.records import JobRecord, RunRecord
 RecordT = TypeVar("RecordT", bound=RunRecord | JobRecord)
 
 
-def _says_the_same(known: RunRecord | JobRecord | None, record: RunRecord | JobRecord) -> bool:
-    """Whether a newer record is worth no pass: a Job's status moves a lot that nobody asks for."""
+def _is_same_content(known: RunRecord | JobRecord | None, record: RunRecord | JobRecord) -> bool:
+    """Return whether a newer record has the same fields; then no pass is needed."""
     return known is not None and replace(known, resource_version=record.resource_version) == record
 
 
@@ -29,12 +29,12 @@ class RecordStore(Generic[RecordT]):
 
     def __init__(self) -> None:
         self._records: dict[str, RecordT] = {}
-        # Up to which version what is told of an object that is gone is old news.
+        # For each deleted object, the version up to which events about it are outdated.
         self._gone: dict[str, float] = {}
         self._listed = 0
 
     def get(self, uid: str) -> RecordT | None:
-        """Return the record of a UID."""
+        """Return the record with a UID, or None."""
         return self._records.get(uid)
 
     def __iter__(self) -> Iterator[RecordT]:
@@ -44,9 +44,9 @@ class RecordStore(Generic[RecordT]):
         return len(self._records)
 
     def put(self, record: RecordT, *, present: bool = False) -> bool:
-        """Take a record in; returns whether it is news.
+        """Add a record; return whether it is newer than the known one.
 
-        `present`: it was read just now, so that it was gone before is no longer true.
+        `present` is True if the object was read just now, so an earlier deletion does not matter.
         """
         known = self._records.get(record.uid)
         if not present and record.resource_version <= self._gone.get(record.uid, -1):
@@ -57,33 +57,34 @@ class RecordStore(Generic[RecordT]):
         self._gone.pop(record.uid, None)
         return True
 
-    def hear(self, record: RecordT) -> bool:
-        """Take a record in; returns whether it is worth a pass."""
+    def update(self, record: RecordT) -> bool:
+        """Add a record from a watch; return whether its run needs a pass."""
         known = self.get(record.uid)
-        return self.put(record) and not _says_the_same(known, record)
+        return self.put(record) and not _is_same_content(known, record)
 
     def drop(self, uid: str, version: float = math.inf) -> RecordT | None:
-        """Remove what was gone at a version; an answer still under way does not bring it back."""
+        """Remove an object that was deleted at a version; an older answer cannot add it again."""
         self._gone[uid] = version
         return self._records.pop(uid, None)
 
     def replace(self, listed: Collection[RecordT], version: int) -> list[RecordT]:
-        """Take in a LIST made at a resource version; returns what is worth a pass.
+        """Add a LIST that was made at a resource version; return the records that need a pass.
 
-        That is what says something else than before, and what went.
+        These are the records with changed fields, and the removed ones.
         """
-        there = {record.uid for record in listed}
-        for uid in there:
-            # Seen later than it was gone: it came back, as who lost our label and got it again.
+        present = {record.uid for record in listed}
+        for uid in present:
+            # The LIST is newer than the deletion, so the object exists again. This happens to a
+            # Job that lost our label and got it again.
             if self._gone.get(uid, math.inf) < version:
                 del self._gone[uid]
-        changed = [record for record in listed if self.hear(record)]
+        changed = [record for record in listed if self.update(record)]
         for record in self:
-            # What is newer than the LIST was made after it.
-            if record.uid not in there and record.resource_version <= version:
+            # A record that is newer than the LIST was created after it.
+            if record.uid not in present and record.resource_version <= version:
                 changed.append(record)
                 self.drop(record.uid, version)
-        # No answer is under way for longer than from one LIST to the next.
+        # Every request ends before the next LIST, so older deletions need not be kept.
         kept = ((uid, gone) for uid, gone in self._gone.items() if gone >= self._listed)
         self._gone = {uid: version if gone == math.inf else gone for uid, gone in kept}
         self._listed = version
@@ -99,16 +100,16 @@ class Cache:
         self._jobs_of: dict[str, set[str]] = {}
 
     def put_job(self, job: JobRecord, *, present: bool = False) -> bool:
-        """Take a Job in; returns whether it is news (see `RecordStore.put`)."""
-        news = self.jobs.put(job, present=present)
-        if news:
+        """Add a Job; return whether it is newer than the known one (see `RecordStore.put`)."""
+        newer = self.jobs.put(job, present=present)
+        if newer:
             self._jobs_of.setdefault(job.run_uid, set()).add(job.uid)
-        return news
+        return newer
 
-    def hear_job(self, job: JobRecord) -> bool:
-        """Take a Job in; returns whether it is worth a pass (see `RecordStore.hear`)."""
+    def update_job(self, job: JobRecord) -> bool:
+        """Add a Job from a watch; return whether its run needs a pass (`RecordStore.update`)."""
         known = self.jobs.get(job.uid)
-        return self.put_job(job) and not _says_the_same(known, job)
+        return self.put_job(job) and not _is_same_content(known, job)
 
     def jobs_of(self, run_uid: str) -> list[JobRecord]:
         """Return the Jobs of a run, oldest first."""
@@ -122,7 +123,7 @@ class Cache:
         return sorted(found, key=lambda job: (job.created, job.name))
 
     def replace_jobs(self, listed: Collection[JobRecord], version: int) -> list[JobRecord]:
-        """Take in a LIST of Jobs; returns those that changed or went."""
+        """Add a LIST of Jobs; return the Jobs that changed or were removed."""
         changed = self.jobs.replace(listed, version)
         for job in listed:
             self._jobs_of.setdefault(job.run_uid, set()).add(job.uid)

@@ -1,24 +1,26 @@
-"""What runs claim, so that two never make the same stage at once.
+"""Claims: the keys that each run works on and wants, so that two runs never make one stage.
 
-Each pass states what its run works on and wants right after planning and before it
-awaits anything, Starts included: of two runs that are planned at the same moment the
-second one sees the first one's claim. Peers are the runs of a namespace with the same
-store. A run that is gone stays one while its Jobs are at work: the garbage collector
-comes to them after it. Where it was gone before this operator came, nothing says which
-store was its own, and it is a peer of all in its namespace.
+Each pass states the claims of its run right after planning and before its first await, the keys
+of its new attempts included. So of two runs that are planned at the same moment, the second one
+sees the claims of the first. Peers are the runs of a namespace with the same store. A deleted run
+stays a peer while its Jobs run, because the garbage collector deletes them later. If the run was
+deleted before this operator started, its store is unknown, and the run is a peer of every run in
+its namespace.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from isheep.contract.reasons import Reason
+from isheep.contract.store_spec import StoreSpec
 from isheep.planner.peers import claims
 from isheep.planner.types import Action, Attempt, Peer, RunView, Start
 
 Scope = tuple[str, str | None]
-"""A namespace and a store in it; None where nobody knows any more which one."""
+"""A namespace and the identity of a store; None if the store is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,18 @@ class _Claim:
     scope: Scope
     peer: Peer
     waits: bool
+
+
+def scope_of(run: RunView, default_store: StoreSpec | None) -> Scope:
+    """Return the scope of a run; `default_store` is the store of runs that name none.
+
+    The spec is read as JSON, because a scope is needed before the spec is validated.
+    """
+    s3 = (run.spec.get("storage") or {}).get("s3")
+    if s3 is None:
+        return run.namespace, "" if default_store is None else default_store.model_dump_json()
+    place = [s3.get(name) for name in ("endpoint", "region", "bucket", "prefix")]
+    return run.namespace, json.dumps(place)
 
 
 class Claims:
@@ -36,19 +50,19 @@ class Claims:
         self._scopes: dict[Scope, set[str]] = {}
 
     def peers(self, scope: Scope, uid: str) -> tuple[Peer, ...]:
-        """Return what the other runs of a scope claim."""
+        """Return the claims of the other runs of a scope."""
         members = self._scopes.get(scope, set()) | self._scopes.get((scope[0], None), set())
         return tuple(self._claims[other].peer for other in members - {uid})
 
     def waits(self, uid: str) -> bool:
-        """Return whether a run waits for what another one makes."""
+        """Return whether a run waits for a stage that a peer makes."""
         claim = self._claims.get(uid)
         return claim is not None and claim.waits
 
     def state(
         self, scope: Scope, run: RunView, attempts: Iterable[Attempt], actions: Iterable[Action]
     ) -> set[str]:
-        """State what a run claims now; returns the waiting runs that should look again."""
+        """State the claims of a run; return the waiting runs that should plan again."""
         peer = claims(run, attempts)
         started = {s.key for a in actions if isinstance(a, Start) for s in a.order.steps}
         if started:
@@ -62,13 +76,13 @@ class Claims:
         return self._waiting(scope, run.uid) if freed else set()
 
     def inherit(self, namespace: str, peer: Peer) -> None:
-        """State on what the Jobs of a run still work that was gone before this operator came."""
+        """State the claims of a run that was deleted before this operator started."""
         self._put(_Claim((namespace, None), peer, waits=False))
 
     def leave(self, uid: str, working: Collection[str]) -> set[str]:
-        """State that a run is gone, but for the keys on which its Jobs still work.
+        """State that a run is deleted; it keeps the keys that its Jobs still work on.
 
-        Returns the waiting runs that should look again.
+        Return the waiting runs that should plan again.
         """
         claim = self._claims.get(uid)
         left = frozenset() if claim is None else claim.peer.working.intersection(working)
@@ -83,7 +97,7 @@ class Claims:
         self._scopes.setdefault(claim.scope, set()).add(claim.peer.uid)
 
     def _drop(self, uid: str) -> set[str]:
-        """Remove a run; returns the waiting runs that should look again."""
+        """Remove a run; return the waiting runs that should plan again."""
         claim = self._claims.pop(uid, None)
         if claim is None:
             return set()

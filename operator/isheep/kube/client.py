@@ -1,8 +1,8 @@
-"""The API server, spoken to in plain JSON.
+"""The client of the API server, with plain JSON.
 
-The official client gives configuration, credentials and connections; its models are left
-out, because turning a thousand Jobs into objects and back costs more than all the rest.
-Every request has a time limit, so that a pass cannot hang.
+The official client provides configuration, credentials and connections. Its model classes are not
+used, because converting a thousand Jobs costs more CPU than everything else. Every request has a
+time limit, so a pass cannot hang.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from isheep.api.run import GROUP, PLURAL, VERSION
 TIMEOUT_SECONDS = 10.0
 LIST_TIMEOUT_SECONDS = 60.0
 PAGE = 100
-"""Objects in a page; a run with twenty iterations has 100 KiB."""
+"""Objects in a page of a LIST; a run with twenty iterations has 100 KiB."""
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 
 Json = dict[str, Any]
-Heard = Callable[[str, int], None]
-"""Told of every answer: the request's method and the status (0: none came)."""
+OnAnswer = Callable[[str, int], None]
+"""Called for every request with its method and status; the status is 0 if no answer came."""
 
 
 class ApiError(Exception):
-    """The API server refused a request. `causes` are the reasons it gives in detail."""
+    """The API server rejected a request. `causes` are the reasons in the details of its answer."""
 
     def __init__(self, status: int, reason: str, message: str, causes: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -43,23 +43,23 @@ class ApiError(Exception):
 
 
 NoClusterError = config.ConfigException
-"""Neither a pod's service account nor a kubeconfig says which cluster is meant."""
+"""There is neither a pod's service account nor a kubeconfig."""
 
 
 class ApiUnreachableError(Exception):
-    """The API server did not answer, or could not serve: the same may go well later."""
+    """The API server did not answer, or could not serve; a later request may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A LIST, or a page of one: the objects, and the resource version at which they stood."""
+    """A LIST, or a page of one, with its resource version."""
 
     items: list[Json]
     version: int
 
 
 def runs_path(namespace: str | None, name: str = "") -> str:
-    """Return the path of runs, of one, or of all namespaces'."""
+    """Return the path of a run, of a namespace's runs, or of all runs."""
     return _path(f"/apis/{GROUP}/{VERSION}", namespace, PLURAL, name)
 
 
@@ -94,7 +94,7 @@ def _path(api: str, namespace: str | None, plural: str, name: str = "") -> str:
 
 
 def environment_proxy(url: str) -> str | None:
-    """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY ask for on the way to a URL."""
+    """Return the proxy for a URL by HTTPS_PROXY, HTTP_PROXY and NO_PROXY; None if there is none."""
     address = urlsplit(url)
     if proxy_bypass(address.netloc):
         return None
@@ -102,32 +102,32 @@ def environment_proxy(url: str) -> str | None:
 
 
 class Api:
-    """A connection to the API server of the cluster that this process is in, or of KUBECONFIG."""
+    """A connection to the API server of this pod's cluster, or of the cluster in KUBECONFIG."""
 
-    def __init__(self, configuration: client.Configuration, heard: Heard) -> None:
+    def __init__(self, configuration: client.Configuration, on_answer: OnAnswer) -> None:
         self._configuration = configuration
-        # Left to itself each request looks for .netrc and a proxy, in two other threads.
+        # By default aiohttp looks for .netrc and a proxy at each request, in two other threads.
         configuration.client_session_kwargs = {"trust_env": False}
         configuration.proxy = configuration.proxy or environment_proxy(configuration.host)
         self._client = client.ApiClient(configuration)
-        self._heard = heard
+        self._on_answer = on_answer
 
     @classmethod
-    async def connect(cls, heard: Heard) -> Api:
-        """Return a connection, unused; raises `NoClusterError` where no cluster is known."""
+    async def connect(cls, on_answer: OnAnswer) -> Api:
+        """Return a connection; raises `NoClusterError` if no cluster is configured."""
         configuration = client.Configuration()
         try:
             config.load_incluster_config(client_configuration=configuration)
         except config.ConfigException:
             await config.load_kube_config(client_configuration=configuration)
-        return cls(configuration, heard)
+        return cls(configuration, on_answer)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.close()
 
     async def login(self) -> kopf.ConnectionInfo:
-        """Return the present credentials in kopf's form."""
+        """Return the current credentials in kopf's form."""
         found = self._configuration
         headers = await self._headers()
         scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -142,11 +142,11 @@ class Api:
         )
 
     async def get(self, path: str) -> Json:
-        """Return an object; raises `ApiError` 404 where it is not."""
+        """Return an object; raises `ApiError` 404 if it does not exist."""
         return await self._request("GET", path)
 
     async def list(self, path: str, *, labels: str = "", fields: str = "") -> Listing:
-        """Return all objects that the selectors choose."""
+        """Return all objects that match the selectors."""
         items: list[Json] = []
         version = 0
         async for page in self.pages(path, labels=labels, fields=fields):
@@ -157,7 +157,7 @@ class Api:
     async def pages(
         self, path: str, *, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Listing]:
-        """Yield all objects that the selectors choose, page by page, each with one version."""
+        """Yield all objects that match the selectors, page by page; all pages have one version."""
         version, token = 0, ""
         while True:
             query = {"limit": str(PAGE)}
@@ -171,7 +171,7 @@ class Api:
             page = await self._request(
                 "GET", f"{path}?{urlencode(query)}", seconds=LIST_TIMEOUT_SECONDS
             )
-            # All pages are of the first one's version.
+            # All pages have the version of the first page.
             version = version or int(page["metadata"].get("resourceVersion") or 0)
             yield Listing(page["items"], version)
             token = page["metadata"].get("continue", "")
@@ -183,7 +183,7 @@ class Api:
         return await self._request("POST", path, document)
 
     async def try_to_create(self, path: str, document: Json) -> None:
-        """Ask whether an object could be created; raises `ApiError` where not."""
+        """Create an object as a dry run; raises `ApiError` if the API server rejects it."""
         await self._request("POST", f"{path}?dryRun=All", document)
 
     async def replace(self, path: str, document: Json) -> Json:
@@ -195,11 +195,11 @@ class Api:
         return await self._request("PATCH", f"{path}/status", patch, content_type=MERGE_PATCH)
 
     async def delete(self, path: str, uid: str) -> Json:
-        """Delete the object with this UID, its dependents first; returns what is left of it."""
+        """Delete the object with this UID, dependents first; return the API server's answer."""
         options = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
-            # The default orphans a Job's pods.
+            # The default policy for Jobs would keep their pods.
             "propagationPolicy": "Foreground",
             "preconditions": {"uid": uid},
         }
@@ -225,9 +225,9 @@ class Api:
             )
             content = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            self._heard(method, 0)
+            self._on_answer(method, 0)
             raise ApiUnreachableError(f"{method} {path}: {error or 'no answer'}") from error
-        self._heard(method, response.status)
+        self._on_answer(method, response.status)
         return _answer(method, path, response.status, content)
 
     async def _headers(self) -> dict[str, str]:

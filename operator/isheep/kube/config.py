@@ -1,20 +1,22 @@
 """The operator's configuration: one YAML file, which the chart writes.
 
-It is read once, at the start; whatever is wrong with it ends the process with a message
-that names the field, before anything is watched.
+The operator reads the file once, at the start. An error in the file ends the process, with a
+message that names the field, before the operator watches anything.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
 from pydantic import Field, ValidationError
 
 from isheep.api.base import Flag, Integer, Map, Number, ObjectName, SpecModel, Text
 from isheep.api.storage import S3Storage, Storage
+from isheep.contract.choices import ImagePullPolicy
 from isheep.contract.store_spec import StoreSpec
+from isheep.logs import LogFormat
 
 
 class ConfigError(ValueError):
@@ -22,7 +24,7 @@ class ConfigError(ValueError):
 
 
 class LeaseConfig(SpecModel):
-    """The Lease without which nothing is written; absent namespace: the pod's own."""
+    """The Lease that fences writes. Without a namespace it is in the pod's namespace."""
 
     namespace: ObjectName | None = None
     name: ObjectName = "isheep-operator"
@@ -30,20 +32,22 @@ class LeaseConfig(SpecModel):
 
 
 class Timings(SpecModel):
-    """How often the operator looks at what no event tells, in seconds."""
+    """How often the operator checks what no watch event reports, in seconds."""
 
-    first_look_seconds: Number = Field(default=15, gt=0, description="From a Job to its pods.")
-    look_seconds: Number = Field(default=30, gt=0, description="While pods are not ready.")
-    poll_seconds: Number = Field(default=30, gt=0, description="Of a working pod's progress.")
-    progress_seconds: Number = Field(default=60, ge=0, description="Between progress writes.")
+    first_look_seconds: Number = Field(
+        default=15, gt=0, description="From a Job to its first inspection."
+    )
+    look_seconds: Number = Field(default=30, gt=0, description="Between inspections of pods.")
+    poll_seconds: Number = Field(default=30, gt=0, description="Between reads of a pod's progress.")
+    progress_seconds: Number = Field(default=60, ge=0, description="Between writes of progress.")
     list_seconds: Number = Field(default=300, gt=0, description="Between LISTs of everything.")
 
 
 class OperatorConfig(SpecModel):
-    """What an installation decides for all runs."""
+    """The settings of an installation for all runs."""
 
     worker_image: Annotated[Text, Field(min_length=1, max_length=512)]
-    worker_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    worker_image_pull_policy: ImagePullPolicy = "IfNotPresent"
     watch_namespaces: tuple[ObjectName, ...] = ()
     default_storage: Storage | None = None
     model_mirrors: Map[Annotated[Text, Field(min_length=1, max_length=1024)]] = Field(
@@ -54,31 +58,32 @@ class OperatorConfig(SpecModel):
         default=16,
         ge=1,
         le=256,
-        description="Passes at the same time; three in four only over runs whose Job has news.",
+        description="Passes at the same time; three in four serve only runs whose Job changed.",
     )
     lease: LeaseConfig = LeaseConfig()
     timings: Timings = Timings()
     debug: Flag = False
+    log_format: LogFormat = "Text"
 
     @property
     def default_s3(self) -> S3Storage | None:
-        """The bucket of runs that name no storage."""
+        """The bucket of runs without `spec.storage`."""
         return self.default_storage.s3 if self.default_storage is not None else None
 
     @property
     def default_store(self) -> StoreSpec | None:
-        """The same, as an order has it."""
+        """The store of runs without `spec.storage`, as orders contain it."""
         return None if self.default_s3 is None else self.default_s3.store_spec()
 
 
 def load_config(path: Path) -> OperatorConfig:
-    """Read the configuration; raises `ConfigError`, and OSError where there is none."""
+    """Read the configuration; raises `ConfigError`, or OSError if the file cannot be read."""
     try:
         document: Any = yaml.safe_load(path.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not YAML: {error}") from error
     if not isinstance(document, dict):
-        raise ConfigError(f"{path}: holds no mapping; see the chart's values")
+        raise ConfigError(f"{path}: the document is not a mapping; see the chart's values")
     try:
         config = OperatorConfig.read(document)
     except ValidationError as error:
@@ -86,7 +91,7 @@ def load_config(path: Path) -> OperatorConfig:
         raise ConfigError("\n".join(lines)) from error
     storage = config.default_storage
     if storage is not None and (storage.s3 is None or storage.folder is not None):
-        raise ConfigError(f"{path}: defaultStorage: write s3 and nothing else; pods share a bucket")
+        raise ConfigError(f"{path}: defaultStorage: set s3 only, because pods share a bucket")
     return config
 
 

@@ -1,8 +1,7 @@
-"""Events: what `kubectl describe` tells of a run's course, made from two statuses.
+"""Events: the transitions of a run that `kubectl describe` shows, from two statuses.
 
-Only transitions are told, after the status that holds them was written, so that an
-Event never says more than the object does. What is lost between the write and the
-Event is lost: Events are for people.
+The operator creates Events after it has written the status, so an Event never says more than the
+object. If the process dies in between, the Event is lost; Events are for people only.
 """
 
 from __future__ import annotations
@@ -19,36 +18,38 @@ from isheep.planner.types import RunView
 
 MESSAGE_CHARACTERS = 1000
 SUMMED_FROM = 4
-"""So many stages committed at once are one Event: they were found, not made."""
+"""From this number of new commits on there is one Event, because prepare found the stages."""
+
+EventType = Literal["Normal", "Warning"]
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One Event, before it is an object."""
+    """The content of one Event."""
 
-    type: Literal["Normal", "Warning"]
+    type: EventType
     reason: str
     message: str
 
 
 def transitions(before: SelfAlignmentRunStatus, after: SelfAlignmentRunStatus) -> list[Note]:
-    """Return what happened between two statuses, in the order in which it is told."""
+    """Return the transitions between two statuses, in the order of their Events."""
     notes = _commits(before.stages, after.stages)
     failure = after.last_failure
     if failure is not None and failure != before.last_failure:
-        where = f"{failure.stage} ({failure.pod})" if failure.pod else failure.stage
-        notes.append(Note("Warning", failure.reason, f"{where}: {failure.message}"))
-    old, new = _speaker(before), _speaker(after)
-    troubled = after.phase in ("Stalled", "Failed")
-    moved = before.phase != after.phase or (troubled and old[0] != new[0])
+        place = f"{failure.stage} ({failure.pod})" if failure.pod else failure.stage
+        notes.append(Note("Warning", failure.reason, f"{place}: {failure.message}"))
+    old, new = _ready(before), _ready(after)
+    needs_help = after.phase in ("Stalled", "Failed")
+    moved = before.phase != after.phase or (needs_help and old[0] != new[0])
     if moved and after.phase is not None:
-        kind: Literal["Normal", "Warning"] = "Warning" if troubled else "Normal"
-        notes.append(Note(kind, new[0] if troubled else after.phase, new[1] or after.phase))
+        kind: EventType = "Warning" if needs_help else "Normal"
+        notes.append(Note(kind, new[0] if needs_help else after.phase, new[1] or after.phase))
     return notes
 
 
 def event_document(note: Note, run: RunView, instance: str, now: datetime) -> dict[str, Any]:
-    """Return a note about a run as an Event of the core API."""
+    """Return the Event for a note about a run, as an object of the core API."""
     time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "apiVersion": "v1",
@@ -74,7 +75,7 @@ def event_document(note: Note, run: RunView, instance: str, now: datetime) -> di
 
 
 def probe_document(namespace: str) -> dict[str, Any]:
-    """Return an Event that is never made: what may be asked to be created in any namespace."""
+    """Return an Event for a dry run, which every namespace accepts unless it is terminating."""
     return {
         "apiVersion": "v1",
         "kind": "Event",
@@ -94,6 +95,6 @@ def _commits(before: Iterable[StageRecord], after: Iterable[StageRecord]) -> lis
     return [Note("Normal", "StageCommitted", record.id) for record in new]
 
 
-def _speaker(status: SelfAlignmentRunStatus) -> tuple[str, str]:
+def _ready(status: SelfAlignmentRunStatus) -> tuple[str, str]:
     ready = next((c for c in status.conditions if c.type == "Ready"), None)
     return (ready.reason, ready.message) if ready is not None else ("", "")

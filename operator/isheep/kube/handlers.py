@@ -1,7 +1,7 @@
-"""kopf's handlers: a table of contents. What they do is in `operator.py`.
+"""kopf's handlers. Each handler calls one method of `operator.Operator`.
 
-Only events are handled, and only as triggers: no change handlers, daemons, timers or
-finalizers, so kopf never writes into a run.
+The handlers use watch events only, and only as triggers. There are no change handlers, daemons,
+timers or finalizers, so kopf never writes into a run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from isheep.kube.names import MANAGED_BY, MANAGED_BY_LABEL
 from isheep.kube.operator import OUR_JOBS, Operator
 
 OUTAGE_BACKOFFS = (1, 1, 2, 3, 5, 8, 13, *([20] * 40))
-"""Seconds between tries of a request: together longer than a 10-minute outage."""
+"""Seconds between tries of a request; in total they last longer than a 10-minute outage."""
 
 
 def registry(operator: Operator) -> kopf.OperatorRegistry:
@@ -46,44 +46,44 @@ def registry(operator: Operator) -> kopf.OperatorRegistry:
 
 
 class NoEssence(kopf.DiffBaseStorage):
-    """No last-seen state of objects: making one copies each object with each event."""
+    """Stores no last-seen state of objects, because kopf would copy each object at each event."""
 
     def build(self, **_: Any) -> kopf.BodyEssence:
-        """Return nothing to be compared."""
+        """Return an empty state."""
         return kopf.BodyEssence()
 
     def fetch(self, **_: Any) -> None:
-        """Find nothing."""
+        """Return nothing."""
 
     def store(self, **_: Any) -> None:
-        """Store nothing."""
+        """Do nothing."""
 
 
 class NoProgress(kopf.ProgressStorage):
-    """No progress of handlers: events have none."""
+    """Stores no progress of handlers, because event handlers have none."""
 
     def fetch(self, **_: Any) -> None:
-        """Find nothing."""
+        """Return nothing."""
 
     def store(self, **_: Any) -> None:
-        """Store nothing."""
+        """Do nothing."""
 
     def purge(self, **_: Any) -> None:
-        """Remove nothing."""
+        """Do nothing."""
 
     def touch(self, **_: Any) -> None:
-        """Touch nothing."""
+        """Do nothing."""
 
     def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
-        """Return what came."""
+        """Return the state unchanged."""
         return essence
 
 
 def configure(settings: kopf.OperatorSettings) -> None:
-    """Set kopf up to watch and to do nothing else."""
+    """Configure kopf to watch and to do nothing else."""
     settings.persistence.diffbase_storage = NoEssence()
     settings.persistence.progress_storage = NoProgress()
-    # An operator that is stopped should give its Lease away at once.
+    # An operator that stops must release its Lease soon.
     settings.queueing.idle_timeout = 1.0
     settings.queueing.exit_timeout = 0.5
     settings.posting.enabled = False
@@ -97,7 +97,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
 
 
 def run(config: OperatorConfig, operator: Operator) -> None:
-    """Run an operator until it is asked to stop; raises `ConfigError` where it cannot begin."""
+    """Run an operator until it stops; raises `ConfigError` if it cannot start."""
     logging.getLogger("kopf").setLevel(logging.DEBUG if config.debug else logging.WARNING)
     asyncio.run(_run(config, operator))
 

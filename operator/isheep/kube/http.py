@@ -1,4 +1,4 @@
-"""What the operator answers over HTTP: is it alive, is it ready, what does it count."""
+"""The operator's HTTP server: /healthz, /readyz and /metrics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiohttp import web
 from isheep.kube.metrics import Metrics
 
 Check = Callable[[], str | None]
-"""Returns what is wrong, None where nothing is."""
+"""Returns the problem, or None if there is none."""
 
 
 class HttpServer:
@@ -25,7 +25,7 @@ class HttpServer:
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self) -> None:
-        """Begin to serve, on all addresses."""
+        """Start to serve, on all addresses."""
         await self._runner.setup()
         await web.TCPSite(self._runner, port=self._port).start()
 

@@ -1,30 +1,33 @@
-"""The Lease: of two operators in one cluster, one writes.
+"""The Lease: of two operators in one cluster, only one writes.
 
-It is taken and renewed on demand, by the pass that is about to write, and by nobody
-else: an operator with nothing to do writes nothing, not even its Lease, and another may
-take over once it has run out. Before every write the holder makes sure that the Lease
-is valid for longer than a write may take. Another's Lease counts as run out when it was
-seen unchanged for its whole duration by our own clock, so clocks need not agree.
+A pass takes or renews the Lease right before it writes, and nothing else does. So an idle operator
+writes nothing, not even its Lease, and another operator can take the Lease when it has expired.
+Before every write the holder checks that the Lease is valid for longer than a write can take. The
+Lease of another holder counts as expired when it did not change for its whole duration by our own
+clock, so the clocks of two operators need not agree.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from isheep.kube.client import TIMEOUT_SECONDS, Api, ApiError, lease_path
+from isheep.logs import log_event
 
 MARGIN_SECONDS = TIMEOUT_SECONDS + 1
-"""A write that begins now is over within this time."""
+"""A write that begins now ends within this time."""
 SKEW = timedelta(seconds=60)
-"""Clocks that differ by more than this have other troubles."""
+"""The largest difference between two clocks that is expected."""
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
+_LOG = logging.getLogger(__name__)
 
 
 class Lease:
-    """A Lease that is held while there is something to write."""
+    """A Lease that is held only while there is something to write."""
 
     def __init__(
         self,
@@ -41,19 +44,25 @@ class Lease:
         self._namespace = namespace
         self._name = name
         self._identity = identity
-        # A holder must be able to renew long before it loses it.
+        # A holder must be able to renew the Lease long before it expires.
         self._seconds = max(seconds, int(2 * MARGIN_SECONDS))
         self._monotonic = monotonic
         self._now = now
         self._lock = asyncio.Lock()
         self._valid_until = float("-inf")
+        self._holds = False
         self._document: dict[str, Any] | None = None
         self._seen: tuple[tuple[str, str], float] | None = None
 
     async def ensure(self) -> float:
-        """Hold the Lease for long enough for a write; returns 0.0, or in how many seconds to ask.
+        """Hold the Lease for long enough for a write.
 
-        Raises `ApiError` where it may not be written, `ApiUnreachableError`.
+        Returns:
+            0.0 if this operator holds the Lease, or else the seconds until the next try.
+
+        Raises:
+            ApiError: The API server does not allow to write the Lease.
+            ApiUnreachableError: The API server does not answer.
         """
         async with self._lock:
             left = self._valid_until - self._monotonic()
@@ -64,12 +73,12 @@ class Lease:
             except ApiError as error:
                 if error.status not in (404, 409):
                     raise
-                # Somebody else was quicker, or removed it.
+                # Another operator was faster, or somebody deleted the Lease.
                 self._document = None
                 return 0.5
 
     async def release(self) -> None:
-        """Let another operator have it at once."""
+        """Release the Lease, so that another operator can take it at once."""
         async with self._lock:
             if self._document is None or self._valid_until < self._monotonic():
                 return
@@ -77,6 +86,7 @@ class Lease:
             spec = {**_spec_of(self._document), "holderIdentity": ""}
             path = lease_path(self._namespace, self._name)
             await self._api.replace(path, {**self._document, "spec": spec})
+            self._log(logging.INFO, "Lease released")
 
     async def _take(self) -> float:
         if self._document is None:
@@ -88,7 +98,8 @@ class Lease:
             self._document = found
         wait = self._held_by_another(_spec_of(self._document))
         if wait > 0:
-            # What it says next is read anew.
+            self._lost(str(_spec_of(self._document).get("holderIdentity")))
+            # The next try must read the Lease again.
             self._document = None
             return wait
         asked = self._monotonic()
@@ -105,7 +116,7 @@ class Lease:
             raise
 
     def _held_by_another(self, spec: dict[str, Any]) -> float:
-        """Return the seconds for which another holds it as far as can be known; 0.0 if none."""
+        """Return the seconds for which another operator may hold the Lease; 0.0 if none does."""
         holder = spec.get("holderIdentity") or ""
         if holder in ("", self._identity):
             return 0.0
@@ -119,9 +130,27 @@ class Lease:
 
     def _taken(self, document: dict[str, Any], asked: float) -> float:
         self._document = document
-        # Others count from when it took effect, which may be long before the answer.
+        # Other operators count from the write, which can be long before the answer arrives.
         self._valid_until = asked + self._seconds
+        if not self._holds:
+            self._holds = True
+            self._log(logging.INFO, "Lease taken")
         return 0.0
+
+    def _lost(self, holder: str) -> None:
+        if self._holds:
+            self._holds = False
+            self._log(logging.WARNING, "Lease lost", holder=holder)
+
+    def _log(self, level: int, message: str, **fields: object) -> None:
+        log_event(
+            _LOG,
+            level,
+            message,
+            lease=f"{self._namespace}/{self._name}",
+            **fields,
+            identity=self._identity,
+        )
 
     def _new(self) -> dict[str, Any]:
         return {
@@ -146,7 +175,7 @@ class Lease:
 
 
 def _spec_of(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a Lease's spec; one that nobody has held yet may have none."""
+    """Return the spec of a Lease; a Lease without a holder may have none."""
     return document.get("spec") or {}
 
 

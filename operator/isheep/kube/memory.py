@@ -1,8 +1,9 @@
-"""What is remembered of a run between passes. Lost with the process; nothing depends on it.
+"""What the operator keeps in memory about a run between passes.
 
-A Job says a lot on its way that no plan asks for: that its pod has ended, before it says that
-it has itself, or that it is gone, which we knew. Half of all passes found nothing to do, so
-what the last such plan was shown is kept, and nothing is planned while that holds.
+The memory is lost with the process, and nothing depends on it. Its main use is to avoid plans: a
+Job reports many changes that no plan needs (its pod ended before the Job did, or a deletion that
+the operator made itself). So the operator keeps the inputs of the last plan that had no actions,
+and plans again only if one of these inputs changed.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from datetime import datetime
 
 from isheep.kube.attempts import PodObservation
 from isheep.kube.records import RunRecord
-from isheep.kube.rejections import Rejection
+from isheep.kube.rejections import Rejections
 from isheep.planner.types import Attempt
 
 
 @dataclass(frozen=True, slots=True)
 class IdlePlan:
-    """What a run was like when its plan had nothing to do, and until when it has none.
+    """The inputs of a plan without actions, and the time until which it stays without actions.
 
-    Peers are no part of it: a run that waits for one does not rest.
+    Peers are not among the inputs, so a run that waits for a peer has no idle plan.
     """
 
     record: RunRecord
@@ -28,17 +29,16 @@ class IdlePlan:
     until: datetime | None
 
     def holds(self, record: RunRecord, attempts: tuple[Attempt, ...], now: datetime) -> bool:
-        """Whether a plan would have nothing to do now either."""
-        undisturbed = self.record == record and self.attempts == attempts
-        return undisturbed and (self.until is None or now < self.until)
+        """Return whether a plan with these inputs has no actions now either."""
+        unchanged = self.record == record and self.attempts == attempts
+        return unchanged and (self.until is None or now < self.until)
 
 
 @dataclass(slots=True)
 class Memory:
-    """What is remembered of a run."""
+    """The memory of one run."""
 
-    rest: IdlePlan | None = None
+    idle: IdlePlan | None = None
     observations: dict[str, PodObservation] = field(default_factory=dict)
-    rejections: dict[str, Rejection] = field(default_factory=dict)
-    refused: dict[str, int] = field(default_factory=dict)
+    rejections: Rejections = field(default_factory=Rejections)
     progress_written: datetime | None = None

@@ -22,7 +22,7 @@ _BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
 class Metrics:
-    """What is counted and timed."""
+    """The operator's counters, gauges and histograms."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -54,33 +54,33 @@ class Metrics:
             registry=self.registry,
         )
 
-    def heard(self, method: str, status: int) -> None:
+    def count_request(self, method: str, status: int) -> None:
         """Count a request."""
         self.requests.labels(method, str(status or "none")).inc()
 
     def text(self) -> bytes:
-        """Return everything in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
 class Source(Protocol):
-    """What `RunsCollector` asks."""
+    """The state that `RunsCollector` reads."""
 
     def phases(self) -> Iterable[str]:
         """Return the phase of every run."""
 
     def queued(self) -> int:
-        """Return how many runs are due for a pass."""
+        """Return the number of runs that are due for a pass."""
 
 
 class RunsCollector(Collector):
-    """Counts runs by phase and the queue's length when it is asked."""
+    """Counts runs by phase, and the length of the queue, at each scrape."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the two families."""
+        """Yield the runs by phase, then the length of the queue."""
         runs = GaugeMetricFamily("isheep_runs", "Runs by phase.", labels=["phase"])
         tally = Tally(self._source.phases())
         for phase in PHASES:

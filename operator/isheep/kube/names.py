@@ -1,8 +1,8 @@
-"""The names that the operator gives to what it makes, and by which it knows it again.
+"""The names, labels and annotations of the objects that the operator creates.
 
-A Job's name is made of the run's and the stage's for people and of a hash for
-uniqueness: the hash covers the run's UID, the stage's id, its key and the attempt, so
-that two Jobs of one name are the same order, whoever made them and whenever.
+The name of a Job contains the run's name and the stage for people, and a hash that makes it
+unique. The hash covers the run's UID, the stage's id, its key and the attempt, so two Jobs with
+the same name have the same order.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ ORDER_ANNOTATION = "isheep.dev/order-sha256"
 KUEUE_PREFIX = "kueue.x-k8s.io/"
 """Labels of a run with this prefix go to its Jobs."""
 KUEUE_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
-"""With this one Kueue decides when a Job begins."""
+"""With this label, Kueue decides when a Job starts."""
 
 CONTAINER = "worker"
 HTTP_PORT = 8080
-"""Where a worker serves /progress and /metrics."""
+"""The port on which a worker serves /progress and /metrics."""
 RENDEZVOUS_PORT = 29400
-"""Where the first of several nodes waits for the others."""
+"""The port on which the first node of a training waits for the other nodes."""
 
 RUN_CHARACTERS = 28
 STAGE_CHARACTERS = 10
@@ -43,7 +43,7 @@ HASH_CHARACTERS = 10
 
 
 def job_name(run: str, run_uid: str, *, stage: str, key: str, attempt: int) -> str:
-    """Return a Job's name, 50 characters at most; `stage` is the id of its first step."""
+    """Return the name of a Job, at most 50 characters; `stage` is the id of its first step."""
     identity = f"{run_uid}\n{stage}\n{key}\n{attempt}".encode()
     digest = base64.b32encode(hashlib.sha256(identity).digest()).decode().lower()
     short = run[:RUN_CHARACTERS].rstrip("-.")
@@ -52,12 +52,12 @@ def job_name(run: str, run_uid: str, *, stage: str, key: str, attempt: int) -> s
 
 
 def service_name(run: str, run_uid: str) -> str:
-    """Return the name of the Service of a run, under which its pods have names."""
+    """Return the name of a run's Service, which is part of its pods' DNS names."""
     digest = base64.b32encode(hashlib.sha256(run_uid.encode()).digest()).decode().lower()
     short = run[:RUN_CHARACTERS].rstrip("-.")
     return f"{short}-train-{digest[:HASH_CHARACTERS]}"
 
 
 def dump_steps(steps: Iterable[tuple[str, str]]) -> str:
-    """Return the value of the steps' annotation, from pairs of id and key."""
+    """Return the value of the steps annotation, from pairs of id and key."""
     return json.dumps([{"id": i, "key": k} for i, k in steps], separators=(",", ":"))

@@ -1,7 +1,7 @@
-"""The operator put together: a cache that is fed, a queue, and workers that pass over runs.
+"""The operator process: the cache and its sources, the queue, and the workers that perform passes.
 
-It starts with a LIST and plans nothing before; then kopf's events and a LIST every few
-minutes feed the cache and wake runs.
+The operator starts with a LIST and plans nothing before it. Then kopf's events and a LIST every
+few minutes update the cache and wake runs.
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ from isheep.kube.pod_inspection import PodInspector
 from isheep.kube.queue import WorkQueue
 from isheep.kube.reconciler import Reconciler
 from isheep.kube.records import job_record, run_record
+from isheep.kube.watches import WatchLog
 from isheep.planner.plan import plan
 
 OUR_JOBS = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 PASS_SECONDS = 120.0
-"""A pass that takes longer hangs, and the process with it."""
+"""A pass that takes longer hangs, and /healthz fails."""
 ANY_RUN_SHARE = 4
-"""One worker in so many passes over any run, the others over those whose Job has news only.
+"""One worker in four serves any run, and the others serve only runs whose Job changed.
 
-An API server that answers 16 passes over new runs at once answers none of them sooner, and
-who waits for the next stage waits behind them: with four, a thousand new runs are as soon
-begun, and the others wait half as long (docs/performance.md).
+An API server does not answer faster when 16 passes over new runs ask at the same time, but the
+runs that wait for their next stage then wait longer. With four such workers, a thousand new runs
+start as soon, and the other runs wait half as long (docs/performance.md).
 """
 BACKOFF_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 NAMESPACE_VARIABLE = "POD_NAMESPACE"
@@ -55,7 +56,7 @@ RecordT = TypeVar("RecordT")
 
 
 class Operator:
-    """Everything of one operator process."""
+    """All parts of one operator process."""
 
     def __init__(self, config: OperatorConfig, environment: Mapping[str, str]) -> None:
         self._config = config
@@ -67,17 +68,18 @@ class Operator:
         self._passes: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         self._listed: float | None = None
+        self._watches = WatchLog(_monotonic)
         self._metrics.registry.register(RunsCollector(self))
 
-    # --- life ---------------------------------------------------------------------------
+    # --- start and stop ---------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Connect and begin to work; raises `ConfigError` where no cluster is known."""
+        """Connect and start to work; raises `ConfigError` if no cluster is configured."""
         config = self._config
         try:
-            self._api = await Api.connect(self._metrics.heard)
+            self._api = await Api.connect(self._metrics.count_request)
         except NoClusterError as error:
-            raise ConfigError(f"no cluster to work for: {error}; set KUBECONFIG") from error
+            raise ConfigError(f"no cluster is configured: {error}; set KUBECONFIG") from error
         self._session = aiohttp.ClientSession()
         self._lease = self._make_lease()
         self._reconciler = Reconciler(
@@ -97,7 +99,7 @@ class Operator:
         self._spawn(self._work_from_first_list(), "lister")
 
     async def stop(self) -> None:
-        """Stop working and give the Lease away."""
+        """Stop all work and release the Lease."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -113,28 +115,30 @@ class Operator:
         """Return the credentials for kopf's watches."""
         return await self._api.login()
 
-    # --- what feeds the cache -----------------------------------------------------------
+    # --- sources of the cache -----------------------------------------------------------
 
     def run_event(self, kind: str | None, document: Mapping[str, Any]) -> None:
-        """Take in what a watch says of a run."""
+        """Add a watch event about a run to the cache."""
+        self._watches.note("selfalignmentruns", kind)
         record = run_record(document)
         if kind == "DELETED":
             self._cache.runs.drop(record.uid, record.resource_version)
             self._queue.wake(record.uid)
-        elif self._cache.runs.hear(record):
+        elif self._cache.runs.update(record):
             self._queue.wake(record.uid)
 
     def job_event(self, kind: str | None, document: Mapping[str, Any]) -> None:
-        """Take in what a watch says of a Job."""
+        """Add a watch event about a Job to the cache."""
+        self._watches.note("jobs", kind)
         record = job_record(document)
         if kind == "DELETED":
             self._cache.jobs.drop(record.uid, record.resource_version)
             self._queue.wake(record.run_uid)
-        elif self._cache.hear_job(record):
+        elif self._cache.update_job(record):
             self._queue.wake(record.run_uid, urgent=True)
 
     async def _list(self) -> None:
-        """Bring the cache in line with the cluster."""
+        """List runs and Jobs, update the cache, and wake the runs that changed."""
         runs, version = await self._listing(runs_path, run_record)
         for run in self._cache.runs.replace(runs, version):
             self._queue.wake(run.uid)
@@ -150,9 +154,10 @@ class Operator:
         record_of: Callable[[Mapping[str, Any]], RecordT],
         labels: str = "",
     ) -> tuple[list[RecordT], int]:
-        """Return the records of all objects, and up to which version they are complete.
+        """Return the records of all objects, and the version up to which they are complete.
 
-        Page by page, because the documents of a thousand runs at once are a lot of memory.
+        The LIST is converted page by page, because the documents of a thousand runs need too much
+        memory.
         """
         records: list[RecordT] = []
         versions: list[int] = []
@@ -165,7 +170,7 @@ class Operator:
     # --- work ---------------------------------------------------------------------------
 
     async def _work_from_first_list(self) -> None:
-        """List until it goes well, then start the workers, and list again and again."""
+        """List until a LIST succeeds, then start the workers, and list periodically."""
         while not await self._tried_to_list():
             await asyncio.sleep(BACKOFF_SECONDS[1])
         self._reconciler.prime()
@@ -180,12 +185,12 @@ class Operator:
         try:
             await self._list()
         except ApiUnreachableError as error:
-            _LOG.warning("the API server cannot be listed from: %s", error)
+            _LOG.warning("the API server does not answer a LIST: %s", error)
             return False
         except ApiError as error:
             if error.status == 404 and self._listed is None:
                 _LOG.error(
-                    "the API server knows no SelfAlignmentRun: install the CRD "
+                    "the API server has no SelfAlignmentRun resource: install the CRD "
                     "(crds.enabled of the chart, or kubectl apply -f crds/)"
                 )
             else:
@@ -201,35 +206,35 @@ class Operator:
                 with self._metrics.passes.time():
                     await self._reconciler.reconcile(uid)
                 self._failures.pop(uid, None)
-            except Exception as error:  # noqa: BLE001 (a worker must outlive any pass)
-                self._failed(uid, error)
+            except Exception as error:  # noqa: BLE001 (a worker must survive any error of a pass)
+                self._note_failure(uid, error)
             finally:
                 del self._passes[uid]
                 self._queue.done(uid)
 
-    def _failed(self, uid: str, error: Exception) -> None:
+    def _note_failure(self, uid: str, error: Exception) -> None:
         times = self._failures.get(uid, 0)
         self._failures[uid] = times + 1
         known = isinstance(error, ApiError | ApiUnreachableError)
         record = self._cache.runs.get(uid)
         name = f"{record.namespace}/{record.name}" if record is not None else uid
-        _LOG.warning("the pass over %s is repeated: %s", name, error, exc_info=not known)
+        _LOG.warning("the pass over %s failed and is repeated: %s", name, error, exc_info=not known)
         self._metrics.pass_failures.labels(type(error).__name__).inc()
         self._queue.wake(uid, BACKOFF_SECONDS[min(times, len(BACKOFF_SECONDS) - 1)])
 
-    # --- what is told of it -------------------------------------------------------------
+    # --- health and metrics -------------------------------------------------------------
 
     def trouble(self) -> str | None:
-        """Return why this process should be restarted."""
+        """Return why this process must be restarted, or None."""
         now = _monotonic()
         stuck = [uid for uid, since in self._passes.items() if now - since > PASS_SECONDS]
         if stuck:
             return f"passes that do not end: {', '.join(stuck)}"
         ended = [task.get_name() for task in self._tasks if task.done()]
-        return f"ended unasked: {', '.join(ended)}" if ended else None
+        return f"tasks that ended: {', '.join(ended)}" if ended else None
 
     def unreadiness(self) -> str | None:
-        """Return why this process does not know the cluster."""
+        """Return why the cache is not complete or not current, or None."""
         if self._listed is None:
             return "runs and Jobs are not listed yet"
         age = _monotonic() - self._listed
@@ -241,7 +246,7 @@ class Operator:
         return (record.phase for record in self._cache.runs)
 
     def queued(self) -> int:
-        """Return how many runs are due for a pass."""
+        """Return the number of runs that are due for a pass."""
         return self._queue.waiting()
 
     # --- parts --------------------------------------------------------------------------
@@ -269,12 +274,12 @@ class Operator:
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
-        task.add_done_callback(_mourn)
+        task.add_done_callback(_log_end)
         self._tasks.append(task)
 
 
-def _mourn(task: asyncio.Task[None]) -> None:
-    """Say why a task that should never end has ended; /healthz fails for it."""
+def _log_end(task: asyncio.Task[None]) -> None:
+    """Log why a task that must not end has ended; /healthz then fails."""
     if not task.cancelled() and (error := task.exception()) is not None:
         _LOG.error("%s has ended", task.get_name(), exc_info=error)
 
@@ -284,5 +289,5 @@ def _monotonic() -> float:
 
 
 def _now() -> datetime:
-    """Return the time in whole seconds, as everything in a cluster's objects has it."""
+    """Return the time in whole seconds, like all times in Kubernetes objects."""
     return datetime.now(UTC).replace(microsecond=0)

@@ -1,8 +1,8 @@
-"""The one write of a pass: a merge patch of what is different in the status.
+"""The one write of a pass: a merge patch with the differences of the status.
 
-A field that is gone is written as null, because a merge patch keeps what it does not
-name. The resource version goes with it: without one, a patch would also hit a run that
-was deleted and created again under the same name meanwhile.
+A removed field is written as null, because a merge patch keeps the fields that it does not name.
+The patch contains the resource version. Without it, the patch would also change a run that was
+deleted and created again under the same name.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 from isheep.kube.records import Json
 
 PROGRESS_FIELDS = frozenset({"stage", "progress"})
-"""Fields that move by themselves while a stage is at work; nothing depends on them."""
+"""Fields that change while a stage runs; nothing depends on them."""
 
 
 def status_patch(before: Json, after: Json) -> dict[str, Any]:
-    """Return what changes `before` into `after` as a merge patch; empty where nothing does."""
+    """Return the merge patch from `before` to `after`; empty if they are equal."""
     patch: dict[str, Any] = {name: None for name in before if name not in after}
     for name, value in after.items():
         if name not in before:
@@ -30,7 +30,7 @@ def status_patch(before: Json, after: Json) -> dict[str, Any]:
 
 
 def is_progress_only(patch: Json, before: Json) -> bool:
-    """Whether a patch says only how far the stage at work has come."""
+    """Return whether a patch changes only the progress of the running stage."""
     if not patch.keys() <= PROGRESS_FIELDS:
         return False
     stage, old = patch.get("stage", {}), before.get("stage")

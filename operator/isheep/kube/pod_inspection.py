@@ -1,8 +1,8 @@
-"""Looking at pods: what a Job's own status does not tell.
+"""Pod inspection: what the status of a Job does not contain.
 
-Pods are never watched. They are listed when a Job has ended, because its results are
-their termination messages, and while some of them should run and do not. Of a stage at
-work one pod is asked how far it has come.
+The operator does not watch pods. It lists the pods of a Job when the Job has ended, because the
+results are in their termination messages, and while pods that should run do not. It reads the
+progress of a running stage from one of its pods.
 """
 
 from __future__ import annotations
@@ -14,19 +14,14 @@ from datetime import datetime
 
 import aiohttp
 
+from isheep.contract.reasons import Reason
 from isheep.kube.attempts import PodObservation, is_over, is_working
 from isheep.kube.client import Api, ApiError, events_path, pods_path
 from isheep.kube.events import probe_document
 from isheep.kube.names import HTTP_PORT
-from isheep.kube.pods import (
-    NAMESPACE_TERMINATING,
-    EventRecord,
-    PodRecord,
-    how_ended,
-    pod_record,
-    why_no_pods,
-    why_waiting,
-)
+from isheep.kube.pod_endings import how_ended
+from isheep.kube.pod_records import EventRecord, PodRecord, pod_record
+from isheep.kube.pod_waiting import why_no_pods, why_waiting
 from isheep.kube.records import JobRecord
 from isheep.planner.types import Waiting
 
@@ -37,16 +32,16 @@ _LOG = logging.getLogger(__name__)
 
 
 class PodInspector:
-    """Looks at the pods of Jobs."""
+    """Inspects the pods of Jobs."""
 
     def __init__(self, api: Api, session: aiohttp.ClientSession) -> None:
         self._api = api
         self._session = session
 
-    async def look(
+    async def inspect(
         self, job: JobRecord, before: PodObservation | None, now: datetime
     ) -> PodObservation:
-        """Return what there is to see of a Job's pods; raises what the API raises."""
+        """Return an observation of a Job's pods; raises `ApiError` and `ApiUnreachableError`."""
         working = is_working(job)
         if working and before is not None and before.address is not None:
             polled = await self._poll(job, before, now)
@@ -84,26 +79,27 @@ class PodInspector:
         return why_waiting(pods, events)
 
     async def _namespace_is_going(self, namespace: str) -> Waiting | None:
-        """Return whether a namespace is being deleted, by asking to write into it.
+        """Return a reason if a namespace is being deleted.
 
-        Nothing else tells: there are no new Events in it either, and no right to read it.
+        A dry run of a CREATE finds this out. A terminating namespace has no new Events, and the
+        operator has no right to read namespaces.
         """
         try:
             await self._api.try_to_create(events_path(namespace), probe_document(namespace))
         except ApiError as error:
-            if NAMESPACE_TERMINATING in error.causes:
-                return Waiting(NAMESPACE_TERMINATING, str(error), stalled=True)
+            if Reason.NAMESPACE_TERMINATING in error.causes:
+                return Waiting(Reason.NAMESPACE_TERMINATING, str(error), stalled=True)
         return None
 
     async def _events(self, namespace: str, uid: str) -> list[EventRecord]:
-        """Return the Events about an object, latest first."""
+        """Return the Events about an object, the latest first."""
         try:
             fields = f"involvedObject.uid={uid}"
             listing = await self._api.list(events_path(namespace), fields=fields)
         except ApiError as error:
             _LOG.warning("Events of %s cannot be listed: %s", namespace, error)
             return []
-        ordered = sorted(listing.items, key=_told_at, reverse=True)
+        ordered = sorted(listing.items, key=_time_of, reverse=True)
         return [EventRecord(e.get("reason", ""), e.get("message", "")) for e in ordered]
 
     async def _first_poll(
@@ -117,7 +113,7 @@ class PodInspector:
     async def _poll(
         self, job: JobRecord, observation: PodObservation, now: datetime
     ) -> PodObservation | None:
-        """Return the observation with a pod's progress, None where it does not answer."""
+        """Return the observation with a pod's progress; None if the pod does not answer."""
         host = (
             f"[{observation.address}]"
             if ":" in (observation.address or "")
@@ -133,13 +129,14 @@ class PodInspector:
                 answer = json.loads(content)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError):
             return None
-        said, total = _counts(answer)
-        first = observation.items_first if observation.items_first is not None else said
-        done = said
-        if said is not None and first is not None:
-            # A pod counts from what it found done, and then only its own share.
+        reported, total = _counts(answer)
+        first = observation.items_first if observation.items_first is not None else reported
+        done = reported
+        if reported is not None and first is not None:
+            # A pod starts with the number of items that existed, then counts only its own items.
+            # The other pods are about as fast, so its own items stand for all pods.
             shares = 1 if job.together else max(1, job.parallelism)
-            done = first + (said - first) * shares
+            done = first + (reported - first) * shares
             done = min(done, total) if total is not None else done
         return replace(
             observation,
@@ -152,7 +149,7 @@ class PodInspector:
 
 
 def _counts(answer: object) -> tuple[int | None, int | None]:
-    """Return items done and in all; whatever else a pod says is not believed."""
+    """Return items done and in total; a pod is not trusted, so anything else gives None."""
     if not isinstance(answer, dict):
         return None, None
     done, total = (answer.get(name) for name in ("itemsDone", "itemsTotal"))
@@ -169,7 +166,7 @@ def _started(pod: PodRecord) -> datetime | None:
     return pod.termination.started if pod.termination is not None else pod.running_since
 
 
-def _told_at(event: dict[str, object]) -> str:
+def _time_of(event: dict[str, object]) -> str:
     for name in ("lastTimestamp", "eventTime", "firstTimestamp"):
         if event.get(name):
             return str(event[name])

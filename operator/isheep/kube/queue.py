@@ -1,11 +1,11 @@
-"""A queue of keys: each is worked on by one worker at a time, and never forgotten.
+"""A work queue of keys: one worker at a time works on a key, and no wake-up is lost.
 
-A key that is woken while somebody works on it is worked on again afterwards. A key may
-be woken for later; the earliest time wins, and taking the key clears it, because
-whoever took it decides anew when to look again.
+A key that is woken while a worker works on it is due again afterwards. A key can be woken for a
+later time. The earliest time wins, and taking the key clears the time, because the worker decides
+when the key is due next.
 
-Of the keys that are due an urgent one is taken first, and some workers take no other: a
-thousand new runs at once must not keep the GPUs of those that are under way idle.
+Urgent keys come first, and some workers take urgent keys only. So a thousand new runs cannot
+delay the next Jobs of running ones, whose GPUs would be idle.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from collections.abc import Callable, Sequence
 from itertools import count
 
 RESOLUTION_SECONDS = 1e-6
-"""What is due within it is due: a timer for less may fire before the clock has moved."""
+"""A key that is due within this time is due now, because shorter timers may end too early."""
 
 
 class WorkQueue:
-    """Keys with the times at which they are due, by the clock that is passed in (seconds)."""
+    """Keys and the times at which they are due, in seconds of the given clock."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._due: dict[str, float] = {}
-        # The urgent and the others, each by the time when they are due.
+        # One heap for urgent keys and one for all others, by due time.
         self._heaps: dict[bool, list[tuple[float, int, str]]] = {True: [], False: []}
         self._urgent: set[str] = set()
         self._order = count()
@@ -33,9 +33,9 @@ class WorkQueue:
         self._news = asyncio.Event()
 
     def wake(self, key: str, delay: float = 0.0, *, urgent: bool = False) -> None:
-        """Have a key worked on after a delay in seconds, or earlier if it is due earlier.
+        """Make a key due after a delay in seconds, or earlier if it is due earlier already.
 
-        A key that was ever woken urgently is urgent until it is taken.
+        A key that was woken as urgent stays urgent until a worker takes it.
         """
         due = self._clock() + max(0.0, delay)
         sooner = key not in self._due or due < self._due[key]
@@ -49,7 +49,7 @@ class WorkQueue:
             self._push(key)
 
     async def take(self, *, only_urgent: bool = False) -> str:
-        """Wait for a key that is due; whoever takes it must call `done`."""
+        """Wait for a key that is due; the caller must call `done` afterwards."""
         classes = (True,) if only_urgent else (True, False)
         while True:
             key, seconds = self._next(classes)
@@ -63,13 +63,13 @@ class WorkQueue:
                 continue
 
     def done(self, key: str) -> None:
-        """Say that nobody works on a key any more."""
+        """End the work on a key."""
         self._busy.discard(key)
         if key in self._due:
             self._push(key)
 
     def waiting(self) -> int:
-        """Return how many keys are due and not taken."""
+        """Return the number of keys that are due and not taken."""
         now = self._clock()
         return sum(1 for key, due in self._due.items() if due <= now and key not in self._busy)
 
@@ -79,7 +79,7 @@ class WorkQueue:
         self._news.set()
 
     def _next(self, classes: Sequence[bool]) -> tuple[str | None, float | None]:
-        """Return a key that is due, or else the seconds until one is."""
+        """Return a key that is due, or else the seconds until the next one is due."""
         waits: list[float] = []
         for urgent in classes:
             due = self._first_of(urgent)
@@ -95,12 +95,17 @@ class WorkQueue:
         return None, min(waits, default=None)
 
     def _first_of(self, urgent: bool) -> float | None:
-        """Drop what is no longer so from a heap; return when its first key is due."""
+        """Remove outdated entries from a heap; return when its first key is due.
+
+        An entry stays in its heap when its key is taken, becomes due earlier, or becomes urgent,
+        because a heap cannot remove an entry from its middle. So an entry counts only if it still
+        agrees with `_due`, `_busy` and `_urgent`.
+        """
         heap = self._heaps[urgent]
         while heap:
             due, _, key = heap[0]
-            told = key not in self._busy and self._due.get(key) == due
-            if told and (key in self._urgent) == urgent:
+            current = key not in self._busy and self._due.get(key) == due
+            if current and (key in self._urgent) == urgent:
                 return due
             heapq.heappop(heap)
         return None

@@ -1,7 +1,7 @@
-"""Slim records of runs and Jobs: what a pass needs of them, and nothing else.
+"""Slim records of runs and Jobs: only the fields that a pass needs.
 
-A thousand runs are kept in memory, so a spec and a status stay the bytes that they are
-until a pass reads them. Everything is taken from an object's JSON here, once.
+The operator keeps a thousand runs in memory, so a spec and a status stay compact bytes until a
+pass reads them. Each object's JSON is read here, once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run, as the API server last told it."""
+    """A run, in the last version from the API server."""
 
     namespace: str
     name: str
@@ -47,7 +47,7 @@ class RunRecord:
     kueue_labels: Mapping[str, str] = field(default_factory=dict)
 
     def view(self) -> RunView:
-        """Return the run as the planner sees it; raises `ValidationError` for an alien status."""
+        """Return the run for the planner; raises `ValidationError` if its status is not ours."""
         return RunView(
             namespace=self.namespace,
             name=self.name,
@@ -63,7 +63,7 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A Job of ours; `together`: its pods do one thing, not a share of it each."""
+    """A Job of the operator. `together` is True if its pods train together."""
 
     namespace: str
     name: str
@@ -91,7 +91,7 @@ class JobRecord:
 
     @property
     def readable(self) -> bool:
-        """Whether it says what it is; somebody may have edited its labels or annotations."""
+        """Return whether the labels and annotations are valid; somebody may have edited them."""
         return self.managed and bool(self.steps) and self.number > 0
 
 
@@ -156,13 +156,13 @@ def job_record(document: Json) -> JobRecord:
 
 
 def timestamp(text: str) -> datetime:
-    """Return a time of the API server's; it is UTC where it does not say."""
+    """Return a time of the API server; a time without a zone is UTC."""
     parsed = datetime.fromisoformat(text)
     return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
 
 
 def _steps(annotation: str | None) -> tuple[StageRef, ...]:
-    """Return the steps of the annotation; whoever may create Jobs may have written into it."""
+    """Return the steps of the annotation, or none if somebody wrote something else into it."""
     try:
         steps = [(step["id"], step["key"]) for step in json.loads(annotation or "[]")]
     except (ValueError, TypeError, KeyError, RecursionError):

@@ -1,9 +1,9 @@
-"""Jobs that the API server would not have: as the planner sees them, and when to ask again.
+"""Jobs that the API server rejected: how the planner sees them, and when to try again.
 
-A rejection stands for an attempt that cannot begin. It occupies its stage, waiting, so that
-the run is shown as Stalled with the API server's own words, and is dropped when it is due:
-then the planner starts the attempt again. Nothing of it is stored, because asking again
-is all that a restarted operator needs.
+A rejection takes the place of an attempt that cannot start. It occupies its stage and waits, so
+the run is Stalled with the API server's message. When the wait is over the rejection is dropped,
+and the planner starts the attempt again. Rejections are not stored, because a restarted operator
+only has to try again.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from isheep.contract.reasons import Reason
 from isheep.kube.client import ApiError
-from isheep.kube.pods import NAMESPACE_TERMINATING
 from isheep.planner.types import Attempt, AttemptState, StageRef, Start, Waiting
 
 DELAYS = tuple(timedelta(seconds=s) for s in (5, 10, 20, 40, 60))
 """The waits between tries; the last one repeats."""
+_MESSAGE_CHARACTERS = 800
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A Job that could not be created."""
+    """A Job that the API server did not create, for the `times`-th time in a row."""
 
     name: str
     start: Start
@@ -33,7 +34,7 @@ class Rejection:
     times: int
 
     def attempt(self) -> Attempt:
-        """Return it as the planner sees it."""
+        """Return the rejection as an attempt that waits."""
         order = self.start.order
         return Attempt(
             name=self.name,
@@ -45,36 +46,65 @@ class Rejection:
         )
 
 
-def refuse(
-    name: str, start: Start, *, reason: str, message: str, times: int, now: datetime
-) -> Rejection:
-    """Return a rejection that was met for the `times`-th time in a row."""
-    delay = DELAYS[min(times, len(DELAYS)) - 1]
-    text = " ".join(message.split())[:800]
-    return Rejection(name, start, reason, text, since=now, until=now + delay, times=times)
+class Rejections:
+    """The rejections of one run, by the name of the Job."""
+
+    def __init__(self) -> None:
+        self._current: dict[str, Rejection] = {}
+        self._times: dict[str, int] = {}
+
+    def add(self, name: str, start: Start, reason: str, message: str, now: datetime) -> Rejection:
+        """Add a rejection of a Job and return it, with a wait that grows with each one in a row."""
+        times = self._times.get(name, 0) + 1
+        self._times[name] = times
+        until = now + DELAYS[min(times, len(DELAYS)) - 1]
+        text = " ".join(message.split())[:_MESSAGE_CHARACTERS]
+        found = Rejection(name, start, reason, text, since=now, until=until, times=times)
+        self._current[name] = found
+        return found
+
+    def clear(self, name: str) -> None:
+        """Reset the count of a Job that the API server has now created."""
+        self._times.pop(name, None)
+
+    def remove(self, name: str) -> bool:
+        """Remove a rejection; return whether there was one."""
+        return self._current.pop(name, None) is not None
+
+    def drop_expired(self, now: datetime) -> None:
+        """Remove the rejections whose wait is over."""
+        self._current = {n: r for n, r in self._current.items() if r.until > now}
+
+    def attempts(self, now: datetime) -> list[Attempt]:
+        """Return the rejections whose wait is not over, as attempts."""
+        return [r.attempt() for r in self._current.values() if r.until > now]
+
+    def due(self) -> list[datetime]:
+        """Return the times at which the waits end."""
+        return [r.until for r in self._current.values()]
 
 
-def reason_of(error: ApiError, kind: str = "Job") -> str:
-    """Return what the API server's rejection of a Job or Service is called in a condition."""
-    if "NamespaceTerminating" in error.causes or error.status == 404:
-        return NAMESPACE_TERMINATING
+def reason_of(error: ApiError, kind: str = "Job") -> Reason:
+    """Return the reason for a Job or Service that the API server rejected."""
+    if Reason.NAMESPACE_TERMINATING in error.causes or error.status == 404:
+        return Reason.NAMESPACE_TERMINATING
     if error.status == 403:
         quota = re.search("(exceeded|failed) quota", str(error))
-        return "QuotaExceeded" if quota else f"{kind}Forbidden"
-    return f"{kind}Invalid"
+        return Reason.QUOTA_EXCEEDED if quota else Reason(f"{kind}Forbidden")
+    return Reason(f"{kind}Invalid")
 
 
 def service_conflict_message(name: str) -> str:
-    """Return what to do about a Service that has the name of one of ours and is none."""
+    """Return what to do about a Service that has the name of this run's Service."""
     return (
-        f"there is a Service {name} that is not what this run would create (somebody else made "
-        "it, or edited it): delete it, and the run goes on"
+        f"the Service {name} is not the one that this run needs: another owner created it, or "
+        "somebody edited it. Delete it, and the run continues"
     )
 
 
-def conflict_message(name: str) -> str:
-    """Return what to do about a Job that has the name of one of ours and is none."""
+def job_conflict_message(name: str) -> str:
+    """Return what to do about a Job that has the name of this run's Job."""
     return (
-        f"there is a Job {name} that is not what this run would create (somebody else made it, "
-        "or edited its labels or annotations): delete it, and the run goes on"
+        f"the Job {name} is not the one that this run needs: another owner created it, or "
+        "somebody edited its labels or annotations. Delete it, and the run continues"
     )

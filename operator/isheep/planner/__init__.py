@@ -1,1 +1,1 @@
-"""The planner: what to do next for a run, as a pure function of what is known of it."""
+"""The planner: a pure function from a run, its attempts and the time to the next actions."""

@@ -1,8 +1,8 @@
-"""Which finished attempts are removed, so that nothing is lost by it.
+"""Cleanup: which finished attempts can be deleted without losing information.
 
-An attempt is removed only when its end stands in the status that this plan was shown:
-what the plan itself is about to write may be lost on the way. The last attempt at a
-stage that is not committed stays, with its logs, for whoever wants to know why.
+An attempt is deleted only if the stored status already contains its end. The status that this
+plan is about to write may never be stored. The last attempt of a stage that is not committed
+stays, because its logs show the cause.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from isheep.planner.types import Attempt, AttemptState, Remove, StageRef
 _FINISHED = (AttemptState.SUCCEEDED, AttemptState.FAILED)
 
 
-def forget(
+def removals(
     attempts: Iterable[Attempt],
     status: SelfAlignmentRunStatus,
     planned: Collection[StageRef] | None,
 ) -> list[Remove]:
-    """Return the attempts to remove; `planned` is None while the plan is not known."""
+    """Return the attempts to remove; `planned` is None until prepare has committed."""
     records = {StageRef(r.id, r.key): r for r in status.stages}
 
-    def done_with(attempt: Attempt) -> bool:
+    def is_recorded(attempt: Attempt) -> bool:
         if planned is not None and not any(step in planned for step in attempt.steps):
             return True
         known = [records.get(step) for step in attempt.steps]
@@ -32,4 +32,4 @@ def forget(
             for record in known
         )
 
-    return [Remove(a.name) for a in attempts if a.state in _FINISHED and done_with(a)]
+    return [Remove(a.name) for a in attempts if a.state in _FINISHED and is_recorded(a)]

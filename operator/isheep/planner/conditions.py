@@ -1,15 +1,15 @@
-"""Conditions: the state of a run for programs, right by kstatus at every moment.
+"""Conditions: the state of a run for programs, correct by kstatus in every version.
 
 | state | conditions |
 |---|---|
-| at work, pending, queued, retrying | Reconciling=True, Ready=False |
-| all done | Ready=True, Complete=True |
+| running, pending, queued, retrying | Reconciling=True, Ready=False |
+| succeeded | Ready=True, Complete=True |
 | suspended | Ready=False, Suspended=True |
-| waits for something outside | Ready=False, Stalled=True |
-| failed, until edited or retried | Ready=False, Failed=True, Stalled=True |
+| waiting for something outside of the run | Ready=False, Stalled=True |
+| failed, until an edit or a retry | Ready=False, Failed=True, Stalled=True |
 
-Ready is always there; every other one only while it is true. Each carries the
-generation that it is about; its transition time moves only when its status does.
+Ready is always present, and every other condition only while it is true. Each condition has the
+generation that it describes. Its transition time changes only when its status changes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Literal
 
-from isheep.api.status import Condition, ConditionType, Phase
+from isheep.api.status import Condition
+from isheep.contract.choices import ConditionStatus, ConditionType, Phase
 
 
 class RunPhase(Enum):
-    """The states that a run can be in; the values are what `phase` calls them."""
+    """The states of a run; the values are those of `status.phase`."""
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -36,7 +36,7 @@ class RunPhase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a run stands and why."""
+    """The state of a run with its reason and message."""
 
     run_phase: RunPhase
     reason: str
@@ -44,7 +44,7 @@ class State:
 
     @property
     def phase(self) -> Phase:
-        """The state in one word, for people."""
+        """The value of `status.phase`."""
         return self.run_phase.value
 
 
@@ -67,7 +67,7 @@ def conditions(
     known = {c.type: c for c in before}
     result = []
     for name in types:
-        status: Literal["True", "False"] = "True" if name in true else "False"
+        status: ConditionStatus = "True" if name in true else "False"
         old = known.get(name)
         moved = old is None or old.status != status
         result.append(

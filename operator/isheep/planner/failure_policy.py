@@ -1,11 +1,16 @@
-"""What follows from the end of an attempt that did not commit: one pure table.
+"""The failure policy: what happens after an attempt ended without a commit. One pure table.
 
-The exit code says whose fault it was. Bad input is final, except in prepare, whose
-inputs are outside of the spec and may come to exist. What is unreachable comes back:
-the run waits, Stalled, and tries again at growing distances. A worker's own defect
-repeats itself: final. A full disk, and whatever has no code, is tried again a few
-times. A full device gets smaller batches. What was ended from outside was nobody's
-fault and counts as nothing.
+The exit code decides:
+
+- bad input ends the run, except in prepare: prepare's inputs are outside of the spec and may
+  appear later, so the run is Stalled;
+- an unreachable store or source makes the run Stalled, with growing waits;
+- a defect ends the run, because the next attempt would fail in the same way;
+- a full disk, and any exit without a code of ours, is retried a few times;
+- exhausted device memory is retried with smaller batches;
+- a disruption from outside is retried and does not count as a failure.
+
+`retry_schedule` holds the waits and the limits.
 """
 
 from __future__ import annotations
@@ -16,20 +21,14 @@ from enum import Enum
 
 from isheep.contract.exit_codes import ExitCode
 from isheep.contract.reasons import Reason
-from isheep.recipes.interface import StageKind
+from isheep.planner import retry_schedule
+from isheep.recipes.stage_kinds import StageKind
 
-STALLED_SCHEDULE = tuple(timedelta(minutes=m) for m in (1, 2, 5, 10, 30))
-"""The waits between tries while Stalled; the last one repeats."""
-RETRY_SCHEDULE = tuple(timedelta(seconds=s) for s in (10, 40, 160))
-"""The waits before counted retries; one more failure ends the run."""
-DISRUPTION_DELAY = timedelta(seconds=10)
-"""Attempts that are ended from outside at once, again and again, must not spin."""
-MAX_MEMORY_REDUCTIONS = 3
 NO_DELAY = timedelta()
 
 
 class FailureAction(Enum):
-    """What becomes of a stage whose attempt did not commit."""
+    """What happens to a stage whose attempt did not commit."""
 
     RETRY = "Retry"
     STALL = "Stall"
@@ -38,11 +37,11 @@ class FailureAction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How an attempt ended, and what had happened to its stage before.
+    """How an attempt ended, and how often its stage failed or waited before.
 
-    `exit_code` 0 stands for an attempt that says it is done and has left no commit.
-    `overdue` tells that prepare ran into its deadline; `stalls` is how often in a row
-    the stage was Stalled; `reason` is the worker's own word.
+    `exit_code` 0 means that the attempt reported success but left no commit. `overdue` means that
+    prepare exceeded its deadline. `stalls` is the number of waits in a row while Stalled.
+    `reason` is the reason in the worker's result.
     """
 
     kind: StageKind
@@ -57,9 +56,9 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class FailureDecision:
-    """What to do: a retry may be counted as a failure, or ask for smaller batches."""
+    """The action, its wait, and whether it counts as a failure or asks for smaller batches."""
 
-    act: FailureAction
+    action: FailureAction
     reason: str
     delay: timedelta = NO_DELAY
     counted: bool = False
@@ -67,11 +66,12 @@ class FailureDecision:
 
 
 def decide(ending: Ending) -> FailureDecision:
-    """Return what follows from an ending."""
+    """Return what happens after an ending."""
     if ending.overdue:
         return _stall(ending, Reason.PREPARE_OVERDUE)
     if ending.disrupted or ending.exit_code == ExitCode.STOPPED:
-        return FailureDecision(FailureAction.RETRY, Reason.DISRUPTED, DISRUPTION_DELAY)
+        delay = retry_schedule.DISRUPTION_DELAY
+        return FailureDecision(FailureAction.RETRY, Reason.DISRUPTED, delay)
     return _by_exit_code(ending)
 
 
@@ -86,7 +86,7 @@ def _by_exit_code(ending: Ending) -> FailureDecision:
         case ExitCode.DISK:
             return _retry(ending, ending.reason or Reason.DISK_OR_IO)
         case ExitCode.DEVICE_MEMORY:
-            return _smaller(ending)
+            return _reduce_memory(ending)
         case _:
             return _retry(ending, Reason.RETRIES_EXCEEDED)
 
@@ -97,22 +97,23 @@ def _bad_input(ending: Ending) -> FailureDecision:
     return FailureDecision(FailureAction.FAIL, ending.reason or Reason.INVALID_INPUT)
 
 
-def _smaller(ending: Ending) -> FailureDecision:
-    if ending.memory_reduction >= MAX_MEMORY_REDUCTIONS:
+def _reduce_memory(ending: Ending) -> FailureDecision:
+    if ending.memory_reduction >= retry_schedule.MAX_MEMORY_REDUCTIONS:
         return FailureDecision(FailureAction.FAIL, Reason.OUT_OF_MEMORY)
     return FailureDecision(FailureAction.RETRY, Reason.RETRYING, reduce_memory=True)
 
 
 def _stall(ending: Ending, reason: Reason) -> FailureDecision:
-    last = len(STALLED_SCHEDULE) - 1
-    # What ran into its deadline was killed for it: a word of its own says less.
-    word = reason if ending.overdue else ending.reason or reason
-    return FailureDecision(FailureAction.STALL, word, STALLED_SCHEDULE[min(ending.stalls, last)])
+    waits = retry_schedule.STALLED_SCHEDULE
+    # The deadline killed an overdue worker, so the reason in its result is not the cause.
+    shown = reason if ending.overdue else ending.reason or reason
+    return FailureDecision(FailureAction.STALL, shown, waits[min(ending.stalls, len(waits) - 1)])
 
 
-def _retry(ending: Ending, at_last: str) -> FailureDecision:
-    if ending.failures >= len(RETRY_SCHEDULE):
-        return FailureDecision(FailureAction.FAIL, at_last)
+def _retry(ending: Ending, reason_at_the_end: str) -> FailureDecision:
+    waits = retry_schedule.RETRY_SCHEDULE
+    if ending.failures >= len(waits):
+        return FailureDecision(FailureAction.FAIL, reason_at_the_end)
     return FailureDecision(
-        FailureAction.RETRY, Reason.RETRYING, RETRY_SCHEDULE[ending.failures], counted=True
+        FailureAction.RETRY, Reason.RETRYING, waits[ending.failures], counted=True
     )

@@ -1,10 +1,9 @@
-"""The frontier: how much of a run exists already, told in one result of 2,048 bytes.
+"""The frontier: how many leading stages of a run exist already, in one result of 2,048 bytes.
 
-Only a worker can see the store, and only the planner decides. So prepare walks the
-recipe over the store (`known_stages`) and sends how far it came, with the few
-figures on which later stages depend; the planner walks the same recipe over that
-answer (`expand`) and so has every key without having been told one. A run whose
-results exist, in part or in full, starts no Job to find that out stage by stage.
+Only a worker can read the store, and only the planner decides. So prepare walks the recipe over
+the store (`known_stages`) and reports the number of stages that exist, with the statistics that
+later stages depend on. The planner walks the same recipe over that report (`expand`) and computes
+every key again. A run whose results exist needs no Job per stage to find them.
 """
 
 from __future__ import annotations
@@ -15,19 +14,14 @@ from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Frontier, Prepared
 from isheep.planner.types import StageRef
 from isheep.planner.walk import walk
-from isheep.recipes.interface import (
-    ESSENTIAL_STATISTICS,
-    Recipe,
-    Stage,
-    StageKind,
-    Statistics,
-)
+from isheep.recipes.interface import Recipe, Stage, Statistics
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 
 DIGITS = 4
-"""Decimals of a figure in a frontier: enough for people, and for what is decided by counts."""
+"""Decimals of a statistic in a frontier: enough for people and for decisions on counts."""
 
 NOT_COUNTED = (StageKind.PREPARE, StageKind.REPORT)
-"""prepare is what tells the frontier; a report shows one spec only and nothing is built on it."""
+"""prepare reports the frontier itself; no stage depends on a report, so every run makes its own."""
 
 
 def known_stages(
@@ -39,7 +33,7 @@ def known_stages(
 ) -> Frontier:
     """Return the leading stages that exist; `exists` reads a key's manifest's statistics.
 
-    It is asked once for each stage, in order, and not again after the first None.
+    The walk calls it once for each stage, in order, and not again after the first None.
     """
     count = 0
     ended = False
@@ -54,7 +48,7 @@ def known_stages(
             ended = True
             return None
         count += 1
-        if names := ESSENTIAL_STATISTICS.get(stage.kind):
+        if names := STAGE_DEFINITIONS[stage.kind].essential_statistics:
             figures[stage.id] = tuple(_rounded(statistics.get(name)) for name in names)
         return statistics
 
@@ -69,10 +63,10 @@ def expand(
     prepared: Prepared,
     versions: Mapping[str, int],
 ) -> dict[StageRef, Statistics]:
-    """Return the stages that a frontier says exist, with their essential statistics.
+    """Return the stages that exist according to a frontier, with their essential statistics.
 
-    A frontier that was cut to fit its message names fewer than it counts: the walk
-    ends where the figures do, and what it does not name is found later.
+    A frontier that was cut to fit its message has statistics for fewer stages than it counts.
+    The walk ends at the first stage without its statistics; later orders find the other stages.
     """
     found: dict[StageRef, Statistics] = {}
     ended = False
@@ -81,7 +75,7 @@ def expand(
         nonlocal ended
         if stage.kind in NOT_COUNTED:
             return None
-        names = ESSENTIAL_STATISTICS.get(stage.kind, ())
+        names = STAGE_DEFINITIONS[stage.kind].essential_statistics
         values = frontier.statistics.get(stage.id)
         ended = ended or len(found) >= frontier.count or (bool(names) and not values)
         if ended:

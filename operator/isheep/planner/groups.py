@@ -16,8 +16,8 @@ from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import Hold, StageRecord
 from isheep.contract.reasons import Reason
 from isheep.contract.store_spec import StoreSpec
+from isheep.planner import retry_schedule
 from isheep.planner.conditions import RunPhase, State
-from isheep.planner.failure import STALLED_SCHEDULE
 from isheep.planner.orders import build_start, resolve_sources
 from isheep.planner.peers import holder
 from isheep.planner.pinning import PlanningError
@@ -35,9 +35,9 @@ from isheep.planner.walk import Walk
 from isheep.recipes.interface import Stage
 
 PEER_WAIT = timedelta(seconds=30)
-"""How often a peer is looked at, should nobody tell that it has ended."""
+"""How long a run waits for a peer before it looks again, if no event reports the peer's end."""
 CONFIGURATION_WAIT = timedelta(minutes=5)
-"""How often it is looked whether what an order needs is there by now."""
+"""How long a run waits before it checks again whether a missing ConfigMap or store exists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +97,19 @@ def group_status(group: tuple[Stage, ...], context: PlanningContext) -> GroupSta
     keys = [ref.key for ref in refs if ref.id != PREPARE]
     peer = holder(context.run, context.observed.peers, keys)
     if peer is not None:
-        message = _named(group, f"the run {peer.name} makes it; its result is taken over")
+        message = _named(group, f"the run {peer.name} makes this stage; this run reuses its result")
         wake_at = context.now + PEER_WAIT
         return GroupStatus(group, Rank.WAITING, Reason.WAITING_FOR_PEER, message, wake_at=wake_at)
     return _started(group, own, context)
 
 
 def is_due(hold: Hold, now: datetime) -> bool:
-    """Whether a hold is over; one that lies further ahead than any wait is the clock's fault."""
-    return now >= hold.until or hold.until - now > STALLED_SCHEDULE[-1]
+    """Return whether a hold is over; a hold longer than every wait comes from a wrong clock."""
+    return now >= hold.until or hold.until - now > retry_schedule.STALLED_SCHEDULE[-1]
 
 
 def state_of(groups: Sequence[GroupStatus], *, begun: bool) -> State:
-    """Return the state of a run that is neither over nor suspended."""
+    """Return the state of a run that has not ended and is not suspended."""
     decisive = min(groups, key=lambda one: one.rank)
     if decisive.rank is Rank.STALLED:
         return State(RunPhase.STALLED, decisive.reason, decisive.message)
@@ -120,13 +120,13 @@ def state_of(groups: Sequence[GroupStatus], *, begun: bool) -> State:
 
 def _occupied(group: tuple[Stage, ...], attempt: Attempt) -> GroupStatus:
     if attempt.state is AttemptState.TERMINATING:
-        message = _named(group, f"{attempt.name} is being stopped")
+        message = _named(group, f"{attempt.name} is stopping")
         return GroupStatus(group, Rank.WAITING, Reason.STOPPING, message)
     waiting = attempt.waiting
     if waiting is not None:
         rank = Rank.STALLED if waiting.stalled else Rank.WAITING
         return GroupStatus(group, rank, waiting.reason, _named(group, waiting.message), attempt)
-    message = _named(group, f"attempt {attempt.number} is at work")
+    message = _named(group, f"attempt {attempt.number} is running")
     return GroupStatus(group, Rank.RUNNING, Reason.RUNNING, message, attempt)
 
 
@@ -153,7 +153,7 @@ def _started(
         sources=sources,
         environment=context.environment,
     )
-    message = _named(group, f"attempt {number} is started")
+    message = _named(group, f"attempt {number} starts")
     return GroupStatus(group, Rank.RUNNING, Reason.RUNNING, message, start=start)
 
 

@@ -1,12 +1,11 @@
 """Keys: the input-addressed names of stages' artifacts.
 
-A key is the SHA-256 of the canonical JSON (RFC 8785) of all that the stage's output
-depends on: its kind and version, its settings (the resolved fields, prepare's
-findings, digests of external inputs) and the keys of its input stages, by role.
-Two stages with one key have one output, whoever makes it and when. RFC 8785 writes
-8 and 8.0 alike, and the settings' models have already made every number of its
-field's type. Never in a key: compute, storage, deadlines, package versions, batch
-sizes, the run's name.
+A key is the SHA-256 of the canonical JSON (RFC 8785) of everything that the stage's output
+depends on: its kind and version, its settings (resolved fields, results of prepare, digests of
+external inputs) and the keys of its input stages, by role. Two stages with the same key have the
+same output. RFC 8785 writes 8 and 8.0 alike, and the settings' models have already converted
+every number to the type of its field. A key never contains compute, storage, deadlines, package
+versions, batch sizes or the run's name.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import rfc8785
 from isheep.recipes.interface import Stage
 
 KEYS_KEPT = 4096
-"""Each pass over a run walks all its stages again, and canonical JSON is slow to make."""
+"""Size of the cache: each plan walks all stages of a run again, and canonical JSON is slow."""
 
 
 def stage_key(stage: Stage, version: int, inputs: Mapping[str, Sequence[str]]) -> str:

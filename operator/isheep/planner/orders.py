@@ -1,9 +1,9 @@
-"""Which stages can be started now, and the orders that start them.
+"""Which stages can start now, and the orders that start them.
 
-A stage is ready when every stage that it reads is committed. That is usually one
-(and the report of the iteration before beside it). With `compute.inference.jobs:
-Joined`, neighbours that load the same model become one order: they share their
-items, part by part, so none has to wait for the other's last.
+A stage is ready when every stage that it reads is committed. Usually one stage is ready, and with
+it the report of the previous iteration. With `compute.inference.jobs: Joined`, consecutive stages
+that load the same model become one order. They share their items part by part, so no stage waits
+for the last item of the stage before it.
 """
 
 from __future__ import annotations
@@ -11,26 +11,29 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from math import ceil
-from typing import Literal
 
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.choices import BUILTIN_SEED_TASKS, Accelerator, Pool
 from isheep.contract.order import RunRef, Runtime, Sources, StageOrder, Step
 from isheep.contract.reasons import Reason
 from isheep.contract.store_spec import StoreSpec
 from isheep.planner import pinning
 from isheep.planner.pinning import PlanningError, Resolved
+from isheep.planner.spec_references import claim_mirrors, source_uris
 from isheep.planner.types import Environment, RunView, Start
 from isheep.planner.walk import Walk
-from isheep.recipes.interface import PART_ITEMS, Pool, Stage, StageKind
+from isheep.recipes.interface import PART_ITEMS, Stage
+from isheep.recipes.stage_kinds import StageKind
 
 PREPARE_DEADLINE_SECONDS = 1800
-"""Time for prepare, its image's pull included; it is repeated, so this only ends what hangs."""
+"""Time limit of prepare, image pull included. prepare runs again afterwards, so the limit only
+ends an attempt that hangs."""
 _MIG = "nvidia.com/mig-"
-"""How NVIDIA's device plugin names a slice of a GPU; the rest is its size."""
+"""The prefix of NVIDIA's resource names for a slice of a GPU; the size of the slice follows."""
 
 
 def ready_groups(walked: Walk, spec: SelfAlignmentRunSpec) -> list[tuple[Stage, ...]]:
-    """Return the stages that can be worked on now, each with those that join it."""
+    """Return the stages that can start now, each with the stages that join its order."""
     joined = spec.compute.inference.jobs == "Joined"
     groups: list[tuple[Stage, ...]] = []
     taken: set[str] = set()
@@ -56,7 +59,7 @@ def build_start(
     sources: Sources,
     environment: Environment,
 ) -> Start:
-    """Return the order for a group of stages, ready to be sent."""
+    """Return the start of an attempt for a group of stages, with its order."""
     order = StageOrder(
         run=RunRef(namespace=run.namespace, name=run.name, uid=run.uid),
         attempt=attempt,
@@ -72,7 +75,7 @@ def build_start(
 
 
 def resolve_store(spec: SelfAlignmentRunSpec, environment: Environment) -> StoreSpec:
-    """Return where the run's data goes; raises `PlanningError` where nobody says."""
+    """Return the store of a run; raises `PlanningError` if neither run nor installation has one."""
     if spec.storage is None:
         if environment.default_storage is None:
             raise PlanningError(
@@ -84,9 +87,9 @@ def resolve_store(spec: SelfAlignmentRunSpec, environment: Environment) -> Store
     if spec.storage.folder is not None:
         raise PlanningError(
             Reason.FOLDER_STORAGE,
-            "spec.storage.folder is a folder of one machine, which only `isheep run` takes: "
-            "create the run anew with spec.storage.s3, or without storage where the installation "
-            "has a default",
+            "spec.storage.folder is a folder of one machine, which only `isheep run` can use: "
+            "create the run again with spec.storage.s3, or without spec.storage if the "
+            "installation has a default",
             terminal=False,
         )
     s3 = spec.storage.s3
@@ -103,15 +106,15 @@ def resolve_sources(
     inputs: Mapping[str, str],
     environment: Environment,
 ) -> Sources:
-    """Return where a stage's inputs are; raises `PlanningError` for a missing ConfigMap.
+    """Return the locations of a stage's inputs; raises `PlanningError` for a missing ConfigMap.
 
-    Only prepare reads anything but the base model: later stages find it in the store,
-    and need no ConfigMap that may be gone by then.
+    Only prepare reads seed tasks, templates and benchmarks from their locations. Later stages
+    read prepare's copies in the store, so a ConfigMap may be deleted after prepare.
     """
     model = Sources(
         model=spec.model.storage_uri,
         model_revision=inputs.get(pinning.MODEL_REVISION, spec.model.revision),
-        mirrors=dict(environment.mirrors),
+        mirrors=_mirrors(spec, environment),
     )
     if kind is not StageKind.PREPARE:
         return model
@@ -127,6 +130,14 @@ def resolve_sources(
             "pinned": {k: v for k, v in inputs.items() if k != pinning.MODEL_REVISION},
         }
     )
+
+
+def _mirrors(spec: SelfAlignmentRunSpec, environment: Environment) -> dict[str, str]:
+    if environment.pods is None:
+        return dict(environment.mirrors)
+    uris = source_uris(spec, StageKind.PREPARE)
+    claims = claim_mirrors(uris, environment.mirrors, environment.pods.claims)
+    return {**environment.mirrors, **claims}
 
 
 def _fed(stage: Stage, results: Mapping[str, object]) -> bool:
@@ -178,22 +189,22 @@ def _runtime(
     vllm = spec.engine.vllm
     return Runtime(
         accelerator=_accelerator(spec.compute.inference.resources.limits)
-        if environment.pods
+        if environment.pods is not None
         else None,
         tensor_parallel_size=vllm.tensor_parallel_size,
         gpu_memory_utilization=vllm.gpu_memory_utilization,
         enforce_eager=vllm.enforce_eager,
         max_num_seqs=vllm.max_num_seqs,
         memory_reduction=memory_reduction,
-        # One machine is one node, whatever the spec says: results do not depend on it.
-        num_nodes=spec.training.num_nodes if trains and environment.pods else 1,
+        # Without pods there is one node. Results do not depend on the number of nodes.
+        num_nodes=spec.training.num_nodes if trains and environment.pods is not None else 1,
     )
 
 
-def _accelerator(limits: Mapping[str, str]) -> Literal["CPU", "GPU"]:
-    """Return what a container with these limits runs on: a GPU only where it is given one."""
-    given = (name for name, quantity in limits.items() if re.search("[1-9]", quantity))
-    return "GPU" if any(n.endswith("/gpu") or _MIG in n for n in given) else "CPU"
+def _accelerator(limits: Mapping[str, str]) -> Accelerator:
+    """Return the device of a container with these limits: a GPU only if a limit asks for one."""
+    asked = (name for name, quantity in limits.items() if re.search("[1-9]", quantity))
+    return "GPU" if any(n.endswith("/gpu") or _MIG in n for n in asked) else "CPU"
 
 
 def _seed_tasks(spec: SelfAlignmentRunSpec, environment: Environment) -> str:
@@ -204,16 +215,19 @@ def _seed_tasks(spec: SelfAlignmentRunSpec, environment: Environment) -> str:
         return f"file://{folder}/{reference.key}"
     if seeds.storage_uri is not None:
         return seeds.storage_uri
-    return f"builtin:{seeds.builtin or 'Default'}"
+    return f"builtin:{seeds.builtin or BUILTIN_SEED_TASKS}"
 
 
 def _config_map(name: str, field: str, environment: Environment) -> str:
+    if environment.pods is not None:
+        return f"{environment.pods.config_maps}/{name}"
     folder = environment.config_maps.get(name)
     if folder is None:
         known = ", ".join(sorted(environment.config_maps)) or "none"
         raise PlanningError(
             Reason.CONFIG_MAP_NOT_FOUND,
-            f"spec.{field} names the ConfigMap {name}, which is not there (there: {known})",
+            f"spec.{field} names the ConfigMap {name}, but `isheep run` has no folder for it "
+            f"(known: {known}); add --config-map {name}=FOLDER",
             terminal=False,
         )
     return folder.rstrip("/")

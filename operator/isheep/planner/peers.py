@@ -1,12 +1,12 @@
-"""Runs that want the same stage: the younger waits, and adopts.
+"""Peers: runs that need the same stage. The younger run waits and then reuses the result.
 
-Two live runs of a namespace and store never work on one key at once. Whoever works
-on a key keeps it; of those that only want it, the oldest goes first, so that two
-that are planned at the same moment agree. A run that is suspended, Stalled without
-an attempt or at its end wants nothing: the next one goes on.
+Two live runs of a namespace and store never work on one key at the same time. A run that already
+works on a key keeps it. Of the runs that only want the key, the oldest one gets it, so two runs
+that are planned at the same moment come to the same decision. A run that is suspended, has ended,
+or is Stalled without an attempt wants no key, so the next run can continue.
 
-Nobody waits in a circle: one waits for a run that works (and needs nothing more to
-finish that), or for an older one.
+Runs cannot wait for each other in a circle: a run waits only for an older run, or for a run that
+is working and needs nothing more to finish.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _AT_WORK = (AttemptState.ACTIVE, AttemptState.TERMINATING)
 
 
 def claims(run: RunView, attempts: Iterable[Attempt]) -> Peer:
-    """Return what a run claims, as its peers are shown it."""
+    """Return the keys that a run works on and wants, for its peers."""
     working = {s.key for a in attempts if a.state in _AT_WORK for s in a.steps}
     status = run.status
     wanted = {r.key for r in status.stages if not r.committed and not (r.hold and r.hold.stalled)}
@@ -30,7 +30,7 @@ def claims(run: RunView, attempts: Iterable[Attempt]) -> Peer:
 
 
 def holder(run: RunView, peers: Iterable[Peer], keys: Collection[str]) -> Peer | None:
-    """Return the run that has to be waited for before these keys are worked on."""
+    """Return the peer that must finish before a run may work on these keys, or None."""
     others = sorted((p for p in peers if p.uid != run.uid), key=lambda p: (p.created, p.uid))
     for peer in others:
         older = (peer.created, peer.uid) < (run.created, run.uid)

@@ -1,22 +1,19 @@
-"""Pinning: a generation is planned from what was resolved when it was first seen.
+"""Pinning: a generation is planned from the values that were resolved when it was first seen.
 
-`status.resolved` holds all that a plan depends on and that could change under a run
-without anybody editing it: defaults and stage versions (an operator upgrade), the
-worker image (a new chart), the model's revision and the inputs' digests (somebody
-uploads). With a new generation only the fields that the user changed are resolved
-anew; everything else, stage versions and image included, stays as it was pinned. So
-an upgrade retrains nothing, neither of itself nor when the run is next suspended or
-given more pods.
+`status.resolved` contains everything that a plan depends on and that can change without an edit
+of the run: defaults and stage versions (an operator upgrade), the worker image (a new chart), the
+model's revision and the digests of inputs (an upload). With a new generation, only the fields
+that the user changed are resolved again. Everything else stays pinned, stage versions and worker
+image included. So an upgrade retrains nothing, not even when the run is later suspended or gets
+more pods.
 
-Stage versions and worker image stay together, because an image carries the code of
-its versions and refuses others. A run that failed and is retried, by annotation or by
-an edit, takes the installation's present image where that has the very versions that
-the run is pinned to: a mended worker is what its owner waits for. Where any version
-has been raised it keeps its image; to be made with the new one is to be a new run.
+Stage versions and worker image stay together, because an image contains the code of its versions
+and refuses others. A failed run that is retried, by annotation or by an edit, uses the
+installation's current image if that image has exactly the pinned versions, because a new image
+may contain a fix. If any version differs, the run keeps its image; a new run uses the new one.
 
-Inputs are pinned by digest one by one (`inputs`), so that another threshold does not
-look up the newest commit of the model, and another model does not read the seed tasks
-again.
+Inputs are pinned one by one, by digest (`inputs`). So a change of the threshold does not look up
+the newest commit of the model, and another model does not read the seed tasks again.
 """
 
 from __future__ import annotations
@@ -32,11 +29,12 @@ from isheep.contract.order import Prepared
 from isheep.contract.reasons import Reason
 from isheep.planner.types import RunView
 from isheep.planner.walk import prepare_key
-from isheep.recipes.interface import STAGE_VERSIONS, Recipe
+from isheep.recipes.interface import Recipe
 from isheep.recipes.registry import RECIPES
+from isheep.recipes.stage_kinds import STAGE_VERSIONS
 
 ONE_OF = ("seedTasks", "storage")
-"""Objects of which one member is set: they are one value, and resolved as a whole."""
+"""Objects with exactly one member: each is one value and is resolved as a whole."""
 
 MODEL = "model"
 MODEL_REVISION = "modelRevision"
@@ -47,7 +45,7 @@ BENCHMARK = "benchmark:"
 
 
 class PlanningError(Exception):
-    """A run that cannot be planned. `terminal`: for its generation; else it waits, Stalled."""
+    """A run cannot be planned: it is Failed if `terminal` is true, and Stalled otherwise."""
 
     def __init__(self, reason: Reason, message: str, *, terminal: bool) -> None:
         super().__init__(message)
@@ -56,10 +54,10 @@ class PlanningError(Exception):
 
 
 class Resolved(BaseModel):
-    """`status.resolved`. `seen` is the spec as the user wrote it, `spec` with all defaults.
+    """`status.resolved`. `seen` is the user's spec, and `spec` is the spec with all defaults.
 
-    `inputs` holds what is known of inputs whose fields have not changed since they were
-    resolved; `prepared` is there once prepare has committed for `prepare_key`.
+    `inputs` contains the digests of inputs whose fields have not changed since they were
+    resolved. `prepared` is set after prepare has committed for `prepare_key`.
     """
 
     model_config = ConfigDict(
@@ -76,21 +74,21 @@ class Resolved(BaseModel):
     prepared: Prepared | None = None
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the resolved values as JSON."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     def with_prepared(self, prepared: Prepared) -> Resolved:
-        """Return it with what prepare found."""
+        """Return the resolved values with the results of prepare."""
         inputs = inputs_of(prepared)
         return self.model_copy(update={"prepared": prepared, "inputs": inputs})
 
 
 def pin(run: RunView, worker_image: str, *, retried: bool) -> Resolved:
-    """Return what the run's generation is planned from; raises `PlanningError`."""
+    """Return the resolved values of the run's generation; raises `PlanningError`."""
     if run.status.resolved is None:
         return _first(run, worker_image)
     before = Resolved.model_validate(run.status.resolved)
-    # A kind of stage that this run has never heard of has no version to keep.
+    # A stage kind that is newer than the run has no pinned version.
     versions = {**_current_versions(), **before.stage_versions}
     before = before.model_copy(update={"stage_versions": versions})
     if retried and before.stage_versions == _current_versions():
@@ -99,7 +97,7 @@ def pin(run: RunView, worker_image: str, *, retried: bool) -> Resolved:
         return _next(run, before)
     if before.prepared is not None:
         return before
-    # An operator that knows more fields has another key for what is yet to be prepared.
+    # A newer operator may have more fields, so the key of an uncommitted prepare can change.
     spec = spec_of(before)
     key = prepare_key(recipe_of(spec), spec, before.stage_versions)
     return before.model_copy(update={"prepare_key": key})
@@ -180,7 +178,7 @@ def _resolve(
     pinned: Mapping[str, Any],
     fresh: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return `pinned` with the fields of `fresh` where what the user wrote has changed."""
+    """Return `pinned` with the values of `fresh` for the fields that the user changed."""
     result: dict[str, Any] = {}
     for name in pinned.keys() | fresh.keys():
         old, new = seen.get(name), now.get(name)

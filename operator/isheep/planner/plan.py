@@ -1,14 +1,16 @@
-"""plan(): what to do next for a run, what its status is then, and when to look again.
+"""plan(): the next actions for a run, its new status, and the time of the next plan.
 
-It reads in one sitting. Whether the run is over is asked first. Then its spec is
-pinned, what its attempts left is taken in, and the recipe is walked over what is
-committed. Either that is an end (failed, complete, out of time, suspended), or each
-group of ready stages is given its lane: at work, waiting, or started now. The status
-is written at the end, of all of it.
+The steps, in order:
 
-It is pure, and safe to repeat: shown the same world twice it says the same; shown a
-world where only some of its actions were carried out, or its status was lost, it
-says what is still to be done.
+1. A run that has ended gets no new work; only its remaining attempts are removed.
+2. Pin the spec, add the results of the attempts to the stage records, and walk the recipe over
+   the committed stages.
+3. Decide whether the run ends now: failed, complete, past its deadline, or suspended.
+4. Otherwise decide for each group of ready stages whether it runs, waits or starts.
+5. Build the status from all of this.
+
+The function is pure and safe to repeat. The same inputs give the same plan. If a driver performed
+only some of the actions, or did not store the status, the next plan contains what is missing.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from datetime import datetime
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.reasons import Reason
-from isheep.planner import retry
+from isheep.planner import restart
+from isheep.planner.cleanup import removals
 from isheep.planner.conditions import RunPhase, State
 from isheep.planner.deadline import deadline, start_time
 from isheep.planner.groups import (
@@ -34,7 +37,6 @@ from isheep.planner.pinning import PlanningError, Resolved, pin, recipe_of, spec
 from isheep.planner.stage_records import StageRecords
 from isheep.planner.status import full_status, phase_status
 from isheep.planner.stops import stop_all, stop_departed
-from isheep.planner.tidy import forget
 from isheep.planner.types import (
     AttemptState,
     Environment,
@@ -48,26 +50,26 @@ from isheep.planner.walk import Walk, walk
 
 
 def plan(run: RunView, observed: Observed, now: datetime, environment: Environment) -> Plan:
-    """Return what to do now; `now` and all times shown are aware of their zone."""
+    """Return the actions for a run at the time `now`; all times have a time zone."""
     if run.deleting:
         return Plan((), run.status, None)
-    if retry.is_over(run):
-        return _rest(run, observed)
+    if restart.is_over(run):
+        return _ended(run, observed)
     try:
-        resolved = pin(run, environment.worker_image, retried=retry.takes_new_image(run))
+        resolved = pin(run, environment.worker_image, retried=restart.takes_new_image(run))
         spec = spec_of(resolved)
         store = resolve_store(spec, environment)
     except PlanningError as problem:
         return _unplannable(run, observed, problem, now)
 
-    stage_records = StageRecords(retry.records(run), resolved)
-    stage_records.take_in(observed.attempts, now)
+    stage_records = StageRecords(restart.records(run), resolved)
+    stage_records.add_attempts(observed.attempts, now)
     resolved = stage_records.resolved
     walked = walk(
         recipe_of(spec), spec, resolved.prepared, resolved.stage_versions, stage_records.lookup
     )
     started = start_time(
-        run.status.start_time, suspended=spec.suspend, anew=retry.restarts_clock(run), now=now
+        run.status.start_time, suspended=spec.suspend, restarts=restart.restarts_clock(run), now=now
     )
     over_at = deadline(spec, started)
 
@@ -99,19 +101,19 @@ def plan(run: RunView, observed: Observed, now: datetime, environment: Environme
     )
     starts = [one.start for one in groups if one.start is not None]
     planned = _planned(walked, resolved)
-    tidy = forget(observed.attempts, run.status, planned)
-    more = len(forget(observed.attempts, status, planned)) > len(tidy)
+    tidy = removals(observed.attempts, run.status, planned)
+    more = len(removals(observed.attempts, status, planned)) > len(tidy)
     times = [one.wake_at for one in groups] + [over_at if groups else None, now if more else None]
     wake_at = min((time for time in times if time is not None), default=None)
     return Plan((*stops, *tidy, *starts), status, wake_at)
 
 
-def _rest(run: RunView, observed: Observed) -> Plan:
-    """Leave a run that is over as it is, and remove what is left of it."""
+def _ended(run: RunView, observed: Observed) -> Plan:
+    """Return the plan of a run that has ended: keep its status and remove its attempts."""
     prepared = run.status.resolved is not None and "prepared" in run.status.resolved
     planned = {StageRef(r.id, r.key) for r in run.status.stages} if prepared else None
-    stops = stop_all(observed.attempts, "the run is over")
-    return Plan((*stops, *forget(observed.attempts, run.status, planned)), run.status, None)
+    stops = stop_all(observed.attempts, "the run has ended")
+    return Plan((*stops, *removals(observed.attempts, run.status, planned)), run.status, None)
 
 
 def _unplannable(run: RunView, observed: Observed, problem: PlanningError, now: datetime) -> Plan:
@@ -131,7 +133,7 @@ def _ending(
     over_at: datetime | None,
     now: datetime,
 ) -> State | None:
-    """Return the state in which nothing more is started, or None."""
+    """Return the state of a run that starts nothing more, or None if the run continues."""
     fatal = [stage_records.fatal(StageRef(s.id, walked.keys[s.id])) for s in walked.stages]
     for failure in (*fatal, walked.end.failure):
         if failure is not None:
@@ -141,7 +143,7 @@ def _ending(
     if over_at is not None and now >= over_at:
         message = (
             f"spec.activeDeadlineSeconds = {spec.active_deadline_seconds} have passed; raise it, "
-            "or set the annotation isheep.dev/retry to a new value to go on from the last commit"
+            "or set the annotation isheep.dev/retry to a new value to resume from the last commit"
         )
         return State(RunPhase.FAILED, Reason.DEADLINE_EXCEEDED, message)
     if spec.suspend:
@@ -150,7 +152,7 @@ def _ending(
 
 
 def _stopped(observed: Observed, stops: Sequence[Stop]) -> Observed:
-    """Return what is observed as it will be once the stops are carried out."""
+    """Return the observed state after the stops: each stopped attempt is terminating."""
     names = {stop.attempt for stop in stops}
     return replace(
         observed,
@@ -162,7 +164,7 @@ def _stopped(observed: Observed, stops: Sequence[Stop]) -> Observed:
 
 
 def _current(groups: Sequence[GroupStatus]) -> GroupStatus | None:
-    """Return the group that people are shown: the furthest at work, or else the furthest."""
+    """Return the group that the status shows: the last one that runs, or else the last one."""
     at_work = [one for one in groups if one.attempt is not None]
     shown = at_work or groups
     return shown[-1] if shown else None

@@ -1,10 +1,10 @@
-"""Why a run is taken up again: a new generation, or the annotation `isheep.dev/retry`.
+"""When a run that has ended starts again: after an edit, or by the annotation `isheep.dev/retry`.
 
-A run that is Complete or Failed stays so, whatever else changes, until one of the
-two does. The annotation's value means nothing but that it is a new one. It retries a
-Stalled or Failed run from its last commit; at any other time it is only noted, so
-that it does not go off by surprise at the next failure. Either way every stage's
-failures are forgotten, because what caused them may be mended; what is committed is not.
+A run that is Complete or Failed stays so until its generation or its retry annotation changes.
+Only a new value of the annotation has an effect. A new value retries a Stalled or Failed run from
+its last commit. At any other time the operator only records the value in the status, so that the
+annotation does not cause a retry at a later failure. An edit and a retry both reset the failures
+of every stage, because the cause may be fixed. Committed stages stay committed.
 """
 
 from __future__ import annotations
@@ -15,43 +15,43 @@ from isheep.planner.types import RunView
 
 
 def is_new_generation(run: RunView) -> bool:
-    """Whether the status is about an older generation, or there is none yet."""
+    """Return whether the status describes an older generation, or there is no status yet."""
     return run.status.observed_generation != run.generation
 
 
 def is_retried(run: RunView) -> bool:
-    """Whether a Stalled or Failed run is asked to try again."""
+    """Return whether the annotation asks a Stalled or Failed run to retry."""
     asked = _asked(run)
     return _holds(run.status, "Stalled") and asked not in (None, run.status.last_handled_retry)
 
 
 def is_over(run: RunView) -> bool:
-    """Whether the run has ended for its generation and nobody asks for more."""
+    """Return whether the run has ended for its generation and no retry is pending."""
     return ended(run.status) and not is_new_generation(run) and not is_retried(run)
 
 
 def ended(status: SelfAlignmentRunStatus) -> bool:
-    """Whether a status says Complete or Failed."""
+    """Return whether the condition Complete or Failed is true."""
     return _holds(status, "Complete", "Failed")
 
 
 def handled(run: RunView) -> str | None:
-    """Return the annotation's value to note as seen."""
+    """Return the value of the annotation to record as `lastHandledRetry`."""
     return _asked(run) or run.status.last_handled_retry
 
 
 def takes_new_image(run: RunView) -> bool:
-    """Whether the installation's present worker image is taken: see `pinning`."""
+    """Return whether the run uses the installation's current worker image: see `pinning`."""
     return is_retried(run) or (is_new_generation(run) and _holds(run.status, "Failed"))
 
 
 def restarts_clock(run: RunView) -> bool:
-    """Whether `activeDeadlineSeconds` are counted anew: see `deadline`."""
+    """Return whether `activeDeadlineSeconds` start again: see `deadline`."""
     return is_retried(run) or (is_new_generation(run) and ended(run.status))
 
 
 def records(run: RunView) -> list[StageRecord]:
-    """Return the stages' records, without their failures where the run is taken up again."""
+    """Return the stages' records; their failures are reset if the run starts again."""
     if not (is_new_generation(run) or is_retried(run)):
         return list(run.status.stages)
     clean = {"failures": 0, "memory_reduction": 0, "hold": None}

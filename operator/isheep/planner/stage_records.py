@@ -1,10 +1,10 @@
-"""The records: what is known of each stage, from the status and from attempts that ended.
+"""Stage records: the state of each stage, from the status and from attempts that ended.
 
-It is read from `status.stages`, takes in what the attempts left, and is written back
-for the stages that are in the plan. An attempt's end is taken in once: `attempts` is
-the number of the last one whose end stands in the records. A commit is taken in
-whenever it is seen, for it cannot be counted twice. An attempt that vanished without
-a word leaves no trace, and the same number is started again.
+The records start from `status.stages`, add the results of the attempts, and go back into the
+status for the stages of the plan. The end of an attempt is counted once: `attempts` is the number
+of the last attempt whose end the record contains. A commit can be added repeatedly, because it
+changes nothing the second time. An attempt that disappeared without a result changes no record,
+and the next attempt has the same number.
 """
 
 from __future__ import annotations
@@ -14,33 +14,27 @@ from datetime import datetime, timedelta
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import Failure, Hold, StageRecord
+from isheep.contract.choices import Pool
 from isheep.contract.exit_codes import ExitCode
 from isheep.contract.order import Frontier, StepResult
 from isheep.contract.reasons import Reason
-from isheep.planner.failure import Ending, FailureAction, FailureDecision, decide
+from isheep.planner.failure_policy import Ending, FailureAction, FailureDecision, decide
 from isheep.planner.frontier import expand
 from isheep.planner.orders import PREPARE_DEADLINE_SECONDS
 from isheep.planner.pinning import Resolved, recipe_of, spec_of
 from isheep.planner.types import Attempt, AttemptState, StageRef, Stop
-from isheep.recipes.interface import (
-    ESSENTIAL_STATISTICS,
-    POOL_OF,
-    Pool,
-    RecipeFailure,
-    Stage,
-    StageKind,
-    Statistics,
-)
+from isheep.recipes.interface import RecipeFailure, Stage, Statistics
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 
 PREPARE = str(StageKind.PREPARE)
 MESSAGE_CHARACTERS = 1000
 REASON_CHARACTERS = 128
 MAX_COUNTS = 60
-"""Figures kept of a stage; the status's schema bounds them."""
+"""The largest number of counts of a stage in the status; the schema limits them."""
 
 
 class StageRecords:
-    """The records of stages by id and key, and the failures that were taken in just now."""
+    """The records of stages by id and key, and the failures that this plan added."""
 
     def __init__(self, records: Iterable[StageRecord], resolved: Resolved) -> None:
         self._records = {StageRef(r.id, r.key): r for r in records}
@@ -49,25 +43,25 @@ class StageRecords:
         self.resolved = resolved
 
     def record(self, ref: StageRef) -> StageRecord:
-        """Return what is known of a stage, an empty record where nothing is."""
+        """Return the record of a stage, or an empty record if there is none."""
         return self._records.get(ref) or StageRecord(id=ref.id, key=ref.key)
 
     def fatal(self, ref: StageRef) -> RecipeFailure | None:
-        """Return why a stage has failed for good in this pass, if it has."""
+        """Return why a stage failed finally in this plan, or None."""
         return self._fatal.get(ref)
 
     def failure(self, refs: Iterable[StageRef]) -> Failure | None:
-        """Return the last failure of these stages that was taken in in this pass."""
+        """Return the last failure that this plan added for these stages, or None."""
         found = [self._failures[ref] for ref in refs if ref in self._failures]
         return found[-1] if found else None
 
     def lookup(self, stage: Stage, key: str) -> Statistics | None:
-        """Return what a stage has left, None while it is not committed (a `walk.Lookup`)."""
+        """Return the counts of a stage, or None if it is not committed (a `walk.Lookup`)."""
         ref = StageRef(stage.id, key)
         return self.record(ref).counts if self._is_committed(ref) else None
 
-    def take_in(self, attempts: Iterable[Attempt], now: datetime) -> None:
-        """Take in the ends of attempts, and what prepare found."""
+    def add_attempts(self, attempts: Iterable[Attempt], now: datetime) -> None:
+        """Add the ends of attempts and the results of prepare."""
         gpus = _gpus(spec_of(self.resolved))
         for attempt in sorted(attempts, key=lambda a: (a.number, a.created, a.name)):
             if attempt.state is AttemptState.ACTIVE:
@@ -82,7 +76,7 @@ class StageRecords:
                 self._close(attempt, gpus, now)
 
     def note_stop(self, attempts: Iterable[Attempt], stops: Iterable[Stop]) -> None:
-        """Count the attempts that are stopped now as ended, so that the next has a new number."""
+        """Count the attempts that stop now as ended, so that the next attempt has a new number."""
         stopped = {stop.attempt for stop in stops}
         for attempt in attempts:
             if attempt.name in stopped:
@@ -93,7 +87,7 @@ class StageRecords:
         self._records[ref] = self.record(ref).model_copy(update=fields)
 
     def _is_committed(self, ref: StageRef) -> bool:
-        # What prepare found is pinned in `resolved`, and its commit is worth nothing without.
+        # A commit of prepare counts only if `resolved` contains its results.
         if ref.id == PREPARE:
             return self.resolved.prepared is not None
         return self.record(ref).committed
@@ -102,9 +96,12 @@ class StageRecords:
         ref = StageRef(result.id, result.key)
         if self.record(ref).committed:
             return
-        names = ESSENTIAL_STATISTICS.get(_kind(ref.id), ())
+        names = STAGE_DEFINITIONS[_kind(ref.id)].essential_statistics
         if names and names[0] not in result.statistics:
-            message = f"the result of {ref.id} does not say {names[0]}: is it another worker's?"
+            message = (
+                f"the result of {ref.id} has no statistic {names[0]!r}; use the worker image of "
+                "the operator's version"
+            )
             self._fail(ref, attempt, FailureDecision(FailureAction.FAIL, Reason.DEFECT), message)
             return
         self._update(ref, committed=True, counts=_bounded(result.statistics), hold=None)
@@ -132,7 +129,7 @@ class StageRecords:
                 self._update(stage, committed=True, counts=dict(statistics), hold=None)
 
     def _close(self, attempt: Attempt, gpus: Callable[[Pool], float], now: datetime) -> None:
-        """Count an attempt that has ended, and decide it where it left a step undone."""
+        """Count an attempt that has ended, and decide about its first uncommitted step."""
         fresh = [s for s in attempt.steps if attempt.number > self.record(s).attempts]
         if not fresh:
             return
@@ -140,7 +137,7 @@ class StageRecords:
         first = attempt.steps[0]
         self._update(first, gpu_seconds=self._spent(attempt, gpus, now))
         if undone and undone[0] in fresh and undone[0] not in self._fatal:
-            self._judge(undone[0], attempt, now)
+            self._decide(undone[0], attempt, now)
         for step in fresh:
             self._update(step, attempts=attempt.number)
 
@@ -150,11 +147,11 @@ class StageRecords:
         first = attempt.steps[0]
         workers = max(1, len(attempt.results))
         seconds = _lasted(attempt, now).total_seconds()
-        spent = round(seconds * workers * gpus(POOL_OF[_kind(first.id)]), 1)
+        spent = round(seconds * workers * gpus(STAGE_DEFINITIONS[_kind(first.id)].pool), 1)
         before = self.record(first).gpu_seconds
         return before if spent <= 0 else (before or 0) + spent
 
-    def _judge(self, ref: StageRef, attempt: Attempt, now: datetime) -> None:
+    def _decide(self, ref: StageRef, attempt: Attempt, now: datetime) -> None:
         record = self.record(ref)
         failed = next((r for r in attempt.results if r.exit_code or r.reason), None)
         code = attempt.exit_code
@@ -163,7 +160,7 @@ class StageRecords:
         if not code and attempt.state is AttemptState.SUCCEEDED:
             code = int(ExitCode.DONE)
         stalled = record.hold is not None and record.hold.stalled
-        verdict = decide(
+        decision = decide(
             Ending(
                 kind=_kind(ref.id),
                 exit_code=code,
@@ -177,35 +174,35 @@ class StageRecords:
         )
         message = attempt.message or (failed.message if failed is not None else None)
         if not message:
-            message = _in_words(ref, attempt, code)
-        self._fail(ref, attempt, verdict, message)
-        if verdict.act is FailureAction.FAIL:
+            message = _default_message(ref, attempt, code)
+        self._fail(ref, attempt, decision, message)
+        if decision.action is FailureAction.FAIL:
             return
-        stall = verdict.act is FailureAction.STALL
+        stall = decision.action is FailureAction.STALL
         self._update(
             ref,
-            failures=record.failures + verdict.counted,
-            memory_reduction=record.memory_reduction + verdict.reduce_memory,
+            failures=record.failures + decision.counted,
+            memory_reduction=record.memory_reduction + decision.reduce_memory,
             hold=Hold(
-                reason=verdict.reason[:REASON_CHARACTERS],
+                reason=decision.reason[:REASON_CHARACTERS],
                 message=message[:MESSAGE_CHARACTERS],
                 stalled=stall,
-                until=(attempt.finished or now) + verdict.delay,
+                until=(attempt.finished or now) + decision.delay,
                 times=record.hold.times + 1 if record.hold and stalled and stall else 1,
             ),
         )
 
     def _fail(
-        self, ref: StageRef, attempt: Attempt, verdict: FailureDecision, message: str
+        self, ref: StageRef, attempt: Attempt, decision: FailureDecision, message: str
     ) -> None:
-        reason, message = verdict.reason[:REASON_CHARACTERS], message[:MESSAGE_CHARACTERS]
+        reason, message = decision.reason[:REASON_CHARACTERS], message[:MESSAGE_CHARACTERS]
         self._failures[ref] = Failure(stage=ref.id, pod=attempt.pod, reason=reason, message=message)
-        if verdict.act is FailureAction.FAIL:
+        if decision.action is FailureAction.FAIL:
             self._fatal[ref] = RecipeFailure(reason, f"{ref.id}: {message}"[:MESSAGE_CHARACTERS])
 
 
 def _kind(stage: str) -> StageKind:
-    """Return the kind in a stage's id: `prepare`, `i2/respond`, `i1/generate/r3`."""
+    """Return the kind in the id of a stage such as `prepare`, `i2/respond`, `i1/generate/r3`."""
     parts = stage.split("/")
     return StageKind(parts[1] if len(parts) > 1 else parts[0])
 
@@ -233,16 +230,16 @@ def _gpus(spec: SelfAlignmentRunSpec) -> Callable[[Pool], float]:
     return count
 
 
-def _in_words(ref: StageRef, attempt: Attempt, code: int | None) -> str:
+def _default_message(ref: StageRef, attempt: Attempt, code: int | None) -> str:
     if code is None:
-        return f"attempt {attempt.number} of {ref.id} ended without a word"
+        return f"attempt {attempt.number} of {ref.id} ended without a result"
     if code == ExitCode.DONE:
-        return f"attempt {attempt.number} of {ref.id} says it is done, and left no commit"
+        return f"attempt {attempt.number} of {ref.id} reported success but left no commit"
     return f"attempt {attempt.number} of {ref.id} ended with exit code {code}"
 
 
 def _bounded(statistics: Statistics) -> dict[str, float]:
-    """Return what the status keeps: plain figures first, then what was dropped, most first."""
+    """Return the counts that the status keeps: plain counts, then the largest drop counts."""
     plain = {n: v for n, v in statistics.items() if ":" not in n}
     drops = sorted(
         ((n, v) for n, v in statistics.items() if n.startswith("drop:")), key=lambda d: -d[1]

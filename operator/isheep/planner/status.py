@@ -1,7 +1,7 @@
-"""The status of a run, made anew in each pass from the plan and the stage_records.
+"""The status of a run, built in each plan from the walk and the stage records.
 
-All of it fits into 128 KiB at 20 iterations: messages are cut, and of a stage whose
-iteration is past only the figures remain on which others depend.
+The status fits into 128 KiB at 20 iterations: messages are cut, and a stage of an earlier
+iteration keeps only the statistics that other stages depend on.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from isheep.api.status import (
     StageRecord,
 )
 from isheep.planner.conditions import RunPhase, State, conditions
-from isheep.planner.retry import handled
+from isheep.planner.restart import handled
 from isheep.planner.stage_records import StageRecords
 from isheep.planner.types import Attempt, RunView, StageRef
 from isheep.planner.walk import Walk
-from isheep.recipes.interface import ESSENTIAL_STATISTICS, Stage, StageKind
+from isheep.recipes.interface import Stage
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 
 
 def phase_status(
     run: RunView, state: State, started: datetime | None, now: datetime
 ) -> SelfAlignmentRunStatus:
-    """Return the run's status with another state and nothing else new."""
+    """Return the run's status with a new state and otherwise unchanged."""
     before = run.status
     over = state.run_phase in (RunPhase.SUCCEEDED, RunPhase.FAILED)
     return before.model_copy(
@@ -56,17 +57,17 @@ def full_status(
     before: StageProgress | None,
     now: datetime,
 ) -> SelfAlignmentRunStatus:
-    """Return the status with all that the plan and the stage_records say.
+    """Return the status with the stages, the history and the URIs of the plan.
 
-    `current` is the stage at work and `attempt` what works on it; `wanted` are the ids
-    of the stages that are at work or next; `artifacts` is the URI under which the
-    stages' files are.
+    `current` is the stage to show and `attempt` the attempt that runs it. `wanted` contains the
+    ids of the stages that run or are next. `artifacts` is the URI of the folder that contains the
+    stages' files.
     """
     resolved = stage_records.resolved
     refs = [StageRef(stage.id, walked.keys[stage.id]) for stage in walked.stages]
     stages = _stages(walked, stage_records, wanted)
     if resolved.prepared is None:
-        # Nobody knows yet which of the former stages the edited spec still has.
+        # Until prepare commits, the stages of the edited spec are unknown, so all records stay.
         stages = (*stages, *(r for r in base.stages if r.id != "prepare"))
     progress = _stage_progress(current, attempt, walked, before, now) if current else None
     done = base.phase == "Succeeded"
@@ -97,7 +98,7 @@ def _stages(
             continue
         counts: Mapping[str, float] = record.counts
         if stage.iteration < at_work:
-            essential = ESSENTIAL_STATISTICS.get(stage.kind, ())
+            essential = STAGE_DEFINITIONS[stage.kind].essential_statistics
             counts = {n: v for n, v in counts.items() if n in essential}
         records.append(record.model_copy(update={"committed": committed, "counts": dict(counts)}))
     return tuple(records)
@@ -115,8 +116,8 @@ def _stage_progress(
         return StageProgress(id=stage.id, key=key, items_total=stage.items)
     done, total = attempt.items_done, attempt.items_total or stage.items
     same = before is not None and (before.id, before.items_done) == (stage.id, done)
-    # Only progress moves the estimate: a status that changed with the clock alone
-    # would be written, observed and planned again without end.
+    # The estimate changes only with progress. If it changed with the clock, each write of the
+    # status would cause another plan and another write, without end.
     left = before.estimated_remaining_seconds if before is not None and same else None
     if left is None and done and total:
         seconds = (now - (attempt.started or attempt.created)).total_seconds()
@@ -168,7 +169,7 @@ def _iteration(
 ) -> IterationRecord:
     figures: dict[str, float] = {}
     for stage in stages:
-        figures.update(walked.results.get(stage.id, {}) if _tells(stage) else {})
+        figures.update(walked.results.get(stage.id, {}) if _has_statistics(stage) else {})
     records = [stage_records.record(StageRef(s.id, walked.keys[s.id])) for s in stages]
     gpu = [r.gpu_seconds for r in records if r.gpu_seconds is not None]
     return IterationRecord(
@@ -183,8 +184,8 @@ def _iteration(
     )
 
 
-def _tells(stage: Stage) -> bool:
-    return stage.kind in ESSENTIAL_STATISTICS
+def _has_statistics(stage: Stage) -> bool:
+    return bool(STAGE_DEFINITIONS[stage.kind].essential_statistics)
 
 
 def _count(value: float | None) -> int | None:

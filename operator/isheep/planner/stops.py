@@ -1,8 +1,7 @@
-"""Which attempts are stopped: all of a run that is suspended or over, and what left the plan.
+"""Which attempts stop: all of a suspended or ended run, and those whose key left the plan.
 
-A key that stays in the plan keeps its attempt running through an edit of the spec.
-While prepare has yet to say what the edited spec means, nobody knows which keys stay,
-and what is at work goes on.
+An attempt continues through an edit of the spec if its key stays in the plan. Until prepare has
+committed for the edited spec, the later keys are unknown, so running attempts continue.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ def stop_all(attempts: Iterable[Attempt], reason: str) -> list[Stop]:
 
 
 def stop_departed(attempts: Iterable[Attempt], walked: Walk, *, prepared: bool) -> list[Stop]:
-    """Return the stops of attempts that have no place in the plan, or no work left in it."""
+    """Return the stops of attempts whose key is not in the plan or is already committed."""
     active = (a for a in attempts if a.state is AttemptState.ACTIVE)
     return [
         Stop(attempt.name, "its stage left the plan")

@@ -1,11 +1,10 @@
-"""What the planner is shown and what it answers, as plain data.
+"""The planner's inputs and outputs, as plain data.
 
-`plan(run, observed, now, environment) -> Plan` is pure. A driver shows it the run
-as stored, the attempts it can see (Jobs, or subprocesses) with their results, and
-the other live runs that might be at work on the same keys; it carries out the
-actions, writes the status, and calls again when something changes or `wake_at`
-comes. Nothing else is remembered between calls: all state is in the run's status
-and in what is observed, so the driver may die between any two of its acts.
+`plan(run, observed, now, environment) -> Plan` is pure. A driver passes the stored run, its
+attempts (Jobs or subprocesses) with their results, and the other live runs that may work on the
+same keys. The driver performs the actions, writes the status, and plans again when something
+changes or at `wake_at`. All state is in the run's status and in the attempts, so a driver may die
+between any two of its writes.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from enum import StrEnum
 from typing import Any
 
 from isheep.api.status import SelfAlignmentRunStatus
+from isheep.contract.choices import Pool
 from isheep.contract.order import StageOrder, StageResult
 from isheep.contract.store_spec import StoreSpec
-from isheep.recipes.interface import Pool
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run as it is stored. `spec` is as the user wrote it, JSON values, unresolved."""
+    """A run as it is stored. `spec` is the user's spec as JSON values, without defaults."""
 
     namespace: str
     name: str
@@ -38,7 +37,7 @@ class RunView:
 
 
 class AttemptState(StrEnum):
-    """Where an attempt stands; a terminating one still occupies its stage."""
+    """The state of an attempt; a terminating attempt still occupies its stage."""
 
     ACTIVE = "Active"
     TERMINATING = "Terminating"
@@ -48,7 +47,7 @@ class AttemptState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StageRef:
-    """One step of an attempt."""
+    """A stage with its key: one step of an attempt."""
 
     id: str
     key: str
@@ -56,10 +55,9 @@ class StageRef:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Why an active attempt does not get on, where the cause is outside of it.
+    """Why an active attempt makes no progress, if the cause is outside of the attempt.
 
-    `reason` is a condition reason (`SecretNotFound`, `ImagePullFailed`, `Unschedulable`,
-    `Queued`, …); `stalled` tells those that need somebody's hand from mere queueing.
+    `stalled` is True if a person must act, and False if the attempt only waits in a queue.
     """
 
     reason: str
@@ -69,13 +67,13 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One Job or worker process of a run, as the driver sees it.
+    """One Job or worker process of a run.
 
-    `results` are the parsed results of its workers; `exit_code` is that of the worker
-    that ended it, None where none is known (deleted, node lost, killed from outside).
-    `message` is a result's or the log's tail. `started` is when its workers began to
-    run. `disrupted` says that the cluster or a person ended it, not it itself. Counts
-    are for progress only.
+    `results` are the parsed results of its workers. `exit_code` is the code of the worker that
+    ended the attempt; None if it is unknown (deleted, node lost, killed from outside). `message`
+    is the message of a result or the tail of the log. `started` is when its workers started to
+    run. `disrupted` is True if the cluster or a person ended it. The item counts are for progress
+    only.
     """
 
     name: str
@@ -97,9 +95,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another live run of the namespace and store: the keys it works on, and those it wants.
+    """Another live run of the namespace and store, with the keys it works on and those it wants.
 
-    `peers.claims` makes it from a run's document and attempts.
+    `peers.claims` computes it from a run's document and attempts.
     """
 
     name: str
@@ -111,32 +109,40 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What the driver sees of a run besides its own document."""
+    """What a driver observes of a run in addition to the run's document."""
 
     attempts: tuple[Attempt, ...] = ()
     peers: tuple[Peer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Environment:
-    """What the installation adds to a run: the chart's values, or `isheep run`'s options.
+class PodFolders:
+    """The folders in which pods mount a spec's claims and ConfigMaps, each under its name."""
 
-    `mirrors` maps beginnings of URIs to what is read instead, an absolute folder or
-    another URI, and travels with every order as it is; `config_maps` maps the names of
-    ConfigMaps to the folders where a worker finds their keys as files. `pods`: stages
-    run in pods, whose machines the spec describes; otherwise all run on this machine.
+    claims: str
+    config_maps: str
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the installation adds to a run: the chart's values, or the options of `isheep run`.
+
+    `mirrors` maps prefixes of URIs to what is read instead: an absolute folder or another URI.
+    Every order contains them. `pods` is None if stages run on this machine, and otherwise says
+    where their pods mount volumes. Without pods, `config_maps` maps the names of ConfigMaps to
+    folders that contain their keys as files.
     """
 
     default_storage: StoreSpec | None = None
     worker_image: str = ""
     mirrors: Mapping[str, str] = field(default_factory=dict)
     config_maps: Mapping[str, str] = field(default_factory=dict)
-    pods: bool = False
+    pods: PodFolders | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start an attempt. `parallelism` workers share its parts, or train together."""
+    """Start an attempt. Its `parallelism` workers share its parts, or train together."""
 
     order: StageOrder
     pool: Pool
@@ -146,7 +152,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Stop an attempt: its stage left the plan, or the run is suspended or over."""
+    """Stop an attempt: its stage left the plan, or the run is suspended or has ended."""
 
     attempt: str
     reason: str
@@ -154,7 +160,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Remove a finished attempt: its result was in the status that the plan was shown."""
+    """Remove a finished attempt whose result is in the stored status."""
 
     attempt: str
 
@@ -164,7 +170,7 @@ Action = Start | Stop | Remove
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do now, what the status is then, and when to look again at the latest."""
+    """The actions to perform now, the status to write, and the latest time of the next plan."""
 
     actions: tuple[Action, ...]
     status: SelfAlignmentRunStatus

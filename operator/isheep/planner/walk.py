@@ -1,9 +1,9 @@
-"""One walk along a recipe: every stage that can be named by now, with its key.
+"""The walk: every stage of a recipe that is known so far, with its key.
 
-The recipe names stages as results decide them; here each gets its key as it comes,
-and what that key has left is looked up before the recipe goes on. So a result is
-only ever believed for the very key that made it: after an edit of the spec the
-walk follows the old results up to the first stage whose key is a new one.
+A recipe yields its stages one after another, and results decide which stage comes next. The walk
+computes the key of each stage, looks up the result of that key and sends it to the recipe. So a
+result is used only for the key that made it: after an edit of the spec, the walk uses the old
+results up to the first stage with a new key.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from isheep.planner.keys import stage_key
 from isheep.recipes.interface import End, Recipe, Stage, Statistics
 
 Lookup = Callable[[Stage, str], Statistics | None]
-"""Returns what a stage with this key has left, or None where it is not committed."""
+"""Returns the statistics of a stage with this key, or None if it is not committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def walk(
     versions: Mapping[str, int],
     lookup: Lookup,
 ) -> Walk:
-    """Walk until the recipe has named all stages, or the first result is missing."""
+    """Walk until the recipe has yielded all stages, or needs a result that is missing."""
     stages: list[Stage] = []
     keys: dict[str, str] = {}
     results: dict[str, Statistics] = {}
@@ -57,5 +57,5 @@ def walk(
 
 
 def prepare_key(recipe: Recipe, spec: SelfAlignmentRunSpec, versions: Mapping[str, int]) -> str:
-    """Return the key of prepare, which is known before anything is prepared."""
+    """Return the key of prepare, which does not depend on any result."""
     return walk(recipe, spec, None, versions, lambda _stage, _key: None).keys["prepare"]

@@ -19,7 +19,7 @@ from isheep.contract.store_spec import S3StoreSpec, StoreSpec
 from isheep.kube.records import JobRecord, RunRecord, job_record, run_record
 from isheep.planner.pinning import Resolved, pin
 from isheep.planner.types import RunView, Start
-from isheep.recipes.interface import POOL_OF, StageKind
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 
 from ..planner.world import SPEC, make_run, spec_with
 
@@ -151,7 +151,7 @@ def a_start(kind: str = "respond", *, steps: tuple[Step, ...] = (), **fields: An
         "steps": steps or (a_step(kind),),
     }
     order = StageOrder(**{**plain, **fields})
-    pool = POOL_OF[StageKind(order.steps[0].kind)]
+    pool = STAGE_DEFINITIONS[StageKind(order.steps[0].kind)].pool
     return Start(order, pool, **{"parallelism": 1, **of_start})
 
 

@@ -30,7 +30,7 @@ from isheep.kube.reconciler import Reconciler
 from isheep.kube.records import job_record, run_record
 from isheep.planner.plan import plan
 from isheep.planner.types import Plan, Start
-from isheep.recipes.interface import POOL_OF, StageKind
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 
 from ..planner.world import Job as Attempt
 from ..planner.world import World, spec_with
@@ -256,7 +256,7 @@ class Site:
         """End a Job well: its pod leaves the result that a worker would have left."""
         order = self.order(path)
         world = self.world
-        pool = POOL_OF[StageKind(order.steps[0].kind)]
+        pool = STAGE_DEFINITIONS[StageKind(order.steps[0].kind)].pool
         world.jobs["it"] = Attempt(Start(order, pool, 1), world.now)
         world.complete("it")
         (result,) = world.jobs.pop("it").results

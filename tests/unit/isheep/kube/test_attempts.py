@@ -11,7 +11,7 @@ import pytest
 from isheep.contract.order import Outcome, StageResult
 from isheep.kube.attempts import PodObservation, attempt_of, inspection_due, is_over, is_working
 from isheep.kube.config import Timings
-from isheep.kube.pods import Ending
+from isheep.kube.pod_endings import Ending
 from isheep.planner.types import AttemptState, StageRef, Waiting
 
 from .builders import a_job, at, condition

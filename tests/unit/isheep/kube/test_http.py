@@ -15,7 +15,7 @@ from isheep.kube.metrics import Metrics
 async def asked(path: str, problem: dict[str, str]) -> tuple[int, str, str]:
     """Return status, type and text of an answer, where checks find the problems."""
     port, metrics = unused_port(), Metrics()
-    metrics.heard("GET", 200)
+    metrics.count_request("GET", 200)
     server = HttpServer(port, lambda: problem.get("alive"), lambda: problem.get("ready"), metrics)
     await server.start()
     try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from isheep.api.base import QUANTITY_PATTERN
 from isheep.contract.order import (
     ContractError,
     Runtime,
@@ -18,20 +18,12 @@ from isheep.contract.order import (
     order_sha256,
     parse_order,
 )
-from isheep.kube.jobs import (
-    Installation,
-    Owner,
-    claim_mirrors,
-    claims_of,
-    config_maps_of,
-    is_service,
-    job_document,
-    name_of,
-    quantity,
-    service_document,
-)
+from isheep.kube.jobs import Installation, job_document, name_of
+from isheep.kube.owners import Owner
 from isheep.kube.records import job_record
+from isheep.kube.services import is_same_service, service_document
 from isheep.planner.pinning import spec_of
+from isheep.planner.spec_references import claim_mirrors, claim_names, config_map_names
 from isheep.planner.types import StageRef, Start
 
 from .builders import CREATED, RUN_UID, a_start, a_step, resolved_from
@@ -291,7 +283,7 @@ def test_the_service_of_a_run_gives_names_before_pods_are_ready_and_goes_with_th
 def test_which_service_is_a_runs(change: dict[str, Any], same: bool) -> None:
     service = service_document(OWNER, "ns")
     found = {name: {**service[name], **change.get(name, {})} for name in ("metadata", "spec")}
-    assert is_service(found, service) is same
+    assert is_same_service(found, service) is same
 
 
 # --- the order --------------------------------------------------------------------------
@@ -601,8 +593,8 @@ def test_which_claims_are_mounted(
 def test_claims_are_mirrors_of_where_they_are_mounted() -> None:
     uris = ["pvc://models/a/b", "hf://org/x", "s3://b/y"]
     mirrors = {"hf://org": "pvc://copies/org"}
-    assert claims_of(uris, mirrors) == ["copies", "models"]
-    assert claim_mirrors(uris, mirrors) == {
+    assert claim_names(uris, mirrors) == ["copies", "models"]
+    assert claim_mirrors(uris, mirrors, "/mnt/pvc") == {
         "pvc://copies": "/mnt/pvc/copies",
         "pvc://models": "/mnt/pvc/models",
     }
@@ -636,8 +628,8 @@ def test_prepare_alone_reads_config_maps() -> None:
 
 def test_a_config_map_for_two_is_mounted_once() -> None:
     both = {**CONFIG_MAPS, "promptsRef": {"name": "seeds"}}
-    assert config_maps_of(spec_of(resolved_from(**both))) == ["seeds"]
-    assert config_maps_of(spec_of(resolved_from())) == []
+    assert config_map_names(spec_of(resolved_from(**both))) == ["seeds"]
+    assert config_map_names(spec_of(resolved_from())) == []
 
 
 @pytest.mark.parametrize(
@@ -658,41 +650,12 @@ def test_shared_memory(pool: dict[str, Any], size: str | None) -> None:
     assert source["medium"] == "Memory"
 
 
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("0", 0),
-        ("1", 1),
-        ("1.5", Decimal("1.5")),
-        ("100m", Decimal("0.1")),
-        ("2k", 2000),
-        ("3M", 3 * 10**6),
-        ("1G", 10**9),
-        ("1T", 10**12),
-        ("1P", 10**15),
-        ("1E", 10**18),
-        ("1Ki", 1024),
-        ("1.5Mi", 1536 * 1024),
-        ("2Gi", 2 * 1024**3),
-        ("1Ti", 1024**4),
-        ("1Pi", 1024**5),
-        ("12e6", 12 * 10**6),
-        ("1E3", 1000),
-        ("5e-1", Decimal("0.5")),
-        ("", None),
-        ("Gi", None),
-        ("1K", None),
-        ("1Gb", None),
-        ("1.2.3", None),
-        ("one", None),
-        ("NaN", None),
-        ("Infinity", None),
-        ("1 Gi", None),
-        ("1_000", None),
-    ],
-)
-def test_quantities(text: str, number: Any) -> None:
-    assert quantity(text) == number
+@given(st.from_regex(re.compile(QUANTITY_PATTERN), fullmatch=True).filter(lambda q: len(q) <= 32))
+def test_every_memory_limit_that_a_spec_may_have_gives_a_size(limit: str) -> None:
+    pool = {"resources": {"limits": {"memory": limit}}}
+    job = made(a_start("respond"), compute={"inference": pool})
+    (shm,) = (v for v in pod_of(job)["volumes"] if v["name"] == "shm")
+    assert int(shm["emptyDir"]["sizeLimit"]) >= 0
 
 
 # --- who may look at it -----------------------------------------------------------------

@@ -29,9 +29,9 @@ class Runs:
 
 def test_what_is_counted() -> None:
     metrics = Metrics()
-    metrics.heard("GET", 200)
-    metrics.heard("GET", 200)
-    metrics.heard("POST", 0)
+    metrics.count_request("GET", 200)
+    metrics.count_request("GET", 200)
+    metrics.count_request("POST", 0)
     metrics.pass_failures.labels("ApiError").inc()
     metrics.jobs.labels("respond").inc()
     found = values(metrics)
@@ -65,6 +65,6 @@ def test_runs_are_counted_when_it_is_asked() -> None:
 
 def test_the_process_is_measured_and_two_operators_are_apart() -> None:
     one, other = Metrics(), Metrics()
-    one.heard("GET", 200)
+    one.count_request("GET", 200)
     assert ("isheep_api_requests_total", "GET", "200") not in values(other)
     assert values(one)["process_resident_memory_bytes",] > 0

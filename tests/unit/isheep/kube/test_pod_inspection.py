@@ -47,7 +47,7 @@ def looked(
         for number, event in enumerate(events or []):
             server.put(EVENTS, {"metadata": {"name": f"e{number}"}, **event})
         pod_inspector = PodInspector(server, session)  # type: ignore[arg-type]
-        return await pod_inspector.look(job, before, NOW)
+        return await pod_inspector.inspect(job, before, NOW)
 
     seen = run(look())
     return seen, session.asked, server.requests

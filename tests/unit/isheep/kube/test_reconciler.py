@@ -258,9 +258,9 @@ def test_the_first_pass() -> None:
         assert status["observedGeneration"] == 1
         assert {c["observedGeneration"] for c in status["conditions"]} == {1}
         assert site.server.count("PATCH") == 1
-        assert site.ready()[1] == "prepare: attempt 1 is started"
+        assert site.ready()[1] == "prepare: attempt 1 starts"
         await site.operator.settle()
-        assert site.ready()[1] == "prepare: attempt 1 is at work"
+        assert site.ready()[1] == "prepare: attempt 1 is running"
 
     play(story)
 
@@ -273,7 +273,7 @@ def test_a_pass_knows_what_it_has_done_before_any_event_tells() -> None:
             site.operator.queue.wake(site.uid())
             await site.operator.settle()
         assert (site.server.count("POST", "/jobs"), len(site.jobs())) == (1, 1)
-        # "Is started" is followed by "is at work", and that by nothing.
+        # After "starts" comes "is running", and then no other message.
         assert site.server.count("PATCH") == 2
         assert site.operator.failures == []
 
@@ -1182,7 +1182,7 @@ def test_each_write_is_over_before_the_lease_is() -> None:
         site.complete(site.jobs()[0])
         # An API server that takes 9 seconds for each request; TIMEOUT_SECONDS are 10.
         site.server.latency = lambda: 4.5
-        lease = site.operator.reconciler._lease
+        lease = site.operator.reconciler._actions._lease
         left: list[float] = []
 
         def note(method: str, path: str) -> None:
@@ -1205,7 +1205,7 @@ def test_a_lease_that_may_not_be_written_is_no_refusal_of_a_job(status: int) -> 
         site.server.fault = during("POST", "leases", refusing(status, "no leases"), times=3)
         await site.operator.settle()
         assert [str(error) for error in site.operator.failures] == ["no leases"]
-        assert site.operator.reconciler._memories[site.uid()].rejections == {}
+        assert site.operator.reconciler._memories[site.uid()].rejections.due() == []
         await site.drive()
 
     check_end(play(story))

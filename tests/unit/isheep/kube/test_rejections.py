@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import pytest
 
+from isheep.contract.reasons import Reason
 from isheep.kube.client import ApiError
 from isheep.kube.rejections import (
     DELAYS,
-    conflict_message,
+    Rejections,
+    job_conflict_message,
     reason_of,
-    refuse,
     service_conflict_message,
 )
 from isheep.planner.types import AttemptState, StageRef, Waiting
@@ -90,7 +91,9 @@ def test_a_service_that_is_refused_is_called_by_its_name() -> None:
     ("times", "seconds"), [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (6, 60), (1000, 60)]
 )
 def test_it_stands_longer_each_time(times: int, seconds: int) -> None:
-    made = refuse("a", a_start(), reason="r", message="m", times=times, now=START)
+    rejections = Rejections()
+    for _ in range(times):
+        made = rejections.add("a", a_start(), Reason.JOB_INVALID, "m", START)
     assert (made.since, made.until) == (START, START + timedelta(seconds=seconds))
     assert made.times == times
     assert sorted(DELAYS) == list(DELAYS)
@@ -99,7 +102,7 @@ def test_it_stands_longer_each_time(times: int, seconds: int) -> None:
 def test_it_occupies_its_stage_and_waits() -> None:
     steps = (a_step("respond", key="a"), a_step("assess", key="b"))
     start = a_start(steps=steps, attempt=3)
-    made = refuse("name", start, reason="QuotaExceeded", message=" no \n  more", times=1, now=START)
+    made = Rejections().add("name", start, Reason.QUOTA_EXCEEDED, " no \n  more", START)
     attempt = made.attempt()
     assert (attempt.name, attempt.number, attempt.state) == ("name", 3, AttemptState.ACTIVE)
     assert attempt.steps == (StageRef("i1/respond", "a"), StageRef("i1/assess", "b"))
@@ -108,12 +111,12 @@ def test_it_occupies_its_stage_and_waits() -> None:
 
 
 def test_a_message_is_bounded() -> None:
-    made = refuse("a", a_start(), reason="r", message="x" * 5000, times=1, now=START)
+    made = Rejections().add("a", a_start(), Reason.JOB_INVALID, "x" * 5000, START)
     assert made.message == "x" * 800
 
 
-@pytest.mark.parametrize("told", [conflict_message, service_conflict_message])
+@pytest.mark.parametrize("told", [job_conflict_message, service_conflict_message])
 def test_a_conflict_says_what_to_do(told: Callable[[str], str]) -> None:
     message = told("run-respond-abc")
     assert "run-respond-abc" in message
-    assert "delete it" in message
+    assert "Delete it" in message

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from isheep.planner import pinning
-from isheep.recipes.interface import STAGE_VERSIONS
+from isheep.recipes.stage_kinds import STAGE_VERSIONS
 
 from .world import START, World, make_run, outcome, spec_with
 

@@ -17,9 +17,10 @@ import pytest
 from isheep.api.loader import load_run
 from isheep.contract.order import ChatFormatRef, Prepared, ScoreLabelsRef
 from isheep.planner.walk import walk
-from isheep.recipes.interface import STAGE_VERSIONS, Stage, Statistics
+from isheep.recipes.interface import Stage, Statistics
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.settings import CurateSettings, TopicsSettings
+from isheep.recipes.stage_kinds import STAGE_VERSIONS
 
 ROOT = Path(__file__).resolve().parents[4]
 EXAMPLES = sorted((ROOT / "examples").rglob("*.yaml"))

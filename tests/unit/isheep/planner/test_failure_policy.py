@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isheep.planner.failure import Ending, FailureAction, FailureDecision, decide
-from isheep.recipes.interface import StageKind
+from isheep.planner.failure_policy import Ending, FailureAction, FailureDecision, decide
+from isheep.recipes.stage_kinds import StageKind
 
 PREPARE, GENERATE, TRAIN = StageKind.PREPARE, StageKind.GENERATE, StageKind.TRAIN
 TEN = timedelta(seconds=10)
 
 
 @pytest.mark.parametrize(
-    ("ending", "verdict"),
+    ("ending", "decision"),
     [
         (
             Ending(PREPARE, 64),
@@ -68,8 +68,8 @@ TEN = timedelta(seconds=10)
         ),
     ],
 )
-def test_verdicts(ending: Ending, verdict: FailureDecision) -> None:
-    assert decide(ending) == verdict
+def test_verdicts(ending: Ending, decision: FailureDecision) -> None:
+    assert decide(ending) == decision
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_the_schedule_while_stalled(stalls: int, minutes: int) -> None:
 def test_what_counts_comes_to_an_end(kind: StageKind, codes: list[int | None]) -> None:
     failures = reductions = 0
     for code in codes:
-        verdict = decide(Ending(kind, code, failures=failures, memory_reduction=reductions))
-        if verdict.act is FailureAction.FAIL:
+        decision = decide(Ending(kind, code, failures=failures, memory_reduction=reductions))
+        if decision.action is FailureAction.FAIL:
             return
-        failures += verdict.counted
-        reductions += verdict.reduce_memory
+        failures += decision.counted
+        reductions += decision.reduce_memory
     raise AssertionError("eight failures, and no end")

@@ -21,8 +21,9 @@ from isheep.contract.order import (
 from isheep.planner.frontier import expand, known_stages
 from isheep.planner.types import StageRef
 from isheep.planner.walk import Walk, walk
-from isheep.recipes.interface import STAGE_VERSIONS, Stage, StageKind, Statistics
+from isheep.recipes.interface import Stage, Statistics
 from isheep.recipes.registry import RECIPES
+from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
 
 from .world import prepared_for, spec_with
 

@@ -10,9 +10,10 @@ import pytest
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.planner.keys import stage_key
 from isheep.planner.walk import Walk, walk
-from isheep.recipes.interface import STAGE_VERSIONS, Stage, StageKind, Statistics
+from isheep.recipes.interface import Stage, Statistics
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.settings import MergeSettings
+from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
 
 from .world import prepared_for, spec_with
 

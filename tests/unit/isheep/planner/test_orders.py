@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from isheep.contract.choices import Pool
 from isheep.contract.order import canonical_order, parse_order
-from isheep.planner.types import Environment, Start
-from isheep.recipes.interface import Pool
+from isheep.planner.types import Environment, PodFolders, Start
 
 from .world import World, make_run, spec_with
+
+POD_FOLDERS = PodFolders(claims="/claims", config_maps="/config-maps")
 
 
 def starts(world: World) -> dict[str, Start]:
@@ -61,7 +63,7 @@ def test_parts_are_shared_by_no_more_workers_than_there_are() -> None:
 @pytest.mark.parametrize(("pods", "nodes"), [(True, 4), (False, 1)])
 def test_only_training_is_told_its_nodes_and_only_where_pods_are(pods: bool, nodes: int) -> None:
     world = world_with(training={"numNodes": 4})
-    world.environment = replace(world.environment, pods=pods)
+    world.environment = replace(world.environment, pods=POD_FOLDERS if pods else None)
     found = starts(world)
     assert found["i1/train"].order.runtime.num_nodes == nodes
     assert {s.order.runtime.num_nodes for n, s in found.items() if n != "i1/train"} == {1}
@@ -121,7 +123,7 @@ def test_in_pods_the_spec_says_what_inference_runs_on(
 ) -> None:
     compute = {"inference": {"resources": {"limits": limits}}}
     pods, machine = world_with(compute=compute), world_with(compute=compute)
-    pods.environment = Environment(pods=True)
+    pods.environment = Environment(pods=POD_FOLDERS)
     found, unknown = starts(pods), starts(machine)
     assert {start.order.runtime.accelerator for start in found.values()} == {accelerator}
     assert {start.order.runtime.accelerator for start in unknown.values()} == {None}

@@ -11,7 +11,7 @@ from isheep.api.run import SelfAlignmentRunSpec
 from isheep.planner import pinning
 from isheep.planner.pinning import PlanningError, Resolved, pin, spec_of
 from isheep.planner.types import RunView, Start
-from isheep.recipes.interface import STAGE_VERSIONS
+from isheep.recipes.stage_kinds import STAGE_VERSIONS
 
 from .world import SPEC, World, make_run, prepared_for, spec_with
 

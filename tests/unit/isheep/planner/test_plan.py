@@ -403,7 +403,7 @@ def test_a_hopeless_keep_rate_fails_with_the_counts_of_its_rules() -> None:
     status = world.drive()
     assert conditions(status)["Failed"] == ("True", "KeepRateTooLow")
     message = status.conditions[0].message
-    assert "rouge 9, short 3" in message
+    assert "rouge-l 9, short 3" in message
     assert world.started.count("i1/generate/r3") == 1
 
 
@@ -444,7 +444,7 @@ def test_the_younger_of_two_runs_waits_and_adopts() -> None:
     made = younger.turn()
     assert younger.active() == []
     assert conditions(made.status)["Reconciling"] == ("True", "WaitingForPeer")
-    assert "the run run makes it" in made.status.conditions[0].message
+    assert "the run run makes this stage" in made.status.conditions[0].message
     assert made.wake_at == younger.now + timedelta(seconds=30)
     world.complete(name)
     younger.peers = ()

@@ -259,7 +259,7 @@ class World:
         spec = SelfAlignmentRunSpec.read({**SPEC, **step.settings["spec"]})
         prepared = prepared_for(order.sources.model)
         frontier = known_stages(
-            RECIPES["ISheep"], spec, prepared, order.stage_versions, self.store.get
+            RECIPES[spec.recipe], spec, prepared, order.stage_versions, self.store.get
         )
         return StageResult(
             outcome=Outcome.COMMITTED,

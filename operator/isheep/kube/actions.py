@@ -1,0 +1,217 @@
+"""Actions: how the operator creates, adopts and deletes Jobs and Services.
+
+A Job has exactly one possible name, so every action is safe to repeat. The operator never updates
+a Job. Before each write the Lease is checked, so that of two operators only one writes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from isheep.contract.order import ContractError
+from isheep.contract.reasons import Reason
+from isheep.kube.cache import Cache
+from isheep.kube.client import Api, ApiError, jobs_path, services_path
+from isheep.kube.jobs import Installation, job_document, name_of, trains_together
+from isheep.kube.lease import Lease
+from isheep.kube.memory import Memory
+from isheep.kube.metrics import Metrics
+from isheep.kube.owners import Document, Owner
+from isheep.kube.queue import WorkQueue
+from isheep.kube.records import JobRecord, RunRecord, job_record
+from isheep.kube.rejections import job_conflict_message, reason_of, service_conflict_message
+from isheep.kube.services import is_same_service, service_document
+from isheep.logs import KEY_CHARACTERS, log_event
+from isheep.planner.pinning import Resolved
+from isheep.planner.types import Plan, Remove, StageRef, Start, Stop
+
+_LOG = logging.getLogger(__name__)
+
+
+class LeaseHeldError(Exception):
+    """Another operator holds the Lease; `seconds` is the time until the next try."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"another operator holds the Lease; next try in {seconds:.0f} s")
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _NewJob:
+    """A Job that a plan starts, before it exists."""
+
+    record: RunRecord
+    start: Start
+    name: str
+    memory: Memory
+
+    def log_fields(self) -> dict[str, object]:
+        step = self.start.order.steps[0]
+        return {
+            "job": self.name,
+            "namespace": self.record.namespace,
+            "run": self.record.name,
+            "stage": step.id,
+            "attempt": self.start.order.attempt,
+            "key": step.key[:KEY_CHARACTERS],
+        }
+
+
+class Actions:
+    """Performs the actions of plans against the API server."""
+
+    def __init__(
+        self,
+        *,
+        api: Api,
+        cache: Cache,
+        queue: WorkQueue,
+        lease: Lease,
+        metrics: Metrics,
+        installation: Installation,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._api = api
+        self._cache = cache
+        self._queue = queue
+        self._lease = lease
+        self._metrics = metrics
+        self._installation = installation
+        self._now = now
+
+    async def fence(self) -> None:
+        """Check the Lease right before a write; raises `LeaseHeldError`."""
+        wait = await self._lease.ensure()
+        if wait > 0:
+            raise LeaseHeldError(wait)
+
+    async def perform(self, record: RunRecord, plan: Plan, memory: Memory) -> bool:
+        """Perform the actions of a plan; return whether the API server rejected a Job."""
+        rejected = False
+        for action in plan.actions:
+            if isinstance(action, Start):
+                resolved = Resolved.model_validate(plan.status.resolved)
+                rejected |= not await self._start(record, action, resolved, memory)
+            else:
+                await self._remove(record, action, memory)
+        return rejected
+
+    async def delete(self, job: JobRecord, why: str) -> None:
+        """Delete a Job and its pods; a Job that does not exist any more is no error."""
+        await self.fence()
+        try:
+            left = await self._api.delete(jobs_path(job.namespace, job.name), job.uid)
+        except ApiError as error:
+            if error.status not in (404, 409):
+                raise
+            # The Job does not exist any more, or another Job has its name (409: other UID).
+            self._cache.jobs.drop(job.uid)
+            self._queue.wake(job.run_uid)
+            return
+        log_event(_LOG, logging.INFO, "Job deleted", **_job_fields(job), why=why)
+        if left.get("kind") == "Job":
+            self._cache.put_job(job_record(left))
+        else:
+            self._cache.jobs.drop(job.uid)
+
+    async def _start(
+        self, record: RunRecord, start: Start, resolved: Resolved, memory: Memory
+    ) -> bool:
+        """Create the Job for a start; return False if the API server rejected it."""
+        owner = Owner(record.name, record.uid, record.kueue_labels)
+        job = _NewJob(record, start, name_of(start, owner), memory)
+        try:
+            document = job_document(start, owner, resolved, self._installation)
+        except ContractError as error:
+            return self._reject(job, Reason.JOB_INVALID, str(error))
+        if trains_together(start):
+            # The Service comes first. Without it the pods wait for each other and hold GPUs.
+            problem = await self._ensure_service(service_document(owner, record.namespace))
+            if problem is not None:
+                return self._reject(job, *problem)
+        await self.fence()
+        try:
+            created = await self._api.create(jobs_path(record.namespace), document)
+        except ApiError as error:
+            if error.status == 409:
+                return await self._adopt(job)
+            return self._reject(job, reason_of(error), str(error))
+        self._cache.put_job(job_record(created))
+        self._metrics.jobs.labels(start.order.steps[0].kind).inc()
+        memory.rejections.clear(job.name)
+        log_event(_LOG, logging.INFO, "Job created", **job.log_fields())
+        return True
+
+    async def _ensure_service(self, document: Document) -> tuple[Reason, str] | None:
+        """Create a run's Service unless it exists; return reason and message of a rejection."""
+        metadata = document["metadata"]
+        await self.fence()
+        try:
+            await self._api.create(services_path(metadata["namespace"]), document)
+        except ApiError as error:
+            if error.status != 409:
+                return reason_of(error, "Service"), str(error)
+            # A GET that finds nothing raises, and the next pass creates the Service.
+            path = services_path(metadata["namespace"], metadata["name"])
+            if not is_same_service(await self._api.get(path), document):
+                message = service_conflict_message(metadata["name"])
+                return Reason.SERVICE_NAME_CONFLICT, message
+            return None
+        log_event(
+            _LOG,
+            logging.INFO,
+            "Service created",
+            namespace=metadata["namespace"],
+            service=metadata["name"],
+        )
+        return None
+
+    async def _adopt(self, job: _NewJob) -> bool:
+        """Use an existing Job if it is the Job for this start; return False for another Job."""
+        record, order = job.record, job.start.order
+        try:
+            found = job_record(await self._api.get(jobs_path(record.namespace, job.name)))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            # Somebody deleted the Job after our CREATE failed; the next pass creates it.
+            self._queue.wake(record.uid)
+            return True
+        steps = tuple(StageRef(step.id, step.key) for step in order.steps)
+        same = (found.run_uid, found.steps, found.number) == (record.uid, steps, order.attempt)
+        if same and found.readable:
+            self._cache.put_job(found, present=True)
+            log_event(_LOG, logging.INFO, "Job adopted", **job.log_fields())
+            return True
+        return self._reject(job, Reason.JOB_NAME_CONFLICT, job_conflict_message(job.name))
+
+    def _reject(self, job: _NewJob, reason: Reason, message: str) -> bool:
+        """Add a rejection, so that the run waits and tries again; return False."""
+        found = job.memory.rejections.add(job.name, job.start, reason, message, self._now())
+        fields = {"reason": reason, "times": found.times, "error": found.message}
+        log_event(_LOG, logging.WARNING, "Job rejected", **job.log_fields(), **fields)
+        return False
+
+    async def _remove(self, record: RunRecord, action: Stop | Remove, memory: Memory) -> None:
+        if memory.rejections.remove(action.attempt):
+            return
+        jobs = self._cache.jobs_of(record.uid)
+        job = next((j for j in jobs if j.name == action.attempt), None)
+        if job is not None and job.namespace == record.namespace:
+            why = action.reason if isinstance(action, Stop) else "its result is stored"
+            await self.delete(job, why)
+
+
+def _job_fields(job: JobRecord) -> dict[str, object]:
+    step = job.steps[0] if job.steps else None
+    return {
+        "job": job.name,
+        "namespace": job.namespace,
+        "run": job.run,
+        "stage": step.id if step else None,
+        "attempt": job.number,
+        "key": step.key[:KEY_CHARACTERS] if step else None,
+    }

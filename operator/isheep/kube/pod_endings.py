@@ -1,0 +1,85 @@
+"""How the pods of a finished Job ended. A pure function of their records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from isheep.contract.order import StageResult, parse_result
+from isheep.contract.reasons import EXPLANATIONS, Reason
+from isheep.kube.pod_failure_policy import FINAL_CODES
+from isheep.kube.pod_records import PodRecord
+
+TAIL_CHARACTERS = 600
+KILLED = 137
+"""The exit code of a container that SIGKILL ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The results of a finished Job's pods, and the end of the pod that explains a failure."""
+
+    results: tuple[StageResult, ...] = ()
+    exit_code: int | None = None
+    pod: str | None = None
+    message: str | None = None
+    disrupted: bool = False
+
+
+def how_ended(pods: Sequence[PodRecord]) -> Ending:
+    """Return the results of the pods of a finished Job, and the end of the pod that failed it."""
+    over = [pod for pod in pods if pod.over and pod.termination is not None]
+    read = {pod.uid: parse_result(pod.termination.message) for pod in over if pod.termination}
+    results = tuple(result for result in read.values() if result is not None)
+    decisive = _decisive(pods, read)
+    if decisive is None:
+        return Ending(results=results)
+    result = read.get(decisive.uid)
+    end = decisive.termination
+    code = None if end is None else end.exit_code
+    message = result.message if result is not None else None
+    return Ending(
+        results=results,
+        exit_code=code or None,
+        pod=decisive.name,
+        message=message or _end_message(decisive),
+        disrupted=decisive.disrupted,
+    )
+
+
+def _decisive(
+    pods: Sequence[PodRecord], read: Mapping[str, StageResult | None]
+) -> PodRecord | None:
+    """Return the failed pod that explains the Job's failure; None if no pod failed.
+
+    A pod with a final exit code comes first, then a pod that did not only lose its peers, then a
+    pod that was not disrupted, and then the pod that ended last.
+    """
+    failed = [pod for pod in pods if pod.phase == "Failed"]
+    if not failed:
+        return None
+
+    def weight(pod: PodRecord) -> tuple[bool, bool, bool, float]:
+        end = pod.termination
+        final = end is not None and end.exit_code in FINAL_CODES
+        last = end.finished.timestamp() if end is not None and end.finished else 0.0
+        result = read.get(pod.uid)
+        cause = result is None or result.reason != Reason.PEER_UNREACHABLE
+        return final, cause, not pod.disrupted, last
+
+    return max(failed, key=weight)
+
+
+def _end_message(pod: PodRecord) -> str:
+    """Return a message about the end of a pod without a result."""
+    end = pod.termination
+    if end is None:
+        return f"{pod.name} failed: {pod.reason or 'its node was lost'} {pod.message}".strip()
+    if end.reason == "OOMKilled":
+        remedy = EXPLANATIONS[Reason.KILLED].remedy
+        return f"{pod.name} was killed at its memory limit (OOMKilled): {remedy}"
+    tail = " ".join(end.message.split())[-TAIL_CHARACTERS:]
+    what = f"{pod.name} ended with exit code {end.exit_code}"
+    if end.exit_code == KILLED and not tail:
+        return f"{what}: it was killed from outside of the pod"
+    return f"{what}; its log ends: {tail}" if tail else what

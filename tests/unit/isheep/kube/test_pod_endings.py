@@ -1,0 +1,226 @@
+"""How pods ended, with messages of real kubelets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from isheep.contract.order import Outcome, parse_result
+from isheep.kube.pod_endings import TAIL_CHARACTERS, Ending, how_ended
+from isheep.kube.pod_records import PodRecord, pod_record
+
+from .builders import at, condition, pod_json, result_text, terminated
+
+POD = "run-respond-abc-0-x"
+
+
+def pod(**fields: Any) -> PodRecord:
+    return pod_record(pod_json(**fields))
+
+
+def waiting_pod(reason: str, message: str = "", **fields: Any) -> PodRecord:
+    state = {"waiting": {"reason": reason, **({"message": message} if message else {})}}
+    return pod(state=state, conditions=[condition("PodScheduled")], **fields)
+
+
+def unscheduled(message: str, reason: str = "Unschedulable", **fields: Any) -> PodRecord:
+    return pod(
+        conditions=[condition("PodScheduled", "False", reason=reason, message=message)], **fields
+    )
+
+
+def ended(code: int, message: str = "", **fields: Any) -> PodRecord:
+    phase = "Succeeded" if code == 0 else "Failed"
+    extra = fields.pop("terminated", {})
+    return pod(phase=phase, state=terminated(code, message, **extra), **fields)
+
+
+DISRUPTED = [condition("DisruptionTarget")]
+
+
+@pytest.mark.parametrize(
+    ("one", "code", "disrupted", "message"),
+    [
+        (ended(64), 64, False, f"{POD} ended with exit code 64"),
+        (ended(69), 69, False, f"{POD} ended with exit code 69"),
+        (ended(1, "Traceback\n  boom\n"), 1, False, "exit code 1; its log ends: Traceback boom"),
+        (ended(137), 137, False, "exit code 137: it was killed from outside"),
+        (ended(137, "last words"), 137, False, "exit code 137; its log ends: last words"),
+        (
+            ended(137, "words", terminated={"reason": "OOMKilled"}),
+            137,
+            False,
+            "was killed at its memory limit (OOMKilled): raise resources.limits.memory of its pool",
+        ),
+        # A process of the worker's may be killed and the worker end by itself.
+        (ended(70, terminated={"reason": "OOMKilled"}), 70, False, "(OOMKilled)"),
+        (ended(143, conditions=DISRUPTED), 143, True, f"{POD} ended with exit code 143"),
+        (
+            pod(
+                phase="Failed",
+                reason="Evicted",
+                message="The node was low on resource: ephemeral-storage.",
+                conditions=DISRUPTED,
+            ),
+            None,
+            True,
+            f"{POD} failed: Evicted The node was low on resource: ephemeral-storage.",
+        ),
+        (
+            pod(
+                phase="Failed",
+                reason="UnexpectedAdmissionError",
+                message="Pod was rejected: Allocate failed due to no healthy devices present",
+            ),
+            None,
+            False,
+            f"{POD} failed: UnexpectedAdmissionError Pod was rejected: Allocate failed due to no "
+            "healthy devices present",
+        ),
+        (
+            pod(phase="Failed", state={"running": {"startedAt": at(1)}}, conditions=DISRUPTED),
+            None,
+            True,
+            f"{POD} failed: its node was lost",
+        ),
+    ],
+    ids=[
+        "64",
+        "69",
+        "log",
+        "killed",
+        "killed with a log",
+        "OOM",
+        "OOM of a child",
+        "drained",
+        "evicted",
+        "refused by the node",
+        "node lost",
+    ],
+)
+def test_how_a_pod_without_a_result_ended(
+    one: PodRecord, code: int | None, disrupted: bool, message: str
+) -> None:
+    found = how_ended([one])
+    assert (found.results, found.exit_code, found.pod) == ((), code, POD)
+    assert found.disrupted == disrupted
+    assert found.message is not None
+    assert message in found.message
+
+
+@pytest.mark.parametrize("code", [64, 69, 70, 74, 80])
+def test_a_result_says_more_than_a_log(code: int) -> None:
+    text = result_text(Outcome.FAILED, exit_code=code, reason="ModelNotFound", message="no model")
+    found = how_ended([ended(code, text)])
+    (result,) = found.results
+    assert (result.exit_code, result.reason) == (code, "ModelNotFound")
+    assert (found.exit_code, found.message, found.pod) == (code, "no model", POD)
+
+
+def test_a_result_without_a_message_is_told_as_a_death() -> None:
+    found = how_ended([ended(70, result_text(Outcome.FAILED, exit_code=70))])
+    assert found.message is not None
+    assert found.message.startswith(f"{POD} ended with exit code 70")
+
+
+def test_what_committed() -> None:
+    text = result_text()
+    assert how_ended([ended(0, text)]) == Ending(results=(parse_result(text),))
+
+
+def test_nothing_is_known_of_pods_that_are_gone() -> None:
+    assert how_ended([]) == Ending()
+
+
+@pytest.mark.parametrize("message", ["", "no JSON", "[]", '{"outcome": "Well"}', "7", "null"])
+def test_a_message_that_does_not_parse_is_a_log(message: str) -> None:
+    assert how_ended([ended(0, message)]).results == ()
+
+
+def test_a_log_that_ends_in_brackets_is_a_log() -> None:
+    assert how_ended([ended(1, "[" * 2048)]).results == ()
+
+
+def test_a_logs_end_is_its_end() -> None:
+    found = how_ended([ended(1, "a" * 1000 + "the cause")])
+    assert found.message is not None
+    assert found.message.endswith("a" * (TAIL_CHARACTERS - 9) + "the cause")
+    assert len(found.message) < TAIL_CHARACTERS + 100
+
+
+LOST = result_text(Outcome.FAILED, exit_code=69, reason="PeerUnreachable", message="gone")
+
+
+def late(code: int, message: str = "", seconds: int = 300, **fields: Any) -> PodRecord:
+    return ended(code, message, terminated={"finishedAt": at(seconds)}, **fields)
+
+
+@pytest.mark.parametrize(
+    ("pods", "telling"),
+    [
+        ([ended(0, name="a"), ended(1, name="b")], "b"),
+        ([late(1, name="a", seconds=61), late(1, name="b", seconds=62)], "b"),
+        # One that ended the Job tells why, though others were killed for it afterwards.
+        ([late(70, name="a", seconds=61), late(143, name="b", seconds=99)], "a"),
+        ([late(64, name="a", seconds=61), late(137, name="b", seconds=99)], "a"),
+        ([late(80, name="a", seconds=61), late(1, name="b", seconds=99)], "a"),
+        ([late(1, name="a", seconds=61), late(69, name="b", seconds=99)], "b"),
+        # One that has lost another one of its training is not what the other died of.
+        ([late(137, name="a", seconds=61), late(69, LOST, name="b", seconds=99)], "a"),
+        (
+            [
+                late(143, name="a", seconds=61, conditions=DISRUPTED),
+                late(69, LOST, name="b", seconds=99),
+            ],
+            "a",
+        ),
+        ([late(69, LOST, name="a", seconds=61), ended(0, name="b")], "a"),
+        (
+            [late(1, name="a", seconds=61), late(143, name="b", seconds=99, conditions=DISRUPTED)],
+            "a",
+        ),
+        (
+            [late(70, name="a", seconds=61, conditions=DISRUPTED), late(1, name="b", seconds=99)],
+            "a",
+        ),
+        ([late(1, name="a", seconds=61), pod(name="b", phase="Failed", reason="Evicted")], "a"),
+        ([pod(name="a", phase="Failed"), ended(0, name="b")], "a"),
+    ],
+    ids=[
+        "who failed",
+        "who was last",
+        "a defect",
+        "bad input",
+        "a full device",
+        "not what is tried again",
+        "not who lost another",
+        "not who lost one that was disrupted",
+        "who lost one that is gone",
+        "not who was disrupted",
+        "a defect though disrupted",
+        "who has an end",
+        "who has none",
+    ],
+)
+def test_of_several_pods_one_tells(pods: list[PodRecord], telling: str) -> None:
+    for order in (pods, pods[::-1]):
+        assert how_ended(order).pod == telling
+
+
+def test_all_results_are_read() -> None:
+    partial = result_text(Outcome.PARTIAL)
+    pods = [
+        ended(0, partial, name="a"),
+        ended(1, "no result", name="b"),
+        ended(0, result_text(), name="c"),
+        pod(name="d", phase="Running"),
+    ]
+    found = how_ended(pods)
+    assert [r.outcome for r in found.results] == [Outcome.PARTIAL, Outcome.COMMITTED]
+    assert found.pod == "b"
+
+
+def test_pods_that_still_run_tell_nothing() -> None:
+    """A message is written at the end; a container that is restarted has an old one."""
+    assert how_ended([pod(phase="Running", state=terminated(0, result_text()))]) == Ending()
