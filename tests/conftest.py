@@ -1,9 +1,9 @@
-"""Fixtures that more than one folder uses: models small enough for unit tests, and one real one.
+"""Fixtures of several folders: models that are small enough for unit tests, and one real model.
 
-The tiny models are real Transformers checkpoints with random, seeded weights: two
-layers, hidden size 64, a byte-level BPE vocabulary trained here on a few lines. They
-write nonsense, quickly and reproducibly, and every code path that a real model takes
-is taken. Each pytest worker builds its own in well under a second.
+The tiny models are real Transformers checkpoints with random, seeded weights: two layers, hidden
+size 64, and a byte-level BPE vocabulary that is trained here on a few lines. Their texts have no
+meaning, but they are fast and reproducible, and they use every code path of a real model. Each
+pytest worker builds them in less than a second.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import pytest
 TESTS = Path(__file__).parent
 TINY_VOCABULARY = 384
 SECONDS: Counter[str] = Counter()
-"""Seconds of tests and their fixtures by suite, a suite being a folder of tests/."""
+"""The seconds of tests and their fixtures by suite; a suite is a folder of tests/."""
 FIGURES: list[str] = []
-"""What tests measured and nobody judges, by `record_property("figures", …)`."""
+"""Measurements without a limit, which tests report by `record_property("figures", …)`."""
 
 
-# pytest-xdist reads the groups in the same hook.
+# pytest-xdist reads the groups in the same hook, so this one runs first.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep in one process the tests that share what takes long to make."""
+    """Run the tests that share an expensive fixture in one process."""
     for item in items:
         if (group := _group_of(item)) is not None:
             item.add_marker(pytest.mark.xdist_group(group))
@@ -37,8 +37,8 @@ def _group_of(item: pytest.Item) -> str | None:
         return path.parts[0]
     if path.parts[0] == "e2e_local":
         return path.stem
-    if "forker" in getattr(item, "fixturenames", ()):
-        return "forker"
+    if "fork_server" in getattr(item, "fixturenames", ()):
+        return "fork_server"
     return path.stem if path.stem.startswith("test_vllm") else None
 
 
@@ -76,9 +76,9 @@ CHATML_TEMPLATE = (
 def build_tiny_model(folder: Path, *, markers: bool, chat_template: bool, seed: int = 0) -> Path:
     """Write a tiny Llama and its tokenizer into `folder` and return it.
 
-    With `markers` ChatML's markers are single, special tokens and `<|im_end|>` is the
-    EOS; without, the tokenizer has a BOS `<s>` (which it adds) and an EOS `</s>` only.
-    `chat_template` gives the tokenizer a template of its own.
+    With `markers`, ChatML's markers are single, special tokens and `<|im_end|>` is the EOS.
+    Without them, the tokenizer has a BOS `<s>`, which it adds, and an EOS `</s>`. With
+    `chat_template`, the tokenizer has a chat template.
     """
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -130,14 +130,14 @@ def build_tiny_model(folder: Path, *, markers: bool, chat_template: bool, seed: 
 
 @pytest.fixture(scope="session")
 def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model whose tokenizer has ChatML's markers and its own chat template."""
+    """A tiny model whose tokenizer has ChatML's markers and a chat template."""
     folder = tmp_path_factory.mktemp("tiny-chat")
     return build_tiny_model(folder, markers=True, chat_template=True)
 
 
 @pytest.fixture(scope="session")
 def tiny_base_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model without chat template and without ChatML's markers; it adds a BOS."""
+    """A tiny model without a chat template and without ChatML's markers; it adds a BOS."""
     folder = tmp_path_factory.mktemp("tiny-base")
     return build_tiny_model(folder, markers=False, chat_template=False)
 
@@ -148,7 +148,7 @@ def smollm2_dir() -> Path:
     folder = os.environ.get("ISHEEP_TEST_MODEL")
     if not folder:
         pytest.fail(
-            "ISHEEP_TEST_MODEL is not set: it must name a folder that holds "
-            "SmolLM2-135M-Instruct as float32 safetensors"
+            "ISHEEP_TEST_MODEL is not set: set it to a folder with SmolLM2-135M-Instruct as "
+            "float32 safetensors"
         )
     return Path(folder)

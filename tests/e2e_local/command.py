@@ -1,4 +1,4 @@
-"""`isheep` as a user gives it: a command in a folder, with a run's file there."""
+"""Run the command `isheep` as a user does, in a folder with a run's file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TINY_TRAINING = {
     "warmupSteps": 1,
     "learningRate": 0.001,
 }
-"""What `spec.training` is of a model so small."""
+"""`spec.training` for a model of this size."""
 TINY_SPEC: dict[str, Any] = {
     "recipe": "ISheep",
     "iterations": 2,
@@ -42,7 +42,7 @@ TINY_SPEC: dict[str, Any] = {
     "selection": {"threshold": 5, "minSamples": 1},
     "training": TINY_TRAINING,
 }
-"""A run of the talker, but for its store; the tests on a node carry it out, too."""
+"""A run with the tiny chat model, without a store; the tests on a node use it, too."""
 
 
 def write_run(path: Path, spec: dict[str, Any], name: str = "tiny") -> None:
@@ -57,7 +57,7 @@ def write_run(path: Path, spec: dict[str, Any], name: str = "tiny") -> None:
 
 
 def start(folder: Path, model: Path, *words: str, mirrored: str = MODEL) -> subprocess.Popen[str]:
-    """Start a command in a process group of its own; what is `mirrored` is the model in `model`."""
+    """Start a command in a new process group; the folder `model` mirrors the URI `mirrored`."""
     return subprocess.Popen(
         [ISHEEP, *words],
         cwd=folder,
@@ -78,7 +78,7 @@ def start(folder: Path, model: Path, *words: str, mirrored: str = MODEL) -> subp
 def command(
     folder: Path, model: Path, *words: str, mirrored: str = MODEL, seconds: float = SECONDS
 ) -> str:
-    """Give a command that succeeds, and return what it says."""
+    """Run a command, check that it succeeds, and return its output."""
     process = start(folder, model, *words, mirrored=mirrored)
     output, _ = process.communicate(timeout=seconds)
     assert process.returncode == 0, output

@@ -1,4 +1,4 @@
-"""What the local runs share: a talker for a model, and a real SeaweedFS."""
+"""The fixtures of the local runs: a tiny chat model, and a real SeaweedFS."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from .talker import talker
+from .tiny_chat_model import tiny_chat_model
 
 
 def _seaweedfs() -> Any:
-    """Return the fixture of the store's tests: a real SeaweedFS for the session."""
+    """Return the fixture `seaweedfs` of the store's tests."""
     path = Path(__file__).parents[1] / "store" / "conftest.py"
     spec = importlib.util.spec_from_file_location("isheep_store_fixtures", path)
     assert spec is not None
@@ -21,13 +21,13 @@ def _seaweedfs() -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    return module.weed
+    return module.seaweedfs
 
 
-weed = _seaweedfs()
+seaweedfs = _seaweedfs()
 
 
 @pytest.fixture(scope="session")
-def tiny_talker_dir() -> Path:
-    """The talker of `talker.py`."""
-    return talker()
+def tiny_chat_model_dir() -> Path:
+    """The folder of the model of `tiny_chat_model.py`."""
+    return tiny_chat_model()

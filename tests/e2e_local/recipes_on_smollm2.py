@@ -1,9 +1,9 @@
 """`make e2e`: every recipe on SmolLM2 with vLLM, by `isheep run`, from its own example.
 
-Not collected unless it is named: on two cores each recipe takes minutes. A recipe's run is
-the file in examples/ that is about it, in its own words; only the model, the store, the
-engine's memory and the counts are those of a laptop. What a model of this size writes is
-poor, so nothing is asked of it but that every stage finds something to go on with.
+pytest collects this file only if it is named, because each recipe takes minutes on two cores. A
+recipe's run is its file in examples/, in which the tests replace only the model, the store, the
+engine's memory and the counts by values for a laptop. The texts of a model of this size are poor,
+so the tests check only that every stage has rows for the next one.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ RECIPES: dict[str, dict[str, Any]] = {
         "training": {"maxSamples": 32},
     },
 }
-"""What differs from an example and from `LAPTOP`, by the example's name."""
+"""The changes to an example in addition to `LAPTOP`, by the example's name."""
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return a document with another's fields laid over it."""
+    """Return a document in which the fields of another one replace or extend its fields."""
     both = [key for key in changes if isinstance(changes[key], dict) and key in base]
     return {**base, **changes, **{key: merged(base[key], changes[key]) for key in both}}
 
@@ -81,16 +81,16 @@ def test_an_example_runs_to_its_end(
     spec = merged({**own, "storage": {}, "engine": {}}, merged(LAPTOP, RECIPES[name]))
     (tmp_path / "run.yaml").write_text(yaml.safe_dump({**document, "spec": spec}))
 
-    def give(*words: str) -> str:
+    def run_command(*words: str) -> str:
         return command(tmp_path, smollm2_dir, *words, mirrored=MODEL, seconds=SECONDS)
 
-    assert "every stage is committed" in give("run", "run.yaml")
+    assert "every stage is committed" in run_command("run", "run.yaml")
     report = json.loads(
-        Path(give("report", "run.yaml").strip()).with_name("report.json").read_text()
+        Path(run_command("report", "run.yaml").strip()).with_name("report.json").read_text()
     )
     assert len(report["iterations"]) == spec["iterations"]
     for iteration in range(1, spec["iterations"] + 1):
-        give("export", "run.yaml", "--iteration", str(iteration), "-o", "data.jsonl")
+        run_command("export", "run.yaml", "--iteration", str(iteration), "-o", "data.jsonl")
         rows = [json.loads(line) for line in (tmp_path / "data.jsonl").read_text().splitlines()]
         assert rows
         assert all(row["prompt"] and row["completion"] for row in rows)

@@ -1,7 +1,7 @@
-"""`isheep run` with expected scores, and a report that tells of them.
+"""`isheep run` with expected scores, which the report shows.
 
-The model is tiny and knows digits only: whatever it is asked, it goes on with some of
-them and ends. So the labels hold nearly all of the probability, as with a real assessor.
+The model is tiny and writes digits only: after any prompt it writes some digits and ends. So the
+labels have nearly all of the probability, as with a real assessor.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ SPEC: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def digits_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model with a direction that all its embeddings have, digits and the end most of."""
+    """The tiny model, changed so that digits and the end of the text are the likely tokens.
+
+    One direction is added to all embeddings, and most to those of the likely tokens.
+    """
     from safetensors.torch import load_file, save_file
     from transformers import AutoTokenizer
 
@@ -64,7 +67,7 @@ def digits_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder."""
+    """A run's folder and its model."""
 
     folder: Path
     model: Path
@@ -79,7 +82,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def finished(digits_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run that is done."""
+    """A finished run."""
     run = Run(tmp_path_factory.mktemp("expected"), digits_dir)
     write_run(run.folder / "tiny.yaml", SPEC)
     run.command("run", "tiny.yaml")
@@ -94,7 +97,7 @@ def test_scores_are_expected_values(finished: Run) -> None:
     assert any(score % 1 for row in rows for score in row["scores"].values())
 
 
-def test_the_report_tells_of_the_scores(finished: Run) -> None:
+def test_the_report_describes_the_scores(finished: Run) -> None:
     (report,) = finished.folder.glob("store/**/runs/tiny/report.json")
     quality, following = json.loads(report.read_text())["iterations"][0]["scores"]
     assert (quality["level"], following["level"]) == ("Quality", "Following")

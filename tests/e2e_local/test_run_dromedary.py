@@ -1,7 +1,7 @@
-"""Dromedary as a user runs it, on a tiny model that thinks before it replies.
+"""The recipe Dromedary as a user runs it, with a tiny model that writes thoughts before a reply.
 
-The run's own templates are short, so that the model learns their forms in seconds; all
-else is real. What the trainings of the run are given is looked at row by row.
+The run's templates are short, so the model learns their form in seconds. Everything else is
+real. The tests check each row of the run's training data.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from isheep_worker.templates.red_teaming import (
 from isheep_worker.templates.response import response_verbose
 
 from .command import MODEL, command, write_run
-from .talker import ADJECTIVES, MANNERS, NOUNS, PLACES, reply, talker, task
+from .tiny_chat_model import ADJECTIVES, MANNERS, NOUNS, PLACES, reply, task, tiny_chat_model
 
 TEMPLATES = {
     "instructions": "Go on.\n",
@@ -100,7 +100,7 @@ def request(draw: random.Random, about: str) -> str:
 
 
 def thinking_texts(draw: random.Random) -> list[str]:
-    """Texts in all forms in which the recipe asks, the longest first."""
+    """Return texts in the form of each prompt of the recipe, the longest first."""
     library = TemplateLibrary(TEMPLATES)
     exemplars = [Exemplar(task(draw), "") for _ in range(9)]
     types = draw.sample(instruction_types(library), 3)
@@ -125,7 +125,7 @@ def thinking_texts(draw: random.Random) -> list[str]:
 
 
 class Finished:
-    """A run that is done, and what it has left."""
+    """A finished run and its artifacts."""
 
     def __init__(self, folder: Path, model: Path) -> None:
         self.folder, self.model = folder, model
@@ -146,7 +146,7 @@ class Finished:
         return [stage for stage in self.keys() if f"/{kind}/" in stage][-1]
 
     def order_again(self, stage: str) -> StageOrder:
-        """The order of a stage, under a key that nothing has left anything under."""
+        """Return the order of a stage with a key that has no artifact."""
         manifest = self.artifacts.manifest(self.keys()[stage])
         assert manifest is not None
         step = Step(
@@ -168,7 +168,7 @@ class Finished:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    model = talker(thinking_texts, STEPS)
+    model = tiny_chat_model(thinking_texts, STEPS)
     run = Finished(tmp_path_factory.mktemp("dromedary"), model)
     prompts = run.folder / "prompts"
     prompts.mkdir()
@@ -187,7 +187,7 @@ def test_instructions_come_from_seed_tasks_and_from_red_teaming(finished: Finish
     assert len({row.instruction for row in pool}) == len(pool) == 80
     guided = [row for row in pool if row.instruction.startswith("Show me the")]
     assert len(guided) >= 25
-    # Whatever the model makes of it, each was asked of a type about one of the topics.
+    # Each prompt names a type and one of the topics; the model may ignore them.
     names = {one.name for one in instruction_types(TemplateLibrary(TEMPLATES))}
     for row in finished.rows(finished.last("generate"), COMPLETIONS):
         *types, about = row.exemplars
@@ -195,7 +195,7 @@ def test_instructions_come_from_seed_tasks_and_from_red_teaming(finished: Finish
         assert about in {row.topic for row in topics}
 
 
-def test_replies_are_trained_on_and_thoughts_are_gone(finished: Finished) -> None:
+def test_the_training_data_contains_replies_and_no_thoughts(finished: Finished) -> None:
     pool = [row.id for row in finished.rows(finished.last("curate"), INSTRUCTIONS)]
     pairs = finished.rows("i1/respond", PAIRS)
     answered = [pair.id for pair in pairs]
@@ -209,7 +209,7 @@ def test_replies_are_trained_on_and_thoughts_are_gone(finished: Finished) -> Non
     assert {row.id: row.reason for row in selected if row.id in {p.id for p in unread}} == {
         pair.id: f"rule:{pair.rule}" for pair in unread
     }
-    # Had anything been left before the reply, its label would be left, too.
+    # A rest of the text before the reply would contain its label.
     assert not [row for row in kept if re.search("(?i)thoughts|reply", row.response)]
 
 
@@ -231,22 +231,22 @@ def test_the_engraved_model_answers_a_draw_of_the_pool_verbosely(finished: Finis
 def test_no_principle_is_in_a_prompt_that_is_trained_on(
     stage: str, finished: Finished, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rows are those that the stage itself renders from what the run has left."""
+    """The stage itself renders the rows from the run's artifacts."""
     from transformers import AutoTokenizer
 
-    given: list[Any] = []
+    trained: list[Any] = []
 
-    def caught(_settings: object, split: Any, **_more: object) -> None:
-        given.extend((split.train, split.validation))
+    def record(_settings: object, split: Any, **_more: object) -> None:
+        trained.extend((split.train, split.validation))
         raise InterruptedError
 
-    monkeypatch.setattr(train, "train", caught)
+    monkeypatch.setattr(train, "train", record)
     worker = Worker(StopFlag(), Meter(), Progress(lambda _: None), Shard())
-    worker.carry_out(finished.order_again(stage))
+    worker.run(finished.order_again(stage))
     tokenizer = AutoTokenizer.from_pretrained(finished.model)
-    rows = [rows[n] for rows in given for n in range(len(rows))]
+    rows = [rows[n] for rows in trained for n in range(len(rows))]
     texts = [tokenizer.decode(row["input_ids"]) for row in rows]
-    learnt = [tokenizer.decode(row["input_ids"][row["labels"] != -100]) for row in rows]
+    targets = [tokenizer.decode(row["input_ids"][row["labels"] != -100]) for row in rows]
 
     selected = finished.rows(f"{stage[:2]}/select", SELECTIONS)
     kept = [row for row in selected if row.kept]
@@ -255,7 +255,7 @@ def test_no_principle_is_in_a_prompt_that_is_trained_on(
         f"<|im_start|>user\n{row.instruction}<|im_end|>\n<|im_start|>assistant\n": row.response
         for row in kept
     }
-    for text, response in zip(texts, learnt, strict=True):
+    for text, response in zip(texts, targets, strict=True):
         prompt = text.removesuffix(response)
         assert plain[prompt] == response.removesuffix("<|im_end|>")
     secret = secrets(TemplateLibrary(read_templates(str(finished.folder / "prompts"))))
@@ -264,7 +264,7 @@ def test_no_principle_is_in_a_prompt_that_is_trained_on(
 
 
 def secrets(library: TemplateLibrary) -> set[str]:
-    """Every sentence that stands in answers' prompts besides the task, and every label."""
+    """Return every label and sentence of the prompts for responses, without the task."""
     names = ("dromedary-principles", "dromedary-exemplars", "dromedary-verbose")
     text = "\n".join(library.texts[name] for name in names).replace("{{ instruction }}", "")
     sentences = re.split(r"\n|(?<=[.:])\s", text.replace("{{ input }}", ""))

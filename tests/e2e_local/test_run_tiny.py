@@ -1,9 +1,9 @@
-"""`isheep run` as a user runs it, twice over: undisturbed, and killed again and again.
+"""`isheep run` as a user runs it, once without interruption and once with several kills.
 
-The model is tiny and talks (see talker.py); everything else is real: processes,
-engine, training, stores. What is killed is the command's whole process group, with
-SIGKILL, at moments drawn at random; workers are in sessions of their own and have to
-notice by themselves.
+The model is the tiny chat model of tiny_chat_model.py. Everything else is real: processes, engine,
+training and stores. The test kills the command's process group with SIGKILL at random moments. The
+workers run in other sessions, so the kill does not reach them, and they must end when their driver
+has ended.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KILLS = 2
 
 @dataclass(frozen=True)
 class Run:
-    """A run's file in a folder of its own, where the commands are given."""
+    """A folder with a run's file, in which the commands run."""
 
     folder: Path
     model: Path
@@ -53,34 +53,34 @@ class Run:
 
 
 def run_and_kill(run: Run, stages: int, delay: float) -> None:
-    """Run until so many stages have begun, wait, and kill the command's process group."""
+    """Run until `stages` stages have started, wait, and kill the command's process group."""
     process = run.start("run")
     assert process.stdout is not None
-    begun = (line for line in process.stdout if ": begins" in line)
-    shown = list(itertools.islice(begun, stages))
+    started = (line for line in process.stdout if ": started" in line)
+    shown = list(itertools.islice(started, stages))
     time.sleep(delay)
-    assert len(shown) == stages, "it was done before it could be killed"
-    assert process.poll() is None, "it was done before it could be killed"
+    assert len(shown) == stages, "the run ended before the kill"
+    assert process.poll() is None, "the run ended before the kill"
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tiny_talker_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run that nothing disturbed."""
-    run = Run(tmp_path_factory.mktemp("undisturbed"), tiny_talker_dir)
+def uninterrupted(tiny_chat_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run without an interruption."""
+    run = Run(tmp_path_factory.mktemp("uninterrupted"), tiny_chat_model_dir)
     run.write({"folder": {"path": "store"}})
     output = run.command("run")
     assert "every stage is committed" in output, output
     return run
 
 
-def test_a_run_killed_again_and_again_leaves_the_same_data_and_the_same_models(
-    undisturbed: Run, tiny_talker_dir: Path, tmp_path: Path, weed: Any
+def test_a_run_with_several_kills_makes_the_same_data_and_the_same_models(
+    uninterrupted: Run, tiny_chat_model_dir: Path, tmp_path: Path, seaweedfs: Any
 ) -> None:
-    """It is the same in another kind of store, too."""
-    run = Run(tmp_path, tiny_talker_dir)
-    run.write({"s3": weed.spec("e2e").s3.model_dump(exclude_none=True)})
+    """The run with kills has a store of another kind."""
+    run = Run(tmp_path, tiny_chat_model_dir)
+    run.write({"s3": seaweedfs.spec("e2e").s3.model_dump(exclude_none=True)})
     draw = random.Random(1)
 
     for _ in range(KILLS):
@@ -89,24 +89,24 @@ def test_a_run_killed_again_and_again_leaves_the_same_data_and_the_same_models(
 
     for iteration in (1, 2):
         data = run.data(iteration)
-        assert data == undisturbed.data(iteration)
+        assert data == uninterrupted.data(iteration)
         assert data
-    # A model's key is made from its data's; that its bytes are the same, too, is training's.
-    assert run.keys() == undisturbed.keys()
+    # Equal data give equal keys. Equal digests show that the training is reproducible, too.
+    assert run.keys() == uninterrupted.keys()
     for stage in ("i1/train", "i2/train", "i2/merge"):
-        found, expected = digests(run, stage, weed), digests(undisturbed, stage, weed)
+        found, expected = digests(run, stage, seaweedfs), digests(uninterrupted, stage, seaweedfs)
         assert found == expected, stage
 
 
-def digests(run: Run, stage: str, weed: Any) -> dict[str, str]:
-    """Return the digests of a stage's weights."""
+def digests(run: Run, stage: str, seaweedfs: Any) -> dict[str, str]:
+    """Return the digests of the files with a stage's weights."""
     from isheep.contract.store_spec import parse_store_uri
     from isheep.store import open_store
     from isheep.store.artifacts import ArtifactStore
 
     storage = yaml.safe_load((run.folder / "run.yaml").read_text())["spec"]["storage"]
     if "s3" in storage:
-        store = open_store(weed.spec("e2e"))
+        store = open_store(seaweedfs.spec("e2e"))
     else:
         store = open_store(parse_store_uri(str(run.folder / "store")))
     manifest = ArtifactStore(store, "default").manifest(run.keys()[stage])
@@ -116,8 +116,8 @@ def digests(run: Run, stage: str, weed: Any) -> dict[str, str]:
     return found
 
 
-def test_the_data_is_real_and_every_row_can_be_traced_back(undisturbed: Run) -> None:
-    rows = [json.loads(line) for line in undisturbed.data(2).splitlines()]
+def test_each_row_of_the_data_has_a_prompt_a_score_and_its_provenance(uninterrupted: Run) -> None:
+    rows = [json.loads(line) for line in uninterrupted.data(2).splitlines()]
     assert all(row["prompt"] and row["completion"] for row in rows)
     assert len({row["prompt"] for row in rows}) == len(rows)
     assert all(row["scores"]["Quality"] > TINY_SPEC["selection"]["threshold"] for row in rows)
@@ -125,14 +125,14 @@ def test_the_data_is_real_and_every_row_can_be_traced_back(undisturbed: Run) -> 
     assert all(row["provenance"]["id"].startswith("i2-r") for row in rows)
 
 
-def test_the_same_command_does_nothing_when_all_is_done_and_the_report_is_there(
-    undisturbed: Run,
+def test_the_same_command_starts_no_stage_of_a_finished_run_that_has_its_report(
+    uninterrupted: Run,
 ) -> None:
-    output = undisturbed.command("run")
-    assert "begins" not in output
+    output = uninterrupted.command("run")
+    assert ": started" not in output
     assert "every stage is committed" in output
-    place = undisturbed.command("report").strip()
+    place = uninterrupted.command("report").strip()
     assert "<html" in Path(place).read_text()
-    plan = undisturbed.command("plan").splitlines()
+    plan = uninterrupted.command("plan").splitlines()
     assert plan[-1].startswith("i2/report")
     assert all(line.endswith("exists") for line in plan)

@@ -1,6 +1,7 @@
-"""Selection as a user runs it: `isheep run` on the talker, in one store, with what each measures.
+"""`isheep run` with different selection methods, with the tiny chat model and in one store.
 
-The runs share all that comes before their selection, so each adds its own stages only.
+The runs share all stages before the selection and its measures, so each run makes the other stages
+only.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ SPEC: dict[str, Any] = {
         "sampling": {"temperature": 1.0, "maxTokens": 16},
     },
 }
-"""The selection is each run's own."""
+"""The spec of all runs, without the selection."""
 DENSITY = {"density": {"clusters": 25}}
 SELECTIONS: dict[str, dict[str, Any]] = {
     "none": {"method": "None"},
@@ -37,7 +38,7 @@ SELECTIONS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Place:
-    """The folder in which all runs are."""
+    """The folder of all runs."""
 
     folder: Path
     model: Path
@@ -46,7 +47,7 @@ class Place:
         return command(self.folder, self.model, verb, f"{name}.yaml", *options)
 
     def finish(self, name: str) -> None:
-        """Run it unless it has run."""
+        """Execute a run unless it has been executed."""
         if (self.folder / f"{name}.yaml").exists():
             return
         selection = {**SELECTIONS[name], "minSamples": 1}
@@ -64,9 +65,9 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tiny_talker_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """A folder in which methods run when a test first asks for them."""
-    return Place(tmp_path_factory.mktemp("selections"), tiny_talker_dir)
+def place(tiny_chat_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A folder in which a method runs when a test first needs it."""
+    return Place(tmp_path_factory.mktemp("selections"), tiny_chat_model_dir)
 
 
 def ids(rows: list[dict[str, Any]]) -> frozenset[str]:
@@ -74,12 +75,12 @@ def ids(rows: list[dict[str, Any]]) -> frozenset[str]:
 
 
 @pytest.mark.parametrize("name", SELECTIONS)
-def test_a_method_runs_to_its_end(name: str, place: Place) -> None:
+def test_a_run_with_each_method_succeeds(name: str, place: Place) -> None:
     place.finish(name)
     assert place.data(name)
 
 
-def test_every_method_trains_on_pairs_of_its_own_choice(place: Place) -> None:
+def test_each_method_trains_on_other_pairs(place: Place) -> None:
     for name in SELECTIONS:
         place.finish(name)
     kept = {name: ids(place.data(name)) for name in SELECTIONS}

@@ -1,11 +1,11 @@
-"""A tiny model that can talk: it writes task lists, answers and scores, in seconds on a CPU.
+"""A tiny chat model: it writes task lists, responses and scores, in seconds on a CPU.
 
-It is a two-layer Llama, trained here for a few hundred steps on texts of our own from a
-small grammar, in the very forms in which the product asks. Sampling gives variety, so
-a run on it has a real funnel: tasks that are kept and tasks that are dropped.
+It is a two-layer Llama that is trained here for about a hundred steps. The training texts come from
+a small grammar and have the form of the product's prompts. Sampling gives variety, so the rules of
+a run with this model accept some tasks and drop others.
 
-A minute of training is the same minute each time: what was made of the same texts, code and
-packages is kept in `$XDG_CACHE_HOME/isheep/talkers`.
+The training takes a minute and gives the same model for the same texts, code and packages, so the
+model is cached in `$XDG_CACHE_HOME/isheep/tiny-chat-models`.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def reply(draw: random.Random) -> str:
 
 
 def texts() -> Texts:
-    """Return a maker of training texts: a list of tasks, pairs raw and as chat, a score."""
+    """Return a function that makes training texts: a task list, a raw and a chat pair, a score."""
     from isheep_worker.templates.library import TemplateLibrary
     from isheep_worker.templates.meta_prompt import Exemplar, meta_prompt
     from isheep_worker.templates.rubric import assessment_prompt
@@ -106,16 +106,16 @@ def texts() -> Texts:
     return make
 
 
-def talker(make: Texts | None = None, steps: int = STEPS) -> Path:
-    """Return the folder of a talker of the texts that `make` makes, for reading only.
+def tiny_chat_model(make: Texts | None = None, steps: int = STEPS) -> Path:
+    """Return the folder of a model that is trained on the texts of `make`; do not write to it.
 
-    The first text of each draw is the longest and is trained on apart from the others.
+    The first text of each draw is the longest, and it forms a separate batch.
     """
     from isheep_worker.inputs.models import cache_folder
 
     make = make or texts()
     corpus = [text for seed in range(40) for text in make(random.Random(seed))]
-    folder = cache_folder(os.environ) / "talkers" / _key(make, corpus, steps)
+    folder = cache_folder(os.environ) / "tiny-chat-models" / _key(make, corpus, steps)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -128,11 +128,11 @@ def talker(make: Texts | None = None, steps: int = STEPS) -> Path:
 
 
 def _key(make: Texts, corpus: list[str], steps: int) -> str:
-    """Return the hash of all that a talker is made of."""
-    made_of = hashlib.sha256(f"{steps} {corpus}".encode())
+    """Return the hash of everything on which the model depends."""
+    digest = hashlib.sha256(f"{steps} {corpus}".encode())
     for file in (Path(__file__), Path(inspect.getfile(make)), LOCK):
-        made_of.update(file.read_bytes())
-    return made_of.hexdigest()[:16]
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _train(folder: Path, make: Texts, corpus: list[str], steps: int) -> None:

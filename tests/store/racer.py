@@ -1,10 +1,10 @@
-"""Writers in processes of their own; the tests race twelve of them and kill others.
+"""Writers in separate processes: twelve that race for one key, and one that a test kills.
 
-    racer.py race SPEC put|commit NAME …    one process a name; prints {name: outcome}
-    racer.py flood SPEC                     writes objects until killed
+    racer.py race SPEC put|commit NAME …    one process for each name; prints {name: outcome}
+    racer.py flood SPEC                     writes objects until it is killed
 
-The racers are forked from one process that has imported everything, which makes
-twelve of them cheap and lets them start within the same millisecond.
+The racing processes are forked from one process that has imported all modules. So they are cheap,
+and they start within the same millisecond.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def race(spec: StoreSpec, verb: str, names: list[str]) -> None:
     forking = multiprocessing.get_context("fork")
     barrier = forking.Barrier(len(names))
     outcomes: Any = forking.Queue()
-    store = open_store(spec)  # has not connected yet, so every child has its own connections
+    store = open_store(spec)  # it has no connection yet, so each child opens its connections
 
     def racer(name: str) -> None:
         store.head("warm")
@@ -70,8 +70,8 @@ def flood(spec: StoreSpec) -> None:
 
 
 if __name__ == "__main__":
-    asked = StoreSpec.model_validate_json(sys.argv[2])
+    spec = StoreSpec.model_validate_json(sys.argv[2])
     if sys.argv[1] == "race":
-        race(asked, sys.argv[3], sys.argv[4:])
+        race(spec, sys.argv[3], sys.argv[4:])
     else:
-        flood(asked)
+        flood(spec)

@@ -1,4 +1,4 @@
-"""What goes wrong with a folder: full, read-only, without links, tampered with."""
+"""Faults of a folder: a full disk, a read-only mount, no links, and damaged files."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def _everything(root: Path) -> list[str]:
     return sorted(str(p.relative_to(root)) for p in root.rglob("*") if not p.is_dir())
 
 
-def test_a_file_that_outgrows_the_limit_is_a_full_store(tmp_path: Path) -> None:
-    """A real write that fails half-way, for any user: the process may write 100 kB a file."""
+def test_a_file_over_the_size_limit_is_a_full_store(tmp_path: Path) -> None:
+    """A write fails half-way, for every user, because the process may write 100 kB a file."""
     program = (
         "import sys; from pathlib import Path; from isheep.store.folder import FolderStore\n"
         "from isheep.store.interface import StoreFullError\n"
@@ -42,15 +42,15 @@ def test_a_file_that_outgrows_the_limit_is_a_full_store(tmp_path: Path) -> None:
         "try: store.put('k', b'x' * 1_000_000, metadata={'a': 'c'})\n"
         "except StoreFullError as error: print(error)\n"
     )
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "store")],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     ).stdout
-    assert "writing k in" in told
-    assert "Free some space" in told
+    assert "writing k in" in output
+    assert "Free some space" in output
     store = FolderStore(tmp_path / "store")
     info = store.head("k")
     assert info is not None
@@ -70,7 +70,7 @@ def test_a_file_that_outgrows_the_limit_is_a_full_store(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("metadata", [None, {"a": "b"}])
-def test_errors_of_the_disk_are_told_and_leave_nothing(
+def test_an_error_of_the_disk_names_the_remedy_and_leaves_no_object(
     store: FolderStore,
     monkeypatch: pytest.MonkeyPatch,
     code: int,
@@ -78,7 +78,7 @@ def test_errors_of_the_disk_are_told_and_leave_nothing(
     remedy: str,
     metadata: dict[str, str] | None,
 ) -> None:
-    """Late allocation makes a full disk show at fsync, when all seems written."""
+    """A file system may allocate blocks late, so a full disk fails in fsync after all writes."""
     store.put("a/there", b"")
 
     def fail(_: int) -> None:
@@ -92,15 +92,15 @@ def test_errors_of_the_disk_are_told_and_leave_nothing(
     assert store.put("a/k", b"x", if_absent=True, metadata=metadata) is PutOutcome.WRITTEN
 
 
-def test_a_place_where_nobody_may_write() -> None:
-    """/sys takes no folders, not even root's, so no mode bits are needed."""
+def test_a_folder_without_write_access_fails_its_probe() -> None:
+    """/sys allows no new folder, not even for root, so the test needs no permissions."""
     with pytest.raises(StoreUnreachableError, match="Give this user the right"):
         FolderStore(Path("/sys/isheep-store")).probe()
 
 
-def test_a_root_that_is_a_file(tmp_path: Path) -> None:
+def test_a_root_that_is_a_file_fails_its_probe(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="A file stands where a folder is needed"):
+    with pytest.raises(StoreError, match="A path is a file but must be a folder"):
         FolderStore(tmp_path / "file").probe()
 
 
@@ -120,20 +120,20 @@ def test_a_file_system_without_links_fails_its_probe(
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
     monkeypatch.setattr(os, verb, refuse)
-    with pytest.raises(StoreConditionError, match=r"no links.*another file system"):
+    with pytest.raises(StoreConditionError, match=r"does not support links.*another file system"):
         store.probe()
     assert _everything(Path(store.uri)) == []
 
 
 @pytest.mark.parametrize("verb", ["link", "symlink"])
 @pytest.mark.parametrize("metadata", [None, {"a": "b"}])
-def test_our_own_link_with_a_lost_answer_is_ours(
+def test_a_link_whose_answer_was_lost_counts_as_written(
     store: FolderStore,
     monkeypatch: pytest.MonkeyPatch,
     verb: str,
     metadata: dict[str, str] | None,
 ) -> None:
-    """A network file system that repeats a request tells us that the name is taken."""
+    """A network file system repeats the request and returns that the name exists."""
     real = getattr(os, verb)
 
     def twice(*names: object, **options: object) -> None:
@@ -153,7 +153,7 @@ def test_objects_are_plain_readable_files(store: FolderStore) -> None:
         assert path.read_bytes() == b"weights"
 
 
-def test_a_moved_store_keeps_everything(store: FolderStore, tmp_path: Path) -> None:
+def test_a_copied_store_keeps_objects_and_metadata(store: FolderStore, tmp_path: Path) -> None:
     store.put("d/k", b"x", if_absent=True, metadata={"a": "b"})
     subprocess.run(["cp", "-r", store.uri, str(tmp_path / "copy")], check=True)
     info = FolderStore(tmp_path / "copy").head("d/k")
@@ -161,12 +161,12 @@ def test_a_moved_store_keeps_everything(store: FolderStore, tmp_path: Path) -> N
     assert dict(info.metadata) == {"a": "b"}
 
 
-def test_a_link_without_its_content_is_told(store: FolderStore) -> None:
+def test_a_link_without_its_content_is_an_error(store: FolderStore) -> None:
     store.put("d/k", b"x", if_absent=True, metadata={"a": "b"})
     for path in (Path(store.uri) / "d" / ".objects").iterdir():
         path.unlink()
     for verb in (store.head, store.get):
-        with pytest.raises(StoreCorruptError, match=r"content .* is gone"):
+        with pytest.raises(StoreCorruptError, match=r"is a link to a file .* that does not exist"):
             verb("d/k")
     store.delete("d/k")
     assert store.put("d/k", b"y", if_absent=True) is PutOutcome.WRITTEN
@@ -181,7 +181,7 @@ def test_deleting_the_last_object_removes_its_folders(store: FolderStore) -> Non
     assert list(Path(store.uri).iterdir()) == []
 
 
-def test_leftovers_stay_a_day(tmp_path: Path) -> None:
+def test_files_of_killed_writers_are_deleted_after_a_day(tmp_path: Path) -> None:
     root = tmp_path / "store"
     store = FolderStore(root)
     store.put("d/k", b"x", metadata={"a": "b"})

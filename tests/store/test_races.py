@@ -1,4 +1,4 @@
-"""Twelve processes want one key; others are killed while they write."""
+"""Twelve processes that write the same key, and writers that are killed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ RACERS = [f"racer-{number}" for number in range(12)]
 
 
 def _race(spec: StoreSpec, verb: str) -> dict[str, str]:
-    """Let all racers go together and return what became of each."""
+    """Start all writers at the same time and return the outcome of each."""
     command = [sys.executable, str(RACER), "race", spec.model_dump_json(), verb, *RACERS]
     finished = subprocess.run(command, stdout=subprocess.PIPE, timeout=120, check=True)
     outcomes: dict[str, str] = json.loads(finished.stdout)
     return outcomes
 
 
-def test_of_twelve_writers_of_a_key_one_wins(spec: StoreSpec) -> None:
+def test_exactly_one_of_twelve_writers_of_a_key_succeeds(spec: StoreSpec) -> None:
     outcomes = _race(spec, "put")
     winners = [name for name, outcome in outcomes.items() if outcome == "Written"]
     assert len(winners) == 1
@@ -40,14 +40,14 @@ def test_of_twelve_writers_of_a_key_one_wins(spec: StoreSpec) -> None:
     assert [info.key for info in store.list("")] == ["raced"]
 
 
-def test_of_twelve_commits_all_adopt_one(spec: StoreSpec) -> None:
+def test_twelve_concurrent_commits_adopt_the_same_manifest(spec: StoreSpec) -> None:
     adopted = _race(spec, "commit")
     assert len(set(adopted.values())) == 1
     assert set(adopted.values()) <= set(RACERS)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_killed_writer_leaves_nothing_half(tmp_path: Path, seed: int) -> None:
+def test_a_killed_writer_leaves_no_incomplete_object(tmp_path: Path, seed: int) -> None:
     root = tmp_path / "store"
     spec = StoreSpec(folder=FolderStoreSpec(path=str(root)))
     command = [sys.executable, str(RACER), "flood", spec.model_dump_json()]
@@ -66,7 +66,7 @@ def test_a_killed_writer_leaves_nothing_half(tmp_path: Path, seed: int) -> None:
         assert info is not None
         body = store.get(key)
         assert len(body) == info.size
-        assert len(set(body.split(b"killed "))) == 2  # "" and one number, whole
+        assert len(set(body.split(b"killed "))) == 2  # "" and one complete number
         if key.startswith("flood"):
             assert info.metadata == {"sha256": hashlib.sha256(body).hexdigest()}
 

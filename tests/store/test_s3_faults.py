@@ -1,7 +1,6 @@
-"""What goes wrong between us and a bucket. The store is real; faults are put in front of it.
+"""Faults between this process and a bucket. The store is a real SeaweedFS.
 
-botocore's own events carry the faults: a handler may change what is sent or lose
-what was answered, while SeaweedFS does the rest.
+The tests inject faults by the events of botocore: a handler changes a request or drops an answer.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from isheep.store.interface import (
 )
 from isheep.store.s3 import Retry, S3Store
 
-from .conftest import ACCESS_KEY, BUCKET, SECRET_KEY, Weed, free_ports
+from .conftest import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS, free_ports
 
 BRIEF = Retry(seconds=0.3, first_pause=0.05, longest_pause=0.1)
 
@@ -32,7 +31,7 @@ def _on(store: S3Store, event: str, handler: Callable[..., Any]) -> None:
 
 
 def _lose_answers(store: S3Store, operation: str, count: int) -> list[str]:
-    """Let calls be carried out, and drop the first `count` answers that report success."""
+    """Drop the first `count` successful answers of an operation; the calls take effect."""
     lost: list[str] = []
 
     def lose(http_response: Any, **_: Any) -> None:
@@ -47,7 +46,7 @@ def _lose_answers(store: S3Store, operation: str, count: int) -> list[str]:
 def _answer(
     store: S3Store, operation: str, status: int, code: str, count: int = 1_000
 ) -> list[int]:
-    """Let the first `count` calls of an operation end with an error of the store."""
+    """Replace the first `count` answers of an operation by an error of the store."""
     given: list[int] = []
 
     def answer(http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
@@ -68,24 +67,24 @@ def _big_file(tmp_path: Path) -> Path:
     return path
 
 
-def test_our_own_write_with_a_lost_answer_is_ours(weed: Weed) -> None:
-    store = weed.store()
+def test_a_write_whose_answer_was_lost_counts_as_written(seaweedfs: SeaweedFS) -> None:
+    store = seaweedfs.store()
     lost = _lose_answers(store, "PutObject", 1)
     assert store.put("k", b"same", if_absent=True) is PutOutcome.WRITTEN
     assert len(lost) == 1
 
 
-def test_equal_content_of_another_is_not_ours(weed: Weed) -> None:
-    store = weed.store()
+def test_equal_content_of_another_writer_counts_as_existed(seaweedfs: SeaweedFS) -> None:
+    store = seaweedfs.store()
     store.put("k", b"same", if_absent=True)
     assert store.put("k", b"same", if_absent=True) is PutOutcome.EXISTED
 
 
 @pytest.mark.parametrize("if_absent", [True, False])
-def test_our_own_completion_with_a_lost_answer_is_ours(
-    weed: Weed, tmp_path: Path, if_absent: bool
+def test_a_completion_whose_answer_was_lost_counts_as_written(
+    seaweedfs: SeaweedFS, tmp_path: Path, if_absent: bool
 ) -> None:
-    store = weed.store()
+    store = seaweedfs.store()
     path = _big_file(tmp_path)
     lost = _lose_answers(store, "CompleteMultipartUpload", 1)
     outcome = store.put("k", path, if_absent=if_absent, metadata={"a": "b"})
@@ -95,14 +94,14 @@ def test_our_own_completion_with_a_lost_answer_is_ours(
     assert (info.size, dict(info.metadata)) == (path.stat().st_size, {"a": "b"})
 
 
-def test_a_big_file_that_loses_at_its_completion_leaves_no_upload(
-    weed: Weed, tmp_path: Path
+def test_a_large_file_that_is_refused_at_its_completion_leaves_no_upload(
+    seaweedfs: SeaweedFS, tmp_path: Path
 ) -> None:
-    store = weed.store()
+    store = seaweedfs.store()
     path = _big_file(tmp_path)
 
     def rival(**_: Any) -> None:
-        weed.store(store.uri.removeprefix(f"s3://{BUCKET}/")).put("k", b"rival")
+        seaweedfs.store(store.uri.removeprefix(f"s3://{BUCKET}/")).put("k", b"rival")
 
     _on(store, "before-call.s3.CompleteMultipartUpload", rival)
     assert store.put("k", path, if_absent=True) is PutOutcome.EXISTED
@@ -111,12 +110,12 @@ def test_a_big_file_that_loses_at_its_completion_leaves_no_upload(
     assert [u for u in uploads if u["Key"].endswith(f"{store._prefix}k")] == []
 
 
-def test_a_conflict_without_an_object_is_tried_again(weed: Weed) -> None:
-    """409: another write was under way and then failed."""
-    store = weed.store()
+def test_a_conflict_without_an_object_is_retried(seaweedfs: SeaweedFS) -> None:
+    """409 means that another write was in progress; that write then failed."""
+    store = seaweedfs.store()
     given = _answer(store, "PutObject", 409, "ConditionalRequestConflict", count=1)
 
-    # What the answered call has written goes before anybody can look.
+    # The call with the replaced answer has written the object; it is deleted before the HEAD.
     def vanish(**_: Any) -> None:
         store._client.delete_object(**store._at("k"))
 
@@ -128,23 +127,23 @@ def test_a_conflict_without_an_object_is_tried_again(weed: Weed) -> None:
 @pytest.mark.parametrize(
     ("status", "code"), [(503, "SlowDown"), (500, "InternalError"), (400, "RequestTimeout")]
 )
-def test_passing_errors_are_sat_out(weed: Weed, status: int, code: str) -> None:
-    store = weed.store()
+def test_a_transient_error_is_retried(seaweedfs: SeaweedFS, status: int, code: str) -> None:
+    store = seaweedfs.store()
     given = _answer(store, "PutObject", status, code, count=4)
     assert store.put("k", b"x") is PutOutcome.WRITTEN
     assert len(given) == 4
     assert store.get("k") == b"x"
 
 
-def test_a_trouble_that_stays_is_told_after_the_budget(weed: Weed) -> None:
-    store = weed.store(retry=BRIEF)
+def test_an_error_that_stays_is_raised_after_the_retries(seaweedfs: SeaweedFS) -> None:
+    store = seaweedfs.store(retry=BRIEF)
     _answer(store, "ListObjectsV2", 503, "SlowDown")
     with pytest.raises(StoreUnreachableError, match=r"cannot list a/ in s3://.*SlowDown.*Check"):
         list(store.list("a/"))
 
 
-def test_a_broken_stream_goes_on_where_it_broke(weed: Weed) -> None:
-    store = weed.store()
+def test_a_broken_stream_resumes_at_its_position(seaweedfs: SeaweedFS) -> None:
+    store = seaweedfs.store()
     content = bytes(range(256)) * 4096
     store.put("k", content)
     breaks: list[int] = []
@@ -168,8 +167,8 @@ def test_a_broken_stream_goes_on_where_it_broke(weed: Weed) -> None:
     assert len(breaks) == 3
 
 
-def test_a_stream_never_mixes_two_versions(weed: Weed) -> None:
-    store = weed.store()
+def test_a_stream_never_mixes_two_versions(seaweedfs: SeaweedFS) -> None:
+    store = seaweedfs.store()
     store.put("k", b"a" * 300_000)
     with store.open("k") as stream:
         assert stream.read(10) == b"a" * 10
@@ -179,8 +178,8 @@ def test_a_stream_never_mixes_two_versions(weed: Weed) -> None:
             stream.read()
 
 
-def test_a_wrong_checksum_stores_nothing(weed: Weed) -> None:
-    store = weed.store(retry=BRIEF)
+def test_a_wrong_checksum_stores_nothing(seaweedfs: SeaweedFS) -> None:
+    store = seaweedfs.store(retry=BRIEF)
 
     def falsify(params: dict[str, Any], **_: Any) -> None:
         params["ChecksumSHA256"] = "A" * 43 + "="
@@ -192,21 +191,21 @@ def test_a_wrong_checksum_stores_nothing(weed: Weed) -> None:
     assert store.head("k") is None
 
 
-def test_what_is_sent_carries_a_checksum(weed: Weed) -> None:
-    store = weed.store()
+def test_an_object_is_sent_with_a_checksum(seaweedfs: SeaweedFS) -> None:
+    store = seaweedfs.store()
     store.put("k", b"x")
     found = store._client.head_object(**store._at("k"), ChecksumMode="ENABLED")
     assert found["ChecksumCRC32"]
 
 
-def test_nobody_at_the_endpoint() -> None:
+def test_an_endpoint_without_a_server_is_unreachable() -> None:
     port = free_ports(1)[0]
     store = S3Store("bkt", endpoint=f"http://127.0.0.1:{port}", region="r", retry=BRIEF)
     with pytest.raises(StoreUnreachableError, match=r"s3://bkt.*EndpointConnectionError.*Check"):
         store.probe()
 
 
-def test_an_endpoint_that_is_none() -> None:
+def test_an_invalid_endpoint_is_an_error() -> None:
     with pytest.raises(StoreUnreachableError, match="Check endpoint"):
         S3Store("bkt", endpoint="nonsense", region="us-east-1")
 
@@ -214,12 +213,12 @@ def test_an_endpoint_that_is_none() -> None:
 @pytest.mark.parametrize(
     ("access_key", "secret_key"), [(ACCESS_KEY, "another-secret"), ("UNKNOWNKEY", SECRET_KEY)]
 )
-def test_a_wrong_credential_is_told_and_never_shown(
-    weed: Weed, monkeypatch: pytest.MonkeyPatch, access_key: str, secret_key: str
+def test_the_error_for_a_wrong_credential_does_not_contain_it(
+    seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch, access_key: str, secret_key: str
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret_key)
-    store = weed.store()
+    store = seaweedfs.store()
     with pytest.raises(StoreUnreachableError, match=r"[Cc]redential|right to") as caught:
         store.put("k", b"x")
     for secret in (access_key, secret_key):
@@ -227,13 +226,15 @@ def test_a_wrong_credential_is_told_and_never_shown(
         assert secret not in repr(store)
 
 
-def test_no_credential_at_all(weed: Weed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_credential_is_an_error_that_names_the_variables(
+    seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
     with pytest.raises(StoreUnreachableError, match=r"NoCredentialsError.*AWS_ACCESS_KEY_ID"):
-        weed.store().get("k")
+        seaweedfs.store().get("k")
 
 
 @pytest.mark.parametrize(
@@ -248,10 +249,10 @@ def test_no_credential_at_all(weed: Weed, monkeypatch: pytest.MonkeyPatch, tmp_p
         (400, "InvalidRequest", StoreError, "check bucket, region and endpoint"),
     ],
 )
-def test_refusals_are_told_at_once_with_their_remedy(
-    weed: Weed, status: int, code: str, kind: type[StoreError], remedy: str
+def test_an_error_that_cannot_pass_is_raised_at_once_with_its_remedy(
+    seaweedfs: SeaweedFS, status: int, code: str, kind: type[StoreError], remedy: str
 ) -> None:
-    store = weed.store()
+    store = seaweedfs.store()
     given = _answer(store, "PutObject", status, code)
     with pytest.raises(kind, match=remedy) as caught:
         store.put("k", b"x")
@@ -262,12 +263,12 @@ def test_refusals_are_told_at_once_with_their_remedy(
 
 @pytest.mark.parametrize(
     ("operation", "message"),
-    [("PutObject", "second writer"), ("CompleteMultipartUpload", "uploads in parts")],
+    [("PutObject", "second writer"), ("CompleteMultipartUpload", "multipart uploads")],
 )
 def test_a_store_that_ignores_conditions_fails_its_probe(
-    weed: Weed, operation: str, message: str
+    seaweedfs: SeaweedFS, operation: str, message: str
 ) -> None:
-    store = weed.store()
+    store = seaweedfs.store()
 
     def ignore(params: dict[str, Any], **_: Any) -> None:
         params.pop("IfNoneMatch", None)
@@ -278,8 +279,8 @@ def test_a_store_that_ignores_conditions_fails_its_probe(
     assert list(store.list("")) == []
 
 
-def test_a_store_that_drops_metadata_fails_its_probe(weed: Weed) -> None:
-    store = weed.store()
+def test_a_store_that_drops_metadata_fails_its_probe(seaweedfs: SeaweedFS) -> None:
+    store = seaweedfs.store()
 
     def drop(parsed: dict[str, Any], **_: Any) -> None:
         parsed["Metadata"] = {}
@@ -289,8 +290,8 @@ def test_a_store_that_drops_metadata_fails_its_probe(weed: Weed) -> None:
         store.probe()
 
 
-def test_a_download_that_fails_leaves_nothing(weed: Weed, tmp_path: Path) -> None:
-    store = weed.store(retry=BRIEF)
+def test_a_download_that_fails_leaves_no_file(seaweedfs: SeaweedFS, tmp_path: Path) -> None:
+    store = seaweedfs.store(retry=BRIEF)
     store.put("k", b"x")
     _answer(store, "GetObject", 500, "InternalError")
     with pytest.raises(StoreUnreachableError):

@@ -1,4 +1,4 @@
-"""Every verb of the store, on both stores alike."""
+"""Every method of the store, on both stores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from isheep.store.interface import NoSuchKeyError, ObjectStore, PutOutcome
 BIG = 13 << 20  # three parts of 6 MiB, the last one smaller
 
 
-def test_what_is_put_is_got(store: ObjectStore) -> None:
+def test_an_object_is_read_as_it_was_written(store: ObjectStore) -> None:
     assert store.put("a/b.txt", b"one") is PutOutcome.WRITTEN
     assert store.get("a/b.txt") == b"one"
     with store.open("a/b.txt") as stream:
@@ -22,7 +22,7 @@ def test_what_is_put_is_got(store: ObjectStore) -> None:
         assert stream.read() == b"e"
 
 
-def test_empty_object(store: ObjectStore) -> None:
+def test_an_object_may_be_empty(store: ObjectStore) -> None:
     store.put("empty", b"", if_absent=True, metadata={"items": "0"})
     assert store.get("empty") == b""
     info = store.head("empty")
@@ -44,7 +44,7 @@ def test_an_unconditional_put_replaces_content_and_metadata(
 
 @pytest.mark.parametrize("first", [None, {"n": "1"}])
 @pytest.mark.parametrize("second", [None, {"n": "2"}])
-def test_a_conditional_put_leaves_what_exists(
+def test_a_conditional_put_keeps_an_existing_object(
     store: ObjectStore, first: dict[str, str] | None, second: dict[str, str] | None
 ) -> None:
     assert store.put("k", b"first", if_absent=True, metadata=first) is PutOutcome.WRITTEN
@@ -64,7 +64,7 @@ def test_a_deleted_key_can_be_written_again(store: ObjectStore) -> None:
     store.delete("never/was")
 
 
-def test_missing_keys(store: ObjectStore, tmp_path: Path) -> None:
+def test_a_missing_key_has_its_error(store: ObjectStore, tmp_path: Path) -> None:
     store.put("there", b"")
     for key in ("missing", "a/missing", "there/below"):
         assert store.head(key) is None
@@ -75,7 +75,7 @@ def test_missing_keys(store: ObjectStore, tmp_path: Path) -> None:
     assert list(tmp_path.glob("x")) == []
 
 
-def test_metadata_comes_back_as_it_was(store: ObjectStore) -> None:
+def test_metadata_is_read_as_it_was_written(store: ObjectStore) -> None:
     metadata = {
         "sha256": "0" * 64,
         "statistics": '{"a":1.5,"b":"' + "x" * 1500 + '"}',
@@ -116,8 +116,8 @@ def test_bad_metadata_is_refused(store: ObjectStore, metadata: dict[str, str]) -
     assert store.head("k") is None
 
 
-def test_list_is_by_prefix_in_order_and_whole(store: ObjectStore) -> None:
-    """The S3 store under test gets 10 keys a page."""
+def test_a_listing_contains_all_keys_of_a_prefix_in_order(store: ObjectStore) -> None:
+    """The S3 store of the test lists 10 keys a page."""
     keys = [f"s/k1/part-{n:05d}" for n in range(30)] + ["s/k1/manifest.json", "s/k1/files/a", "z"]
     for key in reversed(keys):
         store.put(key, key.encode(), metadata={"a": "b"} if "part" in key else None)
@@ -129,7 +129,9 @@ def test_list_is_by_prefix_in_order_and_whole(store: ObjectStore) -> None:
     assert list(store.list("s/k2/")) == list(store.list("nothing")) == list(store.list("z/")) == []
 
 
-def test_big_files_go_up_and_down_in_parts(store: ObjectStore, tmp_path: Path) -> None:
+def test_large_files_are_uploaded_and_downloaded_in_parts(
+    store: ObjectStore, tmp_path: Path
+) -> None:
     content = b"".join(number.to_bytes(4, "big") * 256 for number in range(BIG // 1024))
     path = tmp_path / "big"
     path.write_bytes(content)
@@ -150,13 +152,13 @@ def test_big_files_go_up_and_down_in_parts(store: ObjectStore, tmp_path: Path) -
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["copy"]
 
 
-def test_streams_are_binary_files(store: ObjectStore) -> None:
+def test_a_stream_is_a_binary_file(store: ObjectStore) -> None:
     store.put("lines", b"one\ntwo\n")
     with io.TextIOWrapper(store.open("lines")) as text:
         assert list(text) == ["one\n", "two\n"]
 
 
-def test_probe_accepts_and_leaves_nothing(store: ObjectStore) -> None:
+def test_the_probe_accepts_both_stores_and_deletes_its_objects(store: ObjectStore) -> None:
     store.probe()
     assert list(store.list("")) == []
 

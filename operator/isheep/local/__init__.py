@@ -1,6 +1,6 @@
-"""The local driver: carries out a run's plan with worker processes on this machine.
+"""The local driver: it executes a run's plan with worker processes on this machine.
 
-It is one of two drivers (the other makes Kubernetes Jobs of the same plan) and the
-whole of `isheep run` but its output. It asks the planner what to do, starts and
-stops workers, hands them orders, and keeps the run's documents in the store.
+It is one of two drivers; the other one creates Kubernetes Jobs for the same plan. It does all that
+`isheep run` does, except for the output: it calls the planner, starts and stops workers, sends them
+orders, and writes the run's documents to the store.
 """

@@ -1,10 +1,10 @@
-"""Which worker process an order may go to.
+"""Which worker process can execute an order.
 
-A process that has loaded a model keeps it, and the next order for the same model
-finds it loaded: a model load costs more than most stages of a small run. A base that
-was loaded for an adapter serves without it and with another, too. Training
-gets a process that has loaded nothing (memory clean), and what has trained serves
-no other model afterwards. Stages without a model go wherever a process lives.
+A process keeps the model that it has loaded, so the next order for the same model needs no load. A
+model load takes longer than most stages of a small run. A base model that was loaded with an
+adapter can also serve without the adapter or with another one. A training needs a process that has
+loaded no model, so that the memory is free, and a process that has trained serves no other model.
+Any process can execute a stage without a model.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from isheep.contract.order import StageOrder, Step
 
 TRAIN = "train"
-FROM_TRAINING_ON = (TRAIN, "merge", "report")
-"""The kinds of stages after which an iteration loads no model any more."""
+LAST_KINDS = (TRAIN, "merge", "report")
+"""The stage kinds after which an iteration loads no model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What an order makes its process load.
+    """The model that a process loads for an order.
 
-    Orders whose models have one name have the same engine, dtype, length and weights.
-    `adapters` tells that there is an adapter beside the weights, and so room for others.
+    Orders with the same model name have the same engine, dtype, length and weights. `adapters` is
+    True if the engine is loaded with support for adapters.
     """
 
     name: str
@@ -32,34 +32,34 @@ class Model:
 
 
 def model_of(order: StageOrder) -> Model | None:
-    """Return what the order makes its process load; None where it loads nothing."""
+    """Return the model that an order's process loads, or None if the order needs no model."""
     models = [model for step in order.steps if (model := _step_model(step)) is not None]
     return models[0] if models else None
 
 
 def is_inference(order: StageOrder) -> bool:
-    """Say whether the order keeps an engine busy; others leave time to start a process."""
+    """Return True if the order uses an engine. Other orders leave time to start a process."""
     return any("model" in step.settings for step in order.steps)
 
 
-def loads_follow(order: StageOrder, iterations: int) -> bool:
-    """Say whether a model may have to be loaded after the order, in a run of so many iterations."""
+def load_may_follow(order: StageOrder, iterations: int) -> bool:
+    """Return True if a run of `iterations` iterations may load a model after the order."""
     step = order.steps[-1]
-    return step.iteration != iterations or step.kind not in FROM_TRAINING_ON
+    return step.iteration != iterations or step.kind not in LAST_KINDS
 
 
 def serves(loaded: Model | None, wanted: Model | None) -> bool:
-    """Say whether a process that has loaded `loaded` may be given an order that wants `wanted`."""
+    """Return True if a process with the model `loaded` can execute an order for `wanted`."""
     if wanted is None or loaded is None:
         return True
     return loaded.name == wanted.name and (loaded.adapters or not wanted.adapters)
 
 
-def after(loaded: Model | None, given: Model | None) -> Model | None:
-    """Return what a process that had loaded `loaded` has loaded after an order for `given`."""
-    if given is None:
+def loaded_after(loaded: Model | None, wanted: Model | None) -> Model | None:
+    """Return the model of a process after an order for `wanted`, if it had `loaded` before."""
+    if wanted is None:
         return loaded
-    return loaded if loaded is not None and serves(loaded, given) else given
+    return loaded if loaded is not None and serves(loaded, wanted) else wanted
 
 
 def _step_model(step: Step) -> Model | None:
@@ -70,6 +70,6 @@ def _step_model(step: Step) -> Model | None:
         return None
     adapters = settings.get("handover") == "Adapter"
     base = {name: value for name, value in settings.items() if name != "handover"}
-    # The weights are the base's; which adapter goes with them is changed without loading them.
+    # The engine changes the adapter without a load of the base weights.
     weights = () if adapters else step.inputs.get("model", ())
     return Model(json.dumps([base, weights], sort_keys=True), adapters)

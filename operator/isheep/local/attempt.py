@@ -1,7 +1,8 @@
-"""An attempt of this machine: one order at work in one or more worker processes."""
+"""An attempt on this machine: one order that one or more worker processes execute."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,103 +10,118 @@ from datetime import datetime, timedelta
 from isheep.contract.exit_codes import ExitCode
 from isheep.contract.order import StageResult
 from isheep.local.events import AttemptEnd, AttemptView, WorkerView
-from isheep.local.worker import Answered, Ended, Reported, Worker
+from isheep.local.worker import ProcessEnd, ProgressReport, ResultReport, Worker
+from isheep.logs import KEY_CHARACTERS, log_event
 from isheep.planner.types import Attempt, AttemptState, StageRef, Start
 
 STOP_SECONDS = 60.0
-"""So long a worker may take from SIGTERM to its answer before it is killed."""
+"""How long a worker may take from SIGTERM to its result before it is killed."""
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Share:
-    """One worker's share: what it said of its stage first and last, and how it ended."""
+    """A worker's share: its first and last report on its current stage, and how it ended."""
 
     worker: Worker
-    first: Reported | None = None
-    report: Reported | None = None
+    first: ProgressReport | None = None
+    last: ProgressReport | None = None
     result: StageResult | None = None
     exit_code: int | None = None
     tail: str | None = None
 
     @property
-    def over(self) -> bool:
+    def finished(self) -> bool:
         return self.exit_code is not None
 
 
 class LocalAttempt:
-    """Collects what the workers of an attempt say until all have answered or died."""
+    """Collects the messages of an attempt's workers until all have a result or have died."""
 
     def __init__(self, start: Start, workers: Sequence[Worker], created: datetime) -> None:
         self._start = start
         self._shares = [_Share(worker) for worker in workers]
         self._created = created
-        self._finished: datetime | None = None
+        self._finished_at: datetime | None = None
         self._kill_at: datetime | None = None
-        self._stopped_because: str | None = None
+        self._killed = False
+        self._stop_reason: str | None = None
         self.name = attempt_name(start)
 
     @property
-    def over(self) -> bool:
-        """Whether no worker is at work on it any more."""
-        return self._finished is not None
+    def finished(self) -> bool:
+        """True if all workers have a result or have died."""
+        return self._finished_at is not None
 
     @property
     def workers(self) -> tuple[Worker, ...]:
-        """Its workers, in the order of their shares."""
+        """The workers in the order of their shares."""
         return tuple(share.worker for share in self._shares)
 
-    def reported(self, report: Reported) -> None:
-        """Note how far a worker is."""
+    def start(self) -> None:
+        """Send the order to the workers."""
+        for worker in self.workers:
+            worker.send(self._start.order)
+        self._log("Attempt started", workers=len(self._shares))
+
+    def add_progress(self, report: ProgressReport) -> None:
+        """Record a worker's progress."""
         for share in self._shares_of(report.worker):
             if share.first is None or share.first.stage != report.stage:
                 share.first = report
-            share.report = report
+            share.last = report
 
-    def answered(self, answer: Answered, now: datetime) -> None:
-        """Note a worker's result."""
-        for share in self._shares_of(answer.worker):
-            share.result, share.exit_code = answer.result, answer.exit_code
-        self._close(now)
+    def add_result(self, report: ResultReport, now: datetime) -> None:
+        """Record a worker's result."""
+        for share in self._shares_of(report.worker):
+            share.result, share.exit_code = report.result, report.exit_code
+        self._finish_if_complete(now)
 
-    def ended(self, end: Ended, now: datetime) -> None:
-        """Note that a process is gone; without an answer before, that is a failure."""
+    def add_process_end(self, end: ProcessEnd, now: datetime) -> None:
+        """Record the end of a process; without a result before it, this is a failure."""
         for share in self._shares_of(end.worker):
-            # A worker that leaves with 0 and no result has not done what it was told.
+            # A worker that exits with 0 but without a result has a defect.
             share.exit_code = end.exit_code or int(ExitCode.DEFECT)
             share.tail = share.worker.tail()
-        self._close(now)
+        self._finish_if_complete(now)
 
     def stop(self, reason: str, now: datetime) -> None:
-        """Ask its workers to stop, once."""
-        if self.over or self._kill_at is not None:
+        """Request a stop from the workers, unless that has been done or the attempt has ended."""
+        if self.finished or self._kill_at is not None:
             return
-        self._stopped_because = reason
+        self._stop_reason = reason
         self._kill_at = now + timedelta(seconds=STOP_SECONDS)
-        for share in self._at_work():
+        for share in self._running():
             share.worker.stop()
+        self._log("Attempt stopped", why=reason)
 
-    def kill(self) -> None:
-        """Kill the workers that have not answered."""
-        for share in self._at_work():
+    def kill(self, why: str) -> None:
+        """Kill the workers that have no result."""
+        for share in self._running():
             share.worker.kill()
+        if not self._killed:
+            # The driver repeats the kill until the processes have ended.
+            self._killed = True
+            self._log("Attempt killed", why=why)
 
     def check(self, now: datetime) -> None:
-        """Stop what is past its deadline, kill what does not stop."""
-        if self.over:
+        """Stop the attempt after its deadline, and kill workers that do not stop in time."""
+        if self.finished:
             return
         if self._kill_at is not None:
             if now >= self._kill_at:
-                self.kill()
+                self.kill(f"it did not stop within {STOP_SECONDS:.0f} s")
         elif (deadline := self._deadline) is not None and now >= deadline:
             self.stop(f"it ran for more than its {self._start.deadline_seconds} s", now)
 
     @property
     def due(self) -> datetime | None:
-        """When `check` has something to do at the latest."""
-        return None if self.over else self._kill_at or self._deadline
+        """The latest time of the next `check`; None if no check is needed."""
+        return None if self.finished else self._kill_at or self._deadline
 
     def observe(self) -> Attempt:
-        """Return the attempt as the planner sees it."""
+        """Return the attempt for the planner."""
         done, total = self._items()
         return Attempt(
             name=self.name,
@@ -114,16 +130,16 @@ class LocalAttempt:
             state=self._state(),
             created=self._created,
             started=self._created,
-            finished=self._finished,
+            finished=self._finished_at,
             results=tuple(share.result for share in self._shares if share.result is not None),
-            exit_code=self._exit_code() if self.over else None,
-            message=self._message() if self.over else None,
+            exit_code=self._exit_code() if self.finished else None,
+            message=self._message() if self.finished else None,
             items_done=done,
             items_total=total,
         )
 
     def view(self) -> AttemptView:
-        """Return the attempt as people are shown it."""
+        """Return the attempt for a listener."""
         done, total = self._items()
         return AttemptView(
             name=self.name,
@@ -136,16 +152,20 @@ class LocalAttempt:
         )
 
     def end(self) -> AttemptEnd:
-        """Return how the attempt ended, for people."""
-        if self._finished is None:
-            raise RuntimeError(f"attempt {self.name} is still at work")
+        """Return how the attempt ended, for a listener.
+
+        Raises:
+            RuntimeError: The attempt has not ended.
+        """
+        if self._finished_at is None:
+            raise RuntimeError(f"attempt {self.name} has not ended")
         steps = [step for share in self._shares if share.result for step in share.result.steps]
         failed = self._state() is AttemptState.FAILED
         return AttemptEnd(
             name=self.name,
             stages=tuple(step.id for step in self._start.order.steps),
             number=self._start.order.attempt,
-            seconds=(self._finished - self._created).total_seconds(),
+            seconds=(self._finished_at - self._created).total_seconds(),
             items=self._items()[1],
             adopted=bool(steps) and all(step.adopted for step in steps),
             error=(self._message() or f"exit code {self._exit_code()}") if failed else None,
@@ -157,17 +177,44 @@ class LocalAttempt:
         return None if seconds is None else self._created + timedelta(seconds=seconds)
 
     def _shares_of(self, worker: Worker) -> list[_Share]:
-        return [share for share in self._at_work() if share.worker is worker]
+        return [share for share in self._running() if share.worker is worker]
 
-    def _at_work(self) -> list[_Share]:
-        return [share for share in self._shares if not share.over]
+    def _running(self) -> list[_Share]:
+        return [share for share in self._shares if not share.finished]
 
-    def _close(self, now: datetime) -> None:
-        if self._finished is None and not self._at_work():
-            self._finished = now
+    def _finish_if_complete(self, now: datetime) -> None:
+        if self._finished_at is None and not self._running():
+            self._finished_at = now
+            self._log_end(self.end())
+
+    def _log_end(self, end: AttemptEnd) -> None:
+        reasons = [s.result.reason for s in self._shares if s.result and s.result.reason]
+        self._log(
+            "Attempt adopted" if end.adopted else "Attempt ended",
+            state=self._state(),
+            exit_code=self._exit_code(),
+            # Not the message, which may be the end of a library's log.
+            reason=reasons[0] if reasons else None,
+            items=end.items,
+            seconds=round(end.seconds, 1),
+        )
+
+    def _log(self, message: str, **fields: object) -> None:
+        order = self._start.order
+        log_event(
+            _LOG,
+            logging.INFO,
+            message,
+            namespace=order.run.namespace,
+            run=order.run.name,
+            stage=order.steps[0].id,
+            attempt=order.attempt,
+            key=order.steps[0].key[:KEY_CHARACTERS],
+            **fields,
+        )
 
     def _state(self) -> AttemptState:
-        if not self.over:
+        if not self.finished:
             return AttemptState.ACTIVE if self._kill_at is None else AttemptState.TERMINATING
         return AttemptState.FAILED if self._exit_code() else AttemptState.SUCCEEDED
 
@@ -175,29 +222,30 @@ class LocalAttempt:
         return next((share.exit_code for share in self._shares if share.exit_code), 0)
 
     def _message(self) -> str | None:
-        if self._stopped_because is not None:
-            return f"stopped: {self._stopped_because}"
+        if self._stop_reason is not None:
+            return f"stopped: {self._stop_reason}"
         for share in self._shares:
             if share.result is not None and share.result.message:
                 return share.result.message
             if share.tail is not None:
-                return _death(share)
+                return _process_end_message(share)
         return None
 
     def _stage(self) -> str:
-        said = [share.report.stage for share in self._shares if share.report is not None]
-        return said[0] if said else self._start.order.steps[0].id
+        stages = [share.last.stage for share in self._shares if share.last is not None]
+        return stages[0] if stages else self._start.order.steps[0].id
 
     def _items(self) -> tuple[int | None, int | None]:
-        """Return the items done by all workers together, and how many there are.
+        """Return the number of items that all workers have done, and the number of all items.
 
-        Each worker counts from what it found done when it began, and adds its own.
+        Each worker counts from the items that were done when it began. So the sum is the largest of
+        these starts and the items that each worker has added.
         """
         stage = self._stage()
         pairs = [
-            (share.first, share.report)
+            (share.first, share.last)
             for share in self._shares
-            if share.first and share.report and share.report.stage == stage
+            if share.first and share.last and share.last.stage == stage
         ]
         known = next((step.items for step in self._start.order.steps if step.id == stage), None)
         if not pairs:
@@ -209,22 +257,22 @@ class LocalAttempt:
 
 
 def attempt_name(start: Start) -> str:
-    """Return the attempt's name, unique in a run."""
+    """Return the attempt's name, which is unique in a run."""
     return f"{start.order.steps[0].id}#{start.order.attempt}"
 
 
 def _worker_view(index: int, share: _Share) -> WorkerView:
-    if share.over:
+    if share.finished:
         return WorkerView(index, "done", "")
-    if share.report is None:
+    if share.last is None:
         return WorkerView(index, "start", "")
-    return WorkerView(index, share.report.activity, share.report.detail)
+    return WorkerView(index, share.last.activity, share.last.detail)
 
 
-def _death(share: _Share) -> str:
+def _process_end_message(share: _Share) -> str:
     code = share.exit_code or 0
-    how = f"was killed by signal {code - 128}" if code > 128 else f"left with exit code {code}"
+    how = f"was killed by signal {code - 128}" if code > 128 else f"ended with exit code {code}"
     if code == 137:
-        how += " (SIGKILL: by hand, or by the kernel for want of memory)"
+        how += " (SIGKILL: from a user, or from the kernel because memory was full)"
     tail = share.tail or "(empty)"
     return f"the worker process {how}; the end of its log, {share.worker.log}:\n{tail}"

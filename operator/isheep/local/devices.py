@@ -1,7 +1,7 @@
-"""Which GPUs this machine lends us, without importing torch.
+"""The GPUs that this machine offers, found without torch.
 
-`CUDA_VISIBLE_DEVICES` decides where it is set, as for any CUDA program; otherwise
-`nvidia-smi -L` lists them. Each worker is then shown its own share only.
+If `CUDA_VISIBLE_DEVICES` is set, it decides, as for any CUDA program. Otherwise `nvidia-smi -L`
+lists the GPUs. Each worker sees its own share only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SECONDS = 30
 
 
 def nvidia_smi() -> str:
-    """Return what `nvidia-smi -L` says, or nothing where there is no such program or GPU."""
+    """Return the output of `nvidia-smi -L`, or "" if there is no such program or no GPU."""
     try:
         answer = subprocess.run(
             ["nvidia-smi", "-L"],  # noqa: S607  found on the PATH, as any user would run it
@@ -37,14 +37,14 @@ def nvidia_smi() -> str:
 def visible_devices(
     environment: Mapping[str, str], list_devices: Callable[[], str] = nvidia_smi
 ) -> tuple[str, ...]:
-    """Return the GPUs by the names that `CUDA_VISIBLE_DEVICES` takes; empty on a CPU machine.
+    """Return the GPUs by the names that `CUDA_VISIBLE_DEVICES` accepts; empty without GPUs.
 
-    A GPU cut into MIG instances stands for those instances.
+    The result contains the MIG instances of a GPU instead of the GPU.
     """
     chosen = environment.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         names = tuple(name.strip() for name in chosen.split(","))
-        # As CUDA has it: what follows the first invalid name is not visible.
+        # CUDA ignores all names after the first invalid one.
         return names[: _first_invalid(names)]
     gpus: list[list[str]] = []
     for uuid in _UUID.findall(list_devices()):
@@ -56,16 +56,17 @@ def visible_devices(
 
 
 def groups(devices: Sequence[str], size: int) -> tuple[tuple[str, ...], ...]:
-    """Return the devices in groups of `size`; one empty group where there are no devices.
+    """Return the devices in groups of `size`; one empty group if there are no devices.
 
-    Raises `TooFewDevicesError` where there are some, but fewer than `size`.
+    Raises:
+        TooFewDevicesError: There are devices, but fewer than `size`.
     """
     if not devices:
         return ((),)
     if len(devices) < size:
         raise TooFewDevicesError(
-            f"engine.vllm.tensorParallelSize is {size}, but this machine shows {len(devices)} "
-            "GPU(s): lower it, or show more in CUDA_VISIBLE_DEVICES"
+            f"engine.vllm.tensorParallelSize is {size}, but this machine offers {len(devices)} "
+            "GPU(s): lower the value, or list more GPUs in CUDA_VISIBLE_DEVICES"
         )
     count = len(devices) // size
     return tuple(tuple(devices[i * size : (i + 1) * size]) for i in range(count))

@@ -1,33 +1,41 @@
-"""The loop of `isheep run`: look, plan, write the status, act, wait.
+"""The loop of `isheep run`: observe, plan, write the status, act, wait.
 
-One thread waits in one place, the queue on which workers' words and requests to
-stop arrive. All decisions are the planner's. All state is in the store, so the
-driver may be killed between any two statements: the next one finds the same
-documents, no attempts, and goes on; what a worker had committed is found.
+One thread waits in one place, the queue that receives the workers' messages and the requests to
+stop. The planner makes all decisions. All state is in the store, so the driver may be killed
+between any two statements. The next driver finds the same documents and no attempts, reuses the
+stages that a worker has committed, and continues.
 """
 
 from __future__ import annotations
 
+import logging
 import queue
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from isheep.contract.exit_codes import ExitCode
-from isheep.local.affinity import loads_follow
+from isheep.local.affinity import load_may_follow
 from isheep.local.attempt import LocalAttempt, attempt_name
 from isheep.local.conclusion import Conclusion, conclusion_of
 from isheep.local.events import Listener
 from isheep.local.pool import Pool
 from isheep.local.stored_run import StoredRun
-from isheep.local.worker import Answered, Ended, Inbox, Message, Reported, StopRequested
+from isheep.local.worker import (
+    Inbox,
+    Message,
+    ProcessEnd,
+    ProgressReport,
+    ResultReport,
+    StopRequested,
+)
+from isheep.logs import log_event
 from isheep.planner.types import (
     Action,
     Environment,
     Observed,
     Peer,
     Plan,
-    Remove,
     RunView,
     Start,
     Stop,
@@ -38,11 +46,13 @@ Clock = Callable[[], datetime]
 Peers = Callable[[], Iterable[Peer]]
 
 STATUS_SECONDS = 15.0
-"""How often the status follows the progress of a stage, for whoever reads it elsewhere."""
+"""How often the stored status is updated with a stage's progress, for other readers."""
+
+_LOG = logging.getLogger(__name__)
 
 
 class Driver:
-    """Carries out one run until it is at its end, or must stop."""
+    """Executes one run until it ends or a stop is requested."""
 
     def __init__(
         self,
@@ -67,16 +77,16 @@ class Driver:
         self._listener = listener
         self._clock = clock
         self._attempts: dict[str, LocalAttempt] = {}
-        self._stops = 0
+        self._stop_requests = 0
         self._worker_code: int | None = None
 
-    def drive(self) -> Conclusion:
-        """Work until the run has ended; ends the workers on every way out."""
+    def run(self) -> Conclusion:
+        """Execute the run to its end; all workers have ended when the method returns or raises."""
         try:
-            while self._stops == 0:
+            while self._stop_requests == 0:
                 plan = self._pass()
                 conclusion = conclusion_of(plan.status, self._run.generation, self._worker_code)
-                if conclusion is not None and not self._at_work():
+                if conclusion is not None and not self._running():
                     return conclusion
                 self._wait(plan)
             return self._stop()
@@ -89,8 +99,11 @@ class Driver:
         plan = self._planner(self._run, observed, self._clock(), self._environment)
         if plan.status != self._run.status:
             self._stored.write_status(plan.status)
+            self._log_phase(plan)
             self._run = replace(self._run, status=plan.status)
             self._listener.status(plan.status)
+        if not plan.actions:
+            self._log_idle(plan)
         for action in plan.actions:
             self._act(action)
         return plan
@@ -101,45 +114,40 @@ class Driver:
         elif isinstance(action, Stop):
             self._attempts[action.attempt].stop(action.reason, self._clock())
         else:
-            self._forget(action)
+            del self._attempts[action.attempt]
 
     def _start(self, start: Start) -> None:
         name = attempt_name(start)
         if name in self._attempts:
-            raise RuntimeError(f"the planner started {name} twice")
-        workers = self._pool.take(start.order)
-        attempt = LocalAttempt(start, workers, self._clock())
+            raise RuntimeError(f"the planner started attempt {name} twice")
+        attempt = LocalAttempt(start, self._pool.take(start.order), self._clock())
         self._attempts[name] = attempt
-        for worker in workers:
-            worker.send(start.order)
-        if loads_follow(start.order, self._run.spec["iterations"]):
-            self._pool.look_ahead(start.order)
+        attempt.start()
+        if load_may_follow(start.order, self._run.spec["iterations"]):
+            self._pool.start_spares(start.order)
         self._listener.started(attempt.view())
 
-    def _forget(self, forget: Remove) -> None:
-        del self._attempts[forget.attempt]
-
     def _wait(self, plan: Plan) -> None:
-        """Return when there is reason to plan again: an attempt ended, a time has come, a stop."""
-        until = self._until(plan)
-        while self._stops == 0:
+        """Wait until a new plan is needed: an attempt ended, a time has come, or a stop."""
+        until = self._next_plan_time(plan)
+        while self._stop_requests == 0:
             now = self._clock()
-            for attempt in self._at_work():
+            for attempt in self._running():
                 attempt.check(now)
             if until is not None and now >= until:
                 return
-            due = [t for t in (until, *(a.due for a in self._at_work())) if t is not None]
+            due = [t for t in (until, *(a.due for a in self._running())) if t is not None]
             message = self._receive((min(due) - now).total_seconds() if due else None)
             if message is not None and self._handle(message):
                 return
 
-    def _until(self, plan: Plan) -> datetime | None:
-        if self._at_work():
-            look = self._clock() + timedelta(seconds=STATUS_SECONDS)
-            return min(look, plan.wake_at) if plan.wake_at is not None else look
+    def _next_plan_time(self, plan: Plan) -> datetime | None:
+        if self._running():
+            update = self._clock() + timedelta(seconds=STATUS_SECONDS)
+            return min(update, plan.wake_at) if plan.wake_at is not None else update
         if plan.wake_at is None:
             raise RuntimeError(
-                "the planner has nothing to do, waits for nothing, and the run is not at its end"
+                "the planner has no action and no time to wake, but the run has not ended"
             )
         return plan.wake_at
 
@@ -150,56 +158,88 @@ class Driver:
             return None
 
     def _handle(self, message: Message) -> bool:
-        """Take in a message and say whether it is reason to plan again."""
+        """Process a message and return True if a new plan is needed."""
         if isinstance(message, StopRequested):
-            self._stops += 1
+            self._stop_requests += 1
             return True
         now = self._clock()
-        for attempt in self._at_work():
+        for attempt in self._running():
             if message.worker not in attempt.workers:
                 continue
-            if isinstance(message, Reported):
-                attempt.reported(message)
+            if isinstance(message, ProgressReport):
+                attempt.add_progress(message)
                 self._listener.progressed(attempt.view())
                 continue
-            if isinstance(message, Answered):
-                attempt.answered(message, now)
-            elif isinstance(message, Ended):
-                attempt.ended(message, now)
-            if attempt.over:
-                self._ended(attempt)
+            if isinstance(message, ResultReport):
+                attempt.add_result(message, now)
+            elif isinstance(message, ProcessEnd):
+                attempt.add_process_end(message, now)
+            if attempt.finished:
+                self._release(attempt)
                 return True
         return False
 
-    def _ended(self, attempt: LocalAttempt) -> None:
+    def _release(self, attempt: LocalAttempt) -> None:
         end = attempt.end()
         self._worker_code = attempt.observe().exit_code or self._worker_code
         for worker in attempt.workers:
-            worker.answered()
+            worker.finish_order()
             self._pool.release(worker, clean=end.error is None)
         self._listener.ended(end)
 
-    def _at_work(self) -> list[LocalAttempt]:
-        return [attempt for attempt in self._attempts.values() if not attempt.over]
+    def _running(self) -> list[LocalAttempt]:
+        return [attempt for attempt in self._attempts.values() if not attempt.finished]
 
     def _stop(self) -> Conclusion:
-        """Ask the workers to stop and wait for them; a second request kills them."""
+        """Stop the workers and wait for them; kill them at a second request."""
         now = self._clock()
-        for attempt in self._at_work():
+        for attempt in self._running():
             attempt.stop("on request", now)
-        if self._at_work():
+        if self._running():
             self._listener.note("stopping at the next safe point; again to stop at once")
-        asked = self._stops
-        while self._at_work():
-            for attempt in self._at_work():
+        handled = self._stop_requests
+        while self._running():
+            for attempt in self._running():
                 attempt.check(self._clock())
             message = self._receive(1.0)
             if message is not None:
                 self._handle(message)
-            if self._stops > asked:
-                asked = self._stops
-                for attempt in self._at_work():
-                    attempt.kill()
+            if self._stop_requests > handled:
+                handled = self._stop_requests
+                for attempt in self._running():
+                    attempt.kill("a second stop was requested")
         return Conclusion(
             "Stopped", ExitCode.STOPPED, "stopped on request; what is committed stays"
         )
+
+    def _log_phase(self, plan: Plan) -> None:
+        before, after = self._run.status.phase, plan.status.phase
+        if before != after:
+            log_event(
+                _LOG,
+                logging.INFO,
+                "Phase changed",
+                namespace=self._run.namespace,
+                run=self._run.name,
+                before=before or "none",
+                phase=after,
+                reason=_reason(plan),
+            )
+
+    def _log_idle(self, plan: Plan) -> None:
+        running = [attempt.name for attempt in self._running()]
+        log_event(
+            _LOG,
+            logging.DEBUG,
+            "Pass without an action",
+            namespace=self._run.namespace,
+            run=self._run.name,
+            reason=_reason(plan),
+            running=",".join(running) or None,
+            wake_at=plan.wake_at,
+        )
+
+
+def _reason(plan: Plan) -> str | None:
+    """Return the reason of the planned status, which its Ready condition always contains."""
+    return next((c.reason for c in plan.status.conditions if c.type == "Ready"), None)

@@ -1,7 +1,7 @@
-"""What the driver tells whoever shows a run to people.
+"""The events of a run that the driver sends to a listener, which shows them.
 
-The driver prints nothing. It hands a listener plain snapshots, so that a live table,
-lines in a log and a test's list are the same to it.
+The driver prints nothing. It passes plain snapshots to a listener, so it works in the same way with
+a live table, with lines of text and with a test.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from isheep.api.status import SelfAlignmentRunStatus
 
 @dataclass(frozen=True, slots=True)
 class WorkerView:
-    """One worker of an attempt: `activity` is load, engine, cpu, or start before it spoke."""
+    """One worker of an attempt.
+
+    `activity` is `load`, `engine` or `cpu`; it is `start` before the first report and `done` after
+    the result.
+    """
 
     index: int
     activity: str
@@ -24,7 +28,10 @@ class WorkerView:
 
 @dataclass(frozen=True, slots=True)
 class AttemptView:
-    """An attempt as it stands. `stage` is the step at work, `items_total` None where unknown."""
+    """A snapshot of an attempt.
+
+    `stage` is the id of the step that runs. `items_total` is None if the number is not known.
+    """
 
     name: str
     stage: str
@@ -37,7 +44,11 @@ class AttemptView:
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnd:
-    """How an attempt ended; `error` is None where all went well, `adopted` where it was there."""
+    """How an attempt ended.
+
+    `error` is None after a success. `adopted` is True if every step was committed before the
+    attempt.
+    """
 
     name: str
     stages: tuple[str, ...]
@@ -49,19 +60,19 @@ class AttemptEnd:
 
 
 class Listener(Protocol):
-    """Somebody who shows a run. Calls come from one thread, in order."""
+    """Receives the events of a run in their order, from one thread."""
 
     def started(self, attempt: AttemptView) -> None:
-        """An attempt was handed to its workers."""
+        """Receive the start of an attempt."""
 
     def progressed(self, attempt: AttemptView) -> None:
-        """A worker reported."""
+        """Receive an attempt after a worker reported its progress."""
 
     def ended(self, end: AttemptEnd) -> None:
-        """An attempt's last worker answered or died."""
+        """Receive the end of an attempt."""
 
     def status(self, status: SelfAlignmentRunStatus) -> None:
-        """The run's status changed and was written."""
+        """Receive a changed status after it was written to the store."""
 
     def note(self, text: str) -> None:
-        """Something else that a person should know."""
+        """Receive a sentence for the user."""

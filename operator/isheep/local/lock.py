@@ -1,10 +1,10 @@
-"""One `isheep run` of a run at a time on one machine.
+"""The lock that allows one `isheep run` of a run at a time on one machine.
 
-The lock is an flock on a file in the local state folder, so the kernel frees it
-however its holder ends. Workers inherit it: where a driver was killed, the lock
-stays taken until its workers, who notice their driver's end, are gone too, so that
-two generations of workers never share a GPU. Two machines with one store are not
-kept apart here; the store's conditional commits are enough for correctness.
+The lock is an flock on a file in the local state folder, so the kernel releases it when its holder
+ends, even after a kill. Workers inherit the lock. If a driver is killed, its workers end soon, and
+they hold the lock until then. So the workers of two drivers never share a GPU. The lock does not
+exclude a second machine with the same store; the store's conditional commits are enough for
+correctness.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _POLL_SECONDS = 0.1
 
 
 class RunBusyError(RuntimeError):
-    """The run is at work on this machine already."""
+    """Another process on this machine executes the run."""
 
 
 class RunLock:
-    """The lock of one run, taken; `descriptor` is to be inherited by workers."""
+    """The lock of one run, held by this process; workers inherit `descriptor`."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -37,44 +37,48 @@ class RunLock:
         note: Callable[[str], None] = lambda _: None,
         wait_seconds: float = WAIT_SECONDS,
     ) -> RunLock:
-        """Take the lock, or raise `RunBusyError` naming the process that holds it.
+        """Take the lock.
 
-        Where the holder is gone and only its workers hold on, they are waited for.
+        If the holder has ended and only its workers hold the lock, the method waits for them for
+        up to `wait_seconds` and calls `note` once.
+
+        Raises:
+            RunBusyError: Another process holds the lock; the message names it.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + wait_seconds
-        told = False
+        noted = False
         while not _try(descriptor):
             holder = _holder(descriptor)
             if holder is not None and _alive(holder):
                 os.close(descriptor)
                 raise RunBusyError(
-                    f"process {holder} on this machine is carrying out this run already: "
-                    f"wait for it, or stop it with `kill {holder}`"
+                    f"process {holder} on this machine already executes this run: wait for its "
+                    f"end, or stop it with `kill {holder}`"
                 )
             if time.monotonic() > deadline:
                 os.close(descriptor)
                 raise RunBusyError(
-                    f"the workers of an earlier `isheep run` (process {holder}, which is gone) "
-                    f"have not ended after {wait_seconds:.0f} s: look for processes named "
+                    f"the workers of an earlier `isheep run` (process {holder}, which has ended) "
+                    f"still run after {wait_seconds:.0f} s: find the processes named "
                     "`isheep_worker serve` and end them"
                 )
-            if not told:
+            if not noted:
                 note("waiting for the workers of an earlier isheep run to end")
-                told = True
+                noted = True
             time.sleep(_POLL_SECONDS)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         return cls(descriptor)
 
     def release(self) -> None:
-        """Let go; workers that still run hold on."""
+        """Release the lock of this process; workers that still run keep it."""
         os.close(self.descriptor)
 
 
 def holder_of(path: Path) -> int | None:
-    """Return the process that carries out the run now, or None where none does."""
+    """Return the id of the process that executes the run now, or None if there is none."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -1,8 +1,7 @@
-"""Where this machine keeps what belongs to it and not to the store: locks and logs.
+"""The folder of a run on this machine, which contains its lock and its workers' logs.
 
-`$XDG_STATE_HOME/isheep/<run uid>/`: the uid is made from the store, the namespace
-and the name, so one run in two stores has two folders, and the same run always
-the same one.
+The folder is `$XDG_STATE_HOME/isheep/<run uid>/`. The uid is computed from the store, the namespace
+and the name. So the same run always has the same folder, and runs in two stores have two folders.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ KEPT_LOGS = 40
 
 
 def run_uid(store_uri: str, namespace: str, name: str) -> str:
-    """Return the uid of a run that no API server has given one: the same whenever asked."""
+    """Return the uid of a run without an API server; the same arguments give the same uid."""
     return str(uuid.uuid5(_NAMESPACE, f"{store_uri}\n{namespace}\n{name}"))
 
 
@@ -31,7 +30,7 @@ class LocalPaths:
     @classmethod
     def of(cls, uid: str, environment: Mapping[str, str]) -> LocalPaths:
         """Return the paths of a run."""
-        state = environment.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111  keeps a bare `~` where there is no home
+        state = environment.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111  unlike Path.expanduser, it does not fail if there is no home
         return cls(Path(state) / "isheep" / uid)
 
     @property
@@ -44,8 +43,8 @@ class LocalPaths:
         """The folder of the workers' logs."""
         return self.folder / "logs"
 
-    def drop_old_logs(self) -> None:
-        """Keep the newest logs only."""
+    def delete_old_logs(self) -> None:
+        """Delete all logs but the newest `KEPT_LOGS`."""
         if not self.logs.is_dir():
             return
         for log in sorted(self.logs.glob("*.log"))[:-KEPT_LOGS]:

@@ -1,8 +1,8 @@
-"""Other runs that are carried out on this machine now, from the same store.
+"""Other runs that this machine executes now in the same store.
 
-Two runs that share stages (say, one threshold apart) should make them once: the
-younger waits and takes over. Who is at work is told by the run's lock. Runs on other
-machines are not seen: they would make the same stage twice, and one commit would win.
+Two runs may share stages, for example if only their thresholds differ. One run makes the shared
+stages, and the younger run waits and adopts them. A held lock shows that a run is executed. Runs on
+other machines are not found: both machines make the same stage, and one commit wins.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from isheep.store.interface import ObjectStore
 def live_peers(
     store: ObjectStore, namespace: str, name: str, environment: Mapping[str, str]
 ) -> Iterator[Peer]:
-    """Yield what the other live runs of the namespace claim."""
+    """Yield the claims of the namespace's other runs that this machine executes now."""
     for info in store.list(f"{namespace}/runs/"):
         other, _, file = info.key.removeprefix(f"{namespace}/runs/").rpartition("/")
         if file != RUN_FILE or other == name:

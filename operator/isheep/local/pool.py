@@ -1,10 +1,11 @@
-"""The worker processes of this machine: one place a GPU, or one where there is none.
+"""The worker processes of this machine, by groups of devices.
 
-A place keeps the process whose model was wanted last, because it may be wanted again:
-a model load costs more than most stages. Imports cost seconds as well, so a spare is
-started, beside a stage that keeps no engine busy, and imports what it will need before
-it is needed. What runs beside the model's process (the report of the iteration before)
-does so in another, which ends with its stage.
+Each group of GPUs has its processes; a machine without GPUs has one group without devices. A
+group keeps the process with the model of the last order, because the next order may need the same
+model, and a model load takes longer than most stages. Imports take seconds, too. So during a stage
+that uses no engine, a group starts a spare process, which imports its libraries before it receives
+an order. A stage that runs at the same time as the model's process (the report of the previous
+iteration) runs in another process, which ends with the stage.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ class Spawn(Protocol):
     """Starts worker processes."""
 
     def __call__(self, devices: Sequence[str], index: int, count: int, *, warm: bool) -> Worker:
-        """Start one that sees some devices and has share `index` of `count`.
+        """Start a process that sees the given devices and has share `index` of `count`.
 
-        `warm` tells it that it is not needed yet and may import what it will need.
+        A `warm` process has no order yet and imports its libraries first.
         """
 
 
-class _Place:
-    """The processes of one group of devices: the model's, a spare, and what runs beside."""
+class _DeviceGroup:
+    """The processes of one group of devices: the model's process, a spare one, and others."""
 
     def __init__(self, spawn: Spawn, devices: Sequence[str], index: int, count: int) -> None:
         self._spawn = partial(spawn, devices, index, count)
@@ -40,25 +41,25 @@ class _Place:
         self._others: list[Worker] = []
 
     def take(self, order: StageOrder) -> Worker:
-        """Return an idle process for the order; it is busy until it is released."""
+        """Return an idle process for the order. The process is busy until its release."""
         main = self._main
         if main is not None and main.idle and main.serves(order):
             return main
-        fresh = self._fresh()
+        new = self._new()
         if main is None or model_of(order) is not None:
-            self._main = fresh
-            self._leave(main)
+            self._main = new
+            self._retire(main)
         else:
-            self._others.append(fresh)
-        return fresh
+            self._others.append(new)
+        return new
 
-    def have_spare(self) -> None:
-        """Start a spare, unless there is one or the model's process can still be any model's."""
+    def start_spare(self) -> None:
+        """Start a spare process, unless there is one or the main process can load any model."""
         if self._spare is None and self._main is not None and not self._main.blank:
             self._spare = self._spawn(warm=True)
 
     def release(self, worker: Worker, *, clean: bool) -> None:
-        """Take a process back; one that failed, or is not the model's, is ended."""
+        """Take a process back. End it if it failed, or if it is not the main process."""
         if worker is self._main and not clean:
             self._main = None
             worker.end()
@@ -70,19 +71,19 @@ class _Place:
         """End all processes."""
         workers = [w for w in (self._main, self._spare, *self._others) if w is not None]
         for worker in workers:
-            worker.dismiss()
+            worker.request_end()
         for worker in workers:
             worker.end()
         self._main = self._spare = None
         self._others.clear()
 
-    def _fresh(self) -> Worker:
+    def _new(self) -> Worker:
         spare, self._spare = self._spare, None
         if spare is not None and spare.alive:
             return spare
         return self._spawn(warm=False)
 
-    def _leave(self, worker: Worker | None) -> None:
+    def _retire(self, worker: Worker | None) -> None:
         if worker is None:
             return
         if worker.idle:
@@ -92,54 +93,59 @@ class _Place:
 
 
 class Pool:
-    """Places for workers. An order with parts goes to as many as it has parts for.
+    """The worker processes of all groups of devices. An order gets one worker a group.
 
-    Of n places, place i always takes the parts i, i + n, …; those beyond the last part
-    are not asked, and no part is left out.
+    Group i of n groups always makes the parts i, i + n, …. So an order with fewer parts than groups
+    uses the first groups only, and each part still has a group.
     """
 
     def __init__(self, devices: Sequence[str], spawn: Spawn) -> None:
         self._devices = tuple(devices)
         self._spawn = spawn
         self._size = 0
-        self._places: tuple[_Place, ...] = ()
+        self._groups: tuple[_DeviceGroup, ...] = ()
 
     def take(self, order: StageOrder) -> tuple[Worker, ...]:
-        """Return the processes that share the order; raises `TooFewDevicesError`."""
-        self._arrange(order.runtime.tensor_parallel_size)
-        count = workers_for(order, len(self._places))
-        return tuple(place.take(order) for place in self._places[:count])
+        """Return the processes that share the order.
 
-    def look_ahead(self, order: StageOrder) -> None:
-        """Start spares beside an order that was just handed out, where it leaves time for it."""
+        Raises:
+            TooFewDevicesError: The machine has fewer GPUs than one worker needs.
+        """
+        self._make_groups(order.runtime.tensor_parallel_size)
+        count = workers_for(order, len(self._groups))
+        return tuple(group.take(order) for group in self._groups[:count])
+
+    def start_spares(self, order: StageOrder) -> None:
+        """Start spare processes during an order that uses no engine."""
         if not is_inference(order):
-            for place in self._places:
-                place.have_spare()
+            for group in self._groups:
+                group.start_spare()
 
     def release(self, worker: Worker, *, clean: bool) -> None:
-        """Take a process back whose order is over; `clean` where it did not fail."""
-        for place in self._places:
-            place.release(worker, clean=clean)
+        """Take a process back after its order; `clean` is True if the order did not fail."""
+        for group in self._groups:
+            group.release(worker, clean=clean)
 
     def close(self) -> None:
         """End all processes."""
-        for place in self._places:
-            place.close()
+        for group in self._groups:
+            group.close()
 
-    def _arrange(self, size: int) -> None:
+    def _make_groups(self, size: int) -> None:
         if size == self._size:
             return
         self.close()
         shares = groups(self._devices, size)
-        self._places = tuple(
-            _Place(self._spawn, devices, index, len(shares)) for index, devices in enumerate(shares)
+        self._groups = tuple(
+            _DeviceGroup(self._spawn, devices, index, len(shares))
+            for index, devices in enumerate(shares)
         )
         self._size = size
 
 
-def workers_for(order: StageOrder, places: int) -> int:
-    """Return how many workers share an order: no more than its smallest step has parts."""
+def workers_for(order: StageOrder, group_count: int) -> int:
+    """Return the number of workers for an order: at most the parts of its smallest step."""
     counts = [step.items for step in order.steps if step.items is not None]
     if len(counts) < len(order.steps):
         return 1
-    return max(1, min(places, *(-(-items // PART_ITEMS) for items in counts)))
+    return max(1, min(group_count, *(-(-items // PART_ITEMS) for items in counts)))

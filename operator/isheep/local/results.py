@@ -1,4 +1,4 @@
-"""What a run has committed: the keys of its stages by id, by iteration, and the last report's."""
+"""The committed stages of a run: their keys by id and by iteration, and the newest report's key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def committed_keys(status: SelfAlignmentRunStatus) -> dict[str, str]:
 
 
 def committed_stages(status: SelfAlignmentRunStatus) -> dict[int, dict[str, str]]:
-    """Return the keys of committed stages by their ids, by iteration, prepare left out."""
+    """Return the keys of committed stages by iteration and id, without prepare."""
     iterations: dict[int, dict[str, str]] = {}
     for stage, key in committed_keys(status).items():
         iteration, separator, _ = stage.partition("/")
@@ -23,9 +23,9 @@ def committed_stages(status: SelfAlignmentRunStatus) -> dict[int, dict[str, str]
 
 
 def newest_report(keys: Mapping[str, str]) -> str | None:
-    """Return the key of the report that tells most, None before the first iteration's end.
+    """Return the key of the newest report, or None before the end of the first iteration.
 
-    `keys` are those of committed stages by their ids, in the plan's order.
+    `keys` contains the keys of committed stages by their ids, in the plan's order.
     """
     reports = [key for stage, key in keys.items() if stage.endswith("/report")]
     return reports[-1] if reports else None

@@ -1,4 +1,4 @@
-"""`isheep run` without its output: lock, documents, workers and driver, put together."""
+"""`isheep run` without its output: the lock, documents, workers and driver of one run."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ WORKER_COMMAND = (sys.executable, "-m", "isheep_worker", "serve")
 
 
 def utc_now() -> datetime:
-    """Return the time."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What one `isheep run` needs besides the run: all of it can be replaced in tests."""
+    """The dependencies of one `isheep run`; tests can replace each of them."""
 
     store: ObjectStore
     planner: Planner
@@ -44,19 +44,21 @@ class Session:
     command: Sequence[str]
     clock: Clock = utc_now
 
-    def carry_out(
+    def run(
         self, namespace: str, name: str, spec: Mapping[str, Any], annotations: Mapping[str, str]
     ) -> Conclusion:
-        """Hand in the run and work until it is at its end.
+        """Submit the run, execute it to its end, and return how it ended.
 
-        Raises `RunBusyError` where another process has it, `StoreError`, and
-        `TooFewDevicesError` where the machine has too few GPUs.
+        Raises:
+            RunBusyError: Another process on this machine executes the run.
+            StoreError: The store failed.
+            TooFewDevicesError: The machine has fewer GPUs than one worker needs.
         """
         stored = StoredRun(self.store, namespace, name)
         paths = LocalPaths.of(stored.ref.uid, self.process_environment)
         with _locked(paths, self.listener) as lock:
-            paths.drop_old_logs()
-            run = stored.hand_in(spec, annotations, self.clock())
+            paths.delete_old_logs()
+            run = stored.submit(spec, annotations, self.clock())
             finished = _finished(run)
             if finished is not None:
                 return finished
@@ -71,21 +73,21 @@ class Session:
                 listener=self.listener,
                 clock=self.clock,
             )
-            return driver.drive()
+            return driver.run()
 
     def _pool(self, paths: LocalPaths, lock: RunLock) -> Pool:
         numbers = itertools.count(1)
-        began = f"{self.clock():%Y%m%dT%H%M%S}"
+        started = f"{self.clock():%Y%m%dT%H%M%S}"
 
         def spawn(devices: Sequence[str], index: int, count: int, *, warm: bool) -> Worker:
-            shown = {"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}
-            # As a Job tells its pods.
+            visible = {"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}
+            # The variables are those of the pods of a Job.
             share = {"JOB_COMPLETION_INDEX": str(index), "ISHEEP_WORKERS": str(count)}
-            ahead = {"ISHEEP_WARM": "1"} if warm else {}
+            warming = {"ISHEEP_WARM": "1"} if warm else {}
             return Worker(
                 self.command,
-                environment={**self.process_environment, **shown, **share, **ahead},
-                log=paths.logs / f"{began}-{next(numbers):03d}.log",
+                environment={**self.process_environment, **visible, **share, **warming},
+                log=paths.logs / f"{started}-{next(numbers):03d}.log",
                 inbox=self.inbox,
                 inherit=(lock.descriptor,),
             )
@@ -104,6 +106,6 @@ def _locked(paths: LocalPaths, listener: Listener) -> Iterator[RunLock]:
 
 
 def _finished(run: RunView) -> Conclusion | None:
-    """Return the conclusion of a run that has succeeded in this generation already."""
+    """Return the conclusion of a run whose current generation has succeeded, else None."""
     conclusion = conclusion_of(run.status, run.generation)
     return conclusion if conclusion is not None and conclusion.end == "Succeeded" else None

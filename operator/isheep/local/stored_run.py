@@ -1,10 +1,9 @@
-"""A run as the store keeps it: what an API server would, for runs that have none.
+"""The stored object and status of a run that has no API server.
 
-`<namespace>/runs/<name>/run.json` is the object as it was last handed to
-`isheep run`, with what an API server adds (uid, generation, creation time);
-`status.json` beside it is its status. Both are written whole, by the one driver
-that holds the run's lock. Where the data goes is not part of what is kept: the
-documents stand there.
+`<namespace>/runs/<name>/run.json` is the object as `isheep run` last received it, with the fields
+that an API server adds (uid, generation, creation time). `status.json` in the same folder is its
+status. Only the driver that holds the run's lock writes them. The object does not contain
+the store, because the documents are in it.
 """
 
 from __future__ import annotations
@@ -36,7 +35,11 @@ class StoredRun:
         self._documents = RunDocuments(store, self.ref)
 
     def read(self) -> RunView | None:
-        """Return the run as it was last handed in, with its status; None for a new one."""
+        """Return the run as it was last submitted, with its status; None for a new run.
+
+        Raises:
+            StoreCorruptError: A document is damaged.
+        """
         document = self._read(RUN_FILE)
         if document is None:
             return None
@@ -57,7 +60,7 @@ class StoredRun:
     def preview(
         self, spec: Mapping[str, Any], annotations: Mapping[str, str], now: datetime
     ) -> RunView:
-        """Return the run as its file says now; a changed spec is a new generation."""
+        """Return the run with the given spec; a changed spec has a new generation."""
         view = RunView(
             namespace=self.ref.namespace,
             name=self.ref.name,
@@ -78,13 +81,13 @@ class StoredRun:
             status=before.status,
         )
 
-    def hand_in(
+    def submit(
         self, spec: Mapping[str, Any], annotations: Mapping[str, str], now: datetime
     ) -> RunView:
-        """Store the run as its file says now, and return it.
+        """Store the run with the given spec, and return it.
 
-        Handing in a run that failed or waits for help asks for another try, as a new
-        value of the retry annotation does in a cluster.
+        The submission of a failed or stalled run requests a retry, as a new value of the retry
+        annotation does in a cluster.
         """
         view = self.preview(spec, annotations, now)
         if view.status.phase in {"Failed", "Stalled"}:
@@ -126,5 +129,5 @@ class StoredRun:
 
     def _damaged(self, file: str) -> StoreCorruptError:
         return StoreCorruptError(
-            f"{self.uri}/{file} is damaged. Delete it and run again: no data depends on it"
+            f"{self.uri}/{file} is damaged. Delete it and run again; no data depends on it"
         )

@@ -1,10 +1,10 @@
-"""One worker process: orders go in on its stdin, reports and results come out on its stdout.
+"""One worker process: it reads orders from stdin and writes reports and results to stdout.
 
-A reader thread turns lines into messages on the driver's one queue, so the driver
-is a single thread that waits in one place. The process stands in a session of its
-own (Ctrl-C on the terminal reaches the driver only, which asks it to stop) and ends
-when its stdin does, which is how it learns that its driver is gone. What it writes
-to stderr goes to a log file, whose tail is the only message a killed process leaves.
+A reader thread turns the lines of stdout into messages on the driver's queue, so the driver is one
+thread that waits in one place. The process runs in a separate session, so Ctrl-C on the terminal
+reaches the driver only, and the driver stops the workers. The process ends when its stdin is
+closed, which also happens when the driver ends. Its stderr is a log file. If the process is killed,
+the end of this file is the only message.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from isheep.contract.order import StageOrder, StageResult, canonical_order
-from isheep.local.affinity import Model, after, model_of, serves
+from isheep.local.affinity import Model, loaded_after, model_of, serves
 
 TAIL_BYTES = 4096
 TAIL_LINES = 12
@@ -35,8 +35,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
-    """A worker says how far it is."""
+class ProgressReport:
+    """A worker reports its progress in an order."""
 
     worker: Worker
     stage: str
@@ -47,8 +47,8 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """A worker ended an order."""
+class ResultReport:
+    """A worker reports the result of an order."""
 
     worker: Worker
     result: StageResult
@@ -56,8 +56,8 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """A worker process is gone; `exit_code` is 128 + the signal where one killed it."""
+class ProcessEnd:
+    """A worker process ended; `exit_code` is 128 + the signal if a signal ended it."""
 
     worker: Worker
     exit_code: int
@@ -65,10 +65,10 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """Somebody wants the driver to stop."""
+    """The user or the system requests that the driver stops."""
 
 
-Message = Reported | Answered | Ended | StopRequested
+Message = ProgressReport | ResultReport | ProcessEnd | StopRequested
 Inbox = SimpleQueue[Message]
 
 
@@ -90,7 +90,7 @@ class Worker:
         self._busy = False
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as stderr:
-            self._process = subprocess.Popen(  # noqa: S603  our own command
+            self._process = subprocess.Popen(  # noqa: S603  the command is ours
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -106,68 +106,69 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
+        """True if the process runs."""
         return self._process.poll() is None
 
     @property
     def blank(self) -> bool:
-        """Whether the process has loaded no model so far."""
+        """True if the process has not loaded a model yet."""
         return self._loaded is None
 
     @property
     def idle(self) -> bool:
-        """Whether the process has no order."""
+        """True if the process has no order."""
         return not self._busy
 
     def serves(self, order: StageOrder) -> bool:
-        """Say whether the order may be given to this process."""
+        """Return True if this process can execute the order."""
         return self.alive and serves(self._loaded, model_of(order))
 
     def send(self, order: StageOrder) -> None:
-        """Hand over an order.
+        """Send an order to the process.
 
-        A process that just died answers with `Ended`, not with an error here.
+        If the process has just died, its reader sends a `ProcessEnd`, and this method raises
+        nothing.
         """
-        self._loaded = after(self._loaded, model_of(order))
+        self._loaded = loaded_after(self._loaded, model_of(order))
         self._busy = True
         with suppress(BrokenPipeError):
             self._stdin.write(canonical_order(order).encode() + b"\n")
             self._stdin.flush()
 
-    def answered(self) -> None:
-        """Note that the order is over."""
+    def finish_order(self) -> None:
+        """Mark the process as idle after the end of its order."""
         self._busy = False
 
     def stop(self) -> None:
-        """Ask for a stop at the next safe point; the answer has exit code 143."""
+        """Request a stop at the next safe point; the result then has exit code 143."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End the process and all that it started, at once."""
+        """Kill the process and all processes that it has started."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    def dismiss(self) -> None:
-        """Tell an idle process to end, at once where it has no model to put away."""
+    def request_end(self) -> None:
+        """Request the end of an idle process; kill it if it has loaded no model."""
         if self.blank and self.idle:
             self.kill()
         with suppress(BrokenPipeError):
             self._stdin.close()
 
     def end(self) -> None:
-        """End an idle process and wait until it, and with it its memory, is gone."""
-        self.dismiss()
+        """End an idle process, and wait until it has released its memory."""
+        self.request_end()
         try:
             self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
-            logger.debug("worker %d did not end by itself", self._process.pid)
+            logger.debug("worker %d did not end after its stdin was closed", self._process.pid)
         self.kill()
         self._process.wait()
         self._reader.join()
 
     def tail(self) -> str:
-        """Return the end of the log."""
+        """Return the last lines of the log."""
         with self.log.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - TAIL_BYTES))
@@ -184,19 +185,19 @@ class Worker:
         for line in stdout:
             message = self._parse(line)
             if message is None:
-                logger.debug("worker %d wrote no message: %r", self._process.pid, line[:200])
+                logger.debug("worker %d wrote a line that is not a message", self._process.pid)
             else:
                 self._inbox.put(message)
         code = self._process.wait()
-        # Its children (an engine's processes) must not outlive it and keep the device.
+        # An engine's child processes must not outlive the worker, because they hold the device.
         self.kill()
-        self._inbox.put(Ended(self, 128 - code if code < 0 else code))
+        self._inbox.put(ProcessEnd(self, 128 - code if code < 0 else code))
 
     def _parse(self, line: bytes) -> Message | None:
         try:
             document = json.loads(line)
             if document["type"] == "progress":
-                return Reported(
+                return ProgressReport(
                     self,
                     str(document["stage"]),
                     int(document["itemsDone"]),
@@ -206,7 +207,7 @@ class Worker:
                 )
             if document["type"] == "result":
                 result = StageResult.model_validate(document["result"])
-                return Answered(self, result, int(document["exitCode"]))
+                return ResultReport(self, result, int(document["exitCode"]))
         except (ValueError, KeyError, TypeError, ValidationError):
             return None
         return None

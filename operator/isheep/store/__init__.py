@@ -1,7 +1,7 @@
-"""The object store and what stands in it: the only data path between stages.
+"""The object store and its contents: the only data path between stages.
 
-`interface.py` says what a store is, `folder.py` and `s3.py` are the two there are,
-and `artifacts.py`, `checkpoints.py` and `documents.py` say what is kept where.
+`interface.py` defines a store, `folder.py` and `s3.py` are its two implementations, and
+`artifacts.py`, `checkpoints.py` and `documents.py` define the keys and contents of the objects.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from isheep.store.interface import ObjectStore
 
 
 def open_store(spec: StoreSpec) -> ObjectStore:
-    """Return the store that a spec describes, without touching it yet.
+    """Return the store that a spec describes, without a request to it.
 
-    Raises `StoreError` where the description itself is unusable.
+    Raises:
+        StoreError: The spec's settings cannot be used.
     """
     place = spec.place
     if isinstance(place, FolderStoreSpec):

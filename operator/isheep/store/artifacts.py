@@ -1,19 +1,19 @@
-"""What stages leave in the store, addressed by the key of their inputs.
+"""The artifacts of stages, stored under the stages' keys.
 
     <namespace>/stages/<key>/part-00000.jsonl.zst …    64 items a part
     <namespace>/stages/<key>/files/<name>              models, logs, pages
     <namespace>/stages/<key>/manifest.json             the commit, written last
 
-Everything is written `if_absent`. Two workers that hold one key (a pod believed
-dead, a race for the last part) therefore never break what the other has written:
-the later one adopts it. A manifest describes what is *stored*, so `write_file` and
-`collect_parts` report the stored object's digest, not the caller's; it stands in
-the object's metadata, and a committer downloads nothing. A stage whose files must
-agree with each other therefore writes them from deterministic content.
+All objects are written with `if_absent`. Two workers may have the same key, for example if a pod
+is lost but still runs, or if both finish the last part. The condition protects the objects of the
+first worker, and the second worker adopts them. A manifest describes the *stored* objects, so
+`write_file` and `collect_parts` return the stored object's digest and not the caller's. The digest
+is in the object's metadata, so the committer downloads nothing. A stage whose files must agree
+with each other therefore writes them from deterministic content.
 
-Readers get no row before its part has been verified: a part is small and is held
-whole. A few parts are fetched ahead, so memory is bounded by the part, not by the
-number of items.
+A reader verifies a part before it yields the part's rows. A part is small, so the reader keeps a
+whole part in memory. It fetches a few parts ahead. Memory depends on the size of a part and not
+on the number of items.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def part_name(index: int) -> str:
 
 
 def removal_command(store_uri: str, path: str) -> str:
-    """Return the command that deletes everything under a path of a store."""
+    """Return the shell command that deletes all objects under a path of a store."""
     target = shlex.quote(f"{store_uri}/{path}")
     if store_uri.startswith("s3://"):
         return f"aws s3 rm --recursive {target}"
@@ -69,7 +69,7 @@ def removal_command(store_uri: str, path: str) -> str:
 
 
 class ArtifactStore:
-    """The stages of one namespace of one store. Its methods may be called from any thread."""
+    """The artifacts of one namespace of one store. Every method is safe to call from any thread."""
 
     def __init__(self, store: ObjectStore, namespace: str) -> None:
         self.store = store
@@ -78,11 +78,11 @@ class ArtifactStore:
         self._verified_files: set[tuple[str, int, int]] = set()
 
     def part_exists(self, key: str, index: int) -> bool:
-        """Whether a part is durably stored."""
+        """Return True if a part is durably stored."""
         return self.store.head(self._at(key, part_name(index))) is not None
 
     def parts(self, key: str) -> list[int]:
-        """Return the indices of the stored parts, ascending, from one LIST."""
+        """Return the indices of the stored parts in ascending order, from one LIST."""
         found = []
         for info in self.store.list(self._at(key, "part-")):
             match = _PART_NAME.fullmatch(info.key.rpartition("/")[2])
@@ -97,16 +97,24 @@ class ArtifactStore:
         lines: Iterable[bytes],
         statistics: Mapping[str, int | float] | None = None,
     ) -> PutOutcome:
-        """Store a part unless it exists. Lines come without their newline.
+        """Store a part unless it exists.
 
-        `statistics` travel in the object's metadata and must be small (about 1.5 KB
-        as JSON): counts and sums, from which the committer makes the stage's.
+        Args:
+            key: The stage's key.
+            index: The part's index, from 0.
+            lines: The part's rows, without newlines.
+            statistics: Counts and sums from which the committer computes the stage's statistics.
+                They are stored in the object's metadata, so they must be small: about 1.5 KB as
+                JSON.
+
+        Raises:
+            ValueError: A line contains a newline, or the statistics are too large.
         """
         content = bytearray()
         items = 0
         for line in lines:
             if b"\n" in line:
-                raise ValueError(f"line {items} of part {index} holds a newline")
+                raise ValueError(f"line {items} of part {index} contains a newline")
             content += line
             content += b"\n"
             items += 1
@@ -123,24 +131,29 @@ class ArtifactStore:
         )
 
     def write_file(self, key: str, name: str, path: Path) -> FileInfo:
-        """Store a local file as `files/<name>` unless it exists; return what is stored."""
+        """Store a local file as `files/<name>` unless it exists; return the stored file's data."""
         with explained(f"reading {path}"):
             digest = sha256_of(path)
             size = path.stat().st_size
-        where = self._at(key, f"files/{name}")
-        outcome = self.store.put(where, path, if_absent=True, metadata={"sha256": digest})
+        place = self._at(key, f"files/{name}")
+        outcome = self.store.put(place, path, if_absent=True, metadata={"sha256": digest})
         if outcome is PutOutcome.WRITTEN:
             return FileInfo(name=name, sha256=digest, bytes=size)
-        info = self.store.head(where)
+        info = self.store.head(place)
         if info is None:
-            raise NoSuchKeyError(f"{where} in {self.store.uri} was deleted while being written")
-        return FileInfo(name=name, sha256=self._described(key, info, "sha256"), bytes=info.size)
+            raise NoSuchKeyError(f"{place} in {self.store.uri} was deleted during the write")
+        return FileInfo(
+            name=name, sha256=self._metadata_value(key, info, "sha256"), bytes=info.size
+        )
 
     def collect_parts(self, key: str, count: int) -> list[PartInfo]:
-        """Describe parts 0 to `count` - 1 for a manifest, without reading them.
+        """Return parts 0 to `count` - 1 as a manifest lists them, without reading the parts.
 
-        One LIST, then a HEAD for each part. Raises `NoSuchKeyError` naming those that
-        are missing, and `StoreCorruptError` for one that no worker of ours has written.
+        The method makes one LIST and then one HEAD for each part.
+
+        Raises:
+            NoSuchKeyError: Parts are missing; the message names them.
+            StoreCorruptError: Another program has written a part.
         """
         missing = sorted(set(range(count)) - set(self.parts(key)))
         if missing:
@@ -152,14 +165,17 @@ class ArtifactStore:
             return list(pool.map(lambda index: self._describe_part(key, index), range(count)))
 
     def commit(self, key: str, manifest: Manifest) -> Manifest:
-        """Commit a stage; return its manifest, which is the winner's where another was first."""
+        """Commit a stage and return its manifest.
+
+        If another worker has committed the stage first, the result is that worker's manifest.
+        """
         if manifest.key != key:
             raise ValueError(f"a manifest of {manifest.key} cannot commit {key}")
         outcome = self.store.put(self._at(key, MANIFEST_NAME), encode(manifest), if_absent=True)
         return manifest if outcome is PutOutcome.WRITTEN else self._committed(key)
 
     def manifest(self, key: str) -> Manifest | None:
-        """Return a stage's manifest, or None where the stage is not committed."""
+        """Return a stage's manifest, or None if the stage is not committed."""
         try:
             content = self.store.get(self._at(key, MANIFEST_NAME))
         except NoSuchKeyError:
@@ -176,8 +192,10 @@ class ArtifactStore:
         """Yield a committed stage's lines in order, without their newlines.
 
         A part's digest and line count are verified before its first line is yielded.
-        Raises `NoSuchKeyError` for a stage that is not committed, `StoreCorruptError`
-        for a part that is gone or is not what the manifest says.
+
+        Raises:
+            NoSuchKeyError: The stage is not committed.
+            StoreCorruptError: A part is missing or differs from the manifest.
         """
         parts = iter(self._committed(key).parts)
         with ThreadPoolExecutor(_READ_AHEAD) as pool:
@@ -193,25 +211,29 @@ class ArtifactStore:
                 yield from lines
 
     def read_part(self, key: str, index: int) -> list[bytes]:
-        """Return a stored part's lines, whether its stage is committed or not.
+        """Return a stored part's lines; the stage need not be committed.
 
-        Verified against the digest that its writer left with it. Raises
-        `NoSuchKeyError` where it is not there, `StoreCorruptError` where it is damaged.
+        The part is verified against the digest in its metadata.
+
+        Raises:
+            NoSuchKeyError: The part does not exist.
+            StoreCorruptError: The part is damaged.
         """
         part = self._describe_part(key, index)
         return self._lines(key, part, self._fetch(key, part))
 
     def read_file(self, key: str, name: str, path: Path) -> None:
-        """Copy a committed file to a local path, which appears once it is verified."""
+        """Copy a committed file to a local path. The local file appears after its verification."""
         expected = self._file_info(key, name)
         with explained(f"copying {name} to {path}"), replacing(path) as temporary:
             self._download(key, name, temporary)
             self._verify(key, f"files/{name}", expected, sha256_of(temporary))
 
     def file_path(self, key: str, name: str) -> Path | None:
-        """Return a committed file's own path where the store is a folder, else None.
+        """Return a committed file's own path if the store is a folder, else None.
 
-        Its size is verified each time, its digest once a process. Nobody may write to it.
+        Each call verifies the file's size, and the first call in a process verifies its digest.
+        The caller must not write to the file.
         """
         path = self.store.local_path(self._at(key, f"files/{name}"))
         if path is None:
@@ -230,7 +252,7 @@ class ArtifactStore:
 
     def _remedy(self, key: str) -> str:
         command = removal_command(self.store.uri, f"{self._stages}/{key}")
-        return f"Delete that stage and run again, and it is made anew: {command}"
+        return f"Delete that stage and run again; the run then makes the stage again: {command}"
 
     def _committed(self, key: str) -> Manifest:
         manifest = self.manifest(key)
@@ -248,23 +270,23 @@ class ArtifactStore:
                 index=index,
                 name=part_name(index),
                 bytes=info.size,
-                sha256=self._described(key, info, "sha256"),
-                items=int(self._described(key, info, "items")),
-                statistics=json.loads(self._described(key, info, "statistics")),
+                sha256=self._metadata_value(key, info, "sha256"),
+                items=int(self._metadata_value(key, info, "items")),
+                statistics=json.loads(self._metadata_value(key, info, "statistics")),
             )
         except (ValidationError, ValueError) as error:
-            raise self._undescribed(key, info) from error
+            raise self._without_metadata(key, info) from error
 
-    def _described(self, key: str, info: ObjectInfo, name: str) -> str:
+    def _metadata_value(self, key: str, info: ObjectInfo, name: str) -> str:
         value = info.metadata.get(name)
         if value is None:
-            raise self._undescribed(key, info)
+            raise self._without_metadata(key, info)
         return value
 
-    def _undescribed(self, key: str, info: ObjectInfo) -> StoreCorruptError:
+    def _without_metadata(self, key: str, info: ObjectInfo) -> StoreCorruptError:
         return StoreCorruptError(
             f"{info.key} in {self.store.uri} lacks the metadata that isheep writes, so another "
-            f"program has put or copied it there. {self._remedy(key)}"
+            f"program wrote or copied the object. {self._remedy(key)}"
         )
 
     def _file_info(self, key: str, name: str) -> FileInfo:
@@ -277,13 +299,13 @@ class ArtifactStore:
         try:
             self.store.download(self._at(key, f"files/{name}"), path)
         except NoSuchKeyError:
-            raise self._lost(key, f"files/{name}") from None
+            raise self._missing(key, f"files/{name}") from None
 
     def _fetch(self, key: str, part: PartInfo) -> bytes:
         try:
             body = self.store.get(self._at(key, part.name))
         except NoSuchKeyError:
-            raise self._lost(key, part.name) from None
+            raise self._missing(key, part.name) from None
         self._verify(key, part.name, part, hashlib.sha256(body).hexdigest())
         return body
 
@@ -292,19 +314,19 @@ class ArtifactStore:
             lines = self._codecs.decompress(body).split(b"\n")
         except zstandard.ZstdError as error:
             raise StoreCorruptError(
-                f"{self._at(key, part.name)} in {self.store.uri} is no zstd file ({error}). "
+                f"{self._at(key, part.name)} in {self.store.uri} is not a zstd file ({error}). "
                 f"{self._remedy(key)}"
             ) from error
         if lines.pop() or len(lines) != part.items:
             raise StoreCorruptError(
-                f"{self._at(key, part.name)} in {self.store.uri} holds {len(lines)} lines, its "
-                f"manifest says {part.items}. {self._remedy(key)}"
+                f"{self._at(key, part.name)} in {self.store.uri} has {len(lines)} lines, but "
+                f"its manifest lists {part.items}. {self._remedy(key)}"
             )
         return lines
 
-    def _lost(self, key: str, name: str) -> StoreCorruptError:
+    def _missing(self, key: str, name: str) -> StoreCorruptError:
         return StoreCorruptError(
-            f"{self._at(key, name)} is gone from {self.store.uri}, though its manifest lists it. "
+            f"{self._at(key, name)} is missing in {self.store.uri}, but its manifest lists it. "
             f"{self._remedy(key)}"
         )
 
@@ -312,12 +334,12 @@ class ArtifactStore:
         if found != expected.sha256:
             raise StoreCorruptError(
                 f"{self._at(key, name)} in {self.store.uri} is damaged: its SHA-256 is {found}, "
-                f"its manifest says {expected.sha256}. {self._remedy(key)}"
+                f"but its manifest lists {expected.sha256}. {self._remedy(key)}"
             )
 
 
 class _Codecs(threading.local):
-    """One zstd context a thread and direction: they are costly to make and not to be shared."""
+    """The zstd contexts of one thread; threads cannot share a context, and making one is slow."""
 
     def __init__(self) -> None:
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL)

@@ -1,14 +1,14 @@
-"""Checkpoints of a training that is not finished: whole, verified, and only a few.
+"""The checkpoints of an unfinished training. The newest two are kept.
 
     <namespace>/work/<train key>/step-<n>/<file> …
     <namespace>/work/<train key>/step-<n>/manifest.json     written last
 
-A checkpoint without manifest does not exist. Unlike a stage it may be written again:
-a killed trainer may have left half of one. A training that cannot resume (other
-world size, other versions) and starts from the beginning calls `delete` first, for
-the newest are kept by step. Two trainings never hold one key at once; should one be
-believed dead and write on, a mixture fails its digests when it is restored and the
-next older one serves.
+A checkpoint without a manifest does not exist. Unlike a stage, a checkpoint may be written again,
+because a killed trainer may leave an incomplete one. A training that cannot resume (another world
+size, other versions) calls `delete` before it starts from the beginning, because the checkpoints
+with the highest steps are kept. Two trainings do not have the same key at the same time. If a lost
+trainer still writes, a mixed checkpoint does not match its digests when it is restored, and the
+trainer uses the next older checkpoint.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class CheckpointStore:
     def save(self, key: str, step: int, folder: Path, context: Mapping[str, Any]) -> None:
         """Store every file under `folder` as the checkpoint of a step; keep the newest two.
 
-        `context` (world size, versions) must be JSON values; a resuming trainer compares it.
+        `context` (world size, versions) contains JSON values. A trainer compares it before it
+        resumes.
         """
         self._delete_step(key, step)
         files = []
@@ -59,42 +60,49 @@ class CheckpointStore:
         )
 
     def manifest(self, key: str, step: int) -> CheckpointManifest:
-        """Return a complete checkpoint's manifest. Raises `NoSuchKeyError`."""
-        where = self._at(key, step, MANIFEST_NAME)
+        """Return a complete checkpoint's manifest.
+
+        Raises:
+            NoSuchKeyError: The checkpoint does not exist or is incomplete.
+            StoreCorruptError: The manifest is damaged.
+        """
+        place = self._at(key, step, MANIFEST_NAME)
         return decode(
             CheckpointManifest,
-            self._store.get(where),
-            f"{where} in {self._store.uri}",
+            self._store.get(place),
+            f"{place} in {self._store.uri}",
             self._remedy(key, step),
         )
 
     def restore(self, key: str, step: int, folder: Path) -> CheckpointManifest:
         """Copy a checkpoint's files into `folder` and return its manifest.
 
-        Raises `StoreCorruptError` where a file is gone or is not what was saved; the
-        folder's content is of no use then and the next older step should be tried.
+        Raises:
+            NoSuchKeyError: The checkpoint does not exist or is incomplete.
+            StoreCorruptError: A file is missing or damaged. The caller must not use the folder's
+                content and should try the next older step.
         """
         manifest = self.manifest(key, step)
         for info in manifest.files:
             path = folder / info.name
-            where = self._at(key, step, info.name)
+            place = self._at(key, step, info.name)
             try:
-                self._store.download(where, path)
+                self._store.download(place, path)
             except NoSuchKeyError:
                 raise StoreCorruptError(
-                    f"{where} is gone from {self._store.uri}. {self._remedy(key, step)}"
+                    f"{place} is missing in {self._store.uri}. {self._remedy(key, step)}"
                 ) from None
             with explained(f"reading {path}"):
                 found = sha256_of(path)
             if found != info.sha256:
                 raise StoreCorruptError(
-                    f"{where} in {self._store.uri} is damaged: its SHA-256 is {found}, its "
-                    f"manifest says {info.sha256}. {self._remedy(key, step)}"
+                    f"{place} in {self._store.uri} is damaged: its SHA-256 is {found}, but its "
+                    f"manifest lists {info.sha256}. {self._remedy(key, step)}"
                 )
         return manifest
 
     def delete(self, key: str) -> None:
-        """Remove every checkpoint of a training, complete or not; for after its commit."""
+        """Delete every checkpoint of a training, complete or not, for example after its commit."""
         for step in self._found(key):
             self._delete_step(key, step)
 
@@ -115,14 +123,14 @@ class CheckpointStore:
         return found
 
     def _prune(self, key: str) -> None:
-        """Delete all steps older than the newest two, the unfinished among them included."""
+        """Delete all steps older than the newest two complete ones, incomplete steps included."""
         kept = self.steps(key)[:_KEPT]
         for step in self._found(key):
             if step < min(kept):
                 self._delete_step(key, step)
 
     def _delete_step(self, key: str, step: int) -> None:
-        """Delete a checkpoint, its manifest first, so that it is never half there."""
+        """Delete a checkpoint. The manifest goes first, so no incomplete checkpoint has one."""
         prefix = self._at(key, step, "")
         names = {info.key.removeprefix(prefix) for info in self._store.list(prefix)}
         for name in sorted(names, key=lambda name: (name != MANIFEST_NAME, name)):

@@ -1,10 +1,9 @@
-"""What stands beside the stages: documents for people, and who uses what.
+"""The documents of a run, and its references to stages.
 
-    <namespace>/runs/<run>/<file>         pointers, log tails, reports; overwritten freely
-    <namespace>/refs/<key>/<run uid>      this run uses that stage; what garbage
-                                          collection goes by
+    <namespace>/runs/<run>/<file>         pointers, log tails, reports; may be overwritten
+    <namespace>/refs/<key>/<run uid>      the run uses the stage; garbage collection reads it
 
-Nothing that decides an output is ever read from here.
+No stage reads these objects, so they cannot change an output.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from isheep.store.interface import NoSuchKeyError, ObjectStore, StoreCorruptErro
 from isheep.store.manifest import encode
 
 STAGES_FILE = "stages.json"
-"""The keys of the stages that the newest report is about, by their ids."""
+"""The keys of the stages in the newest report, by their ids."""
 
 
 class RunDocuments:
@@ -32,7 +31,7 @@ class RunDocuments:
         self._store.put(self._at(file), content)
 
     def read(self, file: str) -> bytes | None:
-        """Return a document, or None where there is none."""
+        """Return a document, or None if it does not exist."""
         try:
             return self._store.get(self._at(file))
         except NoSuchKeyError:
@@ -44,20 +43,24 @@ class RunDocuments:
         self._store.put(place, encode(self._run), if_absent=True)
 
     def write_stages(self, keys: Mapping[str, str]) -> None:
-        """Leave the keys of a run's stages, by id, for whoever has the store and not the run."""
+        """Store the keys of a run's stages by id, for readers that have no access to the run."""
         self.write(STAGES_FILE, json.dumps(dict(keys), indent=1).encode() + b"\n")
 
     def read_stages(self) -> dict[str, str] | None:
-        """Return what `write_stages` left, None where nothing was."""
+        """Return the keys that `write_stages` stored, or None if there are none.
+
+        Raises:
+            StoreCorruptError: The document is damaged.
+        """
         content = self.read(STAGES_FILE)
         if content is None:
             return None
         try:
             return {str(stage): str(key) for stage, key in json.loads(content).items()}
         except (ValueError, AttributeError) as error:
-            where = f"{self._store.uri}/{self._at(STAGES_FILE)}"
             raise StoreCorruptError(
-                f"{where} is damaged: delete it; the next report writes it"
+                f"{self._store.uri}/{self._at(STAGES_FILE)} is damaged. Delete it; the next report "
+                "writes it again"
             ) from error
 
     def _at(self, file: str) -> str:

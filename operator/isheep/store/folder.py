@@ -1,19 +1,19 @@
 """The object store as a folder of plain files.
 
-An object is published by one atomic act on its name, so that of any number of
-writers exactly one wins and a kill at any moment leaves nothing half:
+One atomic operation on the object's name publishes an object. So exactly one of several writers
+succeeds, and a kill at any moment leaves no incomplete object:
 
-- Without metadata the finished file itself gets the name: by a hard link where
-  `if_absent` (it fails when the name is taken), by a rename otherwise.
-- With metadata, content and metadata are two files under a name of their own in
-  the folder `.objects` beside the key, and the key is a relative symbolic link
-  to the content. Creating the link publishes both at once, so metadata is never
-  later than its object and never another writer's, however many race. A sidecar
-  under a fixed name cannot promise that. Copies that keep links keep all of it.
+- An object without metadata is a file. With `if_absent` a hard link gives it its name, which fails
+  if the name exists; otherwise a rename does.
+- An object with metadata is two files, one with the content and one with the metadata, under a
+  unique name in the folder `.objects` next to the key. The key is a relative symbolic link to the
+  content. The creation of the link publishes both files at once, so the metadata always belongs to
+  the content, even if several writers race. A metadata file under a fixed name cannot guarantee
+  that. A copy of the folder that keeps links keeps the metadata, too.
 
-Either way `part-00000.jsonl.zst` is a path that any program can read. What a
-killed writer left in `.objects` no listing shows; the first write into a folder
-removes what is a day old and belongs to no key.
+In both cases `part-00000.jsonl.zst` is a path that any program can read. No listing shows the files
+that a killed writer leaves in `.objects`. The first write of a process into a folder deletes such
+files if they are one day old and belong to no key.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ _METADATA_SUFFIX = ".metadata.json"
 _LINK_SUFFIX = ".link"
 _STALE_SECONDS = 24 * 3600.0
 _COPY_BYTES = 1 << 20
-# A reader that meets an overwrite between two system calls looks again; so does a
-# writer whose new folder a `delete` tidied away. More often than this is not a race.
-_LOOKS = 20
+# Another process may overwrite an object between two system calls of a reader, and a `delete` may
+# remove the new folder of a writer. Both then try again. More failures than this are not a race.
+_TRIES = 20
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
@@ -61,7 +61,7 @@ class FolderStore:
     def __init__(self, root: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._root = root.absolute()
         self._clock = clock
-        self._tidied: set[Path] = set()
+        self._cleaned: set[Path] = set()
 
     def __repr__(self) -> str:
         return f"FolderStore({self.uri!r})"
@@ -84,10 +84,10 @@ class FolderStore:
         described = check_metadata(metadata)
         with explained(f"writing {key} in {self._root}"):
             if target.is_dir():
-                raise StoreError(f"{key} in {self._root} is a folder and cannot be an object too")
+                raise StoreError(f"{key} in {self._root} is a folder, so it cannot be an object")
             if if_absent and os.path.lexists(target):
                 return PutOutcome.EXISTED
-            self._tidy_once(target.parent)
+            self._clean_once(target.parent)
             staged = _staged_path(target)
             try:
                 _write_staged(staged, body, described)
@@ -108,7 +108,7 @@ class FolderStore:
         """See `ObjectStore.open`."""
         path = self._root / check_key(key)
         with explained(f"reading {key} in {self._root}"):
-            for _ in range(_LOOKS):
+            for _ in range(_TRIES):
                 try:
                     return path.open("rb")
                 except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -129,8 +129,8 @@ class FolderStore:
     def head(self, key: str) -> ObjectInfo | None:
         """See `ObjectStore.head`."""
         path = self._root / check_key(key)
-        with explained(f"looking at {key} in {self._root}"):
-            for _ in range(_LOOKS):
+        with explained(f"inspecting {key} in {self._root}"):
+            for _ in range(_TRIES):
                 version = _version_of(path)
                 try:
                     found = (version or path).stat()
@@ -145,7 +145,7 @@ class FolderStore:
         raise self._dangling(key)
 
     def delete(self, key: str) -> None:
-        """See `ObjectStore.delete`. Folders that become empty go, too."""
+        """See `ObjectStore.delete`. Empty parent folders are deleted, too."""
         path = self._root / check_key(key)
         with explained(f"deleting {key} in {self._root}"):
             version = _version_of(path)
@@ -169,7 +169,7 @@ class FolderStore:
         return path if path.is_file() else None
 
     def probe(self) -> None:
-        """See `ObjectStore.probe`. Proves hard and symbolic links, too."""
+        """See `ObjectStore.probe`. Checks hard and symbolic links, too."""
         probe_conditions(
             self,
             remedy="Put the store on a local disk or a file system with hard and symbolic links.",
@@ -201,15 +201,15 @@ class FolderStore:
     def _dangling(self, key: str) -> StoreCorruptError:
         path = self._root / key
         return StoreCorruptError(
-            f"{path} is a link whose content under {PRIVATE_SEGMENT} is gone. Restore it, "
-            f"or delete the link, and run again."
+            f"{path} is a link to a file under {PRIVATE_SEGMENT} that does not exist. Restore the "
+            f"file or delete the link, then run again."
         )
 
-    def _tidy_once(self, folder: Path) -> None:
-        """Remove what killed writers left in a folder, once for each folder and process."""
-        if folder in self._tidied:
+    def _clean_once(self, folder: Path) -> None:
+        """Delete the files of killed writers in a folder, once for each folder and process."""
+        if folder in self._cleaned:
             return
-        self._tidied.add(folder)
+        self._cleaned.add(folder)
         with suppress(OSError), os.scandir(folder / PRIVATE_SEGMENT) as entries:
             for entry in entries:
                 with suppress(OSError):
@@ -221,7 +221,7 @@ class FolderStore:
 
 
 def _key_order(entry: os.DirEntry[str]) -> bytes:
-    """Sort a folder as its keys sort: its name is followed by `/`."""
+    """Return the sort key of an entry; a folder sorts by its name and a `/`, as its keys do."""
     return os.fsencode(entry.name + "/" if entry.is_dir() else entry.name)
 
 
@@ -234,7 +234,7 @@ def _with_suffix(version: Path, suffix: str) -> Path:
 
 
 def _write_staged(staged: Path, body: bytes | Path, metadata: Mapping[str, str]) -> None:
-    """Write content and metadata under the staged name and force both to disk."""
+    """Write content and metadata under the staged name and sync both to disk."""
     with _create_in_new_folder(staged) as stream:
         if isinstance(body, bytes):
             stream.write(body)
@@ -252,8 +252,8 @@ def _write_staged(staged: Path, body: bytes | Path, metadata: Mapping[str, str])
 
 
 def _create_in_new_folder(path: Path) -> BinaryIO:
-    """Open a new file for writing; a `delete` elsewhere may remove its empty folder meanwhile."""
-    for _ in range(_LOOKS):
+    """Open a new file for writing, and try again if a `delete` removes its empty folder."""
+    for _ in range(_TRIES):
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             return path.open("xb")
@@ -261,23 +261,23 @@ def _create_in_new_folder(path: Path) -> BinaryIO:
 
 
 def _publish_if_absent(staged: Path, target: Path, *, linked: bool) -> PutOutcome:
-    """Give the staged object its name, unless the name is taken."""
+    """Give the staged object its name, unless the name exists."""
     try:
         if linked:
             target.symlink_to(_link_text(staged))
         else:
             os.link(staged, target)
     except FileExistsError:
-        # Over a network file system our own link may have succeeded and its answer
-        # been lost: then the name is taken by ourselves.
+        # A network file system may lose the answer to a successful request and repeat the request.
+        # Then the existing name is our own link.
         ours = _version_of(target) == staged if linked else _same_file(staged, target)
         if not ours:
             return PutOutcome.EXISTED
     except OSError as error:
         if error.errno in _NO_LINKS:
             raise StoreConditionError(
-                f"the file system of {target.parent} makes no links ({error.strerror}), so two "
-                f"writers could both win. Put the store on another file system."
+                f"the file system of {target.parent} does not support links ({error.strerror}), so "
+                f"two writers could both succeed. Put the store on another file system."
             ) from error
         raise
     sync(target.parent)
@@ -285,7 +285,7 @@ def _publish_if_absent(staged: Path, target: Path, *, linked: bool) -> PutOutcom
 
 
 def _publish(staged: Path, target: Path, *, linked: bool) -> None:
-    """Give the staged object its name, replacing what had it."""
+    """Give the staged object its name, and replace an existing object."""
     previous = _version_of(target)
     if linked:
         link = _with_suffix(staged, _LINK_SUFFIX)
@@ -303,7 +303,7 @@ def _link_text(version: Path) -> str:
 
 
 def _version_of(path: Path) -> Path | None:
-    """Return the content file that a key's link names; None where the key is no such link."""
+    """Return the content file that a key links to, or None if the key is not such a link."""
     try:
         text = str(path.readlink())
     except OSError:
@@ -330,7 +330,7 @@ def _remove_version(version: Path) -> None:
 
 
 def _is_published(entry: Path) -> bool:
-    """Whether a file in `.objects` is what its key's link names, or that one's metadata."""
+    """Return True if a file in `.objects` is the content or the metadata of a key."""
     version = entry.with_name(entry.name.removesuffix(_METADATA_SUFFIX))
     _, _, name = version.name.partition("-")
     return _version_of(entry.parent.parent / name) == version

@@ -1,16 +1,14 @@
-"""The object store as the rest of the product sees it: a few verbs over keys.
+"""The interface of the object store: a few methods over keys.
 
-Two backends exist, a folder (`folder.py`) and S3 (`s3.py`), and one test suite
-runs over both. The one promise on which everything above stands is
-`if_absent`: of any number of writers of one key exactly one wins, all others
-get `Existed`, and nobody ever sees half an object. Everything else, commits
-included, is built from it in `artifacts.py`.
+There are two backends, a folder (`folder.py`) and S3 (`s3.py`), and one test suite runs over both.
+The essential guarantee is `if_absent`: exactly one of several writers of a key succeeds, all others
+get `EXISTED`, and no reader sees an incomplete object. `artifacts.py` builds commits on this
+guarantee.
 
-Keys are relative, `/`-separated, without `.` or `..` segments. Metadata is a
-small mapping of ASCII strings (S3's bound of 2 KiB, less what a backend adds)
-that travels with the object, so that a committer can read digests and counts
-without downloading. It appears together with the object and always is that of
-the writer whose bytes are stored.
+Keys are relative and `/`-separated, without `.` or `..` segments. Metadata is a small mapping of
+ASCII strings (S3's limit of 2 KiB, minus the backend's own entry). It is stored with the object, so
+a committer reads digests and counts without a download. It appears together with the object and
+always belongs to the writer of the stored bytes.
 """
 
 from __future__ import annotations
@@ -24,27 +22,27 @@ from typing import BinaryIO, Protocol
 
 
 class StoreError(Exception):
-    """The store failed; the message says which store, which key and what to do."""
+    """The store failed; the message names the store, the key and the remedy."""
 
 
 class StoreUnreachableError(StoreError):
-    """The store could not be reached, or refused us, for all of the retries (exit code 69)."""
+    """The store did not answer, or rejected the credentials, during all retries (exit code 69)."""
 
 
 class StoreCorruptError(StoreError):
-    """An object is not what its manifest says it is (exit code 74)."""
+    """An object is missing or differs from its manifest (exit code 74)."""
 
 
 class StoreConditionError(StoreError):
-    """The store ignores `if_absent`: two writers could both win, so it cannot be used."""
+    """The store ignores `if_absent`, so two writers could both succeed; it cannot be used."""
 
 
 class StoreFullError(StoreError):
-    """No space is left in the store, or its quota is used up (exit code 74)."""
+    """The store has no space left, or its quota is used up (exit code 74)."""
 
 
 class StoreVersionError(StoreError):
-    """A document was written by a newer isheep than this one, which cannot read it."""
+    """A newer isheep wrote a document that this one cannot read."""
 
 
 class NoSuchKeyError(StoreError):
@@ -52,7 +50,7 @@ class NoSuchKeyError(StoreError):
 
 
 class PutOutcome(Enum):
-    """What became of a conditional put."""
+    """The outcome of a conditional put."""
 
     WRITTEN = "Written"
     EXISTED = "Existed"
@@ -60,7 +58,10 @@ class PutOutcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """One object as `head` and `list` tell it. `list` leaves `metadata` empty."""
+    """An object as `head` and `list` return it; `list` returns empty metadata.
+
+    `size` is in bytes, `modified` in seconds since the epoch.
+    """
 
     key: str
     size: int
@@ -69,7 +70,7 @@ class ObjectInfo:
 
 
 MAX_METADATA_BYTES = 1900
-"""S3 allows 2,048 bytes of names and values; the rest is for the backend's own entry."""
+"""S3 allows 2,048 bytes of names and values; the difference is for the backend's own entry."""
 
 PRIVATE_SEGMENT = ".objects"
 """Reserved: the folder store keeps unpublished files in folders of this name."""
@@ -79,51 +80,66 @@ _METADATA_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 def check_key(key: str) -> str:
-    """Return the key, or raise ValueError saying what is wrong with it.
+    """Return the key.
 
-    Only characters that need no quoting in S3, in URLs and on a file system are
-    allowed: keys are made by the product, so anything else is a defect.
+    A key contains only characters that need no quoting in S3, in URLs and on a file system. Our own
+    code makes all keys, so any other character is a defect.
+
+    Raises:
+        ValueError: The key is not valid; the message gives the problem.
     """
     if not _KEY_CHARACTERS.fullmatch(key):
         raise ValueError(f"store key {key!r} is not a relative path of plain characters")
     for segment in key.split("/"):
         if segment in (".", "..", PRIVATE_SEGMENT) or len(segment) > 200:
-            raise ValueError(f"store key {key!r} holds the segment {segment!r}, not allowed")
+            raise ValueError(f"store key {key!r} contains the forbidden segment {segment!r}")
     if len(key) > 800:
         raise ValueError(f"store key {key!r} is longer than 800 characters")
     return key
 
 
 def check_prefix(prefix: str) -> str:
-    """Return a prefix for `list`: empty, or the beginning of a valid key."""
+    """Return a prefix for `list`, which is empty or the beginning of a valid key.
+
+    Raises:
+        ValueError: The prefix is not valid.
+    """
     whole = prefix.removesuffix("/")
     if whole:
         check_key(whole)
     elif prefix:
-        raise ValueError("a store prefix does not begin with '/'")
+        raise ValueError("a store prefix must not begin with '/'")
     return prefix
 
 
 def check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
-    """Return the metadata as a dict, or raise ValueError saying what is wrong with it."""
+    """Return the metadata as a dict.
+
+    Raises:
+        ValueError: A name or a value is not valid, or the metadata is too large.
+    """
     checked = dict(metadata or {})
     for name, value in checked.items():
         if not _METADATA_NAME.fullmatch(name):
-            raise ValueError(f"metadata name {name!r} is not lower-case letters, digits and '-'")
+            raise ValueError(
+                f"metadata name {name!r} must contain only lower-case letters, digits and '-'"
+            )
         if not (value.isascii() and value.isprintable()) or value != value.strip():
-            raise ValueError(f"metadata {name}={value!r} is not plain printable ASCII")
+            raise ValueError(
+                f"metadata {name}={value!r} must be printable ASCII without outer spaces"
+            )
     size = sum(len(name) + len(value) for name, value in checked.items())
     if size > MAX_METADATA_BYTES:
-        raise ValueError(f"metadata of {size} bytes is over the limit of {MAX_METADATA_BYTES}")
+        raise ValueError(f"metadata of {size} bytes is larger than {MAX_METADATA_BYTES}")
     return checked
 
 
 class ObjectStore(Protocol):
-    """Objects under keys, each written whole or not at all."""
+    """Objects under keys. Each write is atomic."""
 
     @property
     def uri(self) -> str:
-        """Where this is, for people: `s3://bucket/prefix` or an absolute folder."""
+        """The store's location: `s3://bucket/prefix` or an absolute folder."""
 
     def put(
         self,
@@ -135,37 +151,64 @@ class ObjectStore(Protocol):
     ) -> PutOutcome:
         """Store bytes, or a file's content, under a key.
 
-        With `if_absent`, an existing key stays as it is and `EXISTED` is returned.
+        Args:
+            key: The object's key.
+            body: The content, or the path of a file with the content.
+            if_absent: Keep an existing object and return `EXISTED`.
+            metadata: Names and values that are stored with the object.
+
+        Raises:
+            ValueError: The key or the metadata is not valid.
+            StoreError: The store failed.
         """
 
     def get(self, key: str) -> bytes:
-        """Return a whole object; for small ones. Raises `NoSuchKeyError`."""
+        """Return the content of a small object.
+
+        Raises:
+            NoSuchKeyError: The key does not exist.
+        """
 
     def open(self, key: str) -> BinaryIO:
-        """Return a stream over an object; the caller closes it. Raises `NoSuchKeyError`."""
+        """Return a stream over an object; the caller closes the stream.
+
+        Raises:
+            NoSuchKeyError: The key does not exist.
+        """
 
     def download(self, key: str, path: Path) -> None:
-        """Write an object to a local file, atomically. Raises `NoSuchKeyError`."""
+        """Write an object to a local file atomically.
+
+        Raises:
+            NoSuchKeyError: The key does not exist.
+        """
 
     def head(self, key: str) -> ObjectInfo | None:
-        """Return what is known of an object without reading it, or None."""
+        """Return an object's size, time and metadata, or None if it does not exist."""
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield the objects whose keys begin with a prefix, page by page.
 
-        In key order inside a folder; where a folder stands among its siblings is
-        the store's own choice (AWS sorts whole keys, SeaweedFS sorts names).
+        The objects of one folder come in the order of their keys. The position of a folder among
+        its siblings depends on the store: AWS sorts whole keys, SeaweedFS sorts names.
         """
 
     def delete(self, key: str) -> None:
-        """Remove an object; one that is not there is no error."""
+        """Delete an object. An object that does not exist is not an error."""
 
     def probe(self) -> None:
-        """Prove that the store can be written, read back, and honours `if_absent`.
+        """Check that the store can be written and read, and that it honours `if_absent`.
 
-        Leaves nothing behind. Raises `StoreUnreachableError` or `StoreConditionError`
-        with the remedy; gives up sooner than the other verbs, since people wait for it.
+        The check deletes its objects. Its retries end sooner than those of the other methods,
+        because a person may wait for the result.
+
+        Raises:
+            StoreUnreachableError: The store does not answer.
+            StoreConditionError: The store ignores `if_absent` or metadata.
         """
 
     def local_path(self, key: str) -> Path | None:
-        """Return the object's file where the store is a folder (read only), else None."""
+        """Return the object's file if the store is a folder, else None.
+
+        The caller must not write to the file.
+        """

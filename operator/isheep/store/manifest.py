@@ -1,10 +1,9 @@
-"""The manifest: the document whose existence is a stage's commit.
+"""The manifest: the document that commits a stage.
 
-It is written last and once. It names every part and file with size and SHA-256,
-so that a reader can tell a whole stage from a damaged one, and says what the stage
-was made from, with what software, in how much time and by whose run. What decides
-the output is in the key; what is only good to know (packages, device, timings) is
-here and never in the key.
+A stage writes its manifest once, after all other objects. The manifest lists every part and file
+with its size and SHA-256, so a reader detects a damaged stage. It also records the stage's inputs,
+software, times and run. Everything that decides the output is in the key. Information that does not
+decide it (packages, device, timings) is in the manifest only.
 """
 
 from __future__ import annotations
@@ -12,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError, field_validator
 
 from isheep.contract.order import Contract, RunRef
+from isheep.contract.rule_names import current_examples, current_statistics
 from isheep.store.interface import StoreCorruptError, StoreVersionError
 
 MANIFEST_VERSION = 1
@@ -32,15 +32,20 @@ class FileInfo(Contract):
 
 
 class PartInfo(FileInfo):
-    """A part: `items` lines of JSON, zstd-compressed; digest and size are the compressed ones."""
+    """A part: `items` lines of JSON, compressed with zstd.
+
+    The digest and the size are those of the compressed part.
+    """
 
     index: int = Field(ge=0)
     items: int = Field(ge=0)
     statistics: Mapping[str, int | float] = Field(default_factory=dict)
 
+    _current_statistics = field_validator("statistics")(current_statistics)
+
 
 class StageInfo(Contract):
-    """Which stage of which iteration this is; `id` is `prepare` or `i<t>/<stage>[/r<k>]`."""
+    """The stage and its iteration; `id` is `prepare` or `i<t>/<stage>[/r<k>]`."""
 
     kind: str
     version: int
@@ -50,7 +55,7 @@ class StageInfo(Contract):
 
 
 class Environment(Contract):
-    """What the stage ran with: package versions, the device's name, model and image."""
+    """The software and hardware of a stage: package versions, device, model and image."""
 
     packages: Mapping[str, str] = Field(default_factory=dict)
     device: str | None = None
@@ -59,7 +64,7 @@ class Environment(Contract):
 
 
 class Timings(Contract):
-    """When the stage ran, and the seconds that went into loading, engine work and CPU work."""
+    """When the stage ran, and its seconds of loading, engine work and CPU work."""
 
     started_at: AwareDatetime
     finished_at: AwareDatetime
@@ -69,9 +74,9 @@ class Timings(Contract):
 
 
 class Manifest(Contract):
-    """One committed stage. `settings` are those that the key was computed from.
+    """A committed stage. The key was computed from `settings`.
 
-    `examples` holds a few of the texts that each rule dropped, for people.
+    `examples` contains a few texts that each rule dropped, for readers of the report.
     """
 
     schema_version: int = MANIFEST_VERSION
@@ -87,14 +92,17 @@ class Manifest(Contract):
     examples: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     run: RunRef
 
+    _current_statistics = field_validator("statistics")(current_statistics)
+    _current_examples = field_validator("examples")(current_examples)
+
     @property
     def items(self) -> int:
-        """How many lines all parts hold together."""
+        """The number of lines of all parts."""
         return sum(part.items for part in self.parts)
 
 
 class CheckpointManifest(Contract):
-    """One complete checkpoint; `context` is what a resuming trainer must find equal."""
+    """A complete checkpoint. A trainer can resume from it only with an equal `context`."""
 
     schema_version: int = MANIFEST_VERSION
     step: int
@@ -110,15 +118,16 @@ class _Version(Contract):
 
 
 def encode(document: Contract) -> bytes:
-    """Return a document as indented JSON, for it is also read by people."""
+    """Return a document as JSON, indented for human readers."""
     return document.model_dump_json(by_alias=True, indent=2).encode() + b"\n"
 
 
 def decode(document_type: type[DocumentT], content: bytes, where: str, remedy: str) -> DocumentT:
-    """Return the document that `content` holds; `where` names it in messages.
+    """Return the document in `content`; messages name its place by `where`.
 
-    Raises `StoreVersionError` for a newer schema, `StoreCorruptError` with the remedy
-    for anything else that does not fit.
+    Raises:
+        StoreVersionError: The document has a newer schema version.
+        StoreCorruptError: The document is damaged; the message contains `remedy`.
     """
     try:
         version = _Version.model_validate_json(content).schema_version

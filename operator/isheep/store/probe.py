@@ -1,9 +1,8 @@
-"""The proof, before any work, that a store keeps the promise everything stands on.
+"""The check, before any stage runs, that a store honours `if_absent`.
 
-Some S3 services accept `If-None-Match: *` and ignore it; some file systems
-have no links. On such a store two workers could both commit a stage, and
-nobody would notice. So one random key is written twice, and the second write
-must be refused and leave the first as it was.
+Some S3 services accept `If-None-Match: *` and ignore it; some file systems do not support links. On
+such a store two workers could both commit a stage without an error. So the check writes a random
+key twice. The store must refuse the second write and keep the first object.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ def _probe_key(store: ObjectStore, key: str, metadata: dict[str, str] | None, re
     second = store.put(key, b"second", if_absent=True, metadata=metadata and {"writer": "second"})
     if (first, second) != (PutOutcome.WRITTEN, PutOutcome.EXISTED) or store.get(key) != b"first":
         raise StoreConditionError(
-            f"{store.uri} lets a second writer replace an object that exists already (it ignores "
-            f"the condition 'only if absent'), so two workers could commit one stage. {remedy}"
+            f"{store.uri} lets a second writer replace an existing object (it ignores the "
+            f"condition 'only if absent'), so two workers could commit the same stage. {remedy}"
         )
     info = store.head(key)
     if info is None or dict(info.metadata) != (metadata or {}):
         raise StoreConditionError(
-            f"{store.uri} does not keep the metadata of an object, in which the digests of parts "
-            f"stand. {remedy}"
+            f"{store.uri} does not keep the metadata of an object, which contains the digests of "
+            f"parts. {remedy}"
         )

@@ -1,4 +1,4 @@
-"""The driver with a fake worker: a workshop in which a whole run takes a second or two."""
+"""A test harness for the local driver, with a fake worker: a whole run takes a second or two."""
 
 import sys
 from collections.abc import Callable
@@ -21,18 +21,18 @@ from isheep.store import open_store
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
 
 
-class Heard:
-    """A listener that remembers, and can act when a stage begins."""
+class RecordingListener:
+    """A listener that records the events of a run and can act on progress."""
 
     def __init__(self) -> None:
-        self.begun: list[str] = []
+        self.started_stages: list[str] = []
         self.ends: list[AttemptEnd] = []
         self.notes: list[str] = []
         self.statuses: list[SelfAlignmentRunStatus] = []
         self.on_progress: Callable[[AttemptView], None] = lambda _: None
 
     def started(self, attempt: AttemptView) -> None:
-        self.begun.append(attempt.stage)
+        self.started_stages.append(attempt.stage)
 
     def progressed(self, attempt: AttemptView) -> None:
         self.on_progress(attempt)
@@ -47,8 +47,8 @@ class Heard:
         self.notes.append(text)
 
 
-class Workshop:
-    """A store, a state folder, a fake worker and what they say."""
+class LocalHarness:
+    """A store, a state folder, fake workers, and a record of their events."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
@@ -62,7 +62,7 @@ class Workshop:
         }
         self.store_spec = parse_store_uri(str(folder / "store"))
         self.store = open_store(self.store_spec)
-        self.heard = Heard()
+        self.listener = RecordingListener()
         self.inbox: SimpleQueue = SimpleQueue()
         self.spec = {
             "recipe": "ISheep",
@@ -78,18 +78,18 @@ class Workshop:
             (self.control / f"{stage.replace('/', '.')}.{number}").write_text(attempt)
 
     def run(self, name: str = "lamb", planner=plan, clock=None) -> Conclusion:
-        self.heard = Heard() if self.heard.ends else self.heard
+        self.listener = RecordingListener() if self.listener.ends else self.listener
         session = Session(
             store=self.store,
             planner=planner,
             environment=Environment(default_storage=self.store_spec),
             process_environment=self.environment,
-            listener=self.heard,
+            listener=self.listener,
             inbox=self.inbox,
             command=(sys.executable, str(FAKE_WORKER)),
             **({"clock": clock} if clock else {}),
         )
-        return session.carry_out("default", name, self.spec, {})
+        return session.run("default", name, self.spec, {})
 
     def stop(self) -> None:
         self.inbox.put(StopRequested())
@@ -105,19 +105,19 @@ class Workshop:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
+def harness(tmp_path: Path) -> LocalHarness:
     import os
 
-    return Workshop(tmp_path, dict(os.environ))
+    return LocalHarness(tmp_path, dict(os.environ))
 
 
 @pytest.fixture
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries at once: the waits are the planner's, and tested there."""
+    """Set the waits before retries to zero; the planner's tests cover the waits."""
     from datetime import timedelta
 
-    from isheep.planner import failure
+    from isheep.planner import retry_schedule
 
     none = timedelta()
-    monkeypatch.setattr(failure, "RETRY_SCHEDULE", (none,) * 3)
-    monkeypatch.setattr(failure, "DISRUPTION_DELAY", none)
+    monkeypatch.setattr(retry_schedule, "RETRY_SCHEDULE", (none,) * 3)
+    monkeypatch.setattr(retry_schedule, "DISRUPTION_DELAY", none)

@@ -1,4 +1,4 @@
-"""The driver as a process of its own, over the fake worker: `drive.py <workshop folder> <spec>`."""
+"""Run the driver with the fake worker in a process: `driver_process.py <harness folder> <spec>`."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from isheep.planner.types import Environment
 from isheep.store import open_store
 
 
-class Silent:
+class SilentListener:
     def started(self, attempt):
         pass
 
@@ -32,11 +32,11 @@ def main(folder: Path, spec: dict) -> int:
         planner=plan,
         environment=Environment(default_storage=store),
         process_environment=os.environ,
-        listener=Silent(),
+        listener=SilentListener(),
         inbox=inbox,
         command=(sys.executable, str(Path(__file__).with_name("fake_worker.py"))),
     )
-    return session.carry_out("default", "lamb", spec, {}).exit_code
+    return session.run("default", "lamb", spec, {}).exit_code
 
 
 if __name__ == "__main__":

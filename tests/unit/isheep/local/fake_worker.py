@@ -1,9 +1,9 @@
-"""A worker without models: it speaks `serve`'s protocol and commits made-up artifacts.
+"""A worker without models: it uses the protocol of `serve` and commits invented artifacts.
 
-What a stage is to do besides is told by files in `$FAKE_ORDERS`: each file
-`<stage id with dots>.<n>` is used up by one worker's attempt at that stage: `die`, `hang`
-(until SIGTERM), `stubborn` (for ever), `leave` (exit code 0 and no word), `fail
-<exit code> <reason>`. Orders are noted in `log.txt`.
+Files in `$FAKE_ORDERS` define its behaviour. One worker's attempt at a stage reads and deletes one
+file `<stage id with dots>.<n>`, which contains `die`, `hang` (until SIGTERM), `stubborn` (hang even
+after SIGTERM), `exit` (exit with 0 and without a result), `adopt` (report the stage as committed
+before) or `fail <exit code> <reason>`. The worker appends each order to `log.txt`.
 """
 
 import json
@@ -32,32 +32,32 @@ STATISTICS = {
 stopped = threading.Event()
 
 
-def say(document: dict) -> None:
+def write_line(document: dict) -> None:
     sys.stdout.write(json.dumps(document) + "\n")
     sys.stdout.flush()
 
 
-def answer(result: StageResult) -> None:
+def write_result(result: StageResult) -> None:
     fields = result.model_dump(mode="json", by_alias=True, exclude_none=True)
-    say({"type": "result", "result": fields, "exitCode": result.exit_code})
+    write_line({"type": "result", "result": fields, "exitCode": result.exit_code})
 
 
 def behaviour(stage: str) -> list[str]:
     for file in sorted(CONTROL.glob(f"{stage.replace('/', '.')}.*")):
         with suppress(FileNotFoundError):
             text = file.read_text()
-            file.unlink()  # of two workers that read it one has it
+            file.unlink()  # fails in the second of two workers that have read the file
             return text.split()
     return []
 
 
-def carry_out(order: StageOrder, index: int, count: int) -> StageResult:
+def execute(order: StageOrder, index: int, count: int) -> StageResult:
     step = order.steps[0]
     with (CONTROL / "log.txt").open("a") as log:
         log.write(f"{os.getpid()} {step.id} {order.attempt} {index}/{count}\n")
     todo = behaviour(step.id)
     total = step.items or 1
-    say(
+    write_line(
         {
             "type": "progress",
             "stage": step.id,
@@ -71,7 +71,7 @@ def carry_out(order: StageOrder, index: int, count: int) -> StageResult:
         sys.stderr.write("about to die\n\x1b[31m")
         sys.stderr.flush()
         os.kill(os.getpid(), signal.SIGKILL)
-    if todo[:1] == ["leave"]:
+    if todo[:1] == ["exit"]:
         os._exit(0)
     if todo[:1] == ["hang"]:
         stopped.wait()
@@ -80,7 +80,7 @@ def carry_out(order: StageOrder, index: int, count: int) -> StageResult:
     if stopped.is_set():
         return StageResult(outcome="Failed", exit_code=143, reason="Stopped", message="stopped")
     if todo[:1] == ["fail"]:
-        message = f"{todo[2]} it is"
+        message = f"failed with {todo[2]}"
         return StageResult(
             outcome="Failed", exit_code=int(todo[1]), reason=todo[2], message=message
         )
@@ -88,7 +88,11 @@ def carry_out(order: StageOrder, index: int, count: int) -> StageResult:
         return StageResult(
             outcome="Committed", prepared=prepared(), steps=(StepResult(id=step.id, key=step.key),)
         )
-    return commit(order, step, index, count)
+    result = commit(order, step, index, count)
+    if todo[:1] == ["adopt"]:
+        steps = tuple(done.model_copy(update={"adopted": True}) for done in result.steps)
+        return result.model_copy(update={"steps": steps})
+    return result
 
 
 def commit(order: StageOrder, step: Step, index: int, count: int) -> StageResult:
@@ -189,7 +193,7 @@ def main() -> int:
     sys.stderr.write("ready\n")
     while (line := lines.get()) is not None:
         share = (int(os.environ[name]) for name in ("JOB_COMPLETION_INDEX", "ISHEEP_WORKERS"))
-        answer(carry_out(StageOrder.model_validate_json(line), *share))
+        write_result(execute(StageOrder.model_validate_json(line), *share))
     return 143 if stopped.is_set() else 0
 
 

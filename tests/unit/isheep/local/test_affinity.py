@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from isheep.contract.order import Step
-from isheep.local.affinity import Model, after, loads_follow, model_of, serves
+from isheep.local.affinity import Model, load_may_follow, loaded_after, model_of, serves
 
 
 def step(kind="respond", key="k", settings=None, **inputs):
@@ -40,20 +40,20 @@ def test_orders_with_the_same_weights_and_engine_have_the_same_model():
         step("curate"),
     ],
 )
-def test_other_weights_another_engine_or_none_at_all_are_another_model(other):
+def test_orders_with_other_weights_or_another_engine_have_another_model(other):
     assert model_of(order(other)) != model_of(order(step(settings=MODEL)))
 
 
 @pytest.mark.parametrize("kind", ["train", "merge", "report"])
-def test_nothing_is_loaded_after_the_last_training(kind):
-    assert loads_follow(order(step(kind)), 2)
-    assert not loads_follow(order(step(kind)), 1)
-    assert not loads_follow(order(step("train"), step("merge")), 1)
+def test_no_load_follows_the_last_training(kind):
+    assert load_may_follow(order(step(kind)), 2)
+    assert not load_may_follow(order(step(kind)), 1)
+    assert not load_may_follow(order(step("train"), step("merge")), 1)
 
 
 @pytest.mark.parametrize("kind", ["prepare", "curate", "select", "measure"])
-def test_a_training_follows_all_others(kind):
-    assert loads_follow(order(step(kind)), 1)
+def test_a_load_may_follow_every_stage_before_a_training(kind):
+    assert load_may_follow(order(step(kind)), 1)
 
 
 def test_two_trainings_never_share_a_process():
@@ -61,7 +61,7 @@ def test_two_trainings_never_share_a_process():
     assert not serves(first, second)
 
 
-def test_adapters_share_their_base_and_merged_weights_do_not():
+def test_adapters_share_their_base_model_and_merged_weights_do_not():
     base = model_of(order(step(settings=MODEL)))
     first, second = (
         model_of(
@@ -77,7 +77,7 @@ def test_adapters_share_their_base_and_merged_weights_do_not():
 
 
 @pytest.mark.parametrize(
-    ("loaded", "wanted", "verdict"),
+    ("loaded", "wanted", "served"),
     [
         (None, Model("m"), True),
         (Model("m"), Model("m"), True),
@@ -90,21 +90,21 @@ def test_adapters_share_their_base_and_merged_weights_do_not():
         (Model("m", adapters=True), Model("n", adapters=True), False),
     ],
 )
-def test_a_process_serves_what_it_has_loaded_and_what_loads_nothing(loaded, wanted, verdict):
-    assert serves(loaded, wanted) is verdict
+def test_a_process_serves_its_loaded_model_and_orders_without_a_model(loaded, wanted, served):
+    assert serves(loaded, wanted) is served
 
 
 @pytest.mark.parametrize(
-    ("loaded", "given", "left"),
+    ("loaded", "wanted", "left"),
     [
         (None, None, None),
         (None, Model("m"), Model("m")),
         (Model("m"), None, Model("m")),
         (Model("m"), Model("n"), Model("n")),
-        # The room for adapters stays while the base alone is asked.
+        # The support for adapters stays loaded during an order for the base alone.
         (Model("m", adapters=True), Model("m"), Model("m", adapters=True)),
         (Model("m"), Model("m", adapters=True), Model("m", adapters=True)),
     ],
 )
-def test_what_a_process_has_loaded_after_an_order(loaded, given, left):
-    assert after(loaded, given) == left
+def test_the_loaded_model_after_an_order(loaded, wanted, left):
+    assert loaded_after(loaded, wanted) == left

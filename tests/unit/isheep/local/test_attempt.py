@@ -4,31 +4,31 @@ from pathlib import Path
 
 import pytest
 
+from isheep.contract.choices import Pool
 from isheep.contract.order import RunRef, Sources, StageOrder, StageResult, Step, StepResult
 from isheep.contract.store_spec import parse_store_uri
 from isheep.local.attempt import STOP_SECONDS, LocalAttempt
-from isheep.local.worker import Answered, Ended, Reported
+from isheep.local.worker import ProcessEnd, ProgressReport, ResultReport
 from isheep.planner.types import AttemptState, Start
-from isheep.recipes.interface import Pool
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 @dataclass(eq=False)
 class FakeWorker:
-    """Remembers what it was told."""
+    """Records the calls of its methods."""
 
-    told: str = ""
+    calls: str = ""
     log: Path = Path("w.log")
 
     def stop(self):
-        self.told += "stop "
+        self.calls += "stop "
 
     def kill(self):
-        self.told += "kill "
+        self.calls += "kill "
 
     def tail(self):
-        return "last words"
+        return "last line of the log"
 
 
 def attempt(*workers, items=200, stages=("i1/respond",), deadline=None):
@@ -47,103 +47,103 @@ def attempt(*workers, items=200, stages=("i1/respond",), deadline=None):
 
 
 def report(worker, done, total=200, stage="i1/respond", activity="engine"):
-    return Reported(worker, stage, done, total, activity, "")
+    return ProgressReport(worker, stage, done, total, activity, "")
 
 
-def answer(worker, outcome="Committed", code=0, **fields):
-    return Answered(worker, StageResult(outcome=outcome, exit_code=code, **fields), code)
+def result(worker, outcome="Committed", code=0, **fields):
+    return ResultReport(worker, StageResult(outcome=outcome, exit_code=code, **fields), code)
 
 
-def test_it_is_over_when_every_worker_is():
+def test_an_attempt_ends_when_all_its_workers_have_ended():
     first, second = FakeWorker(), FakeWorker()
     made = attempt(first, second)
-    made.answered(answer(first, "Partial"), NOW)
+    made.add_result(result(first, "Partial"), NOW)
     assert made.observe().state is AttemptState.ACTIVE
-    made.answered(answer(second), NOW + timedelta(seconds=5))
+    made.add_result(result(second), NOW + timedelta(seconds=5))
     seen = made.observe()
     assert (seen.state, seen.exit_code, len(seen.results)) == (AttemptState.SUCCEEDED, 0, 2)
     assert made.end().seconds == 5
 
 
-def test_one_failure_is_the_attempts_and_its_message_is_kept():
+def test_one_failed_worker_fails_the_attempt_with_its_message():
     first, second = FakeWorker(), FakeWorker()
     made = attempt(first, second)
-    made.answered(answer(first, "Failed", 69, reason="StoreUnreachable", message="gone"), NOW)
-    made.answered(answer(second, "Partial"), NOW)
+    made.add_result(result(first, "Failed", 69, reason="StoreUnreachable", message="gone"), NOW)
+    made.add_result(result(second, "Partial"), NOW)
     seen = made.observe()
     assert (seen.state, seen.exit_code, seen.message) == (AttemptState.FAILED, 69, "gone")
     assert made.end().error == "gone"
 
 
 @pytest.mark.parametrize(("code", "seen"), [(137, 137), (1, 1), (0, 70)])
-def test_a_death_without_a_word_is_a_failure_with_the_logs_end(code, seen):
+def test_a_process_that_ends_without_a_result_fails_with_the_end_of_its_log(code, seen):
     worker = FakeWorker()
     made = attempt(worker)
-    made.ended(Ended(worker, code), NOW)
+    made.add_process_end(ProcessEnd(worker, code), NOW)
     assert made.observe().exit_code == seen
-    assert "last words" in made.observe().message
+    assert "last line of the log" in made.observe().message
 
 
-def test_the_end_of_a_process_that_has_answered_changes_nothing():
+def test_the_end_of_a_process_after_its_result_changes_nothing():
     worker = FakeWorker()
     made = attempt(worker)
-    made.answered(answer(worker), NOW)
-    made.ended(Ended(worker, 137), NOW)
+    made.add_result(result(worker), NOW)
+    made.add_process_end(ProcessEnd(worker, 137), NOW)
     assert made.observe().state is AttemptState.SUCCEEDED
 
 
-def test_what_workers_found_is_counted_once_and_what_they_add_together():
+def test_items_that_existed_count_once_and_items_that_workers_add_are_summed():
     first, second = FakeWorker(), FakeWorker()
     made = attempt(first, second)
     for worker in (first, second):
-        made.reported(report(worker, 64))
-    made.reported(report(first, 128))
-    made.reported(report(second, 72))
+        made.add_progress(report(worker, 64))
+    made.add_progress(report(first, 128))
+    made.add_progress(report(second, 72))
     assert (made.observe().items_done, made.observe().items_total) == (136, 200)
 
 
-def test_each_step_of_a_joined_order_is_counted_by_itself():
+def test_each_step_of_a_joined_order_has_its_count():
     worker = FakeWorker()
     made = attempt(worker, stages=("i1/respond", "i1/assess"))
-    made.reported(report(worker, 200))
-    made.reported(report(worker, 0, stage="i1/assess"))
+    made.add_progress(report(worker, 200))
+    made.add_progress(report(worker, 0, stage="i1/assess"))
     assert (made.view().stage, made.view().items_done) == ("i1/assess", 0)
 
 
-def test_before_the_first_word_the_worker_is_starting():
+def test_a_worker_is_starting_before_its_first_report():
     view = attempt(FakeWorker()).view()
     assert [worker.activity for worker in view.workers] == ["start"]
     assert (view.items_done, view.items_total) == (0, 200)
 
 
-def test_a_stop_is_asked_for_once_and_then_enforced():
+def test_a_stop_is_requested_once_and_then_enforced():
     worker = FakeWorker()
     made = attempt(worker)
-    made.stop("it left the plan", NOW)
+    made.stop("its stage left the plan", NOW)
     made.stop("again", NOW)
     assert made.observe().state is AttemptState.TERMINATING
     made.check(NOW + timedelta(seconds=STOP_SECONDS - 1))
-    assert worker.told == "stop "
+    assert worker.calls == "stop "
     assert made.due == NOW + timedelta(seconds=STOP_SECONDS)
     made.check(made.due)
-    assert worker.told == "stop kill "
-    made.ended(Ended(worker, 137), NOW)
-    assert made.end().error == "stopped: it left the plan"
+    assert worker.calls == "stop kill "
+    made.add_process_end(ProcessEnd(worker, 137), NOW)
+    assert made.end().error == "stopped: its stage left the plan"
     assert made.due is None
 
 
-def test_a_deadline_stops_it():
+def test_an_attempt_is_stopped_at_its_deadline():
     worker = FakeWorker()
     made = attempt(worker, deadline=30)
     made.check(NOW + timedelta(seconds=29))
-    assert worker.told == ""
+    assert worker.calls == ""
     made.check(made.due)
-    assert worker.told == "stop "
+    assert worker.calls == "stop "
 
 
-def test_what_was_there_already_is_told():
+def test_an_attempt_whose_stages_were_committed_before_is_adopted():
     worker = FakeWorker()
     made = attempt(worker)
     steps = (StepResult(id="i1/respond", key="i1/respond", adopted=True),)
-    made.answered(answer(worker, steps=steps), NOW)
+    made.add_result(result(worker, steps=steps), NOW)
     assert made.end().adopted

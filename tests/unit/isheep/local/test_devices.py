@@ -20,7 +20,7 @@ GPU 1: NVIDIA H200 (UUID: GPU-bbbb)
         ({"CUDA_VISIBLE_DEVICES": "0,-1,1"}, LISTING, ("0",)),
     ],
 )
-def test_devices_are_those_that_cuda_would_show(environment, listing, devices):
+def test_devices_are_those_that_cuda_shows(environment, listing, devices):
     assert visible_devices(environment, lambda: listing) == devices
 
 
@@ -33,10 +33,10 @@ def test_devices_are_those_that_cuda_would_show(environment, listing, devices):
         (("0", "1", "2"), 2, (("0", "1"),)),
     ],
 )
-def test_devices_are_grouped_by_what_one_worker_needs(devices, size, grouped):
+def test_devices_form_groups_of_the_size_that_one_worker_needs(devices, size, grouped):
     assert groups(devices, size) == grouped
 
 
-def test_too_few_devices_are_an_error_that_names_the_field():
+def test_the_error_for_too_few_devices_names_the_field():
     with pytest.raises(TooFewDevicesError, match=r"engine\.vllm\.tensorParallelSize is 2"):
         groups(("0",), 2)

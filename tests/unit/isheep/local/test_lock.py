@@ -31,7 +31,7 @@ def holder(tmp_path):
     process.stdout.close()
 
 
-def test_one_process_has_the_lock_and_the_other_is_told_which(tmp_path, holder):
+def test_the_error_of_a_second_process_names_the_holder_of_the_lock(tmp_path, holder):
     with pytest.raises(RunBusyError, match=f"process {holder.pid}"):
         RunLock.take(tmp_path / "lock")
     assert holder_of(tmp_path / "lock") == holder.pid
@@ -47,7 +47,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path, holder):
     lock.release()
 
 
-def test_workers_that_outlive_their_driver_are_waited_for(tmp_path):
+def test_the_lock_waits_for_workers_that_outlive_their_driver(tmp_path):
     notes = []
     lock = RunLock.take(tmp_path / "lock")
     worker = subprocess.Popen(
@@ -55,10 +55,10 @@ def test_workers_that_outlive_their_driver_are_waited_for(tmp_path):
         stdin=subprocess.PIPE,
         pass_fds=(lock.descriptor,),
     )
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    os.pwrite(lock.descriptor, str(gone.pid).encode(), 0)
-    os.ftruncate(lock.descriptor, len(str(gone.pid)))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    os.pwrite(lock.descriptor, str(ended.pid).encode(), 0)
+    os.ftruncate(lock.descriptor, len(str(ended.pid)))
     lock.release()
 
     with pytest.raises(RunBusyError, match="workers of an earlier"):
@@ -73,5 +73,5 @@ def test_workers_that_outlive_their_driver_are_waited_for(tmp_path):
     assert notes == ["waiting for the workers of an earlier isheep run to end"]
 
 
-def test_nobody_holds_a_lock_that_does_not_exist(tmp_path):
+def test_a_lock_that_does_not_exist_has_no_holder(tmp_path):
     assert holder_of(tmp_path / "none") is None

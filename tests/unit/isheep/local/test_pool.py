@@ -6,7 +6,7 @@ from isheep.local.pool import Pool, workers_for
 
 
 class FakeWorker:
-    """A process that is only remembered."""
+    """A record of a process that was started."""
 
     def __init__(self, devices, index, count, warm):
         self.devices, self.share, self.warm = devices, (index, count), warm
@@ -26,7 +26,7 @@ class FakeWorker:
 
         self.loaded, self.idle = model_of(order) or self.loaded, False
 
-    def dismiss(self):
+    def request_end(self):
         pass
 
     def end(self):
@@ -65,97 +65,97 @@ def pool(spawned):
     return Pool((), spawned)
 
 
-def hand_out(pool, given):
+def start(pool, given):
     workers = pool.take(given)
     for worker in workers:
         worker.send(given)
-    pool.look_ahead(given)
+    pool.start_spares(given)
     return workers
 
 
-def done(pool, workers, clean=True):
+def finish(pool, workers, clean=True):
     for worker in workers:
         worker.idle = True
         pool.release(worker, clean=clean)
 
 
-def carry_out(pool, given):
-    workers = hand_out(pool, given)
-    done(pool, workers)
+def execute(pool, given):
+    workers = start(pool, given)
+    finish(pool, workers)
     return workers[0]
 
 
-def test_one_process_serves_a_model_and_what_needs_none(pool, spawned):
+def test_one_process_executes_the_orders_of_a_model_and_those_without_a_model(pool, spawned):
     kinds = [order("prepare"), order("generate", "m"), order("curate"), order("respond", "m")]
-    assert len({carry_out(pool, given) for given in kinds}) == 1
+    assert len({execute(pool, given) for given in kinds}) == 1
     assert [worker.warm for worker in spawned] == [False, True]
 
 
-def test_training_takes_the_spare_and_the_model_before_is_gone(pool, spawned):
-    first = carry_out(pool, order("generate", "m"))
-    carry_out(pool, order("select"))
-    trainer = carry_out(pool, order("train"))
+def test_a_training_takes_the_spare_process_and_the_previous_process_ends(pool, spawned):
+    first = execute(pool, order("generate", "m"))
+    execute(pool, order("select"))
+    trainer = execute(pool, order("train"))
     assert trainer.warm
     assert not first.alive
-    assert carry_out(pool, order("merge")) is trainer
+    assert execute(pool, order("merge")) is trainer
 
 
-def test_a_report_beside_the_next_iteration_keeps_its_process_until_it_is_done(pool, spawned):
-    trainer = carry_out(pool, order("train"))
-    (reporter,) = hand_out(pool, order("report"))
-    (generator,) = hand_out(pool, order("generate", "m2"))
+def test_a_report_during_the_next_iteration_keeps_its_process_until_it_has_ended(pool, spawned):
+    trainer = execute(pool, order("train"))
+    (reporter,) = start(pool, order("report"))
+    (generator,) = start(pool, order("generate", "m2"))
     assert reporter is trainer
     assert generator is not trainer
     assert trainer.alive
-    done(pool, (reporter,))
+    finish(pool, (reporter,))
     assert not trainer.alive
-    done(pool, (generator,))
+    finish(pool, (generator,))
     assert generator.alive
 
 
-def test_a_stage_without_a_model_beside_a_busy_one_has_a_process_that_ends_with_it(pool, spawned):
-    (generator,) = hand_out(pool, order("generate", "m"))
-    (reporter,) = hand_out(pool, order("report"))
+def test_a_stage_without_a_model_during_another_has_a_process_that_ends_with_it(pool, spawned):
+    (generator,) = start(pool, order("generate", "m"))
+    (reporter,) = start(pool, order("report"))
     assert reporter is not generator
-    done(pool, (reporter,))
+    finish(pool, (reporter,))
     assert not reporter.alive
-    done(pool, (generator,))
-    assert carry_out(pool, order("respond", "m")) is generator
+    finish(pool, (generator,))
+    assert execute(pool, order("respond", "m")) is generator
 
 
 def test_a_process_that_failed_is_not_used_again(pool, spawned):
-    workers = hand_out(pool, order("respond", "m"))
-    done(pool, workers, clean=False)
-    assert carry_out(pool, order("respond", "m")) is not workers[0]
+    workers = start(pool, order("respond", "m"))
+    finish(pool, workers, clean=False)
+    assert execute(pool, order("respond", "m")) is not workers[0]
 
 
-def test_a_spare_that_died_is_not_given_out(pool, spawned):
-    carry_out(pool, order("generate", "m"))
-    carry_out(pool, order("select"))
+def test_a_spare_process_that_died_is_not_used(pool, spawned):
+    execute(pool, order("generate", "m"))
+    execute(pool, order("select"))
     spawned[-1].alive = False
-    assert carry_out(pool, order("train")).alive
+    assert execute(pool, order("train")).alive
 
 
-def test_places_are_groups_of_devices_and_each_has_its_share(spawned):
+def test_each_group_of_devices_has_a_worker_with_its_share(spawned):
     pool = Pool(("0", "1", "2", "3"), spawned)
     given = order("respond", "m", items=1000, tensor_parallel_size=2)
-    workers = hand_out(pool, given)
+    workers = start(pool, given)
     assert [(worker.devices, worker.share) for worker in workers] == [
         (("0", "1"), (0, 2)),
         (("2", "3"), (1, 2)),
     ]
 
 
-def test_closing_ends_everything(pool, spawned):
-    carry_out(pool, order("generate", "m"))
-    carry_out(pool, order("select"))
-    hand_out(pool, order("train"))
+def test_the_close_of_a_pool_ends_all_processes(pool, spawned):
+    execute(pool, order("generate", "m"))
+    execute(pool, order("select"))
+    start(pool, order("train"))
     pool.close()
     assert spawned.alive == []
 
 
 @pytest.mark.parametrize(
-    ("items", "places", "count"),
+    ("items", "group_count", "count"),
     [
         ((None,), 8, 1),
         ((1,), 8, 1),
@@ -165,6 +165,6 @@ def test_closing_ends_everything(pool, spawned):
         ((0,), 4, 1),
     ],
 )
-def test_no_more_workers_than_parts(items, places, count):
+def test_an_order_has_no_more_workers_than_parts(items, group_count, count):
     steps = tuple(SimpleNamespace(items=n) for n in items)
-    assert workers_for(SimpleNamespace(steps=steps), places) == count
+    assert workers_for(SimpleNamespace(steps=steps), group_count) == count

@@ -18,7 +18,7 @@ STATUS = SelfAlignmentRunStatus(
 )
 
 
-def test_only_committed_stages_are_found():
+def test_only_committed_stages_are_returned():
     assert committed_keys(STATUS) == {
         "prepare": "p",
         "i1/select": "a",

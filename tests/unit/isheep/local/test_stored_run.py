@@ -17,20 +17,20 @@ def stored(tmp_path):
     return StoredRun(FolderStore(tmp_path), "default", "lamb")
 
 
-def test_a_new_run_is_generation_1_and_is_read_back_as_handed_in(stored):
+def test_a_new_run_is_generation_1_and_is_read_back_as_submitted(stored):
     assert stored.read() is None
-    view = stored.hand_in(SPEC, {"a": "b"}, NOW)
+    view = stored.submit(SPEC, {"a": "b"}, NOW)
     assert (view.generation, view.created, view.spec) == (1, NOW, SPEC)
     assert stored.read() == view
 
 
 def test_only_a_changed_spec_is_a_new_generation(stored):
     later = NOW + timedelta(hours=1)
-    stored.hand_in(SPEC, {}, NOW)
-    assert stored.hand_in(SPEC, {"note": "x"}, later).generation == 1
-    edited = stored.hand_in({**SPEC, "iterations": 3}, {}, later)
+    stored.submit(SPEC, {}, NOW)
+    assert stored.submit(SPEC, {"note": "x"}, later).generation == 1
+    edited = stored.submit({**SPEC, "iterations": 3}, {}, later)
     assert (edited.generation, edited.created) == (2, NOW)
-    assert stored.hand_in({**SPEC, "iterations": 3}, {}, later).generation == 2
+    assert stored.submit({**SPEC, "iterations": 3}, {}, later).generation == 2
 
 
 def test_a_preview_writes_nothing(stored):
@@ -42,13 +42,13 @@ def test_a_preview_writes_nothing(stored):
     ("phase", "retried"),
     [("Failed", True), ("Stalled", True), ("Running", False), ("Succeeded", False)],
 )
-def test_handing_in_a_run_that_failed_or_waits_asks_for_another_try(stored, phase, retried):
-    stored.hand_in(SPEC, {}, NOW)
+def test_the_submission_of_a_failed_or_stalled_run_requests_a_retry(stored, phase, retried):
+    stored.submit(SPEC, {}, NOW)
     stored.write_status(SelfAlignmentRunStatus(observed_generation=1, phase=phase))
-    assert (RETRY_ANNOTATION in stored.hand_in(SPEC, {}, NOW).annotations) is retried
+    assert (RETRY_ANNOTATION in stored.submit(SPEC, {}, NOW).annotations) is retried
 
 
-def test_the_uid_is_the_same_whenever_asked_and_another_in_another_place(tmp_path):
+def test_the_uid_depends_on_the_store_the_namespace_and_the_name_only(tmp_path):
     uids = {
         StoredRun(FolderStore(tmp_path / place), namespace, name).ref.uid
         for place in ("x", "y")
@@ -61,7 +61,7 @@ def test_the_uid_is_the_same_whenever_asked_and_another_in_another_place(tmp_pat
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"generation": "x"}'])
-def test_a_damaged_document_is_told_with_its_place_and_the_remedy(stored, tmp_path, content):
+def test_the_error_for_a_damaged_document_names_its_place_and_the_remedy(stored, tmp_path, content):
     FolderStore(tmp_path).put("default/runs/lamb/run.json", content)
     with pytest.raises(StoreCorruptError, match=r"default/runs/lamb/run.json is damaged. Delete"):
         stored.read()

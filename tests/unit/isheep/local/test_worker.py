@@ -1,4 +1,4 @@
-"""One worker process: messages, death, the end."""
+"""One worker process: its messages, its death and its end."""
 
 import sys
 import time
@@ -7,9 +7,9 @@ from queue import SimpleQueue
 
 import pytest
 
-from isheep.local.worker import Answered, Ended, Reported, Worker
+from isheep.local.worker import ProcessEnd, ProgressReport, ResultReport, Worker
 
-SAY = "import sys\nfor line in {lines!r}: print(line, flush=True)\n"
+PRINT_LINES = "import sys\nfor line in {lines!r}: print(line, flush=True)\n"
 
 
 def worker(tmp_path, program, inbox):
@@ -22,28 +22,28 @@ def received(tmp_path, program):
     inbox = SimpleQueue()
     made = worker(tmp_path, program, inbox)
     messages = []
-    while not messages or not isinstance(messages[-1], Ended):
+    while not messages or not isinstance(messages[-1], ProcessEnd):
         messages.append(inbox.get(timeout=60))
     made.end()
     return messages
 
 
-def test_lines_become_messages_and_what_is_none_is_passed_over(tmp_path):
+def test_lines_become_messages_and_other_lines_are_ignored(tmp_path):
     lines = [
         '{"type":"progress","stage":"i1/respond","itemsDone":3,"itemsTotal":null,'
         '"activity":"load","detail":"x"}',
-        "a library greets",
+        "a line of a library",
         '{"type":"progress"}',
         "[]",
         "7",
-        '{"type":"result","result":{"outcome":"Dancing"},"exitCode":0}',
-        '{"type":"result","result":{"outcome":"Committed","news":1},"exitCode":0}',
+        '{"type":"result","result":{"outcome":"Unknown"},"exitCode":0}',
+        '{"type":"result","result":{"outcome":"Committed","later":1},"exitCode":0}',
     ]
-    report, answer, end = received(tmp_path, SAY.format(lines=lines))
-    assert isinstance(report, Reported)
+    report, result, end = received(tmp_path, PRINT_LINES.format(lines=lines))
+    assert isinstance(report, ProgressReport)
     assert (report.items_done, report.items_total, report.activity) == (3, None, "load")
-    assert isinstance(answer, Answered)
-    assert (answer.result.outcome, answer.exit_code) == ("Committed", 0)
+    assert isinstance(result, ResultReport)
+    assert (result.result.outcome, result.exit_code) == ("Committed", 0)
     assert end.exit_code == 0
 
 
@@ -55,7 +55,7 @@ def test_lines_become_messages_and_what_is_none_is_passed_over(tmp_path):
         ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", 143),
     ],
 )
-def test_an_end_has_the_code_that_a_shell_would_show(tmp_path, program, code):
+def test_the_exit_code_of_a_process_is_that_of_a_shell(tmp_path, program, code):
     (end,) = received(tmp_path, program)
     assert end.exit_code == code
 
@@ -63,12 +63,12 @@ def test_an_end_has_the_code_that_a_shell_would_show(tmp_path, program, code):
 def test_the_tail_of_the_log_is_bounded(tmp_path):
     inbox = SimpleQueue()
     made = worker(tmp_path, "import sys\nfor n in range(9999): print(n, file=sys.stderr)", inbox)
-    assert isinstance(inbox.get(timeout=60), Ended)
+    assert isinstance(inbox.get(timeout=60), ProcessEnd)
     assert made.tail().splitlines()[-1] == "9998"
     assert len(made.tail().splitlines()) == 12
 
 
-def test_ending_a_process_that_does_not_listen_kills_it_and_its_children(tmp_path, monkeypatch):
+def test_a_process_that_does_not_end_is_killed_with_its_children(tmp_path, monkeypatch):
     monkeypatch.setattr("isheep.local.worker.END_SECONDS", 0.2)
     program = (
         "import subprocess, sys, time\n"
@@ -88,10 +88,11 @@ def test_ending_a_process_that_does_not_listen_kills_it_and_its_children(tmp_pat
     made.end()
 
     assert not made.alive
-    # It dies when it next gets a core; nobody reaps an orphan at once, so a zombie is gone, too.
+    # A killed process ends when the kernel next schedules it. The child is an orphan, which may
+    # stay a zombie for some time, so a zombie counts as ended.
     deadline = time.monotonic() + 60
     while _state(child) not in {None, "Z"}:
-        assert time.monotonic() < deadline, "it lives"
+        assert time.monotonic() < deadline, "the child still runs"
         time.sleep(0.01)
 
 

@@ -17,7 +17,7 @@ def _is_valid(key: str) -> bool:
 
 
 @given(st.text(alphabet="ab./\\ \0\n~é", max_size=12))
-def test_an_accepted_key_is_a_relative_path_in_its_only_spelling(key: str) -> None:
+def test_a_valid_key_is_a_relative_path_in_its_only_spelling(key: str) -> None:
     if _is_valid(key):
         path = PurePosixPath(key)
         assert not path.is_absolute()
@@ -26,12 +26,12 @@ def test_an_accepted_key_is_a_relative_path_in_its_only_spelling(key: str) -> No
 
 
 @given(st.lists(st.sampled_from(["ns", "stages", "0af3", "part-00000.jsonl.zst", PRIVATE_SEGMENT])))
-def test_the_products_own_keys_are_valid(segments: list[str]) -> None:
+def test_keys_that_our_code_makes_are_valid(segments: list[str]) -> None:
     expected = bool(segments) and PRIVATE_SEGMENT not in segments
     assert _is_valid("/".join(segments)) is expected
 
 
-def test_prefixes() -> None:
+def test_valid_prefixes_are_returned_unchanged() -> None:
     for prefix in ("", "a", "a/", "a/b", "a/part-"):
         assert check_prefix(prefix) == prefix
 

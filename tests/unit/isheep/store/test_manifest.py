@@ -35,20 +35,20 @@ MANIFEST = Manifest(
 )
 
 
-def test_a_manifest_comes_back_as_it_was() -> None:
+def test_a_decoded_manifest_equals_the_encoded_one() -> None:
     again = decode(Manifest, encode(MANIFEST), "m", "Remedy.")
     assert again == MANIFEST
     assert encode(again) == encode(MANIFEST)
     assert again.items == 71
 
 
-def test_fields_of_a_later_minor_version_are_ignored() -> None:
+def test_fields_of_a_later_version_are_ignored() -> None:
     content = encode(MANIFEST).replace(b'"schemaVersion"', b'"novelty": [1], "schemaVersion"', 1)
     assert decode(Manifest, content, "m", "Remedy.") == MANIFEST
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "problem"),
     [
         (b'"sha256": "000', b'"sha256": "xyz', r"m is damaged \(parts.0.sha256: .*\)\. Remedy\."),
         (b'"items": 64', b'"items": -1', r"parts.0.items"),
@@ -56,14 +56,16 @@ def test_fields_of_a_later_minor_version_are_ignored() -> None:
         (b"}", b"", r"m is damaged"),
     ],
 )
-def test_damage_is_told_with_its_field(old: bytes, new: bytes, told: str) -> None:
+def test_the_error_for_a_damaged_manifest_names_the_field(
+    old: bytes, new: bytes, problem: str
+) -> None:
     content = encode(MANIFEST)
     assert old in content
-    with pytest.raises(StoreCorruptError, match=told):
+    with pytest.raises(StoreCorruptError, match=problem):
         decode(Manifest, content.replace(old, new, 1), "m", "Remedy.")
 
 
-def test_a_newer_schema_is_told_as_such() -> None:
+def test_a_newer_schema_has_its_error() -> None:
     content = encode(MANIFEST).replace(b'"schemaVersion": 1', b'"schemaVersion": 7')
     with pytest.raises(StoreVersionError, match=r"m has schemaVersion 7.*newer isheep"):
         decode(Manifest, content, "m", "Remedy.")

@@ -1,0 +1,183 @@
+"""The errors of S3: which ones a retry can remove, and the remedy for each other one.
+
+Each table row gives the store error to raise and the remedy to name for some error codes, HTTP
+statuses or exception types. No message contains the text of a server's answer, because a server
+may put anything into it. A message contains the error code only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from boto3.exceptions import Boto3Error
+from botocore import exceptions as aws
+
+from isheep.store.interface import (
+    NoSuchKeyError,
+    StoreConditionError,
+    StoreError,
+    StoreFullError,
+    StoreUnreachableError,
+)
+
+
+class UndecidedWriteError(Exception):
+    """A conditional write was refused, but the object does not exist; the write is retried."""
+
+
+_TRANSIENT_CODES = frozenset(
+    {
+        "RequestTimeout",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "BadDigest",
+        "XAmzContentSHA256Mismatch",
+        "XAmzContentChecksumMismatch",
+    }
+)
+_NO_KEY_CODES = frozenset({"NoSuchKey", "404"})
+_TRANSIENT_TYPES: tuple[type[Exception], ...] = (
+    UndecidedWriteError,
+    aws.ConnectionError,
+    aws.HTTPClientError,
+    aws.IncompleteReadError,
+    aws.ResponseStreamingError,
+    aws.FlexibleChecksumError,
+    Boto3Error,  # raised after the retries of s3transfer
+    ConnectionError,
+    TimeoutError,
+)
+
+CLIENT_ERRORS: tuple[type[Exception], ...] = (aws.ClientError, aws.BotoCoreError)
+"""What a request of botocore raises, except for a broken connection."""
+
+CONNECTION_ERRORS: tuple[type[Exception], ...] = (aws.BotoCoreError, OSError)
+"""What a read of an object's body raises if the connection breaks."""
+
+REQUEST_ERRORS: tuple[type[Exception], ...] = (*_TRANSIENT_TYPES, *CLIENT_ERRORS)
+"""Everything that a call to S3 raises."""
+
+SETTINGS_ERRORS: tuple[type[Exception], ...] = (aws.BotoCoreError, ValueError)
+"""What boto3 raises if it cannot make a client from the settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Remedy:
+    """The error to raise, and the remedy, for error codes, HTTP statuses or exception types."""
+
+    raises: type[StoreError]
+    text: str
+    codes: frozenset[str] = frozenset()
+    statuses: frozenset[int] = frozenset()
+    types: tuple[type[Exception], ...] = ()
+
+    def fits(self, error: Exception) -> bool:
+        return (
+            error_code(error) in self.codes
+            or http_status(error) in self.statuses
+            or isinstance(error, self.types)
+        )
+
+
+_REMEDIES = (
+    _Remedy(
+        StoreUnreachableError,
+        "Create the bucket, or correct its name.",
+        codes=frozenset({"NoSuchBucket"}),
+    ),
+    _Remedy(
+        StoreFullError,
+        "Free some space or raise the quota, then run again.",
+        codes=frozenset({"InsufficientStorage", "QuotaExceeded", "XMinioStorageFull"}),
+        statuses=frozenset({507}),
+    ),
+    _Remedy(
+        StoreConditionError,
+        "Use a store that supports conditional writes and multipart uploads.",
+        codes=frozenset({"NotImplemented"}),
+        statuses=frozenset({501}),
+    ),
+    _Remedy(
+        StoreUnreachableError,
+        "Check the credential: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the profile, or the "
+        "Secret that the storage settings name.",
+        codes=frozenset(
+            {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
+        ),
+        types=(
+            aws.NoCredentialsError,
+            aws.PartialCredentialsError,
+            aws.CredentialRetrievalError,
+        ),
+    ),
+    _Remedy(
+        StoreUnreachableError,
+        "Give the credential the right to get, put, list and delete objects there.",
+        statuses=frozenset({401, 403}),
+    ),
+    _Remedy(
+        StoreUnreachableError,
+        "The certificate is not trusted: set AWS_CA_BUNDLE to the file of its authority.",
+        types=(aws.SSLError,),
+    ),
+)
+"""The first row that fits an error applies."""
+
+
+def error_code(error: BaseException | None) -> str:
+    """Return the error's code, or the name of its type if it has no code."""
+    if isinstance(error, aws.ClientError):
+        return str(error.response.get("Error", {}).get("Code", "unknown"))
+    return type(error).__name__
+
+
+def http_status(error: BaseException) -> int:
+    """Return the HTTP status of the server's answer; 0 if there was no answer."""
+    if not isinstance(error, aws.ClientError):
+        return 0
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def is_refused_condition(error: BaseException) -> bool:
+    """Whether a write failed because of another write, or of our own with a lost answer.
+
+    412 means that the key exists. 409 means that another write is in progress. NoSuchUpload means
+    that a multipart upload was completed and that the answer to the completion was lost.
+    """
+    return http_status(error) in (409, 412) or error_code(error) == "NoSuchUpload"
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same call may succeed later."""
+    if isinstance(error, aws.ClientError):
+        if error_code(error) in _TRANSIENT_CODES or http_status(error) == 429:
+            return True
+        return http_status(error) >= 500 and http_status(error) not in (501, 507)
+    if isinstance(error, aws.SSLError):
+        return False
+    return isinstance(error, _TRANSIENT_TYPES)
+
+
+def explained_error(
+    error: Exception, *, verb: str, key: str, uri: str, retried_seconds: float
+) -> StoreError:
+    """Return the store error for an error of S3, with the cause and the remedy.
+
+    `verb`, `key` and `uri` name the call. `retried_seconds` is how long a transient error was
+    retried.
+    """
+    code = error_code(error)
+    if code in _NO_KEY_CODES:
+        return NoSuchKeyError(f"{key} does not exist in {uri}")
+    cause = f"cannot {verb} {key or 'the store'} in {uri} ({code})"
+    if is_transient(error):
+        return StoreUnreachableError(
+            f"{cause}, for {retried_seconds:.0f} s. Check endpoint, network and the state of the "
+            "store, then run again."
+        )
+    for remedy in _REMEDIES:
+        if remedy.fits(error):
+            return remedy.raises(f"{cause}. {remedy.text}")
+    return StoreError(f"{cause}. The store rejects the request: check bucket, region and endpoint.")

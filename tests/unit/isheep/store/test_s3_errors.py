@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import pytest
+from botocore import exceptions as aws
+
+from isheep.store.interface import (
+    NoSuchKeyError,
+    StoreConditionError,
+    StoreError,
+    StoreFullError,
+    StoreUnreachableError,
+)
+from isheep.store.s3_errors import (
+    UndecidedWriteError,
+    error_code,
+    explained_error,
+    http_status,
+    is_refused_condition,
+    is_transient,
+)
+
+
+def _answer(code: str, status: int) -> aws.ClientError:
+    """Return the error that botocore raises for a server's answer."""
+    return aws.ClientError(
+        {
+            "Error": {"Code": code, "Message": "text of the server"},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        },
+        "PutObject",
+    )
+
+
+def _explained(error: Exception) -> StoreError:
+    return explained_error(error, verb="write", key="a/b", uri="s3://bucket", retried_seconds=300.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "transient"),
+    [
+        (_answer("SlowDown", 503), True),
+        (_answer("InternalError", 500), True),
+        (_answer("RequestTimeout", 400), True),
+        (_answer("Unknown", 429), True),
+        (_answer("NotImplemented", 501), False),
+        (_answer("InsufficientStorage", 507), False),
+        (_answer("AccessDenied", 403), False),
+        (aws.ConnectionClosedError(endpoint_url="http://host"), True),
+        (aws.SSLError(endpoint_url="http://host", error="untrusted"), False),
+        (aws.NoCredentialsError(), False),
+        (UndecidedWriteError(), True),
+        (ConnectionResetError(), True),
+        (FileNotFoundError(), False),
+    ],
+)
+def test_only_errors_that_may_pass_are_transient(error: Exception, transient: bool) -> None:
+    assert is_transient(error) is transient
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "remedy"),
+    [
+        (_answer("NoSuchKey", 404), NoSuchKeyError, "a/b does not exist in s3://bucket"),
+        (_answer("NoSuchBucket", 404), StoreUnreachableError, "Create the bucket"),
+        (_answer("Any", 507), StoreFullError, "Free some space"),
+        (_answer("Any", 501), StoreConditionError, "conditional writes and multipart uploads"),
+        (_answer("Any", 401), StoreUnreachableError, "right to get, put, list and delete"),
+        (_answer("InvalidToken", 400), StoreUnreachableError, "AWS_ACCESS_KEY_ID"),
+        (aws.NoCredentialsError(), StoreUnreachableError, "AWS_ACCESS_KEY_ID"),
+        (
+            aws.SSLError(endpoint_url="http://host", error="untrusted"),
+            StoreUnreachableError,
+            "AWS_CA_BUNDLE",
+        ),
+        (_answer("SlowDown", 503), StoreUnreachableError, r"\(SlowDown\), for 300 s"),
+        (_answer("InvalidRequest", 400), StoreError, "check bucket, region and endpoint"),
+    ],
+)
+def test_each_error_has_its_type_and_remedy(
+    error: Exception, kind: type[StoreError], remedy: str
+) -> None:
+    explained = _explained(error)
+    assert type(explained) is kind
+    with pytest.raises(kind, match=remedy):
+        raise explained
+
+
+def test_a_message_contains_the_code_and_no_text_of_the_server() -> None:
+    message = str(_explained(_answer("InvalidRequest", 400)))
+    assert "cannot write a/b in s3://bucket (InvalidRequest)" in message
+    assert "text of the server" not in message
+
+
+def test_an_error_without_an_answer_has_its_type_as_code_and_no_status() -> None:
+    error = aws.ConnectionClosedError(endpoint_url="http://host")
+    assert (error_code(error), http_status(error)) == ("ConnectionClosedError", 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        (_answer("PreconditionFailed", 412), True),
+        (_answer("ConditionalRequestConflict", 409), True),
+        (_answer("NoSuchUpload", 404), True),
+        (_answer("AccessDenied", 403), False),
+        (aws.NoCredentialsError(), False),
+    ],
+)
+def test_a_write_is_refused_by_the_condition_only(error: Exception, refused: bool) -> None:
+    assert is_refused_condition(error) is refused
