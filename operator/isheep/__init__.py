@@ -1,8 +1,8 @@
-"""I-SHEEP as one declarative object: the control plane and everything pure.
+"""The I-SHEEP control plane: the API, the planner, the drivers and the command line.
 
-Nothing in this package imports torch, transformers or vllm: a laptop can
-validate, plan and look at a run that 512 GPUs carry out. The floors between
-the packages stand in pyproject.toml and are held by import-linter.
+No module of this package imports torch, transformers or vllm. A laptop can therefore validate,
+plan and inspect a run that needs a cluster of GPUs. pyproject.toml lists which package may import
+which, and import-linter checks the list.
 """
 
 __version__ = "0.1.0"

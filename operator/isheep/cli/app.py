@@ -1,21 +1,27 @@
-"""The verbs put together, and the one place where errors become messages and exit codes."""
+"""The `isheep` command: its commands, and how an error becomes a message and an exit code.
+
+`isheep --help`, `--version` and shell completion load this module and the modules of the commands.
+None of these modules may import pydantic, kubernetes or boto3 when it is loaded: import-linter
+checks this module, and `test_startup.py` checks all of them.
+"""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from isheep import __version__
-from isheep.cli import crd, export, operator, plan, report, run, status, validate
-from isheep.cli import filter as filter_
-from isheep.cli.errors import told
+from isheep.cli.completion import Command, enable_completion, skip_conversion
 from isheep.cli.text import printable
 from isheep.contract.exit_codes import ExitCode
+
+COMMANDS = ("run", "validate", "plan", "status", "export", "report", "filter", "crd", "operator")
+"""The commands in the order of `--help`; the module `isheep.cli.<name>` defines `command`."""
 
 
 @contextmanager
@@ -25,17 +31,28 @@ def _usage_errors_as_bad_input() -> Iterator[None]:
     except typer.Exit:
         raise
     except typer.TyperException as error:
-        # Wrong options and arguments; typer would leave with 2.
+        # Typer exits with 2 after a wrong option or argument.
         error.exit_code = ExitCode.BAD_INPUT
         raise
 
 
 class _Group(TyperGroup):
-    """Tells what went wrong in one message and leaves with the designed exit code."""
+    """Prints one message for an error and exits with the exit code of the error's kind."""
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
         with _usage_errors_as_bad_input():
             return super().make_context(*args, **extra)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        skip_conversion(self, ctx)
+        return super().parse_args(ctx, args)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)
+        if option is not None:
+            # Typer would import pydantic to convert None, the usual default.
+            option.default = False
+        return option
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -46,7 +63,9 @@ class _Group(TyperGroup):
         except (Exception, KeyboardInterrupt) as error:
             if ctx.params["debug"]:
                 raise
-            message, code = told(error)
+            from isheep.cli.error_codes import message_and_code  # noqa: PLC0415  (imports pydantic)
+
+            message, code = message_and_code(error)
             typer.echo(f"isheep: {printable(message)}", err=True)
             raise typer.Exit(code) from None
 
@@ -54,32 +73,39 @@ class _Group(TyperGroup):
 app = typer.Typer(
     name="isheep",
     cls=_Group,
-    help="A language model aligns itself from nothing: I-SHEEP runs on this machine.",
+    help="Align a language model with data that the model writes itself (I-SHEEP).",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=False,  # `enable_completion` enables it.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"isheep {__version__}")
         raise typer.Exit
 
 
 @app.callback()
 def _common(
-    version: Annotated[  # noqa: ARG001  its callback has done the work
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which isheep.")
+    version: Annotated[  # noqa: ARG001  (the callback `_show_version` uses it)
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Log in detail; show a traceback with an error.")
+        bool, typer.Option("--debug", help="Log details, and show the traceback of an error.")
     ] = False,
 ) -> None:
     if debug:
+        import logging  # noqa: PLC0415  (no other option needs it)
+
         logging.basicConfig(level=logging.DEBUG)
 
 
-for _verb in (run, validate, plan, status, export, report, filter_, crd, operator):
-    app.command(_verb.__name__.rpartition(".")[2])(_verb.command)
+for _name in COMMANDS:
+    app.command(_name, cls=Command)(import_module(f"isheep.cli.{_name}").command)
+
+enable_completion()

@@ -6,7 +6,7 @@ import typer
 
 
 def command() -> None:
-    """Print the CustomResourceDefinition that this version's API is."""
-    from isheep.api.crd import crd_yaml  # noqa: PLC0415
+    """Print the CustomResourceDefinition of this version."""
+    from isheep.api.crd import crd_yaml  # noqa: PLC0415  (imports pydantic)
 
     typer.echo(crd_yaml(), nl=False)

@@ -1,4 +1,4 @@
-"""What `isheep run` says at its end: the iterations, the report, how it went, what to do now."""
+"""What `isheep run` prints at its end: the iterations, the report, the result, the next command."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 
 def show(console: Console, chosen: Target, conclusion: Conclusion, *, again: str) -> None:
-    """Write it to the console; why a run did not end well is left to the caller."""
-    view = chosen.handed_in()
+    """Print the end of a run; the caller prints the error of a run that did not succeed.
+
+    `again` is the command line that runs or resumes the run.
+    """
+    view = chosen.submitted()
     found = rows(ArtifactStore(chosen.store, view.namespace), view.status)
     if found:
         console.print(table(found))
@@ -27,7 +30,7 @@ def show(console: Console, chosen: Target, conclusion: Conclusion, *, again: str
     for line in (
         f"report: {view.status.report_uri}" if view.status.report_uri else None,
         f"{view.name}: {conclusion.message}" if done else None,
-        f"{'to run it again' if done else 'to go on'}: {again}",
+        f"{'to run it again' if done else 'to resume'}: {again}",
     ):
         if line is not None:
             console.print(Text(printable(line)), soft_wrap=True)

@@ -1,5 +1,5 @@
-"""`isheep export FILE --iteration N -o data.jsonl`: D(t) as trainers take it."""
-# ruff: noqa: PLC0415  (a verb imports what it needs when it runs)
+"""`isheep export FILE --iteration N -o data.jsonl`: write D(t) for training libraries."""
+# ruff: noqa: PLC0415  (a command imports what it needs when it runs)
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 
 def command(
     file: RunFile,
-    iteration: Annotated[int, typer.Option("--iteration", min=1, help="t of D(t).")],
+    iteration: Annotated[
+        int, typer.Option("--iteration", min=1, help="Export D(t) of iteration t.")
+    ],
     output: Annotated[
-        str, typer.Option("--output", "-o", help="Where to: a file, or - for the terminal.")
+        str,
+        typer.Option("--output", "-o", metavar="FILE", help="Write to FILE; - is stdout."),
     ],
     store: Store = None,
 ) -> None:
-    """Write D(t): one JSON object a line with prompt, completion, scores and provenance."""
+    """Write D(t) as JSON Lines with prompt, completion, scores and provenance."""
     from isheep.cli.target import target
 
     lines = _lines(target(file, store), iteration)
@@ -75,7 +78,7 @@ def _row(row: dict[str, Any], provenance: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(path: Path, lines: Iterable[str]) -> int:
-    """Write lines to a file that appears once it is whole; return how many there are."""
+    """Write lines to a file that appears when it is complete; return the number of lines."""
     from isheep.store.local_files import replacing
 
     count = 0

@@ -1,9 +1,9 @@
-"""`isheep filter IN.jsonl -o OUT.jsonl`: the rules over anybody's data, a verdict a line.
+"""`isheep filter IN.jsonl -o OUT.jsonl`: apply the rules to any data and write a decision a line.
 
-The one verb that runs the worker's code in its own process: there is no stage, no store
-and no model, and nothing that it imports imports torch (the floors hold that).
+This is the only command that runs code of the worker in its own process. It has no stage, no store
+and no model, and its imports do not import torch (a test checks this).
 """
-# ruff: noqa: PLC0415  (a verb imports what it needs when it runs)
+# ruff: noqa: PLC0415  (a command imports its modules when it runs)
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from isheep.cli.errors import BadInputError
+from isheep.contract.choices import CONTAMINATION_NGRAM, LEAST_NGRAM, MAX_ROUGE_L, MOST_NGRAM
 
 if TYPE_CHECKING:
     from isheep_worker.curation.filtering import Filter
@@ -28,15 +29,21 @@ PIPE = "-"
 
 def command(
     file: Annotated[
-        str, typer.Argument(metavar="IN.jsonl", help="One JSON object a line, or - for stdin.")
+        str,
+        typer.Argument(
+            metavar="IN.jsonl", help="Read this file, one JSON object a line; - reads stdin."
+        ),
     ],
     output: Annotated[
-        str, typer.Option("--output", "-o", help="Where to: a file, or - for the terminal.")
+        str,
+        typer.Option("--output", "-o", help="Write the decisions to this file; - writes stdout."),
     ],
     *,
     pool: Annotated[
         Path | None,
-        typer.Option("--pool", metavar="FILE", help="Instructions that no line may repeat, too."),
+        typer.Option(
+            "--pool", metavar="FILE", help="Drop lines that repeat an instruction of this file."
+        ),
     ] = None,
     rules: Annotated[
         str | None,
@@ -44,59 +51,78 @@ def command(
             "--rules",
             metavar="NAME,…",
             help=(
-                "Rule sets (ISheep, SelfInstruct, Dromedary, None) and rules by name, in order; "
-                "rouge and contamination are two of them [default: ISheep,rouge, with "
-                "--decontaminate ISheep,contamination,rouge]."
+                "Apply these rule sets (ISheep, SelfInstruct, Dromedary, None) and rules, in this "
+                "order. rouge-l drops repetitions, and contamination drops benchmark items "
+                "[default: ISheep,rouge-l; with --decontaminate ISheep,contamination,rouge-l]."
             ),
         ),
     ] = None,
     max_rouge_l: Annotated[
         float,
-        typer.Option("--max-rouge-l", min=0, max=1, help="rouge drops what is above this."),
-    ] = 0.7,
+        typer.Option(
+            "--max-rouge-l",
+            min=0,
+            max=1,
+            help="Drop instructions with a ROUGE-L F1 above this (rule rouge-l).",
+        ),
+    ] = MAX_ROUGE_L,
     language: Annotated[
-        str, typer.Option("--language", help="Rule sets leave out what assumes English elsewhere.")
+        str,
+        typer.Option(
+            "--language",
+            help="Set the language of the lines; rule sets apply English rules to en only.",
+        ),
     ] = "en",
     decontaminate: Annotated[
         list[Path] | None,
         typer.Option(
-            "--decontaminate", metavar="FILE", help="A benchmark for contamination; repeatable."
+            "--decontaminate",
+            metavar="FILE",
+            help="Drop items of this benchmark (rule contamination). Repeatable.",
         ),
     ] = None,
     ngram: Annotated[
-        int, typer.Option("--ngram", min=4, max=64, help="Words in a row that tell a benchmark.")
-    ] = 13,
+        int,
+        typer.Option(
+            "--ngram",
+            min=LEAST_NGRAM,
+            max=MOST_NGRAM,
+            help="Set the number of consecutive words shared with a benchmark that count as "
+            "contamination.",
+        ),
+    ] = CONTAMINATION_NGRAM,
 ) -> None:
-    """Say of each line whether it would be kept, and if not, which rule drops it and why.
+    """Decide for each line whether the rules keep it, or which rule drops it and why.
 
-    A line has an instruction and, if it likes, an input and a response (or output). It is
-    compared with the kept lines before it, and with the pool if one is given.
+    Each line needs an instruction; input and response (or output) are optional. A line is compared
+    with the kept lines before it, and with the pool if there is one.
     """
-    from isheep_worker.curation.filtering import lines_of, verdicts
+    from isheep_worker.curation.filtering import decisions, lines_of
 
     benchmarks = decontaminate or []
     chosen = _filter(_names(rules, bool(benchmarks)), language, max_rouge_l, benchmarks, ngram)
     if pool is not None:
         _extend(chosen, pool)
     if PIPE not in (file, output) and _same(Path(file), Path(output)):
-        raise BadInputError(f"{output}: is the input; write the verdicts to another file")
+        raise BadInputError(f"{output}: is the input; write the decisions to another file")
     counts: Counter[str] = Counter()
     with _input(file) as stream, _output(output) as sink:
-        for drop in verdicts(chosen, lines_of(stream)):
+        for drop in decisions(chosen, lines_of(stream)):
             counts[drop.rule if drop else ""] += 1
             sink.write(_line(drop))
     typer.echo(_summary(file, counts), err=True)
 
 
 def _names(rules: str | None, decontaminates: bool) -> list[str]:
-    from isheep_worker.curation.pool_rules import CONTAMINATION, ROUGE
+    from isheep_worker.rules.drop_reasons import CONTAMINATION, ROUGE_L
 
+    contamination = CONTAMINATION.name
     if rules is None:
-        return ["ISheep", *([CONTAMINATION] if decontaminates else []), ROUGE]
+        return ["ISheep", *([contamination] if decontaminates else []), ROUGE_L.name]
     names = [name.strip() for name in rules.split(",")]
-    if decontaminates and CONTAMINATION not in names:
+    if decontaminates and contamination not in names:
         raise BadInputError(
-            f"--decontaminate: --rules {rules} does not ask for it; add {CONTAMINATION} to --rules"
+            f"--decontaminate: --rules {rules} does not contain {contamination}; add it to --rules"
         )
     return names
 
@@ -152,7 +178,7 @@ def _input(file: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _output(output: str) -> Iterator[BinaryIO]:
-    """Yield where verdicts go; a file appears once it is whole."""
+    """Yield the stream for the decisions; a file appears after the last decision is written."""
     from isheep.store.local_files import replacing
 
     if output == PIPE:
@@ -164,10 +190,10 @@ def _output(output: str) -> Iterator[BinaryIO]:
 
 
 def _line(drop: Drop | None) -> bytes:
-    verdict: dict[str, object] = {"kept": drop is None}
+    decision: dict[str, object] = {"kept": drop is None}
     if drop is not None:
-        verdict |= {"rule": drop.rule, "detail": drop.detail}
-    return json.dumps(verdict, ensure_ascii=False).encode() + b"\n"
+        decision |= {"rule": drop.rule, "detail": drop.detail}
+    return json.dumps(decision, ensure_ascii=False).encode() + b"\n"
 
 
 def _summary(file: str, counts: Counter[str]) -> str:

@@ -1,4 +1,4 @@
-"""How a run shows itself on a terminal: one block that is drawn anew, finished stages above it."""
+"""The progress of a run on a terminal: a block that is redrawn, below the finished stages."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from isheep.local.events import AttemptEnd, AttemptView
 _ACTIVITIES = {
     "start": "starting",
     "load": "loading the model",
-    "engine": "engine at work",
-    "cpu": "CPU at work",
+    "engine": "running the engine",
+    "cpu": "computing on the CPU",
     "done": "done",
 }
 
 
 class LiveView:
-    """A listener that draws; a context manager, because the terminal must be given back."""
+    """A listener that draws on a terminal, and a context manager that restores the terminal."""
 
     def __init__(
         self, name: str, iterations: int, console: Console, clock: Callable[[], datetime]
@@ -56,34 +56,34 @@ class LiveView:
         self._live.stop()
 
     def started(self, attempt: AttemptView) -> None:
-        """Show an attempt."""
+        """Add an attempt to the block."""
         self._attempts[attempt.name] = attempt
         self._rates[attempt.name] = Rate()
 
     def progressed(self, attempt: AttemptView) -> None:
-        """Show how far it is."""
+        """Update the progress of an attempt."""
         self._rates[attempt.name].note(attempt, self._clock())
         self._attempts[attempt.name] = attempt
 
     def ended(self, end: AttemptEnd) -> None:
-        """Leave a line that stays."""
+        """Remove an attempt from the block and print how it ended."""
         self._attempts.pop(end.name, None)
         line = Text(f"  {', '.join(end.stages):<24}")
         if end.error is not None:
             line.append(f"attempt {end.number} failed after {duration(end.seconds)}: ", "red")
             line.append(printable(end.error))
         elif end.adopted:
-            line.append("was there already", "dim")
+            line.append("already committed", "dim")
         else:
             line.append(duration(end.seconds), "green")
         self._console.print(line)
 
     def status(self, status: SelfAlignmentRunStatus) -> None:
-        """Show iteration and state."""
+        """Update the iteration and the phase."""
         self._status = status
 
     def note(self, text: str) -> None:
-        """Leave a line that stays."""
+        """Print a note above the block."""
         self._console.print(Text(printable(f"  {text}"), "yellow"))
 
     def _draw(self) -> RenderableType:

@@ -1,5 +1,5 @@
-"""`isheep operator`: carry out the cluster's runs, as the chart's Deployment does."""
-# ruff: noqa: PLC0415  (a verb imports what it needs when it runs)
+"""`isheep operator`: run the operator, as the chart's Deployment does."""
+# ruff: noqa: PLC0415  (a command imports what it needs when it runs)
 
 from __future__ import annotations
 
@@ -10,16 +10,26 @@ from typing import Annotated
 
 import typer
 
+from isheep.logs import LogFormat, configure_logs
+
 
 def command(
     config: Annotated[
         Path,
-        typer.Option("--config", metavar="FILE", help="The configuration, which the chart writes."),
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Read the configuration from FILE (the chart creates it).",
+        ),
     ] = Path("/etc/isheep/operator.yaml"),
+    log_format: Annotated[
+        LogFormat | None,
+        typer.Option("--log-format", help="Write the log in this format [default: configuration]."),
+    ] = None,
 ) -> None:
-    """Carry out the runs of a Kubernetes cluster, until stopped.
+    """Run the operator of a Kubernetes cluster until it is stopped.
 
-    The cluster is the one that this process is in, or else KUBECONFIG's.
+    In a pod the operator uses the pod's cluster, and outside of a cluster the one of KUBECONFIG.
     """
     from isheep.cli.errors import BadInputError
 
@@ -30,14 +40,13 @@ def command(
     except ModuleNotFoundError as error:
         raise BadInputError(
             f"{error.name} is not installed: install the extra `operator` (pip install "
-            "'isheep[operator]'), or use the operator's image"
+            "'isheep[operator]'), or use the image of the operator"
         ) from None
 
     try:
         loaded = load_config(config)
-        logging.basicConfig(
-            level=logging.DEBUG if loaded.debug else logging.INFO,
-            format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        configure_logs(
+            log_format or loaded.log_format, logging.DEBUG if loaded.debug else logging.INFO
         )
         run(loaded, Operator(loaded, os.environ))
     except ConfigError as error:

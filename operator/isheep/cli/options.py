@@ -1,4 +1,4 @@
-"""The arguments and options that several verbs take, and what they come to."""
+"""The arguments and options that several commands share, and how their values are read."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from isheep.cli.errors import BadInputError
 MIRRORS_VARIABLE = "ISHEEP_MIRRORS"
 
 RunFile = Annotated[
-    Path, typer.Argument(metavar="FILE", help="The run, a SelfAlignmentRun as YAML.")
+    Path, typer.Argument(metavar="FILE", help="The YAML file of a SelfAlignmentRun.")
 ]
 Store = Annotated[
     str | None,
     typer.Option(
         "--store",
         metavar="PATH|s3://…",
-        help="Where the data is [default: spec.storage, else ./isheep-store].",
+        help="Use this store [default: spec.storage; without it ./isheep-store].",
     ),
 ]
 Mirrors = Annotated[
@@ -29,19 +29,27 @@ Mirrors = Annotated[
         "--mirror",
         metavar="URI=DIR",
         help=(
-            "Read what URI begins from DIR instead: hf://org/name=DIR. May be repeated; "
-            f"{MIRRORS_VARIABLE} holds more, separated by commas."
+            "Read models and data whose address starts with URI from the folder DIR, for example "
+            "hf://org/name=/models/name. Repeatable. The environment variable "
+            f"{MIRRORS_VARIABLE} can contain more pairs, separated by commas."
         ),
     ),
 ]
 ConfigMaps = Annotated[
     list[str] | None,
-    typer.Option("--config-map", metavar="NAME=DIR", help="A folder that stands for a ConfigMap."),
+    typer.Option(
+        "--config-map",
+        metavar="NAME=DIR",
+        help="Use the folder DIR in place of the ConfigMap NAME. Repeatable.",
+    ),
 ]
 
 
 def mirrors(given: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the mirrors by URI, those of the environment first; raises `BadInputError`."""
+    """Return the folder of each mirrored URI; raises `BadInputError`.
+
+    An option replaces a mirror of the environment variable for the same URI.
+    """
     variable = [text for text in environment.get(MIRRORS_VARIABLE, "").split(",") if text.strip()]
     return {
         **_folders(variable, MIRRORS_VARIABLE, "hf://org/name=DIR"),
@@ -50,7 +58,7 @@ def mirrors(given: Iterable[str], environment: Mapping[str, str]) -> dict[str, s
 
 
 def config_maps(given: Iterable[str]) -> dict[str, str]:
-    """Return the folders that stand for ConfigMaps, by name; raises `BadInputError`."""
+    """Return the folder of each ConfigMap by its name; raises `BadInputError`."""
     return _folders(given, "--config-map", "NAME=DIR")
 
 
@@ -62,6 +70,6 @@ def _folders(given: Iterable[str], option: str, form: str) -> dict[str, str]:
             raise BadInputError(f"{option} {text!r}: write it as {form}")
         path = Path(folder).expanduser().absolute()
         if not path.is_dir():
-            raise BadInputError(f"{option} {name}: there is no folder {path}")
+            raise BadInputError(f"{option} {name}: {path} is not a folder; correct the path")
         folders[name] = str(path)
     return folders

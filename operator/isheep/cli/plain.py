@@ -1,7 +1,7 @@
-"""How a run shows itself where there is no terminal: a line when something begins or ends.
+"""The progress of a run without a terminal: a line when an attempt starts or ends.
 
-Every line begins with the time. While a stage runs, a line every half minute says how
-far it is, so that a log shows a hanging worker and is not filled by a busy one.
+Every line starts with the time. While a stage runs, one line every 30 seconds reports its
+progress: often enough to show that a worker hangs, and seldom enough to keep the log short.
 """
 
 from __future__ import annotations
@@ -24,45 +24,45 @@ class PlainView:
         self._write = write
         self._clock = clock
         self._rates: dict[str, Rate] = {}
-        self._said: dict[str, datetime] = {}
+        self._printed: dict[str, datetime] = {}
 
     def started(self, attempt: AttemptView) -> None:
-        """Say that a stage begins."""
+        """Print that a stage started."""
         items = f", {attempt.items_total} items" if attempt.items_total else ""
         again = f", attempt {attempt.number}" if attempt.number > 1 else ""
         workers = f", {len(attempt.workers)} workers" if len(attempt.workers) > 1 else ""
-        self._said[attempt.name] = self._clock()
+        self._printed[attempt.name] = self._clock()
         self._rates[attempt.name] = Rate()
-        self._line(f"{attempt.stage}: begins{items}{again}{workers}")
+        self._line(f"{attempt.stage}: started{items}{again}{workers}")
 
     def progressed(self, attempt: AttemptView) -> None:
-        """Say how far a stage is, every half minute."""
+        """Print the progress of a stage every 30 seconds."""
         now = self._clock()
         rate = self._rates[attempt.name]
         rate.note(attempt, now)
-        if (now - self._said[attempt.name]).total_seconds() < PROGRESS_SECONDS:
+        if (now - self._printed[attempt.name]).total_seconds() < PROGRESS_SECONDS:
             return
-        self._said[attempt.name] = now
+        self._printed[attempt.name] = now
         activities = ", ".join(sorted({worker.activity for worker in attempt.workers}))
         self._line(f"{attempt.stage}: {rate.describe(attempt)} ({activities})")
 
     def ended(self, end: AttemptEnd) -> None:
-        """Say how a stage ended."""
+        """Print how an attempt ended."""
         stages = ", ".join(end.stages)
         if end.error is not None:
             self._line(f"{stages}: attempt {end.number} failed after {duration(end.seconds)}")
             for line in printable(end.error).splitlines():
                 self._line(f"  {line}")
         elif end.adopted:
-            self._line(f"{stages}: was there already")
+            self._line(f"{stages}: already committed")
         else:
             self._line(f"{stages}: done in {duration(end.seconds)}")
 
     def status(self, status: SelfAlignmentRunStatus) -> None:
-        """Nothing: stages say it."""
+        """Print nothing: the lines of the stages contain the progress."""
 
     def note(self, text: str) -> None:
-        """Say it."""
+        """Print a note."""
         self._line(printable(text))
 
     def _line(self, text: str) -> None:

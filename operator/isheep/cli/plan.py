@@ -1,5 +1,5 @@
-"""`isheep plan FILE`: the stages, their keys, and which of them exist."""
-# ruff: noqa: PLC0415  (a verb imports what it needs when it runs)
+"""`isheep plan FILE`: the stages, their keys, and which of them are committed."""
+# ruff: noqa: PLC0415  (a command imports what it needs when it runs)
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ KEY_DIGITS = 16
 
 
 def command(file: RunFile, store: Store = None) -> None:
-    """Print the stages that `isheep run` would go through, and what exists of them."""
+    """Print the stages of a run with their keys, and which of them exist."""
     from isheep.cli.target import target
     from isheep.cli.text import printable
 
-    for line in _lines(_journey(target(file, store))):
+    for line in _lines(_walk(target(file, store))):
         typer.echo(printable(line))
 
 
-def _journey(chosen: Target) -> Walk:
-    """Walk along the recipe as `isheep run` would, asking the store for what exists."""
+def _walk(chosen: Target) -> Walk:
+    """Walk through the recipe as `isheep run` does; the store contains what exists."""
     from isheep.local.session import utc_now
     from isheep.planner.pinning import pin, recipe_of, spec_of
     from isheep.planner.walk import walk
-    from isheep.recipes.interface import Stage, StageKind, Statistics
+    from isheep.recipes.interface import Stage, Statistics
+    from isheep.recipes.stage_kinds import StageKind
     from isheep.store.artifacts import ArtifactStore
 
     metadata = chosen.run.metadata
@@ -41,7 +42,7 @@ def _journey(chosen: Target) -> Walk:
 
     def exists(stage: Stage, key: str) -> Statistics | None:
         if stage.kind is StageKind.PREPARE:
-            # prepare leaves no artifact: what it found is in the run's status.
+            # prepare writes no artifact; its result is in the status of the run.
             return {} if resolved.prepared is not None else None
         manifest = artifacts.manifest(key)
         return None if manifest is None else manifest.statistics
@@ -49,15 +50,17 @@ def _journey(chosen: Target) -> Walk:
     return walk(recipe_of(spec), spec, resolved.prepared, resolved.stage_versions, exists)
 
 
-def _lines(journey: Walk) -> list[str]:
-    width = max(len(stage.id) for stage in journey.stages)
+def _lines(walked: Walk) -> list[str]:
+    width = max(len(stage.id) for stage in walked.stages)
     lines = [
-        f"{stage.id:<{width}}  {journey.keys[stage.id][:KEY_DIGITS]}  "
-        + ("exists" if stage.id in journey.results else "to do")
-        for stage in journey.stages
+        f"{stage.id:<{width}}  {walked.keys[stage.id][:KEY_DIGITS]}  "
+        + ("exists" if stage.id in walked.results else "to do")
+        for stage in walked.stages
     ]
-    if journey.end.failure is not None:
-        lines.append(f"then it fails, {journey.end.failure.reason}: {journey.end.failure.message}")
-    elif not journey.end.complete:
-        lines.append(f"what follows depends on the result of {journey.stages[-1].id}")
+    if walked.end.failure is not None:
+        lines.append(
+            f"then the run fails with {walked.end.failure.reason}: {walked.end.failure.message}"
+        )
+    elif not walked.end.complete:
+        lines.append(f"the next stages depend on the result of {walked.stages[-1].id}")
     return lines

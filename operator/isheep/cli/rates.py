@@ -1,4 +1,4 @@
-"""How fast a stage gets on, and how long it will take, in words."""
+"""The speed of a stage and the time that it still needs, as text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from isheep.local.events import AttemptView
 
 
 class Rate:
-    """Items a second since the first item of this attempt was seen, load times not counted."""
+    """Items per second since the first item of this attempt, without the time to load the model."""
 
     def __init__(self) -> None:
         self._stage = ""
@@ -16,7 +16,7 @@ class Rate:
         self._last: tuple[datetime, int] | None = None
 
     def note(self, attempt: AttemptView, now: datetime) -> None:
-        """Take in how far the attempt is; a joined attempt's next stage begins anew."""
+        """Record the progress of the attempt; each stage of a joined attempt has its own rate."""
         if attempt.stage != self._stage:
             self._stage, self._first = attempt.stage, None
         working = any(worker.activity == "engine" for worker in attempt.workers)
@@ -26,7 +26,7 @@ class Rate:
 
     @property
     def per_second(self) -> float | None:
-        """Items a second; None before there is anything to tell it from."""
+        """Items per second; None before there are two observations to compute it from."""
         if self._first is None or self._last is None:
             return None
         seconds = (self._last[0] - self._first[0]).total_seconds()
@@ -34,14 +34,14 @@ class Rate:
         return items / seconds if seconds > 0 and items > 0 else None
 
     def seconds_left(self, attempt: AttemptView) -> float | None:
-        """Seconds to go at this rate; None where nobody can tell."""
+        """Return the seconds left at this rate; None if the rate or the total is unknown."""
         rate = self.per_second
         if rate is None or attempt.items_total is None:
             return None
         return max(0, attempt.items_total - attempt.items_done) / rate
 
     def describe(self, attempt: AttemptView) -> str:
-        """Return `41/64 items, 3.2 items/s, 7 s left`, as far as it is known."""
+        """Return `41/64 items, 3.2 items/s, 7 s left`, without the parts that are unknown."""
         words = []
         if attempt.items_total is not None:
             words.append(f"{attempt.items_done}/{attempt.items_total} items")
@@ -51,7 +51,7 @@ class Rate:
             words.append(f"{rate:.2g} items/s" if rate < 10 else f"{rate:.0f} items/s")
         if (left := self.seconds_left(attempt)) is not None:
             words.append(f"{duration(left)} left")
-        return ", ".join(words) or "at work"
+        return ", ".join(words) or "running"
 
 
 def duration(seconds: float) -> str:

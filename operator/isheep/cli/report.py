@@ -1,5 +1,5 @@
-"""`isheep report FILE`: where the newest report is, or a copy of it."""
-# ruff: noqa: PLC0415  (a verb imports what it needs when it runs)
+"""`isheep report FILE`: print the location of the newest report, or copy the report."""
+# ruff: noqa: PLC0415  (a command imports what it needs when it runs)
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def command(
         Path | None, typer.Option("--output", "-o", help="Copy the report to this file.")
     ] = None,
 ) -> None:
-    """Print where the newest report is; with -o, copy it."""
+    """Print the location of the newest report, or copy the report with -o."""
     from isheep.cli.errors import BadInputError
     from isheep.cli.target import target
     from isheep.local.results import newest_report
@@ -31,7 +31,7 @@ def command(
     key = newest_report(chosen.committed())
     if key is None:
         raise BadInputError(
-            f"{metadata.name} has no report yet: one is written at the end of each iteration"
+            f"{metadata.name} has no report yet: the first one is written at the end of iteration 1"
         )
     if output is None:
         typer.echo(f"{chosen.store_spec.uri}/{metadata.namespace}/stages/{key}/files/{REPORT_FILE}")

@@ -1,5 +1,5 @@
-"""`isheep run FILE`: carry a run out on this machine, or go on where it stopped."""
-# ruff: noqa: PLC0415  (a verb imports what it needs when it runs)
+"""`isheep run FILE`: run a SelfAlignmentRun on this machine, or resume it."""
+# ruff: noqa: PLC0415  (a command imports what it needs when it runs)
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def command(
     mirror: options.Mirrors = None,
     config_map: options.ConfigMaps = None,
     plain: Annotated[
-        bool, typer.Option("--plain", help="Write lines, as where there is no terminal.")
+        bool, typer.Option("--plain", help="Print plain lines, as without a terminal.")
     ] = False,
 ) -> None:
-    """Carry a run out on this machine.
+    """Run or resume a run on this machine.
 
-    Stop it with Ctrl-C, or kill it, whenever you like: the same command goes on.
+    Press Ctrl-C to stop it. The same command resumes it, even after the process was killed.
     """
     from rich.console import Console
 
@@ -55,23 +55,23 @@ def command(
     )
     console = Console(highlight=False)
     with _view(chosen, console, live=console.is_terminal and not plain) as view:
-        conclusion = _carry_out(chosen, environment, view)
+        conclusion = _execute(chosen, environment, view)
     ending.show(console, chosen, conclusion, again=_command_line(sys.argv))
     if conclusion.exit_code:
-        what = f"{chosen.run.metadata.name}: {conclusion.end}. {conclusion.message}"
-        typer.echo(f"isheep: {printable(what)}", err=True)
+        error = f"{chosen.run.metadata.name}: {conclusion.end}. {conclusion.message}"
+        typer.echo(f"isheep: {printable(error)}", err=True)
     raise typer.Exit(conclusion.exit_code)
 
 
 def _command_line(arguments: Sequence[str]) -> str:
-    """Return how this command is typed: by its name where the shell finds it, else by its path."""
+    """Return this command line for a shell, with the program's path if it is not in PATH."""
     program = Path(arguments[0])
     found = shutil.which(program.name)
     known = found is not None and program.exists() and program.samefile(found)
     return shlex.join([program.name if known else str(program), *arguments[1:]])
 
 
-def _carry_out(chosen: Target, environment: Environment, view: Listener) -> Conclusion:
+def _execute(chosen: Target, environment: Environment, view: Listener) -> Conclusion:
     from queue import SimpleQueue
 
     from isheep.local import session
@@ -89,7 +89,7 @@ def _carry_out(chosen: Target, environment: Environment, view: Listener) -> Conc
     )
     metadata = chosen.run.metadata
     with _stoppable(inbox):
-        return work.carry_out(metadata.namespace, metadata.name, chosen.spec, metadata.annotations)
+        return work.run(metadata.namespace, metadata.name, chosen.spec, metadata.annotations)
 
 
 @contextmanager
@@ -108,14 +108,16 @@ def _view(chosen: Target, console: Console, *, live: bool) -> Iterator[Listener]
 
 @contextmanager
 def _stoppable(inbox: Inbox) -> Iterator[None]:
-    """PlannedPass Ctrl-C and SIGTERM into requests to stop."""
+    """Turn Ctrl-C and SIGTERM into requests to stop."""
     from isheep.local.worker import StopRequested
 
-    def ask(*_: object) -> None:
-        # A SimpleQueue's put may be called from a signal handler.
+    def request_stop(*_: object) -> None:
+        # A signal handler may call `SimpleQueue.put`, because `put` is reentrant.
         inbox.put(StopRequested())
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:

@@ -1,5 +1,5 @@
-"""`isheep status FILE`: where a run stands."""
-# ruff: noqa: PLC0415  (a verb imports what it needs when it runs)
+"""`isheep status FILE`: print the state of a run."""
+# ruff: noqa: PLC0415  (a command imports what it needs when it runs)
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from isheep.planner.types import RunView
 
 
-ADAPTER_NOTE = " (an adapter, to be loaded beside the base model)"
+ADAPTER_NOTE = " (an adapter, to be loaded with the base model)"
 
 
 class Output(StrEnum):
-    """The forms of the answer."""
+    """The formats of the output."""
 
     TEXT = "text"
     JSON = "json"
@@ -30,14 +30,14 @@ def command(
     file: RunFile,
     store: Store = None,
     output: Annotated[
-        Output, typer.Option("--output", "-o", help="json is the status document of the run.")
+        Output, typer.Option("--output", "-o", help="Print text, or the status of the run as JSON.")
     ] = Output.TEXT,
 ) -> None:
-    """Say where a run stands."""
+    """Print the state of a run."""
     from isheep.cli.target import target
     from isheep.cli.text import printable
 
-    view = target(file, store).handed_in()
+    view = target(file, store).submitted()
     if output is Output.JSON:
         typer.echo(json.dumps(view.status.document(), indent=2, ensure_ascii=False))
         return
@@ -59,7 +59,7 @@ def _lines(view: RunView) -> list[str]:
         if c.status == "True"
     ]
     for record in status.history:
-        # An iteration that answers an earlier one's instructions accepts none.
+        # An iteration that answers the instructions of an earlier iteration accepts none.
         accepted = "" if record.accepted is None else f"accepted {record.accepted}, "
         score = "" if record.mean_score is None else f", mean score {record.mean_score:.2f}"
         lines.append(f"  iteration {record.iteration}: {accepted}kept {record.kept}{score}")
@@ -70,7 +70,7 @@ def _lines(view: RunView) -> list[str]:
         lines.append(f"  report: {status.report_uri}")
     holder = holder_of(LocalPaths.of(view.uid, os.environ).lock)
     if holder is not None:
-        lines.append(f"  process {holder} on this machine is carrying it out")
+        lines.append(f"  running on this machine in process {holder}")
     elif status.phase == "Running":
-        lines.append("  nothing on this machine is carrying it out; `isheep run` goes on")
+        lines.append("  not running on this machine; `isheep run` resumes it")
     return lines

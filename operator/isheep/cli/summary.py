@@ -1,4 +1,4 @@
-"""The end of `isheep run` in figures: a row for each iteration, made from its manifests."""
+"""The table at the end of `isheep run`: one row for each iteration, from its manifests."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One iteration; None for what it has not come to, or does not have.
+    """One iteration; a value is None if its stage is not committed or does not measure it.
 
-    `seconds` is the time of its stages, whichever run of the command they were made in.
+    `seconds` is the total time of the committed stages, over all runs of the command.
     """
 
     iteration: int
@@ -46,7 +46,7 @@ class Row:
 
 
 def rows(artifacts: ArtifactStore, status: SelfAlignmentRunStatus) -> list[Row]:
-    """Return the iterations that have begun, as far as they are committed."""
+    """Return one row for each iteration that has a committed stage."""
     found = []
     for iteration, keys in committed_stages(status).items():
         manifests = {id_: artifacts.manifest(key) for id_, key in keys.items()}

@@ -1,4 +1,4 @@
-"""The run that a command is about: its file, and the store where its documents are."""
+"""The run that a command works on: its file, and the store with its documents."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULT_STORE = "isheep-store"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A run with its store, opened."""
+    """A run with its open store."""
 
     file: Path
     loaded: LoadedRun
@@ -33,22 +33,21 @@ class Target:
 
     @property
     def run(self) -> SelfAlignmentRun:
-        """The run as its file says."""
+        """The run of the file."""
         return self.loaded.run
 
     @property
     def spec(self) -> dict[str, Any]:
-        """The spec as it is written, without `storage`.
+        """The spec of the file without `storage`.
 
-        Where the data goes is the environment's: the same run in another store is the
-        same run.
+        The location of the data is not part of a run: a run keeps its identity in another store.
         """
         return {k: v for k, v in self.loaded.document["spec"].items() if k != "storage"}
 
     def committed(self) -> dict[str, str]:
         """Return the keys of the run's committed stages by their ids.
 
-        Of a run that a cluster carries out the store knows what its newest report is about.
+        The store of a run in a cluster has only the keys that the newest report covers.
         """
         view = self.stored.read()
         if view is not None:
@@ -56,23 +55,27 @@ class Target:
         found = RunDocuments(self.store, self.stored.ref).read_stages()
         return self._missing() if found is None else found
 
-    def handed_in(self) -> RunView:
-        """Return the run as it was last handed to `isheep run`; raises `BadInputError`."""
+    def submitted(self) -> RunView:
+        """Return the run as `isheep run` last read it; raises `BadInputError` if there is none."""
         view = self.stored.read()
         return self._missing() if view is None else view
 
     def _missing(self) -> NoReturn:
         metadata = self.run.metadata
         raise BadInputError(
-            f"{self.store.uri} holds no run {metadata.name} (namespace {metadata.namespace}): "
-            f"start it with `isheep run {self.file}`, or name its store with --store; one that a "
-            "cluster carries out is found here after its first report, until then by "
+            f"{self.store.uri} has no run {metadata.name} (namespace {metadata.namespace}): start "
+            f"it with `isheep run {self.file}`, or name its store with --store; a run in a cluster "
+            "is here after its first report, and before that in the output of "
             f"`kubectl get sheep {metadata.name}`"
         )
 
 
 def target(file: Path, store: str | None) -> Target:
-    """Load a run's file and open its store; raises `SpecError` and `StoreError`."""
+    """Load the file of a run and open its store.
+
+    Raises `SpecError` if the file cannot be used, `BadInputError` if the option cannot, and
+    `StoreError` if the store cannot be opened.
+    """
     loaded = load_run(file)
     spec = store_of(loaded.run.spec.storage, store)
     opened = open_store(spec)
@@ -82,7 +85,10 @@ def target(file: Path, store: str | None) -> Target:
 
 
 def store_of(storage: Storage | None, option: str | None) -> StoreSpec:
-    """Return the store: the option's, else the spec's, else a folder here."""
+    """Return the store of the option, of the spec, or a folder in the working directory.
+
+    Raises `BadInputError` if the option is not the URI of a store.
+    """
     if option is not None:
         try:
             return parse_store_uri(option)

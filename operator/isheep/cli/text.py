@@ -1,7 +1,6 @@
-"""Text from elsewhere, made fit for a terminal.
+"""Text from outside of isheep, made safe for a terminal.
 
-Messages and log tails may hold what a model has written, and a model may write escape
-sequences.
+Messages and log tails can contain text that a model wrote, and a model can write escape sequences.
 """
 
 from __future__ import annotations
@@ -12,5 +11,5 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def printable(text: str) -> str:
-    """Return the text with every control character but newline and tab shown as `?`."""
+    """Return the text with `?` for every control character except newline and tab."""
     return _CONTROL.sub("?", text)

@@ -1,5 +1,5 @@
-"""`isheep validate FILE`: is the run what the API takes?"""
-# ruff: noqa: PLC0415  (a verb imports what it needs when it runs)
+"""`isheep validate FILE`: check the file of a run."""
+# ruff: noqa: PLC0415  (a command imports what it needs when it runs)
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from isheep.cli.options import RunFile
 
 
 def command(file: RunFile) -> None:
-    """Check a run's file, without looking for its model or its store."""
+    """Check the file of a run; the model and the store are not read."""
     from isheep.api.loader import load_run
 
     load_run(file)

@@ -1,4 +1,4 @@
-"""The command line in a folder of its own, over the fake worker of the driver's tests."""
+"""The command line in a temporary folder, with the fake worker of the local driver's tests."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ FAKE_WORKER = Path(__file__).parents[1] / "local" / "fake_worker.py"
 
 
 class Shell:
-    """`isheep` in a folder."""
+    """`isheep` in a temporary folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -61,7 +61,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
 
 @pytest.fixture
 def finished(shell: Shell) -> Shell:
-    """A run of one iteration, done."""
+    """A finished run of one iteration."""
     result = shell("run", "run.yaml")
     assert result.exit_code == 0, result.output
     return shell

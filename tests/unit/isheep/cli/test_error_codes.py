@@ -2,7 +2,8 @@ import errno
 
 import pytest
 
-from isheep.cli.errors import BadInputError, told
+from isheep.cli.error_codes import message_and_code
+from isheep.cli.errors import BadInputError
 from isheep.local.lock import RunBusyError
 from isheep.store.interface import (
     StoreConditionError,
@@ -30,9 +31,9 @@ from isheep.store.interface import (
     ],
 )
 def test_every_error_has_a_message_and_a_code(error, code):
-    message, found = told(error)
+    message, found = message_and_code(error)
     assert (bool(message), found) == (True, code)
 
 
-def test_an_error_of_the_system_names_its_file():
-    assert told(OSError(errno.ENOSPC, "No space left", "/x"))[0] == "/x: No space left"
+def test_the_message_of_an_os_error_names_the_file():
+    assert message_and_code(OSError(errno.ENOSPC, "No space left", "/x"))[0] == "/x: No space left"

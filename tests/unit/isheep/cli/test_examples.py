@@ -1,4 +1,4 @@
-"""Every example of the checkout is a run that this version carries out, and one of its own."""
+"""Every example is a valid run that this version can plan, and no two examples are the same run."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def test_an_example_is_valid_and_can_be_planned(
     plan.command(path, str(tmp_path / "store"))
     first, rest = capsys.readouterr().out.split("\n", 1)
     assert (first.split()[0], first.split()[2:]) == ("prepare", ["to", "do"])
-    assert rest == "what follows depends on the result of prepare\n"
+    assert rest == "the next stages depend on the result of prepare\n"
 
 
-def test_an_example_is_valid_and_can_be_planned_by_hand(tmp_path: Path) -> None:
+def test_the_commands_validate_and_plan_accept_an_example(tmp_path: Path) -> None:
     path = str(ROOT / "examples/ablations/one-base.yaml")
     for arguments in (["validate", path], ["plan", path, "--store", str(tmp_path / "store")]):
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, result.output
 
 
-def test_no_two_examples_do_the_same() -> None:
+def test_no_two_examples_are_the_same_run() -> None:
     seen: dict[str, Path] = {}
     for path in EXAMPLES:
         spec = data_fields(load_run(path).run.spec)
         other = seen.setdefault(repr(spec), path)
-        assert other is path, f"{path.name} resolves to what {other.name} does"
+        assert other is path, f"{path.name} resolves to the same run as {other.name}"
     assert len(seen) == len(EXAMPLES)
 
 
-def test_no_two_examples_have_one_name() -> None:
+def test_no_two_examples_have_the_same_name() -> None:
     names = [load_run(path).run.metadata.name for path in EXAMPLES]
     assert sorted(names) == sorted(path.stem for path in EXAMPLES)

@@ -1,4 +1,4 @@
-"""`isheep filter`: a verdict a line, whole files or none, and no torch."""
+"""`isheep filter`: one decision a line, complete files only, and no import of torch."""
 
 import json
 import re
@@ -32,86 +32,96 @@ def isheep(*arguments: str, stdin: str | bytes | None = None) -> Result:
     return CliRunner().invoke(app, ["filter", *arguments], input=stdin)
 
 
-def verdicts(text: str) -> list[dict]:
+def decisions(text: str) -> list[dict]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_each_line_has_its_verdict_and_the_counts_are_told():
+def test_each_line_gets_a_decision_and_stderr_gets_the_counts():
     result = isheep("in.jsonl", "-o", "out.jsonl")
 
     assert result.exit_code == 0, result.output
-    assert verdicts(Path("out.jsonl").read_text()) == [
+    assert decisions(Path("out.jsonl").read_text()) == [
         {"kept": True},
-        {"kept": False, "rule": "rouge", "detail": "0.909 to: Name three rivers in Asia."},
+        {"kept": False, "rule": "rouge-l", "detail": "0.909 to: Name three rivers in Asia."},
         {"kept": False, "rule": "blacklist", "detail": "Draw"},
-        {"kept": False, "rule": "first_character", "detail": "写"},
+        {"kept": False, "rule": "first-character", "detail": "写"},
     ]
     assert result.stdout == ""
     assert result.stderr == (
-        "in.jsonl: kept 1 of 4 lines\n  rouge: 1\n  blacklist: 1\n  first_character: 1\n"
+        "in.jsonl: kept 1 of 4 lines\n  rouge-l: 1\n  blacklist: 1\n  first-character: 1\n"
     )
 
 
-def test_each_rule_set_is_named_in_the_help_and_on_the_page():
-    said = " ".join(isheep("--help").output.split())
-    told = PAGE.read_text(encoding="utf-8")
+def test_the_help_and_the_page_contain_the_name_of_each_rule_set():
+    help_text = " ".join(isheep("--help").output.split())
+    page = PAGE.read_text(encoding="utf-8")
     for name in RULE_SETS:
-        assert re.search(rf"\b{name}\b", said)
-        assert f"`{name}`" in told
+        assert re.search(rf"\b{name}\b", help_text)
+        assert f"`{name}`" in page
 
 
-def test_what_all_pairs_of_a_task_say_is_not_looked_at():
+def test_rules_over_all_pairs_of_a_task_do_not_apply():
     instances = [{"input": "2 + 2", "output": "It is 4."}, {"input": "2 + 2", "output": "5"}]
     task = {"instruction": "Add the two numbers.", "instances": instances}
     result = isheep("-", "-o", "-", "--rules", "SelfInstruct", stdin=json.dumps(task))
-    assert verdicts(result.stdout) == [{"kept": True}]
+    assert decisions(result.stdout) == [{"kept": True}]
 
 
-def test_rules_language_and_pool_are_chosen():
+def test_options_select_the_rules_the_language_and_the_pool():
     Path("pool.jsonl").write_text('\ufeff{"instruction": "写一首关于春天的诗"}\n\n')
     result = isheep(
         "in.jsonl",
         "-o",
         "-",
         "--rules",
-        "ISheep, rouge",
+        "ISheep, rouge-l",
         "--language",
         "zh",
         "--pool",
         "pool.jsonl",
     )
-    assert [verdict.get("rule") for verdict in verdicts(result.stdout)] == [
+    assert [decision.get("rule") for decision in decisions(result.stdout)] == [
         None,
-        "rouge",
+        "rouge-l",
         None,
-        "rouge",
+        "rouge-l",
     ]
-    only = isheep("in.jsonl", "-o", "-", "--rules", "rouge", "--max-rouge-l", "0.95")
-    assert [verdict["kept"] for verdict in verdicts(only.stdout)] == [True] * 4
+    only = isheep("in.jsonl", "-o", "-", "--rules", "rouge-l", "--max-rouge-l", "0.95")
+    assert [decision["kept"] for decision in decisions(only.stdout)] == [True] * 4
 
 
-def test_benchmarks_are_looked_for_by_default_where_they_are_given():
+def test_names_of_earlier_versions_are_accepted_and_the_output_has_the_new_names():
+    result = isheep("in.jsonl", "-o", "-", "--rules", "first_character,rouge")
+    assert [decision.get("rule") for decision in decisions(result.stdout)] == [
+        None,
+        "rouge-l",
+        None,
+        "first-character",
+    ]
+
+
+def test_the_default_rules_include_contamination_if_there_are_benchmarks():
     Path("bench.txt").write_text("which of the three rivers in Asia\nNothing.\n")
     result = isheep("in.jsonl", "-o", "-", "--decontaminate", "bench.txt", "--ngram", "4")
-    assert [verdict.get("rule") for verdict in verdicts(result.stdout)] == [
+    assert [decision.get("rule") for decision in decisions(result.stdout)] == [
         "contamination",
         "contamination",
         "blacklist",
-        "first_character",
+        "first-character",
     ]
-    assert verdicts(result.stdout)[0]["detail"] == "bench.txt"
+    assert decisions(result.stdout)[0]["detail"] == "bench.txt"
 
 
-def test_pipes_take_whatever_comes():
+def test_unreadable_lines_of_a_pipe_are_drops():
     hostile = b'\xff\n\n{"instruction": "\\ud800 x"}\n' + Path("in.jsonl").read_bytes().rstrip()
     result = isheep("-", "-o", "-", stdin=hostile)
     assert result.exit_code == 0
-    rules = [verdict.get("rule") for verdict in verdicts(result.stdout)]
-    assert rules == ["unreadable"] * 3 + [None, "rouge", "blacklist", "first_character"]
+    rules = [decision.get("rule") for decision in decisions(result.stdout)]
+    assert rules == ["unreadable"] * 3 + [None, "rouge-l", "blacklist", "first-character"]
     assert result.stderr.startswith("-: kept 1 of 7 lines\n  unreadable: 3\n")
 
 
-def test_an_empty_file_is_a_file_without_lines():
+def test_an_empty_file_has_no_lines():
     Path("in.jsonl").write_bytes(b"")
     assert isheep("in.jsonl", "-o", "out.jsonl").stderr == "in.jsonl: kept 0 of 0 lines\n"
     assert Path("out.jsonl").read_bytes() == b""
@@ -135,12 +145,12 @@ def test_an_empty_file_is_a_file_without_lines():
             "--decontaminate bad.jsonl, line 1: is not JSON",
         ),
         (
-            ("in.jsonl", "-o", "out.jsonl", "--decontaminate", "bad", "--rules", "rouge"),
-            "add contamination to --rules",
+            ("in.jsonl", "-o", "out.jsonl", "--decontaminate", "bad", "--rules", "rouge-l"),
+            "--rules rouge-l does not contain contamination; add it to --rules",
         ),
     ],
 )
-def test_what_cannot_be_used_is_bad_input_and_leaves_nothing(arguments, message):
+def test_unusable_arguments_are_bad_input_and_create_no_file(arguments, message):
     Path("bad").write_text('{"instruction": "x"}\n[]\n')
     Path("bad.jsonl").write_text("{\n")
     before = set(Path().iterdir())
@@ -150,19 +160,19 @@ def test_what_cannot_be_used_is_bad_input_and_leaves_nothing(arguments, message)
     assert set(Path().iterdir()) == before
 
 
-def test_an_interrupted_run_leaves_the_earlier_file_alone(monkeypatch):
+def test_an_interrupted_command_does_not_change_the_earlier_file(monkeypatch):
     Path("out.jsonl").write_text("mine")
 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("isheep_worker.curation.filtering.verdicts", interrupted)
+    monkeypatch.setattr("isheep_worker.curation.filtering.decisions", interrupted)
     assert isheep("in.jsonl", "-o", "out.jsonl").exit_code == 143
     assert {path.name for path in Path().iterdir()} == {"in.jsonl", "out.jsonl"}
     assert Path("out.jsonl").read_text() == "mine"
 
 
-def test_neither_torch_nor_transformers_is_imported():
+def test_the_command_imports_neither_torch_nor_transformers():
     program = (
         "import sys; from isheep.cli.app import app\n"
         "app(['filter', 'in.jsonl', '-o', '-'], standalone_mode=False)\n"

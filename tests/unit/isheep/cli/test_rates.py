@@ -32,27 +32,27 @@ def noted(*points):
         (7500, "2 h 05 min"),
     ],
 )
-def test_durations_are_read_at_a_glance(seconds, text):
+def test_a_duration_has_at_most_two_units(seconds, text):
     assert duration(seconds) == text
 
 
-def test_the_rate_does_not_count_what_was_there_nor_the_loading():
+def test_the_rate_counts_neither_earlier_items_nor_the_loading_time():
     rate = noted((0, at(64, activity="load")), (50, at(64)), (60, at(84)))
-    # 64 were there before: the rate is that of the 20 made since.
+    # 64 items existed before this attempt, so the rate is that of the 20 new items.
     assert rate.describe(at(84)).startswith("84/100 items")
 
 
-def test_rate_and_time_left_are_told_once_they_are_known():
+def test_the_description_contains_the_rate_and_the_time_left_when_they_are_known():
     rate = noted((50, at(0)), (60, at(20)))
     assert rate.per_second == 2
     assert rate.describe(at(20)) == "20/100 items, 2 items/s, 40 s left"
 
 
-def test_without_progress_nothing_is_made_up():
+def test_without_progress_the_description_contains_no_rate():
     assert noted((0, at(0)), (60, at(0))).describe(at(0)) == "0/100 items"
-    assert noted((0, at(0, None))).describe(at(0, None)) == "at work"
+    assert noted((0, at(0, None))).describe(at(0, None)) == "running"
 
 
-def test_the_next_stage_of_a_joined_attempt_has_a_rate_of_its_own():
+def test_each_stage_of_a_joined_attempt_has_its_own_rate():
     rate = noted((0, at(0)), (10, at(100)), (20, at(0, stage="i1/assess")))
     assert rate.per_second is None

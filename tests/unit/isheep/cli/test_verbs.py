@@ -1,4 +1,4 @@
-"""Every verb on a finished run, and on none."""
+"""Every command with a finished run and without a run."""
 
 import json
 from pathlib import Path
@@ -9,39 +9,39 @@ import yaml
 from isheep import __version__
 
 
-def test_run_says_how_it_went_and_what_to_do_next(shell):
+def test_run_prints_its_result_and_the_next_command(shell):
     result = shell("run", "run.yaml")
 
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    begun = [line.split()[1] for line in lines if ": begins" in line]
-    assert begun[:2] == ["prepare:", "i1/generate/r1:"]
-    assert begun[-1] == "i1/report:"
+    started = [line.split()[1] for line in lines if ": started" in line]
+    assert started[:2] == ["prepare:", "i1/generate/r1:"]
+    assert started[-1] == "i1/report:"
     assert any(line.split()[:6] == ["1", "8", "60", "64", "2", "8.500"] for line in lines)
     assert lines[-1] == "to run it again: isheep run run.yaml"
     report = next(line.removeprefix("report: ") for line in lines if line.startswith("report: "))
     assert Path(report).read_text() == "<p>report</p>"
 
 
-def test_a_finished_run_says_so_and_does_nothing(finished):
+def test_run_of_a_finished_run_reports_it_and_starts_no_stage(finished):
     result = finished("run", "run.yaml")
 
     assert result.exit_code == 0
-    assert "begins" not in result.stdout
+    assert ": started" not in result.stdout
     assert "lamb: every stage is committed" in result.stdout
 
 
-def test_a_run_that_fails_says_why_once_on_stderr_and_how_to_go_on(shell):
+def test_a_failed_run_prints_its_error_once_and_the_command_that_resumes_it(shell):
     (shell.control / "i1.respond.0").write_text("fail 70 Defect")
 
     result = shell("run", "run.yaml")
 
     assert result.exit_code == 70
-    assert result.stderr == "isheep: lamb: Failed. Defect: i1/respond: Defect it is\n"
-    assert result.stdout.splitlines()[-1] == "to go on: isheep run run.yaml"
+    assert result.stderr == "isheep: lamb: Failed. Defect: i1/respond: failed with Defect\n"
+    assert result.stdout.splitlines()[-1] == "to resume: isheep run run.yaml"
 
 
-def test_the_store_is_where_the_option_or_the_spec_says_or_here(shell):
+def test_the_store_is_that_of_the_option_or_the_spec_or_the_working_directory(shell):
     shell("run", "run.yaml")
     assert Path("isheep-store/default/runs/lamb/run.json").exists()
     shell.spec["storage"] = {"folder": {"path": "there"}}
@@ -49,12 +49,12 @@ def test_the_store_is_where_the_option_or_the_spec_says_or_here(shell):
     shell("run", "run.yaml")
     assert Path("there/default/runs/lamb/run.json").exists()
     assert shell("status", "run.yaml").exit_code == 0
-    # What is not kept of the spec is where its data goes.
+    # `storage` is not part of the stored spec, so another store has the same run.
     assert shell("status", "run.yaml", "--store", "isheep-store").exit_code == 0
     assert shell("status", "run.yaml", "--store", "nowhere").exit_code == 64
 
 
-def test_validate_looks_at_nothing_but_the_file(shell):
+def test_validate_reads_only_the_file(shell):
     result = shell("validate", "run.yaml")
     assert (result.exit_code, result.stdout) == (0, "run.yaml: ok\n")
     assert not Path("isheep-store").exists()
@@ -64,12 +64,12 @@ def test_validate_looks_at_nothing_but_the_file(shell):
     ("path", "value", "message"),
     [
         (("iterations",), "two", "spec.iterations: found"),
-        (("engine", "typ"), "VLLM", "spec.engine.typ: there is no such field"),
-        (("selection", "minSamples"), 65, "selection.minSamples must not be above"),
+        (("engine", "typ"), "VLLM", "spec.engine.typ: this field does not exist"),
+        (("selection", "minSamples"), 65, "selection.minSamples is above instructions.count"),
     ],
 )
 @pytest.mark.parametrize("verb", ["validate", "plan", "run", "status"])
-def test_a_bad_file_is_told_with_file_line_and_field(shell, verb, path, value, message):
+def test_the_error_of_a_bad_file_names_file_line_and_field(shell, verb, path, value, message):
     node = shell.spec
     for name in path[:-1]:
         node = node.setdefault(name, {})
@@ -88,24 +88,28 @@ def test_a_bad_file_is_told_with_file_line_and_field(shell, verb, path, value, m
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a: [", "run.yaml:"), ("", "run.yaml: is empty"), ("kind: Pod", "no apiVersion and kind")],
+    [
+        ("a: [", "run.yaml:"),
+        ("", "run.yaml: the file is empty"),
+        ("kind: Pod", "no apiVersion and kind"),
+    ],
 )
-def test_a_file_that_is_no_run_is_told(shell, text, message):
+def test_a_file_that_is_not_a_run_is_refused(shell, text, message):
     Path("run.yaml").write_text(text)
     result = shell("validate", "run.yaml")
     assert result.exit_code == 64
     assert message in result.stderr
 
 
-def test_plan_before_anything_ran_names_what_can_be_named(shell):
+def test_plan_of_a_new_run_prints_only_prepare(shell):
     lines = shell("plan", "run.yaml").stdout.splitlines()
     assert lines[0].split()[0] == "prepare"
     assert lines[0].endswith("to do")
-    assert lines[1:] == ["what follows depends on the result of prepare"]
+    assert lines[1:] == ["the next stages depend on the result of prepare"]
     assert not Path("isheep-store").exists()
 
 
-def test_plan_shows_the_stages_with_their_keys_and_what_exists(finished):
+def test_plan_prints_the_stages_with_their_keys_and_which_of_them_exist(finished):
     lines = [line.split(maxsplit=2) for line in finished("plan", "run.yaml").stdout.splitlines()]
     assert [line[0] for line in lines][-2:] == ["i1/merge", "i1/report"]
     assert {line[2] for line in lines} == {"exists"}
@@ -113,18 +117,18 @@ def test_plan_shows_the_stages_with_their_keys_and_what_exists(finished):
     assert all(keys[id_].startswith(key) for id_, key, _ in lines)
 
 
-def test_plan_of_an_edited_file_looks_again_and_changes_nothing(finished):
+def test_plan_of_an_edited_file_plans_the_new_spec_and_writes_nothing(finished):
     finished.spec["training"] = {"learningRate": 0.01}
     finished.write()
 
     lines = finished("plan", "run.yaml").stdout.splitlines()
 
-    # prepare checks the whole spec, so only it knows what an edited one comes to.
+    # prepare checks the whole spec, so the other stages depend on its next result.
     assert [line.split()[0] for line in lines[:-1]] == ["prepare"]
     assert finished.status()["observedGeneration"] == 1
 
 
-def test_status_is_the_document_of_the_custom_resource_or_a_few_lines(finished):
+def test_status_prints_the_status_of_the_custom_resource_or_a_few_lines(finished):
     status = finished.status()
     assert status["phase"] == "Succeeded"
     assert {c["type"] for c in status["conditions"]} == {"Ready", "Complete"}
@@ -134,23 +138,23 @@ def test_status_is_the_document_of_the_custom_resource_or_a_few_lines(finished):
     assert f"  model: {status['modelUri']}\n" in text
 
 
-def test_status_says_that_the_model_is_an_adapter(shell):
+def test_status_prints_that_the_model_is_an_adapter(shell):
     shell.spec["training"] = {"handover": "Adapter"}
     shell.write()
     assert shell("run", "run.yaml").exit_code == 0
     (line,) = (s for s in shell("status", "run.yaml").stdout.splitlines() if "model: " in s)
     train = next(stage["key"] for stage in shell.status()["stages"] if stage["id"] == "i1/train")
-    assert line.endswith(f"/{train}/files (an adapter, to be loaded beside the base model)")
+    assert line.endswith(f"/{train}/files (an adapter, to be loaded with the base model)")
 
 
-def test_status_says_when_nobody_carries_a_run_out(shell):
+def test_status_prints_that_a_run_is_suspended(shell):
     shell.spec["suspend"] = True
     shell.write()
     assert shell("run", "run.yaml").exit_code == 0
     assert shell("status", "run.yaml").stdout.startswith("lamb: Suspended")
 
 
-def test_export_writes_what_trainers_take(finished):
+def test_export_writes_the_columns_of_training_libraries(finished):
     result = finished("export", "run.yaml", "--iteration", "1", "-o", "d1.jsonl")
 
     assert result.exit_code == 0
@@ -170,13 +174,13 @@ def test_export_writes_what_trainers_take(finished):
     assert not list(Path().glob(".*d1.jsonl"))
 
 
-def test_export_to_stdout_is_the_rows_and_nothing_else(finished):
+def test_export_to_stdout_prints_only_the_rows(finished):
     finished("export", "run.yaml", "--iteration", "1", "-o", "d1.jsonl")
     result = finished("export", "run.yaml", "--iteration", "1", "-o", "-")
     assert result.stdout == Path("d1.jsonl").read_text()
 
 
-def test_export_of_a_damaged_part_leaves_the_earlier_file_alone(finished):
+def test_export_of_a_damaged_part_keeps_the_earlier_file(finished):
     Path("d1.jsonl").write_text("mine")
     key = next(s["key"] for s in finished.status()["stages"] if s["id"] == "i1/select")
     part = Path(f"isheep-store/default/stages/{key}/part-00000.jsonl.zst")
@@ -189,14 +193,14 @@ def test_export_of_a_damaged_part_leaves_the_earlier_file_alone(finished):
     assert Path("d1.jsonl").read_text() == "mine"
 
 
-def test_export_of_what_is_not_there_says_what_is_missing(finished):
+def test_the_error_of_an_export_names_the_missing_stage(finished):
     result = finished("export", "run.yaml", "--iteration", "2", "-o", "d2.jsonl")
     assert result.exit_code == 64
     assert "lamb has no D(2) yet (stage i2/select is not committed)" in result.stderr
     assert not Path("d2.jsonl").exists()
 
 
-def test_report_prints_its_place_and_copies_it(finished):
+def test_report_prints_its_location_and_copies_the_page(finished):
     place = finished("report", "run.yaml").stdout.strip()
     assert Path(place).read_text() == "<p>report</p>"
     assert finished("report", "run.yaml", "-o", "out.html").exit_code == 0
@@ -206,15 +210,15 @@ def test_report_prints_its_place_and_copies_it(finished):
 @pytest.mark.parametrize(
     "arguments", [("status",), ("report",), ("export", "--iteration", "1", "-o", "-")]
 )
-def test_a_run_that_was_never_started_is_told(shell, arguments):
+def test_a_command_on_a_run_that_was_never_started_fails(shell, arguments):
     verb, *options = arguments
     result = shell(verb, "run.yaml", *options)
     assert result.exit_code == 64
-    assert "holds no run lamb (namespace default): start it with" in result.stderr
+    assert "has no run lamb (namespace default): start it with" in result.stderr
 
 
-def test_a_cluster_s_run_is_known_by_what_its_report_left(shell, finished):
-    """The store of a run whose object is in a cluster: stages, and no run.json."""
+def test_report_reads_the_stages_of_a_cluster_run_from_its_store(shell, finished):
+    """The store of a run in a cluster has `stages.json` and no `run.json`."""
     keys = {r["id"]: r["key"] for r in shell.status()["stages"]}
     runs = Path("isheep-store/default/runs/lamb")
     (runs / "run.json").unlink()
@@ -226,7 +230,7 @@ def test_a_cluster_s_run_is_known_by_what_its_report_left(shell, finished):
     assert (result.exit_code, "stages.json is damaged" in result.stderr) == (74, True)
 
 
-def test_a_run_without_report_is_told(shell):
+def test_report_of_a_run_without_report_fails(shell):
     (shell.control / "prepare.0").write_text("fail 64 ModelNotFound")
     assert shell("run", "run.yaml").exit_code == 64
     result = shell("report", "run.yaml")
@@ -238,7 +242,7 @@ def test_crd_prints_the_definition(shell):
     assert document["spec"]["names"]["kind"] == "SelfAlignmentRun"
 
 
-def test_version(shell):
+def test_version_prints_the_version(shell):
     assert shell("--version").stdout == f"isheep {__version__}\n"
 
 
@@ -251,19 +255,19 @@ def test_version(shell):
         (("run", "run.yaml", "--quick"), "No such option"),
         (("export", "run.yaml", "--iteration", "0", "-o", "-"), "greater than or equal to 1"),
         (("run", "run.yaml", "--mirror", "x"), "--mirror 'x': write it as hf://org/name=DIR"),
-        (("run", "run.yaml", "--mirror", "hf://a/b=none"), "there is no folder"),
+        (("run", "run.yaml", "--mirror", "hf://a/b=none"), "is not a folder"),
         (("run", "run.yaml", "--config-map", "=x"), "write it as NAME=DIR"),
         (("run", "run.yaml", "--store", "ftp://x"), "--store: store ftp://…: give a folder or s3"),
-        (("run", "none.yaml"), "none.yaml: cannot be read"),
+        (("run", "none.yaml"), "none.yaml: the file cannot be read"),
     ],
 )
-def test_wrong_usage_is_bad_input(shell, arguments, message):
+def test_wrong_usage_exits_with_bad_input(shell, arguments, message):
     result = shell(*arguments)
     assert result.exit_code == 64
     assert message in result.stderr
 
 
-def test_a_defect_is_one_line_and_with_debug_a_traceback(shell, monkeypatch):
+def test_a_defect_prints_one_line_and_with_debug_a_traceback(shell, monkeypatch):
     def break_(*_):
         raise RuntimeError("broken\nin two")
 
@@ -275,7 +279,7 @@ def test_a_defect_is_one_line_and_with_debug_a_traceback(shell, monkeypatch):
     assert isinstance(debugged.exception, RuntimeError)
 
 
-def test_a_store_that_cannot_be_written_is_told(shell):
+def test_a_store_that_cannot_be_written_is_named_in_the_error(shell):
     Path("isheep-store").write_text("a file")
     result = shell("run", "run.yaml")
     assert result.exit_code in (69, 74)

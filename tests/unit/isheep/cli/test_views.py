@@ -1,4 +1,4 @@
-"""The two ways in which a run shows itself."""
+"""The progress of a run with and without a terminal."""
 
 import io
 from datetime import UTC, datetime, timedelta
@@ -33,7 +33,7 @@ def end(error=None, adopted=False):
     return AttemptEnd("i1/respond#2", ("i1/respond",), 2, 12.0, 64, adopted, error)
 
 
-def test_plain_lines_come_at_begin_and_end_and_every_half_minute_between():
+def test_the_plain_view_prints_start_and_end_and_progress_every_30_seconds():
     clock, lines = Clock(), []
     plain = PlainView(lines.append, clock)
     plain.started(view())
@@ -42,14 +42,14 @@ def test_plain_lines_come_at_begin_and_end_and_every_half_minute_between():
         plain.progressed(view(done=10))
     plain.ended(end())
     assert lines == [
-        "2030-01-01T00:00:00Z i1/respond: begins, 64 items, attempt 2",
+        "2030-01-01T00:00:00Z i1/respond: started, 64 items, attempt 2",
         "2030-01-01T00:00:30Z i1/respond: 10/64 items (engine)",
         "2030-01-01T00:01:00Z i1/respond: 10/64 items (engine)",
         "2030-01-01T00:01:01Z i1/respond: done in 12 s",
     ]
 
 
-def test_plain_tells_failures_line_by_line_without_control_characters():
+def test_the_plain_view_prints_an_error_line_by_line_without_control_characters():
     lines = []
     plain = PlainView(lines.append, Clock())
     plain.ended(end(error="it died\n\x1b[31mred\x07"))
@@ -59,12 +59,12 @@ def test_plain_tells_failures_line_by_line_without_control_characters():
         "i1/respond: attempt 2 failed after 12 s",
         "  it died",
         "  ?[31mred?",
-        "i1/respond: was there already",
+        "i1/respond: already committed",
         "note?",
     ]
 
 
-def test_live_shows_stage_items_rate_and_what_workers_do():
+def test_the_live_view_shows_stage_items_rate_and_the_activity_of_workers():
     clock, screen = Clock(), io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120, color_system=None)
     with LiveView("lamb", 3, console, clock) as live:
@@ -82,10 +82,10 @@ def test_live_shows_stage_items_rate_and_what_workers_do():
     for text in (
         "lamb  iteration 1/3  Running",
         "32/64 items, 3.2 items/s, 10 s left",
-        "engine at work",
+        "running the engine",
         "part 1 of 1?",
         "a note",
         "attempt 2 failed after 12 s: died",
-        "was there already",
+        "already committed",
     ):
         assert text in shown

@@ -1,0 +1,59 @@
+"""The message and the exit code of every error that ends a command.
+
+The exit codes are those of the worker. An error that is not in the table is a defect of isheep,
+and its message says so; `--debug` shows its traceback. This module imports the modules of all
+errors, so `isheep.cli.app` imports it only after a command failed.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from isheep.api.loader import SpecError
+from isheep.cli.errors import BadInputError
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import ContractError
+from isheep.local.devices import TooFewDevicesError
+from isheep.local.lock import RunBusyError
+from isheep.store.interface import (
+    StoreConditionError,
+    StoreCorruptError,
+    StoreError,
+    StoreFullError,
+    StoreUnreachableError,
+)
+
+_CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
+    (BadInputError, ExitCode.BAD_INPUT),
+    (SpecError, ExitCode.BAD_INPUT),
+    (RunBusyError, ExitCode.BAD_INPUT),
+    (TooFewDevicesError, ExitCode.BAD_INPUT),
+    (ContractError, ExitCode.BAD_INPUT),
+    (StoreUnreachableError, ExitCode.UNREACHABLE),
+    (StoreCorruptError, ExitCode.DISK),
+    (StoreFullError, ExitCode.DISK),
+    (StoreConditionError, ExitCode.BAD_INPUT),
+    (StoreError, ExitCode.DISK),
+)
+"""The first row whose class matches decides, so subclasses come before `StoreError`."""
+_INPUT_ERRORS = frozenset({errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM})
+
+
+def message_and_code(error: BaseException) -> tuple[str, ExitCode]:
+    """Return the message and the exit code of an error that ends a command."""
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped on request", ExitCode.STOPPED
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return str(error), code
+    if isinstance(error, OSError):
+        code = ExitCode.BAD_INPUT if error.errno in _INPUT_ERRORS else ExitCode.DISK
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        return message, code
+    line = str(error).strip().partition("\n")[0]
+    return (
+        f"a defect in isheep: {type(error).__name__}: {line}\n"
+        "Run the command again with `isheep --debug …` to see the traceback, and report the "
+        "defect with it",
+        ExitCode.DEFECT,
+    )
