@@ -1,10 +1,10 @@
-"""Collects what the operator needs at run time into a folder: the image's whole root.
+"""Copy all files that the operator needs at run time into a folder: the root of its image.
 
-Usage: root_filesystem.py FOLDER, in a build stage that has Python and /opt/isheep. It
-takes the interpreter, the parts of the standard library that a server can use, the
-packages, every shared library that one of those is linked with, the certificates, and
-a user. What is not named here is not in the image: no shell, no compiler, no
-package manager.
+Usage: root_filesystem.py FOLDER   in a build stage that has Python and /opt/isheep
+
+The image contains the interpreter, the parts of the standard library that a server can use, the
+packages, every shared library that one of them is linked with, the certificates, and a user. It
+contains nothing else: no shell, no compiler and no package manager.
 """
 
 from __future__ import annotations
@@ -18,24 +18,25 @@ from pathlib import Path
 
 PACKAGES = Path("/opt/isheep")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-# Of the standard library: tests, windows on a screen, and what installs or builds packages.
+# Parts of the standard library to omit: tests, graphics, and tools that build or install packages.
 LEFT_OUT = shutil.ignore_patterns(
     "config-3*", "curses", "distutils", "ensurepip", "idlelib", "lib2to3", "pydoc_data",
     "sitecustomize.py", "site-packages", "dist-packages", "test", "tkinter", "turtledemo",
 )  # fmt: skip
-# Of the packages: what built the project, what is for compiling against them, and the data path
-# (the operator never reads or writes the store, and a test holds it to that).
+# Parts of the packages to omit: build tools, files for compiling against a package, and the data
+# path's packages (a test verifies that the operator never reads or writes the store).
 NOT_NEEDED = shutil.ignore_patterns(
     ".lock", "hatchling*", "pathspec*", "pluggy*", "trove_classifiers*", "tests",
     "*.pyx", "*.pxd", "*.h", "boto3*", "botocore*", "s3transfer*", "numpy*", "rapidfuzz*",
     "zstandard*",
 )  # fmt: skip
-# Of Kubernetes' clients: the operator speaks plain JSON over a connection of theirs, so it needs
-# none of the methods that are generated for every resource, a quarter of the image; and models
-# are loaded when one is asked for, so the bytecode of all of them would be for nothing.
+# Parts of the Kubernetes clients to omit. The operator sends plain JSON over a connection of the
+# client, so it needs none of the generated methods of each resource, which are a quarter of the
+# image. It loads few of the models, so the bytecode of all models is useless.
 METHODS = ("kubernetes/client/api", "kubernetes/aio/client/api")
 MODELS = ("kubernetes/client/models", "kubernetes/aio/client/models")
-# Loaded by name at run time, so no program is linked with them: threads that end, and IDNA.
+# A library that is loaded by name at run time, so no program is linked with it. Python needs it to
+# end a thread.
 LOADED_LATER = ("libgcc_s.so.1",)
 ACCOUNTS = {
     "etc/passwd": "root:x:0:0:root:/:/none\nnonroot:x:65532:65532:nonroot:/tmp:/none\n",
@@ -45,7 +46,7 @@ ACCOUNTS = {
 
 
 def main(root: Path) -> None:
-    """Fill `root`."""
+    """Copy all files into the folder `root`."""
     _skeleton(root)
     interpreter = Path(sys.executable).resolve()
     _copy(interpreter, root)
@@ -68,7 +69,7 @@ def main(root: Path) -> None:
 
 
 def _skeleton(root: Path) -> None:
-    """Make the folders of a merged /usr, as Debian has it: the loader is found by /lib64."""
+    """Make the folders of a merged /usr as in Debian, with the loader's path under /lib64."""
     for folder in ("etc/ssl/certs", "opt", "tmp", "usr/bin", "usr/lib", "usr/lib64"):
         (root / folder).mkdir(parents=True)
     (root / "tmp").chmod(0o1777)
@@ -77,7 +78,7 @@ def _skeleton(root: Path) -> None:
 
 
 def _libraries(binaries: list[Path]) -> set[Path]:
-    """Return the system's shared libraries that the binaries need, the loader among them."""
+    """Return the system's shared libraries that the binaries need, including the loader."""
     found: set[Path] = set()
     for binary in binaries:
         listed = subprocess.run(  # noqa: S603  (files of the image that is being built)
@@ -99,7 +100,7 @@ def _libraries(binaries: list[Path]) -> set[Path]:
 
 
 def _copy(file: Path, root: Path) -> None:
-    """Copy a file to the same place under `root`, under the name by which it is asked for."""
+    """Copy a file to the same path under `root`; a link becomes a copy of its target."""
     target = root / file.relative_to("/")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(file.resolve(), target)

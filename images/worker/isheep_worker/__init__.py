@@ -1,6 +1,6 @@
-"""The programs that a run's stages are made of.
+"""The worker: the programs that run the stages of a run.
 
-A worker gets one `StageOrder`, reads its inputs from the object store, writes
-its output there and leaves one `StageResult`. It knows nothing of Kubernetes,
-of other stages' progress, or of the run beyond its order.
+A worker gets one `StageOrder`, reads its inputs from the object store, writes its output there
+and returns one `StageResult`. Its only information about the run is the order. It does not use
+Kubernetes.
 """

@@ -1,6 +1,9 @@
-"""`python -m isheep_worker`: a pod's supervisor; `serve`: the worker of `isheep run`.
+"""`python -m isheep_worker` is a pod's supervisor, and `serve` is the worker of `isheep run`.
 
-`work` is what the supervisor starts; nobody else should.
+Only the supervisor starts `work`.
+
+Each mode is imported when it runs, so that the supervisor imports neither the stages nor their
+libraries (torch, Transformers, vLLM, NumPy): it must start quickly and must not fail with them.
 """
 
 from __future__ import annotations
@@ -16,30 +19,31 @@ _USAGE = "usage: python -m isheep_worker [serve]\n"
 
 
 def main(arguments: list[str]) -> int:
-    """Run a mode and return its exit code; modes are imported when they are run."""
+    """Run a mode and return its exit code."""
     if arguments == []:
-        # The kernel drops a SIGTERM that process 1 does not handle yet; a blocked one waits.
+        # The kernel drops a SIGTERM for process 1 if there is no handler yet. A blocked SIGTERM
+        # waits, so it is blocked until the supervisor has a handler.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        from isheep_worker.process.supervisor import supervise  # noqa: PLC0415 (it imports next to nothing)
+        from isheep_worker.process.supervisor import supervise  # noqa: PLC0415 (one mode's)
 
         return supervise()
     if arguments == ["serve"]:
-        from isheep_worker.process.serve import serve  # noqa: PLC0415 (see above)
+        from isheep_worker.process.serve import serve  # noqa: PLC0415 (one mode's)
 
-        _leave(serve(_STARTED))
+        _exit(serve(_STARTED))
     if arguments[:1] == ["work"] and len(arguments) == 2:
-        from isheep_worker.process.pod import work  # noqa: PLC0415 (see above)
+        from isheep_worker.process.pod_worker import work  # noqa: PLC0415 (one mode's)
 
-        _leave(work(int(arguments[1]), _STARTED))
+        _exit(work(int(arguments[1]), _STARTED))
     sys.stderr.write(_USAGE)
     return 64
 
 
-def _leave(code: int) -> NoReturn:
-    """End at once.
+def _exit(code: int) -> NoReturn:
+    """Exit without a shutdown of the interpreter.
 
-    Tearing an interpreter down that has loaded an engine takes seconds, for which a driver
-    or a pod would wait before the next stage begins; everything is closed by now.
+    After an engine was loaded, a shutdown takes seconds, and the driver or the pod would wait for
+    it before the next stage starts. Everything that needs closing is closed by now.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from isheep.contract.order import RunRef, Sources, StageOrder, Step
 from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
 
+# Hypothesis fails an example that takes more than 200 ms, which a busy machine causes.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
+
 
 @pytest.fixture
 def make_order(tmp_path: Path) -> Callable[..., StageOrder]:
-    """Returns an order of one step, in a folder store."""
+    """Returns a function that makes an order of one stage, with a folder store."""
 
     def make(kind: str = "select", version: int = 1, store: Path = tmp_path) -> StageOrder:
         step = Step(id="i1/x", kind=kind, version=version, key="0" * 64, iteration=1, settings={})
@@ -30,7 +35,7 @@ def make_order(tmp_path: Path) -> Callable[..., StageOrder]:
 
 
 def make_adapter(base: Path, folder: Path, *, seed: int, rank: int = 4) -> Path:
-    """Write an adapter of random, not small values for a base and return its folder."""
+    """Write an adapter with large random values for a base model, and return its folder."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -54,7 +59,7 @@ def adapter_of() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def merged_of() -> Callable[[Path, Path, Path], Path]:
-    """Returns the folder of merged weights, given those of an adapter, its base and the result."""
+    """Returns a function that merges an adapter into its base, and returns the output folder."""
 
     def merge_into(adapter: Path, base: Path, out: Path) -> Path:
         from isheep_worker.training.merge import merge
@@ -67,13 +72,13 @@ def merged_of() -> Callable[[Path, Path, Path], Path]:
 
 @pytest.fixture
 def joining() -> Callable[..., Any]:
-    """Returns a tokenizer that makes one token of each text given, white space included."""
+    """Returns a function that makes a tokenizer with one token for each given text."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     def make(*texts: str) -> PreTrainedTokenizerFast:
         tokenizer = Tokenizer(models.BPE())
-        # No regular expression keeps spaces and line breaks apart from what follows them.
+        # Without the regular expression, white space can be in one token with the next word.
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
         tokenizer.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(

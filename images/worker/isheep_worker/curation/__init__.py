@@ -1,1 +1,1 @@
-"""How completions become instructions: parsing, rules, deduplication, decontamination."""
+"""From completions to instructions: parsing, rules, decontamination, deduplication."""

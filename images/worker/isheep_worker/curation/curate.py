@@ -1,8 +1,8 @@
-"""From a round's completions to accepted instructions, gathered as `gathering.py` says.
+"""From the completions of a round to accepted instructions (§3.2); `gathering.py` has the loop.
 
-Each parsed task is tried in this order: the rules, contamination, repetition of
-an earlier instruction. The last comes last because it alone remembers: a task
-that is dropped for another reason must not push out a good one like it.
+Each parsed task passes these checks in order: the rules, contamination, repetition of an earlier
+instruction. Repetition is last because only this check has a memory: a task that is dropped for
+another reason must not cause the drop of a similar good task.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TypeAlias
 
+from isheep.contract.choices import DropLast
 from isheep_worker.curation.decontamination import Decontaminator
 from isheep_worker.curation.deduplication import Deduplicator
 from isheep_worker.curation.gathering import GatheredRound, gather_round, in_canonical_order
@@ -19,15 +20,15 @@ from isheep_worker.rows.schema import CompletionRow, InstructionRow, WholeTaskRo
 from isheep_worker.rules.interface import Drop, Rule, Task, first_drop
 from isheep_worker.task_lists.interface import TaskList
 from isheep_worker.task_lists.isheep import ISheepList
-from isheep_worker.text.parsing import DropLast, ParsedCompletion, ParsedTask
+from isheep_worker.text.parsing import ParsedCompletion, ParsedTask
 
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What makes a parsed task an accepted instruction.
+    """The criteria that a parsed task must satisfy to become an accepted instruction.
 
-    `count` is I, for all rounds of the iteration together; `exemplars` is how many
-    each prompt showed.
+    `count` is I, the number of instructions of all rounds of the iteration together. `exemplars` is
+    the number of exemplars in each prompt. `max_rouge_l` is between 0 and 1.
     """
 
     iteration: int
@@ -35,7 +36,7 @@ class Criteria:
     exemplars: int
     rules: tuple[Rule[Task], ...]
     max_rouge_l: float
-    drop_last: DropLast = DropLast.IF_CUT
+    drop_last: DropLast = "IfCut"
     decontaminator: Decontaminator | None = None
     task_list: TaskList = field(default_factory=ISheepList)
 
@@ -50,12 +51,22 @@ def curate_round(
     pool: Iterable[str],
     previous: Sequence[InstructionRow] = (),
 ) -> CuratedRound:
-    """Return what is accepted once a round's completions, in any order, are looked at.
+    """Return the accepted instructions of the rounds up to this one.
 
-    `pool` are the instructions besides `previous` (the earlier rounds' accepted) that
-    none may repeat: the seed tasks' and, where the pool is the run's, earlier
-    iterations'. Holds one round's completions in memory. Raises `ValueError` where a
-    completion appears twice or belongs before what is already accepted.
+    The function keeps the completions of one round in memory.
+
+    Args:
+        criteria: The criteria of the run.
+        completions: The completions of the round, in any order.
+        pool: The instructions that no task may repeat, in addition to `previous`: those of the seed
+            tasks and, if the pool is that of the run, those of earlier iterations.
+        previous: The instructions that earlier rounds of the iteration accepted.
+
+    Returns:
+        The accepted rows of all rounds, and the counts of this round.
+
+    Raises:
+        ValueError: A completion appears twice, or precedes a completion of `previous`.
     """
     ordered = in_canonical_order(completions)
     _check_order(ordered, previous)
@@ -82,7 +93,7 @@ def curate_round(
 
 
 def instruction_id(iteration: int, round_number: int, completion: int, position: int) -> str:
-    """Return an instruction's id, such as `i2-r1-c00012-p3`."""
+    """Return the id of an instruction, such as `i2-r1-c00012-p3`."""
     return f"i{iteration}-r{round_number}-c{completion:05d}-p{position}"
 
 
@@ -99,7 +110,7 @@ def _check_order(ordered: Sequence[CompletionRow], previous: Sequence[Instructio
 
 
 def _drop(task: ParsedTask, criteria: Criteria, deduplicator: Deduplicator) -> Drop | None:
-    """Return why a task is not accepted; an accepted one has joined the pool."""
+    """Return why a task is dropped, or add an accepted task to the pool and return None."""
     drop = first_drop(criteria.rules, task)
     if drop is None and criteria.decontaminator is not None:
         drop = contamination(criteria.decontaminator, task)

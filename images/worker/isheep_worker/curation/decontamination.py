@@ -1,15 +1,14 @@
-"""Finds generated items that repeat a benchmark, so that no test is trained on.
+"""Decontamination: the search for generated items that repeat a benchmark.
 
-An item is contaminated if it shares n words in a row with a benchmark text (13
-by default, as is usual since GPT-3). Texts with fewer than n words would then
-never be found, and many benchmark questions are short. For those, item or
-benchmark text, the whole is the n-gram: it must stand word for word in the
-other, if it has at least 8 words (fewer recur by chance: "write a short story
-about a dog" is in many texts and leaks none); a shorter one must equal the other.
+An item is contaminated if it shares n consecutive words with a text of a benchmark (13 by default,
+the usual value since GPT-3). Texts with fewer than n words would never match, and many benchmark
+questions are short. For such a text, of an item or of a benchmark, the whole text is the n-gram: if
+it has at least 8 words, the other text must contain it word for word. (Shorter texts recur by
+chance: "write a short story about a dog" is in many texts and is not a leak.) A text with fewer
+than 8 words must be equal to the other text.
 
-Words are those of `tokenization`. Every comparison is exact: n-grams are kept
-as the bytes of their word numbers, not as hashes. Memory is about 150 bytes a
-benchmark word.
+Words are those of `tokenization`. Every comparison is exact: n-grams are stored as the bytes of
+their word numbers, not as hashes. The memory is about 150 bytes a word of the benchmarks.
 """
 
 from __future__ import annotations
@@ -19,42 +18,62 @@ import json
 from array import array
 from collections.abc import Iterable, Iterator
 
+from isheep.contract.choices import CONTAMINATION_NGRAM
+from isheep.contract.reasons import Reason
+from isheep_worker.runtime.errors import WorkerError
 from isheep_worker.text.tokenization import words
 
 MIN_CONTAINED = 8
 _WORD_BYTES = array("I").itemsize
 
 
-class BenchmarkError(ValueError):
-    """A benchmark file cannot be read; the message names file, line and remedy."""
+class BenchmarkError(WorkerError, ValueError):
+    """A benchmark file cannot be read; the message names the file, the line and the remedy."""
+
+    reason = Reason.BAD_BENCHMARK
 
 
 class Decontaminator:
-    """Benchmark texts, and the question whether an item repeats one of them."""
+    """The texts of benchmarks, with a search for the benchmark that an item repeats."""
 
-    def __init__(self, ngram: int = 13) -> None:
+    def __init__(self, ngram: int = CONTAMINATION_NGRAM) -> None:
+        """Set the number of consecutive words that count as contamination.
+
+        Args:
+            ngram: The number of words, 1 or more.
+
+        Raises:
+            ValueError: The number is less than 1.
+        """
         if ngram < 1:
             raise ValueError(f"ngram is {ngram}; it must be 1 or more")
         self._ngram = ngram
         self._min_contained = min(MIN_CONTAINED, ngram)
         self._names: list[str] = []
         self._word_ids: dict[str, int] = {}
-        # Grams of n words and whole shorter texts, by length in words, to a benchmark's number.
+        # From n-grams and whole shorter texts, by their number of words, to a benchmark's number.
         self._grams: dict[int, dict[bytes, int]] = {}
         self._whole: dict[bytes, int] = {}
         self._texts: list[tuple[int, bytes]] = []
         self._occurrences: dict[int, array[int]] = {}
 
     def add_benchmark(self, name: str, texts: Iterable[str]) -> None:
-        """Add a benchmark's texts. Of two benchmarks with the same words the first is named."""
+        """Add the texts of a benchmark; if two benchmarks have the same words, the first counts."""
         benchmark = len(self._names)
         self._names.append(name)
         for text in texts:
             self._add(benchmark, words(text))
 
     def match(self, text: str) -> str | None:
-        """Return the name of a benchmark that an item's text repeats, or None."""
-        # A word that no benchmark has can be in no match; 0 is the number of all of these.
+        """Return the name of the benchmark that an item repeats.
+
+        Args:
+            text: The text of the item.
+
+        Returns:
+            The name of a benchmark, or None if the item repeats none.
+        """
+        # The number 0 represents every word that no benchmark has; no match contains such a word.
         ids = array("I", [self._word_ids.get(word, 0) for word in words(text)])
         if not ids:
             return None
@@ -91,7 +110,7 @@ class Decontaminator:
         return None
 
     def _containing_text(self, ids: array[int], data: bytes) -> int | None:
-        """Look for a short item's words in the texts that hold its rarest word."""
+        """Search the texts that contain the rarest word of a short item for all its words."""
         rarest = min(ids, key=lambda word: len(self._occurrences.get(word, ())))
         for text_number in self._occurrences.get(rarest, ()):
             benchmark, text = self._texts[text_number]
@@ -107,7 +126,7 @@ def _grams(data: bytes, length: int, size: int) -> Iterator[bytes]:
 
 
 def _contains(text: bytes, part: bytes) -> bool:
-    """Whether the words of a part stand in a text; bytes that match across words do not count."""
+    """Return whether a text contains the words of a part, at the start of a word of the text."""
     start = text.find(part)
     while start % _WORD_BYTES and start != -1:
         start = text.find(part, start + 1)
@@ -115,12 +134,20 @@ def _contains(text: bytes, part: bytes) -> bool:
 
 
 def read_benchmark(lines: Iterable[bytes], source_name: str) -> Iterator[str]:
-    """Yield the texts of a benchmark file, line by line.
+    """Yield the texts of a benchmark file.
 
-    `.jsonl` files give every text in each line's JSON value, however nested (a
-    question, its choices and its answer are texts of their own); of all other
-    files each line is a text. Raises `BenchmarkError` for a line that is not
-    UTF-8 or, in a `.jsonl` file, not JSON.
+    In a `.jsonl` file, every string in the JSON value of a line is a text, at any depth, so a
+    question, its choices and its answer are separate texts. In any other file, each line is a text.
+
+    Args:
+        lines: The lines of the file.
+        source_name: The name of the file, which decides the format and is in messages.
+
+    Yields:
+        The texts, line by line.
+
+    Raises:
+        BenchmarkError: A line is not UTF-8 or, in a `.jsonl` file, not JSON.
     """
     is_json = source_name.endswith(".jsonl")
     for number, line in enumerate(lines, start=1):
@@ -142,13 +169,13 @@ def read_benchmark(lines: Iterable[bytes], source_name: str) -> Iterator[str]:
         except (ValueError, RecursionError) as error:
             raise BenchmarkError(
                 f"{source_name}, line {number}: is not JSON ({error}); write one JSON value "
-                "a line, or name the file .txt if each line is a text"
+                "on each line, or give the file the ending .txt if each line is a text"
             ) from error
         yield from _texts(value)
 
 
 def _texts(value: object) -> Iterator[str]:
-    waiting = [value]  # no recursion: a hostile value is nested deeper than Python's stack
+    waiting = [value]  # no recursion: a hostile value can be nested deeper than Python's stack
     while waiting:
         current = waiting.pop()
         if isinstance(current, str):

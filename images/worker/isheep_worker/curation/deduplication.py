@@ -1,13 +1,12 @@
-"""Drops instructions that nearly repeat an earlier one: ROUGE-L F1 above a threshold.
+"""Deduplication: the search for instructions that nearly repeat an earlier one by ROUGE-L (§3.2).
 
-The decision is exact and global. Without stemming F1 = 2·LCS/(m+n) over the two
-word lists, so F1 > p/q is the comparison 2q·LCS > p(m+n) between integers. For
-ASCII texts that is `rouge_score`'s value (see `tokenization` for the others), but
-for its rounding: its floats call some pairs at 7/10 exactly 0.7000000000000001.
+The decision is exact and global. Without stemming, F1 = 2·LCS/(m+n) over the two lists of words, so
+F1 > p/q is the comparison 2q·LCS > p(m+n) of integers. For ASCII texts this is the value of
+`rouge_score` (see `tokenization` for other texts) without its rounding: with floats, some pairs at
+exactly 7/10 have the value 0.7000000000000001.
 
-The texts worth comparing come from `overlap_index`, their LCS from rapidfuzz. Texts
-of the same words are known without either, so a pool of a thousand copies costs no
-more than one of them.
+`overlap_index` finds the texts that need a comparison, and rapidfuzz computes their LCS. Two texts
+with the same words need neither, so a pool of a thousand copies costs no more than one copy.
 """
 
 from __future__ import annotations
@@ -30,24 +29,31 @@ from isheep_worker.text.tokenization import words
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """The first text of the pool that is repeated, and the exact ROUGE-L F1."""
+    """The first text of the pool that a text repeats, and the exact ROUGE-L F1 of the two."""
 
     text: str
     score: Fraction
 
 
 class Deduplicator:
-    """A pool of texts, in order, and the question whether a text nearly repeats one of them.
+    """An ordered pool of texts, with a search for the text that another text nearly repeats.
 
-    Memory is a few hundred bytes a text. Time grows with the pairs that share rare
-    words, and for such a pair with the product of the two texts' lengths.
+    The memory is a few hundred bytes a text. The time grows with the number of pairs that share
+    rare words, and for such a pair with the product of the lengths of its texts.
     """
 
     def __init__(self, max_rouge_l: float | str | Decimal | Fraction) -> None:
-        """Set the threshold, 0 to 1: F1 above it is a duplicate. 0.7 means 7/10 exactly."""
+        """Set the threshold: a text is a duplicate if its F1 is above it.
+
+        Args:
+            max_rouge_l: A number between 0 and 1, read as a decimal: 0.7 means exactly 7/10.
+
+        Raises:
+            ValueError: The threshold is not a number between 0 and 1.
+        """
         bound = Fraction(str(max_rouge_l))
         if not 0 <= bound <= 1:
-            raise ValueError(f"max_rouge_l is {max_rouge_l}; it must lie between 0 and 1")
+            raise ValueError(f"max_rouge_l is {max_rouge_l}; it must be between 0 and 1")
         self._threshold = Threshold(bound)
         self._index = OverlapIndex(self._threshold)
         self._word_numbers: dict[str, int] = {}
@@ -56,12 +62,12 @@ class Deduplicator:
         self._known: set[_Spelling] = set()
 
     def add(self, text: str) -> None:
-        """Add a text to the pool as it is, a near repetition or not."""
+        """Add a text to the pool, without a comparison."""
         known = self._word_numbers
         numbers = array("I", [known.setdefault(word, len(known) + 1) for word in words(text)])
         spelling = _spelling(numbers)
         if spelling in self._known:
-            return  # whatever repeats it repeats the earlier one first
+            return  # a text that repeats this one repeats the earlier copy first
         self._known.add(spelling)
         position = len(self._texts)
         if position == len(self._spellings):
@@ -71,13 +77,20 @@ class Deduplicator:
         self._index.add(numbers)
 
     def extend_pool(self, texts: Iterable[str]) -> None:
-        """Add texts to the pool as they are."""
+        """Add texts to the pool, without a comparison."""
         for text in texts:
             self.add(text)
 
     def find(self, text: str) -> Duplicate | None:
-        """Return the first text of the pool that a text nearly repeats, or None."""
-        # A word that the pool has not is in no LCS; 0 is the number of all of these.
+        """Return the first text of the pool that a text nearly repeats.
+
+        Args:
+            text: The text that is compared with the pool.
+
+        Returns:
+            The text of the pool and the F1, or None if the text repeats none.
+        """
+        # The number 0 represents every word that the pool does not have; no LCS contains it.
         known = self._word_numbers
         numbers = array("I", [known.get(word, 0) for word in words(text)])
         spelling, length = _spelling(numbers), len(numbers)
@@ -99,10 +112,16 @@ class Deduplicator:
         return None
 
     def accept(self, texts: Iterable[str]) -> list[Duplicate | None]:
-        """Compare each text with the pool and, where it repeats nothing, add it.
+        """Compare each text with the pool, and add the text if it repeats none.
 
-        Text i is compared with the pool and with the accepted ones before it, so the
-        answers are the same however a sequence of texts is cut into calls.
+        Text i is compared with the pool and with the accepted texts before it, so the result does
+        not depend on how a sequence of texts is divided into calls.
+
+        Args:
+            texts: The texts, in order.
+
+        Returns:
+            For each text, the text that it repeats, or None if it was added.
         """
         return [self._accept(text) for text in texts]
 
@@ -118,10 +137,10 @@ _Spelling: TypeAlias = "str | tuple[int, ...]"
 
 
 def _spelling(numbers: array[int]) -> _Spelling:
-    """Return word numbers as a text of one character a word, which rapidfuzz reads fastest.
+    """Return word numbers as a text with one character a word, the fastest form for rapidfuzz.
 
-    Beyond the last code point (after 1.1 million different words) they stay numbers;
-    rapidfuzz takes a character for its code point, so both kinds can be compared.
+    If a number is above the last code point (after 1.1 million different words), the numbers stay
+    numbers. For rapidfuzz a character is its code point, so it can compare both forms.
     """
     if max(numbers, default=0) > _LAST_CHARACTER:
         return tuple(numbers)

@@ -1,12 +1,12 @@
-"""From a round's completions to what is accepted of them: a pure fold in canonical order.
+"""From the completions of a round to the accepted rows: a pure fold in canonical order.
 
-Canonical order is (round, completion, position in the completion). Parts may have
-been generated in any order by any number of pods; what is accepted depends on the
-canonical order alone, and the first `count` in it are taken. A round begins with
-what the rounds before it accepted and never takes any of it back, so that
-gathering two rounds one after the other accepts what gathering both at once would.
+The canonical order is (round, completion, position in the completion). Any number of pods may have
+generated the parts in any order. The result depends only on the canonical order, and the first
+`count` rows that pass are accepted. A round starts with the rows that earlier rounds accepted and
+never removes one of them, so two rounds one after the other accept the same rows as both rounds
+together.
 
-Instructions and topics are gathered alike; what drops one of them is not said here.
+Instructions and topics use the same fold; the caller passes the function that drops a task.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ RowT = TypeVar("RowT")
 
 @dataclass(frozen=True, slots=True)
 class GatheredRound(Generic[RowT]):
-    """What became of a round.
+    """The result of a round.
 
-    `accepted` are the rows of all rounds so far, in canonical order. All else is of
-    this round: `parsed` = `newly_accepted` + `drops.total` + `beyond_count` (tasks that
-    came when `count` was reached, and were not looked at). `parse_failures` are counted
-    by kind, as `parsing` names them.
+    `accepted` contains the rows of all rounds so far, in canonical order. All other fields describe
+    this round: `parsed` = `newly_accepted` + `drops.total` + `beyond_count`. `beyond_count` is the
+    number of tasks that came after `count` was reached; they were not checked. `parse_failures` has
+    the number of failures by kind.
     """
 
     accepted: tuple[RowT, ...]
@@ -44,7 +44,7 @@ class GatheredRound(Generic[RowT]):
 
 
 def in_canonical_order(completions: Iterable[CompletionRow]) -> list[CompletionRow]:
-    """Return completions by round and number."""
+    """Return completions in the order of their rounds and numbers."""
     return sorted(completions, key=lambda row: (row.round, row.completion))
 
 
@@ -57,10 +57,19 @@ def gather_round(
     drop: Callable[[ParsedTask], Drop | None],
     row: Callable[[CompletionRow, ParsedTask], RowT],
 ) -> GatheredRound[RowT]:
-    """Return what is accepted, at most `count` with the earlier rounds' (`previous`).
+    """Return the accepted rows and the counts of a round.
 
-    `ordered` are the round's completions in canonical order; `drop` remembers what it
-    lets pass.
+    Args:
+        ordered: The completions of the round, in canonical order.
+        count: The maximum number of accepted rows, those of earlier rounds included.
+        previous: The rows that earlier rounds accepted.
+        parse: The parser of a completion.
+        drop: The function that returns why a task is dropped, or None; it may remember the tasks
+            that pass.
+        row: The function that makes a row of an accepted task.
+
+    Returns:
+        The accepted rows of all rounds, and the counts of this round.
     """
     accepted = list(previous)
     drops, failures = DropCounts(), Counter[str]()

@@ -1,28 +1,26 @@
-"""The two rules that know of other rows: contamination by a benchmark, repetition of the pool.
+"""The two rules that compare a row with other texts: contamination by a benchmark, repetition.
 
-What they look at and what they say stands here once, for the stage curate and for
-`isheep filter` alike.
+The stage curate and `isheep filter` use the same functions, so both compare the same texts and
+return the same details.
 """
 
 from __future__ import annotations
 
 from isheep_worker.curation.decontamination import Decontaminator
 from isheep_worker.curation.deduplication import Deduplicator
+from isheep_worker.rules.drop_reasons import CONTAMINATION, ROUGE_L
 from isheep_worker.rules.interface import Drop, Task
-
-CONTAMINATION = "contamination"
-ROUGE = "rouge"
 
 
 def contamination(decontaminator: Decontaminator, task: Task) -> Drop | None:
-    """Return the drop of a task that repeats a benchmark, in its input or without; None if none."""
+    """Return the drop of a task whose instruction and input repeat a benchmark, or None."""
     benchmark = decontaminator.match(f"{task.instruction}\n{task.input}")
-    return Drop(CONTAMINATION, benchmark) if benchmark else None
+    return Drop(CONTAMINATION.name, benchmark) if benchmark else None
 
 
 def repetition(deduplicator: Deduplicator, instruction: str) -> Drop | None:
-    """Return the drop of an instruction that nearly repeats one of the pool; None if none."""
+    """Return the drop of an instruction that nearly repeats one of the pool, or None."""
     duplicate = deduplicator.find(instruction)
     if duplicate is None:
         return None
-    return Drop(ROUGE, f"{float(duplicate.score):.3f} to: {duplicate.text}")
+    return Drop(ROUGE_L.name, f"{float(duplicate.score):.3f} to: {duplicate.text}")

@@ -1,7 +1,7 @@
-"""From a round's completions to topics, gathered as `gathering.py` says.
+"""From the completions of a round to topics (SELF-ALIGN, step 1); `gathering.py` has the loop.
 
-Topics are a few words, of which ROUGE-L says little, so two are the same if their
-words are.
+A topic has only a few words, for which ROUGE-L has little meaning, so two topics are the same if
+their words are the same.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
+from isheep.contract.choices import DropLast
 from isheep_worker.curation.curate import instruction_id
 from isheep_worker.curation.gathering import GatheredRound, gather_round, in_canonical_order
 from isheep_worker.rows.schema import CompletionRow, TopicRow
+from isheep_worker.rules.drop_reasons import REPEATED_TOPIC
 from isheep_worker.rules.interface import Drop, first_drop
 from isheep_worker.rules.topic import TOPIC_RULES
 from isheep_worker.task_lists.topics import TopicList
-from isheep_worker.text.parsing import DropLast, ParsedCompletion, ParsedTask
+from isheep_worker.text.parsing import ParsedCompletion, ParsedTask
 from isheep_worker.text.tokenization import words
-
-REPEATED = "repeated_topic"
-
 
 CollectedTopics: TypeAlias = GatheredRound[TopicRow]
 
@@ -35,10 +34,19 @@ def collect_topics(
     seeds: Iterable[str],
     previous: Sequence[TopicRow] = (),
 ) -> CollectedTopics:
-    """Return the topics, at most `count`, once a round's completions, in any order, are read.
+    """Return the accepted topics of the rounds up to this one.
 
-    None repeats one of the `seeds` or of the earlier rounds' (`previous`); `exemplars` is
-    how many each prompt showed.
+    Args:
+        completions: The completions of the round, in any order.
+        iteration: The number of the iteration, for ids.
+        count: The maximum number of topics of all rounds together.
+        exemplars: The number of topics in each prompt.
+        drop_last: Whether the last topic of a completion is dropped only if it was cut, or always.
+        seeds: The seed topics, which no topic may repeat.
+        previous: The topics that earlier rounds accepted, which no topic may repeat.
+
+    Returns:
+        The accepted rows of all rounds, and the counts of this round.
     """
     known = {_identity(topic) for topic in seeds} | {_identity(row.topic) for row in previous}
 
@@ -67,10 +75,10 @@ def _bare(topic: str) -> str:
 
 
 def _drop(topic: str, known: set[tuple[str, ...]]) -> Drop | None:
-    """Return why a topic is not accepted; an accepted one has joined those that are known."""
+    """Return why a topic is dropped, or add an accepted topic to `known` and return None."""
     drop = first_drop(TOPIC_RULES, topic)
     if drop is None and _identity(topic) in known:
-        drop = Drop(REPEATED, "these words are there already")
+        drop = Drop(REPEATED_TOPIC.name, "another topic has the same words")
     if drop is None:
         known.add(_identity(topic))
     return drop

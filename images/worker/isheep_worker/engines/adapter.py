@@ -1,6 +1,7 @@
-"""An adapter as engines are given it: M(t) as a few low-rank matrices beside M(0).
+"""LoRA adapters that engines serve: M(t) as low-rank matrices that are added to those of M(0).
 
-Its files are those that training leaves, in peft's format, which both engines read.
+The adapter's files are the ones that training writes. They have peft's format, which every engine
+reads.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from isheep.contract.reasons import Reason
+from isheep_worker.runtime.errors import WorkerError
+
 _CONFIG = "adapter_config.json"
 
 
@@ -16,8 +20,8 @@ _CONFIG = "adapter_config.json"
 class Adapter:
     """A LoRA adapter in a folder.
 
-    `name` tells it from every other one: prefixes are cached under it. `rank` is what an
-    engine that keeps its place for adapters must have room for.
+    `name` is unique for each adapter, because engines cache prompt prefixes under it. `rank` is the
+    LoRA rank r. vLLM reserves memory for a rank when it starts.
     """
 
     name: str
@@ -25,11 +29,13 @@ class Adapter:
     rank: int
 
 
-class AdapterError(ValueError):
-    """The engine cannot serve an adapter of this base; the message says why and what to do."""
+class AdapterError(WorkerError, ValueError):
+    """The engine cannot serve an adapter of this base. The message has the cause and the remedy."""
+
+    reason = Reason.BAD_ADAPTER
 
 
 def read_adapter(name: str, folder: Path) -> Adapter:
-    """Return the adapter in a folder."""
+    """Return the adapter in a folder; read its rank from `adapter_config.json`."""
     config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
     return Adapter(name, folder, int(config["r"]))

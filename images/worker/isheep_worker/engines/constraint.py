@@ -1,6 +1,6 @@
-"""Completions that must match a regular expression, one token mask a step (llguidance).
+"""Regular expressions that completions must match: one token mask for each step (llguidance).
 
-The same library serves vLLM's structured outputs, so both engines allow the same texts.
+vLLM uses the same library for its structured outputs, so both engines allow the same texts.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import torch
 
 
 class RegexConstraints:
-    """Compiles expressions for one tokenizer and hands out a matcher for each completion."""
+    """Compiles expressions for one tokenizer and returns a matcher for each completion."""
 
     def __init__(self, tokenizer: Any, vocabulary: int) -> None:
-        """Take a fast Transformers tokenizer and the number of the model's logits."""
+        """Prepare for a fast Transformers tokenizer and `vocabulary` logits of the model."""
         from llguidance import LLTokenizer  # noqa: PLC0415 - only constrained runs need it
 
         backend = type(tokenizer.backend_tokenizer).from_str(tokenizer.backend_tokenizer.to_str())
@@ -26,7 +26,7 @@ class RegexConstraints:
         )
 
     def matcher(self, regex: str) -> RegexMatcher:
-        """Return a fresh matcher. Raises ValueError for an expression that does not compile."""
+        """Return a new matcher; raise ValueError if the expression does not compile."""
         from llguidance import LLMatcher  # noqa: PLC0415
 
         grammar = LLMatcher.grammar_from_regex(regex)
@@ -37,25 +37,27 @@ class RegexConstraints:
 
 
 class RegexMatcher:
-    """Where one completion stands in its expression."""
+    """The state of one completion in its expression."""
 
     def __init__(self, matcher: Any) -> None:
         self._matcher = matcher
 
     def allowed(self) -> torch.Tensor:
-        """Return which tokens may come next: bool, shape [vocabulary], on the CPU.
+        """Return a mask of the tokens that may come next: bool, shape [vocabulary], on the CPU.
 
-        The EOS is among them where the text may end.
+        The mask allows the EOS if the text may end here.
         """
         bias = np.frombuffer(self._matcher.compute_logit_bias(), dtype=np.uint8)
         return torch.from_numpy(bias > 0)
 
     def advance(self, token: int) -> None:
-        """Take the token that was drawn."""
+        """Add the token that was drawn; raise ValueError if the expression does not allow it."""
         if not self._matcher.consume_token(token):
-            raise ValueError(f"token {token} does not fit: {self._matcher.get_error()}")
+            raise ValueError(
+                f"token {token} does not fit the expression: {self._matcher.get_error()}"
+            )
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing may follow."""
+        """Whether the expression allows no further token."""
         return bool(self._matcher.is_stopped())

@@ -1,12 +1,10 @@
-"""What a stage asks of an engine: a stream in, a stream out.
+"""The interface of engines: a stage submits groups of requests and polls for completions.
 
-The stage submits groups of requests (a group is one part's worth, or one level
-of it) and polls for completions as they finish; it goes on submitting from its
-next part while earlier ones are in flight, so that no barrier idles the device.
-An engine that batches (Transformers) cuts its batches in item order inside a
-group and never across groups: that is why its output does not depend on where
-a run was interrupted. Prompts are token ids, never text: rendering happens once,
-in `templates/`, for inference and training alike.
+A group has the requests of one part, or of one level of that part. A stage submits requests of its
+next part while those of earlier parts are in flight, so that the device never waits for the end of
+a part. An engine that batches (Transformers) cuts its batches in item order inside a group and
+never across groups. Therefore its output does not depend on where a run was interrupted. Prompts
+are token ids and not text: `templates/` renders them, for inference and training in the same way.
 """
 
 from __future__ import annotations
@@ -15,25 +13,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from isheep.contract.reasons import Reason
 from isheep_worker.engines.adapter import Adapter
+from isheep_worker.runtime.errors import WorkerError
 
 FinishReason = Literal["stop", "length"]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One prompt to complete, n = 1.
+    """One prompt with one completion (n = 1).
 
-    `id` is the caller's and unique among those in flight. `seed` is 63 bits.
-    `stop` strings end a completion and are not part of its text; `stop_token_ids`
-    likewise. `regex`, where given, constrains the text (structured outputs).
-    `presence_penalty` is taken from the logit of every token that the completion holds
-    by then, once however often, before the temperature and the greedy choice; what the
-    prompt holds does not count.
+    The caller chooses `id`, which is unique among the requests in flight. `seed` has 63 bits.
+    `stop` strings and `stop_token_ids` end a completion and are not part of its text. If `regex` is
+    set, the text must match it (structured outputs). The engine subtracts `presence_penalty` from
+    the logit of each token that the completion already contains: once for each token, before the
+    temperature and the greedy choice. Tokens of the prompt do not count.
 
-    With `labels` (distinct token ids) nothing is generated: the completion has no text,
-    and the log-probabilities of these tokens as the next one. How to sample does not
-    matter then, and `max_tokens` is 1.
+    A request with `labels` (distinct token ids) generates nothing. Its completion has no text, but
+    the log-probability of each label as the next token. The sampling fields have no effect then,
+    and `max_tokens` is 1.
     """
 
     id: str
@@ -51,10 +50,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What an engine made of a request. Token counts are before stop strings are trimmed.
+    """The completion of a request. The engine counts tokens before it trims stop strings.
 
-    `label_logprobs` are natural logarithms of probabilities among the whole vocabulary, in
-    the order of the request's labels, at temperature 1.
+    `label_logprobs` are natural logarithms of probabilities over the whole vocabulary at
+    temperature 1, in the order of the request's labels.
     """
 
     id: str
@@ -66,8 +65,10 @@ class Completion:
     label_logprobs: tuple[float, ...] = ()
 
 
-class PromptTooLongError(ValueError):
-    """A prompt leaves no room for its completion within the model's length."""
+class PromptTooLongError(WorkerError, ValueError):
+    """A prompt and its completion are together longer than the model's maximum length."""
+
+    reason = Reason.PROMPT_TOO_LONG
 
 
 class Engine(Protocol):
@@ -75,32 +76,43 @@ class Engine(Protocol):
 
     @property
     def max_in_flight(self) -> int:
-        """How many requests are worth having submitted: twice what it works on at once."""
+        """Number of requests to keep submitted: twice the number that the engine runs at once."""
 
     @property
     def in_flight(self) -> int:
-        """How many submitted requests have not been returned by `poll`."""
+        """Number of submitted requests whose completions `poll` has not returned."""
 
     def submit(self, group: Sequence[Request]) -> None:
-        """Queue a group. Raises `PromptTooLongError` before any of it is queued."""
+        """Queue a group of requests.
+
+        Raises:
+            PromptTooLongError: A prompt is too long. No request of the group is queued then.
+        """
 
     def poll(self) -> list[Completion]:
-        """Work for a short while and return what finished, in any order; maybe nothing.
+        """Run for a short time and return the completions that are finished, in any order.
 
-        Raises `DeviceMemoryError` where the device's memory is exhausted. With
-        nothing in flight it returns at once.
+        The list may be empty. If no request is in flight, it is empty and `poll` returns at once.
+
+        Raises:
+            DeviceMemoryError: The device's memory is exhausted.
         """
 
     def adapt(self, adapter: Adapter | None) -> None:
-        """Answer as the base with this adapter from now on; None: as the base alone.
+        """Use the base model with this adapter from now on, or without any if it is None.
 
-        Only between requests. Raises `AdapterError` where the engine cannot serve it, and
-        `DeviceMemoryError`.
+        Call this method only when no request is in flight.
+
+        Raises:
+            AdapterError: The engine cannot serve the adapter.
+            DeviceMemoryError: The device's memory does not hold the adapter.
         """
 
     def close(self) -> None:
-        """Free the device. Idempotent."""
+        """Free the device. Further calls have no effect."""
 
 
-class DeviceMemoryError(RuntimeError):
+class DeviceMemoryError(WorkerError, RuntimeError):
     """The device's memory is exhausted (exit code 80)."""
+
+    reason = Reason.OUT_OF_DEVICE_MEMORY

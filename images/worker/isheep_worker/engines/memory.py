@@ -1,9 +1,9 @@
-"""Telling exhausted device memory from every other failure.
+"""Detection of exhausted device memory among other failures.
 
-Each layer says it in its own way: torch with an exception class, the CPU allocator
-with a RuntimeError, vLLM with ValueErrors about its KV cache. What all of them need is
-the same remedy (a smaller batch, a shorter length, a bigger device), so they become one
-`DeviceMemoryError` and one exit code.
+Each library reports exhausted memory differently: torch raises its own exception class, the CPU
+allocator raises a RuntimeError, and vLLM raises ValueErrors about its KV cache. The remedy is the
+same (a smaller batch, a shorter length, a larger device). Therefore all these errors become one
+`DeviceMemoryError` with one exit code.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 from isheep_worker.engines.interface import DeviceMemoryError
 
-# Parts of messages of torch (CUDA and CPU) and of vLLM, lower-cased.
-_SIGNS = (
+# Substrings of the messages of torch (CUDA and CPU) and of vLLM, in lower case.
+_MESSAGES = (
     "out of memory",
     "can't allocate memory",
     "no available memory for the cache blocks",
@@ -26,13 +26,13 @@ _SIGNS = (
 
 
 def says_out_of_memory(text: str) -> bool:
-    """Tell whether a message, or the tail of a log, speaks of exhausted device memory."""
+    """Return whether a message, or the tail of a log, reports exhausted device memory."""
     lowered = text.lower()
-    return any(sign in lowered for sign in _SIGNS)
+    return any(message in lowered for message in _MESSAGES)
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Tell whether an exception, or one that it was raised from, is about device memory."""
+    """Return whether an exception, or one of its causes, reports exhausted device memory."""
     while error is not None:
         if isinstance(error, DeviceMemoryError | MemoryError) or says_out_of_memory(str(error)):
             return True
@@ -42,7 +42,14 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 @contextmanager
 def device_memory_errors(doing: str) -> Iterator[None]:
-    """Raise `DeviceMemoryError` in the place of every exception that means it."""
+    """Replace each exception that reports exhausted device memory by a `DeviceMemoryError`.
+
+    Args:
+        doing: The activity for the message, such as `generating`.
+
+    Raises:
+        DeviceMemoryError: The body ran out of device memory.
+    """
     try:
         yield
     except (RuntimeError, ValueError, MemoryError) as error:

@@ -1,4 +1,4 @@
-"""What an engine may use of its machine: it decides speed and memory, never what is asked."""
+"""Limits of an engine on its machine. They change its speed and memory, never its prompts."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EngineRuntime:
-    """What an engine may use of its machine.
+    """Limits of an engine on its machine.
 
-    `max_num_seqs` bounds vLLM's batch, `batch_size` is the Transformers engine's. A
-    stage repeated after its device's memory was exhausted comes with a
-    `memory_reduction` one higher, and each step halves both.
+    `max_num_seqs` is the largest batch of vLLM, and `batch_size` is the batch size of the
+    Transformers engine. When a stage is retried after its device's memory was exhausted, its
+    `memory_reduction` is one higher. Each unit of it halves both batch sizes.
 
-    Nothing here is part of a stage's key. For the Transformers engine that holds because
-    nobody sets `batch_size`: another one rounds differently, and a near tie between two
-    tokens may then fall the other way.
+    No field here is part of a stage's key. This is correct for the Transformers engine because no
+    field of the spec sets `batch_size`: another batch size rounds differently, and may reverse a
+    near tie between two tokens.
     """
 
     max_num_seqs: int = 256

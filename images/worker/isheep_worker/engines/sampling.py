@@ -1,26 +1,26 @@
-"""Drawing the next token, one random stream a row.
+"""Sampling of the next token with a separate random generator for each row.
 
-Transformers' `generate` draws from one generator for the whole batch, so a row's text
-would depend on its neighbours' randomness. Here every row has a generator of its own,
-seeded by its request, and spends exactly one uniform number a token: the token is where
-that number falls in the cumulative distribution (inverse transform sampling).
+Transformers' `generate` draws from one generator for the whole batch, so the text of a row depends
+on the other rows. Here each row has its own generator, which the seed of its request initializes.
+A row uses exactly one uniform number for each token: the token at which the cumulative distribution
+exceeds that number (inverse transform sampling).
 """
 
 from __future__ import annotations
 
 import torch
 
-# Enough for a nucleus of 0.95 of any but flat distributions, and much cheaper than a sort.
+# Enough tokens for a nucleus of 0.95 unless the distribution is flat, and cheaper than a sort.
 CANDIDATES = 1024
 
 
 def row_generator(seed: int) -> torch.Generator:
-    """Return a row's random stream; on the CPU, so that all devices draw the same numbers."""
+    """Return the generator of a row, on the CPU so that all devices draw the same numbers."""
     return torch.Generator(device="cpu").manual_seed(seed)
 
 
 def uniform(generator: torch.Generator) -> float:
-    """Return the next number of a row's stream, in [0, 1)."""
+    """Return the next uniform number of a row's generator, in [0, 1)."""
     return float(torch.rand((), generator=generator, dtype=torch.float64))
 
 
@@ -30,17 +30,25 @@ def draw_tokens(
     top_ps: torch.Tensor,
     uniforms: torch.Tensor,
 ) -> torch.Tensor:
-    """Return one token id a row: shape [rows], from logits [rows, vocabulary].
+    """Draw one token for each row by inverse transform sampling.
 
-    Temperature 0 takes the likeliest token. `top_ps` keep the smallest set of likeliest
-    tokens that reaches that probability. All arguments lie on one device; logits are
-    float32 and may hold -inf for tokens that are not allowed.
+    All arguments are on the same device.
+
+    Args:
+        logits: Shape [rows, vocabulary], float32; -inf for a token that is not allowed.
+        temperatures: Shape [rows]; 0 takes the most likely token.
+        top_ps: Shape [rows], in (0, 1]; a row draws from the smallest set of most likely tokens
+            whose probability reaches this value (nucleus sampling).
+        uniforms: Shape [rows], float64, in [0, 1); see `uniform`.
+
+    Returns:
+        Token ids, shape [rows], int64.
     """
     greedy = temperatures == 0
     scaled = logits / torch.where(greedy, 1.0, temperatures).unsqueeze(1)
     probabilities = torch.softmax(scaled, dim=-1)
     if bool((top_ps < 1).any()):
-        ordered, ids = _likeliest(probabilities, top_ps)
+        ordered, ids = _most_likely(probabilities, top_ps)
         cumulative = ordered.double().cumsum(dim=-1)
         outside = cumulative - ordered.double() >= top_ps.double().unsqueeze(1)
         cumulative = ordered.double().masked_fill(outside, 0).cumsum(dim=-1)
@@ -50,10 +58,10 @@ def draw_tokens(
     return torch.where(greedy, logits.argmax(dim=-1), drawn)
 
 
-def _likeliest(
+def _most_likely(
     probabilities: torch.Tensor, top_ps: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return probabilities and ids, likeliest first: enough of them to hold every nucleus."""
+    """Return probabilities and ids in descending order, enough of them for each nucleus."""
     vocabulary = probabilities.shape[-1]
     ordered, ids = torch.topk(probabilities, min(CANDIDATES, vocabulary), dim=-1)
     if ids.shape[-1] < vocabulary and bool((ordered.sum(dim=-1) < top_ps).any()):
@@ -62,7 +70,7 @@ def _likeliest(
 
 
 def _first_above(cumulative: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
-    """Return, a row, the first index whose cumulative mass exceeds its share of the total."""
+    """Return for each row the first index whose cumulative mass exceeds its share of the total."""
     total = cumulative[:, -1:]
     target = torch.minimum(
         uniforms.double().unsqueeze(1) * total, torch.nextafter(total, torch.zeros_like(total))

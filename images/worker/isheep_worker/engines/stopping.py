@@ -1,26 +1,25 @@
-"""Noticing a stop string while tokens arrive, and trimming the text as vLLM does.
+"""Detection of stop strings during generation; the text is trimmed in the same way as in vLLM.
 
-A stop string may begin in the middle of one token and end in the middle of another, so
-it is looked for in text. To decode everything after every token would take time
-quadratic in the length; a window of the last few tokens is enough to notice it, and only
-then the whole text is decoded, once.
+A stop string may begin inside one token and end inside another one, so the search is in decoded
+text. Decoding the whole text after each token would take time quadratic in its length. Therefore
+the search decodes a window of the last tokens only, and the whole text once, when it finds a match.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-# Tokens looked at beyond those that a stop string can fill (a token has a byte or more).
+# Extra tokens in the window. A stop string has at most as many tokens as bytes.
 SLACK = 8
 
 Decode = Callable[[Sequence[int]], str]
 
 
 class StopStrings:
-    """The stop strings of one completion. Feed it tokens; it says when the text is over."""
+    """Searches the stop strings in the tokens of one completion."""
 
     def __init__(self, stops: Sequence[str], decode: Decode, hidden: frozenset[int]) -> None:
-        """Take the strings, a decoder, and the ids of which `decode` shows nothing."""
+        """Search `stops`; `hidden` are the ids that `decode` leaves out of its text."""
         self._stops = tuple(stops)
         self._decode = decode
         self._hidden = hidden
@@ -28,7 +27,7 @@ class StopStrings:
         self._visible: list[int] = []
 
     def feed(self, token: int) -> str | None:
-        """Take the next token. Returns the text before the first stop string, once there is one."""
+        """Add a token; return the text before the first stop string, or None if there is none."""
         if token in self._hidden:
             return None
         self._visible.append(token)

@@ -1,16 +1,15 @@
-"""The engine of exact reproduction: Transformers models, our own sampling.
+"""The engine for exact reproduction: models of Transformers with our own sampling.
 
-Determinism is the point. Requests are batched in the order in which they stand in their
-group, and never across groups, so what a batch contains, and with it every rounding of
-its floating-point sums, is a function of the group and of the batch size alone. Every
-row has a random stream of its own (`sampling.py`). Rows that are finished leave the
-batch, again a function of the group. In float32, with the same machine, versions,
-number of threads and batch size, a group therefore has the same completions in every
-process, however often the run was interrupted.
+The engine is deterministic. It batches requests in the order of their group and never across
+groups, so the content of a batch, and with it each rounding of its floating-point sums, depends
+only on the group and the batch size. Each row has its own random generator (`sampling.py`). A
+finished row leaves the batch at a step that also depends only on the group. Therefore, in float32
+and with the same machine, versions, number of threads and batch size, a group has the same
+completions in each process, independent of interruptions of the run.
 
-A batch's prompts share their constant beginning (prompts are laid out for that): it is
-computed once and its cache repeated for each row, which on a CPU saves most of the
-prefill. What follows is padded on the left, with explicit positions.
+The prompts of a batch share a constant beginning, because the templates put the varying parts at
+their end. The engine computes this beginning once and repeats its cache for each row, which saves
+most of the prefill on a CPU. It pads the rest of each prompt on the left and passes positions.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ from isheep_worker.engines.runtime import EngineRuntime
 from isheep_worker.engines.sampling import draw_tokens, row_generator, uniform
 from isheep_worker.engines.stopping import StopStrings
 
-# One poll's work: short enough to react to a request to stop, long enough to cost nothing.
+# Steps of one poll: few enough to react quickly to a stop, enough to make a poll cheap.
 STEPS_PER_POLL = 16
 
-# Below this a shared beginning saves less than its own forward pass costs.
+# In tokens. A shorter shared beginning saves less than its own forward pass costs.
 SHORTEST_SHARED_PREFIX = 32
 
 
@@ -51,8 +50,11 @@ class TransformersEngine:
         dtype: str,
         max_model_length: int | None,
         runtime: EngineRuntime,
+        *,
+        max_adapter_rank: int = 0,
     ) -> None:
-        """Load the model; on the first GPU where there is one, else on the CPU."""
+        """Load the model on the first GPU, or on the CPU if there is no GPU."""
+        del max_adapter_rank  # peft adds an adapter of any rank later; nothing is reserved for it
         from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - heavy
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -73,17 +75,17 @@ class TransformersEngine:
 
     @property
     def max_in_flight(self) -> int:
-        """One batch in work and one to follow it."""
+        """The current batch and the next one."""
         return 2 * self._batch_size
 
     @property
     def in_flight(self) -> int:
-        """Requests that wait or are in the current batch."""
+        """Requests that wait or that are in the current batch."""
         current = self._batch.size if self._batch else 0
         return current + sum(len(batch) for batch in self._waiting)
 
     def submit(self, group: Sequence[Request]) -> None:
-        """Cut a group into batches, in order. Raises `PromptTooLongError` for any of it."""
+        """Cut a group into batches in its order; raise `PromptTooLongError` for a long prompt."""
         for request in group:
             _check_length(request, self._max_length)
         for start in range(0, len(group), self._batch_size):
@@ -105,9 +107,9 @@ class TransformersEngine:
             return finished
 
     def adapt(self, adapter: Adapter | None) -> None:
-        """Put peft's layers of an adapter into the model, in the place of those of another."""
+        """Replace the current adapter's layers in the model by those of another adapter."""
         if self._adapted is not None:
-            # It gives the model's own layers back their places, in the model itself.
+            # `unload` puts the base's own layers back into `self._model` itself.
             self._adapted.unload()
             self._adapted = None
         if adapter is None:
@@ -118,7 +120,7 @@ class TransformersEngine:
             self._adapted = PeftModel.from_pretrained(self._model, str(adapter.folder)).eval()
 
     def close(self) -> None:
-        """Drop the model and give its memory back."""
+        """Release the model and its memory."""
         self._waiting.clear()
         self._batch = None
         self._model = self._adapted = None
@@ -133,12 +135,12 @@ def _check_length(request: Request, max_length: int | None) -> None:
     if max_length is not None and prompt + room > max_length:
         raise PromptTooLongError(
             f"request {request.id}: {prompt} prompt tokens and {room} more do not fit "
-            f"the model's length of {max_length}: lower maxTokens, or shorten the prompt"
+            f"the model's length of {max_length} tokens: lower maxTokens, or shorten the prompt"
         )
 
 
 class _Vocabulary:
-    """What generation needs of the tokenizer: text, the ends of texts, token masks."""
+    """The parts of the tokenizer that generation uses: decoding, EOS ids and token masks."""
 
     def __init__(self, tokenizer: Any, model: Any) -> None:
         self._tokenizer = tokenizer
@@ -162,7 +164,7 @@ class _Vocabulary:
 
 
 class _Row:
-    """One request in work."""
+    """A request that is running: its generator, stop conditions and tokens so far."""
 
     def __init__(self, request: Request, vocabulary: _Vocabulary) -> None:
         self.request = request
@@ -174,13 +176,13 @@ class _Row:
         self._present: set[int] = set()
 
     def penalise(self, logits: torch.Tensor) -> None:
-        """Take the presence penalty from the row's logits, shape [vocabulary]."""
+        """Subtract the presence penalty in place from the row's logits, shape [vocabulary]."""
         if self.request.presence_penalty and self._present:
             present = torch.tensor(sorted(self._present), device=logits.device)
             logits[present] -= self.request.presence_penalty
 
     def take(self, token: int) -> Completion | None:
-        """Take the token that was drawn; return the completion if it is the last."""
+        """Add the token that was drawn; return the completion if this token is the last one."""
         self._tokens += 1
         self._present.add(token)
         if token in self._ends:
@@ -197,7 +199,7 @@ class _Row:
         return None
 
     def score(self, logits: torch.Tensor) -> Completion:
-        """Return the labels' log-probabilities from the logits after the prompt [vocabulary]."""
+        """Return the labels' log-probabilities, from the logits after the prompt [vocabulary]."""
         logprobs = torch.log_softmax(logits, dim=-1)[list(self.request.labels)]
         return Completion(
             id=self.request.id,
@@ -219,7 +221,7 @@ class _Row:
 
 
 class _Batch:
-    """Rows that go through the model together, from their prompts to their last tokens."""
+    """Rows that run through the model together, from their prompts to their last tokens."""
 
     def __init__(self, model: Any, vocabulary: _Vocabulary, requests: Sequence[Request]) -> None:
         self._model = model
@@ -232,11 +234,11 @@ class _Batch:
 
     @property
     def size(self) -> int:
-        """How many rows are not finished."""
+        """Number of rows that are not finished."""
         return len(self._rows)
 
     def step(self) -> list[Completion]:
-        """Draw a token for each row, or score its labels; return the rows that are finished."""
+        """Draw a token for each row, or score its labels; return the finished completions."""
         drawn = self._draw()
         completions = [
             row.score(logits) if row.request.labels else row.take(int(token))
@@ -252,6 +254,7 @@ class _Batch:
 
     def _draw(self) -> torch.Tensor:
         """Return the next token of each row, on the CPU."""
+        # `logits` is a view of `self._logits`: mask and penalty change the row in place.
         for row, logits in zip(self._rows, self._logits, strict=True):
             if row.matcher:
                 logits.masked_fill_(~row.matcher.allowed().to(self._device), float("-inf"))
@@ -265,7 +268,7 @@ class _Batch:
         ).cpu()
 
     def _keep(self, live: list[int]) -> None:
-        """Go on with these rows only."""
+        """Keep only the rows with these indices, in all tensors and in the cache."""
         self._rows = [self._rows[i] for i in live]
         if live:
             indices = torch.tensor(live, device=self._device)
@@ -274,7 +277,7 @@ class _Batch:
             self._positions = self._positions[indices]
 
     def _forward(self, tokens: torch.Tensor) -> None:
-        """Put one token a row through the model."""
+        """Run the model on one token for each row: shape [rows]."""
         self._mask = torch.cat([self._mask, torch.ones_like(self._positions)], dim=1)
         output = self._model(
             input_ids=tokens.to(self._device).unsqueeze(1),
@@ -293,10 +296,11 @@ class _Batch:
 def _prefill(
     model: Any, prompts: Sequence[tuple[int, ...]]
 ) -> tuple[Any, torch.Tensor, torch.Tensor]:
-    """Put prompts through the model.
+    """Run the model on prompts.
 
-    Returns the cache, the mask of its real positions [rows, length] and the logits that
-    follow each prompt [rows, vocabulary] in float32.
+    Returns:
+        The cache; the mask of its positions that are no padding, int64 [rows, length]; and the
+        logits after each prompt, float32 [rows, vocabulary].
     """
     from transformers import DynamicCache  # noqa: PLC0415 - heavy
 
@@ -309,7 +313,7 @@ def _prefill(
         cache.batch_repeat_interleave(len(prompts))
     rests = [prompt[shared:] for prompt in prompts]
     width = max(len(rest) for rest in rests)
-    # Padding is masked out: which id it is does not matter.
+    # The mask excludes the padding, so any id serves.
     ids = torch.tensor([[0] * (width - len(rest)) + list(rest) for rest in rests], device=device)
     mask = torch.tensor(
         [[1] * shared + [0] * (width - len(rest)) + [1] * len(rest) for rest in rests],
@@ -328,9 +332,11 @@ def _prefill(
 
 
 def _shared_prefix(prompts: Sequence[tuple[int, ...]]) -> int:
-    """Return how many leading tokens all prompts share, each keeping one of its own; 0 if few.
+    """Return the number of leading tokens that all prompts share, or 0 if they are too few.
 
-    Not used with sliding windows: padding after the shared part would count into them.
+    At least one token of each prompt is left out, because its forward pass returns the logits. The
+    caller shares nothing in models with sliding windows: the padding after the shared part would
+    count as part of a window.
     """
     length = 0
     for column in zip(*(prompt[:-1] for prompt in prompts), strict=False):

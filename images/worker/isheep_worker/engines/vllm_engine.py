@@ -1,18 +1,17 @@
-"""The fast engine: vLLM's `LLMEngine`, fed one request at a time and stepped by us.
+"""The fast engine: vLLM's `LLMEngine`. This module submits its requests and runs its steps.
 
-`LLMEngine` rather than `LLM`, because a stage streams: it goes on submitting while
-earlier requests run, so that the device never drains between two parts.
+The module uses `LLMEngine` instead of `LLM`, because a stage submits requests while earlier ones
+run, so that the device is never idle between two parts.
 
-On a CPU the engine runs in this process: a child would import everything a second time,
-half of the start. Three settings there are not a matter of taste. Chunked prefill is
-off and a step takes a whole prompt, because a seeded prompt that is computed in chunks
-kills the engine (a CPU's random generator cannot be set back); blocks have 32 tokens;
-the KV cache gets an explicit size, because by default vLLM takes most of the machine's
-memory.
+On a CPU the engine runs in this process: a child process would import all libraries a second time,
+which is half of the start time. Three settings are necessary there. Chunked prefill is off and a
+step takes a whole prompt, because a seeded prompt that is computed in chunks kills the engine (the
+random generator of a CPU cannot be reset). Blocks have 32 tokens. The KV cache has a fixed size,
+because vLLM takes most of the machine's memory by default.
 
-On GPUs the engine's core is a child process, so that scheduling and detokenizing overlap
-with the device's work. When its device runs out of memory at the start, the reason is in
-the child's log only; `memory.says_out_of_memory` reads it there.
+On GPUs the engine's core is a child process, so that scheduling and detokenizing overlap with the
+device's computations. If the device runs out of memory at the start, only the log of the child has
+the cause; `memory.says_out_of_memory` detects it there.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ CPU_BLOCK_SIZE = 32
 CPU_STEP_TOKENS = 2048
 CPU_CACHE_LIMIT = 2 * GIB
 CPU_AT_ONCE = 64
-"""As many keep a CPU busy; a kill costs what is in flight."""
+"""Sequences that keep a CPU busy. More of them would only lose more when the process is killed."""
 
 
 class VLLMEngine:
@@ -47,9 +46,9 @@ class VLLMEngine:
         *,
         max_adapter_rank: int = 0,
     ) -> None:
-        """Load the model on all of `runtime.tensor_parallel_size` GPUs, or on the CPU.
+        """Load the model on `runtime.tensor_parallel_size` GPUs, or on the CPU.
 
-        Without `max_adapter_rank` no adapter can be served, and nothing is lost to them.
+        If `max_adapter_rank` is 0, the engine serves no adapters and reserves no memory for them.
         """
         _quiet()
         from vllm.platforms import current_platform  # noqa: PLC0415 - heavy
@@ -84,17 +83,17 @@ class VLLMEngine:
 
     @property
     def max_in_flight(self) -> int:
-        """Twice what runs at once, so that a place that becomes free is taken at once."""
+        """Twice the number of running sequences, so that a waiting one follows each that ends."""
         at_once = min(self._max_num_seqs, CPU_AT_ONCE) if self._in_process else self._max_num_seqs
         return 2 * at_once
 
     @property
     def in_flight(self) -> int:
-        """Requests that vLLM has and has not finished."""
+        """Requests that vLLM has not finished."""
         return int(self._engine.get_num_unfinished_requests()) if self._engine else 0
 
     def submit(self, group: Sequence[Request]) -> None:
-        """Hand a group to the scheduler. Raises `PromptTooLongError` for any of it."""
+        """Add a group to vLLM's scheduler; raise `PromptTooLongError` if a prompt is too long."""
         for request in group:
             self._check_length(request)
         for request in group:
@@ -120,7 +119,7 @@ class VLLMEngine:
         ]
 
     def adapt(self, adapter: Adapter | None) -> None:
-        """Load an adapter in the place of the one before; requests name it from now on."""
+        """Replace the loaded adapter by another one, which all later requests use."""
         from vllm.lora.request import LoRARequest  # noqa: PLC0415 - heavy
 
         if self._lora is not None:
@@ -128,22 +127,23 @@ class VLLMEngine:
             self._lora = None
         if adapter is None:
             return
-        # Cached prefixes are told apart by name and path, what is loaded by the number alone.
+        # vLLM's prefix cache is keyed by name and path, but its loaded adapters by number only, so
+        # each adapter that is loaded needs a new number.
         self._loras += 1
         lora = LoRARequest(adapter.name, self._loras, str(adapter.folder))
         with device_memory_errors(f"loading the adapter {adapter.folder}"):
             try:
                 self._engine.add_lora(lora)
-            # An engine in a process of its own raises nothing more exact.
+            # An engine in a separate process raises no more specific exception.
             except Exception as error:
                 raise AdapterError(
-                    f"vLLM cannot serve this model's adapter ({error}): write training.handover: "
+                    f"vLLM cannot serve this model's adapter ({error}): set training.handover: "
                     "Merged"
                 ) from error
         self._lora = lora
 
     def close(self) -> None:
-        """Stop the engine and its processes, and free the device."""
+        """Stop the engine and its processes, and release the device."""
         if self._engine is None:
             return
         from vllm.distributed import cleanup_dist_env_and_memory  # noqa: PLC0415 - heavy
@@ -159,13 +159,13 @@ class VLLMEngine:
         if prompt + room > self._max_length:
             raise PromptTooLongError(
                 f"request {request.id}: {prompt} prompt tokens and {room} more do not fit the "
-                f"model's length of {self._max_length}: raise engine.vllm.maxModelLength as far "
-                "as the model allows, lower maxTokens, or shorten the prompt"
+                f"model's length of {self._max_length} tokens: raise engine.vllm.maxModelLength up "
+                "to the model's own length, lower maxTokens, or shorten the prompt"
             )
 
 
 def _quiet() -> None:
-    """PlannedPass off telemetry and progress logs, before vLLM is imported; what is set stays."""
+    """Turn off telemetry and progress logs before the import of vLLM, unless variables are set."""
     for name, value in {
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
@@ -182,7 +182,7 @@ def _start(settings: dict[str, Any]) -> Any:
 
 
 def _adapter_settings(rank: int) -> dict[str, Any]:
-    """Return what makes room for one adapter at a time; only some ranks can be asked for."""
+    """Return the settings that reserve memory for one adapter; vLLM supports some ranks only."""
     from vllm.config.lora import MaxLoRARanks  # noqa: PLC0415 - heavy
 
     return {
@@ -199,7 +199,8 @@ def _cpu_settings(
     from transformers import AutoConfig  # noqa: PLC0415 - heavy
 
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-    # Without it vLLM goes down to one thread "for serving", which here computes, too.
+    # If this variable is not set, vLLM reduces this process to one thread "for serving". Here the
+    # same process also computes.
     os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
     config = AutoConfig.from_pretrained(model_dir, local_files_only=True).get_text_config()
     length = max_model_length or config.max_position_embeddings
@@ -214,9 +215,11 @@ def _cpu_settings(
 
 
 def _cpu_cache_bytes(config: Any, length: int, sequences: int) -> int:
-    """Return the size of the KV cache: for all sequences, if a quarter of free memory holds it.
+    """Return the size of the KV cache in bytes.
 
-    At least one sequence of full length fits, or vLLM says that it does not.
+    The cache holds `sequences` sequences of `length` tokens, but at most `CPU_CACHE_LIMIT` bytes
+    and at most a quarter of the free memory. It always holds one sequence of full length; if the
+    memory does not hold that, vLLM raises an error.
     """
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -249,10 +252,11 @@ def _sampling_params(request: Request) -> Any:
 
 
 def _scoring_params(request: Request) -> Any:
-    """Return how the labels' log-probabilities are asked for: with one greedy token.
+    """Return the parameters of a request for labels: one greedy token with its log-probabilities.
 
-    Greedy, because a seeded prompt may not be computed in chunks (see above), and they are
-    taken from the logits before temperature, among the whole vocabulary.
+    The token is greedy because a seeded prompt must not be computed in chunks (see the module's
+    docstring). vLLM computes the log-probabilities before the temperature, from the logits over the
+    whole vocabulary.
     """
     from vllm.sampling_params import RequestOutputKind, SamplingParams  # noqa: PLC0415 - heavy
 

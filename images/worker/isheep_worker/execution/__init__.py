@@ -1,1 +1,1 @@
-"""How a stage runs: its context, its engine, its parts and its commit."""
+"""The parts of a run of a stage that all stages share: context, engine, parts and commit."""

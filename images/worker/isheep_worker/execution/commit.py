@@ -1,7 +1,8 @@
-"""The end of every stage: a manifest, written once, that says what there is and how it came.
+"""The commit of a stage: its manifest, which is written exactly once.
 
-Where another worker committed first its manifest is the stage's, and so are its
-statistics: they describe what is stored.
+The manifest lists the output, and how the stage made it. If another worker committed the stage
+first, its manifest is the valid one. The outcome then has the statistics of that manifest, because
+they describe the output that is stored.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ def commit(
     files: Sequence[FileInfo] = (),
     examples: Mapping[str, Sequence[str]] | None = None,
 ) -> StageOutcome:
-    """Commit the context's step and return its outcome.
+    """Commit the context's stage and return its outcome.
 
-    `examples` are a few of the texts that each rule dropped, for the report.
+    `examples` has a few of the texts that each rule dropped, for the report.
     """
     step = context.step
     manifest = Manifest(
@@ -59,10 +60,10 @@ def commit_parts(
     summarise: Callable[[Mapping[str, float]], Mapping[str, float]] = dict,
     examples: Mapping[str, Sequence[str]] | None = None,
 ) -> StageOutcome:
-    """Commit a stage of `count` parts if all of them are stored, whoever wrote them.
+    """Commit a stage of `count` parts if all of them are stored, by this or by other workers.
 
-    `summarise` makes the stage's statistics from the sums over its parts; `examples` are
-    those that this worker has seen.
+    `summarise` makes the stage's statistics from the sums over its parts. `examples` are from the
+    parts of this worker. If parts are missing, the outcome is `Partial`.
     """
     missing = count - len(context.artifacts.parts(context.step.key))
     if missing > 0:
@@ -76,7 +77,7 @@ def commit_parts(
 
 
 def timings(context: StageContext[StageSettings]) -> Timings:
-    """Return where the context's seconds went so far."""
+    """Return the seconds of the stage so far, by activity."""
     seconds = context.meter.seconds()
     return Timings(
         started_at=datetime.fromtimestamp(context.started_at, UTC),

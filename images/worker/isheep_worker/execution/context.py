@@ -1,12 +1,13 @@
-"""What a stage is given, and what it gives back.
+"""The argument and the return value of a stage program.
 
-A stage sees its own step, the settings that its key was made from, and the services
-of the worker: artifacts, engine, clock. It does not see the spec, the run's other
-stages or the driver, so it cannot come to depend on them.
+A program has access to its step, to the settings that its key was computed from, and to the
+services of the worker: artifacts, engine and clock. It has no access to the spec, to other stages
+of the run or to the driver, so its output cannot depend on them.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,17 +20,22 @@ from isheep_worker.execution.engine_provider import EngineProvider
 from isheep_worker.inputs.models import ModelFolders
 from isheep_worker.inputs.stored_inputs import Inputs
 from isheep_worker.rows.schema import RowCodec, RowT
+from isheep_worker.runtime.logs import log_stage
 from isheep_worker.runtime.meter import Meter
 from isheep_worker.runtime.orders import Shard
 from isheep_worker.runtime.progress import Progress
 from isheep_worker.runtime.stopping import StopFlag
 
+_LOG = logging.getLogger(__name__)
 SettingsT_co = TypeVar("SettingsT_co", bound=StageSettings, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
 class StageContext(Generic[SettingsT_co]):
-    """All that a stage may use. `scratch` is an empty folder that is deleted afterwards."""
+    """Everything that a program may use.
+
+    `scratch` is an empty folder that is deleted after the stage.
+    """
 
     order: StageOrder
     step: Step
@@ -46,17 +52,31 @@ class StageContext(Generic[SettingsT_co]):
     started_at: float
     now: Callable[[], float]
 
+    def log_part(self, part: int, items: int, items_done: int, **fields: object) -> None:
+        """Log that a part with a number of items is stored, and how many items are done."""
+        log_stage(
+            _LOG,
+            "part written",
+            self.order,
+            self.step,
+            part=part,
+            items=items,
+            items_done=items_done,
+            seconds=round(self.now() - self.started_at, 3),
+            **fields,
+        )
+
     def input_key(self, role: str) -> str:
-        """Return the key of the one stage that fills a role."""
+        """Return the key of the only stage that fills an input role."""
         (key,) = self.step.inputs[role]
         return key
 
     def rows(self, role: str, codec: RowCodec[RowT]) -> Iterator[RowT]:
-        """Return the rows of the one stage that fills a role."""
+        """Return the rows of the only stage that fills an input role."""
         return map(codec.decode, self.artifacts.read_lines(self.input_key(role)))
 
     def rows_of_all(self, role: str, codec: RowCodec[RowT]) -> Iterator[RowT]:
-        """Yield the rows of all stages that fill a role, one stage after the other; maybe none."""
+        """Yield the rows of all stages that fill an input role, stage by stage; possibly none."""
         for key in self.step.inputs.get(role, ()):
             for line in self.artifacts.read_lines(key):
                 yield codec.decode(line)
@@ -64,7 +84,7 @@ class StageContext(Generic[SettingsT_co]):
 
 @dataclass(frozen=True, slots=True)
 class StageOutcome:
-    """How a stage ended: committed, or partial where other workers' parts are missing."""
+    """How a stage ended: committed, or partial if parts of other workers are missing."""
 
     outcome: Outcome = Outcome.COMMITTED
     statistics: Mapping[str, float] = field(default_factory=dict)

@@ -1,12 +1,12 @@
-"""One engine at a time, kept from order to order while the next can use it.
+"""One engine at a time, which stays loaded while the next order can use it.
 
-Loading is what an iteration wastes most on a small machine, so the local driver gives
-consecutive orders to one process and the engine stays. It goes when another is wanted,
-before training (which needs the memory), and after any failure: requests that are
-still in flight would answer the next stage's questions.
+On a small machine, loading models takes the largest useless share of an iteration. Therefore the
+local driver gives consecutive orders to one process, which keeps the engine. The engine is closed
+when a stage needs another one, before training (which needs the memory), and after every failure:
+its requests in flight would otherwise complete during the next stage.
 
-A base that was loaded with room for an adapter serves with it, without it, and with
-another one: only the adapter is changed then.
+A base model that was loaded with memory for an adapter can serve with this adapter, with another
+one, and without any. A change of the adapter does not load the base model again.
 """
 
 from __future__ import annotations
@@ -14,30 +14,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from isheep.contract.choices import EngineType
 from isheep.contract.order import Runtime
 from isheep_worker.engines.adapter import Adapter
 from isheep_worker.engines.interface import Engine
-from isheep_worker.engines.registry import EngineKind, open_engine
+from isheep_worker.engines.registry import open_engine
 from isheep_worker.engines.runtime import EngineRuntime
 from isheep_worker.runtime.meter import Activity, Meter
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """What makes one loaded engine as good as another, adapters aside.
+    """The properties of a loaded engine; two engines with equal specs are interchangeable.
 
-    `model` is a digest or a stage's key.
+    `model` is the digest of a base model or the key of a stage. Adapters are not included.
     """
 
     model: str
-    engine: EngineKind
+    engine: EngineType
     dtype: str
     max_model_length: int
     runtime: Runtime
 
 
 class EngineProvider:
-    """Loads engines and remembers the last."""
+    """Loads engines and keeps the last one."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -47,17 +48,19 @@ class EngineProvider:
         self._max_adapter_rank = 0
 
     def loaded(self, spec: EngineSpec, adapter: Adapter | None = None) -> bool:
-        """Return whether an engine is loaded that serves this base, and has room for the adapter.
+        """Return whether the loaded engine serves this base model and has memory for the adapter.
 
-        It may be answering with another adapter so far, or with none.
+        The engine may currently use another adapter, or none.
         """
         fits = adapter is None or adapter.rank <= self._max_adapter_rank
         return self._engine is not None and self._spec == spec and fits
 
     def get(self, spec: EngineSpec, folder: Path, adapter: Adapter | None = None) -> Engine:
-        """Return the engine for the weights in a folder, with the adapter beside them if any.
+        """Return the engine for the weights in a folder, with an adapter if one is given.
 
-        Raises `DeviceMemoryError` and `AdapterError`.
+        Raises:
+            DeviceMemoryError: The device's memory is exhausted.
+            AdapterError: The engine cannot serve the adapter.
         """
         engine = self._engine
         with self._meter.measure(Activity.LOAD):
@@ -90,11 +93,11 @@ class EngineProvider:
 
 
 def engine_runtime(runtime: Runtime) -> EngineRuntime:
-    """Return an order's runtime as engines take it; what is left open stays their default."""
-    usual = EngineRuntime()
+    """Return the engine settings of an order; a setting that the order omits has its default."""
+    default = EngineRuntime()
     return EngineRuntime(
-        max_num_seqs=runtime.max_num_seqs or usual.max_num_seqs,
-        gpu_memory_utilization=runtime.gpu_memory_utilization or usual.gpu_memory_utilization,
+        max_num_seqs=runtime.max_num_seqs or default.max_num_seqs,
+        gpu_memory_utilization=runtime.gpu_memory_utilization or default.gpu_memory_utilization,
         tensor_parallel_size=runtime.tensor_parallel_size,
         enforce_eager=runtime.enforce_eager,
         memory_reduction=runtime.memory_reduction,

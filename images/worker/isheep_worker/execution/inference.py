@@ -1,7 +1,7 @@
-"""What inference stages have in common: a model, prompts for it, its parts.
+"""Functions that all inference stages share: the model, the requests for it, and the parts.
 
-The engine is asked for only when a part is missing: a worker whose parts are all there
-commits without loading a model.
+The engine is loaded only if a part is missing. A worker whose parts are all stored commits without
+loading a model.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from isheep_worker.templates.prompting import load_library, load_prompting
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is asked of an item, and the strings that end the answer."""
+    """The prompt of an item, and the strings that end its completion."""
 
     token_ids: Sequence[int]
     stop: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class Inference:
     def __init__(
         self, context: StageContext[StageSettings], model: ModelSettings, *templates: str
     ) -> None:
-        """Load what prompts need; `templates` are the digests of the run's templates."""
+        """Load tokenizer and templates; `templates` are the digests of the run's templates."""
         self._context = context
         self._model = model
         self.library = load_library(context.inputs, *templates)
@@ -54,7 +54,7 @@ class Inference:
         self.model_loads = 0
 
     def engine(self) -> Engine:
-        """Return the engine, loaded now unless an earlier order has loaded it."""
+        """Return the engine; load it unless an earlier order has loaded it."""
         with self._context.meter.measure(Activity.LOAD):
             keys = self._context.step.inputs.get("model", ())
             weights = self._context.models.weights(self._model, keys)
@@ -83,7 +83,7 @@ class Inference:
         stop: tuple[str, ...] = (),
         regex: str | None = None,
     ) -> Request:
-        """Return a request; every one stops at the model's end-of-turn tokens."""
+        """Return a request. Every request stops at the model's end-of-turn tokens."""
         return Request(
             id=id_,
             prompt_token_ids=tuple(prompt),
@@ -100,7 +100,7 @@ class Inference:
     def label_request(
         self, id_: str, prompt: Sequence[int], labels: tuple[int, ...]
     ) -> Request | None:
-        """Return a request for labels' probabilities; None where the prompt is too long."""
+        """Return a request for the probabilities of labels, or None if the prompt is too long."""
         if len(prompt) + 1 > self._model.max_model_length:
             return None
         return Request(
@@ -114,16 +114,22 @@ class Inference:
         )
 
 
-def answers(
+def complete_prompts(
     context: StageContext[ClassifySettings | InstantiateSettings | RespondSettings],
     inference: Inference,
     part: int,
     prompts: Mapping[str, Prompt],
 ) -> Generator[list[Request], list[Completion], tuple[dict[str, Completion], dict[str, float]]]:
-    """Ask one thing of each item of a part, from its id to its prompt.
+    """Complete one prompt for each item of a part; `prompts` maps the item's id to its prompt.
 
-    Returns the completions by id, without those of prompts that leave no room for one, and
-    the sums of `token_statistics`. A completion's seed follows from the item's id.
+    A prompt that leaves no room for its completion is skipped. The seed of a completion is derived
+    from the item's id.
+
+    Yields:
+        One group of requests, and expects their completions.
+
+    Returns:
+        The completions by item id, and the sums of `token_statistics`.
     """
     settings = context.settings
     completions = yield [
@@ -147,7 +153,7 @@ def fill_own_parts(
     inference: Inference,
     program_of: Callable[[int], PartProgram],
 ) -> None:
-    """Fill the parts that are this worker's and do not exist; reports progress in items."""
+    """Make the parts of this worker that are not stored yet; report progress in items."""
     missing = MissingParts(context, items)
     if not missing.numbers:
         return
@@ -158,13 +164,15 @@ def fill_own_parts(
 
 
 def item_count(context: StageContext[StageSettings]) -> int:
-    """Return how many items the step's output has, as its order says.
+    """Return the number of items in the stage's output, which its order contains.
 
-    Part i of the output is made from part i of the input, so a worker can go on with its
-    own parts of a stage whose input other workers have not finished.
+    Part i of the output is made from part i of the input. A worker can therefore make its own
+    parts of a stage before other workers have completed the input.
+
+    Raises `ContractError` if the order does not contain the number.
     """
     if context.step.items is None:
-        raise ContractError(f"{context.step.id}: its order does not say how many items it has")
+        raise ContractError(f"{context.step.id}: the order does not contain its number of items")
     return context.step.items
 
 
@@ -175,7 +183,7 @@ def commit_inference(
     summarise: Callable[[Mapping[str, float]], Mapping[str, float]] = dict,
     examples: Mapping[str, Sequence[str]] | None = None,
 ) -> StageOutcome:
-    """Commit an inference stage if all its parts are there; see `commit_parts`."""
+    """Commit an inference stage if all its parts are stored; see `commit_parts`."""
 
     def statistics(sums: Mapping[str, float]) -> Mapping[str, float]:
         return {**summarise(sums), "modelLoads": inference.model_loads}
@@ -184,7 +192,7 @@ def commit_inference(
 
 
 def token_statistics(completions: Sequence[Completion]) -> dict[str, float]:
-    """Return the sums over completions that every inference stage reports."""
+    """Return the sums over completions that every inference stage has in its statistics."""
     return {
         "promptTokens": sum(c.prompt_tokens for c in completions),
         "cachedPromptTokens": sum(c.cached_prompt_tokens for c in completions),

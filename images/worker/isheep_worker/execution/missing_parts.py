@@ -1,4 +1,4 @@
-"""The parts that a worker has yet to fill, and how one is written: what stages in parts share."""
+"""The parts of a stage that this worker still has to make, and the writing of one part."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from isheep_worker.execution.parts import FilledPart, own_parts, part_count, par
 
 
 class MissingParts:
-    """A worker's parts of a step that are not there yet; progress is told in items."""
+    """The parts of this worker that are not stored yet; it reports progress in items."""
 
     def __init__(self, context: StageContext[StageSettings], items: int) -> None:
-        """Look which parts of a step with so many items exist."""
+        """Find the stored parts of the context's stage, which has `items` items."""
         self._context = context
         self._items = items
         self._count = part_count(items)
@@ -22,8 +22,10 @@ class MissingParts:
             context.progress.items(self._done, items)
 
     def write(self, part: int, filled: FilledPart) -> None:
-        """Store a part; from now on nobody makes it again."""
+        """Store a part. From now on no worker makes it again."""
         context = self._context
         context.artifacts.write_part(context.step.key, part, filled.lines, filled.statistics)
-        self._done += len(part_items(part, self._items))
+        items = len(part_items(part, self._items))
+        self._done += items
+        context.log_part(part, items, self._done, items_total=self._items, parts=self._count)
         context.progress.items(self._done, self._items, f"part {part + 1} of {self._count}")

@@ -1,19 +1,18 @@
-"""How an inference stage fills its parts: a stream of requests, parts written as they complete.
+"""The loop of an inference stage: it submits requests, and writes each part when it is complete.
 
-Worker i of P takes the parts i, i + P, … and skips those that exist, so the parts do not
-depend on how many workers there are nor on how often one was killed. What is asked for
-one part is one group to the engine (or one a level), which makes the Transformers
-engine's output a function of the part alone. New parts are begun while those before
-are in flight, so that the engine is full and never waits for the slowest completion of a
-part. No more than that are open, because what is open is what a kill costs.
+Worker i of P makes the parts i, i + P, … and skips those that are stored. The content of a part
+therefore depends neither on the number of workers nor on how often one was killed. The requests of
+a part are one group for the engine (or one group for each level), so the Transformers engine's
+output is a function of the part alone. The loop opens the next parts while earlier ones are in
+flight, so that the engine is always full and never waits for the slowest completion of a part. It
+opens no more parts than that, because a kill loses the open parts.
 
-A part is written as a generator: it yields groups of requests, is sent their completions
-in the order of the requests, and returns its rows.
+The program of a part is a generator. It yields groups of requests, receives their completions in
+the order of the requests, and returns its rows.
 """
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
@@ -25,13 +24,12 @@ from isheep_worker.runtime.orders import Shard
 from isheep_worker.runtime.stopping import StopFlag
 
 FEWEST_OPEN = 2
-"""However little an engine works on at once, the next part is begun before one is complete."""
-_LOG = logging.getLogger(__name__)
+"""At least two parts are open: even for a small engine the next part starts early."""
 
 
 @dataclass(frozen=True, slots=True)
 class FilledPart:
-    """A part's lines in item order, and what it adds to the stage's statistics."""
+    """The lines of a part in item order, and the part's share of the stage's statistics."""
 
     lines: list[bytes]
     statistics: dict[str, float]
@@ -42,7 +40,7 @@ PartProgram = Generator[list[Request], list[Completion], FilledPart]
 
 @dataclass(slots=True)
 class _OpenPart:
-    """A part in flight: the program, and the completions of its group so far."""
+    """A part in flight: its program, and the completions of its current group so far."""
 
     index: int
     program: PartProgram
@@ -51,25 +49,26 @@ class _OpenPart:
 
 
 def part_count(items: int) -> int:
-    """Return how many parts so many items have; no items are no parts."""
+    """Return the number of parts for a number of items; 0 items have 0 parts."""
     return -(-items // PART_ITEMS)
 
 
 def part_items(part: int, items: int) -> range:
-    """Return the numbers of a part's items."""
+    """Return the indices of a part's items."""
     return range(part * PART_ITEMS, min((part + 1) * PART_ITEMS, items))
 
 
 def most_open(max_in_flight: int) -> int:
-    """Return how many parts may be open: those an engine works on at once, and one more.
+    """Return the largest number of open parts: those that the engine runs at once, plus one.
 
-    `max_in_flight` is the engine's, twice what it works on at once.
+    `max_in_flight` is the engine's property, which is twice the number of requests that the engine
+    runs at once.
     """
     return max(FEWEST_OPEN, part_count(max_in_flight // 2) + 1)
 
 
 def own_parts(shard: Shard, count: int, existing: set[int]) -> list[int]:
-    """Return the parts that this worker has to fill."""
+    """Return the parts that this worker still has to make."""
     return [part for part in range(shard.index, count, shard.count) if part not in existing]
 
 
@@ -82,9 +81,9 @@ def fill_parts(
     stop: StopFlag,
     meter: Meter,
 ) -> None:
-    """Fill the parts in order and write each as soon as it is complete.
+    """Make the parts in order, and write each one when it is complete.
 
-    Raises `StoppedError` where a stop is asked for; what was written stays.
+    Raises `StoppedError` if a stop is requested; the parts that are written remain.
     """
     _Stream(engine, program_of, write, meter).run(deque(parts), stop)
 
@@ -105,6 +104,7 @@ class _Stream:
 
     def run(self, pending: deque[int], stop: StopFlag) -> None:
         while pending or self._open:
+            # Between two polls nothing is half written, so this is a safe point for a stop.
             stop.check()
             while pending and self._has_room():
                 self._begin(pending.popleft())
@@ -129,9 +129,10 @@ class _Stream:
             self._advance(part, [part.arrived[id_] for id_ in part.waiting_for])
 
     def _advance(self, part: _OpenPart, completions: list[Completion] | None) -> None:
-        """Give the program what it waits for, and the engine what it asks next."""
+        """Send completions to the program, and submit the program's next group to the engine."""
         try:
-            # An empty group needs no engine; the program goes on at once.
+            # The first `next` starts the program, and each `send` resumes it with completions.
+            # An empty group needs no engine, so the program continues at once.
             group = next(part.program) if completions is None else part.program.send(completions)
             while not group:
                 group = part.program.send([])

@@ -1,7 +1,7 @@
-"""Which run uses which stages: what lets `isheep gc` delete only what nobody needs.
+"""References from runs to the stages that they use; `isheep gc` keeps these stages.
 
-A reference is written once a stage is committed or found committed. Nothing that a run
-makes depends on it, so one that cannot be written is no failure.
+The worker writes a reference when it has committed or adopted a stage. No output depends on
+references, so the stage does not fail if one cannot be written.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _LOG = logging.getLogger(__name__)
 
 
 def note_use(store: ObjectStore, run: RunRef, keys: Iterable[str]) -> None:
-    """Record that a run uses stages; the first that cannot be recorded ends it with a warning."""
+    """Record that a run uses stages; stop with a warning at the first error of the store."""
     documents = RunDocuments(store, run)
     for key in keys:
         try:
             documents.add_ref(key)
         except StoreError as error:
-            # Every further one would take its minutes of retries, too.
-            _LOG.warning("not recorded that this run uses stage %s: %s", key, error)
+            # Each further write would also retry for minutes.
+            _LOG.warning("the reference of this run to stage %s is not stored: %s", key, error)
             return

@@ -1,1 +1,1 @@
-"""What a run reads from outside: models, seed tasks, benchmarks, and their copies in the store."""
+"""The external inputs of a run: models, seed tasks, benchmarks, and their copies in the store."""

@@ -1,11 +1,11 @@
-"""Model files that several workers share: each is put there once, and whole.
+"""A cache of model files that several workers share; each file is downloaded once and is complete.
 
-The cache may be a volume that many pods mount. The store's downloads appear under their
-names complete; what is added here is that a file which is right is never replaced. A
-worker may have it mapped into its memory, and over a network file system a replaced
-file is gone for whoever has it open. So the one that downloads holds a lock, and looks
-again once it has it. Where the file system has no locks two workers may fetch the same
-file, each of them whole.
+The cache may be a volume that many pods mount. The store's downloads are atomic: a file has its
+name only when it is complete. This module adds that a correct file is never replaced. A worker may
+have mapped the file into its memory, and on a network file system a replaced file disappears for
+all processes that have opened it. Therefore a worker takes a lock before it downloads, and checks
+the file again when it has the lock. If the file system has no locks, two workers may download the
+same file, and both downloads are complete.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from isheep.store.local_files import explained
-from isheep_worker.runtime.orders import SourceUnreachableError
+from isheep_worker.runtime.errors import SourceUnreachableError
 
 _STALE_SECONDS = 24 * 3600.0
 _LOG = logging.getLogger(__name__)
 
 
 def keep(path: Path, size: int, download: Callable[[Path], None]) -> None:
-    """Make `path` a file of `size` bytes, by `download` unless it is one already.
+    """Download a file to `path` unless `path` already is a file of `size` bytes.
 
-    Raises what `download` raises, and `SourceUnreachableError` where it brought another size.
+    Raises the exceptions of `download`, and `SourceUnreachableError` if the downloaded file has
+    another size.
     """
     if _has_size(path, size):
         return
-    with _turn(path):
+    with _locked(path):
         if _has_size(path, size):
             return
         _remove_remains(path)
         download(path)
     if not _has_size(path, size):
         raise SourceUnreachableError(
-            f"{path} was to have {size} bytes and has not: its source changed while it was "
-            "downloaded, so try again"
+            f"{path} does not have the expected {size} bytes: its source changed during the "
+            "download; try again"
         )
 
 
@@ -51,8 +52,8 @@ def _has_size(path: Path, size: int) -> bool:
 
 
 @contextmanager
-def _turn(path: Path) -> Iterator[None]:
-    """Wait until nobody else downloads this file; a lock ends with its process at the latest."""
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock for downloads of this file; the kernel releases the lock of a dead process."""
     with explained(f"writing to the model cache {path.parent}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_name(f".{path.name}.lock").open("ab")
@@ -65,7 +66,7 @@ def _turn(path: Path) -> Iterator[None]:
 
 
 def _remove_remains(path: Path) -> None:
-    """Remove what downloads of this file left that were killed long ago."""
+    """Remove the partial files of downloads that were killed more than a day ago."""
     for remains in path.parent.glob(f".*.{path.name}*"):
         with suppress(OSError):
             if remains.stat().st_mtime < time.time() - _STALE_SECONDS:

@@ -1,17 +1,16 @@
-"""Is this folder a model that can be loaded? Asked of the files alone, in seconds.
+"""Checks of a model's folder that need only its files and take seconds.
 
-A run that fails because a shard is missing should fail in prepare, on a CPU, with the
-name of the file, not an hour later on a GPU. So everything that can be known without
-loading is checked here: the configuration parses and names an architecture that the
-installed Transformers knows by itself (no code from the model's folder is ever run), the
-weights are safetensors (pickles can run code when they are read), every shard is there
-and as long as its header says, and there is a tokenizer.
+If a shard is missing, a run should fail in prepare, on a CPU, with the name of the file, and not an
+hour later on a GPU. Therefore this module checks everything that does not require loading the
+model: the configuration parses and names an architecture that the installed Transformers supports
+(code from the model's folder is never run), the weights are safetensors (a pickle can run code when
+it is read), every shard exists and has the length that its header gives, and there is a tokenizer.
 
-The digest stands for the model in keys. It covers every file that changes what the model
-computes. Weights up to `FULL_HASH_BYTES` are read whole; of larger files a block in every
-stride, besides the header and the size. A tensor longer than a stride cannot change
-unnoticed, so any training that touched such a tensor gives another digest; to read all
-144 GB of a 72B model would make the earliest check one of the slowest.
+Keys contain the digest of the model. The digest covers every file that changes the model's output.
+Weight files up to `FULL_HASH_BYTES` are hashed completely. Of a larger file, the digest covers the
+header, the size and one block in every stride. Every tensor that is longer than a stride is
+therefore covered in part, and a training that changes the whole tensor changes the digest. Reading
+all 144 GB of a 72B model would make the first check of a run one of its slowest.
 """
 
 from __future__ import annotations
@@ -21,7 +20,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+
+from isheep.contract.choices import DTYPE_OF, Dtype
+from isheep.contract.reasons import Reason
+from isheep_worker.runtime.errors import WorkerError
 
 MIB = 1024**2
 FULL_HASH_BYTES = 2048 * MIB
@@ -33,28 +36,25 @@ GENERATION_CONFIG = "generation_config.json"
 INDEX = "model.safetensors.index.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
-# What a model's behaviour depends on; READMEs, pictures and pickles beside it do not count.
+# The files that change a model's output. READMEs, pictures and pickles do not.
 DIGESTED = (".json", ".jinja", ".model", ".txt", ".safetensors")
 
-Dtype = Literal["float32", "bfloat16", "float16"]
-_DTYPES: Mapping[str, Dtype] = {
-    "float32": "float32",
-    "bfloat16": "bfloat16",
-    "float16": "float16",
-}
+_DTYPES: Mapping[str, Dtype] = {dtype: dtype for dtype in DTYPE_OF.values()}
 
 
-class ModelFilesError(ValueError):
+class ModelFilesError(WorkerError, ValueError):
     """A model's folder cannot be used; the message names the file and the remedy."""
+
+    reason = Reason.BAD_MODEL
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """What a folder says of its model.
+    """The properties of a model that its files give.
 
-    `dtype` is what its weights are kept in (float32 where that is none of torch's usual
-    three). `max_length` is the longest text in tokens that it was made for, None where
-    its configuration does not say.
+    `dtype` is the type of its weights, or float32 if that type is not in `_DTYPES`. `max_length`
+    is the longest text in tokens that the model was made for, or None if the configuration does
+    not contain it.
     """
 
     digest: str
@@ -64,16 +64,16 @@ class ModelFiles:
 
 
 def inspect_model(folder: Path) -> ModelFiles:
-    """Check a model's folder and describe it. Raises `ModelFilesError`."""
+    """Check a model's folder and return its properties; raises `ModelFilesError`."""
     if not folder.is_dir():
-        raise ModelFilesError(f"{folder}: there is no such folder; check model.storageUri")
+        raise ModelFilesError(f"{folder}: the folder does not exist; check model.storageUri")
     config = _read_config(folder)
     _check_code(folder, config)
     for shard in _weights(folder):
         _check_shard(folder, *shard)
     if not any((folder / name).is_file() for name in TOKENIZERS):
         raise ModelFilesError(
-            f"{folder}: no tokenizer (tokenizer.json) lies beside the weights; "
+            f"{folder}: there is no tokenizer (tokenizer.json) next to the weights; "
             "save it there with AutoTokenizer's save_pretrained()"
         )
     text = config.get("text_config", config)
@@ -101,17 +101,19 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         if (folder / "adapter_config.json").is_file():
             raise ModelFilesError(
-                f"{folder}: this is an adapter, not a model; merge it into its base model "
+                f"{folder}: this is an adapter and not a model; merge it into its base model "
                 "with peft's merge_and_unload() and save the result"
             )
         raise ModelFilesError(
-            f"{path}: missing; model.storageUri must name a folder as Transformers' "
-            "save_pretrained() writes it"
+            f"{path}: the file is missing; model.storageUri must name a folder that Transformers' "
+            "save_pretrained() has written"
         )
     config = _read_json(path)
     names = config.get("architectures")
     if not isinstance(names, list) or not names:
-        raise ModelFilesError(f"{path}: field architectures is missing; it names the model's class")
+        raise ModelFilesError(
+            f"{path}: field architectures is missing; it names the class of the model"
+        )
     return config
 
 
@@ -119,17 +121,19 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text("utf-8"))
     except ValueError as error:
-        raise ModelFilesError(f"{path}: not JSON ({error}); fetch the file again") from error
+        raise ModelFilesError(
+            f"{path}: the file is not JSON ({error}); download it again"
+        ) from error
     if not isinstance(content, dict):
-        raise ModelFilesError(f"{path}: holds no JSON object; fetch the file again")
+        raise ModelFilesError(f"{path}: the file is not a JSON object; download it again")
     return content
 
 
 def _check_code(folder: Path, config: Mapping[str, Any]) -> None:
-    """Refuse a model that needs code of its own.
+    """Refuse a model that Transformers can load only with Python code from the model's folder.
 
-    `auto_map` alone does not: many models still carry it although Transformers has
-    learned their architecture since.
+    `auto_map` alone is no reason: many models still have it although Transformers now supports
+    their architecture.
     """
     from transformers import CONFIG_MAPPING  # noqa: PLC0415 - heavy
 
@@ -138,11 +142,11 @@ def _check_code(folder: Path, config: Mapping[str, Any]) -> None:
         return
     if "auto_map" in config:
         raise ModelFilesError(
-            f"{folder / CONFIG}: the model needs Python code from its own folder (auto_map), "
-            "which is never run; use a model that Transformers knows by itself"
+            f"{folder / CONFIG}: the model needs Python code from its folder (auto_map), which is "
+            "never run; use a model that Transformers supports without such code"
         )
     raise ModelFilesError(
-        f"{folder / CONFIG}: the installed Transformers does not know the model_type {kind!r}; "
+        f"{folder / CONFIG}: the installed Transformers does not support model_type {kind!r}; "
         "use another model, or a worker image with a newer Transformers"
     )
 
@@ -155,7 +159,9 @@ def _weights(folder: Path) -> list[tuple[str, set[str]]]:
     if (folder / INDEX).is_file():
         mapping = _read_json(folder / INDEX).get("weight_map")
         if not isinstance(mapping, dict) or not mapping:
-            raise ModelFilesError(f"{folder / INDEX}: field weight_map is missing; fetch it again")
+            raise ModelFilesError(
+                f"{folder / INDEX}: field weight_map is missing; download the file again"
+            )
         shards: dict[str, set[str]] = {}
         for tensor, name in mapping.items():
             shards.setdefault(name, set()).add(tensor)
@@ -164,12 +170,12 @@ def _weights(folder: Path) -> list[tuple[str, set[str]]]:
     if pickles:
         raise ModelFilesError(
             f"{folder / pickles[0]}: the weights are a pickle, which can run code when it is "
-            "read; load the model with Transformers where you trust it and save it with "
+            "read; if you trust the model, load it with Transformers and save it with "
             "save_pretrained(), which writes safetensors"
         )
     raise ModelFilesError(
-        f"{folder}: no weights; expected model.safetensors, or {INDEX} and its shards (where "
-        "the source has pickles only, load and save it with Transformers first)"
+        f"{folder}: there are no weights; expected model.safetensors, or {INDEX} and its shards "
+        "(if the source has pickles only, load and save the model with Transformers first)"
     )
 
 
@@ -178,25 +184,31 @@ def _check_shard(folder: Path, name: str, expected: set[str]) -> None:
 
     path = folder / name
     if Path(name).name != name:
-        raise ModelFilesError(f"{folder / INDEX}: {name!r} is no plain file name; fetch it again")
+        raise ModelFilesError(
+            f"{folder / INDEX}: {name!r} is not a plain file name; download the file again"
+        )
     if not path.is_file():
-        raise ModelFilesError(f"{path}: missing, but {INDEX} names it; fetch the model again")
+        raise ModelFilesError(
+            f"{path}: the file is missing, but {INDEX} names it; download the model again"
+        )
     try:
         with safe_open(path, framework="np") as tensors:
             missing = expected - set(tensors.keys())
     except (SafetensorError, OSError) as error:
-        raise ModelFilesError(f"{path}: cut or corrupt ({error}); fetch the file again") from error
+        raise ModelFilesError(
+            f"{path}: the file is incomplete or corrupt ({error}); download it again"
+        ) from error
     if missing:
         raise ModelFilesError(
-            f"{path}: the tensor {min(missing)} is missing, but {INDEX} says that it is there; "
-            "fetch the model again"
+            f"{path}: the tensor {min(missing)} is missing, but {INDEX} lists it in this file; "
+            "download the model again"
         )
 
 
 def _digest(folder: Path) -> str:
     total = hashlib.sha256()
     for path in sorted(folder.iterdir()):
-        # Hidden: what a download in flight, into a folder that workers share, has so far.
+        # In a shared cache, a hidden file is a download that is not complete.
         hidden = path.name.startswith(".")
         if path.is_file() and path.suffix in DIGESTED and not hidden:
             total.update(f"{path.name}\0{path.stat().st_size}\0{_file_digest(path)}\n".encode())
@@ -209,7 +221,7 @@ def _file_digest(path: Path) -> str:
         if size <= FULL_HASH_BYTES:
             return hashlib.file_digest(file, "sha256").hexdigest()
         sampled = hashlib.sha256()
-        # Tensors do not begin at strides; the first blocks hold the header.
+        # Tensors do not begin at multiples of a stride. The first blocks contain the header.
         for start in range(0, size, SAMPLE_STRIDE):
             file.seek(start)
             sampled.update(file.read(SAMPLE_BLOCK))

@@ -1,11 +1,11 @@
-"""Models as folders of this machine: the base from wherever it is, M(t) from the store.
+"""Models as folders of this machine: the base model from its URI, and M(t) from the store.
 
-A base model is `hf://org/name`, `s3://bucket/prefix`, `pvc://claim/path`,
-`file:///folder` or a folder's absolute path. `mirrors` rewrite its beginning first, so
-that a run which names the hub works where there is none, and one that names a claim
-finds it where the driver has mounted it. Only configuration, tokenizer and safetensors
-are ever fetched: pickled weights would be code. What is downloaded lies in the cache;
-models in a folder store are used where they lie.
+The URI of a base model is `hf://org/name`, `s3://bucket/prefix`, `pvc://claim/path`,
+`file:///folder` or the absolute path of a folder. First, `mirrors` replace the beginning of the
+URI. A run that names the hub therefore works without access to the hub, and a run that names a
+claim finds the folder in which the driver has mounted the claim. The worker downloads only
+configuration, tokenizer and safetensors, because pickled weights can contain code. Downloads go to
+the cache. A model in a folder store is used in place.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from isheep.store.interface import NoSuchKeyError, ObjectInfo
 from isheep.store.manifest import FileInfo
 from isheep_worker.engines.adapter import Adapter, read_adapter
 from isheep_worker.inputs import model_cache
-from isheep_worker.runtime.orders import BadInputError, SourceUnreachableError
+from isheep_worker.runtime.errors import BadInputError, SourceUnreachableError
 
 _SMALL_FILES = ("*.json", "*.jinja", "*.model", "*.tiktoken", "*.txt")
 _WEIGHTS = "*.safetensors"
@@ -41,9 +41,9 @@ MIRROR_ADVICE = "--mirror of isheep run, modelMirrors of the chart"
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What is loaded to have a model: full weights, and the adapter beside them if any.
+    """The files that an engine loads: full weights, and an adapter if there is one.
 
-    `name` names what is in `folder`: a digest or a stage's key.
+    `name` is the digest of the base model, or the key of the stage that wrote `folder`.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Weights:
 
 
 class ModelFolders:
-    """The models that an order may need, as local folders that nobody may write to."""
+    """The models that an order may need, as local folders that must not be changed."""
 
     def __init__(self, order: StageOrder, artifacts: ArtifactStore, cache: Path) -> None:
         self._sources = order.sources
@@ -69,9 +69,10 @@ class ModelFolders:
         return self._base(weights=False)
 
     def revision(self) -> str | None:
-        """Return the commit of a base model from the hub; what the order says for others.
+        """Return the commit of a base model from the hub, or the order's revision otherwise.
 
-        A mirror elsewhere is a copy: it has no commits, and is of the revision asked for.
+        A mirror outside of the hub is a copy without commits. It has the revision that the order
+        names.
         """
         uri = mirrored(self._sources.model, self._sources.mirrors)
         # The hub's cache names the folder of a snapshot by its commit.
@@ -80,8 +81,8 @@ class ModelFolders:
     def weights(self, settings: ModelSettings, stages: Sequence[str]) -> Weights:
         """Return the model of a step; `stages` are the keys in its input role `model`.
 
-        That is M(0) where there are none; else the merged weights that the stage left, or
-        M(0) with the adapter that it left. Raises as `base` does.
+        Without such a key the model is M(0). Otherwise it is the merged weights of the stage, or
+        M(0) with the adapter of the stage. Raises the errors of `base`.
         """
         if not stages:
             return Weights(settings.base_model, self.base())
@@ -91,10 +92,10 @@ class ModelFolders:
         return Weights(settings.base_model, self.base(), read_adapter(stages[0], folder))
 
     def of_stage(self, key: str) -> Path:
-        """Return the folder of a committed stage's files, verified."""
+        """Return a folder with the verified files of a committed stage."""
         manifest = self._artifacts.manifest(key)
         if manifest is None:
-            raise NoSuchKeyError(f"the model {key} is not committed in the run's store")
+            raise NoSuchKeyError(f"the run's store has no committed model {key}")
         paths = [self._artifacts.file_path(key, info.name) for info in manifest.files]
         if all(paths) and paths[0] is not None:
             return paths[0].parent
@@ -123,8 +124,8 @@ class ModelFolders:
         files = [info for info in store.list("") if _is_small(info.key) or _is_weights(info.key)]
         if not files:
             raise BadInputError(
-                f"model.storageUri: there is no model at {uri}; give the prefix under which "
-                "config.json, tokenizer.json and the safetensors weights lie"
+                f"model.storageUri: there is no model at {uri}; set the prefix of config.json, "
+                "tokenizer.json and the safetensors weights"
             )
         folder = self._cache / "models" / _version(spec, files)
         for info in files:
@@ -135,9 +136,9 @@ class ModelFolders:
 
 
 def bucket_spec(uri: str, like: StoreSpec, field: str) -> StoreSpec:
-    """Return the store under an `s3://bucket/prefix`, at the same service as the run's own.
+    """Return the store of an `s3://bucket/prefix`, at the same service as the store `like`.
 
-    Raises `BadInputError` that names the spec's field.
+    Raises `BadInputError`, which names the `field` of the spec, if the URI is invalid.
     """
     parts = urlsplit(uri)
     place = {} if like.s3 is None else like.s3.model_dump()
@@ -146,24 +147,24 @@ def bucket_spec(uri: str, like: StoreSpec, field: str) -> StoreSpec:
         return StoreSpec(s3=S3StoreSpec.model_validate(place))
     except ValidationError as error:
         raise BadInputError(
-            f"{field}: {uri} names no bucket and prefix that isheep reads; use letters, digits, "
-            "'-', '_' and '.' between the slashes"
+            f"{field}: {uri} is not a bucket and a prefix that isheep can read; use letters, "
+            "digits, '-', '_' and '.' between the slashes"
         ) from error
 
 
 def unreadable(uri: str, kinds: str) -> str:
-    """Return why a URI cannot be read here, and what to do; `kinds` are those that can."""
+    """Return why this worker cannot read a URI, and the remedy; `kinds` lists valid URIs."""
     if uri.startswith("pvc://"):
         claim = "/".join(uri.split("/")[:3])
         return (
-            f"{uri}: the claim is not mounted here; outside a cluster say where a copy of it is, "
-            f"by a mirror of {claim} ({MIRROR_ADVICE})"
+            f"{uri}: the claim is not mounted here; outside of a cluster, name a copy of it by a "
+            f"mirror of {claim} ({MIRROR_ADVICE})"
         )
-    return f"{uri!r} is of no kind that this worker reads; use {kinds}"
+    return f"this worker cannot read {uri!r}; use {kinds}"
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:
-    """Return where downloads are kept: `$XDG_CACHE_HOME/isheep`, else `~/.cache/isheep`."""
+    """Return the folder for downloads: `$XDG_CACHE_HOME/isheep`, or `~/.cache/isheep`."""
     base = environment.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "isheep"
 
@@ -171,14 +172,14 @@ def cache_folder(environment: Mapping[str, str]) -> Path:
 def _existing(folder: Path, uri: str) -> Path:
     if not folder.is_dir():
         raise BadInputError(
-            f"model.storageUri: {uri} leads to {folder}, which is no folder; give the folder "
-            "that holds config.json, tokenizer.json and the safetensors weights"
+            f"model.storageUri: {uri} resolves to {folder}, which is not a folder; set the folder "
+            "that contains config.json, tokenizer.json and the safetensors weights"
         )
     return folder
 
 
 def _from_hub(name: str, revision: str | None, *, weights: bool) -> Path:
-    """Return the hub's own cache folder of a model."""
+    """Return the folder of a model in the hub's cache."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415 (slow to import)
     from huggingface_hub.errors import (  # noqa: PLC0415
         GatedRepoError,
@@ -199,22 +200,22 @@ def _from_hub(name: str, revision: str | None, *, weights: bool) -> Path:
         )
     except GatedRepoError as error:
         raise BadInputError(
-            f"model.storageUri: hf://{name} is only given to those who accepted its terms; accept "
-            "them on the hub and give a token by model.secretRef (or HF_TOKEN)"
+            f"model.storageUri: hf://{name} requires that you accept its terms; accept them on the "
+            "hub and provide a token by model.secretRef (or HF_TOKEN)"
         ) from error
     except RepositoryNotFoundError as error:
         raise BadInputError(
             f"model.storageUri: hf://{name} is not on the hub, or is private; correct the name, "
-            "give a token by model.secretRef (or HF_TOKEN), or name a mirror of it: "
+            "provide a token by model.secretRef (or HF_TOKEN), or name a mirror of the model: "
             f"{MIRROR_ADVICE}"
         ) from error
     except RevisionNotFoundError as error:
         raise BadInputError(
-            f"model.revision: hf://{name} has no revision {revision!r}; give a commit of it"
+            f"model.revision: hf://{name} has no revision {revision!r}; set a commit that exists"
         ) from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise SourceUnreachableError(
-            f"model.storageUri: hf://{name} could not be fetched from the hub ({error}); try "
+            f"model.storageUri: hf://{name} could not be downloaded from the hub ({error}); try "
             f"again later, or name a copy: {MIRROR_ADVICE}"
         ) from error
 
@@ -228,19 +229,20 @@ def _is_weights(key: str) -> bool:
 
 
 def _contents(files: Sequence[FileInfo]) -> str:
-    """Return the name of the cache's folder for files of a stage.
+    """Return the name of the cache folder for files of a stage.
 
-    Not the stage's key: another store may hold other weights of the same size under it.
+    The name is not the stage's key, because another store may contain other weights of the same
+    size under the same key.
     """
     listing = [[info.name, info.sha256] for info in files]
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
 
 
 def _version(spec: StoreSpec, files: Sequence[ObjectInfo]) -> str:
-    """Return the name of the cache's folder for a model as it lies in a bucket now.
+    """Return the name of the cache folder for the current files of a model in a bucket.
 
-    Weights of a model that was trained anew have the old size. In a folder of its own
-    what was replaced in the bucket cannot be mixed with what was cached before.
+    If the model is trained again, its new weights have the old size. The separate folder for each
+    version prevents that new files from the bucket are mixed with old files from the cache.
     """
     listing = [[info.key, info.size, info.modified] for info in files]
     return hashlib.sha256(json.dumps([spec.model_dump(), listing]).encode()).hexdigest()

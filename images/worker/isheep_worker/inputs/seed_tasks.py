@@ -1,13 +1,13 @@
-"""Seed tasks: the examples from which a model starts to write its own.
+"""Seed tasks: the examples in the prompts for new instructions.
 
-Two shapes are read, one JSON object a line, told apart line by line:
-Self-Instruct's (`id`, `name`, `instruction`, `instances` of `input` and
-`output`, `is_classification`) and Alpaca's (`instruction`, `input`, `output`).
-Of several instances the first is taken: the method shows one input a task.
-Other keys are ignored, because users' files carry notes of their own.
+The file has one JSON object a line. Each line has one of two formats: Self-Instruct's (`id`,
+`name`, `instruction`, `instances` of `input` and `output`, `is_classification`) or Alpaca's
+(`instruction`, `input`, `output`). If a task has several instances, only the first is used, because
+the method shows one input for each task. Other keys are ignored, because users' files contain their
+notes.
 
-A bad seed file is found here, by prepare, before a GPU is asked for, so every
-message names file, line, field and what to do about it.
+prepare reads the seed tasks before a GPU is requested. Every message names the file, the line, the
+field and the remedy.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, TypeGuard
 
+from isheep.contract.reasons import Reason
 from isheep_worker.rows.records import NO_INPUT, RecordError, json_object, json_type, text_field
+from isheep_worker.runtime.errors import WorkerError
 
 DEFAULT_SOURCE = "the built-in seed tasks"
 
 
 @dataclass(frozen=True, slots=True)
 class SeedTask:
-    """One seed task; `input` is empty where the task needs none."""
+    """One seed task; `input` is empty if the task needs no input."""
 
     id: str
     instruction: str
@@ -34,27 +36,35 @@ class SeedTask:
     is_classification: bool = False
 
 
-class SeedTaskError(RecordError):
-    """A seed file cannot be used; the message names file, line, field and remedy."""
+class SeedTaskError(WorkerError, RecordError):
+    """A seed file cannot be used; the message names the file, line, field and remedy."""
+
+    reason = Reason.BAD_SEED_TASKS
 
 
 def default_seed_tasks() -> list[SeedTask]:
-    """Return the seed tasks that ship with the worker (`seedTasks: {builtin: Default}`)."""
+    """Return the seed tasks that the worker contains (`seedTasks: {builtin: Default}`)."""
     return read_seed_tasks(default_seed_bytes(), DEFAULT_SOURCE)
 
 
 def default_seed_bytes() -> bytes:
-    """Return the shipped seed file as it is, for hashing and copying."""
+    """Return the bytes of the built-in seed file, for hashing and copying."""
     return resources.files("isheep_worker").joinpath("data/seed_tasks.jsonl").read_bytes()
 
 
 def read_seed_tasks(data: bytes, source_name: str) -> list[SeedTask]:
-    """Return the seed tasks of a file's bytes, in order.
+    """Parse the seed tasks of a file.
 
-    `source_name` is what messages call the file. A byte order mark and blank lines
-    are tolerated. Raises `SeedTaskError` for a file without tasks, a line that is
-    not UTF-8 or not a JSON object, a missing, blank or wrongly typed field, and an
-    id that appears twice.
+    Args:
+        data: The bytes of the file; a byte order mark and blank lines are allowed.
+        source_name: The name of the file in messages.
+
+    Returns:
+        The seed tasks in the order of the file.
+
+    Raises:
+        SeedTaskError: The file has no tasks, a line is not UTF-8 or not a JSON object, a field is
+            missing, blank or of the wrong type, or two tasks have the same id.
     """
     tasks: list[SeedTask] = []
     line_of_id: dict[str, int] = {}
@@ -69,13 +79,13 @@ def read_seed_tasks(data: bytes, source_name: str) -> list[SeedTask]:
         first = line_of_id.setdefault(task.id, number)
         if first != number:
             raise SeedTaskError(
-                f"{where}: field 'id': {task.id!r} is the id of line {first} too; "
-                "give each seed task an id of its own, or leave ids out"
+                f"{where}: field 'id': {task.id!r} is also the id of line {first}; "
+                "use a different id for each seed task, or remove the ids"
             )
         tasks.append(task)
     if not tasks:
         raise SeedTaskError(
-            f"{source_name}: holds no seed tasks; write one JSON object a line, such as "
+            f"{source_name}: the file has no seed tasks; write one JSON object a line, such as "
             '{"instruction": "Name three rivers.", "input": "", "output": "Nile, Amazon, Rhine."}'
         )
     return tasks
@@ -87,22 +97,22 @@ def check_enough_seed_tasks(
     source_name: str,
     field: str = "spec.instructions.examplesPerPrompt",
 ) -> None:
-    """Raise `SeedTaskError` where a prompt asks for more examples than there are seed tasks."""
+    """Raise `SeedTaskError` if a prompt needs more examples than there are seed tasks."""
     if len(tasks) < examples_per_prompt:
         raise SeedTaskError(
-            f"{source_name}: holds {len(tasks)} seed tasks, but "
+            f"{source_name}: the file has {len(tasks)} seed tasks, but "
             f"{field} is {examples_per_prompt}; "
             "add seed tasks or lower examplesPerPrompt"
         )
 
 
 def check_outputs(tasks: Sequence[SeedTask], source_name: str) -> None:
-    """Raise `SeedTaskError` where prompts show outputs and a seed task has none."""
+    """Raise `SeedTaskError` if a seed task has no output; for prompts that show outputs."""
     for task in tasks:
         if not task.output:
             raise SeedTaskError(
                 f"{source_name}: field 'output' of the seed task {task.id} is missing or blank; "
-                "the recipe shows whole tasks: write what the task's output should be"
+                "the recipe's prompts show whole tasks: write the output of the task"
             )
 
 
@@ -116,7 +126,7 @@ def _task(record: dict[str, Any], number: int, where: str) -> SeedTask:
     if not isinstance(is_classification, bool):
         raise SeedTaskError(
             f"{where}: field 'is_classification' is {json_type(is_classification)}; "
-            "write true or false, or leave it out"
+            "write true or false, or remove the field"
         )
     return SeedTask(
         id=_id(record, number, where),
@@ -149,12 +159,12 @@ def _is_list(value: object) -> TypeGuard[list[Any]]:
 
 def _id(record: dict[str, Any], number: int, where: str) -> str:
     value = record.get("id", f"line-{number}")
-    # A number is an id, too (true is not), and blank ones could not be told apart.
+    # A number is a valid id, but true is not. Blank ids could not be distinguished.
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value.strip():
         raise SeedTaskError(
             f"{where}: field 'id' is {'blank' if isinstance(value, str) else json_type(value)}; "
-            "write a text or a number, or leave it out"
+            "write a text or a number, or remove the field"
         )
     return value

@@ -1,7 +1,7 @@
-"""Reading the small files that a run names: seed tasks, templates, benchmark texts.
+"""Readers of the small files that a run names: seed tasks, templates and benchmark texts.
 
-Only prepare reads them, once; what it read goes into the store by digest (`inputs.py`).
-Messages name the field of the spec, because that is what the reader can change.
+Only prepare reads these files, once, and copies them into the store (`stored_inputs.py`). Messages
+name the field of the spec, because the user can change that field.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from isheep.contract.choices import BUILTIN_SEED_TASKS
 from isheep.contract.mirrors import mirrored
 from isheep.contract.store_spec import StoreSpec
 from isheep.store import open_store
 from isheep.store.interface import NoSuchKeyError, check_key
 from isheep_worker.inputs.models import bucket_spec, unreadable
 from isheep_worker.inputs.seed_tasks import DEFAULT_SOURCE, default_seed_bytes
-from isheep_worker.runtime.orders import BadInputError
+from isheep_worker.runtime.errors import BadInputError
 
 BUILTIN = "builtin:"
 TEMPLATE_SUFFIX = ".jinja"
@@ -26,32 +27,32 @@ FILES = "s3://bucket/key, pvc://claim/path (in a cluster) or file:///path"
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A source's bytes, and what messages about them call it."""
+    """The bytes of a source, and its name in messages."""
 
     content: bytes
     name: str
 
 
 class SourceReader:
-    """Reads sources; `store` says at which service `s3://` URIs are."""
+    """Reads sources; `store` gives the service of `s3://` URIs."""
 
     def __init__(self, store: StoreSpec, mirrors: Mapping[str, str]) -> None:
         self._store = store
         self._mirrors = mirrors
 
     def seed_tasks(self, uri: str) -> Text:
-        """Return the seed file; raises `BadInputError` where there is none."""
-        if uri == f"{BUILTIN}Default":
+        """Return the seed file; raises `BadInputError` if it does not exist."""
+        if uri == f"{BUILTIN}{BUILTIN_SEED_TASKS}":
             return Text(default_seed_bytes(), DEFAULT_SOURCE)
         if uri.startswith(BUILTIN):
             raise BadInputError(
                 f"seedTasks.builtin: this worker has no seed tasks named "
-                f"{uri.removeprefix(BUILTIN)!r}, only Default"
+                f"{uri.removeprefix(BUILTIN)!r}, only {BUILTIN_SEED_TASKS}"
             )
         return self.read(uri, "seedTasks.storageUri")
 
     def read(self, uri: str, field: str) -> Text:
-        """Return a file's bytes; `field` is where the spec names it."""
+        """Return the bytes of a file; `field` is the field of the spec that names the file."""
         place = mirrored(uri, self._mirrors)
         if place.startswith("/"):
             return _read_file(Path(place), field)
@@ -68,25 +69,27 @@ class SourceReader:
         try:
             return Text(open_store(spec).get(check_key(name)), uri)
         except ValueError as error:
-            raise BadInputError(f"{field}: {uri}: {error}; give that file a plain name") from error
+            raise BadInputError(f"{field}: {uri}: {error}; rename the file") from error
         except NoSuchKeyError as error:
             raise BadInputError(
-                f"{field}: {uri} does not exist; correct it or put it there"
+                f"{field}: {uri} does not exist; correct the URI or upload the file"
             ) from error
 
 
 def read_templates(folder: str | None) -> dict[str, str]:
     """Return the texts that replace built-in templates, by template name.
 
-    In the folder of a ConfigMap each key is a file; `.jinja` at its end is optional.
+    Each key of a ConfigMap is a file in its folder. The suffix `.jinja` is optional.
+
+    Raises `BadInputError` if the folder does not exist or if a file is not UTF-8.
     """
     if folder is None:
         return {}
     path = Path(folder)
     if not path.is_dir():
-        raise BadInputError(f"promptsRef: {folder} is no folder with templates")
+        raise BadInputError(f"promptsRef: {folder} is not a folder; set a folder with templates")
     texts = {}
-    # Kubernetes keeps the versions of a mounted ConfigMap in hidden folders.
+    # Kubernetes mounts the versions of a ConfigMap in hidden folders.
     for file in sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")):
         try:
             texts[file.name.removesuffix(TEMPLATE_SUFFIX)] = file.read_bytes().decode()
@@ -104,5 +107,5 @@ def _read_file(path: Path, field: str) -> Text:
         raise BadInputError(f"{field}: {path} does not exist; correct the path") from error
     except (IsADirectoryError, PermissionError) as error:
         raise BadInputError(
-            f"{field}: {path} cannot be read ({error.strerror}); give a file that this user can"
+            f"{field}: {path} cannot be read ({error.strerror}); set a file that this user can read"
         ) from error

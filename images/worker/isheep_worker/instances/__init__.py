@@ -1,5 +1,5 @@
-"""How instances of a task are asked for and read: one form a file (Self-Instruct).
+"""Forms of instances of a task: the prompt and the parser; one form a file (Self-Instruct).
 
-Prompt and parser are two sides of one form and stand together; the stage instantiate
-knows neither.
+A form contains both the prompt and the parser, because they depend on each other. The stage
+instantiate contains neither.
 """

@@ -1,4 +1,4 @@
-"""Input first, for tasks that are no classification: what the task works on, then its output.
+"""Input first, for tasks that are not a classification: the input, then the output.
 
     Task: <instruction>
     Example 1
@@ -25,19 +25,19 @@ class InputFirst:
 
     @property
     def template(self) -> str:
-        """The examples before the task."""
+        """The name of the template with the examples before the task."""
         return "self-instruct-input-first"
 
     def stop(self, most: int) -> tuple[str, ...]:
-        """The heading of the first example too many, and the next task."""
+        """Return the heading of the first example above the maximum, and the next task."""
         return (f"\nExample {most + 1}", "\nTask:")
 
     def prompt(self, library: TemplateLibrary, instruction: str) -> str:
-        """Return the prompt that ends with the task."""
+        """Return the prompt, which ends with the task."""
         return library.render(self.template, instruction=one_line(instruction))
 
     def parse(self, text: str, *, most: int, cut: bool) -> ParsedInstances:
-        """Return the outputs with their inputs; an input that none follows is counted."""
+        """Return the outputs with their inputs; an input without an output counts as a failure."""
         found, stray = sections(text, _LABELS)
         instances: list[Instance] = []
         waiting: str | None = None
@@ -50,7 +50,8 @@ class InputFirst:
             missing += waiting is not None
             waiting = content if label == "input" else None
         if waiting is not None and cut:
-            # Cut within an input: that instance is the last, and the whole ones stay.
+            # The completion was cut in an input. This instance is the last one, so the caller drops
+            # it and keeps the complete ones.
             instances.append(Instance(waiting, ""))
         elif waiting is not None:
             missing += 1

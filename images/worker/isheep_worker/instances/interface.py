@@ -1,4 +1,4 @@
-"""What a form of instances is: a prompt, what ends a completion of it, and a parser."""
+"""The interface of a form of instances: a prompt, the strings that end it, and a parser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from isheep_worker.templates.library import TemplateLibrary
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One input, empty where the task needs none, with the output that it ought to get."""
+    """An input with its output; the input is empty if the task needs none."""
 
     input: str
     output: str
@@ -19,11 +19,9 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class ParsedInstances:
-    """The instances of a completion, and how often each kind of failure stood between them.
+    """The instances of a completion, and the number of failures of each kind.
 
-    Kinds: `cut` (the last instance, dropped), `missing_output` (an input that nothing
-    follows), `surplus` (more than were asked for), `unlabelled` (text before the first
-    label; counted once a completion).
+    `failures` maps a `ParseFailure` to its count.
     """
 
     instances: tuple[Instance, ...]
@@ -31,21 +29,28 @@ class ParsedInstances:
 
 
 class InstanceForm(Protocol):
-    """One form in which instances are written."""
+    """One form of instances."""
 
     @property
     def template(self) -> str:
-        """The template that prompts are made from."""
+        """The name of the template of the prompt."""
 
     def stop(self, most: int) -> tuple[str, ...]:
-        """Return the strings that end a completion of at most so many instances."""
+        """Return the strings that end a completion of at most `most` instances."""
 
     def prompt(self, library: TemplateLibrary, instruction: str) -> str:
-        """Return the raw prompt for a task, constant text first, ending with a line break."""
+        """Return the raw prompt for a task; it ends with a line break."""
 
     def parse(self, text: str, *, most: int, cut: bool) -> ParsedInstances:
         """Return the first `most` instances of a completion.
 
-        `cut` is whether it ended by length: then the last instance is dropped. Takes time
-        linear in the text and never fails.
+        The function takes time linear in the length of the text and never fails.
+
+        Args:
+            text: The completion.
+            most: The maximum number of instances.
+            cut: Whether the completion ended by length; then the last instance is dropped.
+
+        Returns:
+            The instances, and the failures by kind.
         """

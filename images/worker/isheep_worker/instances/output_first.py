@@ -1,11 +1,11 @@
-"""Output first, for classifications: a class, then a text that belongs to it.
+"""Output first, for classifications: a class label, then a text that belongs to the class.
 
     Task: <instruction>
     Class label: <text>
     Input: <text>
     Class label: …
 
-Written the other way round, a model's inputs would nearly all belong to one class.
+If a model writes the inputs first, nearly all of them belong to one class.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ class OutputFirst:
 
     @property
     def template(self) -> str:
-        """The examples before the task."""
+        """The name of the template with the examples before the task."""
         return "self-instruct-output-first"
 
     def stop(self, most: int) -> tuple[str, ...]:  # noqa: ARG002 - labels have no number
-        """The next task."""
+        """Return the start of the next task."""
         return ("\nTask:",)
 
     def prompt(self, library: TemplateLibrary, instruction: str) -> str:
-        """Return the prompt that ends with the task."""
+        """Return the prompt, which ends with the task."""
         return library.render(self.template, instruction=one_line(instruction))
 
     def parse(self, text: str, *, most: int, cut: bool) -> ParsedInstances:
-        """Return the labels with their inputs; a label may have none."""
+        """Return the class labels with their inputs; a label may have no input."""
         found, stray = sections(text, _LABELS)
         instances: list[Instance] = []
         missing = 0

@@ -1,8 +1,8 @@
-"""A completion as labelled sections, which both forms of instances are made of.
+"""The parser of labelled sections, which both forms of instances use.
 
-A label stands at the start of a line and a section reaches to the next label. Each
-line is looked at once, and the pattern is bounded and possessive, so that a megabyte
-in one line costs a megabyte's time.
+A label is at the start of a line, and a section ends at the next label. The parser reads each line
+once, and its pattern is bounded and possessive, so a line of a megabyte takes time linear in its
+length.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from collections import Counter
 from collections.abc import Sequence
 
 from isheep_worker.instances.interface import Instance, ParsedInstances
+from isheep_worker.text.parse_failures import ParseFailure
 from isheep_worker.text.parsing import without_surrogates
 
 TASK = "task"
-"""The label of the next task: whatever follows it is about something else."""
+"""The label of the next task: the text after it belongs to another task."""
 EXAMPLE = "example"
-"""The heading of an instance; it needs no colon, and a label may follow it in its line."""
+"""The heading of an instance: it needs no colon, and a label may follow on the same line."""
 
 
 def label_pattern(*labels: str) -> re.Pattern[str]:
-    """Return what tells the labels of a form, `TASK` and `EXAMPLE` among them, from text."""
+    """Return the pattern of the labels of a form, of `TASK` and of `EXAMPLE`."""
     names = "|".join((*labels, TASK, EXAMPLE))
     return re.compile(
         rf"[ \t]{{0,8}}+\*{{0,2}}+(?P<label>{names})(?:[ \t]?+\d{{1,3}}+)?+\*{{0,2}}+[ \t]{{0,8}}+"
@@ -31,9 +32,15 @@ def label_pattern(*labels: str) -> re.Pattern[str]:
 
 
 def sections(text: str, pattern: re.Pattern[str]) -> tuple[list[tuple[str, str]], bool]:
-    """Return the labels, lower-cased, with the texts that follow them, up to the next task.
+    """Return the sections of a text up to the next task.
 
-    Also whether there was any other text before the first label.
+    Args:
+        text: The completion.
+        pattern: The pattern of the labels, from `label_pattern`.
+
+    Returns:
+        The lower-cased labels with the texts that follow them, and whether there is other text
+        before the first label.
     """
     found: list[tuple[str, list[str]]] = []
     stray = False
@@ -44,7 +51,7 @@ def sections(text: str, pattern: re.Pattern[str]) -> tuple[list[tuple[str, str]]
         if label == EXAMPLE:
             found.append((label, []))
             label, rest = _label(rest, pattern)
-            # "Example 2: <text>" is a heading and has no text of its own.
+            # "Example 2: <text>" is a heading; its text is ignored.
             rest = rest if label else ""
         if label:
             found.append((label, [rest]))
@@ -58,23 +65,29 @@ def sections(text: str, pattern: re.Pattern[str]) -> tuple[list[tuple[str, str]]
 def first_of(
     instances: Sequence[Instance], *, most: int, cut: bool, missing: int, stray: bool
 ) -> ParsedInstances:
-    """Return the first `most` instances; where the text was cut, the last is dropped before."""
+    """Return the first `most` instances; if the text was cut, the last instance is dropped first.
+
+    `missing` is the number of inputs without an output, and `stray` is True if there is text before
+    the first label.
+    """
     whole = instances[:-1] if cut else instances
-    failures = Counter(
-        cut=len(instances) - len(whole),
-        missing_output=missing,
-        surplus=max(0, len(whole) - most),
-        unlabelled=int(stray),
+    failures = Counter[str](
+        {
+            ParseFailure.CUT: len(instances) - len(whole),
+            ParseFailure.MISSING_OUTPUT: missing,
+            ParseFailure.SURPLUS: max(0, len(whole) - most),
+            ParseFailure.UNLABELLED: int(stray),
+        }
     )
     return ParsedInstances(tuple(whole[:most]), dict(+failures))
 
 
 def _label(line: str, pattern: re.Pattern[str]) -> tuple[str, str]:
-    """Return the label that a line begins with, if any, and what follows it."""
+    """Return the label at the start of a line, if any, and the text after it."""
     match = pattern.match(line)
     if match is None:
         return "", line
     label, mark, rest = match["label"].lower(), match["mark"], line[match.end() :]
-    # "Input files are …" and "For example I …" are texts.
+    # "Input files are …" and "For example I …" are texts, not labels.
     is_label = mark == ":" or (label == EXAMPLE and (mark == "." or not rest))
     return (label, rest) if is_label else ("", line)

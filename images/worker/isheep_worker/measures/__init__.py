@@ -1,1 +1,1 @@
-"""What a model makes of a pair that it reads rather than writes: losses, and where it lies."""
+"""Measures of pairs from a forward pass: losses, perplexities, vectors and clusters."""

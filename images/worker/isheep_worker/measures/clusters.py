@@ -1,10 +1,9 @@
-"""k-means over vectors in a file (Table 3), by scikit-learn, in bounded memory.
+"""k-means clusters of vectors in a file, by scikit-learn in bounded memory (Table 3, Density).
 
-Vectors of 100,000 pairs do not fit a small machine's memory in the precision that
-k-means computes in, so they are read from the file batch by batch and `MiniBatchKMeans`
-is given one after the other, several times over. The centres after so many passes
-are a function of the file, the seed and the library's version; its sums are cut by
-threads, so a run on another number of them may put a pair on the border elsewhere.
+A small machine cannot hold the vectors of 100,000 pairs in the precision of k-means. Therefore
+`MiniBatchKMeans` gets them from the file batch by batch, in `PASSES` passes over all vectors. The
+resulting centres depend only on the file, the seed and the library's version. The library splits
+its sums by thread, so with another number of threads a pair on a border may change its cluster.
 """
 
 from __future__ import annotations
@@ -19,19 +18,28 @@ from isheep_worker.measures.vectors import DTYPE
 from isheep_worker.runtime.lean_imports import show_scikit_learn
 
 PASSES = 10
+"""Passes over all vectors."""
 _SMALLEST_BATCH = 1024
 _VECTORS_A_CENTRE = 3
-"""Vectors of the first batch for each centre that is drawn among them: scikit-learn's own."""
+"""Vectors in the first batch for each initial centre: scikit-learn's default."""
 
 
 def clusters_of(
     path: Path, count: int, clusters: int, seed: int, check: Callable[[], None]
 ) -> list[int]:
-    """Return the number of each vector's cluster, below `clusters`; some may have none.
+    """Return the cluster of each vector.
 
-    The file holds `count` vectors of one width, as `vectors` encodes them. Where there
-    are no more vectors than clusters, each is a cluster of its own. `seed` has 32 bits;
-    `check` is called between batches and may raise.
+    If there are no more vectors than clusters, each vector is its own cluster.
+
+    Args:
+        path: A file with `count` vectors of equal width, in the format of `measures.vectors`.
+        count: The number of vectors.
+        clusters: The number of clusters (`selection.density.clusters`).
+        seed: The seed of the centres and of the order of batches, 32 bits.
+        check: A function that is called before each batch and that may raise to stop the work.
+
+    Returns:
+        For each vector the number of its cluster, in [0, clusters). A cluster may be empty.
     """
     if count <= clusters:
         return list(range(count))
@@ -60,10 +68,13 @@ def clusters_of(
 
 
 def _batches(indices: Any, most: int) -> Iterator[Any]:
-    """Yield the indices in batches of about one size, so that none is too small to begin with."""
+    """Yield the indices in batches of nearly equal size, at most `most` each.
+
+    Equal sizes matter because the first batch must have enough vectors for the initial centres.
+    """
     yield from np.array_split(indices, -(-len(indices) // most))
 
 
 def _vectors(path: Path, count: int, indices: Any) -> Any:
-    """Return these of the file's vectors, float32. The file is mapped no longer than that."""
+    """Return some of the file's vectors, float32 [indices, width]; map the file only meanwhile."""
     return np.memmap(path, DTYPE, "r").reshape(count, -1)[indices].astype(np.float32)

@@ -1,12 +1,12 @@
-"""The model as a reader: how likely it finds the tokens of a text, and the text's vector.
+"""The model that computes the losses of a text's tokens, and the text's vector, in a forward pass.
 
-Transformers' own forward pass, whichever engine writes: the losses are those that
-`model(input_ids, labels=labels).loss` has, and one implementation decides for both
-engines. Texts of a batch are padded on the right, which a causal model never sees.
+The forward pass is that of Transformers with each engine, so runs that differ in their engine have
+the same measures. The losses equal those of `model(input_ids, labels=labels).loss`. The texts of a
+batch are padded on the right, which does not change the states of earlier tokens in a causal model.
 
-The vector of a text is the mean over its tokens of the last layer's states, as they go
-into the output layer. Not the last token's: in a causal model that one is about what
-comes next, and most texts end in the same few marks.
+The vector of a text is the mean over its tokens of the last layer's hidden states, which are the
+inputs of the output layer. The state of the last token alone is less suitable: in a causal model it
+predicts the next token, and most texts end with the same few punctuation marks.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ import torch
 from isheep_worker.engines.adapter import Adapter
 from isheep_worker.engines.interface import DeviceMemoryError
 from isheep_worker.engines.memory import device_memory_errors
-from isheep_worker.measures.texts import Reading, TokenText
+from isheep_worker.measures.texts import TextMeasure, TokenText
 
-# Of so many positions logits are held in float32 at a time: vocabularies are large.
+# Positions whose logits are in float32 at a time. Vocabularies are large, so more would need much
+# memory.
 _POSITIONS_AT_ONCE = 512
 _GPU_TOKENS_AT_ONCE = 4096
 
 
-class Reader:
-    """A causal language model of Transformers, on all GPUs that there are, else on the CPU."""
+class LossModel:
+    """A causal language model of Transformers, on all GPUs, or on the CPU if there is no GPU."""
 
     def __init__(
         self,
@@ -39,9 +40,17 @@ class Reader:
         vectors: bool,
         adapter: Adapter | None = None,
     ) -> None:
-        """Load the model, with an adapter beside it if any.
+        """Load the model, and its adapter if there is one.
 
-        Raises `DeviceMemoryError` where the GPUs do not hold it.
+        Args:
+            folder: The folder with the model's weights.
+            dtype: torch's name of the number format, such as `float32`.
+            memory_reduction: How often the number of tokens in a batch is halved.
+            vectors: Whether `measure` returns vectors.
+            adapter: A LoRA adapter that is added to the model.
+
+        Raises:
+            DeviceMemoryError: The GPUs' memory does not hold the model.
         """
         from transformers import AutoModelForCausalLM  # noqa: PLC0415 (heavy)
         from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415 (heavy)
@@ -57,30 +66,40 @@ class Reader:
                 use_safetensors=True,
                 trust_remote_code=False,
             ).eval()
-        # There is no map where all of it is in one place.
-        places = {str(place) for place in getattr(self._model, "hf_device_map", {}).values()}
-        if on_gpu and places & {"cpu", "disk"}:
+        # The map does not exist if the whole model is on one device.
+        devices = {str(device) for device in getattr(self._model, "hf_device_map", {}).values()}
+        if on_gpu and devices & {"cpu", "disk"}:
             raise DeviceMemoryError(
-                f"the GPUs do not hold the model in {folder}: use more or larger ones"
+                f"the GPUs' memory does not hold the model in {folder}: use more or larger GPUs"
             )
         if adapter is not None:
             from peft import PeftModel  # noqa: PLC0415 (heavy)
 
             self._model = PeftModel.from_pretrained(self._model, str(adapter.folder)).eval()
-        # On a CPU one text at a time is fastest: nothing of it is padding.
+        # On a CPU, batches of one text are fastest, because they have no padding.
         self.tokens_at_once = _GPU_TOKENS_AT_ONCE >> memory_reduction if on_gpu else 0
         self._states: Any = None
         if vectors:
             self._model.get_output_embeddings().register_forward_pre_hook(self._keep_states)
 
-    def read(self, texts: Sequence[TokenText]) -> list[Reading]:
-        """Return what the model makes of texts, which are one batch."""
+    def measure(self, texts: Sequence[TokenText]) -> list[TextMeasure]:
+        """Run the model on one batch.
+
+        Args:
+            texts: The texts of the batch; see `texts.batches`.
+
+        Returns:
+            The measures of each text, in order.
+
+        Raises:
+            DeviceMemoryError: The device's memory is exhausted.
+        """
         ids, mask = _padded(texts, self._model.device)
         with device_memory_errors("measuring"), torch.inference_mode():
             logits = self._model(input_ids=ids, attention_mask=mask, use_cache=False).logits
             states, self._states = self._states, None
             return [
-                _reading(
+                _text_measure(
                     text,
                     _token_losses(logits[row, : len(text)], ids[row, : len(text)]),
                     None if states is None else states[row, : len(text)],
@@ -89,7 +108,7 @@ class Reader:
             ]
 
     def close(self) -> None:
-        """Drop the model and give its memory back."""
+        """Release the model and its memory."""
         self._model = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -99,7 +118,7 @@ class Reader:
 
 
 def _padded(texts: Sequence[TokenText], device: Any) -> tuple[Any, Any]:
-    """Return ids and mask, int64[texts, longest]; no mask where nothing is padding."""
+    """Return ids and mask, int64 [texts, longest]; the mask is None if there is no padding."""
     longest = max(len(text) for text in texts)
     padding = [longest - len(text) for text in texts]
     ids = [
@@ -113,7 +132,15 @@ def _padded(texts: Sequence[TokenText], device: Any) -> tuple[Any, Any]:
 
 
 def _token_losses(logits: Any, ids: Any) -> Any:
-    """Return the losses of all ids but the first, float64[n - 1], from logits [n, vocabulary]."""
+    """Return the losses of all ids except the first.
+
+    Args:
+        logits: Shape [n, vocabulary].
+        ids: Shape [n], int64.
+
+    Returns:
+        Losses in nats, float64 [n - 1], on the CPU.
+    """
     parts = zip(
         logits[:-1].split(_POSITIONS_AT_ONCE),
         ids[1:].to(logits.device).split(_POSITIONS_AT_ONCE),
@@ -126,8 +153,8 @@ def _token_losses(logits: Any, ids: Any) -> Any:
     return torch.cat(losses).double().cpu()
 
 
-def _reading(text: TokenText, losses: Any, states: Any | None) -> Reading:
-    return Reading(
+def _text_measure(text: TokenText, losses: Any, states: Any | None) -> TextMeasure:
+    return TextMeasure(
         response_loss=float(losses[-len(text.response_ids) :].mean()),
         pair_loss=float(losses.mean()),
         vector=None if states is None else states.float().mean(dim=0).cpu().numpy(),

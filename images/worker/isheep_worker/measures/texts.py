@@ -1,4 +1,4 @@
-"""What a model is given to read, what it makes of it, and how a part is cut into batches."""
+"""Texts as token ids, their measures, and the batches of a part."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class TokenText:
-    """A pair as token ids: its prompt and its response, each one token or more."""
+    """A pair as token ids: its prompt and its response, each with at least one token."""
 
     id: str
     prompt_ids: Sequence[int]
@@ -20,11 +20,12 @@ class TokenText:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What the model makes of a text.
+class TextMeasure:
+    """The measures of a text.
 
-    Mean losses in nats over the response's tokens, and over all tokens but the text's
-    first, which has nothing before it. `vector` is float32[hidden], where asked for.
+    The losses are means in nats: `response_loss` over the response's tokens, and `pair_loss` over
+    all tokens except the first, which has no token before it. `vector` is float32 [hidden], or None
+    if vectors are not requested.
     """
 
     response_loss: float
@@ -33,15 +34,21 @@ class Reading:
 
 
 def batches(texts: Sequence[TokenText], tokens_at_once: int) -> list[list[TokenText]]:
-    """Return texts in batches, shorter ones first: like lengths together are little padding.
+    """Cut texts into batches, shorter texts first, because similar lengths need little padding.
 
-    A batch, padded to its longest text, has at most `tokens_at_once` tokens; a text
-    that is longer has a batch of its own, as every text has where the bound is 0. All
-    is a function of the texts and the bound, and so is every rounding in the model.
+    The batches depend only on the texts and the limit, and so does each rounding in the model.
+
+    Args:
+        texts: The texts of a part.
+        tokens_at_once: The limit of a batch, in tokens with padding. A longer text is a batch of
+            one, and so is every text if the limit is 0.
+
+    Returns:
+        The batches, each with at least one text.
     """
     found: list[list[TokenText]] = []
     for text in sorted(texts, key=len):
-        # The newest is the longest so far.
+        # The texts are sorted, so this one is the longest of the batch.
         if found and len(text) * (len(found[-1]) + 1) <= tokens_at_once:
             found[-1].append(text)
         else:

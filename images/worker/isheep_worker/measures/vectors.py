@@ -1,8 +1,8 @@
-"""Vectors as rows hold them: base64 of float16, little-endian.
+"""The encoding of vectors in rows: base64 of little-endian float16 numbers.
 
-Half precision, because what k-means asks of a vector is which others are near; base64,
-because a row is a line of JSON. A vector of 4,096 numbers is 11 kB so, and 8 kB once its
-part is compressed: in decimals it would be 40.
+Half precision is enough to find near vectors in k-means, and a row is a line of JSON, which needs
+base64. A vector of 4,096 numbers has 11 kB in this encoding, and 8 kB in a compressed part. As
+decimal numbers it would have 40 kB.
 """
 
 from __future__ import annotations
@@ -13,16 +13,34 @@ from typing import Any
 import numpy as np
 
 DTYPE = "<f2"
+"""numpy's name of little-endian float16."""
 ITEM_BYTES = 2
 
 
 def encode_vector(vector: Any) -> str | None:
-    """Return an array of floats as a row holds it; None where half precision cannot."""
+    """Encode a vector for a row.
+
+    Args:
+        vector: A numpy array of floats, shape [hidden].
+
+    Returns:
+        The base64 text, or None if a number is not finite in half precision.
+    """
     with np.errstate(over="ignore"):
         halves = vector.astype(DTYPE)
     return b64encode(halves.tobytes()).decode() if np.isfinite(halves).all() else None
 
 
 def vector_bytes(text: str) -> bytes:
-    """Return the bytes of a row's vector, `ITEM_BYTES` a number."""
+    """Decode a row's vector.
+
+    Args:
+        text: The base64 text of `encode_vector`.
+
+    Returns:
+        The numbers as bytes in the format `DTYPE`, `ITEM_BYTES` each.
+
+    Raises:
+        binascii.Error: The text is not base64.
+    """
     return b64decode(text, validate=True)

@@ -1,58 +1,75 @@
-"""Every prompt that a run will ask leaves room for its answer: else it is told before a GPU is.
+"""The check that each prompt of a run leaves room for its answer, before a GPU is requested.
 
-Each kind of stage that asks a model for text names its longest prompts from its settings;
-the recipe, foreseen, says which stages there will be. So nothing here knows any recipe.
+Each stage program that sends prompts to a model yields its longest prompts from its settings. The
+recipe predicts the stages of the run. Therefore this module depends on no recipe and on no stage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from isheep.recipes.interface import Stage, StageKind
-from isheep_worker.runtime.orders import BadInputError
-from isheep_worker.stages import assess, classify, generate, instantiate, respond
+from isheep.recipes.interface import Stage
+from isheep.recipes.stage_kinds import StageKind
+from isheep_worker.runtime.errors import BadInputError
 from isheep_worker.templates.longest_prompts import Known, LongestPrompt
 
-LONGEST_PROMPTS: Mapping[StageKind, Callable[[Any, Known], Iterator[LongestPrompt]]] = {
-    StageKind.GENERATE: generate.longest_prompts,
-    StageKind.CLASSIFY: classify.longest_prompts,
-    StageKind.INSTANTIATE: instantiate.longest_prompts,
-    StageKind.RESPOND: respond.longest_prompts,
-    StageKind.ASSESS: assess.longest_prompts,
-}
-"""What each kind of stage asks at most, from its own settings."""
+LongestPrompts = Callable[[Any, Known], Iterator[LongestPrompt]]
+"""Yields the longest prompts of a stage from its settings."""
+LongestPromptsOf = Callable[[StageKind], LongestPrompts | None]
+"""Returns this function for a stage kind, or None if its stages send no prompts."""
 
 
-def longest_prompts(stages: Iterable[Stage], known: Known) -> Iterator[LongestPrompt]:
-    """Yield the longest prompts of stages, in their order; those with equal settings once.
+def longest_prompts(
+    stages: Iterable[Stage], known: Known, function_of: LongestPromptsOf
+) -> Iterator[LongestPrompt]:
+    """Yield the longest prompts of stages in their order, once for equal settings.
 
-    Raises `BadInputError` where a list is too short for what prompts show,
-    `PromptTemplateError` where it has not the form.
+    Args:
+        stages: The predicted stages of a run.
+        known: The run's templates and seed tasks, from which the prompts are made.
+        function_of: The function of each stage kind that yields the longest prompts.
+
+    Raises:
+        BadInputError: A list of a template has fewer entries than the prompts show.
+        PromptTemplateError: A list of a template has an invalid form.
     """
-    asked = dict.fromkeys(
-        (stage.kind, stage.settings) for stage in stages if stage.kind in LONGEST_PROMPTS
-    )
-    for kind, settings in asked:
-        yield from LONGEST_PROMPTS[kind](settings, known)
+    prompting = (stage for stage in stages if function_of(stage.kind) is not None)
+    for kind, settings in dict.fromkeys((stage.kind, stage.settings) for stage in prompting):
+        function = function_of(kind)
+        if function is not None:
+            yield from function(settings, known)
 
 
-def check_prompt_lengths(stages: Iterable[Stage], known: Known, length: int) -> None:
-    """Raise `BadInputError` for the first prompt that has no room for its answer in `length`."""
-    for one in longest_prompts(stages, known):
-        tokens = known.length(one.text) + one.generated
-        if tokens + one.answer > length:
-            raise BadInputError(_too_long(one, tokens, length))
+def check_prompt_lengths(
+    stages: Iterable[Stage], known: Known, max_length: int, function_of: LongestPromptsOf
+) -> None:
+    """Check that each prompt fits the model together with its answer.
+
+    Args:
+        stages: The predicted stages of a run.
+        known: The run's templates and seed tasks, from which the prompts are made.
+        max_length: The model's maximum length of prompt and answer together, in tokens.
+        function_of: The function of each stage kind that yields the longest prompts.
+
+    Raises:
+        BadInputError: A prompt is too long, or see `longest_prompts`.
+        PromptTemplateError: See `longest_prompts`.
+    """
+    for prompt in longest_prompts(stages, known, function_of):
+        tokens = known.length(prompt.text) + prompt.generated
+        if tokens + prompt.answer > max_length:
+            raise BadInputError(_too_long(prompt, tokens, max_length))
 
 
-def _too_long(one: LongestPrompt, tokens: int, length: int) -> str:
+def _too_long(prompt: LongestPrompt, tokens: int, max_length: int) -> str:
     problem = (
-        f"prompts of up to {tokens} tokens (template {one.template!r}) and {one.answer} for the "
-        f"answer do not fit the model's {length}"
+        f"prompts of up to {tokens} tokens (template {prompt.template!r}) and {prompt.answer} for "
+        f"the answer do not fit the model's {max_length}"
     )
-    if one.field is None:
+    if prompt.field is None:
         return f"promptsRef: {problem}; shorten that template, or use a model with a longer context"
     return (
-        f"{one.field}.maxTokens: {problem}; lower it, or use shorter or fewer examples or a "
+        f"{prompt.field}.maxTokens: {problem}; lower it, or use shorter or fewer examples or a "
         "model with a longer context"
     )

@@ -1,1 +1,1 @@
-"""The worker's processes: the pod's supervisor and its child, and the server of a local run."""
+"""The worker's processes: the pod's supervisor, its child, and the worker of a local run."""

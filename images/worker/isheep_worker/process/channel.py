@@ -1,9 +1,9 @@
-"""The lines that a worker writes to whoever started it: how far it is, and how an order ended.
+"""The lines that a worker writes to its parent process: progress, and the result of an order.
 
-Each is a JSON object, `{"type": "progress", …}` or `{"type": "result", "result":
-<StageResult>, "exitCode": n}`. `serve` writes them to the local driver, a pod's child to
-its supervisor. They have a stream of their own, so what libraries print is never among
-them; a reader still takes nothing for granted, for the writer may be killed anywhere.
+Each line is a JSON object, `{"type": "progress", …}` or `{"type": "result", "result":
+<StageResult>, "exitCode": n}`. The local worker writes to the driver, and a pod's worker to its
+supervisor. The lines have a separate stream, which libraries do not print to. The reader
+nevertheless checks every line, because the writer may be killed at any byte.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from isheep.contract.order import StageResult, dump_result
 from isheep_worker.runtime.progress import Report
 
 MAX_LINE_BYTES = 64 * 1024
-"""Far above any line of ours; a longer one is read in pieces, none of which is understood."""
+"""More than any valid line has; a longer line is read in pieces, which are not valid."""
 
 
 class Channel:
-    """The one writer of the lines."""
+    """The only writer of the lines."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -36,18 +36,18 @@ class Channel:
         self._write({"type": "result", "result": document, "exitCode": result.exit_code})
 
     def _write(self, document: dict[str, object]) -> None:
-        # A reader that is gone says so by its other signs (the end of stdin, a kill).
+        # The end of the reader shows in other ways as well: the end of stdin, or a signal.
         with suppress(BrokenPipeError):
             self._stream.write(json.dumps(document, separators=(",", ":")) + "\n")
             self._stream.flush()
 
 
 def read_lines(stream: BinaryIO) -> Iterator[Report | StageResult]:
-    """Yield what a worker's lines say, as they come; what is no such line is left out."""
+    """Yield the reports and results of a worker's lines as they arrive; skip invalid lines."""
     while line := stream.readline(MAX_LINE_BYTES):
-        said = _parse(line)
-        if said is not None:
-            yield said
+        parsed = _parse(line)
+        if parsed is not None:
+            yield parsed
 
 
 def _parse(line: bytes) -> Report | StageResult | None:

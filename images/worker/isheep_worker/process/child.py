@@ -1,10 +1,10 @@
-"""The child that does a pod's work: started, listened to, asked to stop, and ended.
+"""The supervisor's side of the child process: start it, read it, stop it, and kill it in time.
 
-Whatever can happen (a request to stop, the child's result, its end) is put into one
-queue and answered by one loop, so a signal handler has nothing to do that could
-deadlock, and nothing waits for a child that can no longer answer: one that is inside a
-C++ call when it is asked to stop, one that hangs after its result, or one whose engine
-processes outlive it and hold its pipe open.
+Every event (a request to stop, the child's result, its end) goes through one queue to one loop.
+A signal handler therefore only puts an event into the queue and cannot deadlock. The loop always
+has a deadline for a child that does not respond: a child that is inside a C++ call when it
+receives SIGTERM, a child that hangs after its result, and a child whose engine processes outlive
+it and keep its pipe open.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from isheep_worker.process.log_tail import LogTail
 from isheep_worker.runtime.progress import Report
 
 COMMAND = (sys.executable, "-m", "isheep_worker", "work")
-"""It is given the number of the pipe's file descriptor as its last argument."""
+"""The command of the child. The number of the pipe's file descriptor is appended to it."""
 SHUTDOWN_SECONDS = 30.0
-"""How long a child that has sent its result may take to end."""
+"""The time in which a child must end after it has sent its result."""
 _DRAIN_SECONDS = 5.0
 _LOG = logging.getLogger(__name__)
 
 
 class Event(Enum):
-    """What can happen while a child is at work."""
+    """The events while a child is running."""
 
     STOP = "Stop"
     RESULT = "Result"
     END = "End"
 
 
-# A SimpleQueue, because its `put` may be called from a signal handler.
+# It is a SimpleQueue because a signal handler may call its `put`.
 Events = queue.SimpleQueue[Event]
 
 
@@ -54,7 +54,7 @@ class Ending:
     result: StageResult | None
     returncode: int
     stopped: bool
-    """Whether it had been asked to stop."""
+    """Whether the supervisor had requested a stop."""
 
 
 def run_child(
@@ -64,7 +64,7 @@ def run_child(
     on_report: Callable[[Report], None],
     stop_seconds: float,
 ) -> Ending:
-    """Run a child to its end, which comes at the latest `stop_seconds` after the first STOP."""
+    """Run a child until it ends; kill it `stop_seconds` after the first STOP at the latest."""
     return _Child(command, events, tail, on_report).watch(stop_seconds)
 
 
@@ -81,7 +81,7 @@ class _Child:
         self._on_report = on_report
         self._result: StageResult | None = None
         read_end, write_end = os.pipe()
-        # A session of its own, so that whatever the engine leaves behind can be ended with it.
+        # The child gets a new session, so that one signal also ends the processes of its engine.
         self._process = subprocess.Popen(  # noqa: S603 (our own program)
             [*command, str(write_end)],
             stdin=subprocess.DEVNULL,
@@ -103,7 +103,7 @@ class _Child:
         stopped = False
         while (event := self._next(deadline)) is not Event.END:
             if event is None:
-                _LOG.warning("the worker did not end in time; killing it")
+                _LOG.warning("the worker did not end in time: killing it")
                 self._kill()
                 deadline = None
                 continue
@@ -121,7 +121,7 @@ class _Child:
         return Ending(self._result, self._process.returncode, stopped)
 
     def _next(self, deadline: float | None) -> Event | None:
-        """Return what happens next; None where nothing does before the deadline."""
+        """Return the next event, or None if there is none before the deadline."""
         timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
         try:
             return self._events.get(timeout=timeout)
@@ -129,7 +129,7 @@ class _Child:
             return None
 
     def _kill(self) -> None:
-        """End the child and whatever it has started."""
+        """Kill the child and the processes that it started."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -139,20 +139,20 @@ class _Child:
 
     def _listen(self, read_end: int) -> None:
         with os.fdopen(read_end, "rb") as pipe:
-            for said in read_lines(pipe):
-                if isinstance(said, Report):
-                    self._on_report(said)
+            for line in read_lines(pipe):
+                if isinstance(line, Report):
+                    self._on_report(line)
                 else:
-                    self._result = said
+                    self._result = line
                     self._events.put(Event.RESULT)
 
     def _pump(self) -> None:
-        """Pass the child's output on to this process's stderr, and keep its tail."""
+        """Copy the child's output to this process's stderr, and keep its tail."""
         if self._process.stdout is None:
             return
         while chunk := os.read(self._process.stdout.fileno(), 65536):
             self._tail.append(chunk)
-            # A child whose output nobody takes would stand still at its next line.
+            # The pipe must be read even if stderr is closed: a full pipe would block the child.
             with suppress(OSError):
                 sys.stderr.buffer.write(chunk)
                 sys.stderr.buffer.flush()

@@ -1,7 +1,7 @@
-"""The end of the child's log, kept in memory and put into the store while the work goes on.
+"""The tail of the child's log: kept in memory, and uploaded to the store while the child runs.
 
-The kernel's memory killer leaves no time for that afterwards. The log is for people:
-where the store cannot be reached, the pod ends without it.
+After a kill by the kernel for memory there is no time to upload it. No result depends on the log:
+if the store does not answer, the pod ends without an upload.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class LogTail:
-    """The last bytes of a log, in whole chunks."""
+    """The last bytes of a log, in the chunks in which they arrived."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -31,7 +31,7 @@ class LogTail:
         self._lock = threading.Lock()
 
     def append(self, chunk: bytes) -> None:
-        """Add a chunk and forget the oldest ones beyond the limit."""
+        """Add a chunk, and remove the oldest chunks beyond the limit."""
         with self._lock:
             self._chunks.append(chunk)
             self._size += len(chunk)
@@ -39,13 +39,13 @@ class LogTail:
                 self._size -= len(self._chunks.popleft())
 
     def content(self) -> bytes:
-        """Return the last bytes, at most the limit."""
+        """Return the last bytes, at most as many as the limit."""
         with self._lock:
             return b"".join(self._chunks)[-self._limit :]
 
 
 class Uploader(threading.Thread):
-    """Puts the log's tail into the store, again and again while it changes."""
+    """Uploads the log's tail to the store every 30 seconds if it has changed."""
 
     def __init__(self, order: StageOrder, shard: Shard, tail: LogTail) -> None:
         super().__init__(daemon=True)
@@ -56,7 +56,7 @@ class Uploader(threading.Thread):
         self._uploaded = b""
 
     def run(self) -> None:
-        """Upload until the end is announced, and once more."""
+        """Upload until `finish` is called, and then once more."""
         try:
             documents = RunDocuments(open_store(self._order.store), self._order.run)
             ended = False
@@ -64,10 +64,10 @@ class Uploader(threading.Thread):
                 ended = self._ended.wait(UPLOAD_SECONDS)
                 self._upload(documents)
         except (StoreError, OSError, ValueError) as error:
-            _LOG.warning("the log is not in the store: %s", error)
+            _LOG.warning("the log is not uploaded to the store: %s", error)
 
     def finish(self, seconds: float) -> None:
-        """Announce the end and wait a little for the last upload."""
+        """Request the last upload and wait for it for at most `seconds`."""
         self._ended.set()
         self.join(seconds)
 
@@ -79,10 +79,10 @@ class Uploader(threading.Thread):
             documents.write(self._file, content)
             self._uploaded = content
         except StoreError as error:
-            _LOG.warning("the log's tail could not be stored now: %s", error)
+            _LOG.warning("this upload of the log's tail failed: %s", error)
 
 
 def log_file(order: StageOrder, shard: Shard) -> str:
-    """Return the name of a worker's log among the run's documents."""
+    """Return the name of a worker's log in the documents of the run."""
     stage = order.steps[0].id.replace("/", "-")
     return f"logs/{stage}-{order.attempt}-{shard.index}.log"

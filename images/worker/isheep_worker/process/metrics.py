@@ -1,4 +1,4 @@
-"""The work's progress as Prometheus metrics."""
+"""The child's progress as Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ CONTENT_TYPE: str = CONTENT_TYPE_LATEST
 
 
 class Metrics:
-    """Makes the metrics from the board each time they are asked for.
+    """Makes the metrics from the board at each request.
 
-    The registry is its own, so that nothing of this process or of a library is in it.
+    The registry is separate, so that it contains no metrics of this process or of a library.
     """
 
     def __init__(self, board: ProgressBoard) -> None:
@@ -30,19 +30,19 @@ class Metrics:
         return content
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the metrics; the registry calls it."""
+        """Yield the metrics; the registry calls this method."""
         report = self._board.report
         stage = [report.stage, self._board.kind_of(report.stage)]
         done = GaugeMetricFamily(
             "isheep_worker_items_done",
-            "Items of the stage that are stored, by whichever worker.",
+            "Items of the stage that are stored, counting the items of all workers.",
             labels=["stage", "kind"],
         )
         done.add_metric(stage, report.items_done)
         yield done
         total = GaugeMetricFamily(
             "isheep_worker_items_total",
-            "Items that the stage will have; absent while nobody knows.",
+            "Total number of the stage's items; absent while it is unknown.",
             labels=["stage", "kind"],
         )
         if report.items_total is not None:
@@ -50,7 +50,7 @@ class Metrics:
         yield total
         activity = GaugeMetricFamily(
             "isheep_worker_activity",
-            "1 for what the worker is doing: loading a model, in the engine, or on the CPU.",
+            "1 for the current activity of the worker (load, engine or cpu), 0 for the others.",
             labels=["activity"],
         )
         for one in Activity:
@@ -58,6 +58,6 @@ class Metrics:
         yield activity
         yield GaugeMetricFamily(
             "isheep_worker_start_time_seconds",
-            "When the worker started, in seconds since the epoch.",
+            "Start time of the worker, in seconds since the epoch.",
             value=self._board.started_at,
         )

@@ -1,7 +1,6 @@
-"""What is known of the work at this moment, for whoever asks the pod.
+"""The newest progress report of the child, for the clients of the pod's HTTP server.
 
-One thread puts the child's newest report here, others read it: a report is replaced as
-a whole, so no lock is needed.
+One thread replaces the report as a whole and other threads read it, so no lock is needed.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from isheep_worker.runtime.progress import Report
 
 
 class ProgressBoard:
-    """The newest report. Before the first one the child is being loaded."""
+    """The newest report. Until the child sends one, the report says that the child is loading."""
 
     def __init__(self, order: StageOrder, started_at: float) -> None:
         first = order.steps[0]
@@ -21,7 +20,7 @@ class ProgressBoard:
         self.started_at = started_at
 
     def kind_of(self, stage: str) -> str:
-        """Return a stage's kind, "" for one that is not in the order."""
+        """Return the kind of a stage, or "" if the order does not contain the stage."""
         return self._kinds.get(stage, "")
 
     def update(self, report: Report) -> None:

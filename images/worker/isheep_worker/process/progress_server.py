@@ -1,8 +1,8 @@
-"""`GET /progress` and `GET /metrics` of a pod, served beside the work.
+"""The pod's HTTP server: `GET /progress` and `GET /metrics`.
 
-It lives in the supervisor, which answers while the child is inside a C++ call, and it
-must never be able to end or slow the work: it serves two pages made from memory, to few
-callers at a time and with little patience, and no error of a caller is worth a line.
+The server runs in the supervisor, which responds even while the child is inside a C++ call. It
+must never end the child or slow it down. Therefore it serves two pages from memory to at most 8
+clients at a time, has a timeout of 5 seconds, and does not log the errors of clients.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from isheep_worker.process.metrics import CONTENT_TYPE, Metrics
 from isheep_worker.process.progress_board import ProgressBoard
 
 _TIMEOUT_SECONDS = 5.0
-_MAX_CALLERS = 8
+_MAX_CLIENTS = 8
 
 Page = Callable[[], tuple[str, bytes]]
 
 
 def serve_progress(board: ProgressBoard, port: int) -> int:
-    """Serve the board in the background and return the port (0 asks for any that is free).
+    """Serve the board in the background, and return the port; 0 takes any free port.
 
-    Raises `OSError` where the port cannot be had.
+    Raises `OSError` if the port cannot be opened.
     """
     metrics = Metrics(board)
     pages: Mapping[str, Page] = {
@@ -49,33 +49,33 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, port: int, pages: Mapping[str, Page]) -> None:
         self.pages = pages
-        self._places = threading.BoundedSemaphore(_MAX_CALLERS)
+        self._slots = threading.BoundedSemaphore(_MAX_CLIENTS)
         super().__init__(("0.0.0.0", port), _Handler)  # noqa: S104 (the pod's own address)
 
     def server_bind(self) -> None:
-        # HTTPServer's own asks the name service for this machine's name, and waits for it.
+        # HTTPServer.server_bind would wait for a lookup of this machine's name.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if not self._places.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False):
             self.shutdown_request(request)
             return
         try:
             super().process_request(request, client_address)
         except BaseException:
-            # No thread was started that would give the place back.
-            self._places.release()
+            # No thread was started, so no thread will release the semaphore.
+            self._slots.release()
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._places.release()
+            self._slots.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a caller that hangs up is no news."""
+        """Log nothing: a client that disconnects is not an error."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -97,4 +97,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing: the log is the work's."""
+        """Log nothing: the log is for the child."""

@@ -1,12 +1,13 @@
-"""The worker of `isheep run`: orders in on stdin, progress and results out, one engine between.
+"""The worker of `isheep run`: it reads orders from stdin and writes progress and results.
 
-Each line of stdin is a `StageOrder`; the lines written are those of `channel.py`. The
-original stdout carries them and nothing else: file descriptor 1 is turned to stderr
-before any library can write to it. Consecutive orders with the same model find it loaded.
+Each line of stdin is a `StageOrder`. The lines that the worker writes are those of `channel.py`,
+and they are the only output on the original stdout: file descriptor 1 is redirected to stderr
+before a library can write to it. One engine stays loaded from order to order, so consecutive
+orders with the same model load it once.
 
-The end of stdin is the driver's end, wanted or not, so a driver keeps stdin open until
-it has its last result. An order under way stops at its next safe point, and where none
-comes within `GRACE_SECONDS` the process leaves without. SIGTERM stops it in the same way.
+The end of stdin means that the driver has ended, intended or not, so a driver keeps stdin open
+until it has the last result. The order that is running then stops at its next safe point. If it
+reaches none within `GRACE_SECONDS`, the process exits. SIGTERM stops the worker in the same way.
 """
 
 from __future__ import annotations
@@ -25,26 +26,27 @@ from isheep.contract.exit_codes import ExitCode
 from isheep.contract.order import ContractError, StageResult, parse_order
 from isheep_worker.process.channel import Channel
 from isheep_worker.process.worker import Worker
+from isheep_worker.runtime.failures import failed, failure_of
 from isheep_worker.runtime.lean_imports import hide_scikit_learn
 from isheep_worker.runtime.logs import log_to_stderr
 from isheep_worker.runtime.meter import Meter
-from isheep_worker.runtime.orders import bad_order, shard_from_environment
+from isheep_worker.runtime.orders import shard_from_environment
 from isheep_worker.runtime.progress import Progress
 from isheep_worker.runtime.stopping import StopFlag
 
 GRACE_SECONDS = 30.0
 WARM_VARIABLE = "ISHEEP_WARM"
 WARM_MODULES = ("torch", "transformers", "peft")
-"""What every model stage imports: seconds, which a spare process spends before it is needed."""
+"""The slow imports of every model stage; a spare process imports them before it gets an order."""
 
-# Lines and when they came. A SimpleQueue, because its `put` may be called from a signal handler.
+# Lines with their arrival times. It is a SimpleQueue because a signal handler may call its `put`.
 Lines = queue.SimpleQueue[tuple[str, float] | None]
 
 
 def serve(started: float) -> ExitCode:
-    """Carry out orders until stdin ends or SIGTERM comes.
+    """Run orders until stdin ends or SIGTERM arrives.
 
-    `started` is when the process began, by time.monotonic.
+    `started` is the time.monotonic at which the process began.
     """
     channel = Channel(_take_over_stdout())
     log_to_stderr()
@@ -57,11 +59,11 @@ def serve(started: float) -> ExitCode:
         lines.put(None)
 
     signal.signal(signal.SIGTERM, on_sigterm)
-    # Ctrl-C goes to the whole group; the driver answers it, and stops us as it sees fit.
+    # Ctrl-C reaches the whole process group. The driver handles it and stops its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_read, args=(sys.stdin, lines, stop), daemon=True).start()
     progress = Progress(channel.report)
-    # The driver tells its workers their shares as a Job tells its pods.
+    # The driver sets the same variables for its workers as a Job does for its pods.
     shard = shard_from_environment(os.environ)
     worker = Worker(stop, Meter(on_change=progress.activity), progress, shard)
     try:
@@ -76,21 +78,22 @@ def serve(started: float) -> ExitCode:
 
 
 def _serve(lines: Lines, channel: Channel, worker: Worker, started: float | None) -> None:
-    # The first order is why the process was started, so its start-up counts as loading;
-    # of one that was started ahead of need, only what the order had to wait for.
+    # The process is usually started for its first order, so its start counts as load time of that
+    # order. A spare process (`started` is None) was started earlier, and only the time that the
+    # order waited in the queue counts.
     while (item := lines.get()) is not None:
         line, arrived = item
         before = time.monotonic() - (arrived if started is None else started)
         started = None
-        channel.result(_carry_out(line, worker, before))
+        channel.result(_run(line, worker, before))
 
 
-def _carry_out(line: str, worker: Worker, before: float) -> StageResult:
+def _run(line: str, worker: Worker, before: float) -> StageResult:
     try:
         order = parse_order(line)
     except ContractError as error:
-        return bad_order(error)
-    return worker.carry_out(order, before)
+        return failed(failure_of(error))
+    return worker.run(order, before)
 
 
 def _read(stream: Iterable[str], lines: Lines, stop: StopFlag) -> None:
@@ -104,7 +107,7 @@ def _read(stream: Iterable[str], lines: Lines, stop: StopFlag) -> None:
 
 
 def _take_over_stdout() -> TextIO:
-    """Return the original stdout as a stream, and turn descriptor 1 to stderr."""
+    """Return the original stdout as a stream, and redirect descriptor 1 to stderr."""
     sys.stdout.flush()
     original = os.dup(1)
     os.dup2(2, 1)

@@ -1,18 +1,18 @@
-"""A pod's first process: it starts the work, watches it, and says truly how it ended.
+"""The first process of a pod: it starts the worker as a child, and sets the pod's exit code.
 
-vLLM and PyTorch answer every trouble with exit code 1, crash while they shut down, or
-are killed by the kernel; Kubernetes, though, decides by the exit code whether to try
-again. So the work runs in a child, and this process, which imports nothing that can
-fail in such ways, sets the code. The child's own word counts where there is one: it
-sends its result through a pipe before it shuts down. Without a result, a signal's
-128 + n passes through and anything undesigned is a defect.
+vLLM and PyTorch end with exit code 1 for every error, crash while they shut down, or are killed by
+the kernel. But Kubernetes decides by the exit code whether to retry. Therefore the worker runs in
+a child, and this process, which imports no library that can crash, sets the exit code. The child
+sends its result through a pipe before it shuts down, and that result decides. If there is no
+result, a signal n gives the exit code 128 + n, and an exit code that is not an `ExitCode` is a
+defect.
 
-A pod that is deleted gets SIGTERM and, after its grace period, SIGKILL, which leaves no
-word behind. So a child that does not stop in time is killed from here, a little before,
-and the termination message is written before anything that could take long.
+A pod that is deleted receives SIGTERM and, after its grace period, SIGKILL, after which nothing
+can be written. Therefore this process kills a child that does not stop shortly before the grace
+period ends, and it writes the termination message before every step that may take long.
 
-It also serves the child's progress and keeps its log. Both are for people and for
-dashboards: where they fail, the work goes on without them.
+The supervisor also serves the child's progress and uploads its log. Both are for people and
+dashboards: if they fail, the child continues.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from isheep.contract.choices import GRACE_SECONDS
 from isheep.contract.exit_codes import ExitCode
 from isheep.contract.order import ContractError, StageOrder, StageResult, dump_result
+from isheep.contract.reasons import Reason
+from isheep.logs import log_event
 from isheep_worker.engines.memory import says_out_of_memory
 from isheep_worker.process.child import COMMAND, Ending, Event, Events, run_child
 from isheep_worker.process.log_tail import TAIL_BYTES, LogTail, Uploader
 from isheep_worker.process.progress_board import ProgressBoard
+from isheep_worker.runtime.failures import Failure, ended_by_signal, failed, failure_of
 from isheep_worker.runtime.logs import log_to_stderr
 from isheep_worker.runtime.orders import (
-    DEFAULT_GRACE_SECONDS,
     DEFAULT_TERMINATION_LOG,
     GRACE_VARIABLE,
     HTTP_PORT_VARIABLE,
     TERMINATION_LOG_VARIABLE,
-    Failure,
     Shard,
-    bad_order,
-    failed,
     order_from_environment,
     shard_from_environment,
 )
 
 LAST_SECONDS = 5.0
-"""What is kept of the grace period for this process's own last acts."""
+"""The end of the grace period, which is reserved for the supervisor's last actions."""
 _FLUSH_SECONDS = 10.0
 _LOG = logging.getLogger(__name__)
 
@@ -54,18 +54,18 @@ _LOG = logging.getLogger(__name__)
 def supervise(environment: Mapping[str, str] = os.environ, command: Sequence[str] = COMMAND) -> int:
     """Run the environment's order in a child and return the pod's exit code.
 
-    `command` is the child's; another one is for tests.
+    Tests pass another `command` for the child.
     """
     events = Events()
     signal.signal(signal.SIGTERM, lambda *_: events.put(Event.STOP))
-    # One that came before this line was held back, not lost: see `__main__`.
+    # `__main__` blocked SIGTERM, so a signal that has already arrived is delivered now.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     log_to_stderr()
     try:
         order = order_from_environment(environment)
         shard = shard_from_environment(environment)
     except ContractError as error:
-        result = bad_order(error)
+        result = failed(failure_of(error))
         _write_termination_log(result, environment)
         return result.exit_code
     return _supervise(order, shard, events, environment, command)
@@ -86,68 +86,75 @@ def _supervise(
     grace = _grace_seconds(environment)
     last = min(LAST_SECONDS, grace / 2)
     ending = run_child(command, events, tail, board.update, grace - last)
-    result = explained(verdict(ending), tail)
+    result = with_device_memory(verdict(ending), tail)
     _write_termination_log(result, environment)
+    log_event(
+        _LOG,
+        logging.INFO,
+        "worker ended",
+        run=order.run.name,
+        stage=order.steps[0].id,
+        attempt=order.attempt,
+        seconds=round(time.time() - board.started_at, 3),
+        outcome=result.outcome,
+        exit_code=result.exit_code,
+        reason=result.reason,
+    )
     uploader.finish(last / 2 if ending.stopped else _FLUSH_SECONDS)
     return result.exit_code
 
 
 def verdict(ending: Ending) -> StageResult:
-    """Return what a child's end means."""
+    """Return the result for the end of a child: its own result if it has sent one."""
     if ending.result is not None:
         return ending.result
     if ending.stopped or ending.returncode == -signal.SIGTERM:
         return failed(
-            Failure(ExitCode.STOPPED, "Stopped", "stopped on request; what is stored stays")
+            Failure.of(
+                Reason.STOPPED, "stopped on request; committed stages and stored parts remain"
+            )
         )
     return failed_without_result(ending.returncode)
 
 
 def failed_without_result(returncode: int) -> StageResult:
-    """Return what a return code means that came with no result and on no request."""
+    """Return the result for a child that ended without a result and without a request to stop."""
     if returncode < 0:
-        name = signal.Signals(-returncode).name
-        failure = Failure(ExitCode.DEFECT, "Killed", _KILLED.get(-returncode, f"ended by {name}"))
-        return failed(failure).model_copy(update={"exit_code": 128 - returncode})
+        return failed(ended_by_signal("the worker", -returncode))
     designed = returncode != ExitCode.DONE and returncode in set(ExitCode)
     return failed(
         Failure(
             ExitCode(returncode) if designed else ExitCode.DEFECT,
-            "Defect",
-            f"the worker ended with code {returncode} and without a result; its log says why",
+            Reason.DEFECT,
+            f"the worker ended with code {returncode} and without a result; read its log",
         )
     )
 
 
-def explained(result: StageResult, tail: LogTail) -> StageResult:
-    """Return the result, with the right code where only the log tells of device memory.
+def with_device_memory(result: StageResult, tail: LogTail) -> StageResult:
+    """Return the result with the right reason if only the log reports exhausted device memory.
 
-    An engine whose core is a process of its own says "failed to start"; why stands in
-    what that process printed.
+    If the core of an engine is a separate process, the engine reports "failed to start", and only
+    the output of that process contains the cause.
     """
-    if result.reason != "Defect" or not says_out_of_memory(tail.content().decode(errors="replace")):
+    log = tail.content().decode(errors="replace")
+    if result.reason != Reason.DEFECT or not says_out_of_memory(log):
         return result
-    message = f"the device's memory is exhausted, says the log ({result.message})"
-    return failed(Failure(ExitCode.DEVICE_MEMORY, "OutOfDeviceMemory", message))
-
-
-_KILLED: Mapping[int, str] = {
-    signal.SIGKILL: "killed, most likely because the pod's memory limit was reached: "
-    "raise resources.limits.memory of its pool"
-}
+    message = f"the log reports that the device's memory is exhausted ({result.message})"
+    return failed(Failure.of(Reason.OUT_OF_DEVICE_MEMORY, message))
 
 
 def _grace_seconds(environment: Mapping[str, str]) -> float:
-    text = environment.get(GRACE_VARIABLE, str(DEFAULT_GRACE_SECONDS))
+    text = environment.get(GRACE_VARIABLE, str(GRACE_SECONDS))
     if text.isdecimal() and int(text) > 0:
         return float(text)
     _LOG.warning(
-        "%s=%r is no whole number of seconds above 0; taking %d",
+        "%s=%r is not a whole number of seconds above 0: using %d",
         GRACE_VARIABLE,
         text,
-        DEFAULT_GRACE_SECONDS,
+        GRACE_SECONDS,
     )
-    return float(DEFAULT_GRACE_SECONDS)
+    return float(GRACE_SECONDS)
 
 
 def _serve_progress(board: ProgressBoard, environment: Mapping[str, str]) -> None:
@@ -155,7 +162,7 @@ def _serve_progress(board: ProgressBoard, environment: Mapping[str, str]) -> Non
     if not port:
         return
     try:
-        # Imported here, because what only dashboards need must not be able to end the work.
+        # Imported here so that a package which only dashboards need cannot end the worker.
         from isheep_worker.process.progress_server import serve_progress  # noqa: PLC0415
 
         serve_progress(board, int(port))
@@ -166,7 +173,7 @@ def _serve_progress(board: ProgressBoard, environment: Mapping[str, str]) -> Non
 def _write_termination_log(result: StageResult, environment: Mapping[str, str]) -> None:
     path = Path(environment.get(TERMINATION_LOG_VARIABLE, DEFAULT_TERMINATION_LOG))
     try:
-        # Smaller than any buffer, so it is one write: who reads finds all of it or nothing.
+        # The text is smaller than any buffer, so it is one write: a reader sees all of it or none.
         path.write_text(dump_result(result), encoding="utf-8")
     except OSError as error:
-        _LOG.warning("the result cannot be left at %s: %s", path, error)
+        _LOG.warning("the result is not written to %s: %s", path, error)

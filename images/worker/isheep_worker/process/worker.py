@@ -1,12 +1,11 @@
-"""An order carried out, step by step: what both of the worker's modes have in common.
+"""Runs orders, stage by stage: the part that the pod's worker and the local worker share.
 
-Before a step does anything it looks for its manifest: what is committed is adopted,
-and no model is loaded for it. Every exception ends here, in a result.
+Before the worker runs a stage, it looks for the stage's manifest. If the stage is committed, the
+worker adopts it and loads no model for it. Every exception ends here and becomes a result.
 """
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import tempfile
@@ -14,13 +13,12 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from isheep.contract.exit_codes import ExitCode
-from isheep.contract.order import ContractError, Outcome, StageOrder, StageResult, Step, StepResult
+from isheep.contract.order import Outcome, StageOrder, StageResult, Step, StepResult
 from isheep.contract.store_spec import StoreSpec
-from isheep.recipes import settings as s
-from isheep.recipes.interface import StageKind
+from isheep.logs import log_event
+from isheep.recipes.settings import StageSettings
+from isheep.recipes.stage_kinds import StageKind
 from isheep.store import open_store
 from isheep.store.artifacts import ArtifactStore
 from isheep_worker.execution.context import StageContext, StageOutcome
@@ -28,36 +26,23 @@ from isheep_worker.execution.engine_provider import EngineProvider
 from isheep_worker.execution.references import note_use
 from isheep_worker.inputs.models import ModelFolders, cache_folder
 from isheep_worker.inputs.stored_inputs import Inputs
-from isheep_worker.runtime.failures import failure_of
+from isheep_worker.process.order_checks import check_versions, read_settings
+from isheep_worker.runtime.failures import failed, failure_of
+from isheep_worker.runtime.logs import log_stage
 from isheep_worker.runtime.meter import Meter
-from isheep_worker.runtime.orders import Shard, check_versions, failed
+from isheep_worker.runtime.orders import Shard
 from isheep_worker.runtime.progress import Progress
 from isheep_worker.runtime.stopping import StopFlag
+from isheep_worker.stages.registry import stage_program
 
 _LOG = logging.getLogger(__name__)
 
-SETTINGS: Mapping[StageKind, type[s.StageSettings]] = {
-    StageKind.PREPARE: s.PrepareSettings,
-    StageKind.GENERATE: s.GenerateSettings,
-    StageKind.CURATE: s.CurateSettings,
-    StageKind.TOPICS: s.TopicsSettings,
-    StageKind.CLASSIFY: s.ClassifySettings,
-    StageKind.INSTANTIATE: s.InstantiateSettings,
-    StageKind.RESPOND: s.RespondSettings,
-    StageKind.ASSESS: s.AssessSettings,
-    StageKind.MEASURE: s.MeasureSettings,
-    StageKind.SELECT: s.SelectSettings,
-    StageKind.TRAIN: s.TrainSettings,
-    StageKind.MERGE: s.MergeSettings,
-    StageKind.REPORT: s.ReportSettings,
-}
-"""The settings of each kind; its program is the module of the same name in `stages/`."""
 NEVER_ADOPTED = (StageKind.PREPARE, StageKind.REPORT)
-"""Stages that do something for each run, whatever exists already."""
+"""Stages that run again for each run, even if their output is already committed."""
 
 
 class Worker:
-    """Carries out orders, one after another, with one engine between them."""
+    """Runs orders one after another, and keeps one engine loaded between them."""
 
     def __init__(
         self,
@@ -75,60 +60,94 @@ class Worker:
         self._engines = EngineProvider(meter)
         self._opened: tuple[StoreSpec, str, ArtifactStore] | None = None
 
-    def carry_out(self, order: StageOrder, load_seconds: float = 0.0) -> StageResult:
-        """Return the order's result; raises nothing.
+    def run(self, order: StageOrder, load_seconds: float = 0.0) -> StageResult:
+        """Run an order and return its result; raises nothing.
 
-        `load_seconds` went by before, in starting this process for the order.
+        `load_seconds` is the time that the start of this process took before the order began. It
+        counts as the load time of the first stage.
         """
+        step = order.steps[0]
         done: list[StepResult] = []
+        result = StageResult(outcome=Outcome.COMMITTED)
         try:
             check_versions(order)
-            return self._steps(order, load_seconds, done)
-        except Exception as error:  # noqa: BLE001 (whatever it is, it becomes the result)
+            for step in order.steps:
+                self._stop.check()
+                adopted, outcome = self._run_stage(order, step, load_seconds)
+                load_seconds = 0.0
+                if outcome.outcome is Outcome.PARTIAL:
+                    # Another worker will commit this stage. This worker continues with its own
+                    # parts of the next stage, which are made from its own parts of this one.
+                    result = result.model_copy(update={"outcome": Outcome.PARTIAL})
+                    continue
+                if step.kind != StageKind.PREPARE:
+                    note_use(self._artifacts(order).store, order.run, [step.key])
+                statistics = dict(outcome.statistics)
+                done.append(
+                    StepResult(id=step.id, key=step.key, adopted=adopted, statistics=statistics)
+                )
+                result = result.model_copy(
+                    update={"prepared": outcome.prepared, "frontier": outcome.frontier}
+                )
+        except Exception as error:  # noqa: BLE001 (every exception becomes a result)
             self._engines.close()
-            failure = failure_of(error)
-            defect = failure.exit_code is ExitCode.DEFECT
-            _LOG.error("%s: %s", order.steps[0].id, failure.message, exc_info=defect)
-            return failed(failure).model_copy(update={"steps": tuple(done)})
+            result = _failed(order, step, error)
+        return result.model_copy(update={"steps": tuple(done)})
 
     def close(self) -> None:
         """Free the device."""
         self._engines.close()
 
-    def _steps(self, order: StageOrder, load_seconds: float, done: list[StepResult]) -> StageResult:
-        result = StageResult(outcome=Outcome.COMMITTED)
-        for step in order.steps:
-            self._stop.check()
-            self._meter.restart(load_seconds)
-            started_at, load_seconds = self._now() - load_seconds, 0.0
-            self._progress.begin(step.id, step.items)
-            adopted, outcome = self._step(order, step, started_at)
-            self._progress.end()
-            if outcome.outcome is Outcome.PARTIAL:
-                # Others will commit this step. Our parts of the next need only our parts of it.
-                result = result.model_copy(update={"outcome": Outcome.PARTIAL})
-                continue
-            if step.kind != StageKind.PREPARE:
-                note_use(self._artifacts(order).store, order.run, [step.key])
-            statistics = dict(outcome.statistics)
-            done.append(
-                StepResult(id=step.id, key=step.key, adopted=adopted, statistics=statistics)
-            )
-            result = result.model_copy(
-                update={"prepared": outcome.prepared, "frontier": outcome.frontier}
-            )
-        return result.model_copy(update={"steps": tuple(done)})
+    def _run_stage(
+        self, order: StageOrder, step: Step, load_seconds: float
+    ) -> tuple[bool, StageOutcome]:
+        """Run a stage, or adopt it; return whether it was adopted, and its outcome."""
+        started_at = self._now() - load_seconds
+        self._meter.restart(load_seconds)
+        self._progress.begin(step.id, step.items)
+        log_stage(
+            _LOG,
+            "stage begins",
+            order,
+            step,
+            items=step.items,
+            worker=self._shard.index,
+            workers=self._shard.count,
+        )
+        settings = read_settings(step)
+        outcome = self._adopted(order, step)
+        adopted = outcome is not None
+        if outcome is None:
+            outcome = self._run_program(order, step, settings, started_at)
+        self._progress.end()
+        spent = self._meter.seconds()
+        log_stage(
+            _LOG,
+            "stage ends",
+            order,
+            step,
+            outcome=outcome.outcome,
+            adopted=adopted,
+            seconds=round(self._now() - started_at, 3),
+            load_seconds=round(spent.load, 3),
+            engine_seconds=round(spent.engine, 3),
+            cpu_seconds=round(spent.cpu, 3),
+            **_counts(outcome.statistics),
+        )
+        return adopted, outcome
 
-    def _step(self, order: StageOrder, step: Step, started_at: float) -> tuple[bool, StageOutcome]:
-        kind = StageKind(step.kind)
-        settings = _settings(step, kind)
+    def _adopted(self, order: StageOrder, step: Step) -> StageOutcome | None:
+        """Return the outcome of a stage that is committed already, or None."""
+        if step.kind in NEVER_ADOPTED:
+            return None
+        manifest = self._artifacts(order).manifest(step.key)
+        return None if manifest is None else StageOutcome(statistics=manifest.statistics)
+
+    def _run_program(
+        self, order: StageOrder, step: Step, settings: StageSettings, started_at: float
+    ) -> StageOutcome:
+        program = stage_program(StageKind(step.kind))
         artifacts = self._artifacts(order)
-        if kind not in NEVER_ADOPTED:
-            manifest = artifacts.manifest(step.key)
-            if manifest is not None:
-                _LOG.info("%s: exists already, adopted", step.id)
-                return True, StageOutcome(statistics=manifest.statistics)
-        program = importlib.import_module(f"isheep_worker.stages.{kind}")
         with tempfile.TemporaryDirectory(prefix="isheep-") as scratch:
             context = StageContext(
                 order=order,
@@ -147,18 +166,38 @@ class Worker:
                 now=self._now,
             )
             outcome: StageOutcome = program.run(context)
-            return False, outcome
+            return outcome
 
     def _artifacts(self, order: StageOrder) -> ArtifactStore:
-        """Return the run's artifacts; kept between orders, for what it has verified already."""
+        """Return the run's artifacts; the object is kept for the checks that it has done."""
         place = (order.store, order.run.namespace)
         if self._opened is None or self._opened[:2] != place:
             self._opened = (*place, ArtifactStore(open_store(order.store), order.run.namespace))
         return self._opened[2]
 
 
-def _settings(step: Step, kind: StageKind) -> s.StageSettings:
-    try:
-        return SETTINGS[kind].model_validate(step.settings)
-    except ValidationError as error:
-        raise ContractError(f"{step.id}: its settings do not fit this worker: {error}") from error
+def _failed(order: StageOrder, step: Step, error: Exception) -> StageResult:
+    failure = failure_of(error)
+    log_event(
+        _LOG,
+        logging.ERROR,
+        "stage failed",
+        run=order.run.name,
+        stage=step.id,
+        attempt=order.attempt,
+        exit_code=int(failure.exit_code),
+        reason=failure.reason,
+        error=failure.message,
+    )
+    if failure.exit_code == ExitCode.DEFECT:
+        _LOG.error("traceback of the defect:", exc_info=error)
+    return failed(failure)
+
+
+def _counts(statistics: Mapping[str, float]) -> dict[str, object]:
+    """Return the statistics for the log, without those that have one figure for each rule."""
+    return {
+        name: int(value) if float(value).is_integer() else round(value, 4)
+        for name, value in statistics.items()
+        if ":" not in name
+    }

@@ -1,1 +1,1 @@
-"""The report: what a run did, for people (one HTML page) and for programs (JSON)."""
+"""The report on a run: one HTML page for users and the same content as JSON for programs."""

@@ -1,7 +1,7 @@
-"""The report document: one nested mapping that report.json is and report.html shows.
+"""The report document: one nested mapping, which report.json contains and report.html shows.
 
-Building it is pure; `stages/report.py` reads what it needs from the store. The page
-never computes, so page and JSON cannot disagree.
+The functions here are pure; `stages/report.py` reads their inputs from the store. The page computes
+no figures, so page and JSON always agree.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from isheep_worker.rows.schema import SelectionRow
 
 SCHEMA_VERSION = 1
 SMALL_MODEL_BYTES = 2 * 1024**3
-"""Below so many bytes of weights the page says that self-scores are close to noise."""
+"""Size of the weights below which the page warns that self-scores are close to noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampleAnswer:
-    """What one model greedily answered to a fixed prompt; `model` is `M(0)`, `M(1)`, …"""
+    """The greedy answer of one model to a fixed prompt; `model` is `M(0)`, `M(1)`, …"""
 
     model: str
     prompt: str
@@ -34,8 +34,11 @@ class SampleAnswer:
 
 @dataclass(frozen=True, slots=True)
 class TrainingStep:
-    """One step of a training: mean losses over response tokens, the gradient's norm before
-    clipping; the validation loss where one was measured after the step."""
+    """One training step.
+
+    The losses are means over response tokens. `eval_loss` is the validation loss after the step, or
+    None if it was not measured. `grad_norm` is the norm of the gradient before clipping.
+    """
 
     step: int
     loss: float
@@ -46,7 +49,7 @@ class TrainingStep:
 
 @dataclass(frozen=True, slots=True)
 class ReportInput:
-    """All that the report is made of; mappings are by iteration."""
+    """The inputs of the report. The mappings are by iteration."""
 
     run: RunRef
     settings: ReportSettings
@@ -60,7 +63,14 @@ class ReportInput:
 
 
 def report_document(source: ReportInput) -> dict[str, Any]:
-    """Return the document: JSON values only, times in seconds, counts as integers."""
+    """Return the report document, which has JSON values only.
+
+    Args:
+        source: The figures of all stages, from the store.
+
+    Returns:
+        The document, with times in seconds and counts as integers.
+    """
     spec = source.settings.spec
     time = figures.stage_seconds(source.stages, source.run.uid)
     iterations = sorted({stage.iteration for stage in source.stages} - {0})

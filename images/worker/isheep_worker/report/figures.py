@@ -1,12 +1,11 @@
-"""From stages' manifests to the figures of the report, purely.
+"""The figures of the report, computed from the manifests of stages by pure functions.
 
-The report says nothing that is not in a committed manifest or a row it points to.
-Every second between the start of the first stage and the end of the last is put
-into one of four bins: `load` (imports and models coming up), `engine` (the device
-at work for generation, scoring or training), `cpu` (parsing, rules, tokenising, reading
-and writing) and `idle` (everything else: gaps between stages, and what a stage did
-not account for). Stages that another run made and this one adopted cost this run
-nothing and are left out of the time.
+All figures come from committed manifests and from the rows that they list. Each second between the
+start of the first stage and the end of the last one is in one of four bins: `load` (imports and
+loading of models), `engine` (computations of the device for generation, scoring or training), `cpu`
+(parsing, rules, tokenization, reading and writing) and `idle` (gaps between stages, and seconds
+that a stage did not assign to a bin). Stages that this run adopted from another run took no time in
+this run, so the times leave them out.
 """
 
 from __future__ import annotations
@@ -15,12 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from isheep.contract.rule_names import DROP
 from isheep_worker.measures.perplexity import BOUNDS, perplexity
+from isheep_worker.rules.drop_reasons import SELECTION_REASONS
 
 
 @dataclass(frozen=True, slots=True)
 class StageTime:
-    """When a stage ran, in epoch seconds, and how many seconds went into what."""
+    """Start and end of a stage in epoch seconds, and its seconds in each bin."""
 
     started_at: float
     finished_at: float
@@ -30,13 +31,13 @@ class StageTime:
 
     @property
     def accounted(self) -> float:
-        """The seconds that the stage says it was busy."""
+        """The seconds that the stage assigned to a bin."""
         return self.load + self.engine + self.cpu
 
 
 @dataclass(frozen=True, slots=True)
 class StageFigures:
-    """What the report needs of one stage's manifest."""
+    """The content of one stage's manifest that the report uses."""
 
     id: str
     kind: str
@@ -51,7 +52,7 @@ class StageFigures:
 
 @dataclass(frozen=True, slots=True)
 class FunnelStep:
-    """One bar of the funnel. A drop names its rule; `examples` shows a few that it dropped."""
+    """One bar of the funnel. The label of a drop is its rule; `examples` are dropped texts."""
 
     label: str
     count: int
@@ -61,7 +62,7 @@ class FunnelStep:
 
 @dataclass(frozen=True, slots=True)
 class Seconds:
-    """Where time went; the four add up to the wall time."""
+    """The seconds in each bin. Their sum is the wall time."""
 
     load: float = 0.0
     engine: float = 0.0
@@ -70,11 +71,11 @@ class Seconds:
 
     @property
     def wall(self) -> float:
-        """The whole."""
+        """The sum of the bins."""
         return self.load + self.engine + self.cpu + self.idle
 
     def __add__(self, other: Seconds) -> Seconds:
-        """Add bin by bin."""
+        """Return the sums of the bins."""
         return Seconds(
             self.load + other.load,
             self.engine + other.engine,
@@ -85,7 +86,7 @@ class Seconds:
 
 @dataclass(frozen=True, slots=True)
 class StageSeconds:
-    """The time of one stage; `idle` is what it did not account for and the gap before it."""
+    """The time of one stage. `idle` has its unassigned seconds and the gap before the stage."""
 
     id: str
     seconds: Seconds
@@ -93,7 +94,7 @@ class StageSeconds:
 
 @dataclass(frozen=True, slots=True)
 class PerplexityFigures:
-    """Perplexities of the measured pairs: of their mean loss, and how many are in each bin."""
+    """The perplexity of the measured pairs' mean loss, and the number of pairs in each bin."""
 
     of_mean_loss: float
     bins: Mapping[str, int]
@@ -101,9 +102,10 @@ class PerplexityFigures:
 
 @dataclass(frozen=True, slots=True)
 class IterationFigures:
-    """The figures of one iteration. Histograms have ten bins, for the scores 1 to 10.
+    """The figures of one iteration. Histograms have ten bins for the scores 1 to 10.
 
-    `eval_loss` is M(t)'s, which is the adapter after `adapter_step` of its training's steps.
+    M(t) is the adapter after the training step `adapter_step`, and `eval_loss` is its validation
+    loss.
     """
 
     iteration: int
@@ -121,7 +123,7 @@ class IterationFigures:
 
 
 def iteration_figures(iteration: int, stages: Iterable[StageFigures]) -> IterationFigures:
-    """Return the figures of one iteration from its stages, in any order."""
+    """Return the figures of one iteration from the run's stages, in any order."""
     mine = [stage for stage in stages if stage.iteration == iteration]
     select = _statistics(mine, "select")
     train = _statistics(mine, "train")
@@ -143,8 +145,6 @@ def iteration_figures(iteration: int, stages: Iterable[StageFigures]) -> Iterati
 
 
 _GENERATING = ("generate", "classify", "instantiate", "respond", "assess")
-_REPEATED = ("rule:", "unparseable:", "unscorable:")
-"""How the reasons of select begin that assess or measure has found."""
 
 
 def _statistics(stages: Sequence[StageFigures], kind: str) -> Mapping[str, float]:
@@ -159,8 +159,8 @@ def _funnel(stages: Sequence[StageFigures]) -> tuple[FunnelStep, ...]:
     curates = sorted((s for s in stages if s.kind == "curate"), key=lambda s: s.round or 0)
     topics = sorted((s for s in stages if s.kind == "topics"), key=lambda s: s.round or 0)
     steps = [
-        *_gathered("completions for topics", "topics", topics),
-        *_gathered("completions", "instructions", curates),
+        *_round_bars("completions for topics", "topics", topics),
+        *_round_bars("completions", "instructions", curates),
     ]
     for kind, label, figure in (
         ("classify", "of them classifications", "classifications"),
@@ -174,23 +174,23 @@ def _funnel(stages: Sequence[StageFigures]) -> tuple[FunnelStep, ...]:
         of_kind = [s for s in stages if s.kind == kind]
         if not of_kind:
             continue
-        # What stands before a stage's result is what the stage dropped on the way to it;
-        # select repeats for each pair why it has no score or measure, which was counted.
+        # The drops of a stage come before its result. Select repeats the reasons of pairs that have
+        # no score or measure; the stage that found them has counted them already.
         counted_before = kind == "select" and any(s.kind in ("assess", "measure") for s in stages)
-        steps += _drops(of_kind, without=_REPEATED if counted_before else ())
+        steps += _drops(of_kind, only=SELECTION_REASONS if counted_before else None)
         steps.append(_step(label, _total(of_kind, figure)))
     return tuple(steps)
 
 
-def _gathered(begin: str, what: str, rounds: Sequence[StageFigures]) -> list[FunnelStep]:
-    """Return the bars of a series of rounds; none where an iteration has none."""
+def _round_bars(first_label: str, noun: str, rounds: Sequence[StageFigures]) -> list[FunnelStep]:
+    """Return the bars of the rounds of one kind, or no bars if the iteration has no rounds."""
     if not rounds:
         return []
     return [
-        _step(begin, _total(rounds, "completions")),
-        _step(f"{what} parsed", _total(rounds, "parsed")),
+        _step(first_label, _total(rounds, "completions")),
+        _step(f"{noun} parsed", _total(rounds, "parsed")),
         *_drops(rounds),
-        _step(f"{what} accepted", rounds[-1].statistics.get("accepted", 0)),
+        _step(f"{noun} accepted", rounds[-1].statistics.get("accepted", 0)),
     ]
 
 
@@ -202,12 +202,14 @@ def _total(stages: Sequence[StageFigures], name: str) -> float:
     return sum(s.statistics.get(name, 0) for s in stages)
 
 
-def _drops(stages: Sequence[StageFigures], without: tuple[str, ...] = ()) -> list[FunnelStep]:
-    """Return the drops of stages, most first, `without` those whose names begin so."""
+def _drops(
+    stages: Sequence[StageFigures], only: frozenset[str] | None = None
+) -> list[FunnelStep]:
+    """Return the drops of stages in descending order; `only` restricts them to some names."""
     counts: dict[str, float] = {}
     examples: dict[str, list[str]] = {}
     for stage in stages:
-        for rule, count in _family(stage.statistics, "drop:").items():
+        for rule, count in _family(stage.statistics, DROP).items():
             counts[rule] = counts.get(rule, 0) + count
         for rule, texts in stage.examples.items():
             examples.setdefault(rule, []).extend(texts)
@@ -215,7 +217,7 @@ def _drops(stages: Sequence[StageFigures], without: tuple[str, ...] = ()) -> lis
     return [
         FunnelStep(rule, int(count), is_drop=True, examples=tuple(examples.get(rule, ())[:5]))
         for rule, count in ordered
-        if count and not rule.startswith(without)
+        if count and (only is None or rule in only)
     ]
 
 
@@ -242,10 +244,10 @@ def _perplexities(measure: Mapping[str, float]) -> dict[str, PerplexityFigures]:
 
 
 def stage_seconds(stages: Iterable[StageFigures], run_uid: str) -> tuple[StageSeconds, ...]:
-    """Return where each stage's time went, in the order of their starts.
+    """Return the seconds of each stage of a run by bin, in the order of their starts.
 
-    A stage's idle time includes the gap since the latest end before it, so the sum over
-    all stages is the wall time from the first start to the last end.
+    A stage's idle time includes the gap since the latest end before it. Therefore the sum over all
+    stages is the wall time from the first start to the last end.
     """
     mine = sorted((s for s in stages if s.run_uid == run_uid), key=lambda s: s.time.started_at)
     rows = []
@@ -260,7 +262,7 @@ def stage_seconds(stages: Iterable[StageFigures], run_uid: str) -> tuple[StageSe
 
 
 def _binned(time: StageTime, gap: float, wall: float) -> Seconds:
-    # Several workers account for more seconds than the wall has: shares, then.
+    # Several workers together assign more seconds than the wall time has. Scale them to it.
     scale = min(1.0, wall / time.accounted) if time.accounted > 0 else 0.0
     return Seconds(
         time.load * scale,
@@ -271,7 +273,7 @@ def _binned(time: StageTime, gap: float, wall: float) -> Seconds:
 
 
 def total_seconds(rows: Iterable[StageSeconds]) -> Seconds:
-    """Return the sum over stages."""
+    """Return the sum over stages, bin by bin."""
     total = Seconds()
     for row in rows:
         total += row.seconds
@@ -279,7 +281,7 @@ def total_seconds(rows: Iterable[StageSeconds]) -> Seconds:
 
 
 def model_loads(stages: Iterable[StageFigures], iteration: int, run_uid: str) -> int:
-    """Return how many stages of an iteration loaded a model rather than using a loaded one."""
+    """Return how many stages of an iteration loaded a model instead of using a loaded one."""
     return sum(
         int(s.statistics.get("modelLoads", 0))
         for s in stages
@@ -288,7 +290,7 @@ def model_loads(stages: Iterable[StageFigures], iteration: int, run_uid: str) ->
 
 
 def plain(value: Any) -> Any:
-    """Return dataclasses, tuples and mappings as JSON's own kinds."""
+    """Return dataclasses, tuples and mappings as JSON values."""
     if hasattr(value, "__dataclass_fields__"):
         return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
     if isinstance(value, Mapping):

@@ -1,8 +1,7 @@
-"""The report as one self-contained page: no script, no font, no request to anywhere.
+"""The report as one self-contained page without scripts, fonts or requests.
 
-The page carries a content security policy that forbids all of these, because its
-samples are generated text; charts are plain SVG and tables, so they print and read
-without colour.
+The page has a content security policy that forbids all of these, because its samples are generated
+text. Charts are plain SVG and tables, so the page can be printed and read without colour.
 """
 
 from __future__ import annotations
@@ -13,15 +12,15 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from isheep_worker.report.visible import visible
+from isheep_worker.report.invisible_characters import show_invisible
 
 
 def render(document: dict[str, Any]) -> str:
-    """Return the page for a report document (see `document.py`)."""
+    """Return the HTML page of a report document (see `document.py`)."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["visible"] = visible
+    environment.filters["show_invisible"] = show_invisible
     environment.filters["duration"] = duration
     environment.globals |= {"extent": extent, "polyline": polyline, "points": points}
     source = resources.files("isheep_worker.report").joinpath("template.html").read_text("utf-8")
@@ -29,7 +28,7 @@ def render(document: dict[str, Any]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as people say them: `41 s`, `3 min 05 s`, `2 h 10 min`."""
+    """Return seconds as a readable duration: `41 s`, `3 min 05 s`, `2 h 10 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
@@ -39,11 +38,11 @@ def duration(seconds: float) -> str:
 
 
 Extent = tuple[float, float]
-"""The lowest and the highest value of what shares a chart."""
+"""The lowest and the highest value of the series in one chart."""
 
 
 def extent(*series: Sequence[float | None]) -> Extent:
-    """Return what a chart of several series spans; gaps do not count."""
+    """Return the extent of several series; None is a gap and does not count."""
     present = [value for values in series for value in values if value is not None]
     return (min(present, default=0.0), max(present, default=0.0))
 
@@ -51,7 +50,10 @@ def extent(*series: Sequence[float | None]) -> Extent:
 def points(
     values: Sequence[float | None], width: int, height: int, span: Extent
 ) -> list[tuple[str, str]]:
-    """Return where values lie in a box, the highest of the extent at its top; gaps are left out."""
+    """Return the coordinates of values in a box of pixels, without gaps.
+
+    The highest value of the extent `span` is at the top of the box.
+    """
     low, high = span
     step = width / max(len(values) - 1, 1)
     return [
@@ -62,6 +64,6 @@ def points(
 
 
 def polyline(values: Sequence[float], width: int, height: int, span: Extent | None = None) -> str:
-    """Return an SVG polyline's points for values in a box that spans their extent, or another."""
-    places = points(values, width, height, span or extent(values))
-    return " ".join(f"{x},{y}" for x, y in places)
+    """Return the points of an SVG polyline for values in a box; `span` defaults to their extent."""
+    coordinates = points(values, width, height, span or extent(values))
+    return " ".join(f"{x},{y}" for x, y in coordinates)

@@ -1,25 +1,25 @@
-"""Generated text made safe to look at: nothing invisible, nothing that acts.
+"""Invisible characters in generated text, which the report shows by their code points.
 
-HTML escaping (jinja2's autoescape) stops markup; this stops what escaping lets
-through: terminal escapes, nulls, and the characters that turn or hide text in a
-browser (bidirectional overrides, zero-width characters). They are shown by name.
+HTML escaping (jinja2's autoescape) disables markup. It does not change terminal escapes, null
+characters, and characters that reverse or hide text in a browser (bidirectional overrides,
+zero-width characters).
 """
 
 from __future__ import annotations
 
 import unicodedata
 
-_KEPT = "\n\t"
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_LAYOUT = "\n\t"
+_INVISIBLE_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
-def visible(text: str, limit: int = 2000) -> str:
-    """Return the text with every invisible character as `‹U+XXXX›`, cut at `limit`."""
+def show_invisible(text: str, limit: int = 2000) -> str:
+    """Return the first `limit` characters, with `‹U+XXXX›` for each invisible character."""
     shown = "".join(_shown(character) for character in text[:limit])
     return shown + " …" if len(text) > limit else shown
 
 
 def _shown(character: str) -> str:
-    if character in _KEPT or unicodedata.category(character) not in _HIDDEN:
+    if character in _LAYOUT or unicodedata.category(character) not in _INVISIBLE_CATEGORIES:
         return character
     return f"‹U+{ord(character):04X}›"

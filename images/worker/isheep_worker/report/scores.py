@@ -1,8 +1,8 @@
-"""From an iteration's score rows to what the report says of its scores, in one pass, purely.
+"""The figures of an iteration's scores, computed from its score rows in one pass.
 
-For each level: whether the scores tell pairs apart at all; of expected scores, the labels'
-mass, entropy and mean distribution; means by the order of the worked examples, which
-should not differ; and how far both ways of scoring agree where a pair was scored by both.
+The figures of each level show whether the scores discriminate between pairs; mass, entropy and mean
+distribution of expected scores; the means by the order of the worked examples, which should not
+differ; and the agreement of both scoring methods for pairs that were scored with both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from isheep_worker.scoring.statistics import score_bin
 
 @dataclass(frozen=True, slots=True)
 class OrderMean:
-    """The mean score of the pairs that were asked with the examples in one order."""
+    """The mean score of the pairs whose prompts had the examples in one order."""
 
     order: str
     pairs: int
@@ -27,10 +27,10 @@ class OrderMean:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Both ways of scoring, over the pairs that have a score by either.
+    """The agreement of both scoring methods over the pairs that have both scores.
 
-    `difference` is expected less sampled, on average. There is no correlation (Pearson's)
-    where one of them gave every pair the same score.
+    `difference` is the mean of expected minus sampled scores. `correlation` is Pearson's; it is
+    None if one of the methods gave each pair the same score.
     """
 
     pairs: int
@@ -40,10 +40,10 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class LevelFigures:
-    """What the scores of one level are like; what was not measured is None or empty.
+    """The figures of the scores of one level. A figure without data is None or empty.
 
-    `mass` is the mean over all asked pairs, `entropy` (nats) and `distribution` (for the
-    scores 1 to 10) over those that have a score.
+    `mass` is the mean over all pairs that were scored. `entropy` (in nats) and `distribution` (for
+    the scores 1 to 10) are means over the pairs that have a score.
     """
 
     level: str
@@ -57,7 +57,7 @@ class LevelFigures:
 
     @property
     def warning(self) -> str | None:
-        """What to tell people who are about to trust these scores."""
+        """A warning for the reader if all scores are equal, else None."""
         if self.scored < 2 or self.distinct > 1:
             return None
         return (
@@ -68,7 +68,7 @@ class LevelFigures:
 
 
 def level_figures(rows: Iterable[ScoreRow]) -> tuple[LevelFigures, ...]:
-    """Return the figures of each level, in the order in which levels were asked."""
+    """Return the figures of each level, in the order of the levels in the rows."""
     levels: dict[str, _Level] = {}
     for row in rows:
         for name, score in row.levels.items():
@@ -78,7 +78,7 @@ def level_figures(rows: Iterable[ScoreRow]) -> tuple[LevelFigures, ...]:
 
 @dataclass(slots=True)
 class _Level:
-    """Sums over the rows that went by."""
+    """The sums of one level over the rows so far."""
 
     bins: Counter[int] = field(default_factory=Counter)
     masses: list[float] = field(default_factory=lambda: [0, 0.0])
@@ -140,4 +140,4 @@ def _agreement(moments: Sequence[float]) -> Agreement:
 
 
 _NO_SPREAD = 1e-12
-"""A product of variances below this is rounding."""
+"""A product of variances below this value is a rounding error of 0."""

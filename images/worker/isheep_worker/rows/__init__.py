@@ -1,1 +1,1 @@
-"""The rows that stages write and read, the records that people write, and seeds for items."""
+"""Rows that stages write and read, records that users write, and the seeds of items."""

@@ -1,6 +1,6 @@
-"""Records that people wrote: one JSON object a line, read with messages that help to mend them.
+"""Records that users write: one JSON object a line, read with messages that help to fix them.
 
-Every message begins with `where`, which names file and line, and says what to do.
+Each message begins with `where`, which names file and line, and ends with the remedy.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ import json
 from typing import Any
 
 NO_INPUT = "<noinput>"
-"""What stands for an empty input in the method's own files."""
+"""The placeholder for an empty input in the files of Self-Instruct and I-SHEEP."""
 
 
 class RecordError(ValueError):
-    """A record cannot be used; the message names its place, the field and the remedy."""
+    """A record cannot be used. The message names its place, the field and the remedy."""
 
 
 def json_object(line: bytes, where: str) -> dict[str, Any]:
-    """Return the object of a line; raises `RecordError` where it is no UTF-8, JSON or object."""
+    """Return the object of a line; raise `RecordError` if it is not a JSON object in UTF-8."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -27,7 +27,7 @@ def json_object(line: bytes, where: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        # RecursionError: nested too deeply. Plain ValueError: a number of 5,000 digits.
+        # RecursionError: the nesting is too deep. ValueError: for example a number of 5,000 digits.
         column = f", column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         reason = error.msg if isinstance(error, json.JSONDecodeError) else error
         raise RecordError(
@@ -45,11 +45,21 @@ def json_object(line: bytes, where: str) -> dict[str, Any]:
 def text_field(
     record: dict[str, Any], field: str, where: str, *, prefix: str = "", required: bool = False
 ) -> str:
-    """Return a text field, stripped; an absent one is empty unless it is required.
+    """Return the text of a field without surrounding whitespace.
 
-    `prefix` says where the record itself stands, such as `instances[0].`. Raises
-    `RecordError` for what is no text, or none that can be written, and for a required
-    one that is blank.
+    Args:
+        record: The object that has the field.
+        field: The name of the field.
+        where: The file and the line of the record, for messages.
+        prefix: The path of the record inside its line, such as `instances[0].`.
+        required: Whether the field must be present and must not be blank.
+
+    Returns:
+        The text, which is empty if an optional field is missing.
+
+    Raises:
+        RecordError: The value is not a string, is not valid Unicode, or a required field is missing
+            or blank.
     """
     if required and field not in record:
         raise RecordError(f"{where}: field '{prefix}{field}' is missing; every record needs it")
@@ -73,7 +83,7 @@ def text_field(
 
 
 def json_type(value: object) -> str:
-    """Return what a value is called in JSON, with its article."""
+    """Return the JSON type of a value, with its article."""
     names = {
         dict: "an object",
         list: "a list",

@@ -1,11 +1,10 @@
-"""The rows that stages write and read: one JSON object a line, one dataclass a stage.
+"""The rows that stages write and read: one JSON object a line, one dataclass for each stage.
 
-Rows are validated when read (a row that does not fit means a corrupt part or a
-version that should have been in the key) and are otherwise plain frozen data.
-Ids are positional and stable: `i2-r1-c00012-p3` is the third task parsed from
-completion 12 of round 1 of iteration 2, and `i2-r1-c00012-p3-k2` its second instance,
-where a task has several. A pair, its scores and its verdict keep their id all the way
-into D(t), so that every training row can be traced back.
+Rows are validated when they are read. A row that does not fit is in a corrupt part, or a stage
+version is missing in the key. Ids are positional and stable: `i2-r1-c00012-p3` is the third task
+that was parsed from completion 12 of round 1 of iteration 2, and `i2-r1-c00012-p3-k2` is its second
+instance, if a task can have several. A pair, its scores and its selection have the same id, so that
+each row of D(t) can be traced to its completion.
 """
 
 from __future__ import annotations
@@ -13,12 +12,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
+
+from isheep.contract.rule_names import current_name
+
+RuleName = Annotated[str, AfterValidator(current_name)]
+"""The name of a rule; rows that an earlier version wrote are read with today's names."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionRow:
-    """Raw text of the generate stage. `exemplars` names the tasks shown in the prompt."""
+    """The raw text of a completion. `exemplars` are the ids of the tasks that the prompt shows."""
 
     round: int
     completion: int
@@ -31,7 +35,7 @@ class CompletionRow:
 
 @dataclass(frozen=True, slots=True)
 class InstructionRow:
-    """An accepted task; `input` is empty where the task has none."""
+    """An accepted task; `input` is empty if the task has none."""
 
     id: str
     instruction: str
@@ -43,7 +47,7 @@ class InstructionRow:
 
 @dataclass(frozen=True, slots=True)
 class TopicRow:
-    """A topic that instructions are to be about."""
+    """A topic for instructions."""
 
     id: str
     topic: str
@@ -54,9 +58,9 @@ class TopicRow:
 
 @dataclass(frozen=True, slots=True)
 class WholeTaskRow(InstructionRow):
-    """An accepted task that came with its answer (Alpaca): its line reads as a `PairRow`, too.
+    """An accepted task with its response (Alpaca). Its line can also be decoded as a `PairRow`.
 
-    Its own share of its completion's tokens is not known, and 0.
+    The token counts are 0, because the share of the task in its completion's tokens is unknown.
     """
 
     response: str
@@ -67,7 +71,7 @@ class WholeTaskRow(InstructionRow):
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
-    """Whether an instruction asks for a classification; None where the answer says neither."""
+    """Whether an instruction is a classification task; None if the answer is unreadable."""
 
     id: str
     is_classification: bool | None
@@ -75,9 +79,9 @@ class ClassRow:
 
 @dataclass(frozen=True, slots=True)
 class PairRow:
-    """An instruction with its response; `rule` names what dropped that, which is empty then.
+    """An instruction with its response. If a rule dropped the response, it is empty and has `rule`.
 
-    It is written where it is set only, so that other runs' rows are what they were.
+    A line has the field `rule` only if it is set, so that the bytes of other rows do not change.
     """
 
     id: str
@@ -87,20 +91,20 @@ class PairRow:
     finish_reason: str
     prompt_tokens: int
     tokens: int
-    rule: Annotated[str | None, Field(exclude_if=lambda rule: rule is None)] = None
+    rule: Annotated[RuleName | None, Field(exclude_if=lambda rule: rule is None)] = None
 
 
 @dataclass(frozen=True, slots=True)
 class LevelScore:
-    """One level's score, or why there is none (`unparseable:<kind>`, `unscorable:<kind>`).
+    """The score at one level, or the reason why there is none: `unparseable-…`, `unscorable-…`.
 
-    `raw` is a sampled answer. An expected score has `mass`, the labels' share of the next
-    token's probability; their `distribution`, for the scores 1 to 10, which sums to 1; and
-    its `entropy` in nats (at most ln 10).
+    A sampled score has `raw`, the assessor's answer. An expected score has `mass`, the labels'
+    share of the next token's probability; `distribution`, the probabilities of the scores 1 to 10,
+    which sum to 1; and `entropy`, the entropy of the distribution in nats (at most ln 10).
     """
 
     score: float | None
-    reason: str | None = None
+    reason: RuleName | None = None
     raw: str = ""
     mass: float | None = None
     entropy: float | None = None
@@ -113,14 +117,14 @@ def _absent(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """The assessor's verdict on a pair; `rule` names the pair rule that dropped it unscored.
+    """The scores of a pair by level; `rule` names the pair rule that dropped it without scores.
 
-    `compared` holds what the other way of scoring made of it, `order` the order of the
-    worked examples, such as `2-3-1`; both are written only where there is something.
+    `compared` has the scores of the other scoring method. `order` is the order of the worked
+    examples, such as `2-3-1`. A line has these two fields only if they are not empty.
     """
 
     id: str
-    rule: str | None = None
+    rule: RuleName | None = None
     levels: dict[str, LevelScore] = field(default_factory=dict)
     compared: Annotated[dict[str, LevelScore], Field(exclude_if=_absent)] = field(
         default_factory=dict
@@ -130,17 +134,17 @@ class ScoreRow:
 
 @dataclass(frozen=True, slots=True)
 class MeasureRow:
-    """What M(t-1) makes of a pair that it reads. Losses are means over tokens, in nats.
+    """The measures of a pair by M(t-1). Losses are means over tokens, in nats.
 
-    The response's is over its tokens, given the prompt; the pair's over all tokens of
-    prompt and response but the first. Where there are none, `rule` names the pair rule
-    that dropped the pair, or `reason` says why (`unscorable:<kind>`). `vector` is as
-    `measures.vectors` encodes it.
+    `response_loss` is the mean over the response's tokens, given the prompt. `pair_loss` is the
+    mean over all tokens of prompt and response except the first. If a pair has no losses, `rule`
+    names the pair rule that dropped it, or `reason` is `unscorable-<kind>`. `vector` has the
+    encoding of `measures.vectors`.
     """
 
     id: str
-    rule: str | None = None
-    reason: str | None = None
+    rule: RuleName | None = None
+    reason: RuleName | None = None
     response_loss: float | None = None
     pair_loss: float | None = None
     response_tokens: int = 0
@@ -150,9 +154,9 @@ class MeasureRow:
 
 @dataclass(frozen=True, slots=True)
 class SelectionRow:
-    """A pair with its fate: a row of D(t) where `kept`, else `reason` says why not.
+    """A pair after the selection: `kept` in D(t), or not kept because of `reason`.
 
-    `scores` is what the selection method saw of it: its scores by level, or its
+    `scores` are the values that the selection method used: the scores by level, or
     `ResponsePerplexity` and `PairPerplexity`.
     """
 
@@ -162,7 +166,7 @@ class SelectionRow:
     response: str
     finish_reason: str
     kept: bool
-    reason: str | None
+    reason: RuleName | None
     scores: dict[str, float] = field(default_factory=dict)
 
 
@@ -170,17 +174,17 @@ RowT = TypeVar("RowT")
 
 
 class RowCodec(Generic[RowT]):
-    """Bytes of one line to a row and back; `decode` raises pydantic's ValidationError."""
+    """Encodes rows of one type as lines, and decodes them."""
 
     def __init__(self, row_type: type[RowT]) -> None:
         self._adapter: TypeAdapter[Any] = TypeAdapter(row_type)
 
     def encode(self, row: RowT) -> bytes:
-        """Return the row as one line of JSON without its newline; keys in field order."""
+        """Return the row as one line of JSON in the order of its fields, without a newline."""
         return self._adapter.dump_json(row)
 
     def decode(self, line: bytes) -> RowT:
-        """Return the row of one line."""
+        """Return the row of one line; raise pydantic's ValidationError if the line does not fit."""
         row: RowT = self._adapter.validate_json(line)
         return row
 

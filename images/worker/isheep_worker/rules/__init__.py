@@ -1,1 +1,1 @@
-"""Deterministic filters over instructions and pairs, one family a file."""
+"""Rules: deterministic filters over instructions and pairs, one family of rules a file."""

@@ -1,10 +1,10 @@
-"""Words of tasks that a language model cannot do: those with pictures, sound, files and drawing."""
+"""Words of tasks that a language model cannot perform: pictures, sound, files and drawing."""
 
 from __future__ import annotations
 
 import re
 
-from isheep_worker.rules.interface import Rule, Task
+from isheep_worker.rules.interface import Example, Rule, Task
 
 _WORDS = re.compile(
     r"\b(?:images?|graphs?|pictures?|files?|maps?|draw|plot|go to|video|audio|music"
@@ -18,4 +18,11 @@ def _check(row: Task) -> str | None:
     return match and match[0]
 
 
-BLACKLIST: Rule[Task] = Rule("blacklist", _check, english_only=True)
+BLACKLIST: Rule[Task] = Rule(
+    "blacklist",
+    _check,
+    drops="The instruction or the input contains a word for a picture, a sound, a file or a "
+    "drawing, so a language model cannot perform the task.",
+    example=Example("Draw a house with a garden."),
+    english_only=True,
+)

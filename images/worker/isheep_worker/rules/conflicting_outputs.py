@@ -1,15 +1,15 @@
 """Self-Instruct's rule over all instances of a task: one input has one output.
 
-Where a model gives two answers to the same question it does not know which is right,
-and neither do we: none of the task's instances is kept. An empty input is no question:
-three poems about spring do not contradict each other.
+If a model gives two answers to one question, nothing shows which answer is right, so none of the
+task's instances is kept. An empty input is not a question: three poems about spring do not
+contradict each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from isheep_worker.rules.interface import GroupRule, Pair
+from isheep_worker.rules.interface import Example, GroupRule, Pair
 
 
 def _check(rows: Sequence[Pair]) -> str | None:
@@ -21,4 +21,13 @@ def _check(rows: Sequence[Pair]) -> str | None:
     return None
 
 
-CONFLICTING_OUTPUTS = GroupRule("conflicting_outputs", _check)
+CONFLICTING_OUTPUTS = GroupRule(
+    "conflicting-outputs",
+    _check,
+    drops="Two instances of the instruction have the same input and different outputs; all "
+    "instances of the instruction are dropped.",
+    example=(
+        Example("Is it a bird?", "wren", "Yes"),
+        Example("Is it a bird?", "wren", "No"),
+    ),
+)

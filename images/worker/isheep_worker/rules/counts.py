@@ -1,8 +1,8 @@
-"""How many rows each rule dropped, with a few of them to look at.
+"""The number of rows that each rule dropped, with a few examples.
 
-A count says that something is wrong, an example says what. Both go into the
-stage's statistics, so examples are few and short: a manifest must stay small
-however long a model's texts are.
+A count shows that something is wrong, and an example shows what. Both go into the statistics of a
+stage, so the examples are few and short: a manifest must stay small even if a model writes long
+texts.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ class DropExample:
 
 @dataclass(slots=True)
 class DropCount:
-    """One rule's drops; `examples` are the first five."""
+    """The drops of one rule; `examples` are the first five."""
 
     count: int = 0
     examples: list[DropExample] = field(default_factory=list)
 
 
 class DropCounts:
-    """Counts drops by rule; rules stand in the order in which they first dropped something."""
+    """Counts drops by rule; the rules are in the order of their first drops."""
 
     def __init__(self) -> None:
         self._counts: dict[str, DropCount] = {}
 
     def add(self, drop: Drop, text: str) -> None:
-        """Count one dropped row; `text` is what to show of it."""
+        """Count one dropped row; `text` is the example that people see."""
         count = self._counts.setdefault(drop.rule, DropCount())
         count.count += 1
         if len(count.examples) < MAX_EXAMPLES:
             count.examples.append(DropExample(shortened(text), shortened(drop.detail)))
 
     def by_rule(self) -> Mapping[str, DropCount]:
-        """Return the counts so far."""
+        """Return the counts so far, by the name of the rule."""
         return self._counts
 
     @property
     def total(self) -> int:
-        """How many rows were dropped in all."""
+        """The number of rows that all rules dropped."""
         return sum(count.count for count in self._counts.values())
 
 

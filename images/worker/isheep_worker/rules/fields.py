@@ -1,12 +1,12 @@
-"""Rules that compare a pair's fields: an empty response, an input that adds nothing.
+"""Rules that compare the fields of a pair: an empty response, an input that adds nothing.
 
-The last two are Self-Instruct's: an answer that repeats its input, and an input
-or answer that breaks off after a colon.
+The last two rules are Self-Instruct's: a response that repeats the input, and an input or a
+response that ends with a colon, so it is incomplete.
 """
 
 from __future__ import annotations
 
-from isheep_worker.rules.interface import Pair, Rule
+from isheep_worker.rules.interface import Example, Pair, Rule
 
 
 def _empty_response(row: Pair) -> str | None:
@@ -30,7 +30,27 @@ def _ends_with_colon(row: Pair) -> str | None:
     return None
 
 
-EMPTY_RESPONSE: Rule[Pair] = Rule("empty_response", _empty_response)
-INPUT_IN_INSTRUCTION: Rule[Pair] = Rule("input_in_instruction", _input_in_instruction)
-INPUT_EQUALS_RESPONSE: Rule[Pair] = Rule("input_equals_response", _input_equals_response)
-ENDS_WITH_COLON: Rule[Pair] = Rule("ends_with_colon", _ends_with_colon)
+EMPTY_RESPONSE: Rule[Pair] = Rule(
+    "empty-response",
+    _empty_response,
+    drops="The response is empty.",
+    example=Example(response=" "),
+)
+INPUT_IN_INSTRUCTION: Rule[Pair] = Rule(
+    "input-in-instruction",
+    _input_in_instruction,
+    drops="The instruction contains the whole input, so the input adds nothing.",
+    example=Example("Sort the words pear and apple.", "pear and apple", "apple, pear"),
+)
+INPUT_EQUALS_RESPONSE: Rule[Pair] = Rule(
+    "input-equals-response",
+    _input_equals_response,
+    drops="The response is the same text as the input.",
+    example=Example("Name the bird.", "a wren", "a wren"),
+)
+ENDS_WITH_COLON: Rule[Pair] = Rule(
+    "ends-with-colon",
+    _ends_with_colon,
+    drops="The input or the response ends with a colon, so it is incomplete.",
+    example=Example(response="Here are three birds:"),
+)

@@ -1,13 +1,14 @@
-"""An instruction begins with an ASCII character that is no punctuation.
+"""An instruction begins with an ASCII character that is not punctuation.
 
-English only: Spanish begins questions with a mark, and most scripts are not ASCII.
+The rule applies to English only: Spanish questions begin with punctuation, and most scripts are not
+ASCII.
 """
 
 from __future__ import annotations
 
 import string
 
-from isheep_worker.rules.interface import Rule, Task
+from isheep_worker.rules.interface import Example, Rule, Task
 
 
 def _check(row: Task) -> str | None:
@@ -15,4 +16,10 @@ def _check(row: Task) -> str | None:
     return first if first in string.punctuation or not first.isascii() else None
 
 
-FIRST_CHARACTER: Rule[Task] = Rule("first_character", _check, english_only=True)
+FIRST_CHARACTER: Rule[Task] = Rule(
+    "first-character",
+    _check,
+    drops="The first character of the instruction is punctuation or is not ASCII.",
+    example=Example("- Name a small bird."),
+    english_only=True,
+)

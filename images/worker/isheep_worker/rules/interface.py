@@ -1,12 +1,15 @@
-"""What a rule is: a name and a deterministic check of one row.
+"""The types of rules: a name, a deterministic check of one row, and what the check drops.
 
-A check looks at a row and returns None, or a detail for people: what it found,
-in the row's own words. It never changes a row and knows of no other row
-(deduplication, which does, is a module of its own). Rules over an instruction
-run in curate, rules over a pair before it is scored. A group rule looks at all pairs
-of one instruction, where it has several, and drops all or none.
+A check looks at a row and returns None, or a detail for people: what it found, in the row's own
+words. A check never changes a row and never compares it with other rows; the rules that compare are
+in `isheep_worker.curation`. Curate applies the rules over instructions. Assess, measure or select
+applies the rules over pairs, before a pair is scored. A group rule looks at all pairs of one
+instruction and drops all of them or none.
 
-Every check takes time linear in the row: what it reads was written by a model.
+Every check takes time linear in the length of the row, because a model wrote the row.
+
+Each rule contains one sentence about what it drops and an example that it drops.
+`docs/reference/rules.md` is made from both, and a test applies each rule to its example.
 """
 
 from __future__ import annotations
@@ -17,16 +20,16 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Task(Protocol):
-    """What instruction rules see: a parsed task, an `InstructionRow`, a `PairRow`."""
+    """The part of a row that instruction rules see: a parsed task, or a row with these fields."""
 
     @property
-    def instruction(self) -> str: ...  # noqa: D102 - the name says it
+    def instruction(self) -> str: ...  # noqa: D102 - the name is enough
     @property
     def input(self) -> str: ...  # noqa: D102
 
 
 class Pair(Task, Protocol):
-    """What pair rules see."""
+    """The part of a row that pair rules see."""
 
     @property
     def response(self) -> str: ...  # noqa: D102
@@ -36,32 +39,58 @@ RowT_contra = TypeVar("RowT_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """A task or a pair that a rule drops; it satisfies both `Task` and `Pair`."""
+
+    instruction: str = "Name a small bird."
+    input: str = ""
+    response: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Rule(Generic[RowT_contra]):
-    """A named filter. `english_only`: it assumes English or ASCII and would be wrong elsewhere."""
+    """A named filter of one row.
+
+    `drops` is one sentence about what the rule drops, and `example` is a row that it drops; a topic
+    is a plain text. An `english_only` rule assumes English or ASCII, so it applies to runs in
+    English only.
+    """
 
     name: str
     check: Callable[[RowT_contra], str | None]
+    drops: str
+    example: Example | str
     english_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class GroupRule:
-    """A named filter of all pairs of one instruction together."""
+    """A named filter of all pairs of one instruction together; see `Rule` for the fields."""
 
     name: str
     check: Callable[[Sequence[Pair]], str | None]
+    drops: str
+    example: tuple[Example, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Why a row was dropped: the rule's name and what it found."""
+    """Why a row was dropped: the name of the rule, and what the rule found."""
 
     rule: str
     detail: str
 
 
 def first_drop(rules: Iterable[Rule[RowT_contra]], row: RowT_contra) -> Drop | None:
-    """Return the first rule's objection to a row, in the set's order, or None."""
+    """Return the result of the first rule that drops a row.
+
+    Args:
+        rules: The rules, in the order of their set.
+        row: The row that is checked.
+
+    Returns:
+        The name of the rule and what it found, or None if no rule drops the row.
+    """
     for rule in rules:
         detail = rule.check(row)
         if detail is not None:

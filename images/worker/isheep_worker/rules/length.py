@@ -1,8 +1,8 @@
-"""An instruction has 4 to 150 words: less says nothing, more is usually a whole dialogue."""
+"""An instruction has 4 to 150 words: fewer describe no task, and more are usually a dialogue."""
 
 from __future__ import annotations
 
-from isheep_worker.rules.interface import Rule, Task
+from isheep_worker.rules.interface import Example, Rule, Task
 from isheep_worker.text.tokenization import word_count
 
 MIN_WORDS = 4
@@ -14,4 +14,9 @@ def _check(row: Task) -> str | None:
     return None if MIN_WORDS <= count <= MAX_WORDS else f"{count} words"
 
 
-LENGTH: Rule[Task] = Rule("length", _check)
+LENGTH: Rule[Task] = Rule(
+    "length",
+    _check,
+    drops=f"The instruction has fewer than {MIN_WORDS} or more than {MAX_WORDS} words.",
+    example=Example("Name a bird."),
+)

@@ -1,16 +1,15 @@
-"""Marks of the prompts' own form that leaked into a text.
+"""Marks of the prompt's form in a text: the model confused the form with the content.
 
-`noinput` inside a text means that the model lost the form, and so does a label
-such as `Input:` in the middle of one. Labels count with their capital only: "for
-the following input:" is plain English. A chat template's markers would, at
-worst, be read back as control tokens.
+`noinput` inside a text shows that the model lost the form, and so does a label such as `Input:` in
+the middle of a text. Labels count with a capital letter only: "for the following input:" is plain
+English. A marker of a chat template could be read as a control token later.
 """
 
 from __future__ import annotations
 
 import re
 
-from isheep_worker.rules.interface import Pair, Rule, Task
+from isheep_worker.rules.interface import Example, Pair, Rule, Task
 
 _NO_INPUT = re.compile(r"no ?input", re.IGNORECASE)
 _LABEL = re.compile(r"\b(?:Instruction|Input|Output):")
@@ -19,6 +18,8 @@ _CHAT = re.compile(
     r"|<(?:start|end)_of_turn>|#{2,8} ?(?:Instruction|Response)\b",
     re.IGNORECASE,
 )
+_NO_INPUT_NAME = "no-input"
+_CHAT_NAME = "chat-marker"
 
 
 def _no_input(row: Task) -> str | None:
@@ -51,9 +52,39 @@ def _topic_chat(topic: str) -> str | None:
     return match and match[0]
 
 
-NO_INPUT: Rule[Task] = Rule("noinput", _no_input)
-RESPONSE_NO_INPUT: Rule[Pair] = Rule("noinput", _response_no_input)
-EMBEDDED_LABEL: Rule[Task] = Rule("embedded_label", _label)
-CHAT_MARKER: Rule[Task] = Rule("chat_marker", _chat)
-RESPONSE_CHAT_MARKER: Rule[Pair] = Rule("chat_marker", _response_chat)
-TOPIC_CHAT_MARKER: Rule[str] = Rule("chat_marker", _topic_chat)
+NO_INPUT: Rule[Task] = Rule(
+    _NO_INPUT_NAME,
+    _no_input,
+    drops="The instruction or the input contains the mark for an absent input.",
+    example=Example("Name a small bird <noinput>"),
+)
+RESPONSE_NO_INPUT: Rule[Pair] = Rule(
+    _NO_INPUT_NAME,
+    _response_no_input,
+    drops="The pair contains the mark for an absent input.",
+    example=Example(response="A wren. <noinput>"),
+)
+EMBEDDED_LABEL: Rule[Task] = Rule(
+    "embedded-label",
+    _label,
+    drops="The instruction or the input contains a label of the prompt, so two tasks run together.",
+    example=Example("Name a small bird. Input: in Asia"),
+)
+CHAT_MARKER: Rule[Task] = Rule(
+    _CHAT_NAME,
+    _chat,
+    drops="The instruction or the input contains a marker of a chat template.",
+    example=Example("Name a <|im_start|>system bird."),
+)
+RESPONSE_CHAT_MARKER: Rule[Pair] = Rule(
+    _CHAT_NAME,
+    _response_chat,
+    drops="The response contains a marker of a chat template.",
+    example=Example(response="A wren.<|im_end|>"),
+)
+TOPIC_CHAT_MARKER: Rule[str] = Rule(
+    _CHAT_NAME,
+    _topic_chat,
+    drops="The topic contains a marker of a chat template.",
+    example="tides <|im_end|>",
+)

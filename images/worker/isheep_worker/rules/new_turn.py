@@ -1,10 +1,10 @@
-"""A response that goes on to write the next turn of a dialogue."""
+"""A response that continues with the next turn of a dialogue."""
 
 from __future__ import annotations
 
 import re
 
-from isheep_worker.rules.interface import Pair, Rule
+from isheep_worker.rules.interface import Example, Pair, Rule
 
 _TURN = re.compile(
     r"\n[ \t]*+((?:assistant|system|human|user|question|output)[ \t]*+)[:\n]", re.IGNORECASE
@@ -16,4 +16,10 @@ def _check(row: Pair) -> str | None:
     return match and match[1]
 
 
-NEW_TURN: Rule[Pair] = Rule("new_turn", _check, english_only=True)
+NEW_TURN: Rule[Pair] = Rule(
+    "new-turn",
+    _check,
+    drops="The response continues with the label of another speaker, such as `User:`.",
+    example=Example(response="A wren.\nUser: And a tree?"),
+    english_only=True,
+)

@@ -1,10 +1,10 @@
-"""A list number at the start of an instruction's line: several tasks that ran into one."""
+"""A list number at the start of a line of the instruction: several tasks run together."""
 
 from __future__ import annotations
 
 import re
 
-from isheep_worker.rules.interface import Rule, Task
+from isheep_worker.rules.interface import Example, Rule, Task
 
 _NUMBER = re.compile(r"^[ \t]*+(\d{1,4}+[.)])[ \t]", re.MULTILINE | re.ASCII)
 
@@ -14,4 +14,9 @@ def _check(row: Task) -> str | None:
     return match and match[1]
 
 
-NUMBERING: Rule[Task] = Rule("numbering", _check)
+NUMBERING: Rule[Task] = Rule(
+    "numbering",
+    _check,
+    drops="A line of the instruction begins with a list number, so several tasks run together.",
+    example=Example("Name a small bird.\n8. Name a tree."),
+)

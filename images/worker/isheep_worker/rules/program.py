@@ -1,8 +1,8 @@
-"""Self-Instruct's rule against "Write a program": such tasks crowd out all others."""
+"""Self-Instruct's rule against "Write a program": without it, such tasks become too frequent."""
 
 from __future__ import annotations
 
-from isheep_worker.rules.interface import Rule, Task
+from isheep_worker.rules.interface import Example, Rule, Task
 
 _START = "write a program"
 
@@ -12,4 +12,10 @@ def _check(row: Task) -> str | None:
     return start if start.lower() == _START else None
 
 
-WRITE_A_PROGRAM: Rule[Task] = Rule("write_a_program", _check, english_only=True)
+WRITE_A_PROGRAM: Rule[Task] = Rule(
+    "write-a-program",
+    _check,
+    drops="The instruction begins with `Write a program`.",
+    example=Example("Write a program that adds two numbers."),
+    english_only=True,
+)

@@ -1,10 +1,10 @@
-"""A response that asks instead of answering: "can you", "do you", or a question of its own."""
+"""A response that contains a question to the user: "can you", "do you", or a separate question."""
 
 from __future__ import annotations
 
 import re
 
-from isheep_worker.rules.interface import Pair, Rule
+from isheep_worker.rules.interface import Example, Pair, Rule
 
 _QUESTION = re.compile(
     r"\ncan you\b"
@@ -19,4 +19,10 @@ def _check(row: Pair) -> str | None:
     return match and match[0].strip()
 
 
-QUESTION_BACK: Rule[Pair] = Rule("question_back", _check, english_only=True)
+QUESTION_BACK: Rule[Pair] = Rule(
+    "question-back",
+    _check,
+    drops="The response asks the user a question.",
+    example=Example(response="Which bird do you like?"),
+    english_only=True,
+)

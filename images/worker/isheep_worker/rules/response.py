@@ -1,7 +1,8 @@
-"""Which rule drops a pair: what respond found while it made the response, else the first rule.
+"""The drop of a pair: the reason that respond found while it read the response, else a rule's.
 
-A response that could not be read out of what the model wrote (see
-`templates/principles.py`) is empty, and no set of rules, `None` included, lets it pass.
+If respond cannot read a response out of the model's text (see `templates/principles.py`), the
+response is empty and the pair contains the reason. Such a pair is dropped with every set of rules,
+`None` included.
 """
 
 from __future__ import annotations
@@ -13,7 +14,15 @@ from isheep_worker.rules.interface import Drop, Pair, Rule, first_drop
 
 
 def pair_drop(rules: Iterable[Rule[Pair]], pair: PairRow) -> Drop | None:
-    """Return why a pair is dropped before anything is said about its worth, or None."""
+    """Return why a pair is dropped before it is scored or measured.
+
+    Args:
+        rules: The pair rules of the run's set, in order.
+        pair: The pair that is checked.
+
+    Returns:
+        The name of the rule and what it found, or None if the pair passes.
+    """
     if pair.rule is not None:
         return Drop(pair.rule, "the response could not be read")
     return first_drop(rules, pair)

@@ -1,12 +1,14 @@
-"""The rule sets that `curation.rules` names: which rules apply, and in which order.
+"""The rule sets that `curation.rules` selects: the rules that apply, and their order.
 
-The order decides only under which rule a row is counted, not whether it is
-dropped. `ISheep` is the paper's with its released scripts; `SelfInstruct` has
-Self-Instruct's own filters, with those that this parser's form needs; its rule about one
-input with different outputs looks at all pairs of an instruction, where it has several.
-`Dromedary` lets pass what red-teaming is about, tasks that a language model cannot do
-(so no blacklist), and what its principles ask for, a question back where a task is
-unclear. `None` has no rules: the paper's threshold of -1.
+The order decides the rule under which a dropped row is counted, not whether the row is dropped.
+
+- `ISheep` has the rules of the paper (§3.2) and of its released scripts.
+- `SelfInstruct` has Self-Instruct's filters, and the rules that the form of this parser needs. Its
+  rule about one input with different outputs looks at all pairs of an instruction.
+- `Dromedary` passes two kinds of rows that other sets drop: tasks that a language model cannot
+  perform (so it has no blacklist), because red-teaming is about them, and questions back, because
+  its principles ask for one if a task is unclear.
+- `None` has no rules, like the paper's runs with a threshold of -1 (§4).
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from isheep_worker.rules.interface import GroupRule, Pair, Rule, Task
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """A named set of rules, in the order in which they are tried."""
+    """A named set of rules, in the order in which they are applied."""
 
     name: str
     instruction_rules: tuple[Rule[Task], ...]
@@ -123,9 +125,17 @@ RULE_SETS = {
 
 
 def rule_set(name: str, language: str) -> RuleSet:
-    """Return a set as it applies to a run's language (`en`, `en-GB`, `de`, …).
+    """Return the rules of a set that apply to a run's language.
 
-    Raises `KeyError` for a name that is no set.
+    Args:
+        name: The name of the set.
+        language: The run's language, such as `en`, `en-GB` or `de`.
+
+    Returns:
+        The set; without the rules that assume English if the language is another one.
+
+    Raises:
+        KeyError: No set has the name.
     """
     chosen = RULE_SETS[name]
     if language.lower().partition("-")[0] == "en":
@@ -139,16 +149,16 @@ def rule_set(name: str, language: str) -> RuleSet:
 
 
 def rule_names() -> list[str]:
-    """Return the names of the rules of all sets, in the order in which they first stand there."""
+    """Return the names of the rules of all sets, each once, in the order of the sets."""
     rules = (rule for a_set in RULE_SETS.values() for rule in _rules_of(a_set))
     return list(dict.fromkeys(rule.name for rule in rules))
 
 
 def rules_named(name: str) -> RuleSet:
-    """Return the rules of one name: the one for instructions, the one for pairs, or both.
+    """Return the rules of one name: the rule over instructions, the rule over pairs, or both.
 
-    They apply in every language, since whoever names a rule wants it. A name that no
-    rule has leaves nothing.
+    The rules apply in every language, because the user selected the rule by its name. If no rule
+    has the name, the set is empty.
     """
     sets = RULE_SETS.values()
     instruction_rules = (r for a_set in sets for r in a_set.instruction_rules if r.name == name)

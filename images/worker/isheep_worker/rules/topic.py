@@ -1,4 +1,4 @@
-"""Rules over a topic: a few words on one line, and nothing of a prompt's own form."""
+"""Rules over a topic: a few words on one line, without a mark of the prompt's form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ def _length(topic: str) -> str | None:
     return None if words(topic) and count <= MAX_WORDS else f"{count} words"
 
 
-LENGTH: Rule[str] = Rule("topic_length", _length)
+LENGTH: Rule[str] = Rule(
+    "topic-length",
+    _length,
+    drops=f"The topic has no word, or more than {MAX_WORDS} words.",
+    example="the first night train that goes from Paris to Berlin",
+)
 
 TOPIC_RULES: tuple[Rule[str], ...] = (
     control_characters.TOPIC_CONTROL_CHARACTERS,

@@ -1,10 +1,10 @@
-"""A task with a link asks for something that the model cannot see."""
+"""A link: the task asks for something that the model cannot see."""
 
 from __future__ import annotations
 
 import re
 
-from isheep_worker.rules.interface import Rule, Task
+from isheep_worker.rules.interface import Example, Rule, Task
 
 _URL = re.compile(r"https?:|\bwww\.", re.IGNORECASE)
 
@@ -14,4 +14,9 @@ def _check(row: Task) -> str | None:
     return match and match[0]
 
 
-URL: Rule[Task] = Rule("url", _check)
+URL: Rule[Task] = Rule(
+    "url",
+    _check,
+    drops="The instruction or the input contains a link, and the model cannot read the page.",
+    example=Example("Summarize the page https://example.org for me."),
+)

@@ -1,1 +1,1 @@
-"""What every part of the worker uses: orders, failures, logs, progress and the stop flag."""
+"""Services that every package of the worker uses: orders, errors, logs, progress and stopping."""

@@ -1,7 +1,7 @@
-"""What a stage ran on, for its manifest: the answer to "which versions, which machine?".
+"""The environment that a stage ran in, for its manifest: packages, device, model and image.
 
-Nothing of it is in a key. Versions are read from package metadata, so asking imports
-nothing; the accelerator is asked only where torch is loaded already.
+No key contains any of these values. Versions come from package metadata, so that no package is
+imported to read them. The name of the GPU is read only if torch is already imported.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _gpus() -> list[str]:
 
 
 def _processors() -> str:
-    """Return number and name of the processors that this process may use."""
+    """Return the number and the name of the processors that this process may use."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

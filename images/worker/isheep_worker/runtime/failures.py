@@ -1,17 +1,22 @@
-"""What an exception means: an exit code, a reason and a message.
+"""How an order ends without a commit, and which exception ends it how.
 
-The codes decide what happens next (retry, wait or give up; see
-`isheep.contract.order.ExitCode`), so an exception stands in this table because of what its
-reader should do, not because of where it arose. What nobody expected is a defect.
+A failure has an exit code, a reason and a message. The exit code decides what the driver does
+next (retry, wait or stop; see `isheep.contract.reasons`). A `WorkerError` names its reason, the
+table below gives the reasons of errors from other packages, and every other exception is a
+defect.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
-from isheep.contract.exit_codes import ExitCode
-from isheep.contract.order import ContractError
+from isheep.contract.order import ContractError, Outcome, StageResult
+from isheep.contract.reasons import EXPLANATIONS, Reason
 from isheep.store.interface import (
     StoreConditionError,
     StoreCorruptError,
@@ -20,67 +25,96 @@ from isheep.store.interface import (
     StoreUnreachableError,
     StoreVersionError,
 )
-from isheep_worker.curation.decontamination import BenchmarkError
-from isheep_worker.engines.adapter import AdapterError
-from isheep_worker.engines.interface import DeviceMemoryError, PromptTooLongError
-from isheep_worker.inputs.model_files import ModelFilesError
-from isheep_worker.inputs.seed_tasks import SeedTaskError
-from isheep_worker.runtime.orders import (
-    BadInputError,
-    Failure,
-    PeerLostError,
-    ProcessFailedError,
-    SourceUnreachableError,
-    StoppedError,
-)
-from isheep_worker.scoring.expected import LowLabelMassError
-from isheep_worker.templates.chat import ChatFormatError
-from isheep_worker.templates.library import PromptTemplateError
-from isheep_worker.training.sft import TrainingDivergedError, TrainingInputError
+from isheep_worker.runtime.errors import WorkerError
 
-# The first that fits decides. The named classes are the reasons that status shows.
-_FAILURES: tuple[tuple[type[BaseException], ExitCode, str], ...] = (
-    (StoppedError, ExitCode.STOPPED, "Stopped"),
-    (StoreUnreachableError, ExitCode.UNREACHABLE, "StoreUnreachable"),
-    (SourceUnreachableError, ExitCode.UNREACHABLE, "SourceUnreachable"),
-    (PeerLostError, ExitCode.UNREACHABLE, "PeerUnreachable"),
-    (StoreCorruptError, ExitCode.DISK, "StoreCorrupt"),
-    (StoreFullError, ExitCode.DISK, "StoreFull"),
-    (StoreConditionError, ExitCode.BAD_INPUT, "StoreIgnoresConditions"),
-    (StoreVersionError, ExitCode.BAD_INPUT, "StoreTooNew"),
-    (StoreError, ExitCode.DISK, "StoreFailed"),
-    (DeviceMemoryError, ExitCode.DEVICE_MEMORY, "OutOfDeviceMemory"),
-    (ContractError, ExitCode.BAD_INPUT, "BadOrder"),
-    (BadInputError, ExitCode.BAD_INPUT, "BadInput"),
-    (SeedTaskError, ExitCode.BAD_INPUT, "BadSeedTasks"),
-    (BenchmarkError, ExitCode.BAD_INPUT, "BadBenchmark"),
-    (PromptTemplateError, ExitCode.BAD_INPUT, "BadTemplate"),
-    (ChatFormatError, ExitCode.BAD_INPUT, "BadModel"),
-    (ModelFilesError, ExitCode.BAD_INPUT, "BadModel"),
-    (AdapterError, ExitCode.BAD_INPUT, "BadAdapter"),
-    (PromptTooLongError, ExitCode.BAD_INPUT, "PromptTooLong"),
-    (LowLabelMassError, ExitCode.BAD_INPUT, "LowLabelMass"),
-    (TrainingInputError, ExitCode.BAD_INPUT, "BadTrainingData"),
-    (TrainingDivergedError, ExitCode.BAD_INPUT, "TrainingDiverged"),
+# The first class that matches decides, so a base class comes after its subclasses.
+_REASONS: tuple[tuple[type[Exception], Reason], ...] = (
+    (ContractError, Reason.BAD_ORDER),
+    (StoreUnreachableError, Reason.STORE_UNREACHABLE),
+    (StoreCorruptError, Reason.STORE_CORRUPT),
+    (StoreFullError, Reason.STORE_FULL),
+    (StoreConditionError, Reason.STORE_IGNORES_CONDITIONS),
+    (StoreVersionError, Reason.STORE_TOO_NEW),
+    (StoreError, Reason.STORE_FAILED),
 )
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
 
-# Libraries in other languages raise errors of their own for it.
+# Libraries in other languages report a full disk by their own exceptions with this text.
 _NO_SPACE = os.strerror(errno.ENOSPC)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How an order ended without a commit.
+
+    `exit_code` is an `ExitCode`, or 128 plus the number of the signal that ended a process.
+    """
+
+    exit_code: int
+    reason: Reason
+    message: str
+
+    @classmethod
+    def of(cls, reason: Reason, message: str) -> Self:
+        """Return a failure with the exit code of its reason.
+
+        Raises `ValueError` if the reason itself has no exit code, such as `Reason.KILLED`.
+        """
+        exit_code = EXPLANATIONS[reason].exit_code
+        if exit_code is None:
+            raise ValueError(f"the reason {reason} has no exit code")
+        return cls(exit_code, reason, message)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Return the failure that `dataclasses.asdict` made the document from."""
+        return cls(document["exit_code"], Reason(document["reason"]), document["message"])
+
+
+class ProcessFailedError(Exception):
+    """A process that this process started has failed, and has reported how."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def failed(failure: Failure) -> StageResult:
+    """Return the result that reports a failure."""
+    return StageResult(
+        outcome=Outcome.FAILED,
+        exit_code=failure.exit_code,
+        reason=failure.reason,
+        message=failure.message,
+    )
+
+
+def ended_by_signal(process: str, number: int) -> Failure:
+    """Return the failure of a process that a signal ended; `process` is its name in the message."""
+    message = f"{process} was ended by {signal.Signals(number).name}"
+    if number == signal.SIGKILL:
+        message += (
+            ", most likely because the pod's memory limit was reached: raise "
+            "resources.limits.memory of its pool"
+        )
+    return Failure(128 + number, Reason.KILLED, message)
 
 
 def failure_of(error: BaseException) -> Failure:
     """Return how an order ends that this exception ended."""
     if isinstance(error, ProcessFailedError):
         return error.failure
-    for kind, exit_code, reason in _FAILURES:
-        if isinstance(error, kind):
-            return Failure(exit_code, reason, str(error))
+    reason = _reason_of(error)
+    if reason is not None:
+        return Failure.of(reason, str(error))
     if (isinstance(error, OSError) and error.errno in _DISK_ERRORS) or _NO_SPACE in str(error):
-        return Failure(ExitCode.DISK, "DiskFailed", f"{error}: free some space or use another disk")
+        return Failure.of(Reason.DISK_FAILED, f"{error}: free some space or use another disk")
     line = str(error).strip().partition("\n")[0]
-    return Failure(
-        ExitCode.DEFECT,
-        "Defect",
-        f"{type(error).__name__}: {line}" if line else type(error).__name__,
-    )
+    name = type(error).__name__
+    return Failure.of(Reason.DEFECT, f"{name}: {line}" if line else name)
+
+
+def _reason_of(error: BaseException) -> Reason | None:
+    if isinstance(error, WorkerError):
+        return error.reason
+    return next((reason for kind, reason in _REASONS if isinstance(error, kind)), None)

@@ -1,8 +1,9 @@
-"""Keeps scikit-learn out of a worker's start, where nothing of ours asks for it.
+"""Prevents the import of scikit-learn when a worker starts.
 
-transformers imports scikit-learn, and with it SciPy, for one way of decoding that no stage
-uses: 2 to 3 seconds of each start of a process that loads a model. Where it finds none it does
-without. Only density's k-means needs it, and asks for it here first.
+transformers imports scikit-learn, and SciPy with it, for one method of decoding that no stage
+uses. The import takes 2 to 3 seconds in each process that loads a model. If transformers does not
+find scikit-learn, it works without it. Only the k-means of the density measure needs
+scikit-learn, and calls `show_scikit_learn` before it imports it.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ _modules: dict[str, Any] = sys.modules
 
 
 def hide_scikit_learn() -> None:
-    """Have whatever is imported from now on find no scikit-learn, unless it is imported already."""
-    # None is Python's own word for a module that is not to be found.
+    """Make imports of scikit-learn fail from now on, unless it is already imported."""
+    # Python raises ModuleNotFoundError for a module whose entry is None.
     _modules.setdefault(_NAME, None)
 
 
 def show_scikit_learn() -> None:
-    """Have it found again."""
+    """Make scikit-learn importable again."""
     if _modules.get(_NAME, _modules) is None:
         del _modules[_NAME]

@@ -1,17 +1,72 @@
-"""The worker's log: lines on stderr, for people; nothing reads them back."""
+"""The worker's log: structured lines on stderr, in the operator's format (`isheep.logs`).
+
+A log line contains ids, counts, seconds and the messages of errors, and never a secret or
+generated text. A traceback therefore has the first line of each exception's message only: the
+later lines of some libraries' messages (pydantic's, for example) quote the invalid value.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
+import traceback
+from collections.abc import Mapping
+from typing import Any
 
-_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+from isheep.contract.order import StageOrder, Step
+from isheep.logs import KEY_CHARACTERS, JsonFormatter, TextFormatter, log_event
+
+FORMAT_VARIABLE = "ISHEEP_LOG_FORMAT"
+"""`json` for one JSON object a line; any other value, or none, for text."""
+_MESSAGE_CHARACTERS = 300
+_PACKAGES = ("isheep", "isheep_worker")
 
 
-def log_to_stderr() -> None:
-    """Send our own log to stderr at INFO, that of libraries from WARNING on."""
-    os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' progress bars: a log is no terminal
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format=_FORMAT)
-    for package in ("isheep", "isheep_worker"):
+def log_to_stderr(environment: Mapping[str, str] = os.environ) -> None:
+    """Log to stderr: our own packages from INFO on, libraries from WARNING on."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # a log has no use for libraries' progress bars
+    handler = logging.StreamHandler(sys.stderr)
+    as_json = environment.get(FORMAT_VARIABLE) == "json"
+    handler.setFormatter(_ShortJsonFormatter() if as_json else _ShortTextFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    for package in _PACKAGES:
         logging.getLogger(package).setLevel(logging.INFO)
+
+
+def log_stage(
+    logger: logging.Logger, message: str, order: StageOrder, step: Step, /, **fields: object
+) -> None:
+    """Log a line about a stage at INFO, with the stage's id, run, attempt and key."""
+    log_event(
+        logger,
+        logging.INFO,
+        message,
+        namespace=order.run.namespace,
+        run=order.run.name,
+        stage=step.id,
+        attempt=order.attempt,
+        key=step.key[:KEY_CHARACTERS],
+        **fields,
+    )
+
+
+class _ShortExceptions(logging.Formatter):
+    def formatException(self, ei: Any) -> str:  # noqa: N802 (logging's name)
+        return short_traceback(ei[1])
+
+
+class _ShortTextFormatter(_ShortExceptions, TextFormatter): ...
+
+
+class _ShortJsonFormatter(_ShortExceptions, JsonFormatter): ...
+
+
+def short_traceback(error: BaseException) -> str:
+    """Return the traceback of an exception and of its causes, with one line of each message."""
+    frames = "".join(traceback.format_tb(error.__traceback__)).rstrip("\n")
+    line = str(error).strip().partition("\n")[0][:_MESSAGE_CHARACTERS]
+    name = type(error).__name__
+    own = f"Traceback (most recent call last):\n{frames}\n{name}: {line}".rstrip(": ")
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return own if cause is None else f"{short_traceback(cause)}\n\nwhich led to\n\n{own}"

@@ -1,9 +1,9 @@
-"""Where an order's time goes: model load, engine, CPU; what is left is idle.
+"""Accounting of an order's time by activity: model load, engine and CPU.
 
-At any moment the worker does one thing, so time is accounted by switching: inside
-`measure` the activity is the one named, outside of it is CPU work (reading, parsing,
-rules, writing). No second of an order is counted twice or left out; idle time is what
-lies between orders, and only whoever sees all orders can tell it.
+A worker has exactly one activity at a time, so the meter switches between activities. Inside
+`measure` the time counts for the activity that the caller names, and outside of it for the CPU
+(reading, parsing, rules, writing). Every second of an order is counted exactly once. Idle time is
+the time between orders, which only the driver can see.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from enum import StrEnum
 
 
 class Activity(StrEnum):
-    """What a worker is doing."""
+    """The activities of a worker."""
 
     LOAD = "load"
     ENGINE = "engine"
@@ -33,7 +33,7 @@ class Seconds:
 
 
 class Meter:
-    """A clock that always runs on exactly one activity."""
+    """A clock that counts each second for one activity."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Meter:
 
     @contextmanager
     def measure(self, activity: Activity) -> Iterator[None]:
-        """Count the time inside as this activity's."""
+        """Count the time inside the context for an activity."""
         before = self._activity
         self._switch(activity)
         try:
@@ -57,19 +57,22 @@ class Meter:
             self._switch(before)
 
     def move(self, seconds: float, source: Activity, target: Activity) -> None:
-        """Count seconds already counted as `source` as `target`'s: told by who did the work."""
+        """Count seconds for `target` that were counted for `source`, as another process reports."""
         self._switch(self._activity)
         self._spent[source] -= seconds
         self._spent[target] += seconds
 
     def restart(self, before: float = 0.0) -> None:
-        """Begin a step: all is zero again but `before`, seconds of loading that led to it."""
+        """Reset all activities to zero, and the load to the `before` seconds that led to the stage.
+
+        Call this at the beginning of a stage.
+        """
         self._since = self._clock()
         self._spent = dict.fromkeys(Activity, 0.0)
         self._spent[Activity.LOAD] = before
 
     def seconds(self) -> Seconds:
-        """Return what was spent since the last `restart`."""
+        """Return the seconds since the last `restart`."""
         self._switch(self._activity)
         spent = self._spent
         return Seconds(spent[Activity.LOAD], spent[Activity.ENGINE], spent[Activity.CPU])

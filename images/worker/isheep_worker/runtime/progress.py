@@ -1,9 +1,8 @@
-"""How far a stage has come, for whoever watches; nothing depends on it.
+"""Progress of a stage, for people and dashboards; no result depends on it.
 
-Reports are sparse: at most one a second, except where loading a model begins or
-ends, or the engine's turn begins, because a watcher that sees no items for a minute
-should know why. They hold counts and names, never a text that a model wrote: anyone in
-a cluster's network may read them.
+There is at most one report a second, with these exceptions: the load of a model begins or ends,
+or the engine begins. These reports explain a minute without new items. Reports contain counts and
+names, and never generated text, because every client in the cluster's network may read them.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ MAX_DETAIL_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One report; `items_total` is None where nobody knows yet."""
+    """One report; `items_total` is None while the number is unknown."""
 
     stage: str
     items_done: int
@@ -41,7 +40,10 @@ class Report:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Report:
-        """Return what `document` was made from; raises where it is no report."""
+        """Return the report that `document` was made from.
+
+        Raises `KeyError`, `TypeError`, `ValueError` or `OverflowError` if it is not a report.
+        """
         total = document["itemsTotal"]
         return cls(
             stage=str(document["stage"]),
@@ -53,7 +55,7 @@ class Report:
 
 
 class Progress:
-    """Collects what is known and passes it on, not too often."""
+    """Collects the state of the stage, and passes reports to a sink at a limited rate."""
 
     def __init__(
         self, sink: Callable[[Report], None], clock: Callable[[], float] = time.monotonic
@@ -64,16 +66,16 @@ class Progress:
         self._stage = ""
         self._done = 0
         self._total: int | None = None
-        self._activity = self._told = Activity.CPU
+        self._activity = self._sent_activity = Activity.CPU
         self._detail = ""
 
     def begin(self, stage: str, total: int | None = None) -> None:
-        """Begin a stage."""
+        """Begin a stage, with the total of its items if it is known."""
         self._stage, self._done, self._total, self._detail = stage, 0, total, ""
         self._send()
 
     def items(self, done: int, total: int | None = None, detail: str = "") -> None:
-        """Say how many items are done, of how many where that is known by now."""
+        """Set the number of finished items, and the total if it has become known."""
         self._done, self._detail = done, detail
         if total is not None:
             self._total = total
@@ -81,16 +83,16 @@ class Progress:
             self._send()
 
     def activity(self, activity: Activity) -> None:
-        """Say what the worker turned to."""
+        """Set the activity that the worker has begun."""
         loading = Activity.LOAD in (activity, self._activity)
-        # One turn of the engine may take minutes, and nothing is heard from inside it.
-        its_turn = activity is Activity.ENGINE and self._told is not Activity.ENGINE
+        # One call of the engine may take minutes, and sends no report before it returns.
+        engine_begins = activity is Activity.ENGINE and self._sent_activity is not Activity.ENGINE
         self._activity = activity
-        if self._stage and (loading or its_turn or self._is_due()):
+        if self._stage and (loading or engine_begins or self._is_due()):
             self._send()
 
     def end(self) -> None:
-        """End the stage: the last count is passed on in any case."""
+        """End the stage, and send its last count regardless of the rate."""
         self._send()
         self._stage = ""
 
@@ -98,5 +100,5 @@ class Progress:
         return self._clock() - self._sent_at >= MIN_SECONDS
 
     def _send(self) -> None:
-        self._sent_at, self._told = self._clock(), self._activity
+        self._sent_at, self._sent_activity = self._clock(), self._activity
         self._sink(Report(self._stage, self._done, self._total, str(self._activity), self._detail))

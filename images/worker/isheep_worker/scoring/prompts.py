@@ -1,4 +1,4 @@
-"""With which templates pairs are judged: the run's own, the worked examples in their order."""
+"""The templates of scoring: the run's templates, with the worked examples in each pair's order."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from isheep_worker.templates.example_order import ExampleOrders
 from isheep_worker.templates.library import TemplateLibrary
 
 
-class JudgingTemplates:
-    """The library with which each pair is asked."""
+class ScoringTemplates:
+    """The library of templates for each pair."""
 
     def __init__(
         self, library: TemplateLibrary, name: str, settings: AssessSettings, stage_id: str
     ) -> None:
-        """Take the run's library and the name of the template that is asked with."""
+        """Take the run's library and the name of the template of the prompts."""
         self._library = library
         self._settings = settings
         self._stage_id = stage_id
@@ -22,11 +22,11 @@ class JudgingTemplates:
         self._orders = ExampleOrders(library, name) if shuffled else None
 
     def order(self, pair: PairRow) -> str | None:
-        """Return the order of the examples for a pair; None where it is fixed."""
+        """Return the order of the worked examples for a pair, or None if the order is fixed."""
         return None if self._orders is None else self._drawn(self._orders, pair)
 
     def library(self, pair: PairRow) -> TemplateLibrary:
-        """Return the library with which a pair is asked."""
+        """Return the library for a pair."""
         orders = self._orders
         return self._library if orders is None else orders.library(self._drawn(orders, pair))
 

@@ -1,16 +1,17 @@
-"""Which labels a run asks for: what its tokenizer allows, in the prompts in which they stand.
+"""The labels of a run: the first set that the run's tokenizer allows in the run's prompts.
 
-prepare resolves them, on a CPU and before any model is loaded, and pins them: they are in
-the key of assess, since other labels are other prompts and other scores. assess resolves
-them again and compares, so that a library which tokenizes in another way is noticed.
+Prepare resolves the labels, on a CPU and before a model is loaded, and pins them. They are part of
+the key of assess, because other labels make other prompts and other scores. Assess checks the
+labels' tokens again, so that it fails if a library tokenizes in another way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from isheep.recipes.settings import AssessSettings, Level, PromptFormat, ScoreLabels
-from isheep_worker.runtime.orders import BadInputError
+from isheep.contract.choices import Level, PromptFormat, Rubric
+from isheep.recipes.settings import AssessSettings, ScoreLabels
+from isheep_worker.runtime.errors import BadInputError
 from isheep_worker.templates.chat import PromptRenderer
 from isheep_worker.templates.labels import (
     LABEL_SETS,
@@ -21,9 +22,9 @@ from isheep_worker.templates.labels import (
     label_token_ids,
 )
 from isheep_worker.templates.library import TemplateLibrary
-from isheep_worker.templates.rubric import Rubric, label_encoder, label_prompt
+from isheep_worker.templates.rubric import label_encoder, label_prompt
 
-# Pairs that end with a word, with a digit, and in another script.
+# Pairs that end with a word, with a digit, and with another script.
 _SAMPLES = (
     ("Name a colour.", "", "Red."),
     ("Add the numbers.", "19 and 23", "42"),
@@ -38,7 +39,21 @@ def resolve_labels(
     rubric: Rubric,
     levels: Sequence[Level],
 ) -> ScoreLabels:
-    """Return the first set of labels that the tokenizer allows; raises `BadInputError`."""
+    """Return the first set of labels that the tokenizer allows.
+
+    Args:
+        library: The run's templates.
+        renderer: The model's renderer of prompts.
+        prompt_format: Whether prompts are raw or chats.
+        rubric: The rubric of the prompts.
+        levels: The levels of the prompts.
+
+    Returns:
+        The kind of the set, and the token ids of its labels.
+
+    Raises:
+        BadInputError: The tokenizer allows no set.
+    """
     problems = []
     for labels in LABEL_SETS:
         prompts = _sample_prompts(
@@ -49,18 +64,18 @@ def resolve_labels(
         except LabelError as error:
             problems.append(str(error))
     raise BadInputError(
-        "assessment.scoring: Expected (or compare) needs labels that are single tokens of the "
-        f"model's tokenizer where they stand, and it has none: {'; '.join(problems)}. Write "
+        "assessment.scoring: Expected (or compare) needs labels that are single tokens in the "
+        f"prompts, and the model's tokenizer has none: {'; '.join(problems)}. Set "
         "scoring: Sampled without compare, or use a model with another tokenizer"
     )
 
 
 def pinned_labels(settings: AssessSettings) -> ScoreLabels:
-    """Return the labels that prepare pinned; raises `BadInputError` where it did not."""
+    """Return the labels that prepare pinned; raises `BadInputError` if there are none."""
     if settings.labels is None:
         raise BadInputError(
-            "assessment.scoring: expected scores are asked for, but the run was prepared without "
-            "labels for them; edit the run so that it is prepared anew"
+            "assessment.scoring: the stage needs labels for expected scores, but prepare did not "
+            "pin labels; edit the run so that prepare runs again"
         )
     return settings.labels
 
@@ -68,7 +83,10 @@ def pinned_labels(settings: AssessSettings) -> ScoreLabels:
 def check_labels(
     settings: AssessSettings, library: TemplateLibrary, renderer: PromptRenderer
 ) -> None:
-    """Raise `BadInputError` where the labels have other tokens now than when they were pinned."""
+    """Check that the labels have the tokens that prepare pinned.
+
+    Raises `BadInputError` if the tokens differ.
+    """
     pinned = pinned_labels(settings)
     labels = label_set(pinned.kind)
     prompts = _sample_prompts(
@@ -92,7 +110,7 @@ def check_labels(
 
 _CHANGED = (
     "the tokenizer has changed, or this worker's libraries tokenize in another way: use the model "
-    "and the worker image that the run began with, or edit the run so that it is pinned anew"
+    "and the worker image that the run started with, or edit the run so that prepare runs again"
 )
 
 
@@ -105,7 +123,7 @@ def _sample_prompts(
     levels: Sequence[Level],
     labels: LabelSet,
 ) -> list[Encode]:
-    """Return prompts of all levels for pairs with different ends."""
+    """Return the prompts of all levels for pairs with different ends."""
     texts = (
         label_prompt(
             library,

@@ -1,19 +1,20 @@
-"""Sampled scores, as in the paper (§3.2): an answer is generated, and its leading number read.
+"""Sampled scores, as in the paper (§3.2): the assessor writes an answer that starts with a number.
 
-A level is asked only of pairs whose earlier ones have a score. A score is never asked for
-twice: an answer that cannot be read is a reason to drop the pair.
+A pair gets a request for a level only if it has scores on the earlier levels. No score is requested
+twice: if an answer cannot be parsed, the pair is dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from isheep.recipes.settings import AssessSettings, Level
+from isheep.contract.choices import Level
+from isheep.recipes.settings import AssessSettings
 from isheep_worker.engines.interface import Completion, Request
 from isheep_worker.execution.inference import Inference
 from isheep_worker.rows.item_seeds import item_seed
 from isheep_worker.rows.schema import LevelScore, PairRow
-from isheep_worker.scoring.prompts import JudgingTemplates
+from isheep_worker.scoring.prompts import ScoringTemplates
 from isheep_worker.templates.longest_prompts import Known, LongestPrompt
 from isheep_worker.templates.prompting import token_ids
 from isheep_worker.templates.rubric import (
@@ -24,30 +25,30 @@ from isheep_worker.templates.rubric import (
 )
 from isheep_worker.templates.score import parse_score
 
-TOO_LONG = LevelScore(None, "unparseable:too-long")
+TOO_LONG = LevelScore(None, "unparseable-too-long")
 
 
 class SampledScoring:
-    """Scores as the assessor writes them."""
+    """Reads scores from the assessor's answers."""
 
     def __init__(self, settings: AssessSettings, inference: Inference, stage_id: str) -> None:
         self._settings = settings
         self._inference = inference
         self._stage_id = stage_id
-        self._templates = JudgingTemplates(
+        self._templates = ScoringTemplates(
             inference.library, TEMPLATE_OF[settings.rubric], settings, stage_id
         )
 
     def rounds(self, levels: Sequence[Level]) -> Sequence[Sequence[Level]]:
-        """Return the levels one by one."""
+        """Return each level as one group."""
         return [(level,) for level in levels]
 
     def order(self, pair: PairRow) -> str | None:
-        """Return the order of the worked examples for a pair; None where it is fixed."""
+        """Return the order of the worked examples for a pair, or None if the order is fixed."""
         return self._templates.order(pair)
 
     def request(self, id_: str, pair: PairRow, level: Level) -> Request | None:
-        """Return the request for an answer; None where the prompt is too long for the model."""
+        """Return the request for a pair on a level, or None if the prompt is too long."""
         settings = self._settings
         prompt = self._prompt(pair, level)
         if not self._inference.fits(prompt, settings.sampling):
@@ -62,12 +63,12 @@ class SampledScoring:
         )
 
     def read(self, completion: Completion | None) -> LevelScore:
-        """Return the score of an answer."""
+        """Return the score of a completion, or the reason why there is none."""
         if completion is None:
             return TOO_LONG
         parsed = parse_score(completion.text)
         if parsed.score is None:
-            return LevelScore(None, f"unparseable:{parsed.trouble}", raw=completion.text)
+            return LevelScore(None, f"unparseable-{parsed.failure}", raw=completion.text)
         return LevelScore(float(parsed.score), raw=completion.text)
 
     def _prompt(self, pair: PairRow, level: Level) -> list[int]:
@@ -83,7 +84,7 @@ class SampledScoring:
 
 
 def longest_sampled_prompts(settings: AssessSettings, known: Known) -> Iterator[LongestPrompt]:
-    """Yield each level's prompt for a pair with the longest response."""
+    """Yield the prompt of each level for a pair with the longest response."""
     for level in settings.levels:
         text = assessment_prompt(
             known.library,
@@ -103,6 +104,10 @@ def longest_sampled_prompts(settings: AssessSettings, known: Known) -> Iterator[
 
 
 def _stop(settings: AssessSettings) -> tuple[str, ...]:
-    """Return what ends an answer: its line's end, but a chat model may open with an empty line."""
+    """Return the strings that end an answer: a line break, or none.
+
+    A chat model may start an unconstrained answer with an empty line, so a line break must not end
+    it.
+    """
     free_chat = settings.prompt_format == "Chat" and settings.decoding == "Free"
     return () if free_chat else (ANSWER_STOP,)

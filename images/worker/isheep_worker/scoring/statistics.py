@@ -1,15 +1,16 @@
-"""What an assess stage tells of its scores: counts and sums of parts, means of the stage.
+"""The statistics of an assess stage: counts and sums of its parts, and means of the stage.
 
-Parts are written by different workers, so a part's statistics are such that adding those
-of all parts gives the stage's: counts, and sums under names that begin with `sum`. They
-are metadata of the part's object, which has little room: what is not needed to commit,
-such as distributions, the report reads from the rows (`report/scores.py`). By level:
+Different workers write the parts, so the statistics of a part are numbers that can be added:
+counts, and sums under names that begin with `sum`. They are metadata of the part's object, which
+has little room. The report reads everything else, such as distributions, from the rows
+(`report/scores.py`). The statistics of each level are:
 
-- `score:<Level>:<n>`: pairs whose score is n, an expected one rounded; `mean:<Level>`;
-- `distinctScores:<Level>`: how many of the ten there are. One alone tells pairs apart no
-  better than no score, and the report says so;
-- `mass:<Level>`: the labels' mean share of the probability, where scores are expected;
-  `meanMass` over all levels.
+- `score:<Level>:<n>`: the number of pairs with the score n (an expected score is rounded);
+- `mean:<Level>`: the mean score;
+- `distinctScores:<Level>`: the number of different scores, 1 to 10. If it is 1, the scores do not
+  distinguish the pairs, and the report contains a warning;
+- `mass:<Level>`: the mean mass of the labels, for expected scores; `meanMass` is the mean over all
+  levels.
 """
 
 from __future__ import annotations
@@ -18,16 +19,26 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from isheep.recipes.settings import Level
+from isheep.contract.choices import Level
+from isheep.contract.rule_names import DROP
 from isheep_worker.rows.schema import LevelScore, ScoreRow
+from isheep_worker.rules.drop_reasons import score_failure
 
 
 def part_statistics(rows: Sequence[ScoreRow], levels: Sequence[Level]) -> dict[str, float]:
-    """Return a part's counts and sums."""
+    """Return the counts and sums of a part.
+
+    Args:
+        rows: The rows of the part.
+        levels: The levels on which the stage scores pairs.
+
+    Returns:
+        Numbers by name; the numbers of several parts can be added.
+    """
     sums: defaultdict[str, float] = defaultdict(float, pairs=len(rows), scored=0)
     for row in rows:
         if row.rule is not None:
-            sums[f"drop:rule-{row.rule}"] += 1
+            sums[DROP + row.rule] += 1
             continue
         for level, score in row.levels.items():
             _add(sums, level, score)
@@ -38,7 +49,14 @@ def part_statistics(rows: Sequence[ScoreRow], levels: Sequence[Level]) -> dict[s
 
 
 def stage_statistics(sums: Mapping[str, float]) -> dict[str, float]:
-    """Return a stage's statistics from the sums over its parts."""
+    """Return the statistics of a stage.
+
+    Args:
+        sums: The sums of the statistics of all parts.
+
+    Returns:
+        The counts, with means in place of the sums.
+    """
     statistics = {name: value for name, value in sums.items() if not name.startswith("sum")}
     for level, total in _family(sums, "sum").items():
         counts = _family(sums, f"score:{level}")
@@ -53,7 +71,7 @@ def stage_statistics(sums: Mapping[str, float]) -> dict[str, float]:
 
 
 def score_bin(score: float) -> int:
-    """Return the whole score, 1 to 10, under which a score is counted."""
+    """Return the whole number between 1 and 10 under which a score is counted."""
     return math.floor(score + 0.5)
 
 
@@ -62,14 +80,13 @@ def _add(sums: defaultdict[str, float], level: str, score: LevelScore) -> None:
         sums[f"sumLabelled:{level}"] += 1
         sums[f"sumMass:{level}"] += score.mass
     if score.score is None:
-        failure, _, kind = (score.reason or "unparseable").partition(":")
-        sums[f"drop:{failure}-{level}-{kind}"] += 1
+        sums[DROP + score_failure(score.reason or "unparseable", level)] += 1
         return
     sums[f"score:{level}:{score_bin(score.score)}"] += 1
     sums[f"sum:{level}"] += score.score
 
 
 def _family(sums: Mapping[str, float], name: str) -> dict[str, float]:
-    """Return the members of a family, by what stands behind its name and a colon."""
+    """Return the members of a family, by the text after the family's name and a colon."""
     prefix = f"{name}:"
     return {key.removeprefix(prefix): v for key, v in sums.items() if key.startswith(prefix)}

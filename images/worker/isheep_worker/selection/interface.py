@@ -1,27 +1,40 @@
-"""What all selection methods make of a pair: a row of D(t), or a row that says why not.
+"""The interface of a selection method, and the row that it makes of each pair.
 
-Reasons are counted in the report, so they are few: `rule:<name>` (a pair rule),
-`score:<level>` (not above the threshold), `unparseable:<level>` and
-`unscorable:<level>` (no score was had), `unscorable:<kind>` (no measure was had),
-`perplexity:Response` and `perplexity:Pair` (not below the bound), `cluster:not_drawn`
-and `cluster:perplexity` (another pair of the cluster was kept), `not_drawn` (Random). A
-level stands in them by its name in the spec, such as `Quality`.
+A kept pair is a row of D(t). Any other pair gets a reason: the name of a rule, or a name of
+`isheep_worker.rules.drop_reasons`. The report counts reasons, so there are few of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias, TypeVar
 
-from isheep_worker.measures.perplexity import perplexity
-from isheep_worker.rows.schema import MeasureRow, PairRow, SelectionRow
+from isheep.contract.order import ContractError
+from isheep.recipes.settings import SelectSettings
+from isheep_worker.execution.context import StageContext
+from isheep_worker.rows.schema import PairRow, SelectionRow
 
-RULE = "rule:"
+Decisions: TypeAlias = Callable[[], Iterator[SelectionRow]]
+"""Returns the rows of all pairs in their order; each call reads the pairs again."""
+SelectionMethod: TypeAlias = Callable[[StageContext[SelectSettings]], Decisions]
+"""A method: it reads what it must know of all pairs, and returns its decisions on each pair."""
+
+ValueT = TypeVar("ValueT")
 
 
 def selection_row(
     pair: PairRow, reason: str | None, scores: Mapping[str, float] | None = None
 ) -> SelectionRow:
-    """Return a pair with its fate: kept where there is no reason against it."""
+    """Return the row of a pair.
+
+    Args:
+        pair: The pair.
+        reason: The name of the reason why the pair is dropped; None if it is kept.
+        scores: The numbers that the method decided by, under their names.
+
+    Returns:
+        The row; it is kept if there is no reason.
+    """
     return SelectionRow(
         id=pair.id,
         instruction=pair.instruction,
@@ -34,20 +47,8 @@ def selection_row(
     )
 
 
-def measured_row(pair: PairRow, measure: MeasureRow, reason: str | None) -> SelectionRow:
-    """Return a pair with its fate and its perplexities; one that has no measure is not kept.
-
-    `reason` is what else is against it. Raises `ValueError` where the rows do not
-    belong together.
-    """
-    if pair.id != measure.id:
-        raise ValueError(f"the measures of {measure.id} stand where those of {pair.id} should")
-    if measure.rule is not None:
-        return selection_row(pair, f"{RULE}{measure.rule}")
-    if measure.response_loss is None or measure.pair_loss is None:
-        return selection_row(pair, measure.reason or "unscorable")
-    perplexities = {
-        "ResponsePerplexity": perplexity(measure.response_loss),
-        "PairPerplexity": perplexity(measure.pair_loss),
-    }
-    return selection_row(pair, reason, perplexities)
+def required(value: ValueT | None, field: str) -> ValueT:
+    """Return a setting that a method needs; raises `ContractError` if the order lacks it."""
+    if value is None:
+        raise ContractError(f"select: the settings have no {field}, which their method needs")
+    return value

@@ -1,16 +1,34 @@
-"""No selection: every pair that passes the rules is kept (with no rules, the paper's C = -1)."""
+"""None: every pair that passes the rules is kept (without rules, the paper's C = -1)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from isheep_worker.rows.schema import PairRow, SelectionRow
+from isheep.recipes.settings import SelectSettings
+from isheep_worker.execution.context import StageContext
+from isheep_worker.rows.schema import PAIRS, PairRow, SelectionRow
 from isheep_worker.rules.interface import Pair, Rule
 from isheep_worker.rules.response import pair_drop
-from isheep_worker.selection.interface import selection_row
+from isheep_worker.rules.sets import rule_set
+from isheep_worker.selection.interface import Decisions, selection_row
 
 
 def decide(pair: PairRow, rules: Sequence[Rule[Pair]]) -> SelectionRow:
-    """Return a pair's row: kept unless a rule drops it."""
+    """Return the row of a pair.
+
+    Args:
+        pair: The pair.
+        rules: The pair rules of the run's set, in order.
+
+    Returns:
+        The row; it is kept if no rule drops the pair.
+    """
     drop = pair_drop(rules, pair)
-    return selection_row(pair, f"rule:{drop.rule}" if drop else None)
+    return selection_row(pair, drop.rule if drop else None)
+
+
+def decisions(context: StageContext[SelectSettings]) -> Decisions:
+    """Return the decisions by the rules, which no earlier stage has applied."""
+    settings = context.settings
+    rules = rule_set(settings.rules or "None", settings.language or "en").pair_rules
+    return lambda: (decide(pair, rules) for pair in context.rows("pairs", PAIRS))

@@ -1,22 +1,49 @@
-"""Perplexity: a pair is kept if M(t-1) finds it likely (Table 3).
+"""Perplexity: a pair is kept if its perplexity under M(t-1) is low (Table 3).
 
-Both its response, given the prompt, and the pair as a whole must have a perplexity
-below the bound, strictly; the paper's is 50.
+The perplexity of the response, given the prompt, and that of the whole pair must both be below the
+maximum, strictly; the paper's maximum is 50.
 """
 
 from __future__ import annotations
 
+from isheep.recipes.settings import SelectSettings
+from isheep_worker.execution.context import StageContext
 from isheep_worker.measures.perplexity import is_below
 from isheep_worker.rows.schema import MeasureRow, PairRow, SelectionRow
-from isheep_worker.selection.interface import measured_row
+from isheep_worker.rules.drop_reasons import PERPLEXITY_PAIR, PERPLEXITY_RESPONSE
+from isheep_worker.selection.interface import Decisions, required
+from isheep_worker.selection.measured import measured_pairs, measured_row
 
 
 def decide(pair: PairRow, measure: MeasureRow, limit: float) -> SelectionRow:
-    """Return a pair's row; the response's perplexity is looked at first."""
+    """Return the row of a pair.
+
+    Args:
+        pair: The pair.
+        measure: The losses of the pair, in nats per token.
+        limit: The maximum perplexity, `selection.perplexity.max`.
+
+    Returns:
+        The row. If both perplexities are too high, the reason is that of the response.
+
+    Raises:
+        ValueError: The measures are those of another pair.
+    """
     return measured_row(pair, measure, _reason(measure, limit))
 
 
+def decisions(context: StageContext[SelectSettings]) -> Decisions:
+    """Return the decisions by the losses of the measure stage."""
+    limit = required(context.settings.max_perplexity, "maxPerplexity")
+    return lambda: (decide(*both, limit) for both in measured_pairs(context))
+
+
 def _reason(measure: MeasureRow, limit: float) -> str | None:
-    losses = {"Response": measure.response_loss, "Pair": measure.pair_loss}
-    above = (n for n, loss in losses.items() if loss is not None and not is_below(loss, limit))
-    return next((f"perplexity:{name}" for name in above), None)
+    losses = {
+        PERPLEXITY_RESPONSE.name: measure.response_loss,
+        PERPLEXITY_PAIR.name: measure.pair_loss,
+    }
+    for name, loss in losses.items():
+        if loss is not None and not is_below(loss, limit):
+            return name
+    return None

@@ -1,8 +1,8 @@
-"""assess: the assessor scores each pair, level by level (§3.2).
+"""assess: the assessor scores each pair at each level (§3.2).
 
-The pair rules come first: what they drop is not worth a prompt. How a level is scored
-stands in `scoring/`. Where the run asks for it, its first pairs are scored the other way,
-too: the report compares both, and nothing else looks at it.
+The pair rules run first, because a pair that they drop needs no score. The package `scoring/` has
+the scoring methods. If `assessment.compare` is set, the first pairs are also scored with the other
+method. Only the report uses these second scores, to compare both methods.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from isheep.contract.choices import Level
 from isheep.recipes.interface import PART_ITEMS
-from isheep.recipes.settings import AssessSettings, Level
+from isheep.recipes.settings import AssessSettings
 from isheep_worker.engines.interface import Completion, Request
 from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.execution.inference import (
@@ -27,47 +28,48 @@ from isheep_worker.rows.schema import PAIRS, SCORES, LevelScore, PairRow, ScoreR
 from isheep_worker.rules.interface import Pair, Rule
 from isheep_worker.rules.response import pair_drop
 from isheep_worker.rules.sets import rule_set
-from isheep_worker.scoring.expected import ExpectedScoring, check_mass, longest_label_prompts
 from isheep_worker.scoring.interface import Scoring
-from isheep_worker.scoring.resolution import pinned_labels
-from isheep_worker.scoring.sampled import SampledScoring, longest_sampled_prompts
+from isheep_worker.scoring.registry import SCORING_METHODS, compared_with
 from isheep_worker.scoring.statistics import part_statistics, stage_statistics
-from isheep_worker.templates.labels import label_set
 from isheep_worker.templates.longest_prompts import Known, LongestPrompt
 
 Scores = dict[str, dict[str, LevelScore]]
 
 
 def run(context: StageContext[AssessSettings]) -> StageOutcome:
-    """Score this worker's parts; commit if all parts are there."""
+    """Score this worker's parts, and commit the stage if all its parts exist."""
     settings = context.settings
     source = context.input_key("pairs")
     items = item_count(context)
     rules = rule_set(settings.rules, settings.language).pair_rules
     more = () if settings.score_templates is None else (settings.score_templates,)
     inference = Inference(context, settings.model, settings.templates, *more)
-    judge = _judge(settings, inference, context.step.id)
+    plan = _plan(settings, inference, context.step.id)
 
     def program(part: int) -> PartProgram:
         rows = [PAIRS.decode(line) for line in context.artifacts.read_part(source, part)]
-        return judge_part(judge, rules, rows, part)
+        return score_part(plan, rules, rows, part)
 
     fill_own_parts(context, items, inference, program)
     return commit_inference(context, items, inference, _summary(settings))
 
 
 def longest_prompts(settings: AssessSettings, known: Known) -> Iterator[LongestPrompt]:
-    """Yield the prompts of each way in which pairs are scored."""
-    both = settings.compare is not None
-    if both or settings.scoring == "Sampled":
-        yield from longest_sampled_prompts(settings, known)
-    if both or settings.scoring == "Expected":
-        yield from longest_label_prompts(settings, known)
+    """Yield the longest prompts of each scoring method that the settings use."""
+    used = {settings.scoring}
+    if settings.compare is not None:
+        used.add(compared_with(settings.scoring))
+    for name, method in SCORING_METHODS.items():
+        if name in used:
+            yield from method.longest_prompts(settings, known)
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
-    """How pairs are scored: each at `levels`, and the stage's first `compare` pairs both ways."""
+class ScoringPlan:
+    """The scoring of a stage: `scoring` for all pairs, `other` also for the first `compare` pairs.
+
+    Pairs are scored at each of `levels`.
+    """
 
     levels: Sequence[Level]
     scoring: Scoring
@@ -75,32 +77,43 @@ class Judge:
     compare: int = 0
 
 
-def judge_part(
-    judge: Judge, rules: Sequence[Rule[Pair]], pairs: Sequence[PairRow], part: int
+def score_part(
+    plan: ScoringPlan, rules: Sequence[Rule[Pair]], pairs: Sequence[PairRow], part: int
 ) -> PartProgram:
-    """Return the program of a part: what it asks of the engine, and the rows that it leaves."""
+    """Return the program of a part, which yields its requests and returns its score rows.
+
+    Args:
+        plan: The scoring methods, levels, and the number of pairs to score with both methods.
+        rules: The pair rules. A pair that a rule drops gets no score.
+        pairs: The pairs of the part, in order.
+        part: The number of the part.
+
+    Returns:
+        A generator for `execution.parts.fill_parts`. Its result has one `ScoreRow` for each pair.
+    """
     drops = {pair.id: drop.rule for pair in pairs if (drop := pair_drop(rules, pair))}
     candidates = [pair for pair in pairs if pair.id not in drops]
     tokens: Counter[str] = Counter()
-    scores = yield from _score(judge.scoring, judge.levels, candidates, part, tokens)
+    scores = yield from _score(plan.scoring, plan.levels, candidates, part, tokens)
     compared: Scores = {}
-    if judge.other is not None:
-        first = {pair.id for pair in pairs[: max(judge.compare - part * PART_ITEMS, 0)]}
+    if plan.other is not None:
+        first = {pair.id for pair in pairs[: max(plan.compare - part * PART_ITEMS, 0)]}
         both = [pair for pair in candidates if pair.id in first]
-        compared = yield from _score(judge.other, judge.levels, both, part, tokens)
+        compared = yield from _score(plan.other, plan.levels, both, part, tokens)
     rows = [
         ScoreRow(
             pair.id,
             drops.get(pair.id),
             scores.get(pair.id, {}),
             compared.get(pair.id, {}),
-            judge.scoring.order(pair) if pair.id in scores else None,
+            plan.scoring.order(pair) if pair.id in scores else None,
         )
         for pair in pairs
     ]
-    del tokens["cutByLength"]  # an answer is cut at the end of its line; how long it is is no news
+    # The scoring cuts each answer at the end of its line, so this count has no meaning.
+    del tokens["cutByLength"]
     return FilledPart(
-        [SCORES.encode(row) for row in rows], {**part_statistics(rows, judge.levels), **tokens}
+        [SCORES.encode(row) for row in rows], {**part_statistics(rows, plan.levels), **tokens}
     )
 
 
@@ -111,21 +124,22 @@ def _score(
     part: int,
     tokens: Counter[str],
 ) -> Generator[list[Request], list[Completion], Scores]:
-    """Ask for the scores of pairs, and count the tokens that it took."""
+    """Request the scores of pairs, and add the tokens of the requests to `tokens`."""
     scores: Scores = {pair.id: {} for pair in candidates}
-    for asked in scoring.rounds(levels):
+    for round_levels in scoring.rounds(levels):
         requests = [
             request
             for pair in candidates
-            for level in asked
+            for level in round_levels
             if (request := scoring.request(f"{part}/{level}/{pair.id}", pair, level))
         ]
         completions = yield requests
         tokens.update(token_statistics(completions))
         answers = {completion.id: completion for completion in completions}
         for pair in candidates:
-            for level in asked:
+            for level in round_levels:
                 scores[pair.id][level] = scoring.read(answers.get(f"{part}/{level}/{pair.id}"))
+        # A pair without a score at one level cannot be kept, so later rounds skip it.
         candidates = [pair for pair in candidates if _has_all(scores[pair.id])]
     return scores
 
@@ -134,27 +148,27 @@ def _has_all(scores: Mapping[str, LevelScore]) -> bool:
     return all(score.score is not None for score in scores.values())
 
 
-def _judge(settings: AssessSettings, inference: Inference, stage_id: str) -> Judge:
-    ways: dict[str, Callable[[], Scoring]] = {
-        "Sampled": lambda: SampledScoring(settings, inference, stage_id),
-        "Expected": lambda: ExpectedScoring(settings, inference, stage_id),
-    }
-    (other,) = ways.keys() - {settings.scoring}
-    return Judge(
-        settings.levels,
-        ways[settings.scoring](),
-        None if settings.compare is None else ways[other](),
-        settings.compare or 0,
+def _plan(settings: AssessSettings, inference: Inference, stage_id: str) -> ScoringPlan:
+    scoring = SCORING_METHODS[settings.scoring].create(settings, inference, stage_id)
+    if settings.compare is None:
+        return ScoringPlan(settings.levels, scoring)
+    other = SCORING_METHODS[compared_with(settings.scoring)]
+    return ScoringPlan(
+        settings.levels, scoring, other.create(settings, inference, stage_id), settings.compare
     )
 
 
 def _summary(settings: AssessSettings) -> Callable[[Mapping[str, float]], Mapping[str, float]]:
-    """Return what makes the stage's statistics; it raises where expected scores mean nothing."""
+    """Return the function that makes the stage's statistics from the sums over its parts.
+
+    The function raises the error of the scoring method's check if the scores have no meaning.
+    """
 
     def summarise(sums: Mapping[str, float]) -> Mapping[str, float]:
         statistics = stage_statistics(sums)
-        if settings.scoring == "Expected":
-            check_mass(statistics.get("meanMass"), label_set(pinned_labels(settings).kind))
+        check = SCORING_METHODS[settings.scoring].check
+        if check is not None:
+            check(settings, statistics)
         return statistics
 
     return summarise

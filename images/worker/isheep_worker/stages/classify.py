@@ -1,7 +1,7 @@
-"""classify: M(t-1) says of each instruction whether it asks for a classification.
+"""classify: M(t-1) decides for each instruction whether it is a classification task.
 
-Few-shot and raw, as in Self-Instruct. An answer that says neither counts as no, as it
-does there, and is counted: the task is then instantiated like any other.
+As in Self-Instruct, the prompts are raw text with worked examples. An answer that is neither yes
+nor no is counted as unreadable and then treated as no: the task is instantiated like other tasks.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.execution.inference import (
     Inference,
     Prompt,
-    answers,
     commit_inference,
+    complete_prompts,
     fill_own_parts,
     item_count,
 )
@@ -31,7 +31,7 @@ from isheep_worker.templates.longest_prompts import Known, LongestPrompt
 
 
 def run(context: StageContext[ClassifySettings]) -> StageOutcome:
-    """Classify this worker's parts; commit if all parts are there."""
+    """Classify this worker's parts, and commit the stage if all its parts exist."""
     settings = context.settings
     source = context.input_key("instructions")
     items = item_count(context)
@@ -46,7 +46,7 @@ def run(context: StageContext[ClassifySettings]) -> StageOutcome:
 
 
 def longest_prompts(settings: ClassifySettings, known: Known) -> Iterator[LongestPrompt]:
-    """Yield the prompt of a task, which is long for its many examples."""
+    """Yield the prompt of one task. Its worked examples are most of its length."""
     text = classification_prompt(known.library, known.task.instruction)
     yield LongestPrompt(TEMPLATE, text, settings.sampling.max_tokens, field=None)
 
@@ -62,9 +62,10 @@ def _part(
         row.id: Prompt(renderer.raw(classification_prompt(library, row.instruction)), STOP)
         for row in rows
     }
-    said, tokens = yield from answers(context, inference, part, prompts)
-    classes = [_class(row, said.get(row.id)) for row in rows]
-    del tokens["cutByLength"]  # one word is the answer; what follows it is no news
+    found, tokens = yield from complete_prompts(context, inference, part, prompts)
+    classes = [_class(row, found.get(row.id)) for row in rows]
+    # The answer is one word, so most completions are cut after it. The count has no meaning.
+    del tokens["cutByLength"]
     return FilledPart(
         [CLASSES.encode(row) for row in classes],
         {
@@ -77,5 +78,5 @@ def _part(
 
 
 def _class(row: InstructionRow, answer: Completion | None) -> ClassRow:
-    """Return what is said of an instruction: nothing where it is too long for the model."""
+    """Return the class of an instruction: None if its prompt is too long for the model."""
     return ClassRow(row.id, parse_answer(answer.text) if answer else None)

@@ -1,7 +1,7 @@
-"""curate: a round's completions become accepted instructions (§3.1).
+"""curate: parse a round's completions into instructions and accept those that pass (§3.1).
 
-Its output is all that is accepted so far in the iteration, so that respond and the next
-round read one artifact. One worker makes it: deduplication is global.
+The output has all instructions that were accepted so far in the iteration, so that respond and the
+next round read one artifact. One worker makes it, because deduplication compares all instructions.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from isheep_worker.rows.schema import COMPLETIONS, INSTRUCTIONS, WHOLE_TASKS
 from isheep_worker.rules.sets import rule_set
 from isheep_worker.task_lists.registry import WHOLE, task_list
 from isheep_worker.templates.prompting import load_library
-from isheep_worker.text.parsing import DropLast
 
 
 def run(context: StageContext[CurateSettings]) -> StageOutcome:
-    """Curate the round and commit all instructions accepted so far."""
+    """Curate the round, and commit all instructions of the iteration that were accepted so far."""
     settings = context.settings
     codec = WHOLE_TASKS if settings.task_list in WHOLE else INSTRUCTIONS
     criteria = Criteria(
@@ -33,7 +32,7 @@ def run(context: StageContext[CurateSettings]) -> StageOutcome:
         exemplars=settings.examples_per_prompt,
         rules=rule_set(settings.rules, settings.language).instruction_rules,
         max_rouge_l=settings.deduplication.max_rouge_l,
-        drop_last=DropLast(settings.drop_last),
+        drop_last=settings.drop_last,
         decontaminator=_decontaminator(context.inputs, settings.decontamination),
         task_list=task_list(settings.task_list),
     )
@@ -53,7 +52,7 @@ def run(context: StageContext[CurateSettings]) -> StageOutcome:
 
 
 def _pool(context: StageContext[CurateSettings]) -> Iterator[str]:
-    """Yield the instructions that none may repeat, besides this iteration's."""
+    """Yield the earlier instructions with which new ones are compared, without this iteration's."""
     seeds = context.inputs.get(context.settings.seed_tasks)
     for task in read_seed_tasks(seeds, "the run's seed tasks"):
         yield task.instruction

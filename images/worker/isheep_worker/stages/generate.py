@@ -1,10 +1,10 @@
-"""generate: one round of completions of the instruction prompt, from M(t-1) (§3.1).
+"""generate: M(t-1) completes the instruction prompt; one stage is one round of completions (§3.1).
 
-Each completion shows the model its own draw of examples, uniform and without
-repetition (seed tasks, or what its style of list has), and asks it to go on with the
-list. The prompt is raw in every iteration, as in the released scripts: tuned models,
-too, just continue it. Where the recipe wants machine-made tasks among them, they come
-from the pool as the round before has left it.
+The prompt of each completion shows examples and asks the model to continue the list. The examples
+are drawn uniformly and without repetition, for each completion separately, from the seed tasks or
+from the examples of the task list's style. The prompt is raw text in every iteration, as in the
+released scripts, because tuned models continue it too. If the recipe shows machine-made tasks, they
+are drawn from the pool as the previous round committed it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from isheep_worker.templates.longest_prompts import Known, LongestPrompt
 
 
 def run(context: StageContext[GenerateSettings]) -> StageOutcome:
-    """Generate this worker's parts of the round; commit if all parts are there."""
+    """Generate this worker's parts of the round, and commit the stage if all its parts exist."""
     settings = context.settings
     inference = Inference(context, settings.model, settings.templates)
     material = Material(
@@ -52,7 +52,7 @@ def run(context: StageContext[GenerateSettings]) -> StageOutcome:
 
 
 def longest_prompts(settings: GenerateSettings, known: Known) -> Iterator[LongestPrompt]:
-    """Yield the longest prompt with seed tasks, or with what the style's templates hold."""
+    """Yield the longest prompt that seed tasks, or the examples of the style's templates, make."""
     style = task_list(settings.task_list)
     material = Material(
         library=known.library,
@@ -80,7 +80,7 @@ def _part(
     shown: list[tuple[str, ...]] = []
     items = part_items(part, settings.completions)
     for completion in items:
-        asked, prompt = ask(context, inference, material, completion)
+        asked, prompt = completion_prompt(context, inference, material, completion)
         shown.append(asked.shown)
         requests.append(
             inference.request(
@@ -110,16 +110,22 @@ def _part(
     )
 
 
-def ask(
+def completion_prompt(
     context: StageContext[GenerateSettings],
     inference: Inference,
     material: Material,
     completion: int,
 ) -> tuple[Asked, list[int]]:
-    """Return what a completion is asked, and the prompt's token ids.
+    """Return the prompt of a completion, as text with its examples and as token ids.
 
-    What a model has written may be too long to be shown: then no example is machine-made,
-    and prepare has seen to it that all others fit.
+    Machine-made examples may be too long for the model's context. The prompt then shows none of
+    them; prepare has checked that prompts with the other examples fit.
+
+    Args:
+        context: The stage, whose settings and id decide the draw.
+        inference: The model's renderer and maximum length.
+        material: The examples to draw from.
+        completion: The number of the completion in the round.
     """
     settings = context.settings
 

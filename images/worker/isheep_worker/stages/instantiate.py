@@ -1,8 +1,8 @@
-"""instantiate: M(t-1) writes instances of each instruction, each of which is a pair.
+"""instantiate: M(t-1) writes instances of each instruction; each instance becomes a pair.
 
-Few-shot and raw, as in Self-Instruct: classifications get their outputs first, all
-others their inputs. The filters over pairs are applied here, because one of them looks
-at all instances of an instruction; what passes them all is a pair with an id of its own.
+As in Self-Instruct, the prompts are raw text with worked examples. The model writes the outputs of
+classification tasks first, and the inputs of other tasks first. The pair rules run here, because
+one of them compares all instances of an instruction. Each instance that passes gets its own id.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from isheep.contract.rule_names import DROP
 from isheep.recipes.settings import InstantiateSettings
 from isheep_worker.engines.interface import Completion
 from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.execution.inference import (
     Inference,
     Prompt,
-    answers,
     commit_inference,
+    complete_prompts,
     fill_own_parts,
     item_count,
 )
@@ -35,17 +36,16 @@ from isheep_worker.rows.schema import (
     PairRow,
 )
 from isheep_worker.rules.counts import DropCounts
+from isheep_worker.rules.drop_reasons import REPEATED_INSTANCE
 from isheep_worker.rules.interface import Drop
 from isheep_worker.rules.response import pair_drop
 from isheep_worker.rules.sets import RuleSet, rule_set
 from isheep_worker.templates.longest_prompts import Known, LongestPrompt
-
-REPEATED = "repeated_instance"
-TOO_LONG = "too_long"
+from isheep_worker.text.parse_failures import ParseFailure
 
 
 def run(context: StageContext[InstantiateSettings]) -> StageOutcome:
-    """Instantiate this worker's parts; commit if all parts are there."""
+    """Instantiate this worker's parts, and commit the stage if all its parts exist."""
     settings = context.settings
     tasks, classes = context.input_key("instructions"), context.input_key("classified")
     items = item_count(context)
@@ -55,15 +55,15 @@ def run(context: StageContext[InstantiateSettings]) -> StageOutcome:
 
     def program(part: int) -> PartProgram:
         rows = [INSTRUCTIONS.decode(line) for line in context.artifacts.read_part(tasks, part)]
-        told = [CLASSES.decode(line) for line in context.artifacts.read_part(classes, part)]
-        return _part(context, inference, _with_forms(rows, told), _Tally(rules, seen), part)
+        kinds = [CLASSES.decode(line) for line in context.artifacts.read_part(classes, part)]
+        return _part(context, inference, _with_forms(rows, kinds), _Tally(rules, seen), part)
 
     fill_own_parts(context, items, inference, program)
     return commit_inference(context, items, inference, examples=drop_examples(seen))
 
 
 def longest_prompts(settings: InstantiateSettings, known: Known) -> Iterator[LongestPrompt]:
-    """Yield the prompt of a task in each form, which is long for its many examples."""
+    """Yield the prompt of one task in each form. Its worked examples are most of its length."""
     for form in (InputFirst(), OutputFirst()):
         yield LongestPrompt(
             form.template,
@@ -76,12 +76,12 @@ def longest_prompts(settings: InstantiateSettings, known: Known) -> Iterator[Lon
 def _with_forms(
     rows: Sequence[InstructionRow], classes: Sequence[ClassRow]
 ) -> list[tuple[InstructionRow, InstanceForm]]:
-    """Return the instructions, each with the form in which its instances are written."""
+    """Return each instruction with the form in which its instances are written."""
     tasks: list[tuple[InstructionRow, InstanceForm]] = []
-    for row, said in zip(rows, classes, strict=True):
-        if row.id != said.id:
-            raise ValueError(f"the class of {said.id} stands where that of {row.id} should")
-        tasks.append((row, OutputFirst() if said.is_classification else InputFirst()))
+    for row, kind in zip(rows, classes, strict=True):
+        if row.id != kind.id:
+            raise ValueError(f"the class of {kind.id} is at the position of {row.id}")
+        tasks.append((row, OutputFirst() if kind.is_classification else InputFirst()))
     return tasks
 
 
@@ -100,18 +100,18 @@ def _part(
         )
         for row, form in tasks
     }
-    said, tokens = yield from answers(context, inference, part, prompts)
+    found, tokens = yield from complete_prompts(context, inference, part, prompts)
     pairs: list[PairRow] = []
     for row, form in tasks:
-        answer = said.get(row.id)
+        answer = found.get(row.id)
         if answer is None:
-            tally.failures[TOO_LONG] += 1
+            tally.failures[ParseFailure.TOO_LONG] += 1
             continue
         parsed = form.parse(
             answer.text, most=settings.max_instances, cut=answer.finish_reason == "length"
         )
         tally.failures.update(parsed.failures)
-        pairs += tally.kept(
+        pairs += tally.passing(
             [
                 _pair(row, number, instance, answer)
                 for number, instance in enumerate(parsed.instances, start=1)
@@ -129,7 +129,7 @@ def _part(
 
 
 def _pair(row: InstructionRow, number: int, instance: Instance, answer: Completion) -> PairRow:
-    """Return an instance as a pair; the tokens are those of the task's whole completion."""
+    """Return an instance as a pair. Its token counts are those of the task's whole completion."""
     return PairRow(
         id=f"{row.id}-k{number}",
         instruction=row.instruction,
@@ -142,7 +142,7 @@ def _pair(row: InstructionRow, number: int, instance: Instance, answer: Completi
 
 
 class _Tally:
-    """Filters instances, and counts what a part drops; `seen` remembers some for the report."""
+    """Filters instances and counts the drops of a part; `seen` keeps examples for the report."""
 
     def __init__(self, rules: RuleSet, seen: DropCounts) -> None:
         self._rules = rules
@@ -151,14 +151,14 @@ class _Tally:
         self._parsed = 0
         self.failures: Counter[str] = Counter()
 
-    def kept(self, instances: Sequence[PairRow]) -> list[PairRow]:
-        """Return the instances of one instruction that pass all rules, none of them twice."""
+    def passing(self, instances: Sequence[PairRow]) -> list[PairRow]:
+        """Return the instances of one instruction that pass all rules, without repetitions."""
         self._parsed += len(instances)
         passed: dict[tuple[str, str], PairRow] = {}
         for pair in instances:
             drop = pair_drop(self._rules.pair_rules, pair)
             if drop is None and (pair.input, pair.response) in passed:
-                drop = Drop(REPEATED, pair.input)
+                drop = Drop(REPEATED_INSTANCE.name, pair.input)
             if drop is None:
                 passed[pair.input, pair.response] = pair
             else:
@@ -173,8 +173,8 @@ class _Tally:
         return rest
 
     def statistics(self) -> dict[str, float]:
-        """Return the counts: what was parsed, and every drop by its rule."""
-        parse = {f"drop:parse-{kind}": count for kind, count in self.failures.items()}
+        """Return the number of parsed instances, and the number of drops of each rule."""
+        parse = {DROP + kind: count for kind, count in self.failures.items()}
         return {"parsed": self._parsed, **parse, **drop_statistics(self._drops)}
 
     def _drop(self, drop: Drop, pair: PairRow) -> None:

@@ -1,12 +1,12 @@
-"""measure: M(t-1) reads each pair: its perplexity, and its vector where one is wanted (Table 3).
+"""measure: compute the losses of each pair with M(t-1), and its vector for clusters (Table 3).
 
-The pair rules come first: what they drop is not worth a forward pass. A response is
-read after the prompt that asks for it zero-shot, which is how respond asks, and how M(t)
-is trained. The end of the turn is not read: a response that was cut has none, and a base
-model that was asked without a chat's form does not know it.
+The pair rules run first, because a pair that they drop needs no forward pass. The loss of a
+response is computed after its zero-shot prompt, which is the prompt of respond and of the training
+of M(t). The end of the turn is left out: a response that was cut has none, and a base model without
+a chat template has not learned it.
 
-Nothing is sampled, so there is no engine here: see `measures.reader`. The engine that
-an earlier stage has left goes, because both need the memory.
+The stage samples nothing, so it uses `measures.loss_model` instead of an engine. It closes the
+engine of an earlier stage first, because the device's memory does not hold both.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 
+from isheep.contract.rule_names import DROP
 from isheep.recipes.settings import MeasureSettings
 from isheep_worker.execution.commit import commit_parts
 from isheep_worker.execution.context import StageContext, StageOutcome
@@ -23,27 +24,28 @@ from isheep_worker.execution.inference import item_count
 from isheep_worker.execution.missing_parts import MissingParts
 from isheep_worker.execution.parts import FilledPart, part_count
 from isheep_worker.measures.perplexity import bin_of
-from isheep_worker.measures.texts import Reading, TokenText, batches
+from isheep_worker.measures.texts import TextMeasure, TokenText, batches
 from isheep_worker.measures.vectors import encode_vector
 from isheep_worker.rows.schema import MEASURES, PAIRS, MeasureRow, PairRow
+from isheep_worker.rules.drop_reasons import (
+    MEASURE_NO_TOKENS,
+    MEASURE_NOT_FINITE,
+    MEASURE_TOO_LONG,
+)
 from isheep_worker.rules.response import pair_drop
 from isheep_worker.rules.sets import rule_set
 from isheep_worker.runtime.meter import Activity
 from isheep_worker.templates.prompting import load_library, load_prompting, task_prompt
 
-TOO_LONG = "unscorable:too-long"
-NO_TOKENS = "unscorable:no-tokens"
-NOT_FINITE = "unscorable:not-finite"
-
 
 def run(context: StageContext[MeasureSettings]) -> StageOutcome:
-    """Measure this worker's parts; commit if all parts are there."""
+    """Measure this worker's parts, and commit the stage if all its parts exist."""
     items = item_count(context)
     missing = MissingParts(context, items)
     if missing.numbers:
-        with closing(_Measuring(context)) as measuring:
+        with closing(_Measurement(context)) as measurement:
             for part in missing.numbers:
-                rows = measuring.part(part)
+                rows = measurement.part(part)
                 lines = [MEASURES.encode(row) for row in rows]
                 missing.write(part, FilledPart(lines, _statistics(rows)))
 
@@ -53,8 +55,8 @@ def run(context: StageContext[MeasureSettings]) -> StageOutcome:
     return commit_parts(context, part_count(items), statistics)
 
 
-class _Measuring:
-    """The model of a stage, loaded, and what makes token ids of pairs."""
+class _Measurement:
+    """The loaded model of a stage, and the renderer that makes token ids from pairs."""
 
     def __init__(self, context: StageContext[MeasureSettings]) -> None:
         settings = context.settings
@@ -64,12 +66,12 @@ class _Measuring:
         context.engines.close()
         keys = context.step.inputs.get("model", ())
         with context.meter.measure(Activity.LOAD):
-            from isheep_worker.measures.reader import Reader  # noqa: PLC0415 (heavy)
+            from isheep_worker.measures.loss_model import LossModel  # noqa: PLC0415 (heavy)
 
             prompting = load_prompting(context.models.tokenizer(), settings.model.chat_format)
             self._renderer = prompting.renderer
             weights = context.models.weights(settings.model, keys)
-            self._reader = Reader(
+            self._model = LossModel(
                 weights.folder,
                 settings.model.dtype,
                 context.order.runtime.memory_reduction,
@@ -78,25 +80,25 @@ class _Measuring:
             )
 
     def close(self) -> None:
-        """Drop the model."""
-        self._reader.close()
+        """Release the model and its memory."""
+        self._model.close()
 
     def part(self, part: int) -> list[MeasureRow]:
         """Return the rows of a part, in the order of its pairs."""
         source = self._context.input_key("pairs")
         pairs = [PAIRS.decode(line) for line in self._context.artifacts.read_part(source, part)]
-        read = {pair.id: self._text(pair) for pair in pairs}
-        rows = {id_: row for id_, row in read.items() if isinstance(row, MeasureRow)}
-        texts = [text for text in read.values() if isinstance(text, TokenText)]
-        for batch in batches(texts, self._reader.tokens_at_once):
+        prepared = {pair.id: self._text(pair) for pair in pairs}
+        rows = {id_: row for id_, row in prepared.items() if isinstance(row, MeasureRow)}
+        texts = [text for text in prepared.values() if isinstance(text, TokenText)]
+        for batch in batches(texts, self._model.tokens_at_once):
             self._context.stop.check()
             with self._context.meter.measure(Activity.ENGINE):
-                readings = self._reader.read(batch)
-            rows |= {text.id: _row(text, r) for text, r in zip(batch, readings, strict=True)}
+                measures = self._model.measure(batch)
+            rows |= {text.id: _row(text, m) for text, m in zip(batch, measures, strict=True)}
         return [rows[pair.id] for pair in pairs]
 
     def _text(self, pair: PairRow) -> TokenText | MeasureRow:
-        """Return a pair as token ids, or the row that says why it is not read."""
+        """Return a pair as token ids, or the row with the reason why it has no measures."""
         if (drop := pair_drop(self._rules, pair)) is not None:
             return MeasureRow(pair.id, rule=drop.rule)
         settings = self._context.settings
@@ -105,22 +107,22 @@ class _Measuring:
         )
         text = TokenText(pair.id, prompt, self._renderer.text(pair.response))
         if not text.prompt_ids or not text.response_ids:
-            return MeasureRow(pair.id, reason=NO_TOKENS)
+            return MeasureRow(pair.id, reason=MEASURE_NO_TOKENS.name)
         if len(text) > settings.model.max_model_length:
-            return MeasureRow(pair.id, reason=TOO_LONG)
+            return MeasureRow(pair.id, reason=MEASURE_TOO_LONG.name)
         return text
 
 
-def _row(text: TokenText, reading: Reading) -> MeasureRow:
-    """Return a reading as a row; numbers that are none, or have no end, are no measure."""
-    losses = (reading.response_loss, reading.pair_loss)
-    vector = None if reading.vector is None else encode_vector(reading.vector)
-    if not all(map(math.isfinite, losses)) or (reading.vector is not None and vector is None):
-        return MeasureRow(text.id, reason=NOT_FINITE)
+def _row(text: TokenText, measure: TextMeasure) -> MeasureRow:
+    """Return the measures of a text as a row, or a row with a reason if one is not finite."""
+    losses = (measure.response_loss, measure.pair_loss)
+    vector = None if measure.vector is None else encode_vector(measure.vector)
+    if not all(map(math.isfinite, losses)) or (measure.vector is not None and vector is None):
+        return MeasureRow(text.id, reason=MEASURE_NOT_FINITE.name)
     return MeasureRow(
         text.id,
-        response_loss=reading.response_loss,
-        pair_loss=reading.pair_loss,
+        response_loss=measure.response_loss,
+        pair_loss=measure.pair_loss,
         response_tokens=len(text.response_ids),
         pair_tokens=len(text) - 1,
         vector=vector,
@@ -128,14 +130,14 @@ def _row(text: TokenText, reading: Reading) -> MeasureRow:
 
 
 def _statistics(rows: Sequence[MeasureRow]) -> dict[str, float]:
-    """Return a part's counts, its perplexities by bin, and its sums of losses."""
+    """Return the counts of a part, its perplexities by bin, and the sums of its losses."""
     counts: Counter[str] = Counter(pairs=len(rows), measured=0)
     sums = {"Response": 0.0, "Pair": 0.0}
     for row in rows:
         if row.rule is not None:
-            counts[f"drop:rule-{row.rule}"] += 1
+            counts[DROP + row.rule] += 1
         elif row.reason is not None:
-            counts[f"drop:{row.reason.replace(':', '-')}"] += 1
+            counts[DROP + row.reason] += 1
         losses = {"Response": row.response_loss, "Pair": row.pair_loss}
         for name, loss in losses.items():
             if loss is not None:
@@ -148,7 +150,7 @@ def _statistics(rows: Sequence[MeasureRow]) -> dict[str, float]:
 
 
 def _with_means(sums: Mapping[str, float]) -> dict[str, float]:
-    """Return the stage's statistics: each `sum:` of losses becomes their `meanLoss:`."""
+    """Return the stage's statistics: each `sum:` of losses is replaced by the mean `meanLoss:`."""
     statistics = {name: value for name, value in sums.items() if not name.startswith("sum:")}
     measured = sums.get("measured")
     if measured:

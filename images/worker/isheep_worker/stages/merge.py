@@ -1,17 +1,17 @@
-"""merge: the adapter and its base become the full weights of M(t)."""
+"""merge: add the adapter to its base model; the result is the full weights of M(t)."""
 
 from __future__ import annotations
 
 from isheep.recipes.settings import MergeSettings
 from isheep_worker.execution.commit import commit
 from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.runtime.errors import BadInputError
 from isheep_worker.runtime.meter import Activity
-from isheep_worker.runtime.orders import BadInputError
 from isheep_worker.templates.prompting import load_prompting
 
 
 def run(context: StageContext[MergeSettings]) -> StageOutcome:
-    """Merge and commit the model's files."""
+    """Merge the weights and commit the model's files."""
     keys = context.step.inputs.get("model", ())
     with context.meter.measure(Activity.LOAD):
         from isheep_worker.training.merge import MergeError, merge  # noqa: PLC0415 (heavy)

@@ -1,9 +1,9 @@
-"""report: what the run did so far, as one HTML page and one JSON file.
+"""report: write the results of the run so far as one HTML page and one JSON file.
 
-Everything comes from the manifests of the stages named in the order, the training logs,
-the scores and the first rows of each D(t). Both files are the stage's artifact, and a copy lies
-under the run's name, where people look for the newest, with the keys of the stages that
-it is about. A run that finds its report made by another one still gets its copies.
+The report is made from the manifests of the stages that the order names, the training logs, the
+scores and the first rows of each D(t). Both files are the stage's artifact. A copy under the run's
+name, with the keys of its stages, makes the newest report easy to find. If another run has already
+committed the same report, the stage still writes these copies.
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ from isheep_worker.report.document import (
 from isheep_worker.report.figures import StageFigures, StageTime
 from isheep_worker.report.html import render
 from isheep_worker.report.scores import LevelFigures, level_figures
+from isheep_worker.rows.file_names import (
+    PREPARE_TIMINGS_FILE,
+    SAMPLE_ANSWERS_FILE,
+    TRAINING_LOG_FILE,
+)
 from isheep_worker.rows.schema import SCORES, SELECTIONS, SelectionRow
-from isheep_worker.stages.prepare import TIMINGS_FILE
-from isheep_worker.stages.train import LOG_FILE, SAMPLES_FILE
 
 SHOWN_PAIRS = 6
 HTML_FILE = "report.html"
@@ -61,7 +64,7 @@ def run(context: StageContext[ReportSettings]) -> StageOutcome:
 
 
 def _copy(context: StageContext[ReportSettings], contents: Mapping[str, bytes]) -> None:
-    """Leave the report and the keys of its stages under the run's name."""
+    """Write the report and the keys of its stages under the run's name."""
     documents = RunDocuments(context.artifacts.store, context.order.run)
     for name, content in contents.items():
         documents.write(name, content)
@@ -99,7 +102,7 @@ def _source(context: StageContext[ReportSettings], manifests: dict[str, Manifest
 
 
 def _model_bytes(trained: Manifest, merged: Manifest | None) -> int | None:
-    """Return the size of M(t)'s full weights; None where its stages did not tell."""
+    """Return the size of M(t)'s full weights in bytes, or None if no stage reported it."""
     if merged is not None:
         return int(merged.statistics["bytes"])
     size = trained.statistics.get("baseBytes")
@@ -114,8 +117,8 @@ def _manifest(context: StageContext[ReportSettings], key: str) -> Manifest:
 
 
 def _prepare(context: StageContext[ReportSettings]) -> Iterator[StageFigures]:
-    """Yield the figures of the run's latest prepare, which leaves no manifest."""
-    content = RunDocuments(context.artifacts.store, context.order.run).read(TIMINGS_FILE)
+    """Yield the figures of the run's latest prepare, which has no manifest."""
+    content = RunDocuments(context.artifacts.store, context.order.run).read(PREPARE_TIMINGS_FILE)
     if content is not None:
         yield StageFigures(
             id="prepare",
@@ -169,7 +172,7 @@ def _training(
             learning_rate=row["learning_rate"],
             grad_norm=row["grad_norm"],
         )
-        for row in _json_lines(context, manifest, LOG_FILE)
+        for row in _json_lines(context, manifest, TRAINING_LOG_FILE)
     )
 
 
@@ -181,7 +184,7 @@ def _scores(context: StageContext[ReportSettings], manifest: Manifest) -> tuple[
 def _samples(
     context: StageContext[ReportSettings], manifest: Manifest, t: int
 ) -> Iterator[SampleAnswer]:
-    for row in _json_lines(context, manifest, SAMPLES_FILE):
+    for row in _json_lines(context, manifest, SAMPLE_ANSWERS_FILE):
         if row["before"] is not None:
             yield SampleAnswer("M(0)", row["prompt"], row["before"])
         yield SampleAnswer(f"M({t})", row["prompt"], row["after"])

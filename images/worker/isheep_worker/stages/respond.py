@@ -1,8 +1,8 @@
-"""respond: M(t-1) answers the accepted instructions, zero-shot (§3.1).
+"""respond: M(t-1) writes a response to each accepted instruction, zero-shot (§3.1).
 
-Where the settings say so it is asked for more than an answer: to think of principles
-first, which are cut away again, or to be thorough (SELF-ALIGN, steps 2 and 4). What is
-asked besides the task stands in the prompt of this stage alone, never in a pair.
+The settings can extend the prompt: the model first selects principles, which are cut from its
+answer, or it answers at length (SELF-ALIGN, steps 2 and 4). These extensions are in the prompts of
+this stage only, never in a pair.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.execution.inference import (
     Inference,
     Prompt,
-    answers,
     commit_inference,
+    complete_prompts,
     fill_own_parts,
     item_count,
 )
@@ -39,7 +39,7 @@ from isheep_worker.templates.response import CHAT, RAW, VERBOSE, response_verbos
 
 
 def run(context: StageContext[RespondSettings]) -> StageOutcome:
-    """Answer this worker's parts; commit if all parts are there."""
+    """Answer this worker's parts, and commit the stage if all its parts exist."""
     settings = context.settings
     source = context.input_key("instructions")
     items = item_count(context)
@@ -58,9 +58,9 @@ def run(context: StageContext[RespondSettings]) -> StageOutcome:
 
 
 def longest_prompts(settings: RespondSettings, known: Known) -> Iterator[LongestPrompt]:
-    """Yield the prompt of a task: of the longest where more than the task is asked.
+    """Yield the prompt of one task: of the longest seed task if the settings extend the prompt.
 
-    What stands around a bare task is short, so one of common length will do.
+    The template around a task alone is short, so a task of common length is enough for it.
     """
     task = known.task if settings.asking is None else known.longest_task()
     text = _text(settings, known.library, task.instruction, task.input)
@@ -70,7 +70,7 @@ def longest_prompts(settings: RespondSettings, known: Known) -> Iterator[Longest
 
 
 def _drawn(context: StageContext[RespondSettings], source: str, items: int) -> list[bytes]:
-    """Return so many of all instructions, drawn uniformly, in the order of the draw."""
+    """Return `items` of all instructions, drawn uniformly, in the order of the draw."""
     seed = item_seed(context.settings.random_seed, context.step.id, "drawn")
     draw = random.Random(seed)  # noqa: S311 - reproducible on purpose
     return draw.sample(list(context.artifacts.read_lines(source)), items)
@@ -85,8 +85,10 @@ def _part(
     settings = context.settings
     stop = STOP if settings.asking == "Principles" else ()
     prompts = {row.id: Prompt(_prompt(settings, inference, row), stop) for row in rows}
-    said, tokens = yield from answers(context, inference, part, prompts)
-    pairs = [_pair(settings, row, said.get(row.id), len(prompts[row.id].token_ids)) for row in rows]
+    found, tokens = yield from complete_prompts(context, inference, part, prompts)
+    pairs = [
+        _pair(settings, row, found.get(row.id), len(prompts[row.id].token_ids)) for row in rows
+    ]
     return FilledPart([PAIRS.encode(pair) for pair in pairs], {"pairs": len(pairs), **tokens})
 
 
@@ -98,12 +100,12 @@ def _prompt(settings: RespondSettings, inference: Inference, row: InstructionRow
 def _text(
     settings: RespondSettings, library: TemplateLibrary, instruction: str, input_text: str
 ) -> str:
-    """Return what M(t-1) is asked, as a raw text or as a user's message."""
+    """Return the prompt for M(t-1), as raw text or as the content of a user message."""
     if settings.asking == "Principles":
         return principle_prompt(library, settings.exemplars or 0, instruction, input_text)
     if settings.asking == "Verbose":
         text = response_verbose(library, instruction, input_text)
-        # The line's end begins the response where no chat template does.
+        # Without a chat template, the response begins after the end of the line.
         return f"{text}\n" if settings.prompt_format == "Raw" else text
     return task_text(library, settings.prompt_format, instruction, input_text)
 
@@ -117,7 +119,7 @@ def _template(settings: RespondSettings) -> str:
 def _pair(
     settings: RespondSettings, row: InstructionRow, answer: Completion | None, prompt_tokens: int
 ) -> PairRow:
-    """Return the row with its response; a prompt too long for the model has an empty one.
+    """Return the row with its response, which is empty if the prompt is too long for the model.
 
     The pair rules drop and count empty responses.
     """

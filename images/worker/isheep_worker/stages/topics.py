@@ -1,6 +1,6 @@
-"""topics: a round's completions become topics for red-teaming (SELF-ALIGN, step 1).
+"""topics: parse a round's completions into topics for red-teaming (SELF-ALIGN, step 1).
 
-As with curate, its output is all topics so far, and one worker makes it.
+As in curate, the output has all topics of the iteration so far, and one worker makes it.
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ from isheep_worker.execution.single_writer import drop_examples, round_statistic
 from isheep_worker.rows.schema import COMPLETIONS, TOPICS
 from isheep_worker.templates.prompting import load_library
 from isheep_worker.templates.red_teaming import seed_topics
-from isheep_worker.text.parsing import DropLast
 
 
 def run(context: StageContext[TopicsSettings]) -> StageOutcome:
-    """Collect the round's topics and commit all of them so far."""
+    """Collect the round's topics, and commit all topics of the iteration so far."""
     settings = context.settings
     collected = collect_topics(
         context.rows("completions", COMPLETIONS),
         iteration=context.step.iteration,
         count=settings.count,
         exemplars=settings.examples_per_prompt,
-        drop_last=DropLast(settings.drop_last),
+        drop_last=settings.drop_last,
         seeds=seed_topics(load_library(context.inputs, settings.templates)),
         previous=list(context.rows_of_all("accepted", TOPICS)),
     )

@@ -1,14 +1,13 @@
-"""train: LoRA fine-tuning on D(t), the adapter M(t) (§3.3).
+"""train: fine-tune the base model on D(t) with LoRA; the result is the adapter of M(t) (§3.3).
 
-A prompt is rendered as the next iteration will send it, by the same function, so what
-is trained is what is asked. Checkpoints lie in the store under the stage's key: an
-attempt on any machine goes on from the newest whole one, and after the commit they go.
+The stage renders prompts with the function that the next iteration uses, so the model is trained on
+the prompts that it will receive. Checkpoints are in the store under the stage's key: an attempt on
+any machine resumes from the newest complete one. The stage deletes them after its commit.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
@@ -18,17 +17,21 @@ from typing import Any
 import zstandard
 
 from isheep.contract.order import Outcome
+from isheep.contract.rule_names import DROP
 from isheep.recipes.settings import TrainSettings
 from isheep.store.checkpoints import CheckpointStore
 from isheep_worker.execution.commit import commit
 from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.rows.file_names import SAMPLE_ANSWERS_FILE, TRAINING_LOG_FILE
 from isheep_worker.rows.item_seeds import item_seed
 from isheep_worker.rows.schema import SELECTIONS, SelectionRow
+from isheep_worker.rules.drop_reasons import NO_LABEL
+from isheep_worker.runtime.errors import StoppedError
 from isheep_worker.runtime.meter import Activity
-from isheep_worker.runtime.orders import StoppedError
 from isheep_worker.templates.chat import PromptRenderer
 from isheep_worker.templates.prompting import Prompting, load_library, load_prompting, task_prompt
 from isheep_worker.training.chat_files import write_chat
+from isheep_worker.training.checkpoint_storage import StoredCheckpoints
 from isheep_worker.training.dataset import (
     RowCounts,
     Sample,
@@ -37,23 +40,20 @@ from isheep_worker.training.dataset import (
     first_of_each,
     split_rows,
 )
-from isheep_worker.training.samples import QUESTIONS, SampleRow, sample_rows
-from isheep_worker.training.sft import LogRow, TrainingOutcome, this_machine, train
-from isheep_worker.training.stored import StoredCheckpoints
-from isheep_worker.training.task import Task, TaskFolder
-from isheep_worker.training.together import Group, group_of, train_together
-
-LOG_FILE = "log.jsonl.zst"
-SAMPLES_FILE = "samples.jsonl.zst"
-_LOG = logging.getLogger(__name__)
+from isheep_worker.training.distributed_launch import ProcessGroup, launch_training, process_group
+from isheep_worker.training.machine import this_machine
+from isheep_worker.training.outcome import LogRow, TrainingOutcome
+from isheep_worker.training.sample_answers import QUESTIONS, SampleAnswer, sample_answers
+from isheep_worker.training.sft import train
+from isheep_worker.training.task_folder import Task, TaskFolder
 
 
 def run(context: StageContext[TrainSettings]) -> StageOutcome:
-    """Train and commit the adapter; raises `StoppedError` where a stop came first.
+    """Train and commit the adapter; raise `StoppedError` if a stop interrupts the training.
 
-    Of several nodes the first one commits; the others did their part.
+    If several nodes train, only the first one commits, and the others return a partial outcome.
     """
-    # Training needs the memory, and its model is another one than inference's.
+    # Training needs the engine's memory, and it loads its own copy of the model.
     context.engines.close()
     settings, key = context.settings, context.step.key
     with context.meter.measure(Activity.LOAD):
@@ -73,7 +73,7 @@ def run(context: StageContext[TrainSettings]) -> StageOutcome:
         base=base,
         tokenizer=tokenizer,
         questions=[prompt(question, "") for question in QUESTIONS],
-        base_too=context.step.iteration == 1,
+        with_base=context.step.iteration == 1,
     )
     group = _group(context)
     adapter = context.scratch / "adapter"
@@ -84,13 +84,13 @@ def run(context: StageContext[TrainSettings]) -> StageOutcome:
     if not outcome.completed:
         raise StoppedError(
             f"{context.step.id}: stopped on request after step {outcome.step} of "
-            f"{outcome.max_steps}; the next attempt goes on from there"
+            f"{outcome.max_steps}; the next attempt resumes from this step"
         )
     if group.index > 0:
         return StageOutcome(Outcome.PARTIAL)
     write_chat(adapter, prompting.chat_format.template, prompting.chat_format.stop_token_ids)
-    _write_lines(outcome.log, adapter / LOG_FILE)
-    _write_lines(samples, adapter / SAMPLES_FILE)
+    _write_lines(outcome.log, adapter / TRAINING_LOG_FILE)
+    _write_lines(samples, adapter / SAMPLE_ANSWERS_FILE)
     files = [
         context.artifacts.write_file(key, path.name, path)
         for path in sorted(adapter.iterdir())
@@ -102,11 +102,11 @@ def run(context: StageContext[TrainSettings]) -> StageOutcome:
     return committed
 
 
-def _group(context: StageContext[TrainSettings]) -> Group:
-    """Return which processes train: one for every GPU of this worker and of the others."""
+def _group(context: StageContext[TrainSettings]) -> ProcessGroup:
+    """Return the group of training processes: one for each GPU of all workers."""
     with context.meter.measure(Activity.LOAD):
         import torch  # noqa: PLC0415 (heavy)
-    return group_of(
+    return process_group(
         context.order.runtime.num_nodes, context.shard, torch.cuda.device_count(), os.environ
     )
 
@@ -116,13 +116,13 @@ def _checkpoints(context: StageContext[TrainSettings]) -> CheckpointStore:
 
 
 def _base(context: StageContext[TrainSettings]) -> Path:
-    """Return the model to start from: M(0), or the merged M(t-1)."""
+    """Return the folder of the model to start from: M(0), or the merged M(t-1)."""
     keys = context.step.inputs.get("model", ())
     return context.models.of_stage(keys[0]) if keys else context.models.base()
 
 
 def _bytes(model: Path) -> int:
-    """Return the size of a model's weights."""
+    """Return the size of a model's weights in bytes."""
     return sum(path.stat().st_size for path in model.glob("*.safetensors"))
 
 
@@ -131,7 +131,7 @@ def _rows(
     prompt: Callable[[str, str], list[int]],
     renderer: PromptRenderer,
 ) -> tuple[Split, RowCounts]:
-    """Return D(t) as token rows, split; and what became of its pairs."""
+    """Return the token rows of D(t), split into training and validation, and their counts."""
     settings = context.settings
     datasets = (_kept(context, key) for key in context.step.inputs["data"])
     samples = (
@@ -159,14 +159,14 @@ def _train(
     split: Split,
     prompting: Prompting,
     out: Path,
-) -> tuple[TrainingOutcome, list[SampleRow]]:
+) -> tuple[TrainingOutcome, list[SampleAnswer]]:
     """Train in this process."""
     with context.meter.measure(Activity.LOAD):
         machine = this_machine(context.order.runtime)
-    samples: list[SampleRow] = []
+    samples: list[SampleAnswer] = []
 
     def sample(model: Any) -> None:
-        samples.extend(sample_rows(model, prompting, task.questions, base_too=task.base_too))
+        samples.extend(sample_answers(model, prompting, task.questions, with_base=task.with_base))
 
     with context.meter.measure(Activity.ENGINE):
         outcome = train(
@@ -179,20 +179,20 @@ def _train(
             checkpoints=StoredCheckpoints(_checkpoints(context), context.step.key, context.scratch),
             stop=context.stop.is_set,
             progress=_reporter(context),
-            trained=sample,
+            on_completion=sample,
         )
     context.meter.move(outcome.load_seconds, Activity.ENGINE, Activity.LOAD)
     return outcome, samples
 
 
 def _train_together(
-    context: StageContext[TrainSettings], task: Task, split: Split, group: Group
-) -> tuple[TrainingOutcome, list[SampleRow]]:
-    """Train in processes of their own, with those of the other nodes."""
+    context: StageContext[TrainSettings], task: Task, split: Split, group: ProcessGroup
+) -> tuple[TrainingOutcome, list[SampleAnswer]]:
+    """Train in separate processes, together with the processes of the other nodes."""
     folder = TaskFolder(context.scratch)
     folder.write_task(task, split)
     with context.meter.measure(Activity.ENGINE):
-        train_together(
+        launch_training(
             group,
             folder,
             run=f"{context.step.key}-{context.order.attempt}",
@@ -211,7 +211,7 @@ def _reporter(context: StageContext[TrainSettings]) -> Callable[[int, int, float
     return report
 
 
-def _write_lines(rows: Iterable[LogRow | SampleRow], path: Path) -> None:
+def _write_lines(rows: Iterable[LogRow | SampleAnswer], path: Path) -> None:
     lines = "".join(json.dumps(asdict(row)) + "\n" for row in rows)
     path.write_bytes(zstandard.compress(lines.encode()))
 
@@ -221,14 +221,14 @@ def _statistics(
     split: Split,
     counts: RowCounts,
     outcome: TrainingOutcome,
-    group: Group,
+    group: ProcessGroup,
 ) -> dict[str, float]:
     losses = [row.loss for row in outcome.log]
     (written,) = (row for row in outcome.log if row.step == outcome.adapter_step)
     statistics: dict[str, float] = {
         "samples": len(split.train),
         "validationSamples": len(split.validation),
-        "drop:no-label": counts.dropped,
+        DROP + NO_LABEL.name: counts.dropped,
         "steps": outcome.step,
         "adapterStep": written.step,
         "tokens": round(split.train.token_count * settings.num_train_epochs),

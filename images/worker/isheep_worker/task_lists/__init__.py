@@ -1,5 +1,5 @@
-"""How a model is asked to go on with a list of tasks, and how its answer is read: one style a file.
+"""Styles of task lists: the prompt that a model continues, and the parser; one style a file.
 
-Prompt and parser are two sides of one form and stand together; the stages generate and
-curate know neither.
+A style contains both the prompt and the parser, because they depend on the same form. The stages
+generate and curate contain neither.
 """

@@ -1,13 +1,14 @@
 """Alpaca's list: numbered instructions, inputs and outputs between separators.
 
-I-SHEEP's form with one more label, so the same parser reads it; a task without an
-output is a counted failure, because nobody will answer it later.
+The form is I-SHEEP's with one more label, so the same parser reads it. A task without an output
+counts as a failure, because no later stage writes the output.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from isheep.contract.choices import DropLast
 from isheep_worker.task_lists.exemplars import ExemplarList
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.meta_prompt import (
@@ -18,30 +19,32 @@ from isheep_worker.templates.meta_prompt import (
     numbered_task,
     stop_string,
 )
-from isheep_worker.text.parsing import DropLast, ParsedCompletion, parse_completion
+from isheep_worker.text.parsing import ParsedCompletion, parse_completion
 
 
 class AlpacaList(ExemplarList):
-    """Whole tasks; the prompt asks for 20 and ends within one."""
+    """Tasks with outputs; the prompt asks for 20 and ends inside a task."""
+
+    has_outputs = True
 
     @property
     def template(self) -> str:
-        """Alpaca's requirements."""
+        """The name of the template with Alpaca's requirements."""
         return "alpaca"
 
     @property
     def stop(self) -> tuple[str, ...]:
-        """The label of the first item too many."""
+        """The label of the first item above the number of tasks that the prompt asks for."""
         return (stop_string(NUMBER_OF_TASKS),)
 
     def item(self, number: int, exemplar: Exemplar) -> str:
-        """Return a numbered task with its output."""
+        """Return a numbered task with its output, as lines of the prompt."""
         return f"{numbered_task(number, exemplar)}{number}. Output:\n{exemplar.output.strip()}\n"
 
     def prompt(
         self, library: TemplateLibrary, exemplars: Sequence[Exemplar], *, language: str
     ) -> str:
-        """Return the requirements and the exemplars, ending with the next number's label."""
+        """Return the requirements and the exemplars; the prompt ends with the next number."""
         header = library.render(
             self.template, number_of_tasks=str(NUMBER_OF_TASKS), language=language_name(language)
         )
@@ -51,7 +54,7 @@ class AlpacaList(ExemplarList):
     def parse(
         self, text: str, *, exemplars: int, cut: bool, drop_last: DropLast
     ) -> ParsedCompletion:
-        """Return the whole tasks; the first has the number with which the prompt ended."""
+        """Return the tasks with outputs; the first has the number at the end of the prompt."""
         return parse_completion(
             text, first_number=exemplars + 1, cut=cut, drop_last=drop_last, outputs=True
         )

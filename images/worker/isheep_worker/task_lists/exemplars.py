@@ -1,8 +1,9 @@
-"""What lists have in common whose prompts show tasks as they are to be written.
+"""The common part of the lists whose prompts show exemplars: tasks in the form of the list.
 
-The tasks are drawn uniformly and without repetition from the seed tasks. Where a recipe
-wants machine-made ones among them, those are drawn in the same way, seed tasks stand in
-until there are enough, and all are shuffled, so that their place says nothing.
+The exemplars are drawn uniformly and without repetition from the seed tasks. If a recipe also shows
+machine-made tasks, these are drawn in the same way, and seed tasks replace them as long as there
+are too few. Then all exemplars are shuffled, so that the place of an exemplar carries no
+information.
 """
 
 from __future__ import annotations
@@ -20,35 +21,38 @@ from isheep_worker.templates.meta_prompt import Exemplar
 
 
 class ExemplarList(ABC):
-    """A list that goes on from exemplars; a style adds its form."""
+    """A list that continues exemplars; a style adds its form."""
+
+    has_outputs = False
 
     @property
     @abstractmethod
     def template(self) -> str:
-        """The template that prompts begin with."""
+        """The name of the template at the start of the prompt."""
 
     @abstractmethod
     def item(self, number: int, exemplar: Exemplar) -> str:
-        """Return an exemplar as prompts show it under a number: whole lines."""
+        """Return a numbered exemplar as lines of the prompt."""
 
     @abstractmethod
     def prompt(
         self, library: TemplateLibrary, exemplars: Sequence[Exemplar], *, language: str
     ) -> str:
-        """Return the prompt in the style's form, ending with the number after the last one's."""
+        """Return the prompt in the form of the style; it ends with the next number."""
 
     def ask(self, material: Material, draw: random.Random) -> Asked:
-        """Return a prompt with exemplars drawn, and their ids."""
+        """Return a prompt with drawn exemplars, and their ids."""
         drawn = draw_exemplars(material, draw)
         exemplars = [exemplar for _, exemplar in drawn]
         prompt = self.prompt(material.library, exemplars, language=material.language)
         return Asked(prompt, tuple(id_ for id_, _ in drawn))
 
     def longest(self, material: Material, length: Length) -> str:
-        """Return the prompt with the seed tasks that are longest as items.
+        """Return the prompt with the seed tasks that are the longest items.
 
-        Each item is counted once, by itself. That is exact for tokenizers that split at the
-        line breaks between items, as they do; else the tokens at an item's ends are at stake.
+        Each item is counted once and alone. The result is exact for tokenizers that split at the
+        line breaks between items, as the usual ones do; for others it can differ by the tokens at
+        the ends of the items.
         """
         exemplars = heapq.nlargest(
             material.examples,
@@ -57,13 +61,21 @@ class ExemplarList(ABC):
         )
         return self.prompt(material.library, exemplars, language=material.language)
 
-    def own_examples(self, library: TemplateLibrary) -> tuple[str, ...]:  # noqa: ARG002 (others have some)
-        """Return nothing: what is shown are seed tasks, and the pool's own."""
+    def own_examples(self, library: TemplateLibrary) -> tuple[str, ...]:  # noqa: ARG002 (other lists use it)
+        """Return nothing: prompts show seed tasks and tasks of the pool only."""
         return ()
 
 
 def draw_exemplars(material: Material, draw: random.Random) -> list[tuple[str, Exemplar]]:
-    """Return as many exemplars as a prompt shows, each with its task's id."""
+    """Return the exemplars of a prompt, each with the id of its task.
+
+    Args:
+        material: The seed tasks, the machine-made tasks, and the numbers of both in a prompt.
+        draw: The random generator of the prompt.
+
+    Returns:
+        `material.examples` exemplars with their ids.
+    """
     available = len(material.machine_made)
     made = draw.sample(material.machine_made, min(material.machine_examples, available))
     human = draw.sample(material.seed_tasks, material.examples - len(made))

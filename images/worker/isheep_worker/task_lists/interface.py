@@ -1,4 +1,4 @@
-"""What a style of task list is: a prompt, what ends a completion of it, and a parser."""
+"""The interface of a style of task list: a prompt, the strings that end it, and a parser."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from isheep.contract.choices import DropLast
 from isheep_worker.inputs.seed_tasks import SeedTask
 from isheep_worker.rows.schema import InstructionRow
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.longest_prompts import Length
-from isheep_worker.text.parsing import DropLast, ParsedCompletion
+from isheep_worker.text.parsing import ParsedCompletion
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What prompts are made of; `examples` is how many each of them shows of its kind.
+    """The material of prompts; `examples` is the number of examples in each prompt.
 
-    `topics` are those of the stage that made some, empty where none did. Of the tasks that
-    a prompt shows, up to `machine_examples` come from the `machine_made`.
+    `topics` is empty if the run has no stage that makes topics. Up to `machine_examples` of the
+    tasks in a prompt come from `machine_made`.
     """
 
     library: TemplateLibrary
@@ -33,41 +34,53 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A raw prompt, and the names of what was drawn for it."""
+    """A raw prompt, and the ids or names of the examples that were drawn for it."""
 
     prompt: str
     shown: tuple[str, ...]
 
 
 class TaskList(Protocol):
-    """One form in which tasks are listed."""
+    """One form of a list of tasks."""
+
+    @property
+    def has_outputs(self) -> bool:
+        """Whether the tasks have outputs; then curate writes pairs."""
 
     @property
     def template(self) -> str:
-        """The template that prompts begin with."""
+        """The name of the template at the start of the prompt."""
 
     @property
     def stop(self) -> tuple[str, ...]:
         """The strings that end a completion."""
 
     def ask(self, material: Material, draw: random.Random) -> Asked:
-        """Return a prompt with examples drawn uniformly, constant text first."""
+        """Return a prompt with examples that are drawn uniformly; the constant text is first."""
 
     def longest(self, material: Material, length: Length) -> str:
-        """Return the longest prompt with nothing that a model has written.
+        """Return the longest prompt that contains no text of a model.
 
-        Takes time linear in what there is to show. Raises `BadInputError` where that is less
-        than prompts show.
+        The function takes time linear in the number of available examples. It raises
+        `BadInputError` if there are fewer examples than a prompt shows.
         """
 
     def own_examples(self, library: TemplateLibrary) -> tuple[str, ...]:
-        """Return what prompts show besides seed tasks, for none of it may be repeated."""
+        """Return the texts that prompts show in addition to seed tasks; no task may repeat them."""
 
     def parse(
         self, text: str, *, exemplars: int, cut: bool, drop_last: DropLast
     ) -> ParsedCompletion:
-        """Return the tasks of a completion of a prompt with so many exemplars.
+        """Return the tasks of a completion.
 
-        `cut` is whether the completion ended by length. Takes time linear in the text
-        and never fails.
+        The function takes time linear in the length of the text and never fails.
+
+        Args:
+            text: The completion.
+            exemplars: The number of exemplars in the prompt.
+            cut: Whether the completion ended by length.
+            drop_last: Whether the last task is dropped only if it was cut, or always.
+
+        Returns:
+            The tasks, and the failures by kind.
         """

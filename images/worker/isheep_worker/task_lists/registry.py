@@ -1,10 +1,10 @@
-"""The styles of task lists by the names that the stages' settings take."""
+"""The registry of task lists: each style under its name in the settings of stages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from isheep.recipes.settings import TaskListStyle
+from isheep.contract.choices import TaskListStyle
 from isheep_worker.task_lists.alpaca import AlpacaList
 from isheep_worker.task_lists.interface import TaskList
 from isheep_worker.task_lists.isheep import ISheepList
@@ -19,10 +19,12 @@ TASK_LISTS: Mapping[TaskListStyle, TaskList] = {
     "Topics": TopicList(),
     "TopicGuided": TopicGuidedList(),
 }
-WHOLE: frozenset[TaskListStyle | None] = frozenset({"Alpaca"})
-"""The styles whose tasks come with their outputs: what curate leaves are pairs."""
+WHOLE: frozenset[TaskListStyle | None] = frozenset(
+    name for name, style in TASK_LISTS.items() if style.has_outputs
+)
+"""The styles whose tasks have outputs, so that curate writes pairs."""
 
 
 def task_list(style: TaskListStyle | None) -> TaskList:
-    """Return a style by its name; I-SHEEP's where settings name none."""
+    """Return a style by its name, or I-SHEEP's style if the settings name none."""
     return TASK_LISTS[style or "ISheep"]

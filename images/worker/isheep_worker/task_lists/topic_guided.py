@@ -1,9 +1,10 @@
-"""A list of instructions of one type about one topic (SELF-ALIGN, step 1)."""
+"""The list of instructions of one type about one topic (SELF-ALIGN, step 1)."""
 
 from __future__ import annotations
 
 import random
 
+from isheep.contract.choices import DropLast
 from isheep_worker.task_lists.interface import Asked, Material
 from isheep_worker.templates.labelled_blocks import SEPARATOR
 from isheep_worker.templates.library import TemplateLibrary
@@ -19,7 +20,7 @@ from isheep_worker.templates.red_teaming import (
     topic_guided_prompt,
 )
 from isheep_worker.text.numbered_lines import parse_numbered_lines
-from isheep_worker.text.parsing import DropLast, ParsedCompletion
+from isheep_worker.text.parsing import ParsedCompletion
 
 LAST_INSTRUCTION = 8
 
@@ -27,18 +28,20 @@ LAST_INSTRUCTION = 8
 class TopicGuidedList:
     """The second list of `templates/red_teaming.py`."""
 
+    has_outputs = False
+
     @property
     def template(self) -> str:
-        """The header."""
+        """The name of the template with the header."""
         return TOPIC_GUIDED_HEADER
 
     @property
     def stop(self) -> tuple[str, ...]:
-        """The first number too many, and the start of another type."""
+        """The first number above the maximum, and the start of another type."""
         return (f"\n{LAST_INSTRUCTION + 1}. ", f"\n{SEPARATOR}", "\nType:")
 
     def ask(self, material: Material, draw: random.Random) -> Asked:
-        """Return the prompt for a type and a topic, both drawn, after other types' examples."""
+        """Return the prompt for a drawn type and a drawn topic, after examples of other types."""
         *shown, wanted = draw.sample(instruction_types(material.library), material.examples + 1)
         topic = draw.choice(material.topics)
         prompt = topic_guided_prompt(
@@ -47,23 +50,24 @@ class TopicGuidedList:
         return Asked(prompt, (*(one.name for one in shown), wanted.name, topic))
 
     def longest(self, material: Material, length: Length) -> str:
-        """Return the prompt with the longest types as examples, for the longest of the rest.
+        """Return the prompt with the longest types as examples, for the longest other type.
 
-        It is about the longest seed topic: topics are the model's own later, a few words each.
+        The topic is the longest seed topic. Later the model writes the topics, which have a few
+        words each.
         """
         types = instruction_types(material.library)
         refuse_fewer(TYPES, "types", len(types), material.examples + 1)
         by_length = sorted(types, key=lambda one: length(example(one)), reverse=True)
         shown, rest = by_length[: material.examples], by_length[material.examples :]
         topic = max(seed_topics(material.library), key=length)
-        # Of the type that is wanted no example is shown.
+        # The prompt shows no example of the type that it asks for.
         wanted = max(rest, key=lambda one: length(head(one, topic)))
         return topic_guided_prompt(
             material.library, shown, wanted, topic, language=material.language
         )
 
     def own_examples(self, library: TemplateLibrary) -> tuple[str, ...]:
-        """Return the types' example instructions."""
+        """Return the example instructions of all types."""
         return tuple(text for one in instruction_types(library) for text in one.instructions)
 
     def parse(
@@ -74,5 +78,5 @@ class TopicGuidedList:
         cut: bool,
         drop_last: DropLast,
     ) -> ParsedCompletion:
-        """Return the instructions; every list of them begins with 1."""
+        """Return the instructions; every list starts with the number 1."""
         return parse_numbered_lines(text, first_number=1, cut=cut, drop_last=drop_last)

@@ -1,10 +1,11 @@
-"""A list of topics, for red-teaming to be about (SELF-ALIGN, step 1)."""
+"""The list of topics for red-teaming (SELF-ALIGN, step 1)."""
 
 from __future__ import annotations
 
 import heapq
 import random
 
+from isheep.contract.choices import DropLast
 from isheep_worker.task_lists.interface import Asked, Material
 from isheep_worker.templates.labelled_blocks import SEPARATOR
 from isheep_worker.templates.library import TemplateLibrary
@@ -18,7 +19,7 @@ from isheep_worker.templates.red_teaming import (
     topics_prompt,
 )
 from isheep_worker.text.numbered_lines import parse_numbered_lines
-from isheep_worker.text.parsing import DropLast, ParsedCompletion
+from isheep_worker.text.parsing import ParsedCompletion
 
 LAST_TOPIC = 30
 
@@ -26,18 +27,20 @@ LAST_TOPIC = 30
 class TopicList:
     """The first list of `templates/red_teaming.py`."""
 
+    has_outputs = False
+
     @property
     def template(self) -> str:
-        """The header, in which all types of instruction stand."""
+        """The name of the template with the header, which contains all types of instructions."""
         return TOPICS_HEADER
 
     @property
     def stop(self) -> tuple[str, ...]:
-        """The first number too many, and what would begin something else."""
+        """The first number above the maximum, and the start of another block."""
         return (f"\n{LAST_TOPIC + 1}. ", f"\n{SEPARATOR}")
 
     def ask(self, material: Material, draw: random.Random) -> Asked:
-        """Return the prompt with seed topics drawn without repetition."""
+        """Return the prompt with seed topics that are drawn without repetition."""
         shown = draw.sample(seed_topics(material.library), material.examples)
         prompt = topics_prompt(material.library, shown, language=material.language)
         return Asked(prompt, tuple(shown))
@@ -58,5 +61,5 @@ class TopicList:
     def parse(
         self, text: str, *, exemplars: int, cut: bool, drop_last: DropLast
     ) -> ParsedCompletion:
-        """Return the topics as instructions; the first has the number after the exemplars'."""
+        """Return the topics as instructions; the first has the number after the exemplars."""
         return parse_numbered_lines(text, first_number=exemplars + 1, cut=cut, drop_last=drop_last)

@@ -1,1 +1,1 @@
-"""Prompts: what is asked of a model, as text and as token ids, and how its answers are read."""
+"""Prompts as texts and as token ids, and the parsers of the answers to them."""

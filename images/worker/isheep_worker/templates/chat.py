@@ -1,30 +1,32 @@
-"""From text to token ids, once, for inference and training alike.
+"""The choice of the chat template, and the conversion of text to token ids with it.
 
-Two things live here. `resolve_chat_format` decides, in prepare, how a conversation
-with this model looks and freezes it: the tokenizer's own chat template if it has one;
-else ChatML, if ChatML's markers are single tokens of the tokenizer; else a plain-text
-form whose turns end in the model's own EOS. `PromptRenderer` turns text into ids under
-that frozen format and is the only place that does.
+Inference and training use the same conversion. `resolve_chat_format` chooses the format of a
+conversation with a model in prepare, and fixes it for the run: the tokenizer's own chat template if
+it has one; else ChatML, if ChatML's markers are single tokens of the tokenizer; else a plain-text
+form whose turns end with the model's own EOS. `PromptRenderer` converts text to ids in this fixed
+format, and no other code does.
 
-What is frozen is more than the template's text: it is the very text before and after
-the user's message, because some templates write today's date into their system prompt,
-and a prompt that changes overnight is neither reproducible nor the one trained on.
+The format contains more than the text of the template: it contains the exact text before and after
+the user's message. Some templates write today's date into their system prompt. A prompt that
+changes overnight is not reproducible, and it differs from the prompt of the training.
 
-Generated text is hostile. A task that contains `<|im_end|>` must not end a turn, neither
-in a prompt nor as a training target. So a message is encoded together with its template,
-as the model's makers do it, and if that yields one control token more than the template
-alone has, the message is encoded by a copy of the tokenizer that knows no control tokens.
+Generated text is hostile. A task that contains `<|im_end|>` must not end a turn in a prompt or in a
+training target. So the renderer encodes a message together with its template, as the developers of
+the model do. If the result has more control tokens than the template alone, the renderer encodes
+the message with a copy of the tokenizer that has no control tokens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-ChatKind = Literal["Own", "ChatML", "Plain"]
+from isheep.contract.choices import ChatFormatKind
+from isheep.contract.reasons import Reason
+from isheep_worker.runtime.errors import WorkerError
 
-# Letters only and no words, so that no template, normalizer or trimming touches it.
+# Letters only and no words, so that no template, normalizer or trimming changes it.
 SENTINEL = "qzxvsentinelqzxv"
 
 # For templates that ask for today's date.
@@ -51,20 +53,22 @@ PLAIN_TEMPLATE = (
 )
 
 
-class ChatFormatError(ValueError):
-    """The tokenizer or its chat template cannot be used; the message says why and what to do."""
+class ChatFormatError(WorkerError, ValueError):
+    """The tokenizer or its chat template cannot be used; the message has cause and remedy."""
+
+    reason = Reason.BAD_MODEL
 
 
 @dataclass(frozen=True, slots=True)
 class ChatFormat:
-    """How a conversation looks, resolved once a run. Plain data: it goes into keys and orders.
+    """The format of a conversation, resolved once a run; plain data for keys and orders.
 
-    `template` is the Jinja text that merged models carry. A prompt is `before`, the
-    user's message, `after`. `end_of_turn_ids` close a response in training;
-    `stop_token_ids` end a completion in inference.
+    `template` is the Jinja text that merged models contain. A prompt is `before`, then the user's
+    message, then `after`. In training, `end_of_turn_ids` close a response; in inference,
+    `stop_token_ids` end a completion.
     """
 
-    kind: ChatKind
+    kind: ChatFormatKind
     template: str
     before: str
     after: str
@@ -73,14 +77,23 @@ class ChatFormat:
 
 
 def resolve_chat_format(tokenizer: Any, eos_token_ids: Iterable[int] = ()) -> ChatFormat:
-    """Return the format of a Transformers tokenizer. Raises `ChatFormatError`.
+    """Return the format of a conversation with a model.
 
-    `eos_token_ids` are further ids that end a completion (a model's generation config).
+    Args:
+        tokenizer: The model's tokenizer, as Transformers loads it.
+        eos_token_ids: More ids that end a completion, from the model's generation config.
+
+    Returns:
+        The format.
+
+    Raises:
+        ChatFormatError: The tokenizer is not a fast one, has no EOS token, or has a template that
+            does not render or does not write the user's message exactly once.
     """
     if not getattr(tokenizer, "is_fast", False):
         raise ChatFormatError(
             "the tokenizer has no tokenizer.json: load it with Transformers' AutoTokenizer "
-            "where its original files are, and save it with save_pretrained()"
+            "from its original files, and save it with save_pretrained()"
         )
     if tokenizer.eos_token_id is None:
         raise ChatFormatError(
@@ -102,10 +115,10 @@ def resolve_chat_format(tokenizer: Any, eos_token_ids: Iterable[int] = ()) -> Ch
 
 
 class PromptRenderer:
-    """Text to ids under a frozen chat format."""
+    """Converts text to token ids in a fixed chat format."""
 
     def __init__(self, tokenizer: Any, chat_format: ChatFormat) -> None:
-        """Take a fast tokenizer; it is used as it is and not changed."""
+        """Take a fast tokenizer, which is not changed."""
         from tokenizers import Tokenizer  # noqa: PLC0415 - heavy
 
         self._tokenizer = tokenizer
@@ -122,13 +135,18 @@ class PromptRenderer:
         self._controls = self._count_controls(self._before + self._after)
 
     def raw(self, text: str) -> list[int]:
-        """Return the ids of a prompt without chat form, after the BOS that the model expects."""
+        """Return the ids of a prompt that is not a chat, after the BOS that the model expects."""
         return [*self._bos, *self._plain_ids(text)]
 
     def chat(self, user: str, begun: str = "") -> list[int]:
-        """Return the ids of a user's message up to where the assistant's turn begins.
+        """Return the ids of a user's message, up to the start of the assistant's turn.
 
-        `begun` is what the assistant's turn begins with already; it holds no control tokens.
+        Args:
+            user: The user's message.
+            begun: A text that starts the assistant's turn; it contains no control tokens.
+
+        Returns:
+            The ids of the message in the chat format, and of `begun`.
         """
         after = self._format.after + begun
         ids = self._ids(self._format.before + user + after)
@@ -141,15 +159,15 @@ class PromptRenderer:
         ]
 
     def response(self, text: str) -> list[int]:
-        """Return the ids of a response and of the end of its turn: what training predicts."""
+        """Return the ids of a response and of the end of its turn, which training predicts."""
         return [*self._plain_ids(text), *self._format.end_of_turn_ids]
 
     def text(self, text: str) -> list[int]:
-        """Return the ids of a text alone, with nothing around it."""
+        """Return the ids of a text alone, without a BOS or a chat format."""
         return self._plain_ids(text)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids, without control tokens, exactly as they spell it."""
+        """Return the text of ids, without control tokens and without any cleanup of blanks."""
         text: str = self._parsing.decode(list(ids), skip_special_tokens=True)
         return text
 
@@ -163,7 +181,7 @@ class PromptRenderer:
         return sum(token in self._special for token in ids)
 
 
-def _template_of(tokenizer: Any) -> tuple[ChatKind, str]:
+def _template_of(tokenizer: Any) -> tuple[ChatFormatKind, str]:
     own = tokenizer.chat_template
     if isinstance(own, dict):
         own = own.get("default")
@@ -186,7 +204,7 @@ def _is_single_token(tokenizer: Any, text: str) -> bool:
 
 
 def _bos_ids(tokenizer: Any) -> list[int]:
-    """Return what the tokenizer puts before a text by itself: a BOS, or nothing."""
+    """Return the ids that the tokenizer adds before a text: a BOS, or none."""
     ids: list[int] = tokenizer.encode(SENTINEL)
     inner: list[int] = tokenizer.encode(SENTINEL, add_special_tokens=False)
     for start in range(len(ids) - len(inner) + 1):
@@ -204,7 +222,7 @@ def _apply(tokenizer: Any, template: str, messages: list[dict[str, str]], *, pro
             chat_template=template,
             tokenize=False,
             add_generation_prompt=prompt,
-            # Some templates know thinking; a response must be the answer alone.
+            # Some templates can ask for thoughts; a response must contain the answer only.
             enable_thinking=False,
             date_string=FROZEN_DATE,
             strftime_now=lambda _format: FROZEN_DATE,
@@ -215,7 +233,7 @@ def _apply(tokenizer: Any, template: str, messages: list[dict[str, str]], *, pro
 
 
 def _around_message(tokenizer: Any, template: str) -> tuple[str, str]:
-    """Return the template's text before and after a single user message."""
+    """Return the text of the template before and after one user message."""
     user = {"role": "user", "content": SENTINEL}
     parts = _apply(tokenizer, template, [user], prompt=True).split(SENTINEL)
     if len(parts) != 2:
@@ -229,8 +247,8 @@ def _around_message(tokenizer: Any, template: str) -> tuple[str, str]:
 def _end_of_turn_ids(tokenizer: Any, template: str) -> tuple[int, ...]:
     """Return the ids that close an assistant's turn, up to the first control token.
 
-    They are what the template writes after an assistant's message; a template that
-    writes no control token there gets the EOS.
+    The template writes them after an assistant's message. If it writes no control token there, the
+    EOS closes the turn.
     """
     messages = [
         {"role": "user", "content": "user"},

@@ -1,12 +1,12 @@
-"""Lists in templates: blocks between lines of `###`, each a few labels with their texts.
+"""The reader of lists in templates: blocks between lines of `###`, with labels and texts.
 
     Type: fresh facts
     About: needs news that no training text can hold
     ###
     Type: …
 
-What a user writes is what the model sees, so the form is the prompt's own. A text goes
-on over lines until the next label. A bad list is told by template, block and label.
+The form is the form of the prompt, so users write what the model sees. A text continues over lines
+until the next label. The message about a bad list names the template, the block and the label.
 """
 
 from __future__ import annotations
@@ -21,15 +21,24 @@ SEPARATOR = "###"
 def read_blocks(
     library: TemplateLibrary, template: str, labels: Sequence[str]
 ) -> list[dict[str, str]]:
-    """Return a template's blocks, each label's text stripped.
+    """Return the blocks of a template: the text of each label, without outer white space.
 
-    Raises `PromptTemplateError` for a template without blocks, text before the first
-    label, and a label that is missing, repeated, out of order or without text.
+    Args:
+        library: The run's templates.
+        template: The name of the template.
+        labels: The labels that each block has, in order.
+
+    Returns:
+        The blocks, in the order of the template.
+
+    Raises:
+        PromptTemplateError: The template has no block, has text before the first label, or has a
+            label that is missing, repeated, out of order or without text.
     """
     blocks = [_lines(block) for block in _split(library.render(template))]
     if not blocks:
         raise PromptTemplateError(
-            f"template {template!r} holds no block: write {', '.join(labels)} on lines of their own"
+            f"template {template!r} has no block: write {', '.join(labels)} on separate lines"
         )
     return [
         _block(lines, labels, f"template {template!r}, block {number}")
@@ -56,9 +65,13 @@ def _block(lines: Sequence[str], labels: Sequence[str], where: str) -> dict[str,
     for line in lines:
         label = next((one for one in labels if line.startswith(one)), None)
         if label is None and not texts:
-            raise PromptTemplateError(f"{where}: begins with {line[:40]!r}, not with {labels[0]!r}")
+            raise PromptTemplateError(
+                f"{where}: begins with {line[:40]!r}; it must begin with {labels[0]!r}"
+            )
         if label is not None and label in texts:
-            raise PromptTemplateError(f"{where}: {label!r} stands twice; put {SEPARATOR} between")
+            raise PromptTemplateError(
+                f"{where}: {label!r} appears twice; write a line {SEPARATOR} between two blocks"
+            )
         if label is None:
             texts[next(reversed(texts))].append(line)
         else:
@@ -70,5 +83,5 @@ def _block(lines: Sequence[str], labels: Sequence[str], where: str) -> dict[str,
         )
     for label, text in found.items():
         if not text:
-            raise PromptTemplateError(f"{where}: {label!r} has no text")
+            raise PromptTemplateError(f"{where}: {label!r} has no text; write a text after it")
     return found

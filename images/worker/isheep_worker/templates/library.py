@@ -1,19 +1,17 @@
-"""Prompt texts are data: the built-in ones, and a run's own in their place.
+"""The library of prompt templates: the built-in texts, and the run's own texts in their place.
 
-A template is a Jinja text under a fixed name. The built-in texts lie in `builtin/`;
-a run's `promptsRef` may replace any of them by name. Because a replaced text is
-user input it renders in Jinja's sandbox, and because a template that fails should
-fail before a GPU is asked for, every text is checked when the library is made:
-it parses, uses no variable that it will not get, uses those without which the
-prompt would be meaningless, and renders.
+A template is a Jinja text under a fixed name. The built-in texts are in `builtin/`; a run's
+`promptsRef` can replace each of them by its name. A replaced text is user input, so it renders in
+Jinja's sandbox. A bad template should fail before a GPU is allocated, so the library checks every
+text when it is created: the text parses, uses only the variables that it gets, uses the variables
+without which the prompt has no meaning, and renders.
 
-Templates that one recipe alone uses begin with its name, and only that recipe's runs
-depend on them. Some of them are lists that a prompt is made from, in the form in which
-the prompt shows them.
+The name of a template that only one recipe uses begins with the name of the recipe, and only runs
+of this recipe depend on it. Some templates are lists from which prompts are made, in the form of
+the prompt.
 
-Only the constant part of the instruction prompt is a template. The numbered list
-that follows is written by `meta_prompt.py`, because the parser of completions
-relies on its exact form.
+Only the constant part of the instruction prompt is a template. `meta_prompt.py` writes the
+numbered list after it, because the parser of completions depends on the exact form of the list.
 """
 
 from __future__ import annotations
@@ -25,6 +23,9 @@ from importlib import resources
 
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from isheep.contract.reasons import Reason
+from isheep_worker.runtime.errors import WorkerError
 
 SAMPLE_VALUES = {
     "number_of_tasks": "20",
@@ -42,9 +43,9 @@ SAMPLE_VALUES = {
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """The variables that a template gets (`known`) and those that it has to use.
+    """The variables that a template gets (`known`) and those that it must use (`required`).
 
-    `recipe` is the only one that uses the template, None where others do, too.
+    `recipe` is the only recipe that uses the template; None if all recipes use it.
     """
 
     known: frozenset[str] = frozenset()
@@ -89,24 +90,33 @@ VARIABLES: Mapping[str, Variables] = {
     "score-incontext": _EXPECTED,
 }
 FOR_EXPECTED_SCORES = frozenset({"score-simple", "score-combined", "score-incontext"})
-"""The templates that only expected scores are asked with: an input document of their own, so
-that runs which differ in how they score share what comes before."""
+"""The templates of expected scores. They are a separate input document, so runs that differ only in
+`assessment.scoring` share the stages before assess."""
 
 
-class PromptTemplateError(ValueError):
-    """A template cannot be used; the message names it, the place and the remedy."""
+class PromptTemplateError(WorkerError, ValueError):
+    """A template cannot be used; the message names the template, the place and the remedy."""
+
+    reason = Reason.BAD_TEMPLATE
 
 
 class TemplateLibrary:
-    """All prompt templates of a run, checked. Raises `PromptTemplateError` when made."""
+    """All prompt templates of a run, checked."""
 
     def __init__(self, overrides: Mapping[str, str] | None = None) -> None:
-        """Take the built-in texts, replaced by `overrides` (template name to text)."""
+        """Take the built-in texts, with those in `overrides` replaced.
+
+        Args:
+            overrides: The run's own texts, by the names of the templates.
+
+        Raises:
+            PromptTemplateError: A name is unknown, or a text cannot be used.
+        """
         overrides = overrides or {}
         for name in sorted(set(overrides) - set(VARIABLES)):
             raise PromptTemplateError(
-                f"template {name!r}: no prompt has this name; "
-                f"the names are {', '.join(sorted(VARIABLES))}"
+                f"template {name!r}: there is no template with this name; "
+                f"use one of {', '.join(sorted(VARIABLES))}"
             )
         self.texts: dict[str, str] = {
             name: overrides[name] if name in overrides else _builtin(name) for name in VARIABLES
@@ -115,7 +125,7 @@ class TemplateLibrary:
         self._templates = {name: self._compile(name, text) for name, text in self.texts.items()}
 
     def render(self, name: str, **values: str) -> str:
-        """Return the text of template `name` with `values` put in, as they are."""
+        """Return the text of template `name` with `values` inserted unchanged."""
         try:
             return self._templates[name].render(values)
         except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
@@ -142,11 +152,11 @@ class TemplateLibrary:
             raise PromptTemplateError(
                 f"template {name!r}, line {_line_of(variable, text)}: "
                 f"unknown variable {variable!r}; "
-                f"it may use {', '.join(sorted(variables.known))}"
+                f"use only {', '.join(sorted(variables.known))}"
             )
         for variable in sorted(variables.required - used):
             raise PromptTemplateError(
-                f"template {name!r} never uses {variable!r}: put {{{{ {variable} }}}} into it"
+                f"template {name!r} never uses {variable!r}: add {{{{ {variable} }}}} to it"
             )
         try:
             template.render({v: SAMPLE_VALUES[v] for v in variables.known})
@@ -156,7 +166,7 @@ class TemplateLibrary:
 
 
 def _environment() -> ImmutableSandboxedEnvironment:
-    """Return the sandbox. Blocks on lines of their own leave no trace in the text."""
+    """Return the sandbox, in which a block on a separate line adds no blank line to the text."""
     return ImmutableSandboxedEnvironment(
         undefined=StrictUndefined,
         autoescape=False,
@@ -172,5 +182,5 @@ def _builtin(name: str) -> str:
 
 
 def _line_of(variable: str, text: str) -> int:
-    """Return the first line (from 1) of a template that holds the variable's name."""
+    """Return the number (from 1) of the first line that contains the name of the variable."""
     return text[: max(text.find(variable), 0)].count("\n") + 1

@@ -1,9 +1,8 @@
-"""The longest prompts of a run, as far as they are known before it: what prepare measures.
+"""The longest prompts of a run that are known before its start; prepare measures them.
 
-Whatever asks a model names its own, made by the code that makes the ones it will ask
-(`stages/prompt_lengths.py` has the table). They are made from the run's templates and seed
-tasks. Tasks that the model writes may be longer than any of these; inference stages pass
-over those that do not fit.
+The program of each inference stage returns the longest prompts of the stage, made by the code that
+also makes the prompts of the run. They contain the run's templates and seed tasks. Tasks that the
+model writes during the run may be longer; inference stages skip prompts that do not fit.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ Length = Callable[[str], int]
 
 @dataclass(frozen=True, slots=True)
 class LongestPrompt:
-    """The longest prompt of one way of asking, and the tokens that come with it.
+    """The longest prompt of one kind, and the numbers of tokens to add to it.
 
-    `template` is the one that it is made from. `answer` is how many tokens are generated
-    after it. `generated` is how many more the prompt itself will hold, which the model has
-    yet to write. `field` is the sampling of the spec that says one of both, None where
-    neither can be changed.
+    `template` is the template of the prompt. `answer` is the maximum number of tokens that the
+    model generates after the prompt. `generated` is the maximum number of tokens in the prompt
+    that the model writes during the run. `field` is the sampling field of the spec that sets one of
+    both numbers; None if no field does.
     """
 
     template: str
@@ -37,10 +36,10 @@ class LongestPrompt:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a run's prompts before it; `seed_tasks` are one or more.
+    """The parts of a run's prompts that are known before its start; `seed_tasks` is not empty.
 
-    `instructions_field` is the sampling of the spec that instructions are drawn by, and
-    `response` how many tokens a response may have.
+    `length` counts tokens. `instructions_field` is the field of the spec with the sampling of
+    instructions, and `response` is the maximum number of tokens of a response.
     """
 
     library: TemplateLibrary
@@ -55,7 +54,7 @@ class Known:
         return self.seed_tasks[0]
 
     def longest_task(self) -> SeedTask:
-        """Return the longest task as it is asked, without its output; reads each once."""
+        """Return the seed task whose instruction and input have the most tokens."""
         return max(
             self.seed_tasks, key=lambda task: self.length(f"{task.instruction}\n{task.input}")
         )

@@ -1,7 +1,7 @@
-"""The prompt that makes a model invent tasks (I-SHEEP section 3.1; Alpaca's manner).
+"""The prompt with which a model invents tasks (I-SHEEP section 3.1, in the form of Alpaca).
 
-Constant text first, so that an engine with prefix caching computes it once; then k
-exemplars as a numbered list; then the next number, for the model to go on:
+The constant text comes first, so an engine with a prefix cache computes it once. Then come k
+exemplars as a numbered list, and then the next number, from which the model continues:
 
     ###
     1. Instruction: <text>
@@ -10,9 +10,9 @@ exemplars as a numbered list; then the next number, for the model to go on:
     ###
     2. Instruction:
 
-A completion therefore starts in the middle of a line, with the text of instruction
-k+1, and goes on in the same form. The list's form is fixed here, not in the template,
-because the parser of completions reads it back.
+So a completion starts in the middle of a line, with the text of instruction k+1, and continues in
+the same form. This module fixes the form of the list, not the template, because the parser of
+completions depends on the form.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ LANGUAGE_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Exemplar:
-    """A task shown in the prompt; `input` is empty where the task has none.
+    """A task that a prompt shows; `input` is empty if the task has none.
 
-    `output` is shown by those lists only that hold whole tasks.
+    Only prompts for whole tasks show `output`.
     """
 
     instruction: str
@@ -94,7 +94,17 @@ def meta_prompt(
     language: str = "en",
     number_of_tasks: int = NUMBER_OF_TASKS,
 ) -> str:
-    """Return the raw prompt; the completion's first item has the number k + 1."""
+    """Return the raw prompt; the first item of its completion has the number k + 1.
+
+    Args:
+        library: The run's templates.
+        exemplars: The k tasks that the prompt shows.
+        language: The code of the run's language.
+        number_of_tasks: The number of tasks that the prompt asks for.
+
+    Returns:
+        The prompt, which ends after `<k + 1>. Instruction:`.
+    """
     header = library.render(
         TEMPLATE,
         number_of_tasks=str(number_of_tasks),
@@ -105,15 +115,15 @@ def meta_prompt(
 
 
 def stop_string(last_task: int = LAST_TASK) -> str:
-    """Return what ends a completion: the start of the item after `last_task`.
+    """Return the string that ends a completion: the start of the item after `last_task`.
 
-    The whole start, newline included: a bare `17` would also end at the year 1789.
+    The string contains the newline and the label; `17` alone would also match the year 1789.
     """
     return f"\n{last_task + 1}. Instruction:"
 
 
 def language_name(code: str) -> str:
-    """Return the English name of a language code (`de`, `pt-BR`), else a phrase that has it."""
+    """Return the English name of a language code (`de`, `pt-BR`), or a phrase with the code."""
     name = LANGUAGE_NAMES.get(code.split("-", maxsplit=1)[0].lower())
     if name is None:
         return f"the language with the code {code}"
@@ -121,12 +131,12 @@ def language_name(code: str) -> str:
 
 
 def numbered_task(number: int, exemplar: Exemplar) -> str:
-    """Return one numbered task, without its output."""
+    """Return a numbered task without its output, as the list shows it."""
     instruction = one_line(exemplar.instruction)
     material = exemplar.input.strip() or NO_INPUT
     return f"{SEPARATOR}\n{number}. Instruction: {instruction}\n{number}. Input:\n{material}\n"
 
 
 def one_line(instruction: str) -> str:
-    """Return an instruction as a list shows it: a line break would end it."""
+    """Return an instruction on one line, because a line break would end it in a list."""
     return " ".join(instruction.split())

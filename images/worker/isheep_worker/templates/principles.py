@@ -1,22 +1,22 @@
-"""Principle-driven answers: the prompt that asks for one, and how it is read (SELF-ALIGN, step 2).
+"""Principle-driven answers: the prompt for an answer, and the parser of it (SELF-ALIGN, step 2).
 
-Constant text first: the principles, then worked examples; then the task, and the label
-after which the model thinks and replies:
+The constant text comes first: the principles, then worked examples. Then come the task and the
+label after which the model writes its thoughts and its reply:
 
     <principles>
 
     ###
-    Request: <instruction, and input on lines of its own>
-    Private thoughts: <which principles bear on it, and what follows>
+    Request: <instruction, and input on separate lines>
+    Private thoughts: <the principles that apply, and what follows from them>
     Public reply: <the response>
 
     ###
     Request: <the task>
     Private thoughts:
 
-Only the reply is a response. What the model thought, and everything else here, is for
-this prompt alone and must never be trained on, so an answer out of which no reply can be
-read with certainty is dropped by name.
+Only the reply is a response. The thoughts and all other texts of this prompt must never become
+training data. So if no reply can be read from an answer with certainty, the pair is dropped under
+the name of the cause.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ PRINCIPLES = "dromedary-principles"
 EXEMPLARS = "dromedary-exemplars"
 REQUEST, THOUGHTS, REPLY = "Request:", "Private thoughts:", "Public reply:"
 STOP = (f"\n{SEPARATOR}\n", f"\n{REQUEST}", f"\n{THOUGHTS}")
-"""What ends a completion: the start of whatever would come after the reply."""
+"""The strings that end a completion: the starts of the texts that can follow a reply."""
 
-NO_REPLY = "no_reply"
-EMPTY_REPLY = "empty_reply"
-LEAKED_THOUGHTS = "leaked_thoughts"
+NO_REPLY = "no-reply"
+EMPTY_REPLY = "empty-reply"
+LEAKED_THOUGHTS = "leaked-thoughts"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkedExample:
-    """A request, what was thought and what was replied."""
+    """A request with the thoughts and the reply."""
 
     request: str
     thoughts: str
@@ -50,7 +50,7 @@ class WorkedExample:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What was read out of an answer: a text, or the name of the rule that drops it."""
+    """The reply of an answer: its text, or the name of the rule that drops the answer."""
 
     text: str = ""
     rule: str | None = None
@@ -58,7 +58,7 @@ class Reply:
 
 @lru_cache(maxsize=4)
 def worked_examples(library: TemplateLibrary) -> tuple[WorkedExample, ...]:
-    """Return the run's exemplars; raises `PromptTemplateError` for a list that has no such form."""
+    """Return the run's exemplars; raises `PromptTemplateError` if the list has another form."""
     blocks = read_blocks(library, EXEMPLARS, (REQUEST, THOUGHTS, REPLY))
     return tuple(WorkedExample(*block.values()) for block in blocks)
 
@@ -66,15 +66,25 @@ def worked_examples(library: TemplateLibrary) -> tuple[WorkedExample, ...]:
 def principle_prompt(
     library: TemplateLibrary, exemplars: int, instruction: str, input_text: str
 ) -> str:
-    """Return the raw prompt that asks for a principle-driven answer, after so many exemplars.
+    """Return the raw prompt that asks for a principle-driven answer.
 
-    Raises `PromptTemplateError` where there are fewer.
+    Args:
+        library: The run's templates.
+        exemplars: The number of worked examples that the prompt shows.
+        instruction: The instruction of the task.
+        input_text: The input of the task, or an empty text.
+
+    Returns:
+        The prompt, which ends after `Private thoughts:`.
+
+    Raises:
+        PromptTemplateError: The template has fewer exemplars, or another form.
     """
     examples = worked_examples(library)
     if len(examples) < exemplars:
         raise PromptTemplateError(
-            f"template {EXEMPLARS!r} holds {len(examples)} exemplars, but "
-            f"spec.dromedary.exemplars is {exemplars}; write more, or lower that field"
+            f"template {EXEMPLARS!r} has {len(examples)} exemplars, but "
+            f"spec.dromedary.exemplars is {exemplars}; write more exemplars, or lower that field"
         )
     shown = "".join(
         f"{_asked(one.request)} {one.thoughts}\n{REPLY} {one.reply}\n\n"
@@ -85,9 +95,15 @@ def principle_prompt(
 
 
 def read_reply(answer: str) -> Reply:
-    """Return the reply in what a model wrote after `Private thoughts:`, the thoughts cut away.
+    """Return the reply of an answer, without the thoughts.
 
-    Linear in the answer; never fails.
+    The function takes time linear in the length of the answer and never fails.
+
+    Args:
+        answer: The text that the model wrote after `Private thoughts:`.
+
+    Returns:
+        The text of the reply, or the name of the rule that drops the answer.
     """
     label = _REPLY_LINE.search(answer)
     if label is None:
@@ -98,7 +114,7 @@ def read_reply(answer: str) -> Reply:
     return Reply(text) if text else Reply(rule=EMPTY_REPLY)
 
 
-# A label opens a line where it is meant, but anywhere in a reply it is one too many.
+# The label of the reply starts a line. In a reply, a label at any place is a sign of a leak.
 _REPLY_LINE = re.compile(
     r"^[ \t]{0,8}+\*{0,2}+public reply\*{0,2}+[ \t]{0,8}+:\*{0,2}+", re.IGNORECASE | re.MULTILINE
 )

@@ -1,8 +1,8 @@
-"""Prompts as stages need them: the run's templates, and the model's own form of a chat.
+"""Prompts for stages: from the run's templates and the model's chat format to token ids.
 
-The chat format is resolved again from the tokenizer and compared with the digest that
-prepare pinned: another version of a library that resolved it differently must not
-quietly change what is asked and trained.
+A stage resolves the chat format from the tokenizer again and compares it with the digest that
+prepare pinned. Otherwise another version of a library could resolve the format in another way and
+change the prompts and the training data without notice.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from isheep.recipes.settings import PromptFormat
+from isheep.contract.choices import PromptFormat
 from isheep_worker.inputs.model_files import eos_token_ids
 from isheep_worker.inputs.stored_inputs import Inputs
-from isheep_worker.runtime.orders import BadInputError
+from isheep_worker.runtime.errors import BadInputError
 from isheep_worker.templates.chat import ChatFormat, PromptRenderer, resolve_chat_format
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.response import response_chat, response_raw
@@ -25,34 +25,37 @@ from isheep_worker.templates.response import response_chat, response_raw
 
 @dataclass(frozen=True, slots=True)
 class Prompting:
-    """A model's chat format, and what renders prompts in it."""
+    """A model's chat format, and the renderer of prompts in this format."""
 
     chat_format: ChatFormat
     renderer: PromptRenderer
 
 
 def chat_format_digest(chat_format: ChatFormat) -> str:
-    """Return the digest by which keys name a chat format."""
+    """Return the digest of a chat format, which keys contain."""
     text = json.dumps(asdict(chat_format), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def load_prompting(folder: Path, digest: str) -> Prompting:
-    """Return the prompting of a tokenizer's folder; raises `BadInputError` for another digest."""
+    """Return the chat format and renderer of the tokenizer in a folder.
+
+    Raises `BadInputError` if the format does not have the digest.
+    """
     prompting = resolve_prompting(folder)
     if (found := chat_format_digest(prompting.chat_format)) != digest:
         raise BadInputError(
             f"the chat format of {folder} has the digest {found}, but the run is pinned to "
-            f"{digest}: its tokenizer has changed, or this worker's libraries resolve it in "
-            "another way; use the model and the worker image that the run began with, or edit "
-            "the run so that it is pinned anew"
+            f"{digest}: the tokenizer has changed, or this worker's libraries resolve the format "
+            "in another way; use the model and the worker image that the run started with, or "
+            "edit the run so that it is pinned again"
         )
     return prompting
 
 
 @lru_cache(maxsize=2)
 def resolve_prompting(folder: Path) -> Prompting:
-    """Return the prompting of a tokenizer's folder; raises `ChatFormatError`."""
+    """Return the chat format and renderer of a tokenizer; raises `ChatFormatError`."""
     from transformers import AutoTokenizer  # noqa: PLC0415 (heavy)
 
     tokenizer = AutoTokenizer.from_pretrained(
@@ -69,7 +72,7 @@ def dump_templates(library: TemplateLibrary, names: Collection[str]) -> bytes:
 
 
 def load_library(inputs: Inputs, *digests: str) -> TemplateLibrary:
-    """Return the run's templates as prepare left them, in one document or several."""
+    """Return the run's templates from the documents that prepare stored."""
     texts: dict[str, str] = {}
     for digest in digests:
         texts |= json.loads(inputs.get(digest))
@@ -79,13 +82,13 @@ def load_library(inputs: Inputs, *digests: str) -> TemplateLibrary:
 def task_text(
     library: TemplateLibrary, prompt_format: PromptFormat, instruction: str, input_: str
 ) -> str:
-    """Return the raw text, or the user's message, that asks for a response to a task."""
+    """Return the raw prompt or the user's message that asks for a response to a task."""
     write = response_raw if prompt_format == "Raw" else response_chat
     return write(library, instruction, input_)
 
 
 def token_ids(renderer: PromptRenderer, prompt_format: PromptFormat, text: str) -> list[int]:
-    """Return the token ids of a raw text, or of a user's message."""
+    """Return the token ids of a raw prompt or of a user's message."""
     return renderer.raw(text) if prompt_format == "Raw" else renderer.chat(text)
 
 
@@ -96,6 +99,6 @@ def task_prompt(
     instruction: str,
     input_: str,
 ) -> list[int]:
-    """Return the token ids that ask for a response to a task."""
+    """Return the token ids of the prompt that asks for a response to a task."""
     text = task_text(library, prompt_format, instruction, input_)
     return token_ids(renderer, prompt_format, text)

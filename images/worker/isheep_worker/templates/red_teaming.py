@@ -1,15 +1,15 @@
-"""Topic-guided red-teaming: the prompts for topics and for instructions about them.
+"""Topic-guided red-teaming: the prompts for topics and for instructions about topics.
 
-A fixed list of types of instruction says what a language model that knows nothing but
-its training texts answers badly. The model first goes on with a list of topics about
-which one could ask such things:
+A fixed list contains types of instructions that a language model answers badly, because it has no
+information except its training texts. First the model continues a list of topics for such
+instructions:
 
     <header, with all types>
     1. tides
     2. school lunches
     3.
 
-and then writes instructions of one type about one topic, after a few types' examples:
+Then it writes instructions of one type about one topic, after examples of a few other types:
 
     <header>
     ###
@@ -24,8 +24,8 @@ and then writes instructions of one type about one topic, after a few types' exa
     Topic: …
     1.
 
-Constant text comes first in both. The lists' form is fixed here, because the parser of
-completions (`numbered_lines.py`) reads it back.
+The constant text comes first in both prompts. This module fixes the form of the lists, because the
+parser of completions (`numbered_lines.py`) depends on it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from isheep_worker.runtime.orders import BadInputError
+from isheep_worker.runtime.errors import BadInputError
 from isheep_worker.templates.labelled_blocks import SEPARATOR, read_blocks
 from isheep_worker.templates.library import PromptTemplateError, TemplateLibrary
 from isheep_worker.templates.meta_prompt import language_name
@@ -50,7 +50,7 @@ _NUMBER = re.compile(r"\d{1,4}[.)]\s+")
 
 @dataclass(frozen=True, slots=True)
 class InstructionType:
-    """A type of instruction, with a few of them about one topic."""
+    """A type of instructions, with a few instructions about one topic."""
 
     name: str
     about: str
@@ -60,7 +60,7 @@ class InstructionType:
 
 @lru_cache(maxsize=4)
 def instruction_types(library: TemplateLibrary) -> tuple[InstructionType, ...]:
-    """Return the run's types; raises `PromptTemplateError` for a list that has no such form."""
+    """Return the run's types; raises `PromptTemplateError` if the list has another form."""
     labels = (_TYPE, _ABOUT, _TOPIC, _FIRST)
     return tuple(
         InstructionType(
@@ -79,24 +79,25 @@ def instruction_types(library: TemplateLibrary) -> tuple[InstructionType, ...]:
 
 @lru_cache(maxsize=4)
 def seed_topics(library: TemplateLibrary) -> tuple[str, ...]:
-    """Return the run's seed topics, one a line; raises `PromptTemplateError` where none is."""
+    """Return the run's seed topics; raises `PromptTemplateError` if there are none."""
     topics = tuple(line.strip() for line in library.render(SEED_TOPICS).split("\n") if line.strip())
     if not topics:
-        raise PromptTemplateError(f"template {SEED_TOPICS!r} holds no topic: write one a line")
+        raise PromptTemplateError(f"template {SEED_TOPICS!r} has no topic: write one topic a line")
     return topics
 
 
 def refuse_fewer(template: str, what: str, found: int, needed: int) -> None:
-    """Raise `BadInputError` where a template holds less than prompts show."""
+    """Raise `BadInputError` if a template has fewer entries than a prompt shows."""
     if found < needed:
         raise BadInputError(
-            f"template {template!r} holds {found} {what}, but prompts need {needed} at "
-            "spec.instructions.examplesPerPrompt; write more, or lower that field"
+            f"template {template!r} has {found} {what}, but a prompt with "
+            f"spec.instructions.examplesPerPrompt examples needs {needed}; write more {what}, or "
+            "lower that field"
         )
 
 
 def topics_prompt(library: TemplateLibrary, shown: Sequence[str], *, language: str) -> str:
-    """Return the raw prompt for topics; the completion's first has the number after `shown`'s."""
+    """Return the raw prompt for topics, which ends with the number after the shown topics."""
     types = "\n".join(f"- {one.name}: {one.about}" for one in instruction_types(library))
     header = library.render(TOPICS_HEADER, types=types, language=language_name(language))
     return f"{header}{numbered(shown)}{len(shown) + 1}."
@@ -110,23 +111,23 @@ def topic_guided_prompt(
     *,
     language: str,
 ) -> str:
-    """Return the raw prompt for instructions of a type about a topic; the first has number 1."""
+    """Return the raw prompt for instructions of a type about a topic; it ends with the number 1."""
     header = library.render(TOPIC_GUIDED_HEADER, language=language_name(language))
     return f"{header}{''.join(map(example, shown))}{head(wanted, topic)}{_FIRST}"
 
 
 def example(one: InstructionType) -> str:
-    """Return a type with its instructions as prompts show it: whole lines."""
+    """Return a type with its instructions as lines of a prompt."""
     return head(one, one.topic) + numbered(one.instructions)
 
 
 def head(one: InstructionType, topic: str) -> str:
-    """Return what stands before a type's instructions about a topic: whole lines."""
+    """Return the lines that precede the instructions of a type about a topic."""
     return f"{SEPARATOR}\n{_TYPE} {one.name}\n{_ABOUT} {one.about}\n{_TOPIC} {_line(topic)}\n"
 
 
 def numbered(lines: Sequence[str]) -> str:
-    """Return a numbered list as prompts show it, an item a line."""
+    """Return a numbered list as lines of a prompt, one item a line."""
     return "".join(f"{number}. {_line(line)}\n" for number, line in enumerate(lines, start=1))
 
 

@@ -1,8 +1,8 @@
-"""The prompts that a response is sampled from, and the ones that it is trained on.
+"""The prompts for responses, in inference and in training.
 
-In the first iteration the model is a base model and gets the bare task (`response_raw`);
-from the second on it has been tuned on chats and gets it as a user's message
-(`response_chat`). Training always uses the chat form.
+In the first iteration the model is a base model and gets the task alone (`response_raw`). From the
+second iteration on, the model is fine-tuned on chats and gets the task as a user's message
+(`response_chat`). Training always uses the chat format.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ def response_raw(library: TemplateLibrary, instruction: str, input_text: str) ->
 
 
 def response_chat(library: TemplateLibrary, instruction: str, input_text: str) -> str:
-    """Return the user's message, without white space around it (chat templates trim, too)."""
+    """Return the user's message without outer white space, which chat templates remove too."""
     return library.render(CHAT, instruction=instruction.strip(), input=input_text.strip()).strip()
 
 
 def response_verbose(library: TemplateLibrary, instruction: str, input_text: str) -> str:
-    """Return the user's message, or the raw prompt, that asks to be thorough as well."""
+    """Return the user's message or the raw prompt that also asks for a thorough answer."""
     return library.render(
         VERBOSE, instruction=instruction.strip(), input=input_text.strip()
     ).strip()

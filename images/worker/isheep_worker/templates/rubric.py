@@ -1,31 +1,26 @@
 """The prompts that ask for a score (I-SHEEP section 3.2, appendix).
 
-Three rubrics: Simple asks, Combined adds criteria (verbosity, format, ambiguity),
-InContext shows three judged pairs (scores 6, 1 and 10). Each is asked at up to two
-levels, quality and following, in prompts of their own. Their layout is: constant
-header, the pair, the level's question. So all prompts share the header, and both
-levels of a pair share everything but the last two lines: an engine with prefix
-caching computes the long part once.
+There are three rubrics: Simple asks for a score, Combined adds criteria (verbosity, format,
+ambiguity), and InContext shows three scored pairs (scores 6, 1 and 10). Each rubric has up to two
+levels, quality and following, each with a separate prompt. The layout of a prompt is: constant
+header, the pair, the question of the level. So all prompts share the header, and both levels of a
+pair share everything except the last two lines. An engine with a prefix cache computes the long
+part once.
 
-A sampled score's prompt ends with a line break and the answer starts with the number:
-after a line break a digit is what a model expects there, while after `Score:` it expects
-a space, and forcing a digit would sample from a thousandth of the distribution.
+The prompt of a sampled score ends with a line break, and the answer starts with the number. After
+the line break the model expects a digit. After `Score:` it expects a space, so a forced digit would
+be sampled from a thousandth of the distribution.
 
-An expected score's prompt asks for one of ten labels (`labels.py`) and goes on into the
-answer, up to where the label stands: in a chat the assistant's turn is begun for it.
+The prompt of an expected score asks for one of ten labels (`labels.py`) and contains the start of
+the answer, up to the place of the label. In a chat, this is the start of the assistant's turn.
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
-from isheep.recipes.settings import PromptFormat
+from isheep.contract.choices import Level, PromptFormat, Rubric
 from isheep_worker.templates.chat import PromptRenderer
 from isheep_worker.templates.labels import Encode, LabelSet
 from isheep_worker.templates.library import TemplateLibrary
-
-Rubric = Literal["Simple", "Combined", "InContext"]
-Level = Literal["Quality", "Following"]
 
 TEMPLATE_OF: dict[Rubric, str] = {
     "Simple": "assess-simple",
@@ -38,7 +33,7 @@ EXPECTED_TEMPLATE_OF: dict[Rubric, str] = {
     "InContext": "score-incontext",
 }
 
-# Long enough for a reason in one sentence, short enough that answers cost little.
+# Long enough for an explanation in one sentence, and short enough to be cheap.
 EXPLANATION_CHARACTERS = 120
 CONSTRAINED_ANSWER = rf"(10|[1-9])\|\|[^|\n][^\n]{{0,{EXPLANATION_CHARACTERS - 1}}}"
 ANSWER_STOP = "\n"
@@ -53,7 +48,19 @@ def assessment_prompt(
     input_text: str,
     response: str,
 ) -> str:
-    """Return the text that asks for one level's score of a pair, raw or as a user's message."""
+    """Return the prompt for a sampled score of a pair on one level.
+
+    Args:
+        library: The run's templates.
+        rubric: The rubric, which selects the template.
+        level: The level of the question.
+        instruction: The instruction of the pair.
+        input_text: The input of the pair, or an empty text.
+        response: The response of the pair.
+
+    Returns:
+        A raw prompt, or a user's message.
+    """
     return library.render(
         TEMPLATE_OF[rubric],
         instruction=instruction.strip(),
@@ -73,7 +80,20 @@ def label_prompt(
     input_text: str,
     response: str,
 ) -> str:
-    """Return the text that asks for a label as one level's score, up to where the answer begins."""
+    """Return the prompt for an expected score of a pair on one level, up to the answer.
+
+    Args:
+        library: The run's templates.
+        rubric: The rubric, which selects the template.
+        level: The level of the question.
+        labels: The set of labels that the prompt asks for.
+        instruction: The instruction of the pair.
+        input_text: The input of the pair, or an empty text.
+        response: The response of the pair.
+
+    Returns:
+        A raw prompt, or a user's message.
+    """
     return library.render(
         EXPECTED_TEMPLATE_OF[rubric],
         instruction=instruction.strip(),
@@ -89,7 +109,7 @@ def label_prompt(
 def label_encoder(
     renderer: PromptRenderer, prompt_format: PromptFormat, text: str, labels: LabelSet
 ) -> Encode:
-    """Return what makes token ids of a label prompt with the answer begun and a label behind it."""
+    """Return a function that encodes the prompt, the start of the answer, and a given label."""
     if prompt_format == "Raw":
         return lambda label: renderer.raw(text + labels.begin + label)
     return lambda label: renderer.chat(text, labels.begin + label)

@@ -1,9 +1,9 @@
-"""Reading an assessor's answer: its leading number, or the kind of trouble.
+"""The parser of an assessor's answer: the number at its start, or the kind of failure.
 
-The answer asked for is `score||explanation`. What counts is the number at its start,
-rounded half up, if it lies in 1…10. Anything else is unparseable and dropped without
-a second try (I-SHEEP section 3.2), but counted by kind, because a run whose answers
-are mostly `no-number` needs another rubric or constrained decoding.
+The prompt asks for `score||explanation`. The score is the number at the start, rounded half up, if
+it is between 1 and 10. Any other answer is unparseable, and the pair is dropped without a second
+attempt (I-SHEEP section 3.2). Such answers are counted by kind, because a run with many answers of
+kind `no-number` needs another rubric or constrained decoding.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
-ScoreTrouble = Literal["empty", "no-number", "out-of-range"]
+ScoreFailure = Literal["empty", "no-number", "out-of-range"]
 
 LOWEST, HIGHEST = 1, 10
 _LEADING_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?)")
@@ -21,14 +21,21 @@ _LEADING_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?)")
 
 @dataclass(frozen=True, slots=True)
 class ParsedScore:
-    """A score in 1…10, or None and why."""
+    """A score between 1 and 10, or None and the kind of failure."""
 
     score: int | None
-    trouble: ScoreTrouble | None = None
+    failure: ScoreFailure | None = None
 
 
 def parse_score(answer: str) -> ParsedScore:
-    """Return the score at the start of an answer."""
+    """Return the score at the start of an answer.
+
+    Args:
+        answer: The text that the assessor wrote.
+
+    Returns:
+        The score, or the kind of failure.
+    """
     if not answer.strip():
         return ParsedScore(None, "empty")
     match = _LEADING_NUMBER.match(answer)

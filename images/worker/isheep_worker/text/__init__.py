@@ -1,1 +1,1 @@
-"""Text without a model: tokens for ROUGE, parsing of lists, an index of n-gram overlaps."""
+"""Text without a model: words for ROUGE, parsing of lists, an index of overlaps between texts."""

@@ -1,14 +1,14 @@
-"""A completion that goes on with a numbered list of single lines, taken apart into items.
+"""The parser of completions that continue a numbered list of single lines.
 
-The prompt ends with the first item's number, so the completion begins in the middle of
-that line:
+The prompt ends with the number of the first item, so the completion begins in the middle of that
+line:
 
      How late is it now in Lima?
     2. Who won the match that ended an hour ago?
 
-A line with the number that is due is the next item. Nothing else joins an item: a line
-without a number, or with another one, is left out, because a list that starts again is
-about something else, and counted once a completion. Texts are hostile: each line is looked at once.
+A line with the expected number is the next item. A line without a number or with another number is
+not part of an item, because a list that starts again has another subject; such lines count as one
+failure of the completion. Texts are hostile, so the parser reads each line once.
 """
 
 from __future__ import annotations
@@ -16,12 +16,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from isheep_worker.text.parsing import (
-    DropLast,
-    ParsedCompletion,
-    ParsedTask,
-    without_surrogates,
-)
+from isheep.contract.choices import DropLast
+from isheep_worker.text.parse_failures import ParseFailure
+from isheep_worker.text.parsing import ParsedCompletion, ParsedTask, without_surrogates
 
 _NUMBER = re.compile(r"[ \t]{0,8}+(?P<number>\d{1,4}+)[.)](?:[ \t]++|$)", re.ASCII)
 
@@ -31,9 +28,16 @@ def parse_numbered_lines(
 ) -> ParsedCompletion:
     """Return the items of one completion, as tasks without input.
 
-    `first_number` is the number with which the prompt ended, `cut` whether the
-    completion ended by length: its last line is dropped then. Takes time linear in the
-    text and never fails.
+    The function takes time linear in the length of the text and never fails.
+
+    Args:
+        text: The completion.
+        first_number: The number at the end of the prompt.
+        cut: Whether the completion ended by length.
+        drop_last: Whether the last item is dropped only if it was cut, or always.
+
+    Returns:
+        The items in their order, and the failures by kind.
     """
     first, *rest = without_surrogates(text).split("\n")
     items, failures = [first.strip()], Counter[str]()
@@ -44,11 +48,11 @@ def parse_numbered_lines(
         if number is not None and last_is_open:
             items.append(line[number.end() :].strip())
         elif line.strip():
-            failures["broken_numbering" if number else "unlabelled"] = 1
-    if drop_last is DropLast.ALWAYS or (cut and last_is_open):
+            failures[ParseFailure.BROKEN_NUMBERING if number else ParseFailure.UNLABELLED] = 1
+    if drop_last == "Always" or (cut and last_is_open):
         items.pop()
-        failures["cut"] += 1
-    failures["empty_instruction"] += items.count("")
+        failures[ParseFailure.CUT] += 1
+    failures[ParseFailure.EMPTY_INSTRUCTION] += items.count("")
     named = (item for item in items if item)
     tasks = tuple(ParsedTask(position, item, "") for position, item in enumerate(named, start=1))
     return ParsedCompletion(tasks, {kind: count for kind, count in failures.items() if count})

@@ -1,7 +1,7 @@
-"""A completion of the meta prompt, taken apart into tasks.
+"""The parser of completions of the meta prompt: from a text to tasks (§3.1).
 
-The prompt shows numbered examples and ends with `6. Instruction:`, so a
-completion begins in the middle of a task and ought to go on like this:
+The prompt shows numbered examples and ends with `6. Instruction:`, so a completion begins in the
+middle of a task and should continue like this:
 
      Name two uses of vinegar.
     6. Input:
@@ -9,22 +9,24 @@ completion begins in the middle of a task and ought to go on like this:
     ###
     7. Instruction: …
 
-Models keep to that only roughly, small ones less. Read leniently, because a
-rule can still drop a bad task but nothing can bring back a lost one: labels
-without a number, with one that starts again or skips, or in bold; a label
-`Output:` (its text is thrown away, unless whole tasks were asked for); no `Input:`
-at all; a missing `###`; a numbered line without a label, where its number is the
-one that is due. What
-cannot be read is counted by kind, so that the report shows when a model does
-not understand the prompt.
+Models follow this form only roughly, and small models follow it less. The parser accepts
+deviations, because a rule can still drop a bad task, but nothing restores a lost one. It accepts
 
-The last task may be cut off in the middle where a completion ended by length.
-It is then dropped, unless a `###` or the next task's label closed it. The
-released scripts always drop the last one (`DropLast.ALWAYS`).
+- labels without a number, in bold, or with a number that starts again or skips;
+- a label `Output:`, whose text is ignored unless the prompt asked for whole tasks;
+- a task without `Input:`, and a missing `###`;
+- a numbered line without a label, if the number is the expected one.
 
-Texts are hostile: each line is looked at once, and the patterns are bounded and
-possessive, so that a megabyte in one line costs a megabyte's time. Half
-surrogate pairs, which no row can hold, become U+FFFD; the rules drop them.
+The parser counts what it cannot read, by kind, so that the report shows when a model does not
+understand the prompt.
+
+If a completion ended by length, its last task may be incomplete. That task is dropped unless a
+`###` or the label of the next task closed it. The released scripts always drop the last task
+(`Always`).
+
+Texts are hostile. The parser reads each line once, and its patterns are bounded and possessive, so
+a line of a megabyte takes time linear in its length. No row can contain half of a surrogate pair,
+so each half becomes U+FFFD; the rules drop such tasks.
 """
 
 from __future__ import annotations
@@ -33,21 +35,16 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 
-
-class DropLast(Enum):
-    """When the last task of a completion is dropped."""
-
-    IF_CUT = "IfCut"
-    ALWAYS = "Always"
+from isheep.contract.choices import DropLast
+from isheep_worker.text.parse_failures import ParseFailure
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedTask:
-    """A task as the model wrote it. `position` counts a completion's tasks from 1.
+    """A task as the model wrote it; `position` counts the tasks of a completion from 1.
 
-    `output` is None where the list's form has none.
+    `output` is None if the form of the list has no outputs.
     """
 
     position: int
@@ -58,11 +55,10 @@ class ParsedTask:
 
 @dataclass(frozen=True, slots=True)
 class ParsedCompletion:
-    """The tasks of a completion, and how often each kind of failure stood between them.
+    """The tasks of a completion, and the number of failures of each kind.
 
-    Kinds: `cut` (the last task, dropped), `empty_instruction`, `broken_numbering` (an
-    input numbered unlike its instruction), `repeated_input`, `missing_output` (of a whole
-    task), `unlabelled` (text outside any task; counted once a completion).
+    A completion counts as one failure of kind `parse-unlabelled` even if it has several texts
+    outside of tasks. `failures` maps a `ParseFailure` to its count.
     """
 
     tasks: tuple[ParsedTask, ...]
@@ -74,32 +70,41 @@ def parse_completion(
     *,
     first_number: int,
     cut: bool,
-    drop_last: DropLast = DropLast.IF_CUT,
+    drop_last: DropLast = "IfCut",
     outputs: bool = False,
 ) -> ParsedCompletion:
     """Return the tasks of one completion.
 
-    `first_number` is the number with which the prompt ended, `cut` whether the
-    completion ended by length, `outputs` whether its tasks have outputs. Takes time
-    linear in the text and never fails.
+    The function takes time linear in the length of the text and never fails.
+
+    Args:
+        text: The completion.
+        first_number: The number at the end of the prompt.
+        cut: Whether the completion ended by length.
+        drop_last: Whether the last task is dropped only if it was cut, or always, as the paper's
+            released scripts do.
+        outputs: Whether the prompt asked for tasks with outputs.
+
+    Returns:
+        The tasks in their order, and the failures by kind.
     """
     reader = _Reader(first_number)
     for line in without_surrogates(text).split("\n"):
         reader.read(line)
     failures: Counter[str] = Counter()
     if reader.stray:
-        failures["unlabelled"] += 1
+        failures[ParseFailure.UNLABELLED] += 1
     blocks = reader.blocks
-    if blocks and (drop_last is DropLast.ALWAYS or (cut and reader.open)):
+    if blocks and (drop_last == "Always" or (cut and reader.open)):
         blocks.pop()
-        failures["cut"] += 1
+        failures[ParseFailure.CUT] += 1
     tasks: list[ParsedTask] = []
     for block in blocks:
         instruction = block.text("instruction")
         output = block.text("output") if outputs else None
-        failure = block.failure if instruction else "empty_instruction"
+        failure = block.failure if instruction else ParseFailure.EMPTY_INSTRUCTION
         if failure is None and output == "":
-            failure = "missing_output"
+            failure = ParseFailure.MISSING_OUTPUT
         if failure:
             failures[failure] += 1
         else:
@@ -109,12 +114,15 @@ def parse_completion(
 
 
 def without_surrogates(text: str) -> str:
-    """Return a text with U+FFFD for each half of a surrogate pair, which no row can hold."""
+    """Return a text with U+FFFD in place of each half of a surrogate pair.
+
+    No row can contain half of a surrogate pair, because rows are UTF-8.
+    """
     return _SURROGATE.sub("\ufffd", text)
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# Hashes, bold marks and a number may stand before a label; all bounded, none given back.
+# Hashes, bold marks and a number may precede a label. All repetitions are bounded and possessive.
 _LABEL = re.compile(
     r"[ \t]{0,8}+(?P<hashes>#{1,8}+)?+[ \t]{0,8}+\*{0,2}+(?:(?P<number>\d{1,4}+)[ \t]?+[.):])?+"
     r"[ \t]{0,8}+\*{0,2}+(?P<part>instruction|input|output)\*{0,2}+[ \t]{0,8}+:\*{0,2}+",
@@ -126,18 +134,18 @@ _NO_INPUT = frozenset({"<noinput>", "<no input>", "(noinput)", "[noinput]", "noi
 
 @dataclass(slots=True)
 class _Block:
-    """The lines of one task, by the part of it that they belong to."""
+    """The lines of one task, by the part of the task that they belong to."""
 
     number: int
     part: str = "instruction"
     lines: dict[str, list[str]] = field(default_factory=dict)
-    failure: str | None = None
+    failure: ParseFailure | None = None
 
     def begin(self, part: str, number: int | None) -> None:
         if number not in (None, self.number):
-            self.failure = "broken_numbering"
+            self.failure = ParseFailure.BROKEN_NUMBERING
         elif part == "input" and part in self.lines:
-            self.failure = "repeated_input"
+            self.failure = ParseFailure.REPEATED_INPUT
         self.part = part
 
     def add(self, content: str) -> None:
@@ -148,7 +156,7 @@ class _Block:
 
 
 class _Reader:
-    """Gathers blocks from lines. `open`: the last block may still go on."""
+    """Collects blocks from lines; `open`: the next line may belong to the last block."""
 
     def __init__(self, first_number: int) -> None:
         self.blocks = [_Block(first_number)]
@@ -175,7 +183,7 @@ class _Reader:
             self.open = False
         part = label["part"].lower()
         number = int(label["number"]) if label["number"] else None
-        # An input whose instruction never came gets a block too, to be counted as empty.
+        # An input without an instruction gets a block too, so that it counts as a failure.
         if part == "instruction" or not self.open:
             self._open(number)
         self.blocks[-1].begin(part, number)

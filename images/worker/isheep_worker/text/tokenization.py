@@ -1,17 +1,16 @@
-"""Texts as lists of words: what deduplication, decontamination and word limits count.
+"""Texts as lists of words, for deduplication, decontamination and limits on numbers of words.
 
-For ASCII texts `words` is exactly what `rouge_score` makes of them without
-stemming: lower-cased runs of letters and digits. That tokenizer throws every
-other character away, so that two different Russian or Chinese tasks would both
-be empty and never compared. Here letters and digits of all scripts count: a
-script that puts spaces between words gives words, one that does not (Chinese,
-Japanese, Thai, Lao, Khmer, Burmese) gives single characters, the usual unit for
-ROUGE there. Vowel signs and accents that follow a letter belong to its word.
+For ASCII texts, `words` returns exactly the tokens of `rouge_score` without stemming: lower-cased
+runs of letters and digits. That tokenizer discards every other character, so two different Russian
+or Chinese tasks would both be empty and would never be compared. Here the letters and digits of all
+scripts count. A script with spaces between words gives words. A script without spaces (Chinese,
+Japanese, Thai, Lao, Khmer, Burmese) gives single characters, the usual unit of ROUGE for these
+scripts. Vowel signs and accents after a letter belong to the letter's word.
 
-The character ranges stand here, and not in `unicodedata`, because its tables
-differ between Python versions and the decisions must not. Texts are not
-normalised (composed and decomposed accents differ): normalising takes quadratic
-time on a hostile run of accents. Everything here is linear in the text.
+This module contains the character ranges. The tables of `unicodedata` differ between Python
+versions, and the decisions must not differ. Texts are not normalised, so composed and decomposed
+accents differ: normalisation takes quadratic time on a hostile run of accents. Each function here
+takes time linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -35,21 +34,35 @@ _SPACELESS_CHARACTER = re.compile(f"[{_SPACELESS}]")
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 _WORD = re.compile(
     f"[{_SPACELESS}]"
-    f"|(?:(?![_{_SPACELESS}])[\\w{_MARKS}])++"  # possessive: never given back, so linear
+    f"|(?:(?![_{_SPACELESS}])[\\w{_MARKS}])++"  # possessive: no backtracking, so linear
 )
 
 
 def words(text: str) -> list[str]:
-    """Return the lower-cased words of a text, in order."""
+    """Return the lower-cased words of a text, in order.
+
+    Args:
+        text: Any text, in any script.
+
+    Returns:
+        The words; single characters for scripts without spaces.
+    """
     lowered = text.lower()
     return (_ASCII_WORD if lowered.isascii() else _WORD).findall(lowered)
 
 
 def word_count(text: str) -> int:
-    """Count words as people do: by white space, and by characters where there is none.
+    """Return the number of words of a text as people count them.
 
-    Unlike `len(words(text))` this counts `it's` once and a lone dash too, as the
-    method's limits of 4 and 150 words do.
+    White space separates words; in scripts without spaces, each character is a word. Unlike
+    `len(words(text))`, this function counts `it's` as one word and a lone dash as a word, as the
+    method's limits of 4 and 150 words do (Self-Instruct's filter).
+
+    Args:
+        text: Any text, in any script.
+
+    Returns:
+        The number of words.
     """
     if text.isascii():
         return len(text.split())

@@ -1,5 +1,6 @@
-"""Fine-tuning on D(t) and what comes of it: rows, the adapter M(t), its merged weights.
+"""LoRA fine-tuning on D(t): its rows, the adapter, and the merged weights of M(t).
 
-`sft`, `dataset` and `checkpoints` are light to import; the other modules import torch,
-peft and Transformers, seconds that only the stages which need them should spend.
+Importing `checkpoints`, `dataset`, `machine`, `outcome` or `sft` takes little time. The other
+modules import torch, peft and Transformers, which takes seconds, so only the stages that need
+them import them.
 """

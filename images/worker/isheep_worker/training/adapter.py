@@ -1,8 +1,8 @@
-"""An adapter on disk: `adapter_model.safetensors` and `adapter_config.json`, in peft's format.
+"""The files of an adapter: `adapter_model.safetensors` and `adapter_config.json`, as peft has them.
 
-Written here and not by peft's `save_pretrained`, which names the base by its path
-on this machine, adds a model card, and lists the target modules in the order of a
-Python set, so that one adapter's bytes would differ between two processes.
+peft's own `save_pretrained` is not used: it writes the base's path on this machine, adds a
+model card, and lists the target modules in the order of a Python set. The bytes of one adapter
+would then differ between two processes.
 """
 
 from __future__ import annotations
@@ -19,12 +19,18 @@ ADAPTER_CONFIG = "adapter_config.json"
 
 
 def save_adapter(model: Any, folder: Path) -> None:
-    """Write the only adapter of a `PeftModel` into a folder, the same bytes each time."""
+    """Write the only adapter of a `PeftModel` into a folder, with the same bytes each time.
+
+    Args:
+        model: A `PeftModel` with one adapter, named `default`.
+        folder: The folder to write into. It is created if it does not exist.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    # Without the base: of one that is sharded peft would gather all of it, and wait for other
-    # processes that do not save.
+    # Pass the adapter's parameters only. From a sharded base peft would gather every weight, and
+    # would wait for the other processes, which save nothing.
     trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
-    # Told not to, or peft asks the hub whether the base's vocabulary was resized.
+    # With the default for embedding layers, peft would query the hub to find out whether the
+    # base's vocabulary was resized.
     state = get_peft_model_state_dict(model, state_dict=trained, save_embedding_layers=False)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
@@ -35,7 +41,7 @@ def save_adapter(model: Any, folder: Path) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a config's value as JSON has it: sets sorted, enumerations by value."""
+    """Return a config's value as JSON represents it: sets as sorted lists, enums by value."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):

@@ -1,11 +1,11 @@
-"""Attention inside each packed row alone, for models that use PyTorch's own attention.
+"""Attention within each packed row, for models that use PyTorch's scaled dot-product attention.
 
-Packed into one sequence, rows share every linear layer, which is what packing is for.
-With a mask that keeps them apart, though, attention still computes each row's answer to
-every other one and throws it away: for 16 rows that is 15 of 16 parts of it. So queries,
-keys and values are cut where the rows are, and each row is attended by itself, under its
-own corner of the mask that the model has made. Whatever the model's mask means (a sliding
-window, chunks) it keeps meaning.
+Packing puts several rows into one sequence, so that one pass through each linear layer serves
+all of them. A mask keeps the rows apart, but attention still computes every row against every
+other row and discards the results: for 16 rows it discards 15 of 16 parts. This attention cuts
+queries, keys and values at the rows' borders and attends within each row, under the row's own
+block of the mask that the model built. A mask with a special meaning (a sliding window, chunks)
+therefore keeps its meaning.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 BY_ROW = "isheep_by_row"
-"""The name under which Transformers knows it."""
+"""The name under which this attention is registered with Transformers."""
 ROW_LENGTHS = "row_lengths"
-"""The argument of a model's `forward` that says how many tokens each packed row has."""
+"""The argument of a model's `forward` that holds the number of tokens of each packed row."""
 _REPLACED = "sdpa"
 
 
@@ -35,9 +35,22 @@ def attend_by_row(
     row_lengths: Sequence[int] = (),
     **arguments: Any,
 ) -> tuple[Any, None]:
-    """Return the attention of one sequence [1, heads, tokens, size] of rows, row by row.
+    """Compute the attention of a packed sequence, each row within itself.
 
-    Without several rows it is PyTorch's, for any batch.
+    With fewer than two rows it computes PyTorch's attention, for a batch of any size.
+
+    Args:
+        module: The attention module of the model.
+        query: Queries, float[1, heads, tokens, head size] if there are several rows.
+        key: Keys, float[1, key heads, tokens, head size].
+        value: Values, float[1, key heads, tokens, head size].
+        attention_mask: The mask that the model built, [1, 1 or heads, tokens, tokens], or None.
+        row_lengths: The number of tokens of each row; their sum is `tokens`.
+        **arguments: Further arguments of PyTorch's attention in Transformers.
+
+    Returns:
+        The attention's output, float[1, tokens, heads, head size], and None for the attention
+        weights, which are not computed.
     """
     if len(row_lengths) < 2:
         whole, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **arguments)
@@ -53,7 +66,10 @@ def attend_by_row(
 
 
 def use_attention_by_row(model: Any) -> bool:
-    """Let a model attend by row, if it uses PyTorch's attention; returns whether it does now."""
+    """Make a model attend within each row if it uses PyTorch's attention.
+
+    Return whether the model attends within each row now.
+    """
     if model.config._attn_implementation != _REPLACED:
         return False
     AttentionInterface.register(BY_ROW, attend_by_row)
@@ -63,11 +79,11 @@ def use_attention_by_row(model: Any) -> bool:
 
 
 def use_plain_attention(model: Any) -> None:
-    """Undo `use_attention_by_row`."""
+    """Give the model PyTorch's attention again, after `use_attention_by_row`."""
     if attends_by_row(model):
         model.set_attn_implementation(_REPLACED)
 
 
 def attends_by_row(model: Any) -> bool:
-    """Whether the model takes `ROW_LENGTHS`."""
+    """Return whether the model attends within each row, and so takes `ROW_LENGTHS`."""
     return bool(model.config._attn_implementation == BY_ROW)

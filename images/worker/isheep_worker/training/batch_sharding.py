@@ -1,10 +1,10 @@
-"""Which rows each of several processes takes of an effective batch.
+"""The rows that each of several training processes takes from an effective batch.
 
-An optimizer step has the same rows whatever the number of processes: they are cut from
-one order, which all processes draw alike, and dealt out one by one. Where they do not
-come out even (an effective batch that the number of processes does not divide, the end
-of an epoch) some processes have fewer, and take part with micro-batches of no rows: the
-model is sharded, so every process has to go through it as often as the others.
+An optimizer step uses the same rows for any number of processes: all processes draw the same
+order, and the rows of each batch are dealt out one by one. If they cannot be divided evenly (the
+number of processes does not divide the effective batch, or an epoch ends), some processes get
+fewer rows and run micro-batches without rows. Each process must run the model equally often,
+because the model is sharded.
 """
 
 from __future__ import annotations
@@ -17,21 +17,24 @@ from typing import Protocol
 
 
 class EpochOrder(Protocol):
-    """The rows' order in an epoch, the same in all processes."""
+    """The order of the rows in an epoch, the same in all processes."""
 
     def __iter__(self) -> Iterator[int]:
-        """Yield the rows of the epoch that was set."""
+        """Yield the indices of the epoch's rows."""
 
     def __len__(self) -> int:
-        """Return how many rows an epoch has."""
+        """Return the number of rows in an epoch."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch."""
+        """Select the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """What process `index` of `processes` takes of every `batch` rows, `rows_at_once` a pass."""
+class BatchShare:
+    """The share of process `index` of `processes` in every `batch` rows.
+
+    `rows_at_once` is the number of rows in a micro-batch.
+    """
 
     processes: int
     index: int
@@ -40,21 +43,28 @@ class Share:
 
     @property
     def passes(self) -> int:
-        """How often each process goes through the model for one batch."""
+        """The number of forward passes of each process for one batch."""
         return passes(self.batch, self.processes, self.rows_at_once)
 
     def of(self, rows: Sequence[int]) -> Iterator[list[int]]:
-        """Yield this process's micro-batches of at most `batch` rows: `passes`, some empty."""
-        mine = rows[self.index :: self.processes]
+        """Yield this process's micro-batches of one batch.
+
+        Args:
+            rows: The indices of at most `batch` rows.
+
+        Yields:
+            The indices of a micro-batch, `passes` times; some micro-batches may be empty.
+        """
+        own = rows[self.index :: self.processes]
         for number in range(self.passes):
             begin = number * self.rows_at_once
-            yield list(mine[begin : begin + self.rows_at_once])
+            yield list(own[begin : begin + self.rows_at_once])
 
 
-class MicroBatches:
-    """An epoch's micro-batches of one process, in the form of a PyTorch batch sampler."""
+class MicroBatchSampler:
+    """The micro-batches of one process in an epoch, as a PyTorch batch sampler."""
 
-    def __init__(self, order: EpochOrder, share: Share) -> None:
+    def __init__(self, order: EpochOrder, share: BatchShare) -> None:
         self._order = order
         self._share = share
 
@@ -66,17 +76,30 @@ class MicroBatches:
             yield from self._share.of(rows)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch."""
+        """Select the epoch."""
         self._order.set_epoch(epoch)
 
 
 def passes(batch: int, processes: int, rows_at_once: int) -> int:
-    """Return how often each process goes through the model for one effective batch."""
+    """Return the number of forward passes of each process for one effective batch.
+
+    Args:
+        batch: Rows of the effective batch, over all processes.
+        processes: Number of processes.
+        rows_at_once: Maximum number of rows in a micro-batch.
+    """
     return ceil(ceil(batch / processes) / rows_at_once)
 
 
 def even_rows(batch: int, processes: int, fitting: int) -> int:
-    """Return how many rows, at most `fitting`, cut the largest share into even micro-batches."""
+    """Return the rows of a micro-batch that divide the largest share most evenly.
+
+    Args:
+        batch: Rows of the effective batch, over all processes.
+        processes: Number of processes.
+        fitting: Maximum number of rows in a micro-batch. The result is at most this number and
+            needs no more passes than this number does.
+    """
     return ceil(ceil(batch / processes) / passes(batch, processes, fitting))
 
 

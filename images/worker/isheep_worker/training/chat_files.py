@@ -1,7 +1,7 @@
-"""What goes with trained weights, so that whoever serves them asks as training did.
+"""Chat template and stop tokens next to trained weights, so that serving uses what training used.
 
-A chat template and the tokens that end a response are a model's as much as its weights
-are: a base without a template of its own was trained with one that only we know.
+A base model without a chat template is trained with one that this project chooses. A server
+that reads the weights finds the template and the stop tokens in these files only.
 """
 
 from __future__ import annotations
@@ -13,9 +13,14 @@ from typing import Any
 
 
 def write_chat(folder: Path, template: str, stop_token_ids: Iterable[int]) -> None:
-    """Leave a chat template (Jinja source) and the ids that end a response in a folder.
+    """Write a chat template and the stop tokens into a model's or an adapter's folder.
 
-    What its configurations say besides stays.
+    All other entries of the folder's configuration files stay as they are.
+
+    Args:
+        folder: The folder of the weights.
+        template: The chat template as Jinja source.
+        stop_token_ids: The ids of the tokens that end a response.
     """
     (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
     ids = sorted(set(stop_token_ids))
@@ -26,7 +31,7 @@ def write_chat(folder: Path, template: str, stop_token_ids: Iterable[int]) -> No
 
 
 def edit_json(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:
-    """Change a file's JSON object, or make one."""
+    """Apply `edit` to the JSON object of a file; create the file if it does not exist."""
     document = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     edit(document)
     text = json.dumps(document, indent=2, ensure_ascii=False)

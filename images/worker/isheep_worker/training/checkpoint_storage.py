@@ -1,4 +1,4 @@
-"""A training's checkpoints in the store, as `checkpoints.Checkpoints` has them."""
+"""The checkpoints of a training in the store, as the protocol `checkpoints.Checkpoints`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class StoredCheckpoints:
-    """The checkpoints of one train key; copies of them are made in `scratch`."""
+    """The checkpoints of one train key, with local copies in `scratch`."""
 
     def __init__(self, store: CheckpointStore, key: str, scratch: Path) -> None:
         self._store = store
@@ -24,29 +24,33 @@ class StoredCheckpoints:
         self._store.save(self._key, step, folder, {})
 
     def latest(self) -> Path | None:
-        """Return a local copy of the newest whole checkpoint, or None."""
+        """Return a local copy of the newest complete checkpoint, or None if there is none."""
         step = self.latest_step()
         return None if step is None else self.folder(step)
 
     def latest_step(self) -> int | None:
-        """Make a local copy of the newest whole checkpoint and return its step, or None."""
+        """Copy the newest complete checkpoint to this machine and return its step, or None."""
         for step in self._store.steps(self._key):
             try:
                 self.restore(step)
             except StoreCorruptError as error:
-                _LOG.warning("a checkpoint is passed over: %s", error)
+                _LOG.warning("skipping a checkpoint: %s", error)
                 continue
             return step
         return None
 
     def restore(self, step: int) -> None:
-        """Make a local copy of a checkpoint; raises `StoreCorruptError`."""
+        """Copy a checkpoint to this machine.
+
+        Raises:
+            StoreCorruptError: A file of the checkpoint is missing or its digest differs.
+        """
         self._store.restore(self._key, step, self.folder(step))
 
     def folder(self, step: int) -> Path:
-        """Return where a checkpoint's local copy is."""
+        """Return the folder of a checkpoint's local copy."""
         return self._scratch / f"checkpoint-{step}"
 
     def discard(self) -> None:
-        """Delete them all."""
+        """Delete all checkpoints."""
         self._store.delete(self._key)

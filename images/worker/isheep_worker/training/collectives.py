@@ -1,7 +1,7 @@
-"""What several training processes tell each other, besides the gradients.
+"""Values that the processes of one training exchange, in addition to the gradients.
 
-Each function is called by all of them, at the same place of the training, and returns
-the same in all.
+Every process calls each function at the same point of the training, and every process gets
+the same result.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ import torch.distributed as dist
 
 
 def any_of(flags: Sequence[bool], device: Any) -> list[bool]:
-    """Return for each flag whether any process has it set."""
-    told = torch.tensor([int(flag) for flag in flags], device=device)
-    dist.all_reduce(told, op=dist.ReduceOp.MAX)
-    return [bool(flag) for flag in told.tolist()]
+    """Return for each flag whether it is set in any process."""
+    reduced = torch.tensor([int(flag) for flag in flags], device=device)
+    dist.all_reduce(reduced, op=dist.ReduceOp.MAX)
+    return [bool(flag) for flag in reduced.tolist()]
 
 
 def sum_of(numbers: Sequence[float], device: Any) -> list[float]:
-    """Return the sums of the processes' numbers, added in double precision."""
-    told = torch.tensor(numbers, dtype=torch.float64, device=device)
-    dist.all_reduce(told)
-    sums: list[float] = told.tolist()
+    """Return for each number its sum over all processes, added in float64."""
+    reduced = torch.tensor(numbers, dtype=torch.float64, device=device)
+    dist.all_reduce(reduced)
+    sums: list[float] = reduced.tolist()
     return sums
 
 
-def told_by_first(value: int | None, device: Any) -> int | None:
-    """Return what the first process gives, a whole number of 0 or more, or None."""
-    told = torch.tensor([-1 if value is None else value], device=device)
-    dist.broadcast(told, src=0)
-    number = int(told.item())
+def broadcast_from_first(value: int | None, device: Any) -> int | None:
+    """Return the first process's value, an integer of at least 0 or None."""
+    shared = torch.tensor([-1 if value is None else value], device=device)
+    dist.broadcast(shared, src=0)
+    number = int(shared.item())
     return None if number < 0 else number

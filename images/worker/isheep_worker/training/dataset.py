@@ -1,12 +1,12 @@
-"""D(t) as training rows: tokens in one flat buffer, labels on the response only.
+"""D(t) as training rows: tokens in one flat buffer, labels on the response only (§3.3).
 
-Rows arrive already rendered, prompt and response as token ids, because the text
-that is trained on is by construction the text that inference sends. Here they
-are cut to length, capped, and split; all of it is pure, so that the same D(t)
-gives the same rows on every machine and after every interruption.
+The pairs arrive rendered, as the token ids of prompt and response, because training uses the
+same function to render them as inference. This module cuts them to the maximum length, limits
+their number, and splits off the validation rows. All functions are pure, so the same D(t) gives
+the same rows on every machine and after every interruption.
 
-The rows live in one int32 buffer with offsets instead of Python lists: 100,000
-rows of 1,024 tokens are 400 MiB that way and several GiB the other.
+The rows are in one int32 buffer with offsets: 100,000 rows of 1,024 tokens need 400 MiB. As
+Python lists they need several GiB.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 IGNORED_LABEL = -100
-"""The label of a token that is not learnt; PyTorch's and Transformers' convention."""
+"""The label of a token without a loss, by the convention of PyTorch and Transformers."""
 
 _FILES = ("tokens.npy", "offsets.npy", "first_labels.npy", "seeds.npy")
 
@@ -31,9 +31,9 @@ ItemT = TypeVar("ItemT")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One pair of D(t), rendered. `response_ids` ends with the end-of-turn token.
+    """One rendered pair of D(t). `response_ids` ends with the end-of-turn token.
 
-    `seed` is the item's 63-bit hash: it decides whether the row is held out, so that
+    `seed` is the item's 63-bit hash. It decides whether the row is held out for validation, so
     the choice depends neither on the order of D(t) nor on its source.
     """
 
@@ -44,8 +44,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """What became of the samples: `cut` rows lost their end to the maximal length and
-    are trained on; `dropped` ones had no label left."""
+    """The numbers of samples that were kept, cut and dropped.
+
+    `kept` rows are trained on. `cut` of them are shortened to the maximum length. `dropped`
+    samples had no label within that length.
+    """
 
     kept: int
     cut: int
@@ -56,8 +59,14 @@ class TrainingRows:
     """Tokenised pairs; `rows[i]` is `{"input_ids": int64[n], "labels": int64[n]}`."""
 
     def __init__(self, tokens: Any, offsets: Any, first_labels: Any, seeds: Any) -> None:
-        """Take shared buffers: `tokens` int32[all], and for each row its begin and end
-        in them (`offsets` int64[rows, 2]), the index of its first label, and its seed."""
+        """Use these buffers without copying them.
+
+        Args:
+            tokens: The tokens of all rows, int32[all tokens].
+            offsets: The begin and the end of each row in `tokens`, int64[rows, 2].
+            first_labels: The index of the first label in each row, int32[rows].
+            seeds: The seed of each row, int64[rows].
+        """
         self._tokens = tokens
         self._offsets = offsets
         self._first_labels = first_labels
@@ -65,11 +74,11 @@ class TrainingRows:
 
     @classmethod
     def open(cls, folder: Path) -> TrainingRows:
-        """Return the rows that `save` wrote; processes that open them share the memory."""
+        """Return the rows that `save` wrote; processes that open the same rows share memory."""
         return cls(*(np.load(folder / name, mmap_mode="r") for name in _FILES))
 
     def save(self, folder: Path) -> None:
-        """Write the rows to a new folder."""
+        """Write the rows to a folder that does not exist yet."""
         folder.mkdir()
         arrays = (self._tokens, self._offsets, self._first_labels, self._seeds)
         for name, values in zip(_FILES, arrays, strict=True):
@@ -92,16 +101,20 @@ class TrainingRows:
 
     @property
     def token_count(self) -> int:
-        """How many tokens one epoch reads."""
+        """The number of tokens in one epoch."""
         return int((self._offsets[:, 1] - self._offsets[:, 0]).sum())
 
     @property
     def label_count(self) -> int:
-        """How many tokens one epoch learns: those of the responses."""
+        """The number of tokens with a loss in one epoch, which are those of the responses."""
         return self.token_count - int(self._first_labels.sum())
 
     def take(self, indices: Any) -> TrainingRows:
-        """Return these rows in this order; the tokens are shared, not copied."""
+        """Return the rows at these indices, in this order. The tokens are shared, not copied.
+
+        Args:
+            indices: The rows' indices, int[count].
+        """
         return TrainingRows(
             self._tokens, self._offsets[indices], self._first_labels[indices], self._seeds[indices]
         )
@@ -109,23 +122,36 @@ class TrainingRows:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The rows trained on and those held out; `validation` may be empty."""
+    """The rows to train on and the rows held out for validation, which may be empty."""
 
     train: TrainingRows
     validation: TrainingRows
 
 
 def first_of_each(datasets: Iterable[Iterable[ItemT]], count: int | None) -> Iterator[ItemT]:
-    """Yield the first `count` items of each D(t), or all: the released scripts' 3,000."""
+    """Yield the first items of each D(t) (`training.maxSamples`, 3,000 in Appendix E).
+
+    Args:
+        datasets: The training sets, each in its order. No more items are read than needed.
+        count: The maximum number of items of each training set, or None for all.
+    """
     for dataset in datasets:
         yield from islice(dataset, count)
 
 
 def collect_rows(samples: Iterable[Sample], max_length: int) -> tuple[TrainingRows, RowCounts]:
-    """Return the samples as rows of at most `max_length` tokens, in their order.
+    """Return the samples as rows, in their order, and the numbers of kept and dropped samples.
 
-    A sample whose prompt fills the length has nothing to learn and is dropped. The
-    first token of a row is never a label: nothing stands before it to predict it from.
+    A sample whose prompt fills the maximum length has no label, so it is dropped. The first
+    token of a row is never a label, because no token precedes it to predict it from.
+
+    Args:
+        samples: The rendered pairs of D(t).
+        max_length: The maximum number of tokens in a row (`training.maxLength`, 1,024 in
+            Appendix E). Longer samples lose their end.
+
+    Returns:
+        The rows, and how many samples were kept, cut and dropped.
     """
     tokens, ends, first_labels, seeds = array("i"), array("q"), array("i"), array("q")
     cut = dropped = 0
@@ -154,9 +180,17 @@ def collect_rows(samples: Iterable[Sample], max_length: int) -> tuple[TrainingRo
 
 
 def split_rows(rows: TrainingRows, validation_share: float) -> Split:
-    """Hold out the rows with the lowest seeds, `validation_share` of them rounded down.
+    """Hold out the rows with the lowest seeds for validation.
 
-    Which rows these are depends on the set of rows alone. Both halves keep the order.
+    The choice depends on the set of rows only, not on their order. Both parts keep the order.
+
+    Args:
+        rows: All rows.
+        validation_share: The share of rows to hold out, from 0 to below 1; their number is
+            rounded down (`training.validationShare`, 0.1 in Appendix E).
+
+    Returns:
+        The rows to train on and the rows held out.
     """
     held_out = math.floor(len(rows) * validation_share + 1e-9)
     by_seed = np.argsort(rows.seeds, kind="stable")
@@ -167,5 +201,5 @@ def split_rows(rows: TrainingRows, validation_share: float) -> Split:
 
 
 def _as_numpy(values: array[int], dtype: Any) -> Any:
-    # numpy refuses to view an empty buffer.
+    # numpy raises an error for a view of an empty buffer.
     return np.frombuffer(values, dtype=dtype) if values else np.zeros(0, dtype)

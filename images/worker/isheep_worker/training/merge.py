@@ -1,15 +1,13 @@
-"""An adapter merged into its base: W + alpha/r * B A, the full weights of M(t).
+"""Merges an adapter into its base: W + alpha/r * B A, the full weights of M(t).
 
-A merged model has the tensors of its base, with the same names, shapes and types,
-so its files are the base's files with some bytes replaced: each shard is copied,
-and the tensors that the adapter changes are overwritten in place. Layout, index
-and tied weights stay as they are, and memory holds one tensor at a time however
-large the model is.
+A merged model has the tensors of its base, with the same names, shapes and types. So its files
+are copies of the base's files in which the changed tensors are overwritten in place. Layout,
+index and tied weights stay as they are, and one tensor at a time is in memory, for a model of
+any size.
 
-The sum is made in float32 and rounded once to the base's type. What goes with the
-weights goes along: configuration and tokenizer, and the chat template and the
-end-of-turn tokens that training used, so that whatever serves the result plainly
-renders the same prompts and stops at the same tokens.
+The sum is computed in float32 and rounded once to the base's type. The merged folder also
+contains configuration and tokenizer, and the chat template and end-of-turn tokens that training
+used, so that any server renders the same prompts and stops at the same tokens.
 """
 
 from __future__ import annotations
@@ -30,7 +28,8 @@ from isheep_worker.training.chat_files import edit_json, write_chat
 _INDEX = "model.safetensors.index.json"
 _COMPANIONS = frozenset({".json", ".jinja", ".model", ".tiktoken", ".txt"})
 _TORCH_TYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
-# Settings that change what the weights mean. The rest of peft's configuration does not matter here.
+# Settings that change the meaning of the weights. The rest of peft's configuration has no effect
+# on a merge.
 _UNSUPPORTED = (
     "alora_invocation_tokens",
     "alpha_pattern",
@@ -46,12 +45,12 @@ _UNSUPPORTED = (
 
 
 class MergeError(ValueError):
-    """The adapter and the base do not fit each other, or are of a kind that is not merged."""
+    """The adapter does not fit the base, or one of them is of a kind that cannot be merged."""
 
 
 @dataclass(frozen=True, slots=True)
 class MergedFiles:
-    """What was written: the weight files' names, how many tensors changed, bytes of weights."""
+    """The written files: names of the weight files, number of changed tensors, bytes of weights."""
 
     files: tuple[str, ...]
     merged_tensors: int
@@ -60,7 +59,7 @@ class MergedFiles:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a tensor's bytes lie in its file, and what they are."""
+    """The place of a tensor's bytes in its file, with the tensor's type and shape."""
 
     begin: int
     size: int
@@ -76,9 +75,21 @@ def merge(
     chat_template: str,
     stop_token_ids: Sequence[int],
 ) -> MergedFiles:
-    """Write the merged model of a LoRA adapter and its base folder into `out`.
+    """Write the merged model of a LoRA adapter and its base into a folder.
 
-    `chat_template` is Jinja source; `stop_token_ids` end a response. Raises `MergeError`.
+    Args:
+        adapter: The adapter's folder, as `save_adapter` writes it.
+        base: The base's folder with safetensors files.
+        out: The folder to write into. It is created if it does not exist.
+        chat_template: The chat template that training used, as Jinja source.
+        stop_token_ids: The ids of the tokens that end a response.
+
+    Returns:
+        The names of the weight files, the number of changed tensors, and the bytes of weights.
+
+    Raises:
+        MergeError: The adapter does not fit the base or is not plain LoRA, the base is
+            quantized or has no safetensors files, or a merged weight is not finite.
     """
     shards = _shards(base)
     config = _adapter_config(adapter)
@@ -101,7 +112,7 @@ def merge(
 
 
 def _shards(base: Path) -> list[Path]:
-    """Return the base's weight files, and no others that may lie beside them."""
+    """Return the base's weight files, without other safetensors files in the same folder."""
     index = base / _INDEX
     if index.exists():
         names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
@@ -109,7 +120,7 @@ def _shards(base: Path) -> list[Path]:
     single = base / "model.safetensors"
     if not single.exists():
         raise MergeError(
-            f"{base} holds neither model.safetensors nor {_INDEX}: convert the base to safetensors"
+            f"{base} has neither model.safetensors nor {_INDEX}: convert the base to safetensors"
         )
     return [single]
 
@@ -121,14 +132,14 @@ def _adapter_config(adapter: Path) -> dict[str, Any]:
         unsupported.append("bias")
     if config.get("peft_type") != "LORA" or unsupported:
         raise MergeError(
-            f"{adapter / ADAPTER_CONFIG}: only plain LoRA is merged, this is "
+            f"{adapter / ADAPTER_CONFIG}: only plain LoRA can be merged, this is "
             f"{config.get('peft_type')} with {', '.join(unsupported) or 'no further settings'}"
         )
     return config
 
 
 def _targets(keys: Sequence[str], adapter: Path) -> dict[str, tuple[str, str]]:
-    """Return, for each base tensor that changes, its name to the names of its A and B."""
+    """Map the name of each base tensor that changes to the names of its matrices A and B."""
     targets: dict[str, tuple[str, str]] = {}
     for key in keys:
         if not key.endswith((".lora_A.weight", ".lora_B.weight")):
@@ -140,7 +151,11 @@ def _targets(keys: Sequence[str], adapter: Path) -> dict[str, tuple[str, str]]:
 
 
 def _places(shard: Path) -> dict[str, _Place]:
-    """Read a safetensors header: its length in 8 bytes, then JSON; offsets count from its end."""
+    """Return the place of each tensor in a safetensors file.
+
+    The file starts with the header's length in 8 bytes and the header as JSON. Offsets count
+    from the header's end.
+    """
     with shard.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
@@ -159,13 +174,13 @@ def _check_targets(
     for name in targets:
         if name not in types:
             raise MergeError(
-                f"the adapter changes {name}, which {base} does not hold: it belongs to another "
-                "base, or the tensor is tied to another one"
+                f"the adapter changes {name}, which {base} does not contain: the adapter belongs "
+                "to another base, or the tensor is tied to another tensor"
             )
         if types[name] not in _TORCH_TYPES:
             raise MergeError(
                 f"{name} is of type {types[name]}: a quantized base cannot be merged into; "
-                "use its float weights"
+                "use the base's float weights"
             )
 
 
@@ -182,7 +197,7 @@ def _merge_shard(
             matrix_a, matrix_b = (weights.get_tensor(key).float() for key in targets[name])
             delta = matrix_b @ matrix_a * (config["lora_alpha"] / config["r"])
             file.seek(place.begin)
-            # GPT-2 keeps its matrices the other way round.
+            # GPT-2 stores its matrices transposed.
             data = _add(
                 name,
                 bytearray(file.read(place.size)),
@@ -194,7 +209,7 @@ def _merge_shard(
 
 
 def _add(name: str, data: bytearray, place: _Place, delta: Any) -> Any:
-    """Return the bytes of a tensor with `delta` (float32) added."""
+    """Return the bytes of a tensor after `delta`, a float32 tensor of its shape, is added."""
     dtype = _TORCH_TYPES[place.dtype]
     weight = torch.frombuffer(data, dtype=dtype).reshape(place.shape).float()
     if delta.shape != weight.shape:
@@ -209,7 +224,7 @@ def _add(name: str, data: bytearray, place: _Place, delta: Any) -> Any:
 
 
 def _copy_companions(base: Path, out: Path) -> None:
-    """Copy what is not weights: configuration, tokenizer, licence."""
+    """Copy the configuration, the tokenizer and the licence, but neither weights nor code."""
     for path in sorted(base.iterdir()):
         licence = path.name.upper().startswith(("LICENSE", "NOTICE"))
         if path.is_file() and (path.suffix in _COMPANIONS or licence):
@@ -218,5 +233,5 @@ def _copy_companions(base: Path, out: Path) -> None:
 
 def _set_chat(out: Path, chat_template: str, stop_token_ids: Sequence[int]) -> None:
     write_chat(out, chat_template, stop_token_ids)
-    # Older tokenizers carry a template in here, which some readers prefer to the file.
+    # Older tokenizers have a template in this file, and some readers prefer it to the other file.
     edit_json(out / "tokenizer_config.json", lambda config: config.pop("chat_template", None))

@@ -1,14 +1,13 @@
-"""Rows laid end to end in one sequence, so that no computation goes to padding.
+"""Packing: several rows in one sequence, so that no computation is spent on padding.
 
-Where a row begins is told by `position_ids` alone, which start at 0 again; from
-them Transformers builds the mask that keeps rows from seeing each other. An
-attention mask must not be passed with them: with one, that detection is off and
-every row sees all rows before it (logits off by 33 where they should agree to
-1e-4). The same holds for a key-value cache, so `use_cache` must be off.
+Only `position_ids` mark the beginning of a row: they start at 0 again. From them Transformers
+builds the mask that keeps the rows apart. The call must not pass an attention mask: it turns
+this detection off, and each row then attends to all earlier rows (the logits differ by 33
+instead of at most 1e-4). A key-value cache has the same effect, so `use_cache` must be off.
 
-An architecture that does not build its mask that way would be wrong in silence;
-`keeps_rows_apart` tries the model itself before packing is relied on. How long each row
-is goes along for the models that can attend to each by itself (`attention.py`).
+An architecture that does not build its mask from `position_ids` would compute wrong values
+without an error. So `keeps_rows_apart` tests the model itself before rows are packed. A batch
+also contains the rows' lengths, for models that attend within each row (`attention.py`).
 """
 
 from __future__ import annotations
@@ -30,21 +29,27 @@ from isheep_worker.training.dataset import IGNORED_LABEL
 
 _NO_ROW = {"input_ids": np.zeros(1, np.int64), "labels": np.full(1, IGNORED_LABEL)}
 _PROBE_LENGTH = 16
-# Kernels differ by about 1e-6 in float32 and 1e-2 in bfloat16; rows that leak, by about 1.
+# Relative to the norm, kernels differ by about 1e-6 in float32 and 1e-2 in bfloat16. Rows that
+# attend to each other differ by about 1.
 _PROBE_TOLERANCE = 0.05
 
 
 def pack(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return rows (`TrainingRows` items) as one batch of int64[1, all tokens] tensors.
+    """Pack rows into one batch of one sequence.
 
-    `position_ids` are there only where there are several rows; one row needs none. The
-    rows' lengths are numbers, so that reading them waits for no device. No rows are one
-    token without a label: a pass that teaches nothing.
+    Args:
+        rows: Items of `TrainingRows`. Without rows the batch is one token without a label, so
+            its forward pass adds nothing to the loss or the gradients.
+
+    Returns:
+        `input_ids` and `labels`, int64[1, all tokens], and `row_lengths`, the rows' lengths as
+        Python numbers, because reading them from a tensor would wait for the device. With
+        several rows also `position_ids`, int64[1, all tokens].
     """
     rows = rows or [_NO_ROW]
     labels = [row["labels"].copy() for row in rows]
     for row in labels:
-        # Otherwise the last token of the row before would be asked to predict it.
+        # Otherwise the last token of the previous row would have to predict this token.
         row[0] = IGNORED_LABEL
     batch = {"input_ids": [row["input_ids"] for row in rows], "labels": labels}
     if len(rows) > 1:
@@ -57,29 +62,32 @@ def pack(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def model_inputs(model: Any, batch: dict[str, Any]) -> dict[str, Any]:
-    """Return what the model is called with: a batch without its labels."""
+    """Return the arguments of the model's `forward` for a batch: all but its labels."""
     left_out = {"labels"} if attends_by_row(model) else {"labels", ROW_LENGTHS}
     return {name: value for name, value in batch.items() if name not in left_out}
 
 
 def prepare_packing(model: Any) -> bool:
-    """Let a model take packed rows in the fastest way that keeps them apart; False if none does."""
+    """Prepare a model for packed rows, in the fastest way that keeps the rows apart.
+
+    Return False if there is no such way, so the rows must not be packed.
+    """
     if use_attention_by_row(model):
         try:
             if keeps_rows_apart(model):
                 return True
         except TypeError:
-            # Its forward hands no further arguments on to its attention.
+            # The model's forward does not pass further arguments to its attention.
             pass
         use_plain_attention(model)
     return keeps_rows_apart(model)
 
 
 def keeps_rows_apart(model: Any) -> bool:
-    """Say whether packed rows get the logits they get alone; runs the model twice."""
+    """Return whether a packed row gets the logits that it gets alone; run the model twice."""
     if "position_ids" not in inspect.signature(model.forward).parameters:
         return False
-    # Any ids do; these are different in both rows, and within the smallest vocabulary.
+    # Any ids would serve. These differ between the rows and are in every vocabulary.
     ids = np.arange(2 * _PROBE_LENGTH).reshape(2, _PROBE_LENGTH)
     first, second = ({"input_ids": row, "labels": row} for row in ids)
     packed = _logits(model, pack([first, second]))[:, _PROBE_LENGTH:]

@@ -1,7 +1,7 @@
-"""What a model says before and after training: a few fixed questions, answered greedily.
+"""Answers to a few fixed questions before and after training, decoded greedily.
 
-They decide nothing and are no measure; they let a reader of the report see what a
-loss cannot show. The base answers in the first iteration only: it stays the same.
+The answers decide nothing and measure nothing. They show a reader of the report what a loss
+cannot show. The base answers in the first iteration only, because its answers do not change.
 """
 
 from __future__ import annotations
@@ -23,24 +23,31 @@ MAX_TOKENS = 48
 
 
 @dataclass(frozen=True, slots=True)
-class SampleRow:
-    """One question with the answers of the base (where it was asked) and of M(t)."""
+class SampleAnswer:
+    """One question with the answer of M(t), and the base's answer if the base answered."""
 
     prompt: str
     before: str | None
     after: str
 
 
-def sample_rows(
-    model: Any, prompting: Prompting, prompts: Sequence[Sequence[int]], *, base_too: bool
-) -> list[SampleRow]:
-    """Return the answers to `QUESTIONS`, whose token ids are `prompts`, of a peft model."""
+def sample_answers(
+    model: Any, prompting: Prompting, prompts: Sequence[Sequence[int]], *, with_base: bool
+) -> list[SampleAnswer]:
+    """Return a model's answers to `QUESTIONS`.
+
+    Args:
+        model: The `PeftModel` of M(t), in evaluation mode.
+        prompting: The tokenizer and the chat format.
+        prompts: The token ids of the rendered questions, in the order of `QUESTIONS`.
+        with_base: Whether the base without the adapter answers too.
+    """
     after = _answers(model, prompting, prompts)
     before: list[str] | list[None] = [None] * len(after)
-    if base_too:
+    if with_base:
         with model.disable_adapter():
             before = _answers(model, prompting, prompts)
-    return [SampleRow(*row) for row in zip(QUESTIONS, before, after, strict=True)]
+    return [SampleAnswer(*row) for row in zip(QUESTIONS, before, after, strict=True)]
 
 
 def _answers(model: Any, prompting: Prompting, prompts: Sequence[Sequence[int]]) -> list[str]:

@@ -1,14 +1,14 @@
-"""What the processes of one training are told, and what they leave: a folder of a node.
+"""The folder through which a node's worker and its training processes exchange files.
 
-The stage prepares the rows once and writes them here; its training processes read them,
-and write how far they are, how it ended or why it failed. A file `stop` asks them to stop
-at the end of a step. Each node has a folder of its own with the same task in it.
+The worker prepares the rows once and writes them into the folder. The training processes read
+the rows, and write their progress, the outcome, or the cause of a failure. The file `stop`
+requests a stop at the end of a step. Each node has its own folder with the same task.
 
-    task.json  train/  validation/                     what to do
-    stop                                               asked to stop
-    progress.json                                      how far the training is
-    outcome.json  samples.json  adapter/               how it ended; the last two on node 0
-    failure-<rank>.json                                why a process failed
+    task.json  train/  validation/                     the task and its rows
+    stop                                               a stop is requested
+    progress.json                                      the progress of the training
+    outcome.json  samples.json  adapter/               the result; the last two on node 0
+    failure-<rank>.json                                the cause of a process's failure
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import Any
 
 from isheep.contract.order import StageOrder, Step, canonical_order, parse_order
 from isheep.recipes.settings import TrainSettings
-from isheep_worker.runtime.orders import Failure
+from isheep_worker.runtime.failures import Failure
 from isheep_worker.training.dataset import Split, TrainingRows
-from isheep_worker.training.samples import SampleRow
-from isheep_worker.training.sft import LogRow, TrainingOutcome
+from isheep_worker.training.outcome import LogRow, TrainingOutcome
+from isheep_worker.training.sample_answers import SampleAnswer
 
 _TASK = "task.json"
 _STOP = "stop"
@@ -36,10 +36,11 @@ _ADAPTER = "adapter"
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One training: the step `step_id` of the order on rows that are ready.
+    """One training: the step `step_id` of the order, on prepared rows.
 
-    `base` is the folder of the model to start from, `tokenizer` that of M(0)'s; `questions`
-    are the token ids of those to answer at the end, by the base as well where `base_too`.
+    `base` is the folder of the model to start from, `tokenizer` the folder of M(0)'s tokenizer.
+    `questions` are the token ids of the questions that the trained model answers. If
+    `with_base`, the base answers them too.
     """
 
     order: StageOrder
@@ -48,11 +49,11 @@ class Task:
     base: Path
     tokenizer: Path
     questions: Sequence[Sequence[int]]
-    base_too: bool
+    with_base: bool
 
     @property
     def step(self) -> Step:
-        """The step of the order."""
+        """The order's step with the id `step_id`."""
         return next(step for step in self.order.steps if step.id == self.step_id)
 
     @property
@@ -62,7 +63,7 @@ class Task:
 
 
 class TaskFolder:
-    """The folder of one node; `root` exists."""
+    """The folder of one node; `root` must exist."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -80,7 +81,7 @@ class TaskFolder:
         self._write(_TASK, document)
 
     def read_task(self) -> tuple[Task, Split]:
-        """Return the task and its rows."""
+        """Return the task and its rows, as `write_task` wrote them."""
         document = self._read(_TASK)
         task = Task(
             order=parse_order(document.pop("order")),
@@ -91,53 +92,58 @@ class TaskFolder:
         train = TrainingRows.open(self.root / "train")
         return task, Split(train, TrainingRows.open(self.root / "validation"))
 
-    def ask_to_stop(self) -> None:
-        """Ask the processes to stop at the end of a step."""
+    def request_stop(self) -> None:
+        """Request that the processes stop at the end of a step."""
         (self.root / _STOP).touch()
 
-    def is_asked_to_stop(self) -> bool:
-        """Return whether they are asked to."""
+    def stop_is_requested(self) -> bool:
+        """Return whether a stop is requested."""
         return (self.root / _STOP).exists()
 
     def write_progress(self, step: int, steps: int, loss: float) -> None:
-        """Say how far the training is; 0 steps of 0 where it has yet to load its model."""
+        """Write the progress of the training: step, number of steps, and loss in nats a token.
+
+        A training that has not loaded its model yet is at step 0 of 0.
+        """
         self._write(_PROGRESS, [step, steps, loss])
 
     def progress(self) -> tuple[int, int, float] | None:
-        """Return how far the training is; None where no process has begun."""
+        """Return step, number of steps and loss, or None if no process has started yet."""
         if not (self.root / _PROGRESS).exists():
             return None
         step, steps, loss = self._read(_PROGRESS)
         return step, steps, loss
 
-    def write_outcome(self, outcome: TrainingOutcome, samples: Sequence[SampleRow]) -> None:
-        """Leave how the training ended, and the answers at its end."""
+    def write_outcome(self, outcome: TrainingOutcome, samples: Sequence[SampleAnswer]) -> None:
+        """Write the outcome of the training and the model's answers to the questions."""
         self._write(_SAMPLES, [asdict(row) for row in samples])
         self._write(_OUTCOME, asdict(outcome))
 
     def outcome(self) -> TrainingOutcome:
-        """Return how the training ended."""
+        """Return the outcome of the training."""
         document: Mapping[str, Any] = self._read(_OUTCOME)
         log = tuple(LogRow(**row) for row in document["log"])
         return TrainingOutcome(**{**document, "log": log})
 
-    def samples(self) -> list[SampleRow]:
-        """Return the answers at its end."""
-        return [SampleRow(**row) for row in self._read(_SAMPLES)]
+    def samples(self) -> list[SampleAnswer]:
+        """Return the model's answers to the questions."""
+        return [SampleAnswer(**row) for row in self._read(_SAMPLES)]
 
     def write_failure(self, rank: int, failure: Failure) -> None:
-        """Leave why a process failed."""
+        """Write the cause of a process's failure."""
         self._write(f"failure-{rank}.json", asdict(failure))
 
     def failures(self) -> dict[int, Failure]:
-        """Return why processes of this node failed, by rank."""
+        """Return the causes of failures of this node's processes, by rank."""
         found = {}
         for path in self.root.glob("failure-*.json"):
-            found[int(path.stem.removeprefix("failure-"))] = Failure(**self._read(path.name))
+            found[int(path.stem.removeprefix("failure-"))] = Failure.from_document(
+                self._read(path.name)
+            )
         return found
 
     def _write(self, name: str, document: Any) -> None:
-        # Readers look while it is written.
+        # Another process may read the file at the same time, so replace it atomically.
         part = self.root / f".{name}.part"
         part.write_text(json.dumps(document), encoding="utf-8")
         part.replace(self.root / name)

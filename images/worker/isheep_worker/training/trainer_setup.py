@@ -1,7 +1,7 @@
-"""The model and the Trainer of one training, put together from the run's settings.
+"""Builds the model and the Trainer of one training from the run's settings.
 
-Here stands every argument that is not Transformers' default, next to the number of
-the method that it carries. Imported only where training happens: all of this is heavy.
+Every argument that differs from Transformers' default is in this module, next to the setting
+that determines it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from transformers.distributed import DistributedConfig
 from transformers.utils.logging import disable_progress_bar
 
 from isheep.recipes.settings import TrainSettings
+from isheep_worker.training.batch_sharding import passes
 from isheep_worker.training.dataset import Split
 from isheep_worker.training.packing import pack, prepare_packing
-from isheep_worker.training.shares import passes
-from isheep_worker.training.trainer import Pace, Progress, ResponseTrainer
+from isheep_worker.training.step_schedule import StepSchedule
+from isheep_worker.training.trainer import ProgressReport, ResponseTrainer
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,18 +37,33 @@ def build_trainer(
     world_size: int,
     rows_at_once: int,
     recompute_activations: bool,
-    pace: Pace,
-    progress: Progress,
+    schedule: StepSchedule,
+    progress: ProgressReport,
 ) -> ResponseTrainer:
-    """Load the base in `base` with a fresh adapter and return its Trainer.
+    """Load the base with a new adapter and return its Trainer.
 
-    `rows_at_once` divides the effective batch, or of `world_size` processes the share of
-    each; it becomes 1 where the architecture cannot be packed. `scratch` is where
-    checkpoints are written before they are saved.
+    Args:
+        settings: The training's settings (Appendix E).
+        data: The rows to train on and the validation rows.
+        seed: The seed of the adapter's initial values, the rows' order and the dropout, below
+            2^32.
+        base: The folder of the model to start from.
+        scratch: The folder in which checkpoints are written before they are stored.
+        device: The kind of device, `cpu` or `cuda`.
+        world_size: The number of processes.
+        rows_at_once: Rows in a micro-batch. With one process the number must divide the
+            effective batch. It becomes 1 if the model's architecture cannot keep packed rows
+            apart.
+        recompute_activations: Whether the backward pass computes activations a second time
+            instead of keeping them in memory.
+        schedule: Evaluates, saves and stops at the end of a step.
+        progress: Called once a step.
     """
     model = load_for_training(settings, base, seed, device, world_size)
     if rows_at_once > 1 and not prepare_packing(model.get_base_model()):
-        _LOG.warning("this architecture does not keep packed rows apart: training row by row")
+        _LOG.warning(
+            "this architecture does not keep packed rows apart: training with one row at a time"
+        )
         rows_at_once = 1
     arguments = TrainingArguments(
         output_dir=str(scratch),
@@ -65,7 +81,7 @@ def build_trainer(
         lr_scheduler_type="cosine",
         warmup_steps=settings.warmup_steps,
         optim="adamw_torch",
-        # `Pace` evaluates and saves, at the end of a step; the log has every step.
+        # `StepSchedule` evaluates and saves at the end of a step. The log has every step.
         eval_strategy="no",
         save_strategy="no",
         logging_strategy="steps",
@@ -77,7 +93,7 @@ def build_trainer(
         disable_tqdm=True,
         report_to="none",
     )
-    # The Trainer of one process would spread a micro-batch over every GPU that it sees.
+    # The Trainer of a single process would otherwise split a micro-batch over all visible GPUs.
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return ResponseTrainer(
         model=model,
@@ -86,7 +102,7 @@ def build_trainer(
         train_dataset=data.train,
         eval_dataset=data.validation,
         effective_batch_size=settings.effective_batch_size,
-        pace=pace,
+        schedule=schedule,
         progress=progress,
     )
 
@@ -94,10 +110,17 @@ def build_trainer(
 def load_for_training(
     settings: TrainSettings, base: Path, seed: int, device: str, world_size: int = 1
 ) -> Any:
-    """Return the base, frozen, with a fresh adapter on all linear layers but the output's.
+    """Return the frozen base with a new LoRA adapter on all linear layers but the output layer.
 
-    The adapter is in float32 whatever the base's dtype; its values follow the seed. Of
-    several processes each reads its part of every weight of the base, and nothing else.
+    The adapter is in float32 for every dtype of the base.
+
+    Args:
+        settings: The training's settings: dtype, and LoRA's rank, alpha and dropout.
+        base: The folder of the model to start from.
+        seed: The seed of the adapter's initial values.
+        device: The kind of device, `cpu` or `cuda`.
+        world_size: The number of processes. With several processes each one reads only its own
+            part of every weight.
     """
     disable_progress_bar()
     place: dict[str, Any] = {"device_map": device}

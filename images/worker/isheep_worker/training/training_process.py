@@ -1,9 +1,11 @@
-"""`python -m isheep_worker.training.process FOLDER`: one of the processes that train together.
+"""One process of a distributed training.
 
-torchrun starts it, with its rank in the environment, once for every GPU of a node. What to
-do lies in the folder of the node (`task`), and what becomes of it is left there, so its
-exit code tells nothing. It ends when who started torchrun does: nobody would collect what it
-computes, and its GPU would be held.
+Usage: `python -m isheep_worker.training.training_process FOLDER`
+
+torchrun starts the process once for each GPU of a node, with its rank in the environment. The
+process reads the task from the node's folder (`task_folder`) and writes the outcome or its
+failure there, so its exit code has no meaning. The process ends when the worker that started
+torchrun ends. Otherwise it would hold its GPU for a result that no process reads.
 """
 
 from __future__ import annotations
@@ -22,40 +24,44 @@ import torch.distributed as dist
 
 from isheep.store import open_store
 from isheep.store.checkpoints import CheckpointStore
+from isheep_worker.runtime.errors import PeerLostError
 from isheep_worker.runtime.failures import failure_of
 from isheep_worker.runtime.logs import log_to_stderr
-from isheep_worker.runtime.orders import PeerLostError
 from isheep_worker.templates.prompting import load_prompting
-from isheep_worker.training.collectives import told_by_first
+from isheep_worker.training.checkpoint_storage import StoredCheckpoints
+from isheep_worker.training.collectives import broadcast_from_first
 from isheep_worker.training.dataset import Split
-from isheep_worker.training.samples import SampleRow, sample_rows
-from isheep_worker.training.sft import Machine, this_machine, train
-from isheep_worker.training.stored import StoredCheckpoints
-from isheep_worker.training.task import Task, TaskFolder
+from isheep_worker.training.machine import Machine, this_machine
+from isheep_worker.training.sample_answers import SampleAnswer, sample_answers
+from isheep_worker.training.sft import train
+from isheep_worker.training.task_folder import Task, TaskFolder
 
-PATIENCE = timedelta(hours=2)
-"""How long a process waits for another: while one reads a large model, or stores a checkpoint."""
-_LOOK_SECONDS = 1.0
+PEER_TIMEOUT = timedelta(hours=2)
+"""How long a process waits for another one, which may read a large model or store a checkpoint."""
+_POLL_SECONDS = 1.0
 _GLOO = "gloo/transport"
 _LOG = logging.getLogger(__name__)
 
 
 class SharedCheckpoints:
-    """The checkpoints of a training of several processes: stored by the first, read by nodes."""
+    """The checkpoints of a training: the first process stores them, and every node reads them."""
 
     def __init__(self, stored: StoredCheckpoints, machine: Machine) -> None:
         self._stored = stored
         self._machine = machine
 
     def save(self, folder: Path, step: int) -> None:
-        """Store the first process's checkpoint."""
+        """Store the checkpoint if this is the first process."""
         if self._machine.rank == 0:
             self._stored.save(folder, step)
 
     def latest(self) -> Path | None:
-        """Return a node's copy of the newest whole checkpoint, or None; the same in all."""
+        """Return the node's copy of the newest complete checkpoint, or None if there is none.
+
+        All processes of the training get the same checkpoint.
+        """
         found = self._stored.latest_step() if self._machine.rank == 0 else None
-        step = told_by_first(found, self._machine.device)
+        step = broadcast_from_first(found, self._machine.device)
         if step is None:
             return None
         if self._machine.local_rank == 0 and self._machine.rank != 0:
@@ -64,50 +70,50 @@ class SharedCheckpoints:
         return self._stored.folder(step)
 
     def discard(self) -> None:
-        """Delete them all, once every process knows that it does not go on from them."""
+        """Delete all checkpoints after every process has decided not to resume from them."""
         dist.barrier()
         if self._machine.rank == 0:
             self._stored.discard()
 
 
 def main(root: Path) -> int:
-    """Train and return the exit code, 0 where the training ended or was stopped."""
+    """Train, and return the exit code 0 if the training was completed or stopped on request."""
     log_to_stderr()
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_exit_after, args=(os.getppid(),), daemon=True).start()
     folder, rank = TaskFolder(root), int(os.environ["RANK"])
     try:
         task, data = folder.read_task()
         machine = this_machine(task.order.runtime)
         _join(machine)
         _train(folder, task, data, machine)
-    except Exception as error:  # noqa: BLE001 (whatever it is, it is left for the stage)
-        failure = failure_of(_named(error))
+    except Exception as error:  # noqa: BLE001 (the stage gets any failure)
+        failure = failure_of(_classified(error))
         _LOG.error("process %d: %s", rank, failure.message, exc_info=True)
         folder.write_failure(rank, failure)
-        # What the others are asked for in the end would not come.
+        # `destroy_process_group` would wait for the other processes, which may be waiting too.
         os._exit(1)
     dist.destroy_process_group()
     return 0
 
 
 def _join(machine: Machine) -> None:
-    """Become one of the processes of the training; returns when all are there."""
+    """Join the process group; return when all processes have joined."""
     if machine.device == "cuda":
         torch.cuda.set_device(machine.local_rank)
-    dist.init_process_group("nccl" if machine.device == "cuda" else "gloo", timeout=PATIENCE)
+    dist.init_process_group("nccl" if machine.device == "cuda" else "gloo", timeout=PEER_TIMEOUT)
 
 
 def _train(folder: TaskFolder, task: Task, data: Split, machine: Machine) -> None:
     leads = machine.local_rank == 0
     prompting = load_prompting(task.tokenizer, task.settings.chat_format)
-    samples: list[SampleRow] = []
+    samples: list[SampleAnswer] = []
 
     def report(step: int, steps: int, loss: float) -> None:
         if leads:
             folder.write_progress(step, steps, loss)
 
     def answer(model: Any) -> None:
-        samples.extend(sample_rows(model, prompting, task.questions, base_too=task.base_too))
+        samples.extend(sample_answers(model, prompting, task.questions, with_base=task.with_base))
 
     report(0, 0, 0.0)
     outcome = train(
@@ -118,9 +124,9 @@ def _train(folder: TaskFolder, task: Task, data: Split, machine: Machine) -> Non
         out=folder.adapter,
         machine=machine,
         checkpoints=SharedCheckpoints(_stored(folder, task), machine),
-        stop=folder.is_asked_to_stop,
+        stop=folder.stop_is_requested,
         progress=report,
-        trained=answer,
+        on_completion=answer,
     )
     if leads:
         folder.write_outcome(outcome, samples)
@@ -131,17 +137,18 @@ def _stored(folder: TaskFolder, task: Task) -> StoredCheckpoints:
     return StoredCheckpoints(store, task.step.key, folder.root)
 
 
-def _named(error: Exception) -> Exception:
-    """Return the error as the worker's table of failures knows it."""
-    # gloo has no exception of its own for a connection that breaks.
+def _classified(error: Exception) -> Exception:
+    """Return a `PeerLostError` for a broken connection, and any other error unchanged."""
+    # gloo raises a RuntimeError for a broken connection, so only its text identifies it.
     if isinstance(error, dist.DistError) or _GLOO in str(error):
-        return PeerLostError(f"another process of the training is gone: {error}")
+        return PeerLostError(f"another process of the training was lost: {error}")
     return error
 
 
-def _end_with(parent: int) -> None:
+def _exit_after(parent: int) -> None:
+    """Exit when the process `parent` has ended."""
     while os.getppid() == parent:
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     os._exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Curation: a fold over the canonical order, whatever the order of arrival and the rounds."""
+"""Curation: a fold in canonical order, independent of the order of arrival and of rounds."""
 
 import random
 from collections.abc import Sequence
@@ -19,7 +19,6 @@ from isheep_worker.rows.schema import (
 )
 from isheep_worker.rules.sets import rule_set
 from isheep_worker.task_lists.registry import task_list
-from isheep_worker.text.parsing import DropLast
 
 SEEDS = ["Name a bird that cannot fly."]
 CRITERIA = Criteria(
@@ -43,7 +42,7 @@ def drops(curated: CuratedRound) -> dict[str, int]:
     return {rule: count.count for rule, count in curated.drops.by_rule().items()}
 
 
-def test_what_becomes_of_each_task() -> None:
+def test_each_task_is_accepted_dropped_or_beyond_the_count() -> None:
     decontaminator = Decontaminator()
     decontaminator.add_benchmark("mmlu", ["Which of these four planets is nearest to the sun?"])
     curated = curate_round(
@@ -67,16 +66,16 @@ def test_what_becomes_of_each_task() -> None:
         ("i2-r1-c00001-p3", "Count the letters of this word."),
         ("i2-r1-c00002-p1", "Explain why leaves turn red."),
     ]
-    assert drops(curated) == {"length": 1, "blacklist": 1, "rouge": 1, "contamination": 1}
-    assert curated.drops.by_rule()["rouge"].examples[0].detail == (
+    assert drops(curated) == {"length": 1, "blacklist": 1, "rouge-l": 1, "contamination": 1}
+    assert curated.drops.by_rule()["rouge-l"].examples[0].detail == (
         "0.833 to: Name a bird that cannot fly."
     )
-    assert curated.parse_failures == {"cut": 1}
+    assert curated.parse_failures == {"parse-cut": 1}
     assert (curated.completions, curated.parsed, curated.beyond_count) == (3, 8, 1)
     assert curated.newly_accepted == 3
 
 
-def test_input_and_place_are_in_the_row() -> None:
+def test_a_row_contains_the_input_and_the_place_of_the_task() -> None:
     row = CompletionRow(3, 12, " Add the numbers given.\n6. Input:\n1 and 2\n###", "stop", 9, 9)
     curated = curate_round(CRITERIA, [row], pool=[])
     assert curated.accepted == (
@@ -84,7 +83,7 @@ def test_input_and_place_are_in_the_row() -> None:
     )
 
 
-def test_contamination_looks_at_the_input_too() -> None:
+def test_contamination_of_the_input_is_found() -> None:
     decontaminator = Decontaminator(4)
     decontaminator.add_benchmark("arc", ["iron rusts in wet air"])
     text = " Say whether it is true.\n6. Input:\nOld iron rusts in wet air.\n###"
@@ -96,33 +95,33 @@ def test_contamination_looks_at_the_input_too() -> None:
     assert drops(curated) == {"contamination": 1}
 
 
-def test_a_dropped_task_does_not_push_out_a_good_one_like_it() -> None:
+def test_a_dropped_task_does_not_cause_the_drop_of_a_similar_good_one() -> None:
     tasks = ("Describe the map of the old town.", "Describe the maze of the old town.")
     curated = curate_round(CRITERIA, [completion(0, *tasks)], pool=[])
     assert [row.instruction for row in curated.accepted] == [tasks[1]]
 
 
-def test_drop_last_always() -> None:
+def test_the_last_task_is_always_dropped_if_the_settings_say_so() -> None:
     curated = curate_round(
-        replace(CRITERIA, drop_last=DropLast.ALWAYS),
+        replace(CRITERIA, drop_last="Always"),
         [completion(0, "Name a river in Asia.", "Explain why leaves turn red.")],
         pool=[],
     )
     assert [row.instruction for row in curated.accepted] == ["Name a river in Asia."]
 
 
-def test_nothing_came() -> None:
+def test_a_round_without_completions_accepts_nothing() -> None:
     curated = curate_round(CRITERIA, [], pool=SEEDS)
     assert (curated.accepted, curated.completions, curated.parsed) == ((), 0, 0)
 
 
-def test_an_all_duplicate_round() -> None:
+def test_a_round_of_duplicates_accepts_nothing() -> None:
     same = [completion(n, "Name a bird that cannot fly.") for n in range(50)]
     curated = curate_round(CRITERIA, same, pool=SEEDS)
-    assert drops(curated) == {"rouge": 50}
+    assert drops(curated) == {"rouge-l": 50}
 
 
-def test_completions_twice_or_too_late_are_refused() -> None:
+def test_a_repeated_or_late_completion_is_refused() -> None:
     one = completion(4, "Name a river in Asia.")
     with pytest.raises(ValueError, match="completion 4 of round 1 appears twice"):
         curate_round(CRITERIA, [one, one], pool=[])
@@ -132,7 +131,7 @@ def test_completions_twice_or_too_late_are_refused() -> None:
 
 
 @pytest.mark.timeout(120)
-def test_hostile_completions_are_counted_and_every_row_can_be_written() -> None:
+def test_hostile_completions_are_counted_and_every_row_can_be_encoded() -> None:
     hostile = [
         "x" * 1_000_000,
         " word" * 200_000,
@@ -170,7 +169,7 @@ def rows(tasks: Sequence[Sequence[str]], round_number: int = 1) -> list[Completi
 
 @given(COMPLETIONS, COUNT, st.randoms(use_true_random=False))
 @settings(max_examples=60)
-def test_the_order_of_arrival_changes_nothing(
+def test_the_order_of_arrival_does_not_change_the_result(
     tasks: list[list[str]], count: int, rng: random.Random
 ) -> None:
     criteria = replace(CRITERIA, count=count)
@@ -184,7 +183,7 @@ def test_the_order_of_arrival_changes_nothing(
 
 @given(COMPLETIONS, COMPLETIONS, COUNT)
 @settings(max_examples=60)
-def test_rounds_accept_what_one_round_of_all_would(
+def test_two_rounds_accept_the_same_rows_as_one_round_of_both(
     first: list[list[str]], second: list[list[str]], count: int
 ) -> None:
     criteria = replace(CRITERIA, count=count)
@@ -193,7 +192,7 @@ def test_rounds_accept_what_one_round_of_all_would(
     before = curate_round(criteria, one, pool=SEEDS)
     after = curate_round(criteria, two, pool=SEEDS, previous=before.accepted)
     assert after.accepted == at_once.accepted
-    assert after.accepted[: len(before.accepted)] == before.accepted  # nothing is taken back
+    assert after.accepted[: len(before.accepted)] == before.accepted  # no accepted row is removed
     assert after.newly_accepted == len(after.accepted) - len(before.accepted)
     for part in (before, after):
         assert part.parsed == part.newly_accepted + part.drops.total + part.beyond_count
@@ -202,23 +201,23 @@ def test_rounds_accept_what_one_round_of_all_would(
 
 @given(COMPLETIONS, COUNT)
 @settings(max_examples=40)
-def test_more_is_accepted_only_at_the_end(tasks: list[list[str]], count: int) -> None:
+def test_a_higher_count_only_adds_rows_at_the_end(tasks: list[list[str]], count: int) -> None:
     fewer = curate_round(replace(CRITERIA, count=count), rows(tasks), pool=SEEDS)
     more = curate_round(CRITERIA, rows(tasks), pool=SEEDS)
     assert fewer.accepted == more.accepted[:count]
 
 
-def test_ids() -> None:
+def test_an_id_contains_iteration_round_completion_and_position() -> None:
     assert instruction_id(2, 1, 12, 3) == "i2-r1-c00012-p3"
     assert instruction_id(1, 3, 123456, 1) == "i1-r3-c123456-p1"
 
 
-def test_whole_tasks_keep_their_outputs_and_read_as_pairs() -> None:
+def test_tasks_with_outputs_can_be_read_as_pairs() -> None:
     criteria = replace(CRITERIA, task_list=task_list("Alpaca"), count=2)
     text = " Name a river.\n6. Output:\nThe Nile\nis one.\n###\n7. Instruction: Name a lake.\n###"
     more = " Name a small lake in Asia.\n6. Input: no sea\n6. Output: Baikal"
     first = curate_round(criteria, [CompletionRow(1, 0, text, "stop", 9, 9)], pool=SEEDS)
-    assert first.parse_failures == {"missing_output": 1}
+    assert first.parse_failures == {"parse-missing-output": 1}
     assert drops(first) == {"length": 1}
     second = curate_round(
         criteria, [CompletionRow(2, 0, more, "stop", 9, 9)], pool=SEEDS, previous=first.accepted
@@ -234,6 +233,6 @@ def test_whole_tasks_keep_their_outputs_and_read_as_pairs() -> None:
         "Baikal",
     )
     assert INSTRUCTIONS.decode(line).instruction == pair.instruction
-    # Tasks that come without outputs leave the rows that they always left.
+    # The row of a task without an output has no field for a response.
     (plain,) = curate_round(CRITERIA, [completion(0, "Name a river in Asia.")], pool=SEEDS).accepted
     assert b"response" not in INSTRUCTIONS.encode(plain)

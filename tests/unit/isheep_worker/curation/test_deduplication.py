@@ -1,4 +1,4 @@
-"""Deduplication decides exactly as rouge_score does, one pair after another would."""
+"""Deduplication makes the same decisions as a comparison of all pairs with rouge_score."""
 
 from fractions import Fraction
 from unittest.mock import patch
@@ -21,15 +21,15 @@ THRESHOLD = st.sampled_from(["0", "0.25", "0.5", "0.6", "0.7", "2/3", "0.9", "1"
 
 
 def f1(one: str, other: str) -> Fraction:
-    """ROUGE-L F1 as a fraction, from rouge_score's own table."""
+    """Return the ROUGE-L F1 as a fraction, from the table of rouge_score."""
     m, n = words(one), words(other)
     if not m or not n:
         return Fraction(0)
     return Fraction(2 * int(lcs_table(m, n)[-1][-1]), len(m) + len(n))
 
 
-def one_after_another(threshold: str, pool: list[str], texts: list[str]) -> list[Duplicate | None]:
-    """The definition: each text against all of the pool, then into the pool or not."""
+def by_definition(threshold: str, pool: list[str], texts: list[str]) -> list[Duplicate | None]:
+    """Return the decisions of the definition: compare each text with the whole pool."""
     pool = list(pool)
     decisions: list[Duplicate | None] = []
     for text in texts:
@@ -43,27 +43,27 @@ def one_after_another(threshold: str, pool: list[str], texts: list[str]) -> list
 
 @given(THRESHOLD, st.lists(TEXT, max_size=8), st.lists(TEXT, max_size=12))
 @settings(max_examples=300)
-def test_decisions_are_those_of_comparing_all_pairs(
+def test_decisions_are_those_of_a_comparison_of_all_pairs(
     threshold: str, pool: list[str], texts: list[str]
 ) -> None:
     deduplicator = Deduplicator(Fraction(threshold))
     deduplicator.extend_pool(pool)
-    expected = one_after_another(threshold, pool, texts)
+    expected = by_definition(threshold, pool, texts)
     assert deduplicator.accept(texts) == expected
 
 
 @given(THRESHOLD, st.lists(TEXT, max_size=8), st.lists(TEXT, max_size=12))
-def test_more_words_than_characters_change_nothing(
+def test_more_words_than_code_points_do_not_change_the_decisions(
     threshold: str, pool: list[str], texts: list[str]
 ) -> None:
     with patch("isheep_worker.curation.deduplication._LAST_CHARACTER", 3):
         deduplicator = Deduplicator(Fraction(threshold))
         deduplicator.extend_pool(pool)
-        assert deduplicator.accept(texts) == one_after_another(threshold, pool, texts)
+        assert deduplicator.accept(texts) == by_definition(threshold, pool, texts)
 
 
 @given(TEXT, TEXT)
-def test_the_score_is_rouge_scores(one: str, other: str) -> None:
+def test_the_score_is_that_of_rouge_score(one: str, other: str) -> None:
     deduplicator = Deduplicator(0)
     deduplicator.extend_pool([one])
     (duplicate,) = deduplicator.accept([other])
@@ -72,7 +72,7 @@ def test_the_score_is_rouge_scores(one: str, other: str) -> None:
 
 
 @given(THRESHOLD, st.lists(TEXT, max_size=12), st.data())
-def test_cutting_into_calls_changes_nothing(
+def test_the_division_into_calls_does_not_change_the_decisions(
     threshold: str, texts: list[str], data: st.DataObject
 ) -> None:
     cut = data.draw(st.integers(0, len(texts)))
@@ -80,8 +80,8 @@ def test_cutting_into_calls_changes_nothing(
     assert whole.accept(texts) == halves.accept(texts[:cut]) + halves.accept(texts[cut:])
 
 
-def test_the_boundary_itself_is_no_duplicate() -> None:
-    # 7 of 10 words on both sides: F1 is 0.7 exactly, which floats get wrong either way.
+def test_a_score_equal_to_the_threshold_is_not_a_duplicate() -> None:
+    # 7 of 10 words on both sides: F1 is exactly 0.7, which floats cannot represent.
     pool, on_boundary = "a b c d e f g h i j", "a b c d e f g x y z"
     for threshold, repeats in ((0.7, False), ("0.7", False), ("0.69999999999999999999", True)):
         deduplicator = Deduplicator(threshold)
@@ -91,7 +91,11 @@ def test_the_boundary_itself_is_no_duplicate() -> None:
 
 def test_a_dropped_text_does_not_join_the_pool() -> None:
     deduplicator = Deduplicator("0.7")
-    chain = ["a b c d", "a b c d e", "b c d e f"]  # each like the one before, not like the first
+    chain = [
+        "a b c d",
+        "a b c d e",
+        "b c d e f",
+    ]  # each is similar to the one before, not to the first
     assert [bool(duplicate) for duplicate in deduplicator.accept(chain)] == [False, True, False]
 
 
@@ -107,17 +111,17 @@ def test_other_scripts_are_compared() -> None:
     assert decisions == [None, Duplicate(texts[0], Fraction(8, 9)), None, None]
 
 
-def test_the_first_that_is_repeated_is_named() -> None:
+def test_the_first_repeated_text_of_the_pool_is_returned() -> None:
     deduplicator = Deduplicator("0.7")
     deduplicator.extend_pool(["a b c d e", "a b c d x", "a b c d"])
     assert deduplicator.accept(["a b c d x"]) == [Duplicate("a b c d e", Fraction(8, 10))]
 
 
-def test_texts_without_words_repeat_nothing() -> None:
+def test_a_text_without_words_repeats_no_text() -> None:
     assert Deduplicator("0").accept(["", "?!", "", "…"]) == [None] * 4
 
 
-def test_at_one_only_nothing_is_a_duplicate() -> None:
+def test_with_the_threshold_one_no_text_is_a_duplicate() -> None:
     assert Deduplicator(1).accept(["a b", "a b"]) == [None, None]
 
 
@@ -127,7 +131,7 @@ def test_thresholds_outside_0_to_1_are_refused(threshold: float | str) -> None:
         Deduplicator(threshold)
 
 
-@pytest.mark.timeout(300)  # not a measure: comparing all with all would take hours
+@pytest.mark.timeout(300)  # not a benchmark: a comparison of all pairs would take hours
 @pytest.mark.parametrize(
     ("texts", "kept"),
     [
@@ -143,12 +147,12 @@ def test_thresholds_outside_0_to_1_are_refused(threshold: float | str) -> None:
     ],
     ids=["equal", "one word", "nothing shared", "many words", "a megabyte", "a shared beginning"],
 )
-def test_hostile_texts(texts: list[str], kept: int) -> None:
+def test_hostile_texts_are_compared_in_time(texts: list[str], kept: int) -> None:
     assert Deduplicator("0.7").accept(texts).count(None) == kept
 
 
 @pytest.mark.timeout(300)
-def test_a_pool_of_near_repetitions() -> None:
+def test_a_pool_of_near_repetitions_is_searched_in_time() -> None:
     words_of_it = [f"b{n}" for n in range(20)]
     pool = [" ".join([*words_of_it[:-1], f"x{n}"]) for n in range(20_000)]
     deduplicator = Deduplicator("0.7")

@@ -1,4 +1,4 @@
-"""Verdicts over anybody's lines: one each, in order, and never a crash."""
+"""Decisions on lines of any origin: one a line, in order, for every line."""
 
 import io
 import json
@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from isheep_worker.curation import filtering
 from isheep_worker.curation.decontamination import Decontaminator
-from isheep_worker.curation.filtering import Filter, RuleNameError, lines_of, read_pool, verdicts
+from isheep_worker.curation.filtering import Filter, RuleNameError, decisions, lines_of, read_pool
 from isheep_worker.rows.records import RecordError
 
-DEFAULT = ("ISheep", "rouge")
+DEFAULT = ("ISheep", "rouge-l")
 RIVERS = "Name three rivers in Asia."
 
 
@@ -22,7 +22,7 @@ def line(record: Any) -> bytes:
 
 
 def rules_of(*records: Any, names: tuple[str, ...] = DEFAULT, **options: Any) -> list[str | None]:
-    drops = verdicts(Filter(names, **options), [line(record) for record in records])
+    drops = decisions(Filter(names, **options), [line(record) for record in records])
     return [drop and drop.rule for drop in drops]
 
 
@@ -33,10 +33,10 @@ def rules_of(*records: Any, names: tuple[str, ...] = DEFAULT, **options: Any) ->
         ({"instruction": f"  {RIVERS}\n"}, None),
         ({"instruction": RIVERS, "input": None, "output": None}, None),
         ({"instruction": RIVERS, "input": "<noinput>", "output": "Ob, Lena, Indus."}, None),
-        ({"instruction": RIVERS, "input": "", "output": ""}, "empty_response"),
-        ({"instruction": RIVERS, "response": "Ob.\nUser: more"}, "new_turn"),
+        ({"instruction": RIVERS, "input": "", "output": ""}, "empty-response"),
+        ({"instruction": RIVERS, "response": "Ob.\nUser: more"}, "new-turn"),
         ({"instruction": RIVERS, "response": "Ob.", "output": "a\nUser: b"}, None),
-        # Rules over a pair are not asked without a response.
+        # Rules over a pair do not apply without a response.
         ({"instruction": RIVERS, "input": "none"}, None),
         ({"instruction": RIVERS, "input": "none", "output": "Ob."}, "none"),
         ({"instruction": "Draw the river."}, "length"),
@@ -44,12 +44,14 @@ def rules_of(*records: Any, names: tuple[str, ...] = DEFAULT, **options: Any) ->
         ({"instruction": RIVERS, "instances": [{"input": "", "output": "Ob."}]}, None),
         (
             {"instruction": RIVERS, "instances": [{"output": "Ob."}, {"output": ""}]},
-            "empty_response",
+            "empty-response",
         ),
         ({"instruction": RIVERS, "instances": [{"input": "a map"}]}, "blacklist"),
     ],
 )
-def test_a_line_is_judged_as_a_run_would(record: dict[str, Any], rule: str | None) -> None:
+def test_a_line_gets_the_decision_that_a_run_makes(
+    record: dict[str, Any], rule: str | None
+) -> None:
     assert rules_of(record) == [rule]
 
 
@@ -69,17 +71,19 @@ def test_a_line_is_judged_as_a_run_would(record: dict[str, Any], rule: str | Non
         (rb'{"instruction": "a \ud800 b"}', "line 2: field 'instruction' holds half of a surr"),
         (rb'{"instruction": "a", "output": "\udfff"}', "line 2: field 'output' holds half"),
         (b'{"instruction": "a", "input": ["b"]}', "line 2: field 'input' is a list"),
-        (b'{"instruction": "a", "instances": []}', "line 2: field 'instances' is no list of"),
-        (b'{"instruction": "a", "instances": [7]}', "line 2: field 'instances' is no list of"),
+        (b'{"instruction": "a", "instances": []}', "line 2: field 'instances' is not a list"),
+        (b'{"instruction": "a", "instances": [7]}', "line 2: field 'instances' is not a list"),
         (
             b'{"instruction": "a", "instances": [{}, {"output": 1}]}',
             "line 2: field 'instances[1].output' is a number",
         ),
     ],
 )
-def test_what_cannot_be_read_is_a_drop_with_its_place(text: bytes, detail: str) -> None:
+def test_an_unreadable_line_is_a_drop_with_its_place(text: bytes, detail: str) -> None:
     good = line({"instruction": RIVERS})
-    first, second, third = verdicts(Filter(DEFAULT), [good, text, line({"instruction": "Why so?"})])
+    first, second, third = decisions(
+        Filter(DEFAULT), [good, text, line({"instruction": "Why so?"})]
+    )
     assert first is None
     assert second is not None
     assert (second.rule, second.detail[: len(detail)]) == ("unreadable", detail)
@@ -90,50 +94,52 @@ def test_what_cannot_be_read_is_a_drop_with_its_place(text: bytes, detail: str) 
 def test_only_kept_lines_join_the_pool() -> None:
     maps = {"instruction": "Describe the map of the old town."}
     maze = {"instruction": "Describe the maze of the old town."}
-    assert rules_of(maps, maze, maze) == ["blacklist", None, "rouge"]
-    # Nor where a rule that objects is named after rouge.
-    assert rules_of(maps, maze, maze, names=("rouge", "ISheep")) == ["blacklist", None, "rouge"]
+    assert rules_of(maps, maze, maze) == ["blacklist", None, "rouge-l"]
+    # The same holds if the rule that drops the line comes after rouge-l.
+    names = ("rouge-l", "ISheep")
+    assert rules_of(maps, maze, maze, names=names) == ["blacklist", None, "rouge-l"]
 
 
-def test_the_pool_comes_before_the_lines() -> None:
-    chosen = Filter(("rouge",))
+def test_lines_are_compared_with_the_pool() -> None:
+    chosen = Filter(("rouge-l",))
     chosen.extend_pool(["Name three rivers in Europe."])
-    first, second = verdicts(chosen, [line({"instruction": RIVERS}), line({"instruction": "x"})])
+    first, second = decisions(chosen, [line({"instruction": RIVERS}), line({"instruction": "x"})])
     assert first is not None
     assert first.detail == "0.800 to: Name three rivers in Europe."
     assert second is None
 
 
-def test_names_are_tried_in_order() -> None:
+def test_rules_apply_in_the_order_of_their_names() -> None:
     task = {"instruction": "- Draw it"}
     for names, rule in [
         (("length", "blacklist"), "length"),
         (("blacklist", "length"), "blacklist"),
-        (("first_character", "SelfInstruct"), "first_character"),
+        (("first-character", "SelfInstruct"), "first-character"),
+        (("first_character", "SelfInstruct"), "first-character"),
         (("url",), None),
         (("None",), None),
     ]:
         assert rules_of(task, names=names) == [rule]
 
 
-def test_a_name_stands_for_both_rules_that_have_it() -> None:
+def test_a_name_selects_both_rules_that_have_it() -> None:
     records = [{"instruction": "a\x00"}, {"instruction": "a", "output": "\x00"}]
-    assert rules_of(*records, names=("control_characters",)) == ["control_characters"] * 2
+    assert rules_of(*records, names=("control-characters",)) == ["control-characters"] * 2
 
 
-def test_a_set_leaves_out_what_assumes_english_and_a_named_rule_does_not() -> None:
+def test_a_named_rule_applies_to_every_language_and_a_set_does_not() -> None:
     task = {"instruction": "Übersetze das Wort in drei Sprachen."}
-    assert rules_of(task) == ["first_character"]
+    assert rules_of(task) == ["first-character"]
     assert rules_of(task, language="de") == [None]
-    assert rules_of(task, language="de", names=("first_character",)) == ["first_character"]
+    assert rules_of(task, language="de", names=("first-character",)) == ["first-character"]
 
 
-def test_contamination_names_the_benchmark() -> None:
+def test_the_detail_of_contamination_is_the_benchmark() -> None:
     decontaminator = Decontaminator(4)
     decontaminator.add_benchmark("arc.jsonl", ["old iron rusts in wet air"])
     chosen = Filter(("contamination",), decontaminator=decontaminator)
     record = {"instruction": "Is it true?", "input": "All iron rusts in wet air."}
-    (drop,) = verdicts(chosen, [line(record)])
+    (drop,) = decisions(chosen, [line(record)])
     assert drop is not None
     assert (drop.rule, drop.detail) == ("contamination", "arc.jsonl")
 
@@ -141,39 +147,39 @@ def test_contamination_names_the_benchmark() -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("rogue",), "there is no rule or rule set 'rogue'; there are ISheep, SelfInstruct"),
+        (("rogue",), "there is no rule or rule set 'rogue'; use one of ISheep, SelfInstruct"),
         (("",), "there is no rule or rule set ''"),
         (("contamination",), "needs benchmark files"),
     ],
 )
-def test_names_that_cannot_be_used(names: tuple[str, ...], message: str) -> None:
+def test_an_unusable_name_is_refused(names: tuple[str, ...], message: str) -> None:
     with pytest.raises(RuleNameError, match=message):
         Filter(names)
 
 
-def test_a_pool_s_bad_line_is_an_error() -> None:
+def test_an_unreadable_line_of_the_pool_is_an_error() -> None:
     pool = [line({"instruction": RIVERS, "output": 7}), b"\n"]
     with pytest.raises(RecordError, match=r"pool\.jsonl, line 1: field 'output' is a number"):
         list(read_pool(pool, "pool.jsonl"))
     assert list(read_pool([b"\n", line({"instruction": RIVERS})], "pool.jsonl")) == [RIVERS]
 
 
-def test_lines_are_cut_at_newlines_only_and_lose_a_mark() -> None:
+def test_only_newlines_end_lines_and_the_byte_order_mark_is_removed() -> None:
     stream = io.BytesIO('\ufeff{"a": "\u2028"}\r\n\n\x0b\x85x'.encode())
     assert [one.decode() for one in lines_of(stream)] == ['{"a": "\u2028"}\r\n', "\n", "\x0b\x85x"]
 
 
-def test_a_line_too_long_is_one_drop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_above_the_limit_is_one_drop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filtering, "MAX_LINE_BYTES", 50)
     records = [{"instruction": "x" * size} for size in (10, 30, 31, 200, 11)]
     stream = io.BytesIO(b"".join(line(record) for record in records))
-    drops = list(verdicts(Filter(("None",)), lines_of(stream)))
+    drops = list(decisions(Filter(("None",)), lines_of(stream)))
     assert [drop and drop.rule for drop in drops] == [None, None, "unreadable", "unreadable", None]
 
 
 @given(st.lists(st.binary(max_size=40) | st.text().map(lambda text: line({"instruction": text}))))
-def test_one_verdict_a_line_that_can_be_written(lines: list[bytes]) -> None:
-    drops = list(verdicts(Filter(DEFAULT), lines))
+def test_each_line_gets_one_decision_that_can_be_encoded(lines: list[bytes]) -> None:
+    drops = list(decisions(Filter(DEFAULT), lines))
     assert len(drops) == len(lines)
     for drop in drops:
         if drop is not None:
@@ -182,8 +188,8 @@ def test_one_verdict_a_line_that_can_be_written(lines: list[bytes]) -> None:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("names", [DEFAULT, ("SelfInstruct",), ("rouge",)])
-def test_hostile_lines(names: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("names", [DEFAULT, ("SelfInstruct",), ("rouge-l",)])
+def test_hostile_lines_are_checked_in_time(names: tuple[str, ...]) -> None:
     texts = [
         "x" * 1_000_000,
         "word " * 50_000,
@@ -195,6 +201,6 @@ def test_hostile_lines(names: tuple[str, ...]) -> None:
         "\x00",
     ]
     records = [{"instruction": text, "input": text, "output": text} for text in texts]
-    drops = list(verdicts(Filter(names), [line(record) for record in records * 2]))
+    drops = list(decisions(Filter(names), [line(record) for record in records * 2]))
     assert len(drops) == 2 * len(texts)
     assert all(len(drop.detail) <= 200 for drop in drops if drop is not None)

@@ -1,4 +1,4 @@
-"""Topics: a fold over the canonical order, whatever the order of arrival and the rounds."""
+"""Topics: a fold in canonical order, independent of the order of arrival and of rounds."""
 
 import random
 from typing import Any
@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from isheep_worker.curation.topics import CollectedTopics, collect_topics
 from isheep_worker.rows.schema import TOPICS, CompletionRow
-from isheep_worker.text.parsing import DropLast
 
 SEEDS = ["Bird migration", "tides"]
 
@@ -25,13 +24,13 @@ def collect(*completions: CompletionRow, count: int = 100, **more: Any) -> Colle
         iteration=1,
         count=count,
         exemplars=2,
-        drop_last=DropLast.IF_CUT,
+        drop_last="IfCut",
         seeds=SEEDS,
         **more,
     )
 
 
-def test_what_becomes_of_each_topic() -> None:
+def test_each_topic_is_accepted_dropped_or_beyond_the_count() -> None:
     collected = collect(
         completion(1, "Jazz!", "a b c d e f g h i", "comets", "tax la", cut=True),
         completion(0, "bird  migration.", "jazz", "glaciers.", "TIDES"),
@@ -44,8 +43,8 @@ def test_what_becomes_of_each_topic() -> None:
         ("i1-r1-c00001-p3", "comets"),
     ]
     drops = {rule: count.count for rule, count in collected.drops.by_rule().items()}
-    assert drops == {"repeated_topic": 3, "topic_length": 1}
-    assert collected.parse_failures == {"cut": 1}
+    assert drops == {"repeated-topic": 3, "topic-length": 1}
+    assert collected.parse_failures == {"parse-cut": 1}
     assert (collected.completions, collected.parsed, collected.beyond_count) == (3, 9, 2)
     assert collected.parsed == collected.newly_accepted + collected.drops.total + 2
 
@@ -59,7 +58,7 @@ def test_what_becomes_of_each_topic() -> None:
     st.integers(0, 2**32),
     st.integers(1, 5),
 )
-def test_neither_the_order_of_arrival_nor_the_rounds_change_what_is_accepted(
+def test_the_order_of_arrival_and_the_rounds_do_not_change_the_result(
     lists: list[list[str]], seed: int, count: int
 ) -> None:
     half = len(lists) // 2

@@ -1,3 +1,5 @@
+"""Exhausted device memory is recognized in the errors of all libraries."""
+
 import pytest
 import torch
 
@@ -17,7 +19,7 @@ MESSAGES = [
 
 @pytest.mark.parametrize("message", MESSAGES)
 @pytest.mark.parametrize("kind", [RuntimeError, ValueError])
-def test_all_layers_words_for_it_become_one_error(message: str, kind: type[Exception]):
+def test_the_messages_of_all_libraries_become_the_same_error(message: str, kind: type[Exception]):
     with (
         pytest.raises(DeviceMemoryError, match="while loading m"),
         device_memory_errors("loading m"),
@@ -25,24 +27,24 @@ def test_all_layers_words_for_it_become_one_error(message: str, kind: type[Excep
         raise kind(message)
 
 
-def test_torch_and_python_have_classes_for_it():
+def test_the_exception_classes_of_torch_and_python_become_the_same_error():
     for error in (torch.OutOfMemoryError("CUDA out of memory"), MemoryError()):
         with pytest.raises(DeviceMemoryError), device_memory_errors("x"):
             raise error
 
 
-def test_the_reason_may_be_further_down():
+def test_the_message_may_be_that_of_a_cause():
     error = RuntimeError("engine failed")
     error.__cause__ = RuntimeError(MESSAGES[0])
     with pytest.raises(DeviceMemoryError), device_memory_errors("x"):
         raise error
 
 
-def test_other_errors_stay_what_they_are():
+def test_other_errors_are_not_changed():
     with pytest.raises(ValueError, match="shape"), device_memory_errors("x"):
         raise ValueError("shape")
 
 
-def test_log_tails():
+def test_the_message_is_recognized_in_the_tail_of_a_log():
     assert says_out_of_memory("INFO ok\nERROR torch.OutOfMemoryError: CUDA out of memory.\n")
     assert not says_out_of_memory("INFO memory 90% used")

@@ -1,3 +1,5 @@
+"""Sampling of the next token with a separate generator for each row."""
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,24 +19,24 @@ def draw(probabilities: list[float], *, temperature=1.0, top_p=1.0, at: float) -
     )
 
 
-def test_inverse_transform():
+def test_a_uniform_number_selects_the_token_by_cumulative_probability():
     assert [draw([0.5, 0.3, 0.2], at=u) for u in (0.0, 0.49, 0.51, 0.79, 0.81)] == [0, 0, 1, 1, 2]
 
 
-def test_top_p_keeps_the_smallest_set_that_reaches_it():
+def test_top_p_keeps_the_smallest_set_of_tokens_that_reaches_it():
     shares = [0.1, 0.2, 0.3, 0.4]
     assert {draw(shares, top_p=0.4, at=u / 50) for u in range(50)} == {3}
     assert {draw(shares, top_p=0.41, at=u / 50) for u in range(50)} == {2, 3}
     assert draw(shares, top_p=0.69, at=0.999) == 2
 
 
-def test_temperature():
+def test_a_low_temperature_prefers_likely_tokens_and_0_takes_the_most_likely():
     assert draw([0.4, 0.6], temperature=0.0, at=0.01) == 1
     assert draw([0.4, 0.6], temperature=0.05, at=0.01) == 1
     assert draw([0.4, 0.6], temperature=50.0, at=0.48) == 0
 
 
-def test_rows_are_independent():
+def test_each_row_uses_its_own_parameters():
     logits = torch.tensor([[0.5, 0.5], [0.9, 0.1], [0.1, 0.9]]).log()
     drawn = draw_tokens(
         logits,
@@ -45,7 +47,7 @@ def test_rows_are_independent():
     assert drawn.tolist() == [1, 0, 1]
 
 
-def test_a_nucleus_wider_than_the_candidates_is_sorted(monkeypatch):
+def test_a_nucleus_with_more_tokens_than_the_candidates_is_complete(monkeypatch):
     shares = [0.1, 0.2, 0.3, 0.4]
     wide = [draw(shares, top_p=0.95, at=u / 50) for u in range(50)]
     monkeypatch.setattr(sampling, "CANDIDATES", 2)
@@ -60,7 +62,7 @@ def test_a_nucleus_wider_than_the_candidates_is_sorted(monkeypatch):
     at=st.floats(0, 1, exclude_max=True),
 )
 @settings(max_examples=200, deadline=None)
-def test_what_is_not_allowed_is_never_drawn(logits: list[float], top_p: float, at: float):
+def test_a_token_that_is_not_allowed_is_never_drawn(logits: list[float], top_p: float, at: float):
     drawn = draw_tokens(
         torch.tensor([logits]),
         torch.tensor([1.0]),
@@ -70,7 +72,7 @@ def test_what_is_not_allowed_is_never_drawn(logits: list[float], top_p: float, a
     assert torch.softmax(torch.tensor(logits), 0)[int(drawn)] > 0
 
 
-def test_a_row_has_a_stream_of_its_own():
+def test_each_seed_has_its_own_numbers():
     seed = 2**63 - 1
     one, same, other = row_generator(seed), row_generator(seed), row_generator(seed - 1)
     stream = [uniform(one) for _ in range(5)]

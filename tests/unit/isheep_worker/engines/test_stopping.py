@@ -1,3 +1,5 @@
+"""Stop strings are found during generation, at any token boundary."""
+
 from collections.abc import Sequence
 
 import pytest
@@ -10,7 +12,7 @@ HIDDEN = 999
 
 
 def completed(pieces: Sequence[str], stops: Sequence[str]) -> str | None:
-    """Feed one token a piece; return the text before the stop, None if there was none."""
+    """Feed one token for each piece; return the text before the stop string, or None."""
 
     def decode(ids: Sequence[int]) -> str:
         return "".join(pieces[i] for i in ids)
@@ -38,7 +40,9 @@ def completed(pieces: Sequence[str], stops: Sequence[str]) -> str | None:
         (["x"] * 50 + ["E", "N", "D"], ["END"], "x" * 50),
     ],
 )
-def test_stops(pieces: list[str], stops: list[str], text: str | None):
+def test_the_text_ends_before_the_first_stop_string(
+    pieces: list[str], stops: list[str], text: str | None
+):
     assert completed(pieces, stops) == text
 
 
@@ -46,7 +50,7 @@ def test_stops(pieces: list[str], stops: list[str], text: str | None):
     pieces=st.lists(st.text("ab\n", min_size=1, max_size=4), max_size=30),
     stops=st.lists(st.text("ab\n", min_size=1, max_size=5), min_size=1, max_size=3),
 )
-def test_the_window_misses_nothing(pieces: list[str], stops: list[str]):
+def test_the_window_finds_each_stop_string(pieces: list[str], stops: list[str]):
     """The first token that completes any stop string ends the text at the earliest one."""
     expected = None
     for count in range(1, len(pieces) + 1):

@@ -1,3 +1,5 @@
+"""The Transformers engine on a tiny model: reproducible completions, labels, adapters."""
+
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +16,7 @@ from isheep_worker.engines.registry import open_engine
 from isheep_worker.engines.runtime import EngineRuntime
 from isheep_worker.templates.rubric import CONSTRAINED_ANSWER
 
-# The tiny model's control tokens: ids that end a text in its vocabulary.
+# The token that ends a text in the tiny model's vocabulary.
 EOS = 2
 
 
@@ -80,20 +82,20 @@ def test_a_group_has_the_same_completions_in_every_engine(tiny_model_dir: Path, 
     assert {id_: after[id_] for id_ in first} == first
 
 
-def test_seeds_matter(engine, tokenizer):
+def test_different_seeds_give_different_completions(engine, tokenizer):
     one = drain(engine, requests(tokenizer, seed=1))
     other = drain(engine, requests(tokenizer, seed=2))
     assert {i: c.text for i, c in one.items()} != {i: c.text for i, c in other.items()}
 
 
-def test_greedy_completions_are_those_of_the_model_itself(
+def test_greedy_completions_equal_those_of_the_plain_model(
     tiny_model_dir: Path, engine, tokenizer, monkeypatch: pytest.MonkeyPatch
 ):
-    """Padding, positions, the shared beginning and the cache change nothing."""
-    asked = requests(tokenizer, 4, temperature=0.0)
-    found = drain(engine, asked)
+    """Padding, positions, the shared beginning and the cache do not change the completions."""
+    requested = requests(tokenizer, 4, temperature=0.0)
+    found = drain(engine, requested)
     model = AutoModelForCausalLM.from_pretrained(tiny_model_dir, dtype="float32")
-    for one in asked:
+    for one in requested:
         ids = torch.tensor([one.prompt_token_ids])
         for _ in range(one.max_tokens):
             with torch.inference_mode():
@@ -105,22 +107,22 @@ def test_greedy_completions_are_those_of_the_model_itself(
         assert found[one.id].text == expected
 
     monkeypatch.setattr(transformers_engine, "SHORTEST_SHARED_PREFIX", 10**6)
-    assert drain(engine, asked) == found
+    assert drain(engine, requested) == found
 
 
-def test_a_presence_penalty_is_taken_once_from_what_the_completion_holds(
+def test_a_presence_penalty_is_subtracted_once_from_each_token_of_the_completion(
     tiny_model_dir: Path, engine, tokenizer
 ):
     penalties = [0.0, 2.0, -2.0, 0.01]
-    asked = [
+    requested = [
         dataclasses.replace(one, presence_penalty=penalty)
         for one, penalty in zip(
             requests(tokenizer, 4, temperature=0.0, max_tokens=24), penalties, strict=True
         )
     ]
-    found = drain(engine, asked)
+    found = drain(engine, requested)
     model = AutoModelForCausalLM.from_pretrained(tiny_model_dir, dtype="float32")
-    for one in asked:
+    for one in requested:
         ids: list[int] = list(one.prompt_token_ids)
         drawn: list[int] = []
         while len(drawn) < one.max_tokens and EOS not in drawn:
@@ -133,43 +135,43 @@ def test_a_presence_penalty_is_taken_once_from_what_the_completion_holds(
         assert found[one.id].tokens == len(drawn)
 
 
-def test_ends_by_length(engine, tokenizer):
-    asked = requests(tokenizer, 1, max_tokens=5)
-    (found,) = drain(engine, asked).values()
+def test_a_completion_ends_at_its_maximum_length(engine, tokenizer):
+    requested = requests(tokenizer, 1, max_tokens=5)
+    (found,) = drain(engine, requested).values()
     assert (found.finish_reason, found.tokens) == ("length", 5)
-    assert found.prompt_tokens == len(asked[0].prompt_token_ids)
+    assert found.prompt_tokens == len(requested[0].prompt_token_ids)
 
 
-def test_ends_at_a_stop_token_which_is_not_in_the_text(engine, tokenizer):
-    (asked,) = requests(tokenizer, 1, temperature=0.0)
-    (free,) = drain(engine, [asked]).values()
+def test_a_completion_ends_at_a_stop_token_that_its_text_leaves_out(engine, tokenizer):
+    (requested,) = requests(tokenizer, 1, temperature=0.0)
+    (free,) = drain(engine, [requested]).values()
     ids = tokenizer.encode(free.text)
-    (found,) = drain(engine, [dataclasses.replace(asked, stop_token_ids=(ids[2],))]).values()
+    (found,) = drain(engine, [dataclasses.replace(requested, stop_token_ids=(ids[2],))]).values()
     assert found.finish_reason == "stop"
     assert found.text == tokenizer.decode(ids[: ids.index(ids[2])])
 
 
-def test_ends_at_a_stop_string_across_tokens(engine, tokenizer):
-    (asked,) = requests(tokenizer, 1)
-    (free,) = drain(engine, [asked]).values()
+def test_a_completion_ends_at_a_stop_string_across_tokens(engine, tokenizer):
+    (requested,) = requests(tokenizer, 1)
+    (free,) = drain(engine, [requested]).values()
     stop = free.text[3:7]
-    (found,) = drain(engine, [dataclasses.replace(asked, stop=("never there", stop))]).values()
+    (found,) = drain(engine, [dataclasses.replace(requested, stop=("never there", stop))]).values()
     assert found.finish_reason == "stop"
     assert found.text == free.text[: free.text.index(stop)]
     assert found.tokens <= free.tokens
 
 
-def test_rows_that_end_early_do_not_disturb_the_others(engine, tokenizer):
-    """Finished rows leave the batch; those that stay go on with their own state."""
-    asked = requests(tokenizer, 4, temperature=0.0)
-    alone = drain(engine, asked)
+def test_rows_that_end_early_do_not_change_other_rows(engine, tokenizer):
+    """Finished rows leave the batch; the other rows continue with their own state."""
+    requested = requests(tokenizer, 4, temperature=0.0)
+    alone = drain(engine, requested)
     lengths = (1, 12, 3, 7)
-    mixed = [dataclasses.replace(r, max_tokens=n) for r, n in zip(asked, lengths, strict=True)]
+    mixed = [dataclasses.replace(r, max_tokens=n) for r, n in zip(requested, lengths, strict=True)]
     found = drain(engine, mixed)
-    assert [found[r.id].tokens for r in asked] == [
-        min(alone[r.id].tokens, n) for r, n in zip(asked, lengths, strict=True)
+    assert [found[r.id].tokens for r in requested] == [
+        min(alone[r.id].tokens, n) for r, n in zip(requested, lengths, strict=True)
     ]
-    for one in asked:
+    for one in requested:
         assert alone[one.id].text.startswith(found[one.id].text)
     assert found["1"].text == alone["1"].text
 
@@ -177,26 +179,26 @@ def test_rows_that_end_early_do_not_disturb_the_others(engine, tokenizer):
 def test_constrained_completions_match_their_expression(engine, tokenizer):
     import re
 
-    asked = requests(tokenizer, 8, regex=CONSTRAINED_ANSWER, max_tokens=200)
-    for completion in drain(engine, asked).values():
+    requested = requests(tokenizer, 8, regex=CONSTRAINED_ANSWER, max_tokens=200)
+    for completion in drain(engine, requested).values():
         assert re.fullmatch(CONSTRAINED_ANSWER, completion.text)
         assert completion.finish_reason == "stop"
 
 
-def test_a_constrained_completion_is_over_where_nothing_may_follow(engine, tokenizer):
+def test_a_constrained_completion_ends_if_its_expression_allows_no_further_token(engine, tokenizer):
     (found,) = drain(engine, requests(tokenizer, 1, regex="yes|no")).values()
     assert found.text in {"yes", "no"}
     assert found.finish_reason == "stop"
 
 
-def test_an_expression_that_does_not_compile(engine, tokenizer):
+def test_an_expression_that_does_not_compile_is_refused(engine, tokenizer):
     engine.submit(requests(tokenizer, 1, regex="("))
     with pytest.raises(ValueError, match="regular expression"):
         engine.poll()
     drain(engine)
 
 
-def test_too_long_a_prompt_is_refused_and_nothing_of_its_group_is_queued(engine, tokenizer):
+def test_a_too_long_prompt_is_refused_with_its_whole_group(engine, tokenizer):
     with pytest.raises(PromptTooLongError, match=r"request 7: 505 prompt tokens and 8 .* 512"):
         engine.submit([*requests(tokenizer, 2), request(7, [5] * 505, max_tokens=8)])
     assert engine.in_flight == 0
@@ -204,15 +206,15 @@ def test_too_long_a_prompt_is_refused_and_nothing_of_its_group_is_queued(engine,
     assert found.prompt_tokens == 505
 
 
-def test_labels_have_the_models_own_probabilities(tiny_model_dir: Path, engine, tokenizer):
-    """Among the whole vocabulary, whatever else is in the batch and in whatever order asked."""
+def test_labels_have_the_probabilities_of_the_model(tiny_model_dir: Path, engine, tokenizer):
+    """The probabilities are over the whole vocabulary, with any batch and any order of labels."""
     labels = tuple(tokenizer.encode("9753102468"))
-    asked = requests(tokenizer, 6, labels=labels, max_tokens=1)
-    writing = dataclasses.replace(asked[2], labels=(), max_tokens=5)
-    found = drain(engine, [*asked[:2], writing, *asked[3:]])
+    requested = requests(tokenizer, 6, labels=labels, max_tokens=1)
+    writing = dataclasses.replace(requested[2], labels=(), max_tokens=5)
+    found = drain(engine, [*requested[:2], writing, *requested[3:]])
     assert found[writing.id].tokens == 5
     model = AutoModelForCausalLM.from_pretrained(tiny_model_dir, dtype="float32")
-    for one in (*asked[:2], *asked[3:]):
+    for one in (*requested[:2], *requested[3:]):
         with torch.inference_mode():
             logits = model(input_ids=torch.tensor([one.prompt_token_ids])).logits[0, -1]
         expected = logits.log_softmax(-1)[list(labels)].tolist()
@@ -221,35 +223,35 @@ def test_labels_have_the_models_own_probabilities(tiny_model_dir: Path, engine, 
     assert not found[writing.id].label_logprobs
 
 
-def test_an_idle_engine_has_nothing(engine):
+def test_an_idle_engine_returns_no_completions(engine):
     assert engine.in_flight == 0
     assert engine.poll() == []
     assert engine.max_in_flight == 8
 
 
-def test_an_adapter_beside_the_base_answers_like_merged_weights(
+def test_an_adapter_on_the_base_answers_like_merged_weights(
     tiny_model_dir: Path, tokenizer, adapter_of, merged_of, tmp_path: Path
 ):
-    """And base and adapters take turns in one engine, each answering as if it were alone."""
+    """One engine switches between base and adapters, and each answers as in a separate engine."""
     folders = [adapter_of(tiny_model_dir, tmp_path / f"a{seed}", seed=seed) for seed in (1, 2)]
-    asked = requests(tokenizer, 6, temperature=0.0)
+    requested = requests(tokenizer, 6, temperature=0.0)
     expected = []
     for model in (
         tiny_model_dir,
         *(merged_of(one, tiny_model_dir, tmp_path / f"{one.name}-merged") for one in folders),
     ):
         alone = opened(model)
-        expected.append(drain(alone, asked))
+        expected.append(drain(alone, requested))
         alone.close()
-    # The adapters are not so small that their absence would pass.
+    # The adapters are large enough to change the answers.
     assert len({repr(found) for found in expected}) == 3
 
     engine = opened(tiny_model_dir)
     one, other = (Adapter(folder.name, folder, 4) for folder in folders)
-    turns = [(None, 0), (one, 1), (None, 0), (other, 2), (one, 1), (None, 0)]
-    for adapter, which in turns:
+    rounds = [(None, 0), (one, 1), (None, 0), (other, 2), (one, 1), (None, 0)]
+    for adapter, which in rounds:
         engine.adapt(adapter)
-        assert drain(engine, asked) == expected[which]
+        assert drain(engine, requested) == expected[which]
     engine.close()
 
 
@@ -270,7 +272,7 @@ def test_the_logits_of_an_adapter_are_those_of_merged_weights(
     engine.close()
 
 
-def test_the_dtype_asked_for_is_the_one_computed_in(tiny_model_dir: Path, tokenizer):
+def test_the_engine_computes_in_the_requested_dtype(tiny_model_dir: Path, tokenizer):
     engine = open_engine("Transformers", tiny_model_dir, "bfloat16", None, EngineRuntime())
     found = drain(engine, requests(tokenizer, 2))
     engine.close()

@@ -1,6 +1,6 @@
-"""Adapters in vLLM on the real small model: served beside the base as if they were merged.
+"""Adapters in vLLM on a real small model give the same answers as merged weights.
 
-Two engines are loaded one after another, which is most of this test's time.
+Most of the time of this test is the loading of two engines, one after the other.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ pytest.importorskip("vllm", reason="vLLM is not installed")
 
 MAX_LENGTH = 256
 NEAR_TIE = 0.01
-"""Logits so close that another order of additions may turn them around."""
+"""A difference of logits whose sign may change with the order of additions."""
 QUESTIONS = ("What is the capital of France?", "Name three fruits.", "Write a greeting.")
 
 
 def train_adapter(base: Path, out: Path, tokenizer: Any) -> Path:
-    """Train for a few steps on answers that no model gives by itself, so that it shows."""
+    """Train an adapter for a few steps on answers that the base never gives."""
     from isheep.recipes.settings import LoraSettings, TrainSettings
     from isheep_worker.training.dataset import Sample, collect_rows, split_rows
-    from isheep_worker.training.sft import Machine, train
+    from isheep_worker.training.machine import Machine
+    from isheep_worker.training.sft import train
 
     samples = [
         Sample(number, ids(tokenizer, question), tokenizer.encode(" Wool, said the sheep.\n"))
@@ -80,8 +81,10 @@ def opened(folder: Path, rank: int = 0) -> Engine:
     return open_engine("VLLM", folder, "float32", MAX_LENGTH, runtime, max_adapter_rank=rank)
 
 
-def answers(engine: Engine, prompts: Sequence[list[int]], turn: str) -> list[Completion]:
-    engine.submit([Request(f"{turn}{i}", tuple(p), i, 0.0, 1.0, 16) for i, p in enumerate(prompts)])
+def answers(engine: Engine, prompts: Sequence[list[int]], round_name: str) -> list[Completion]:
+    engine.submit(
+        [Request(f"{round_name}{i}", tuple(p), i, 0.0, 1.0, 16) for i, p in enumerate(prompts)]
+    )
     done: list[Completion] = []
     while engine.in_flight:
         done += engine.poll()
@@ -89,7 +92,7 @@ def answers(engine: Engine, prompts: Sequence[list[int]], turn: str) -> list[Com
 
 
 def agree(model: Any, tokenizer: Any, prompt: list[int], one: str, other: str) -> bool:
-    """Whether two greedy texts are one, or part where the model itself sees a near tie."""
+    """Return whether two greedy texts are equal, or first differ at a near tie of the logits."""
     left, right = (tokenizer.encode(text) for text in (one, other))
     for position, (a, b) in enumerate(zip(left, right, strict=False)):
         if a != b:
@@ -99,7 +102,7 @@ def agree(model: Any, tokenizer: Any, prompt: list[int], one: str, other: str) -
     return len(left) == len(right)
 
 
-def test_an_adapter_beside_the_base_answers_like_merged_weights(
+def test_an_adapter_on_the_base_answers_like_merged_weights(
     smollm2_dir: Path, merged_of: Any, adapter_of: Any, tmp_path: Path
 ) -> None:
     tokenizer = AutoTokenizer.from_pretrained(smollm2_dir)
@@ -108,21 +111,21 @@ def test_an_adapter_beside_the_base_answers_like_merged_weights(
     merged = merged_of(adapter.folder, smollm2_dir, tmp_path / "merged")
 
     engine = opened(smollm2_dir, adapter.rank)
-    turns = {}
-    for turn, served in (("base", None), ("adapter", adapter), ("again", None), ("last", adapter)):
+    rounds = {}
+    for name, served in (("base", None), ("adapter", adapter), ("again", None), ("last", adapter)):
         engine.adapt(served)
-        turns[turn] = answers(engine, prompts, turn)
+        rounds[name] = answers(engine, prompts, name)
     wide = adapter_of(smollm2_dir, tmp_path / "wide", seed=1, rank=9)
-    with pytest.raises(AdapterError, match=r"write training\.handover: Merged"):
+    with pytest.raises(AdapterError, match=r"set training\.handover: Merged"):
         engine.adapt(Adapter("wide", wide, 9))
     engine.close()
     plain = opened(merged)
     expected = answers(plain, prompts, "merged")
     plain.close()
 
-    texts = {turn: [completion.text for completion in found] for turn, found in turns.items()}
+    texts = {name: [completion.text for completion in found] for name, found in rounds.items()}
     assert all(ours != theirs for ours, theirs in zip(texts["adapter"], texts["base"], strict=True))
-    # Cached prefixes of the base are none of the adapter's, and the other way round.
+    # The adapter does not use cached prefixes of the base, nor the base those of the adapter.
     assert texts["again"] == texts["base"]
     assert texts["last"] == texts["adapter"]
     model = AutoModelForCausalLM.from_pretrained(merged, dtype="float32").eval()

@@ -1,6 +1,6 @@
-"""One vLLM engine on the real small model: loading it is what costs, so all tests share it.
+"""The vLLM engine on a real small model. All tests share one engine, because its loading is slow.
 
-Needs vLLM, which is an engine of its own choice: without it there is nothing to test.
+The tests are skipped if vLLM is not installed.
 """
 
 import re
@@ -34,7 +34,7 @@ def tokenizer(smollm2_dir: Path) -> Any:
 def engine(smollm2_dir: Path) -> Iterator[Engine]:
     before = set(psutil.Process().children(recursive=True))
     with pytest.MonkeyPatch.context() as patch:
-        # A step takes one prompt of full length and no more: two long ones compete for it.
+        # A step has room for one prompt of full length, so two long prompts compete for it.
         patch.setattr(vllm_engine, "CPU_STEP_TOKENS", MAX_LENGTH)
         runtime = EngineRuntime(max_num_seqs=8, enforce_eager=True)
         engine = open_engine("VLLM", smollm2_dir, "float32", MAX_LENGTH, runtime)
@@ -58,8 +58,8 @@ def drain(engine: Engine) -> dict[str, Completion]:
     return {completion.id: completion for completion in done}
 
 
-def test_completes_a_stream(engine: Engine, tokenizer: Any):
-    """One engine run for everything that a request can ask."""
+def test_requests_of_all_kinds_complete_in_one_stream(engine: Engine, tokenizer: Any):
+    """One run of the engine covers all fields of a request."""
     prompt = tokenizer.encode("The capital of France is")
     count = tokenizer.encode("1 2 3 4 5 6")
     seven = tokenizer.encode("7")[-1]
@@ -83,25 +83,25 @@ def test_completes_a_stream(engine: Engine, tokenizer: Any):
     assert re.match(r"(10|[1-9])\|\|[^|\n]", found["regex"].text)
 
 
-def test_a_presence_penalty_is_the_transformers_engines(
+def test_a_presence_penalty_works_as_in_the_transformers_engine(
     engine: Engine, smollm2_dir: Path, tokenizer: Any
 ):
     prompt = tokenizer.encode("The cat sat on the mat. The cat")
-    asked = [
+    requested = [
         request(f"{penalty}", prompt, temperature=0.0, max_tokens=24, presence_penalty=penalty)
         for penalty in (0.0, 2.0, 1.5)
     ]
     other = open_engine("Transformers", smollm2_dir, "float32", MAX_LENGTH, EngineRuntime())
-    engine.submit(asked)
-    other.submit(asked)
+    engine.submit(requested)
+    other.submit(requested)
     found = {id_: completion.text for id_, completion in drain(engine).items()}
     assert {id_: completion.text for id_, completion in drain(other).items()} == found
     assert len(set(found.values())) == 3
     other.close()
 
 
-def test_survives_seeded_prompts_that_do_not_fit_one_step(engine: Engine, tokenizer: Any):
-    """Computed in chunks, they would kill the engine; others are in flight meanwhile."""
+def test_seeded_prompts_that_do_not_fit_one_step_are_completed(engine: Engine, tokenizer: Any):
+    """If they were computed in chunks, they would kill the engine. Other requests are running."""
     long = [tokenizer.encode(f"{i} is a number. " * 100)[: MAX_LENGTH - 100] for i in range(3)]
     engine.submit([request(f"short{i}", tokenizer.encode(f"Tell {i}"), seed=i) for i in range(4)])
     engine.poll()
@@ -110,10 +110,10 @@ def test_survives_seeded_prompts_that_do_not_fit_one_step(engine: Engine, tokeni
     assert set(found) == {f"short{i}" for i in range(4)} | {f"long{i}" for i in range(3)}
 
 
-def test_labels_have_the_models_own_probabilities(
+def test_labels_have_the_probabilities_of_the_model(
     engine: Engine, tokenizer: Any, smollm2_dir: Path
 ):
-    """Those of Transformers, among the whole vocabulary, beside requests that sample."""
+    """They equal those of Transformers over the whole vocabulary, next to requests that sample."""
     labels = tuple(tokenizer.encode("9753102468"))
     prompts = [
         tokenizer.encode(text)
@@ -125,24 +125,25 @@ def test_labels_have_the_models_own_probabilities(
     ]
     engine.submit([request("before", prompts[0], max_tokens=4)])
     engine.poll()
-    engine.submit([*scoring, request("beside", prompts[1], max_tokens=4)])
-    # What was computed a moment ago is in the prefix cache now, and no less exact.
+    engine.submit([*scoring, request("meanwhile", prompts[1], max_tokens=4)])
+    # The prefix cache now has the tokens that were just computed; results from it are as exact.
     found = drain(engine)
     engine.submit([request("again", prompts[2], labels=labels[:2], max_tokens=1)])
     found |= drain(engine)
-    assert (found["before"].tokens, found["beside"].tokens) == (4, 4)
+    assert (found["before"].tokens, found["meanwhile"].tokens) == (4, 4)
     model = AutoModelForCausalLM.from_pretrained(smollm2_dir, dtype="float32")
     for prompt, one in zip((*prompts, prompts[2]), (*scoring, None), strict=True):
         with torch.inference_mode():
             logprobs = model(input_ids=torch.tensor([prompt])).logits[0, -1].log_softmax(-1)
         completion = found[one.id if one else "again"]
-        asked = labels if one else labels[:2]
-        assert completion.label_logprobs == pytest.approx(logprobs[list(asked)].tolist(), abs=1e-3)
+        wanted = labels if one else labels[:2]
+        expected = logprobs[list(wanted)].tolist()
+        assert completion.label_logprobs == pytest.approx(expected, abs=1e-3)
         assert (completion.text, completion.tokens) == ("", 0)
     assert found["again"].cached_prompt_tokens >= len(prompts[2]) - vllm_engine.CPU_BLOCK_SIZE - 1
 
 
-def test_shared_beginnings_are_computed_once(engine: Engine, tokenizer: Any):
+def test_a_shared_beginning_is_computed_once(engine: Engine, tokenizer: Any):
     header = tokenizer.encode("A header that all prompts of a stage begin with. " * 12)
     first = request("first", [*header, *tokenizer.encode("One.")], max_tokens=1)
     engine.submit([first])
@@ -151,7 +152,7 @@ def test_shared_beginnings_are_computed_once(engine: Engine, tokenizer: Any):
     assert drain(engine)["second"].cached_prompt_tokens >= len(header) - vllm_engine.CPU_BLOCK_SIZE
 
 
-def test_too_long_a_prompt_is_refused_and_nothing_of_its_group_is_queued(engine: Engine):
+def test_a_too_long_prompt_is_refused_with_its_whole_group(engine: Engine):
     with pytest.raises(PromptTooLongError, match=r"request b: 505 prompt tokens and 8 .* 512"):
         engine.submit([request("a", [5]), request("b", [5] * 505)])
     assert engine.in_flight == 0
@@ -166,7 +167,7 @@ def test_too_long_a_prompt_is_refused_and_nothing_of_its_group_is_queued(engine:
         (10**9, 1, (10**9 + 32) * 2 * 4 * 3 * 64 * 30),
     ],
 )
-def test_the_cpu_cache_holds_a_sequence_at_least_and_all_at_most(
+def test_the_cpu_cache_holds_at_least_one_sequence_and_at_most_all(
     length: int, sequences: int, bytes_: int
 ):
     config = SimpleNamespace(

@@ -35,7 +35,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return lines
 
 
-def test_an_engine_stays_for_the_same_wish_and_goes_before_another(log: list[str]) -> None:
+def test_an_engine_stays_loaded_for_the_same_spec_and_is_closed_for_another(log: list[str]) -> None:
     provider = EngineProvider(Meter())
     first = provider.get(SPEC, Path("base"))
     assert provider.get(SPEC, Path("base")) is first
@@ -49,11 +49,11 @@ def test_an_engine_stays_for_the_same_wish_and_goes_before_another(log: list[str
     assert not provider.loaded(other)
 
 
-def test_a_base_with_room_for_adapters_serves_with_them_and_without(log: list[str]) -> None:
+def test_a_base_with_memory_for_adapters_serves_with_and_without_them(log: list[str]) -> None:
     provider = EngineProvider(Meter())
     one, other = (Adapter(name, Path(name), 4) for name in ("one", "other"))
     provider.get(SPEC, Path("base"))
-    # Loaded without room.
+    # The base was loaded without memory for adapters.
     assert not provider.loaded(SPEC, one)
     for adapter in (one, one, None, other):
         engine = provider.get(SPEC, Path("base"), adapter)
@@ -76,8 +76,8 @@ def test_a_base_with_room_for_adapters_serves_with_them_and_without(log: list[st
     ]
 
 
-def test_what_an_order_leaves_open_is_the_engines_own() -> None:
-    usual = engine_provider.EngineRuntime()
-    assert engine_runtime(Runtime()) == usual
-    asked = engine_runtime(Runtime(max_num_seqs=8, memory_reduction=2))
-    assert (asked.max_num_seqs, asked.reduced_max_num_seqs) == (8, 2)
+def test_a_setting_that_an_order_omits_has_the_default_of_the_engine() -> None:
+    default = engine_provider.EngineRuntime()
+    assert engine_runtime(Runtime()) == default
+    given = engine_runtime(Runtime(max_num_seqs=8, memory_reduction=2))
+    assert (given.max_num_seqs, given.reduced_max_num_seqs) == (8, 2)

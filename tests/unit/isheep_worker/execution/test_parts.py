@@ -1,4 +1,4 @@
-"""The part loop against an engine that answers in any order."""
+"""The loop over parts, with an engine that returns completions in any order."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from isheep_worker.execution.parts import (
     part_count,
     part_items,
 )
+from isheep_worker.runtime.errors import StoppedError
 from isheep_worker.runtime.meter import Meter
-from isheep_worker.runtime.orders import Shard, StoppedError
+from isheep_worker.runtime.orders import Shard
 from isheep_worker.runtime.stopping import StopFlag
 
 
 class ShuffledEngine:
-    """Answers a few requests a poll, whichever it likes; its answer is the seed."""
+    """Completes a few random requests at each poll; the text is the request's seed."""
 
     def __init__(self, seed: int, max_in_flight: int = 100) -> None:
         self._random = random.Random(seed)
@@ -71,7 +72,7 @@ def program(part: int, items: int, levels: int) -> PartProgram:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(("items", "levels"), [(1, 1), (64, 1), (200, 2), (320, 3)])
-def test_parts_hold_their_items_in_order_however_the_engine_answers(
+def test_parts_have_their_items_in_order_for_every_order_of_completions(
     seed: int, items: int, levels: int
 ) -> None:
     written: dict[int, list[bytes]] = {}
@@ -96,7 +97,7 @@ def test_parts_hold_their_items_in_order_however_the_engine_answers(
     assert engine.most_in_flight <= 2 * PART_ITEMS
 
 
-def test_the_next_part_is_begun_before_the_first_is_complete() -> None:
+def test_the_next_part_begins_before_the_first_is_complete() -> None:
     engine = ShuffledEngine(0)
     order: list[str] = []
 
@@ -111,7 +112,7 @@ def test_the_next_part_is_begun_before_the_first_is_complete() -> None:
     assert order[:2] == ["begin 0", "begin 1"]
 
 
-def test_a_busy_engine_gets_no_second_part() -> None:
+def test_a_full_engine_gets_no_second_part() -> None:
     engine = ShuffledEngine(0, max_in_flight=1)
     fill_parts(
         [0, 1, 2],
@@ -128,7 +129,7 @@ def test_a_busy_engine_gets_no_second_part() -> None:
     ("max_in_flight", "parts"),
     [(1, 2), (16, 2), (128, 2), (130, 3), (256, 3), (512, 5), (2048, 17)],
 )
-def test_a_larger_engine_is_kept_full_by_more_parts(max_in_flight: int, parts: int) -> None:
+def test_a_larger_engine_gets_more_open_parts(max_in_flight: int, parts: int) -> None:
     assert most_open(max_in_flight) == parts
     engine = ShuffledEngine(0, max_in_flight)
     items = 20 * PART_ITEMS
@@ -144,8 +145,8 @@ def test_a_larger_engine_is_kept_full_by_more_parts(max_in_flight: int, parts: i
     assert at_once <= engine.most_in_flight < at_once + 2 * PART_ITEMS
 
 
-def test_a_level_that_asks_nothing_goes_on() -> None:
-    def silent(part: int) -> PartProgram:
+def test_a_program_continues_after_an_empty_group() -> None:
+    def with_empty_groups(part: int) -> PartProgram:
         assert (yield []) == []
         assert (yield []) == []
         return FilledPart([b"done"], {})
@@ -153,7 +154,7 @@ def test_a_level_that_asks_nothing_goes_on() -> None:
     written: list[int] = []
     fill_parts(
         [0, 1, 2],
-        silent,
+        with_empty_groups,
         lambda part, filled: written.append(part),
         ShuffledEngine(0),
         stop=StopFlag(),
@@ -162,7 +163,7 @@ def test_a_level_that_asks_nothing_goes_on() -> None:
     assert written == [0, 1, 2]
 
 
-def test_a_stop_keeps_what_is_written() -> None:
+def test_parts_that_are_written_remain_after_a_stop() -> None:
     stop = StopFlag()
     written: list[int] = []
 
@@ -183,11 +184,11 @@ def test_a_stop_keeps_what_is_written() -> None:
 
 
 class KilledError(Exception):
-    """Stands for SIGKILL: nothing after it runs."""
+    """Simulates SIGKILL: no code after it runs."""
 
 
 class MortalEngine(ShuffledEngine):
-    """Is killed at its n-th poll."""
+    """Raises `KilledError` at its n-th poll."""
 
     def __init__(self, seed: int, polls: int, max_in_flight: int) -> None:
         super().__init__(seed, max_in_flight)
@@ -202,11 +203,11 @@ class MortalEngine(ShuffledEngine):
 
 @pytest.mark.parametrize(("max_in_flight", "parts"), [(100, 2), (512, 5)])
 @given(st.lists(st.integers(0, 150), max_size=5), st.integers(65, 640))
-def test_a_kill_costs_the_open_parts_at_the_most(
+def test_a_kill_costs_at_most_the_open_parts(
     max_in_flight: int, parts: int, lives: list[int], items: int
 ) -> None:
     written: dict[int, list[bytes]] = {}
-    asked = 0
+    requested = 0
     for number, polls in enumerate([*lives, 10**9]):
         engine = MortalEngine(number, polls, max_in_flight)
         with contextlib.suppress(KilledError):
@@ -218,18 +219,18 @@ def test_a_kill_costs_the_open_parts_at_the_most(
                 stop=StopFlag(),
                 meter=Meter(),
             )
-        asked += sum(len(group) for group in engine.groups)
+        requested += sum(len(group) for group in engine.groups)
     assert sum(len(lines) for lines in written.values()) == items
-    assert asked <= items + len(lives) * parts * PART_ITEMS
+    assert requested <= items + len(lives) * parts * PART_ITEMS
 
 
-def test_workers_share_the_parts_and_skip_those_that_exist() -> None:
+def test_workers_divide_the_parts_and_skip_those_that_are_stored() -> None:
     shares = [own_parts(Shard(index, 3), 8, existing={3, 4}) for index in range(3)]
     assert shares == [[0, 6], [1, 7], [2, 5]]
     assert own_parts(Shard(2, 4), 2, existing=set()) == []
 
 
 @pytest.mark.parametrize(("items", "count"), [(0, 0), (1, 1), (64, 1), (65, 2), (128, 2)])
-def test_parts_cover_the_items(items: int, count: int) -> None:
+def test_the_parts_contain_each_item_once(items: int, count: int) -> None:
     assert part_count(items) == count
     assert [i for part in range(count) for i in part_items(part, items)] == list(range(items))

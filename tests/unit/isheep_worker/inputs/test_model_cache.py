@@ -1,4 +1,4 @@
-"""A file that several workers want at once is downloaded once, and whole."""
+"""If several workers need a file at the same time, it is downloaded once and is complete."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 
 from isheep.store.folder import FolderStore
 from isheep_worker.inputs import model_cache
-from isheep_worker.runtime.orders import SourceUnreachableError
+from isheep_worker.runtime.errors import SourceUnreachableError
 
 CONTENT = b"weights" * 1000
 
 
 def _keep(store: Path, path: Path, note: Path) -> None:
-    """What a worker does, in a process of its own; a download is noted and takes a while."""
+    """Runs as a worker in a separate process; each download writes a note and takes 0.2 s."""
 
     def download(target: Path) -> None:
         with note.open("a") as file:
@@ -31,7 +31,7 @@ def _keep(store: Path, path: Path, note: Path) -> None:
         os._exit(1)
 
 
-def test_of_many_workers_one_downloads_and_all_have_the_file(tmp_path: Path) -> None:
+def test_one_of_many_workers_downloads_and_all_have_the_file(tmp_path: Path) -> None:
     FolderStore(tmp_path / "store").put("model.safetensors", CONTENT)
     path, note = tmp_path / "cache/a/model.safetensors", tmp_path / "note"
     context = multiprocessing.get_context("fork")
@@ -47,7 +47,7 @@ def test_of_many_workers_one_downloads_and_all_have_the_file(tmp_path: Path) -> 
     assert [p.name for p in path.parent.iterdir() if not p.name.startswith(".")] == [path.name]
 
 
-def test_where_there_are_no_locks_each_downloads_for_itself(
+def test_each_worker_downloads_if_the_file_system_has_no_locks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def no_locks(*_: object) -> None:
@@ -61,24 +61,24 @@ def test_where_there_are_no_locks_each_downloads_for_itself(
     assert "has no locks" in caplog.text
 
 
-def test_a_file_of_the_wrong_size_is_replaced_and_a_right_one_never(tmp_path: Path) -> None:
+def test_only_a_file_of_the_wrong_size_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"half")
     model_cache.keep(path, 5, lambda target: target.write_bytes(b"whole"))
     assert path.read_bytes() == b"whole"
 
-    def refuse(_: Path) -> None:
-        raise AssertionError("it is there")
+    def fail(_: Path) -> None:
+        raise AssertionError("the file exists already")
 
-    model_cache.keep(path, 5, refuse)
+    model_cache.keep(path, 5, fail)
 
 
-def test_a_source_that_changes_meanwhile_is_told(tmp_path: Path) -> None:
-    with pytest.raises(SourceUnreachableError, match=r"file was to have 5 bytes and has not"):
+def test_a_source_that_changes_during_the_download_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnreachableError, match=r"file does not have the expected 5 bytes"):
         model_cache.keep(tmp_path / "file", 5, lambda target: target.write_bytes(b"other"[:3]))
 
 
-def test_what_killed_downloads_left_goes_after_a_day(tmp_path: Path) -> None:
+def test_partial_files_of_killed_downloads_are_removed_after_a_day(tmp_path: Path) -> None:
     old, young, other = (
         tmp_path / name
         for name in (".0123.model.safetensors.7f", ".4567.model.safetensors", ".89.config.json")

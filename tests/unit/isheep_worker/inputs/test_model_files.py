@@ -33,7 +33,7 @@ def shard(model: Path) -> None:
     (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
 
 
-def test_describes_a_good_model(model: Path):
+def test_the_properties_of_a_valid_model_are_read(model: Path):
     found = inspect_model(model)
     assert found == ModelFiles(
         digest=found.digest, architecture="LlamaForCausalLM", dtype="float32", max_length=4096
@@ -41,7 +41,7 @@ def test_describes_a_good_model(model: Path):
     assert eos_token_ids(model) == (2,)
 
 
-def test_dtype_and_length_may_stand_under_old_names_and_in_a_text_config(model: Path):
+def test_dtype_and_length_are_read_from_old_names_and_from_a_text_config(model: Path):
     text = {"max_position_embeddings": 128, "dtype": "bfloat16"}
     edit(model / "config.json", dtype=None, text_config=text)
     assert (inspect_model(model).dtype, inspect_model(model).max_length) == ("bfloat16", 128)
@@ -49,12 +49,12 @@ def test_dtype_and_length_may_stand_under_old_names_and_in_a_text_config(model: 
     assert inspect_model(model).dtype == "float16"
 
 
-def test_several_eos_tokens(model: Path):
+def test_all_eos_tokens_of_both_configurations_are_read(model: Path):
     edit(model / "generation_config.json", eos_token_id=[7, 2])
     assert eos_token_ids(model) == (2, 7)
 
 
-def test_shards_are_taken(model: Path):
+def test_a_model_in_shards_is_valid(model: Path):
     shard(model)
     assert inspect_model(model).architecture == "LlamaForCausalLM"
 
@@ -83,16 +83,22 @@ def escaping_shard(model: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("damage", "texts"),
     [
-        (shutil.rmtree, ["there is no such folder", "model.storageUri"]),
-        (lambda m: (m / "config.json").unlink(), ["config.json: missing", "save_pretrained"]),
+        (shutil.rmtree, ["the folder does not exist", "model.storageUri"]),
+        (
+            lambda m: (m / "config.json").unlink(),
+            ["config.json: the file is missing", "save_pretrained"],
+        ),
         (
             lambda m: (m / "config.json").rename(m / "adapter_config.json"),
             ["this is an adapter", "merge"],
         ),
-        (lambda m: (m / "config.json").write_text("{"), ["config.json: not JSON"]),
-        (lambda m: (m / "config.json").write_text("[]"), ["config.json: holds no JSON object"]),
+        (lambda m: (m / "config.json").write_text("{"), ["config.json: the file is not JSON"]),
+        (
+            lambda m: (m / "config.json").write_text("[]"),
+            ["config.json: the file is not a JSON object"],
+        ),
         (lambda m: edit(m / "config.json", architectures=[]), ["config.json", "architectures"]),
         (
             lambda m: edit(m / "config.json", model_type="mine", auto_map={"AutoModel": "m.M"}),
@@ -100,23 +106,31 @@ def escaping_shard(model: Path) -> None:
         ),
         (lambda m: edit(m / "config.json", model_type="mine"), ["model_type 'mine'", "newer"]),
         (make_pickle_only, ["pytorch_model.bin", "pickle", "save_pretrained"]),
-        (lambda m: (m / "model.safetensors").unlink(), ["no weights", "model.safetensors"]),
-        (lambda m: cut(m / "model.safetensors"), ["model.safetensors: cut or corrupt"]),
-        (lambda m: (m / "tokenizer.json").unlink(), ["no tokenizer", "save_pretrained"]),
-        (drop_shard, ["two.safetensors: missing", "index.json names it"]),
+        (
+            lambda m: (m / "model.safetensors").unlink(),
+            ["there are no weights", "model.safetensors"],
+        ),
+        (
+            lambda m: cut(m / "model.safetensors"),
+            ["model.safetensors: the file is incomplete or corrupt"],
+        ),
+        (lambda m: (m / "tokenizer.json").unlink(), ["there is no tokenizer", "save_pretrained"]),
+        (drop_shard, ["two.safetensors: the file is missing", "index.json names it"]),
         (empty_shard, ["two.safetensors: the tensor two is missing"]),
-        (escaping_shard, ["'../one.safetensors' is no plain file name"]),
+        (escaping_shard, ["'../one.safetensors' is not a plain file name"]),
     ],
 )
-def test_says_what_is_wrong(model: Path, damage, says: list[str]):
+def test_a_damaged_model_is_refused_with_its_file_and_a_remedy(
+    model: Path, damage, texts: list[str]
+):
     damage(model)
     with pytest.raises(ModelFilesError) as caught:
         inspect_model(model)
-    for text in says:
+    for text in texts:
         assert text in str(caught.value)
 
 
-def test_code_in_the_folder_is_no_trouble_where_transformers_knows_the_model(model: Path):
+def test_code_in_the_folder_is_ignored_if_transformers_supports_the_model(model: Path):
     edit(model / "config.json", auto_map={"AutoModelForCausalLM": "modeling.Mine"})
     inspect_model(model)
 
@@ -136,13 +150,13 @@ def change_a_weight(model: Path) -> None:
         lambda m: (m / "chat_template.jinja").write_text("{{ messages }}"),
     ],
 )
-def test_the_digest_changes_with_whatever_changes_the_model(model: Path, change):
+def test_the_digest_changes_with_every_file_that_changes_the_model(model: Path, change):
     before = inspect_model(model).digest
     change(model)
     assert inspect_model(model).digest != before
 
 
-def test_the_digest_ignores_what_does_not_change_the_model(model: Path):
+def test_the_digest_ignores_files_that_do_not_change_the_model(model: Path):
     before = inspect_model(model).digest
     (model / "README.md").write_text("A model.")
     assert inspect_model(model).digest == before

@@ -15,13 +15,13 @@ from isheep.store.manifest import Manifest, StageInfo, Timings
 from isheep_worker.engines.adapter import Adapter
 from isheep_worker.inputs.model_files import inspect_model
 from isheep_worker.inputs.models import ModelFolders, Weights, bucket_spec, cache_folder
-from isheep_worker.runtime.orders import BadInputError
+from isheep_worker.runtime.errors import BadInputError
 
 KEY = "a" * 64
 
 
 class RemoteStore(FolderStore):
-    """A folder that hides that it is one, as a bucket does."""
+    """A folder that, like a bucket, has no local paths."""
 
     def local_path(self, key: str) -> Path | None:
         return None
@@ -35,7 +35,9 @@ def test_a_bucket_is_at_the_service_of_the_runs_store() -> None:
     assert (spec.endpoint, spec.addressing) == ("http://localhost:8333", "Path")
     spec = bucket_spec("s3://models/llama", parse_store_uri("/store"), "f")
     assert spec.uri == "s3://models/llama"
-    with pytest.raises(BadInputError, match=r"model.storageUri: s3://models/my llama names no"):
+    with pytest.raises(
+        BadInputError, match=r"model.storageUri: s3://models/my llama is not a bucket"
+    ):
         bucket_spec("s3://models/my llama", own, "model.storageUri")
 
 
@@ -57,7 +59,9 @@ def folders(
 
 
 @pytest.mark.parametrize("spelling", ["{}", "file://{}"])
-def test_a_base_model_is_used_where_it_lies(spelling: str, make_order, tmp_path: Path) -> None:
+def test_a_base_model_in_a_folder_is_used_in_place(
+    spelling: str, make_order, tmp_path: Path
+) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     models = folders(make_order, FolderStore(tmp_path), tmp_path, spelling.format(folder))
@@ -65,13 +69,13 @@ def test_a_base_model_is_used_where_it_lies(spelling: str, make_order, tmp_path:
     assert models.revision() == "r1"
 
 
-def test_a_base_model_that_is_not_there_is_told(make_order, tmp_path: Path) -> None:
+def test_a_base_model_that_does_not_exist_is_bad_input(make_order, tmp_path: Path) -> None:
     models = folders(make_order, FolderStore(tmp_path), tmp_path, str(tmp_path / "none"))
     with pytest.raises(BadInputError, match=r"model.storageUri: .*none"):
         models.base()
 
 
-def test_a_claim_is_read_where_it_is_mounted(make_order, tmp_path: Path) -> None:
+def test_a_claim_is_read_from_the_folder_where_it_is_mounted(make_order, tmp_path: Path) -> None:
     (tmp_path / "mnt/models/llama").mkdir(parents=True)
     mirrors = {"pvc://claim": str(tmp_path / "mnt"), "hf://meta": "pvc://claim/models"}
     for uri in ("pvc://claim/models/llama", "hf://meta/llama"):
@@ -85,11 +89,11 @@ def test_a_claim_is_read_where_it_is_mounted(make_order, tmp_path: Path) -> None
 
 @pytest.fixture
 def bucket(tiny_model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RemoteStore:
-    """A model in a bucket, under whatever `s3://` URI is asked for."""
+    """A model in a bucket; every `s3://` URI resolves to it."""
     store = RemoteStore(tmp_path / "bucket")
     for path in tiny_model_dir.iterdir():
         store.put(path.name, path)
-    store.put("original/consolidated.safetensors", b"another form of the same weights")
+    store.put("original/consolidated.safetensors", b"the same weights in another format")
     store.put("pytorch_model.bin", b"a pickle")
     monkeypatch.setattr("isheep_worker.inputs.models.open_store", lambda _: store)
     return store
@@ -110,16 +114,18 @@ def test_a_mirror_in_a_bucket_is_downloaded_and_keeps_the_runs_revision(
     assert inspect_model(models.base()) == inspect_model(tiny_model_dir)
 
 
-def test_a_download_in_flight_beside_it_does_not_change_a_models_digest(
+def test_the_digest_of_a_model_ignores_a_download_in_flight(
     bucket, make_order, tmp_path: Path
 ) -> None:
     folder = folders(make_order, bucket, tmp_path, "s3://models/name").base()
     before = inspect_model(folder)
-    (folder / ".0123456789abcdef.model.safetensors").write_bytes(b"so far")
+    (folder / ".0123456789abcdef.model.safetensors").write_bytes(b"partial")
     assert inspect_model(folder) == before
 
 
-def test_a_cached_file_that_was_cut_is_fetched_again(bucket, make_order, tmp_path: Path) -> None:
+def test_a_cached_file_that_is_too_short_is_downloaded_again(
+    bucket, make_order, tmp_path: Path
+) -> None:
     models = folders(make_order, bucket, tmp_path, "s3://models/name")
     weights = models.base() / "model.safetensors"
     whole = weights.read_bytes()
@@ -127,7 +133,7 @@ def test_a_cached_file_that_was_cut_is_fetched_again(bucket, make_order, tmp_pat
     assert (models.base() / "model.safetensors").read_bytes() == whole
 
 
-def test_a_model_that_was_trained_anew_in_its_bucket_is_not_mixed_with_the_old(
+def test_a_model_that_was_trained_again_is_not_mixed_with_its_old_files(
     bucket, make_order, tmp_path: Path
 ) -> None:
     models = folders(make_order, bucket, tmp_path, "s3://models/name")
@@ -142,7 +148,7 @@ def test_a_model_that_was_trained_anew_in_its_bucket_is_not_mixed_with_the_old(
     assert (old / "model.safetensors").read_bytes() != bytes(weights)
 
 
-def test_a_bucket_without_a_model_is_told(
+def test_a_bucket_without_a_model_is_bad_input(
     make_order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     empty = RemoteStore(tmp_path / "empty")
@@ -152,7 +158,7 @@ def test_a_bucket_without_a_model_is_told(
 
 
 def commit_files(artifacts: ArtifactStore, folder: Path, run: RunRef, **texts: str) -> None:
-    """Commit files under `KEY`, as merge and train do."""
+    """Commit files under `KEY`, like merge and train."""
     files = []
     for name, text in texts.items():
         (folder / name).write_text(text)
@@ -171,7 +177,7 @@ def commit_files(artifacts: ArtifactStore, folder: Path, run: RunRef, **texts: s
 
 
 @pytest.mark.parametrize("store_type", [FolderStore, RemoteStore])
-def test_a_stages_model_comes_out_of_the_store(
+def test_the_model_of_a_stage_is_read_from_the_store(
     store_type: type[FolderStore], make_order, tmp_path: Path
 ) -> None:
     store = store_type(tmp_path / "store")
@@ -189,8 +195,8 @@ def test_a_stages_model_comes_out_of_the_store(
     assert folder.is_relative_to(store.uri if store_type is FolderStore else tmp_path / "cache")
 
 
-def test_the_cache_takes_no_store_s_model_for_another_s(make_order, tmp_path: Path) -> None:
-    """Keys name what was asked for: two stores may hold different weights under one."""
+def test_the_cache_separates_the_models_of_two_stores(make_order, tmp_path: Path) -> None:
+    """A key names the settings, so two stores may contain different weights under one key."""
     found = []
     for name, weights in (("one", "warm"), ("other", "cold")):
         store = RemoteStore(tmp_path / name)
@@ -202,7 +208,7 @@ def test_the_cache_takes_no_store_s_model_for_another_s(make_order, tmp_path: Pa
 
 
 @pytest.mark.parametrize("store_type", [FolderStore, RemoteStore])
-def test_a_model_is_the_base_or_merged_weights_or_the_base_with_an_adapter(
+def test_a_model_is_the_base_the_merged_weights_or_the_base_with_an_adapter(
     store_type: type[FolderStore], make_order, tmp_path: Path
 ) -> None:
     store, base = store_type(tmp_path / "store"), tmp_path / "base"
@@ -222,8 +228,8 @@ def test_a_model_is_the_base_or_merged_weights_or_the_base_with_an_adapter(
             chat_format="",
         )
 
-    left = models.of_stage(KEY)
+    output = models.of_stage(KEY)
     assert models.weights(settings(), ()) == Weights("digest", base)
-    assert models.weights(settings("Merged"), (KEY,)) == Weights(KEY, left)
+    assert models.weights(settings("Merged"), (KEY,)) == Weights(KEY, output)
     adapted = models.weights(settings("Adapter"), (KEY,))
-    assert adapted == Weights("digest", base, Adapter(KEY, left, 8))
+    assert adapted == Weights("digest", base, Adapter(KEY, output, 8))

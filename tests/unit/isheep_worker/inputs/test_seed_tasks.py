@@ -1,4 +1,4 @@
-"""The seed file reader: both formats, every way of being wrong, and our own seed tasks."""
+"""The reader of seed files: both formats, every error, and the built-in seed tasks."""
 
 import json
 from pathlib import Path
@@ -36,19 +36,19 @@ def lines(*records: object) -> bytes:
     return b"".join(json.dumps(record).encode() + b"\n" for record in records)
 
 
-def test_both_formats_in_one_file() -> None:
+def test_one_file_may_have_both_formats() -> None:
     assert read_seed_tasks(lines(SELF_INSTRUCT, ALPACA), "s.jsonl") == [
         SeedTask("t1", "Why are there tides?", "", "The moon pulls."),
         SeedTask("line-2", "Say hello.", "", "Hello."),
     ]
 
 
-def test_byte_order_mark_blank_lines_and_carriage_returns_are_tolerated() -> None:
+def test_a_byte_order_mark_blank_lines_and_carriage_returns_are_allowed() -> None:
     data = b"\xef\xbb\xbf\n" + lines(SELF_INSTRUCT).replace(b"\n", b"\r\n") + b"  \r\n\n"
     assert [task.id for task in read_seed_tasks(data, "s.jsonl")] == ["t1"]
 
 
-def test_numbers_are_ids_and_classification_is_read() -> None:
+def test_a_number_is_a_valid_id_and_the_classification_flag_is_read() -> None:
     record = {**ALPACA, "id": 7, "is_classification": True}
     (task,) = read_seed_tasks(lines(record), "s.jsonl")
     assert (task.id, task.is_classification) == ("7", True)
@@ -57,8 +57,8 @@ def test_numbers_are_ids_and_classification_is_read() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "s.jsonl: holds no seed tasks"),
-        (b"\n \n", "s.jsonl: holds no seed tasks"),
+        (b"", "s.jsonl: the file has no seed tasks"),
+        (b"\n \n", "s.jsonl: the file has no seed tasks"),
         (lines(ALPACA) + b'{"instruction": ', "s.jsonl, line 2, column 17: is not JSON"),
         (b"\xff\xfe", "s.jsonl, line 1: is not UTF-8 (byte 1 of the line)"),
         (lines(ALPACA) + b'{"a": "caf\xe9"}', "s.jsonl, line 2: is not UTF-8 (byte 11"),
@@ -83,18 +83,21 @@ def test_numbers_are_ids_and_classification_is_read() -> None:
             lines({**SELF_INSTRUCT, "instances": [{"input": []}]}),
             "field 'instances[0].input' is a list",
         ),
-        (lines(SELF_INSTRUCT, ALPACA, SELF_INSTRUCT), "line 3: field 'id': 't1' is the id of line"),
+        (
+            lines(SELF_INSTRUCT, ALPACA, SELF_INSTRUCT),
+            "line 3: field 'id': 't1' is also the id of line",
+        ),
     ],
 )
-def test_messages_name_file_line_and_field(data: bytes, message: str) -> None:
+def test_messages_name_the_file_the_line_and_the_field(data: bytes, message: str) -> None:
     with pytest.raises(SeedTaskError) as error:
         read_seed_tasks(data, "s.jsonl")
     assert message in str(error.value)
-    assert ";" in str(error.value)  # what is wrong; what to do
+    assert ";" in str(error.value)  # between the error and the remedy
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_give_tasks_or_a_message(data: bytes) -> None:
+def test_any_bytes_give_tasks_or_an_error_that_names_the_file(data: bytes) -> None:
     try:
         tasks = read_seed_tasks(data, "s.jsonl")
     except SeedTaskError as error:
@@ -103,21 +106,25 @@ def test_any_bytes_give_tasks_or_a_message(data: bytes) -> None:
         assert tasks
 
 
-def test_too_few_for_a_prompt() -> None:
+def test_fewer_seed_tasks_than_a_prompt_needs_are_refused() -> None:
     tasks = read_seed_tasks(lines(ALPACA), "s.jsonl")
     check_enough_seed_tasks(tasks, 1, "s.jsonl")
-    with pytest.raises(SeedTaskError, match=r"holds 1 seed tasks, but .*examplesPerPrompt is 5"):
+    with pytest.raises(
+        SeedTaskError, match=r"the file has 1 seed tasks, but .*examplesPerPrompt is 5"
+    ):
         check_enough_seed_tasks(tasks, 5, "s.jsonl")
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="Self-Instruct's own file is not on this machine")
-def test_self_instructs_file_loads() -> None:
+@pytest.mark.skipif(
+    not SHARED.exists(), reason="the seed file of Self-Instruct is not on this machine"
+)
+def test_the_seed_file_of_self_instruct_is_valid() -> None:
     tasks = read_seed_tasks(SHARED.read_bytes(), SHARED.name)
     assert len(tasks) == 175
     assert any(task.is_classification for task in tasks)
 
 
-def test_our_seed_tasks_are_many_varied_and_short() -> None:
+def test_the_built_in_seed_tasks_are_many_varied_and_short() -> None:
     tasks = default_seed_tasks()
     assert len(tasks) >= 64
     assert all(task.output for task in tasks)
@@ -128,7 +135,7 @@ def test_our_seed_tasks_are_many_varied_and_short() -> None:
     assert len({task.instruction.split()[0] for task in tasks}) >= 40
 
 
-def test_our_seed_tasks_pass_our_own_rules_and_repeat_nothing() -> None:
+def test_the_built_in_seed_tasks_pass_the_rules_and_have_no_duplicates() -> None:
     rules = rule_set("ISheep", "en")
     tasks = default_seed_tasks()
     for task in tasks:
@@ -139,7 +146,7 @@ def test_our_seed_tasks_pass_our_own_rules_and_repeat_nothing() -> None:
     assert not any(deduplicator.accept([task.instruction for task in tasks]))
 
 
-def test_tasks_that_are_shown_whole_need_outputs() -> None:
+def test_seed_tasks_that_prompts_show_whole_need_outputs() -> None:
     check_outputs(default_seed_tasks(), "s.jsonl")
     tasks = read_seed_tasks(b'{"instruction": "Sing.", "id": "song"}', "s.jsonl")
     with pytest.raises(SeedTaskError, match=r"s\.jsonl: field 'output' of the seed task song"):

@@ -6,12 +6,12 @@ import pytest
 
 from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
 from isheep_worker.inputs.sources import SourceReader, read_templates
-from isheep_worker.runtime.orders import BadInputError
+from isheep_worker.runtime.errors import BadInputError
 
 STORE = StoreSpec(folder=FolderStoreSpec(path="/nowhere"))
 
 
-def test_the_builtin_seed_tasks_are_there() -> None:
+def test_the_built_in_seed_tasks_are_found() -> None:
     assert SourceReader(STORE, {}).seed_tasks("builtin:Default").content.startswith(b"{")
 
 
@@ -40,19 +40,22 @@ def test_a_file_is_read_from_a_claim_and_through_a_mirror_of_a_mirror(tmp_path: 
     [
         ("file:///nowhere/at/all", "seedTasks.storageUri: /nowhere/at/all does not exist"),
         ("file:///", "seedTasks.storageUri: / cannot be read"),
-        ("hf://org/name", "'hf://org/name' is of no kind"),
+        ("hf://org/name", "this worker cannot read 'hf://org/name'"),
         ("builtin:Mine", "no seed tasks named 'Mine'"),
         ("pvc://claim/tasks.jsonl", "seedTasks.storageUri: pvc://claim/tasks.jsonl: the claim is"),
         ("s3://bucket/data/my tasks.jsonl", "seedTasks.storageUri: s3://bucket/data/my tasks"),
-        ("s3://bucket/my data/tasks.jsonl", "seedTasks.storageUri: s3://bucket/my data names no"),
+        (
+            "s3://bucket/my data/tasks.jsonl",
+            "seedTasks.storageUri: s3://bucket/my data is not a bucket",
+        ),
     ],
 )
-def test_what_cannot_be_read_is_named_by_its_field(uri: str, message: str) -> None:
+def test_a_source_that_cannot_be_read_is_reported_with_its_field(uri: str, message: str) -> None:
     with pytest.raises(BadInputError, match=message):
         SourceReader(STORE, {}).seed_tasks(uri)
 
 
-def test_templates_are_files_by_name(tmp_path: Path) -> None:
+def test_templates_are_read_by_file_name(tmp_path: Path) -> None:
     (tmp_path / "instructions.jinja").write_text("Invent tasks.")
     (tmp_path / "response-raw").write_text("{{ instruction }}")
     (tmp_path / "..data").mkdir()
@@ -64,8 +67,8 @@ def test_templates_are_files_by_name(tmp_path: Path) -> None:
     assert read_templates(None) == {}
 
 
-def test_templates_that_cannot_be_read_are_told(tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match="no folder"):
+def test_templates_that_cannot_be_read_are_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="is not a folder"):
         read_templates(str(tmp_path / "none"))
     (tmp_path / "instructions").write_bytes(b"ab\xff")
     with pytest.raises(BadInputError, match=r"not UTF-8 \(byte 3\)"):

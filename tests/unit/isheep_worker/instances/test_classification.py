@@ -1,4 +1,4 @@
-"""Classifications: the 31 examples, and answers of every kind."""
+"""Classification: the 31 examples of the prompt, and the parser of answers."""
 
 import re
 
@@ -37,16 +37,16 @@ def test_the_prompt_shows_31_tasks_with_their_answers() -> None:
         ("\ud800", None),
     ],
 )
-def test_answers(text: str, answer: bool | None) -> None:
+def test_answers_are_parsed(text: str, answer: bool | None) -> None:
     assert parse_answer(text) is answer
 
 
 @given(st.text())
-def test_no_text_fails(text: str) -> None:
+def test_every_text_can_be_parsed(text: str) -> None:
     assert parse_answer(text) in (True, False, None)
 
 
-@pytest.mark.timeout(120)  # not a measure: a quadratic parser would take hours
+@pytest.mark.timeout(120)  # not a benchmark: a quadratic parser would take hours
 @pytest.mark.parametrize("unit", [" ", "\n", "yes", "n"])
-def test_a_megabyte_of_anything_is_read(unit: str) -> None:
+def test_a_text_of_a_megabyte_is_parsed_in_time(unit: str) -> None:
     parse_answer(unit * (1_000_000 // len(unit)))

@@ -1,4 +1,4 @@
-"""Input first: the form that was asked for, what models make of it, and hostile texts."""
+"""Input first: the expected form, deviations of models, and hostile texts."""
 
 import pytest
 from hypothesis import given
@@ -23,7 +23,7 @@ def failures(text: str, *, most: int = 5, cut: bool = False) -> dict[str, int]:
     return dict(FORM.parse(text, most=most, cut=cut).failures)
 
 
-def test_the_asked_form() -> None:
+def test_the_expected_form_is_parsed() -> None:
     parsed = FORM.parse(WELL_FORMED, most=5, cut=False)
     assert parsed.instances == (Instance("two\nlines", "one"), Instance("x", "y\n\nmore of y"))
     assert parsed.failures == {}
@@ -40,7 +40,7 @@ def test_the_asked_form() -> None:
         "Input: x\nOutput: y\nExample 2\nInput: a\nOutput: b\n\nTask: Another.\nOutput: c",
     ],
 )
-def test_small_deviations_are_read(text: str) -> None:
+def test_small_deviations_are_parsed(text: str) -> None:
     assert pairs(text) == [("x", "y"), ("a", "b")]
     assert failures(text) == {}
 
@@ -50,7 +50,7 @@ def test_a_task_without_inputs_has_outputs_only() -> None:
     assert pairs("Example 1\nOutput: a\nExample 2\nOutput: b") == [("", "a"), ("", "b")]
 
 
-def test_a_label_stands_at_the_start_of_a_line_and_ends_with_a_colon() -> None:
+def test_a_label_is_at_the_start_of_a_line_and_ends_with_a_colon() -> None:
     text = "Input files are here\nOutput: see\nInput data\nOutput. and the output: none\nLabel: x"
     assert pairs(text) == [("", "see\nInput data\nOutput. and the output: none\nLabel: x")]
 
@@ -59,12 +59,12 @@ def test_a_label_stands_at_the_start_of_a_line_and_ends_with_a_colon() -> None:
     ("text", "found", "counted"),
     [
         ("", [], {}),
-        ("I do not know.", [], {"unlabelled": 1}),
-        ("Well:\n\nOutput: y", [("", "y")], {"unlabelled": 1}),
-        ("Input: x", [], {"missing_output": 1}),
-        ("Input: x\nInput: a\nOutput: b", [("a", "b")], {"missing_output": 1}),
-        ("Input: x\nExample 2\nOutput: b", [("", "b")], {"missing_output": 1}),
-        ("Input: x\nOutput:", [("x", "")], {}),  # the rules drop and count it
+        ("I do not know.", [], {"parse-unlabelled": 1}),
+        ("Well:\n\nOutput: y", [("", "y")], {"parse-unlabelled": 1}),
+        ("Input: x", [], {"parse-missing-output": 1}),
+        ("Input: x\nInput: a\nOutput: b", [("a", "b")], {"parse-missing-output": 1}),
+        ("Input: x\nExample 2\nOutput: b", [("", "b")], {"parse-missing-output": 1}),
+        ("Input: x\nOutput:", [("x", "")], {}),  # a rule drops it
         ("Task: x\nOutput: y", [], {}),
     ],
 )
@@ -81,13 +81,13 @@ def test_failures_are_counted_by_kind(text: str, found: list, counted: dict[str,
     ],
 )
 def test_the_last_instance_of_a_cut_completion_is_dropped(text: str, kept: list) -> None:
-    assert (pairs(text, cut=True), failures(text, cut=True)) == (kept, {"cut": 1})
+    assert (pairs(text, cut=True), failures(text, cut=True)) == (kept, {"parse-cut": 1})
 
 
-def test_more_than_were_asked_for_are_counted() -> None:
+def test_instances_above_the_maximum_are_counted() -> None:
     text = "".join(f"Example {n}\nInput: {n}\nOutput: {n}\n" for n in range(1, 8))
     assert pairs(text) == [(str(n), str(n)) for n in range(1, 6)]
-    assert failures(text) == {"surplus": 2}
+    assert failures(text) == {"parse-surplus": 2}
     assert FORM.stop(5) == ("\nExample 6", "\nTask:")
 
 
@@ -96,7 +96,7 @@ def test_the_prompt_ends_with_the_task_on_one_line() -> None:
     assert prompt.endswith("\nTask: Name two rivers.\n")
 
 
-def test_the_templates_own_examples_are_read() -> None:
+def test_the_examples_of_the_template_are_parsed() -> None:
     prompt = FORM.prompt(TemplateLibrary(), "Do it.")
     tasks = prompt.split("\nTask: ")[1:-1]
     parsed = [FORM.parse(task.partition("\n")[2], most=5, cut=False) for task in tasks]
@@ -110,7 +110,7 @@ FIELD = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=
 
 
 @given(st.lists(st.tuples(FIELD, FIELD), min_size=1, max_size=8))
-def test_what_was_written_in_form_is_read_back(fields: list[tuple[str, str]]) -> None:
+def test_instances_in_the_expected_form_are_read_back(fields: list[tuple[str, str]]) -> None:
     text = "\n".join(
         f"Example {n}\nInput: x{task_input}\nOutput: x{output}"
         for n, (task_input, output) in enumerate(fields, start=1)
@@ -119,17 +119,17 @@ def test_what_was_written_in_form_is_read_back(fields: list[tuple[str, str]]) ->
 
 
 @given(st.text(), st.integers(1, 16), st.booleans())
-def test_no_text_fails(text: str, most: int, cut: bool) -> None:
+def test_every_text_can_be_parsed(text: str, most: int, cut: bool) -> None:
     parsed = FORM.parse(text, most=most, cut=cut)
     assert len(parsed.instances) <= most
     for instance in parsed.instances:
         (instance.input + instance.output).encode("utf-8")
 
 
-@pytest.mark.timeout(120)  # not a measure: a quadratic parser would take hours
+@pytest.mark.timeout(120)  # not a benchmark: a quadratic parser would take hours
 @pytest.mark.parametrize(
     "unit",
     ["a", " ", "\n", "*", "Example 1 ", "Input:", "\nInput: x", "\nOutput: x", "\nExample 1", "\0"],
 )
-def test_a_megabyte_of_anything_is_read(unit: str) -> None:
+def test_a_text_of_a_megabyte_is_parsed_in_time(unit: str) -> None:
     FORM.parse(unit * (1_000_000 // len(unit)), most=5, cut=True)

@@ -1,4 +1,4 @@
-"""Vectors in rows: what goes in comes out, in half precision, or nothing does."""
+"""Vectors in rows are decoded to the same numbers in half precision, or are None."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from isheep_worker.measures.vectors import DTYPE, ITEM_BYTES, encode_vector, vec
 
 
 @given(st.lists(st.floats(-60000, 60000, width=32), min_size=1, max_size=20))
-def test_a_vector_is_kept_in_half_precision(numbers: list[float]) -> None:
+def test_a_decoded_vector_has_the_same_numbers_in_half_precision(numbers: list[float]) -> None:
     vector = np.array(numbers, np.float32)
     text = encode_vector(vector)
     assert text is not None
@@ -19,5 +19,5 @@ def test_a_vector_is_kept_in_half_precision(numbers: list[float]) -> None:
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e6])
-def test_a_vector_that_half_precision_cannot_hold_is_none(number: float) -> None:
+def test_a_vector_with_a_number_outside_half_precision_is_none(number: float) -> None:
     assert encode_vector(np.array([1.0, number], np.float32)) is None

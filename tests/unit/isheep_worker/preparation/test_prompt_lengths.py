@@ -1,4 +1,4 @@
-"""What is measured of a run's prompts, whatever its recipe, and what is said of too long ones."""
+"""The longest prompts of a run for each recipe, and the messages about too long prompts."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import pytest
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import ScoreLabelsRef
-from isheep.recipes.defaults import instructions_member, resolve
-from isheep.recipes.interface import POOL_OF, Pool, Stage, StageKind
+from isheep.recipes.defaults import instructions_field, resolve
+from isheep.recipes.interface import Stage
 from isheep.recipes.prediction import predicted_stages
 from isheep.recipes.registry import RECIPES
 from isheep_worker.inputs.seed_tasks import SeedTask
-from isheep_worker.runtime.orders import BadInputError
-from isheep_worker.stages.prompt_lengths import (
-    LONGEST_PROMPTS,
+from isheep_worker.preparation.prompt_lengths import (
+    LongestPromptsOf,
     check_prompt_lengths,
     longest_prompts,
 )
+from isheep_worker.runtime.errors import BadInputError
+from isheep_worker.stages.registry import longest_prompts_of
 from isheep_worker.templates.library import PromptTemplateError, TemplateLibrary
 from isheep_worker.templates.longest_prompts import Known, LongestPrompt
 
@@ -40,27 +41,25 @@ def spec_of(**fields: Any) -> SelfAlignmentRunSpec:
     return resolve(SelfAlignmentRunSpec.read(required | fields))
 
 
-def known_of(spec: SelfAlignmentRunSpec, **texts: str) -> tuple[list[Stage], Known]:
-    """The stages that are foreseen, and what is known where a text's length is that in words."""
+def predicted(
+    spec: SelfAlignmentRunSpec, **texts: str
+) -> tuple[list[Stage], Known, LongestPromptsOf]:
+    """Return the predicted stages and the material of prompts; a text's length is in words."""
     known = Known(
         library=TemplateLibrary({name.replace("_", "-"): text for name, text in texts.items()}),
         seed_tasks=SEEDS,
         length=lambda text: len(text.split()),
-        instructions_field=f"{instructions_member(spec)}.sampling",
+        instructions_field=f"{instructions_field(spec)}.sampling",
         response=spec.responses.sampling.max_tokens,
     )
-    return list(predicted_stages(RECIPES[spec.recipe], spec, PREPARED)), known
+    stages = list(predicted_stages(RECIPES[spec.recipe], spec, PREPARED))
+    return stages, known, longest_prompts_of
 
 
 def prompts(spec: SelfAlignmentRunSpec, **texts: str) -> list[LongestPrompt]:
-    """The prompts from templates that are Dromedary's own."""
-    found = longest_prompts(*known_of(spec, **texts))
+    """Return the longest prompts that are made from Dromedary's own templates."""
+    found = longest_prompts(*predicted(spec, **texts))
     return [one for one in found if one.template.startswith("dromedary-")]
-
-
-def test_every_stage_that_asks_for_text_names_its_prompts() -> None:
-    asking = {kind for kind, pool in POOL_OF.items() if pool is Pool.INFERENCE}
-    assert set(LONGEST_PROMPTS) == asking - {StageKind.MEASURE}
 
 
 ASSESSED = {"selection": {"method": "SelfAssessment"}}
@@ -120,13 +119,13 @@ LABELLED = [("score-combined", "responses.sampling", 1, 1000)] * 2
 def test_each_recipes_prompts_are_measured_in_the_order_of_its_stages(
     fields: dict[str, Any], measured: list[tuple[str, str | None, int, int]]
 ) -> None:
-    found = longest_prompts(*known_of(spec_of(**fields)))
+    found = longest_prompts(*predicted(spec_of(**fields)))
     assert [(one.template, one.field, one.answer, one.generated) for one in found] == measured
 
 
 def test_stages_with_equal_settings_are_measured_once() -> None:
     of_three, of_six = (
-        len(list(longest_prompts(*known_of(spec_of(recipe="ISheep", iterations=t)))))
+        len(list(longest_prompts(*predicted(spec_of(recipe="ISheep", iterations=t)))))
         for t in (3, 6)
     )
     assert of_three == of_six
@@ -157,7 +156,7 @@ def test_stages_with_equal_settings_are_measured_once() -> None:
         ),
     ],
 )
-def test_a_prompt_may_just_fit_and_is_else_told_by_field_and_template(
+def test_a_prompt_that_just_fits_passes_and_the_message_about_a_longer_one_names_the_field(
     recipe: str, template: str, message: str
 ) -> None:
     variables = "{{ instruction }}"
@@ -166,15 +165,16 @@ def test_a_prompt_may_just_fit_and_is_else_told_by_field_and_template(
     if template == "assess-combined":
         variables += "{{ response }} {{ level }}"
     text = "word " * 4000 + variables
-    stages, known = known_of(spec_of(recipe=recipe), **{template: text})
-    long = next(one for one in longest_prompts(stages, known) if one.template == template)
+    stages, known, function_of = predicted(spec_of(recipe=recipe), **{template: text})
+    found = longest_prompts(stages, known, function_of)
+    long = next(one for one in found if one.template == template)
     whole = known.length(long.text) + long.generated + long.answer
-    check_prompt_lengths(stages, known, whole)
+    check_prompt_lengths(stages, known, whole, function_of)
     with pytest.raises(BadInputError, match=message):
-        check_prompt_lengths(stages, known, whole - 1)
+        check_prompt_lengths(stages, known, whole - 1, function_of)
 
 
-def test_every_way_of_asking_is_measured_with_the_longest_seed_task() -> None:
+def test_every_kind_of_prompt_is_measured_with_the_longest_seed_task() -> None:
     sampling = {"sampling": {"maxTokens": 70}}
     found = prompts(spec_of(responses=sampling))
     assert [(one.field, one.answer) for one in found] == [
@@ -201,7 +201,9 @@ def test_every_way_of_asking_is_measured_with_the_longest_seed_task() -> None:
         ({"dromedary": {"topicGuided": 0}}, ["responses.sampling", "responses.sampling"]),
     ],
 )
-def test_what_is_not_asked_is_not_measured(fields: dict[str, Any], measured: list[str]) -> None:
+def test_prompts_that_the_run_does_not_send_are_not_measured(
+    fields: dict[str, Any], measured: list[str]
+) -> None:
     found = prompts(spec_of(**fields))
     assert [one.field for one in found] == measured
 
@@ -209,15 +211,16 @@ def test_what_is_not_asked_is_not_measured(fields: dict[str, Any], measured: lis
 @pytest.mark.parametrize(
     ("fields", "texts", "message"),
     [
-        ({}, {"dromedary_seed_topics": "a\nb\n"}, "'dromedary-seed-topics' holds 2 topics"),
+        ({}, {"dromedary_seed_topics": "a\nb\n"}, "'dromedary-seed-topics' has 2 topics"),
         (
             {"instructions": {"examplesPerPrompt": 1}},
             {"dromedary_types": "Type: a\nAbout: b\nTopic: c\n1. d"},
-            "'dromedary-types' holds 1 types, but prompts need 2",
+            "'dromedary-types' has 1 types, but a prompt with spec.instructions.examplesPerPrompt "
+            "examples needs 2",
         ),
     ],
 )
-def test_a_list_that_is_too_short_is_told(
+def test_a_list_that_is_too_short_is_refused(
     fields: dict[str, Any], texts: dict[str, str], message: str
 ) -> None:
     with pytest.raises(BadInputError, match=message):
@@ -232,7 +235,7 @@ def test_a_list_that_is_too_short_is_told(
         ({}, {"dromedary_exemplars": "Request: a"}, r"'dromedary-exemplars', block 1"),
     ],
 )
-def test_a_list_without_the_form_is_told(
+def test_a_list_with_an_invalid_form_is_refused(
     fields: dict[str, Any], texts: dict[str, str], message: str
 ) -> None:
     with pytest.raises(PromptTemplateError, match=message):

@@ -1,6 +1,6 @@
-"""What a supervisor may have for a child: `fake_child.py READY BEHAVIOUR PIPE`.
+"""A child process with a chosen behaviour: `fake_child.py READY BEHAVIOUR PIPE`.
 
-It says that it is at work by making the file READY.
+The child creates the file READY when it is running.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class FakeChild:
         self.stream = os.fdopen(pipe, "w", encoding="utf-8")
         self.channel = Channel(self.stream)
 
-    def sleep(self, file: str = "ready") -> None:
+    def wait(self, file: str = "ready") -> None:
         self.ready.with_name(file).touch()
         while True:
             time.sleep(60)
@@ -41,7 +41,7 @@ class FakeChild:
     def reports(self) -> None:
         self.channel.report(Report("i1/x", 64, 128, "engine", "d" * 300))
         os.write(1, b"to the log\n")
-        self.await_file("go on")
+        self.await_file("continue")
         self.channel.report(Report("i1/x", 128, 128, "cpu", "part 2 of 2"))
         self.channel.result(COMMITTED)
 
@@ -61,34 +61,34 @@ class FakeChild:
         self.stream.write('{"type": "result", "result": {"outcome": "Comm')
 
     def without_handler(self) -> None:
-        self.sleep()
+        self.wait()
 
-    def deaf(self) -> None:
+    def ignores_sigterm(self) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        self.sleep()
+        self.wait()
 
-    def deaf_with_result(self) -> None:
+    def ignores_sigterm_after_its_result(self) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self.channel.result(COMMITTED)
-        self.sleep()
+        self.wait()
 
-    def polite(self, file: str = "ready") -> None:
+    def stops(self, file: str = "ready") -> None:
         def on_sigterm(*_: object) -> None:
             self.channel.result(STOPPED)
             sys.exit(ExitCode.STOPPED)
 
         signal.signal(signal.SIGTERM, on_sigterm)
-        self.sleep(file)
+        self.wait(file)
 
-    def polite_at_the_second(self) -> None:
+    def stops_at_the_second_sigterm(self) -> None:
         def on_sigterm(*_: object) -> None:
-            self.polite("stopped once")
+            self.stops("stopped once")
 
         signal.signal(signal.SIGTERM, on_sigterm)
-        self.sleep()
+        self.wait()
 
-    def outlived(self) -> None:
-        """Die and leave a process that holds the pipe and the output open."""
+    def leaves_a_process(self) -> None:
+        """Exit by SIGKILL, and leave a process that keeps the pipe and the output open."""
         subprocess.Popen(["sleep", "600"], pass_fds=(self.stream.fileno(),))
         os.kill(os.getpid(), signal.SIGKILL)
 

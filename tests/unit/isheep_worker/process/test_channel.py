@@ -21,7 +21,7 @@ def written() -> bytes:
     return stream.getvalue().encode()
 
 
-def test_what_is_written_is_read_again() -> None:
+def test_reports_and_results_are_read_back() -> None:
     assert list(read_lines(io.BytesIO(written()))) == [REPORT, RESULT]
     assert json.loads(written().splitlines()[1])["exitCode"] == 74
 
@@ -47,14 +47,14 @@ def test_what_is_written_is_read_again() -> None:
         b'{"type": "result", "result": {"outcome": "Perhaps"}}\n',
     ],
 )
-def test_garbage_is_left_out(garbage: bytes) -> None:
-    said = list(read_lines(io.BytesIO(garbage + written() + garbage + b'{"type": "resu')))
-    assert said == [REPORT, RESULT]
+def test_invalid_lines_are_skipped(garbage: bytes) -> None:
+    found = list(read_lines(io.BytesIO(garbage + written() + garbage + b'{"type": "resu')))
+    assert found == [REPORT, RESULT]
 
 
-def test_a_reader_that_is_gone_is_no_error() -> None:
-    class Gone(io.StringIO):
+def test_writing_to_a_reader_that_has_ended_is_no_error() -> None:
+    class Closed(io.StringIO):
         def flush(self) -> None:
             raise BrokenPipeError
 
-    Channel(Gone()).report(REPORT)
+    Channel(Closed()).report(REPORT)

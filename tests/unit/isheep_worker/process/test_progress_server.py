@@ -1,4 +1,4 @@
-"""Two pages, and nothing that a caller does matters."""
+"""The two pages of the pod's HTTP server, and clients that misbehave."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def port(board) -> int:
     return serve_progress(board, 0)
 
 
-def test_before_the_first_report_the_worker_is_loading(port) -> None:
+def test_the_activity_is_load_before_the_first_report(port) -> None:
     status, body = ask(port, "/progress")
     assert (status, json.loads(body)) == (
         200,
@@ -72,38 +72,38 @@ def test_the_newest_report_is_served(board, port) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/progress/", "/../etc/passwd", "/metrics/x", "/%70rogress"])
-def test_there_is_nothing_else(port, path) -> None:
+def test_other_paths_are_not_found(port, path) -> None:
     assert ask(port, path)[0] == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD", "OPTIONS"])
-def test_nothing_can_be_done_but_get(port, method) -> None:
+def test_other_methods_than_get_are_not_implemented(port, method) -> None:
     assert ask(port, "/progress", method)[0] == 501
 
 
-def test_callers_that_say_nothing_or_hang_up_keep_no_one_waiting_for_ever(port) -> None:
+def test_clients_that_are_silent_or_disconnect_do_not_block_other_clients(port) -> None:
     silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(7)]
-    for words in (b"", b"GET", b"GET /progress HTTP/1.1\r\n\r\n", b"\xff\x00\r\n\r\n"):
-        with socket.create_connection(("127.0.0.1", port)) as caller:
-            caller.sendall(words)
-        while True:  # the place of the one that hung up is free again, sooner or later
+    for sent in (b"", b"GET", b"GET /progress HTTP/1.1\r\n\r\n", b"\xff\x00\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(sent)
+        while True:  # the slot of the client that disconnected becomes free after some time
             try:
                 assert ask(port, "/progress")[0] == 200
                 break
             except (http.client.RemoteDisconnected, ConnectionResetError):
                 continue
-    for caller in silent:
-        caller.close()
+    for client in silent:
+        client.close()
 
 
-def test_callers_beyond_the_eighth_are_hung_up_on(port) -> None:
-    callers = [socket.create_connection(("127.0.0.1", port)) for _ in range(9)]
-    callers[-1].settimeout(30)
-    assert callers[-1].recv(1) == b""
-    for caller in callers:
-        caller.close()
+def test_the_server_disconnects_the_ninth_client(port) -> None:
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(9)]
+    clients[-1].settimeout(30)
+    assert clients[-1].recv(1) == b""
+    for client in clients:
+        client.close()
 
 
-def test_a_port_in_use_is_told(board, port) -> None:
+def test_a_port_that_is_in_use_is_an_error(board, port) -> None:
     with pytest.raises(OSError, match="in use"):
         serve_progress(board, port)

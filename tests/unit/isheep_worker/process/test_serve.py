@@ -1,4 +1,4 @@
-"""The local worker as its driver sees it: lines in, lines out, one process."""
+"""The local worker from the driver's side: orders in, progress and results out, one process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from isheep.contract.order import StageOrder, StageResult, canonical_order
 
 
 class Served:
-    """A worker process and its generator."""
+    """A worker process, and the lines that it has written so far."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
@@ -34,7 +34,7 @@ class Served:
         self.process.stdin.flush()
 
     def read(self, kind: str) -> dict[str, Any]:
-        """Read up to the next line of a kind."""
+        """Read lines until the next line of a kind, and return it."""
         assert self.process.stdout is not None
         while True:
             line = json.loads(self.process.stdout.readline())
@@ -42,7 +42,7 @@ class Served:
             if line["type"] == kind:
                 return line
 
-    def carry_out(self, order: StageOrder) -> StageResult:
+    def run(self, order: StageOrder) -> StageResult:
         self.send(canonical_order(order))
         line = self.read("result")
         result = StageResult.model_validate(line["result"])
@@ -62,12 +62,12 @@ def served() -> Iterator[Served]:
     worker.end()
 
 
-def test_a_bad_line_and_a_bad_order_are_answered_and_the_end_of_input_is_clean(
+def test_an_invalid_line_and_an_invalid_order_get_a_result_and_the_end_of_stdin_ends_the_worker(
     served, make_order
 ) -> None:
     served.send("{}")
     assert served.read("result")["exitCode"] == 64
-    result = served.carry_out(make_order("dance"))
+    result = served.run(make_order("dance"))
     assert (result.exit_code, result.reason) == (64, "BadOrder")
     assert served.end() == 0
 

@@ -1,4 +1,4 @@
-"""How a pod ends, whatever its child does: an exit code and one word of the result."""
+"""The exit code and the termination message of a pod, for every end of its child."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from isheep.contract.order import Outcome, StageResult, canonical_order
 from isheep.store.folder import FolderStore
 from isheep_worker.process.child import Ending
 from isheep_worker.process.log_tail import LogTail
-from isheep_worker.process.supervisor import explained, verdict
+from isheep_worker.process.supervisor import verdict, with_device_memory
 from isheep_worker.runtime.orders import (
     GRACE_VARIABLE,
     HTTP_PORT_VARIABLE,
@@ -32,7 +32,7 @@ from isheep_worker.runtime.orders import (
 COMMITTED = StageResult(outcome=Outcome.COMMITTED)
 FULL = StageResult(outcome=Outcome.FAILED, exit_code=74, reason="DiskFull")
 FAKE = [sys.executable, str(Path(__file__).with_name("fake_child.py"))]
-# What `python -m isheep_worker` does, with another child and less patience.
+# Like `python -m isheep_worker`, but with another child and a shorter timeout.
 SUPERVISE = """
 import signal, sys
 from isheep_worker.process import child
@@ -46,7 +46,7 @@ sys.exit(supervise(command=sys.argv[1:]))
     ("result", "returncode", "stopped", "exit_code", "reason"),
     [
         (COMMITTED, 0, False, 0, None),
-        (COMMITTED, 1, False, 0, None),  # a runtime that crashes as it shuts down
+        (COMMITTED, 1, False, 0, None),  # a runtime that crashes while it shuts down
         (COMMITTED, -signal.SIGSEGV, False, 0, None),
         (COMMITTED, -signal.SIGKILL, True, 0, None),
         (FULL, 1, False, 74, "DiskFull"),
@@ -61,7 +61,7 @@ sys.exit(supervise(command=sys.argv[1:]))
         (None, 64, False, ExitCode.BAD_INPUT, "Defect"),
     ],
 )
-def test_the_exit_code_is_right_whatever_the_child_said(
+def test_the_exit_code_follows_from_the_result_the_return_code_and_the_stop(
     result: StageResult | None, returncode: int, stopped: bool, exit_code: int, reason: str | None
 ) -> None:
     found = verdict(Ending(result, returncode, stopped))
@@ -76,15 +76,17 @@ def test_the_exit_code_is_right_whatever_the_child_said(
         ("BadInput", b"CUDA out of memory", ExitCode.DEFECT),
     ],
 )
-def test_a_defect_is_device_memory_where_the_log_says_so(reason, log, exit_code) -> None:
+def test_a_defect_is_exhausted_device_memory_if_the_log_reports_that(
+    reason, log, exit_code
+) -> None:
     tail = LogTail(1000)
     tail.append(log)
     result = StageResult(outcome=Outcome.FAILED, exit_code=70, reason=reason, message="x")
-    assert explained(result, tail).exit_code == exit_code
+    assert with_device_memory(result, tail).exit_code == exit_code
 
 
 class Pod:
-    """A supervisor, with a fake child where a behaviour is given."""
+    """A supervisor process; with a behaviour, its child is a fake child."""
 
     def __init__(
         self, folder: Path, order: str, behaviour: str | None = None, **variables: str
@@ -152,13 +154,13 @@ def progress(port: int) -> dict[str, Any]:
         return document
 
 
-def test_a_pod_without_a_readable_order_ends_as_bad_input(tmp_path: Path) -> None:
+def test_a_pod_with_an_invalid_order_ends_with_bad_input(tmp_path: Path) -> None:
     code, result, _ = Pod(tmp_path, "{}").end()
     assert code == ExitCode.BAD_INPUT
     assert result.reason == "BadOrder"
 
 
-def test_a_pod_tells_its_childs_failure(pod, tmp_path: Path) -> None:
+def test_a_pod_reports_the_failure_of_its_child(pod, tmp_path: Path) -> None:
     code, result, _ = pod(None, "dance").end()
     assert code == ExitCode.BAD_INPUT
     assert "no stage 'dance'" in (result.message or "")
@@ -166,7 +168,7 @@ def test_a_pod_tells_its_childs_failure(pod, tmp_path: Path) -> None:
     assert b"no stage 'dance'" in log
 
 
-def test_progress_is_served_while_the_child_works(pod, tmp_path: Path) -> None:
+def test_progress_is_served_while_the_child_runs(pod, tmp_path: Path) -> None:
     port = free_port()
     one = pod("reports", **{HTTP_PORT_VARIABLE: str(port)})
     one.await_file()
@@ -179,13 +181,13 @@ def test_progress_is_served_while_the_child_works(pod, tmp_path: Path) -> None:
         "activity": "engine",
         "detail": "d" * 200,
     }
-    (tmp_path / "go on").touch()
+    (tmp_path / "continue").touch()
     code, result, log = one.end()
     assert (code, result) == (0, COMMITTED)
     assert "to the log" in log
 
 
-def test_the_real_childs_progress_and_result_come_through_one_pipe(make_order) -> None:
+def test_the_real_child_sends_progress_and_result_through_one_pipe(make_order) -> None:
     read_end, write_end = os.pipe()
     order = canonical_order(make_order("select"))
     done = subprocess.run(
@@ -203,8 +205,8 @@ def test_the_real_childs_progress_and_result_come_through_one_pipe(make_order) -
     assert last["exitCode"] == done.returncode == ExitCode.BAD_INPUT
 
 
-def test_without_a_port_nothing_is_served(pod) -> None:
-    one = pod("polite")
+def test_no_socket_is_open_without_a_port(pod) -> None:
+    one = pod("stops")
     one.await_file()
     descriptors = Path(f"/proc/{one.process.pid}/fd").iterdir()
     assert not [fd for fd in descriptors if str(fd.readlink()).startswith("socket:")]
@@ -212,28 +214,30 @@ def test_without_a_port_nothing_is_served(pod) -> None:
     one.end()
 
 
-@pytest.mark.parametrize("port", ["taken", "no number", "99999999", "-1"])
-def test_a_port_that_cannot_be_had_is_a_warning(pod, port: str) -> None:
+@pytest.mark.parametrize("port", ["in use", "not a number", "99999999", "-1"])
+def test_a_port_that_cannot_be_opened_is_a_warning(pod, port: str) -> None:
     with socket.socket() as other:
         other.bind(("0.0.0.0", 0))
         other.listen()
-        asked = str(other.getsockname()[1]) if port == "taken" else port
-        code, _, log = pod("garbage", **{HTTP_PORT_VARIABLE: asked}).end()
+        wanted = str(other.getsockname()[1]) if port == "in use" else port
+        code, _, log = pod("garbage", **{HTTP_PORT_VARIABLE: wanted}).end()
     assert code == 0
-    assert f"progress is not served, {HTTP_PORT_VARIABLE}={asked}" in log
+    assert f"progress is not served, {HTTP_PORT_VARIABLE}={wanted}" in log
 
 
-def test_garbage_beside_the_result_does_no_harm(pod) -> None:
+def test_invalid_lines_next_to_the_result_are_ignored(pod) -> None:
     assert pod("garbage").end()[:2] == (0, COMMITTED)
 
 
-def test_garbage_for_a_result_is_a_defect(pod) -> None:
+def test_an_invalid_result_is_a_defect(pod) -> None:
     code, result, _ = pod("only_garbage").end()
     assert (code, result.reason) == (ExitCode.DEFECT, "Defect")
 
 
-@pytest.mark.parametrize("behaviour", ["without_handler", "deaf", "polite"])
-def test_a_pod_that_is_deleted_says_so_whatever_its_child_does(pod, behaviour: str) -> None:
+@pytest.mark.parametrize("behaviour", ["without_handler", "ignores_sigterm", "stops"])
+def test_a_deleted_pod_ends_as_stopped_for_every_behaviour_of_its_child(
+    pod, behaviour: str
+) -> None:
     one = pod(behaviour, **{GRACE_VARIABLE: "2"})
     one.await_file()
     one.stop()
@@ -242,8 +246,8 @@ def test_a_pod_that_is_deleted_says_so_whatever_its_child_does(pod, behaviour: s
     assert (result.outcome, result.reason) == (Outcome.FAILED, "Stopped")
 
 
-def test_every_sigterm_is_passed_on(pod) -> None:
-    one = pod("polite_at_the_second")
+def test_every_sigterm_is_sent_to_the_child(pod) -> None:
+    one = pod("stops_at_the_second_sigterm")
     one.await_file()
     one.stop()
     one.await_file("stopped once")
@@ -251,7 +255,7 @@ def test_every_sigterm_is_passed_on(pod) -> None:
     assert one.end()[0] == ExitCode.STOPPED
 
 
-def test_a_sigterm_that_came_before_the_handler_is_not_lost(make_order, tmp_path: Path) -> None:
+def test_a_sigterm_that_arrives_before_the_handler_is_not_lost(make_order, tmp_path: Path) -> None:
     early = """
 import os, signal, sys
 sys.argv[1:] = []
@@ -280,16 +284,16 @@ sys.exit(main([]))
     assert json.loads(log.read_text())["reason"] == "Stopped"
 
 
-def test_a_child_that_hangs_after_its_result_is_ended(pod) -> None:
-    assert pod("deaf_with_result").end()[:2] == (0, COMMITTED)
+def test_a_child_that_hangs_after_its_result_is_killed(pod) -> None:
+    assert pod("ignores_sigterm_after_its_result").end()[:2] == (0, COMMITTED)
 
 
-def test_what_outlives_a_killed_child_is_ended_with_it(pod) -> None:
-    code, result, _ = pod("outlived").end()
+def test_processes_that_a_killed_child_leaves_are_killed_with_it(pod) -> None:
+    code, result, _ = pod("leaves_a_process").end()
     assert (code, result.reason) == (137, "Killed")
 
 
-def test_a_grace_period_that_is_no_number_is_a_warning(pod) -> None:
+def test_a_grace_period_that_is_not_a_number_is_a_warning(pod) -> None:
     code, _, log = pod("garbage", **{GRACE_VARIABLE: "soon"}).end()
     assert code == 0
-    assert f"{GRACE_VARIABLE}='soon' is no whole number" in log
+    assert f"{GRACE_VARIABLE}='soon' is not a whole number" in log

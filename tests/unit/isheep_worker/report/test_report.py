@@ -1,4 +1,4 @@
-"""The report's figures, its page and its safety, from manifests made by hand."""
+"""The report's figures, its page and the safety of the page, from manifests of the test."""
 
 import html.parser
 
@@ -17,8 +17,8 @@ from isheep_worker.report.document import (
 )
 from isheep_worker.report.figures import StageFigures, StageTime
 from isheep_worker.report.html import duration, extent, points, polyline, render
+from isheep_worker.report.invisible_characters import show_invisible
 from isheep_worker.report.scores import Agreement, LevelFigures, OrderMean
-from isheep_worker.report.visible import visible
 from isheep_worker.rows.schema import SelectionRow
 
 RUN = RunRef(namespace="default", name="demo", uid="u1")
@@ -73,7 +73,7 @@ def document(**changes):
     return report_document(source)
 
 
-def test_the_funnel_names_every_drop_before_what_is_left():
+def test_the_funnel_shows_the_drops_of_a_stage_before_its_result():
     steps = [(s.label, s.count, s.is_drop) for s in figures.iteration_figures(1, STAGES).funnel]
     assert steps == [
         ("completions", 4, False),
@@ -88,7 +88,7 @@ def test_the_funnel_names_every_drop_before_what_is_left():
     ]
 
 
-def test_measures_are_shown_and_what_they_dropped_is_counted_once():
+def test_the_funnel_shows_measures_and_counts_their_drops_once():
     measure = stage(
         "measure",
         21,
@@ -135,14 +135,14 @@ def test_measures_are_shown_and_what_they_dropped_is_counted_once():
     assert "&lt;20" in page
 
 
-def test_every_second_between_first_start_and_last_end_is_in_one_bin():
+def test_each_second_between_first_start_and_last_end_is_in_one_bin():
     rows = figures.stage_seconds(STAGES, "u1")
     total = figures.total_seconds(rows)
     assert total.wall == pytest.approx(26)
     assert (total.load, total.engine, total.cpu, total.idle) == pytest.approx((4, 17, 4, 1))
 
 
-def test_stages_that_another_run_made_cost_this_run_nothing():
+def test_stages_of_another_run_take_no_time_of_this_run():
     adopted = stage("train", -100, -50, uid="u0", seconds=(1, 40, 9))
     rows = figures.stage_seconds((*STAGES, adopted), "u1")
     assert figures.total_seconds(rows).wall == pytest.approx(26)
@@ -155,7 +155,7 @@ def test_stages_that_another_run_made_cost_this_run_nothing():
         max_size=8,
     )
 )
-def test_bins_add_up_to_the_wall_however_stages_overlap(times):
+def test_the_bins_of_overlapping_stages_sum_to_the_wall_time(times):
     stages = [
         stage("generate", start, start + length, round_=n + 1, seconds=(load, engine, 0))
         for n, (start, length, load, engine) in enumerate(times)
@@ -176,7 +176,7 @@ class Tags(html.parser.HTMLParser):
         self.seen.append(tag)
 
 
-def test_the_page_escapes_generated_text_and_asks_for_nothing():
+def test_the_page_escapes_generated_text_and_makes_no_requests():
     hostile = "<img src=x onerror=alert(1)>\x1b[31m\u202eevil\x00"
     row = SelectionRow("i1-r1-c00000-p0", hostile, hostile, hostile, "stop", True, None, {})
     page = render(
@@ -197,7 +197,7 @@ def test_the_page_escapes_generated_text_and_asks_for_nothing():
     assert "‹U+202E›evil‹U+0000›" in page
 
 
-def test_page_and_json_agree():
+def test_page_and_json_have_the_same_figures():
     doc = document()
     page = render(doc)
     assert doc["iterations"][0]["kept"] == 7
@@ -206,7 +206,7 @@ def test_page_and_json_agree():
     assert "hf://o/m" in page
 
 
-def test_the_page_shows_what_expected_scores_are_like():
+def test_the_page_shows_the_figures_of_expected_scores():
     quality = LevelFigures(
         "Quality",
         scored=9,
@@ -233,16 +233,16 @@ def test_the_page_shows_what_expected_scores_are_like():
     ("seconds", "text"),
     [(0.34, "0.3 s"), (41, "41 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")],
 )
-def test_durations_read_as_people_say_them(seconds, text):
+def test_durations_have_readable_units(seconds, text):
     assert duration(seconds) == text
 
 
-def test_a_flat_or_single_curve_still_draws():
+def test_a_curve_of_one_or_no_value_can_be_drawn():
     assert polyline([1.0], 10, 10) == "0.0,10.0"
     assert polyline([], 10, 10) == ""
 
 
-def test_curves_in_one_chart_share_its_extent_and_leave_their_gaps_out():
+def test_curves_of_one_chart_share_its_extent_and_have_no_points_for_gaps():
     span = extent([2.0, 1.0, 1.5], [None, None, 3.0])
     assert span == (1.0, 3.0)
     assert polyline([2.0, 1.0, 1.5], 10, 10, span) == "0.0,5.0 5.0,10.0 10.0,7.5"
@@ -250,7 +250,7 @@ def test_curves_in_one_chart_share_its_extent_and_leave_their_gaps_out():
     assert extent([], [None]) == (0.0, 0.0)
 
 
-def test_every_step_of_the_training_is_in_the_document_and_drawn():
+def test_each_training_step_is_in_the_document_and_in_the_chart():
     steps = [TrainingStep(1, 2.0, None, 1e-5, 0.5), TrainingStep(2, 1.0, 3.0, 5e-5, 0.25)]
     doc = document(training={1: steps})
     (iteration,) = doc["iterations"]
@@ -268,19 +268,19 @@ def test_every_step_of_the_training_is_in_the_document_and_drawn():
     assert "0.25 to 0.5" in page
 
 
-def test_the_page_says_which_step_of_the_training_is_the_iterations_model():
+def test_the_page_shows_which_training_step_is_the_iterations_model():
     steps = [TrainingStep(1, 2.0, 1.25, 1e-5, 0.5), TrainingStep(2, 1.0, 3.0, 5e-5, 0.25)]
     train = stage("train", 26, 30, samples=7, trainLoss=1.5, evalLoss=1.25, adapterStep=1)
     page = render(document(stages=(*STAGES, train), training={1: steps}))
-    assert "dots: validation, 1.250 after step 1, which is M(1)" in page
+    assert "dots: validation loss, 1.250 after step 1, whose adapter is M(1)" in page
 
 
 @given(st.text())
-def test_visible_text_hides_nothing(text):
-    assert not any(ord(c) < 32 and c not in "\n\t" for c in visible(text))
+def test_the_shown_text_has_no_control_characters(text):
+    assert not any(ord(c) < 32 and c not in "\n\t" for c in show_invisible(text))
 
 
-def test_topics_have_a_funnel_of_their_own_and_an_iteration_without_rounds_has_none():
+def test_topics_have_their_own_bars_and_an_iteration_without_rounds_has_no_bars_of_rounds():
     counts = {"completions": 3, "parsed": 9, "drop__repeated_topic": 2}
     topics = stage("topics", 0, 1, round_=1, accepted=7, **counts)
     bars = [(s.label, s.count) for s in figures.iteration_figures(1, (*STAGES, topics)).funnel]

@@ -1,4 +1,4 @@
-"""The report's figures of scores, held against numpy."""
+"""The report's figures of scores, compared with numpy."""
 
 import math
 import random
@@ -39,7 +39,7 @@ def test_sampled_scores_have_no_mass():
     assert level_figures([]) == ()
 
 
-def test_an_assessor_that_always_says_10_is_told():
+def test_an_assessor_that_always_gives_10_has_a_warning():
     certain = expected_score([-math.inf] * 9 + [0.0])
     for score in (sampled(10), certain):
         warning = figures(quality(*[score] * 70)).warning
@@ -49,20 +49,20 @@ def test_an_assessor_that_always_says_10_is_told():
     assert figures(quality(certain)).warning is None
 
 
-def test_expected_scores_have_their_means():
+def test_the_figures_of_expected_scores_are_means():
     draw = random.Random(5)
     scores = [expected(draw) for _ in range(50)]
     found = figures(quality(*scores))
-    having = [s for s in scores if s.score is not None]
-    assert 0 < len(having) < 50
-    assert found.scored == len(having)
+    with_score = [s for s in scores if s.score is not None]
+    assert 0 < len(with_score) < 50
+    assert found.scored == len(with_score)
     assert found.mass == pytest.approx(np.mean([s.mass for s in scores]))
-    assert found.entropy == pytest.approx(np.mean([s.entropy for s in having]))
-    mean = np.mean([s.distribution for s in having], axis=0)
+    assert found.entropy == pytest.approx(np.mean([s.entropy for s in with_score]))
+    mean = np.mean([s.distribution for s in with_score], axis=0)
     assert found.distribution == pytest.approx(mean)
 
 
-def test_means_by_the_order_of_the_examples():
+def test_each_order_of_the_examples_has_its_mean():
     rows = [
         *quality(sampled(9), sampled(None), order="2-1"),
         *quality(sampled(2), sampled(4), order="1-2"),
@@ -71,7 +71,7 @@ def test_means_by_the_order_of_the_examples():
 
 
 @pytest.mark.parametrize("expected_first", [True, False])
-def test_both_ways_agree_as_numpy_says(expected_first):
+def test_the_agreement_of_both_methods_equals_that_of_numpy(expected_first):
     draw = random.Random(3)
     pairs = [(expected(draw), sampled(draw.randint(1, 10))) for _ in range(40)]
     pairs.append((expected_score([0.0] + [-math.inf] * 9), sampled(None)))
@@ -93,7 +93,7 @@ def test_both_ways_agree_as_numpy_says(expected_first):
     assert agreement.difference == pytest.approx(np.mean(x - y))
 
 
-def test_where_one_way_always_says_the_same_there_is_no_correlation():
+def test_a_method_with_equal_scores_has_no_correlation():
     rows = [
         ScoreRow(str(n), None, {"Quality": sampled(7)}, {"Quality": LevelScore(n / 2, mass=1.0)})
         for n in range(2, 9)

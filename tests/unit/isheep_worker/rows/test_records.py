@@ -1,4 +1,4 @@
-"""Records that people wrote: every fault is told with its place and what to do."""
+"""Records that users write: the message about each fault has its place and the remedy."""
 
 import pytest
 
@@ -14,13 +14,13 @@ from isheep_worker.rows.records import RecordError, json_object, json_type, text
         (b"null", "f, line 3: is null, not an object; write one JSON object a line"),
     ],
 )
-def test_lines_that_are_no_object(line: bytes, message: str) -> None:
+def test_a_line_that_is_not_an_object_is_refused(line: bytes, message: str) -> None:
     with pytest.raises(RecordError) as error:
         json_object(line, "f, line 3")
     assert str(error.value).startswith(message)
 
 
-def test_text_fields_are_stripped_and_may_be_absent() -> None:
+def test_text_fields_are_stripped_and_optional_ones_may_be_missing() -> None:
     record = json_object('{"a": " ü\\n", "b": 1, "c": " "}'.encode(), "x")
     assert text_field(record, "a", "x", required=True) == "ü"
     assert text_field(record, "c", "x") == text_field(record, "d", "x") == ""
@@ -33,5 +33,5 @@ def test_text_fields_are_stripped_and_may_be_absent() -> None:
     ("value", "name"),
     [({}, "an object"), ([], "a list"), (True, "a boolean"), (None, "null"), (1.5, "a number")],
 )
-def test_types_are_called_as_json_calls_them(value: object, name: str) -> None:
+def test_types_have_their_json_names(value: object, name: str) -> None:
     assert json_type(value) == name

@@ -1,4 +1,4 @@
-"""Words of pictures, sound and files: whole words, any case, in instruction and input."""
+"""Words for pictures, sound and files: whole words in any case, in instruction and input."""
 
 import pytest
 
@@ -22,5 +22,7 @@ from isheep_worker.text.parsing import ParsedTask
         ("List plots of famous novels.", "", None),
     ],
 )
-def test_blacklist(instruction: str, task_input: str, detail: str | None) -> None:
+def test_a_word_of_the_blacklist_is_found(
+    instruction: str, task_input: str, detail: str | None
+) -> None:
     assert BLACKLIST.check(ParsedTask(1, instruction, task_input)) == detail

@@ -15,6 +15,6 @@ from isheep_worker.rules.chinese import CHINESE
         ("A wren.", None),
     ],
 )
-def test_chinese(response: str, detail: str | None) -> None:
+def test_chinese_characters_are_found(response: str, detail: str | None) -> None:
     pair = PairRow("id", "Name a bird.", "", response, "stop", 9, 4)
     assert CHINESE.check(pair) == detail

@@ -1,3 +1,5 @@
+"""Instances of one instruction with the same input and different outputs."""
+
 import pytest
 
 from isheep_worker.rows.schema import PairRow
@@ -17,13 +19,13 @@ def pairs(*instances: tuple[str, str]) -> list[PairRow]:
         (),
         (("x", "A"),),
         (("x", "A"), ("y", "A")),
-        (("x", "A"), ("x", "A")),  # the same said twice is no contradiction
+        (("x", "A"), ("x", "A")),  # a repetition is not a contradiction
         (("x", "A"), (" x ", "A ")),
         (("", "a poem"), ("", "another poem")),
         (("X", "A"), ("x", "B")),
     ],
 )
-def test_what_agrees_with_itself_passes(instances: tuple[tuple[str, str], ...]) -> None:
+def test_instances_without_a_contradiction_pass(instances: tuple[tuple[str, str], ...]) -> None:
     assert CONFLICTING_OUTPUTS.check(pairs(*instances)) is None
 
 
@@ -35,5 +37,7 @@ def test_what_agrees_with_itself_passes(instances: tuple[tuple[str, str], ...]) 
         (("x", "A"), ("x", "")),
     ],
 )
-def test_one_input_with_different_outputs_is_named(instances: tuple[tuple[str, str], ...]) -> None:
+def test_an_input_with_different_outputs_is_the_detail(
+    instances: tuple[tuple[str, str], ...],
+) -> None:
     assert CONFLICTING_OUTPUTS.check(pairs(*instances)) == "x"

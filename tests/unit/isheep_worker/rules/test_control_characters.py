@@ -19,5 +19,7 @@ from isheep_worker.text.parsing import ParsedTask
         ("Name a 🐦 bird.", "", None),
     ],
 )
-def test_control_characters(instruction: str, task_input: str, detail: str | None) -> None:
+def test_control_characters_are_found(
+    instruction: str, task_input: str, detail: str | None
+) -> None:
     assert CONTROL_CHARACTERS.check(ParsedTask(1, instruction, task_input)) == detail

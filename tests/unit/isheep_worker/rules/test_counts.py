@@ -1,10 +1,10 @@
-"""Drop counts: all counted, few shown, all short."""
+"""Drop counts: all drops are counted; the examples are few and short."""
 
 from isheep_worker.rules.counts import DropCounts
 from isheep_worker.rules.interface import Drop
 
 
-def test_all_are_counted_and_the_first_five_shown() -> None:
+def test_all_drops_are_counted_and_the_first_five_are_examples() -> None:
     counts = DropCounts()
     for number in range(7):
         counts.add(Drop("length", f"{number} words"), f"text {number}")

@@ -1,4 +1,4 @@
-"""Rules that compare a pair's fields."""
+"""Rules that compare the fields of a pair."""
 
 import pytest
 
@@ -31,6 +31,8 @@ from isheep_worker.rules.interface import Pair, Rule
         (ENDS_WITH_COLON, "a: b", "c: d", None),
     ],
 )
-def test_fields(rule: Rule[Pair], task_input: str, response: str, detail: str | None) -> None:
+def test_rules_over_fields(
+    rule: Rule[Pair], task_input: str, response: str, detail: str | None
+) -> None:
     pair = PairRow("id", "Name a bird.", task_input, response, "stop", 9, 4)
     assert rule.check(pair) == detail

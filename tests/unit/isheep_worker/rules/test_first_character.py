@@ -1,4 +1,4 @@
-"""The first character is ASCII and no punctuation."""
+"""The first character is ASCII and is not punctuation."""
 
 import pytest
 
@@ -18,5 +18,7 @@ from isheep_worker.text.parsing import ParsedTask
         ("Name a bird.", "- x", None),
     ],
 )
-def test_first_character(instruction: str, task_input: str, detail: str | None) -> None:
+def test_a_wrong_first_character_is_found(
+    instruction: str, task_input: str, detail: str | None
+) -> None:
     assert FIRST_CHARACTER.check(ParsedTask(1, instruction, task_input)) == detail

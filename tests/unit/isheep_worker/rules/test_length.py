@@ -1,4 +1,4 @@
-"""4 to 150 words, both included; characters where a script has no spaces."""
+"""4 to 150 words, both included; characters count as words in scripts without spaces."""
 
 import pytest
 
@@ -19,5 +19,7 @@ from isheep_worker.text.parsing import ParsedTask
         ("Name three small birds", "word " * 500, None),
     ],
 )
-def test_length(instruction: str, task_input: str, detail: str | None) -> None:
+def test_the_number_of_words_is_checked(
+    instruction: str, task_input: str, detail: str | None
+) -> None:
     assert LENGTH.check(ParsedTask(1, instruction, task_input)) == detail

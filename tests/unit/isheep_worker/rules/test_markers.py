@@ -1,4 +1,4 @@
-"""Marks of the prompts' own form that leaked into a text."""
+"""Marks of the prompt's form in a text."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def pair(response: str, *, instruction: str = "Name a bird.", task_input: str = 
         ("Explain what input means", None),
     ],
 )
-def test_no_input(text: str, detail: str | None) -> None:
+def test_marks_for_an_absent_input_are_found(text: str, detail: str | None) -> None:
     assert NO_INPUT.check(ParsedTask(1, text, "")) == detail
     assert NO_INPUT.check(ParsedTask(1, "Name a bird.", text)) == detail
     assert RESPONSE_NO_INPUT.check(pair(text)) == detail
@@ -43,7 +43,7 @@ def test_no_input(text: str, detail: str | None) -> None:
         ("Name the ByteInput: type", None),
     ],
 )
-def test_embedded_labels(text: str, detail: str | None) -> None:
+def test_embedded_labels_are_found(text: str, detail: str | None) -> None:
     assert EMBEDDED_LABEL.check(ParsedTask(1, text, "")) == detail
     assert EMBEDDED_LABEL.check(ParsedTask(1, "Name a bird.", text)) == detail
 
@@ -63,6 +63,6 @@ def test_embedded_labels(text: str, detail: str | None) -> None:
         ("The response is a wren.", None),
     ],
 )
-def test_chat_markers(text: str, detail: str | None) -> None:
+def test_chat_markers_are_found(text: str, detail: str | None) -> None:
     assert CHAT_MARKER.check(ParsedTask(1, "Name a bird.", text)) == detail
     assert RESPONSE_CHAT_MARKER.check(pair(text)) == detail

@@ -1,4 +1,4 @@
-"""A response that opens a new turn of a dialogue."""
+"""A response that continues with a new turn of a dialogue."""
 
 import pytest
 
@@ -21,6 +21,6 @@ from isheep_worker.rules.new_turn import NEW_TURN
         ("A wren.\nHuman beings like it.", None),
     ],
 )
-def test_new_turn(response: str, detail: str | None) -> None:
+def test_a_new_turn_is_found(response: str, detail: str | None) -> None:
     pair = PairRow("id", "Name a bird.", "", response, "stop", 9, 4)
     assert NEW_TURN.check(pair) == detail

@@ -1,4 +1,4 @@
-"""No list numbers at the start of an instruction's lines."""
+"""List numbers at the start of lines of an instruction."""
 
 import pytest
 
@@ -18,5 +18,5 @@ from isheep_worker.text.parsing import ParsedTask
         ("1984 was written by whom?", "", None),
     ],
 )
-def test_numbering(instruction: str, task_input: str, detail: str | None) -> None:
+def test_a_list_number_is_found(instruction: str, task_input: str, detail: str | None) -> None:
     assert NUMBERING.check(ParsedTask(1, instruction, task_input)) == detail

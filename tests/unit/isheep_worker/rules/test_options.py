@@ -1,4 +1,4 @@
-"""A response that offers choices or marks one."""
+"""A response that offers options or selects one."""
 
 import pytest
 
@@ -20,6 +20,6 @@ from isheep_worker.rules.options import OPTIONS
         ("f. is no option (f)", None),
     ],
 )
-def test_options(response: str, detail: str | None) -> None:
+def test_options_are_found(response: str, detail: str | None) -> None:
     pair = PairRow("id", "Name a bird.", "", response, "stop", 9, 4)
     assert OPTIONS.check(pair) == detail

@@ -1,4 +1,4 @@
-"""Something left to fill in, in any of a pair's three fields."""
+"""Placeholders in any of the three fields of a pair."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def in_each_field(text: str) -> list[PairRow]:
         ("<>", None),
     ],
 )
-def test_placeholders(text: str, detail: str | None) -> None:
+def test_placeholders_are_found(text: str, detail: str | None) -> None:
     assert [PLACEHOLDER.check(pair) for pair in in_each_field(text)] == [detail] * 3
 
 
@@ -35,5 +35,5 @@ def test_placeholders(text: str, detail: str | None) -> None:
     ("text", "detail"),
     [("None", "None"), ("Input is none.", "none"), ("nonetheless", None), ("a nun", None)],
 )
-def test_none(text: str, detail: str | None) -> None:
+def test_the_word_none_is_found(text: str, detail: str | None) -> None:
     assert [NONE.check(pair) for pair in in_each_field(text)] == [detail] * 3

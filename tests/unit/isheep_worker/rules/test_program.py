@@ -1,4 +1,4 @@
-"""Self-Instruct's rule against one kind of task."""
+"""Self-Instruct's rule against tasks that begin with "Write a program"."""
 
 import pytest
 
@@ -15,5 +15,7 @@ from isheep_worker.text.parsing import ParsedTask
         ("Write a programme for a concert.", "", "Write a program"),
     ],
 )
-def test_program(instruction: str, task_input: str, detail: str | None) -> None:
+def test_the_beginning_of_the_instruction_is_checked(
+    instruction: str, task_input: str, detail: str | None
+) -> None:
     assert WRITE_A_PROGRAM.check(ParsedTask(1, instruction, task_input)) == detail

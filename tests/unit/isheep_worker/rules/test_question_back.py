@@ -1,4 +1,4 @@
-"""A response that asks instead of answering."""
+"""A response that contains a question to the user."""
 
 import pytest
 
@@ -21,6 +21,6 @@ from isheep_worker.rules.question_back import QUESTION_BACK
         ("I can. You may.", None),
     ],
 )
-def test_question_back(response: str, detail: str | None) -> None:
+def test_a_question_to_the_user_is_found(response: str, detail: str | None) -> None:
     pair = PairRow("id", "Name a bird.", "", response, "stop", 9, 4)
     assert QUESTION_BACK.check(pair) == detail

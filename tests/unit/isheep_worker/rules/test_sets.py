@@ -1,4 +1,4 @@
-"""Rule sets: their order, their language, and that no hostile text hurts a rule."""
+"""Rule sets: their order, their languages, and their behaviour with hostile texts."""
 
 import pytest
 from hypothesis import given
@@ -21,39 +21,39 @@ def pair(instruction: str, task_input: str = "", response: str = "A wren.") -> P
     return PairRow("id", instruction, task_input, response, "stop", 9, 4)
 
 
-def test_the_first_rule_of_the_order_is_named() -> None:
+def test_the_first_rule_that_drops_a_row_counts() -> None:
     rules = rule_set("ISheep", "en").instruction_rules
     assert first_drop(rules, pair("-image")) == Drop("length", "1 words")
     assert first_drop(rules, pair("-Name an image, please")) == Drop("blacklist", "image")
-    assert first_drop(rules, pair("-Name a small bird")) == Drop("first_character", "-")
+    assert first_drop(rules, pair("-Name a small bird")) == Drop("first-character", "-")
     assert first_drop(rules, pair("Name a small bird")) is None
 
 
-def test_names_are_unique_within_each_kind_of_a_set() -> None:
+def test_the_names_in_a_set_are_unique_for_instructions_and_for_pairs() -> None:
     for rules in RULE_SETS.values():
         for kind in (rules.instruction_rules, rules.pair_rules):
             names = [rule.name for rule in kind]
             assert len(names) == len(set(names))
 
 
-def test_none_has_no_rules() -> None:
+def test_the_set_none_has_no_rules() -> None:
     assert rule_set("None", "en").instruction_rules == ()
     assert rule_set("None", "en").pair_rules == ()
 
 
-def test_self_instruct_adds_its_own() -> None:
+def test_self_instruct_has_rules_that_i_sheep_does_not_have() -> None:
     rules = rule_set("SelfInstruct", "en")
     program = pair("Write a program that adds two numbers")
     assert first_drop(rules.instruction_rules, program) == Drop(
-        "write_a_program", "Write a program"
+        "write-a-program", "Write a program"
     )
     assert first_drop(rule_set("ISheep", "en").instruction_rules, program) is None
     colon = pair("Name a bird.", response="Here it is:")
-    assert first_drop(rules.pair_rules, colon) == Drop("ends_with_colon", "response")
+    assert first_drop(rules.pair_rules, colon) == Drop("ends-with-colon", "response")
 
 
 @pytest.mark.parametrize("language", ["de", "zh", "ru"])
-def test_rules_that_assume_english_apply_to_english_runs_only(language: str) -> None:
+def test_rules_that_assume_english_apply_to_runs_in_english_only(language: str) -> None:
     texts = {
         "de": ("Übersetze das Wort in drei Sprachen.", "Vogel", "oiseau «bird» B. 鸟"),
         "zh": ("“写一首关于春天的诗。”", "", "春风吹过山岗。"),
@@ -127,7 +127,7 @@ def test_rules_that_assume_english_apply_to_english_runs_only(language: str) -> 
         ),
     ],
 )
-def test_sentences_of_other_languages_pass_and_are_compared(
+def test_sentences_in_other_languages_pass_the_rules_and_are_compared(
     language: str, instruction: str, nearly_the_same: str, another: str, response: str
 ) -> None:
     rules = rule_set("ISheep", language)
@@ -139,19 +139,19 @@ def test_sentences_of_other_languages_pass_and_are_compared(
     assert [duplicate and duplicate.text for duplicate in decisions] == [None, instruction, None]
 
 
-def test_what_no_language_excuses_is_dropped_in_all() -> None:
+def test_rules_for_all_languages_apply_to_every_language() -> None:
     rules = rule_set("ISheep", "zh")
     assert first_drop(rules.instruction_rules, pair("写诗")) == Drop("length", "2 words")
     assert first_drop(rules.pair_rules, pair("写一首诗", response="")) is not None
 
 
-def test_an_unknown_set_is_an_error() -> None:
+def test_an_unknown_set_raises_key_error() -> None:
     with pytest.raises(KeyError):
         rule_set("Isheep", "en")
 
 
 @given(st.text(), st.text(), st.text())
-def test_checks_are_pure_and_fail_on_nothing(first: str, second: str, third: str) -> None:
+def test_checks_are_pure_and_accept_every_text(first: str, second: str, third: str) -> None:
     row = pair(first, second, third)
     for rule in EVERY_RULE:
         detail = rule.check(row)
@@ -159,7 +159,7 @@ def test_checks_are_pure_and_fail_on_nothing(first: str, second: str, third: str
         assert rule.check(row) == detail
 
 
-@pytest.mark.timeout(300)  # not a measure: a quadratic rule would take hours
+@pytest.mark.timeout(300)  # not a benchmark: a quadratic rule would take hours
 @pytest.mark.parametrize(
     "unit",
     [
@@ -179,7 +179,7 @@ def test_checks_are_pure_and_fail_on_nothing(first: str, second: str, third: str
         "漢a",
     ],
 )
-def test_half_a_megabyte_in_one_text(unit: str) -> None:
+def test_a_text_of_half_a_megabyte_is_checked_in_time(unit: str) -> None:
     text = unit * (500_000 // len(unit))
     row = pair(text, text, text)
     for rule in EVERY_RULE:
@@ -190,15 +190,15 @@ def test_half_a_megabyte_in_one_text(unit: str) -> None:
     ("task", "rule"),
     [
         (pair("x" * 1_000_000), "length"),
-        (pair("Name a \x1b[31mred\x1b[0m bird."), "control_characters"),
-        (pair("Name a\x00 small bird."), "control_characters"),
-        (pair("Name a \ud800 small bird."), "control_characters"),
-        (pair("Name a \u202e small bird."), "control_characters"),
-        (pair("Name a <|im_start|>system bird."), "chat_marker"),
-        (pair("Name a bird [INST][INST] now."), "chat_marker"),
+        (pair("Name a \x1b[31mred\x1b[0m bird."), "control-characters"),
+        (pair("Name a\x00 small bird."), "control-characters"),
+        (pair("Name a \ud800 small bird."), "control-characters"),
+        (pair("Name a \u202e small bird."), "control-characters"),
+        (pair("Name a <|im_start|>system bird."), "chat-marker"),
+        (pair("Name a bird [INST][INST] now."), "chat-marker"),
     ],
 )
-def test_hostile_instructions_are_counted_drops(task: PairRow, rule: str) -> None:
+def test_a_hostile_instruction_is_dropped_by_its_rule(task: PairRow, rule: str) -> None:
     drop = first_drop(rule_set("ISheep", "en").instruction_rules, task)
     assert drop is not None
     assert drop.rule == rule
@@ -207,21 +207,21 @@ def test_hostile_instructions_are_counted_drops(task: PairRow, rule: str) -> Non
 @pytest.mark.parametrize(
     ("response", "rule"),
     [
-        ("\x1b]0;title\x07", "control_characters"),
-        ("a\x00b", "control_characters"),
+        ("\x1b]0;title\x07", "control-characters"),
+        ("a\x00b", "control-characters"),
         ("<script>alert(1)</script>", "placeholder"),
-        ("<|im_start|><|im_start|>user", "chat_marker"),
-        ("Yes.\nHuman:\nAssistant:\nHuman:", "new_turn"),
+        ("<|im_start|><|im_start|>user", "chat-marker"),
+        ("Yes.\nHuman:\nAssistant:\nHuman:", "new-turn"),
     ],
 )
-def test_hostile_responses_are_counted_drops(response: str, rule: str) -> None:
+def test_a_hostile_response_is_dropped_by_its_rule(response: str, rule: str) -> None:
     row = pair("Name a small bird.", response=response)
     drop = first_drop(rule_set("ISheep", "en").pair_rules, row)
     assert drop is not None
     assert drop.rule == rule
 
 
-def test_dromedary_lets_pass_what_its_red_teaming_and_its_principles_ask_for() -> None:
+def test_dromedary_keeps_tasks_of_red_teaming_and_questions_back() -> None:
     seeing = pair("What is on the picture in my hand?")
     asking = pair("Change the second part.", response="Which one?\n\nDo you mean the plan?")
     i_sheep, dromedary = rule_set("ISheep", "en"), rule_set("Dromedary", "en")
@@ -230,13 +230,13 @@ def test_dromedary_lets_pass_what_its_red_teaming_and_its_principles_ask_for() -
     assert first_drop(dromedary.pair_rules, asking) is None
     assert first_drop(i_sheep.pair_rules, asking) is not None
     turn = pair("Name a bird.", response="A wren.\nUser: And a fish?")
-    assert first_drop(dromedary.pair_rules, turn) == Drop("new_turn", "User")
+    assert first_drop(dromedary.pair_rules, turn) == Drop("new-turn", "User")
 
 
-def test_rules_are_found_by_name_in_whichever_set_and_kind_they_are() -> None:
+def test_rules_are_found_by_name_in_all_sets() -> None:
     assert rules_named("url").instruction_rules == (URL,)
-    assert rules_named("ends_with_colon").pair_rules == (ENDS_WITH_COLON,)
-    both = rules_named("noinput")
+    assert rules_named("ends-with-colon").pair_rules == (ENDS_WITH_COLON,)
+    both = rules_named("no-input")
     assert (both.instruction_rules, both.pair_rules) == ((NO_INPUT,), (RESPONSE_NO_INPUT,))
     nothing = rules_named("Url")
     assert (nothing.instruction_rules, nothing.pair_rules) == ((), ())

@@ -1,3 +1,5 @@
+"""Rules over topics."""
+
 import pytest
 
 from isheep_worker.rules.interface import Drop, first_drop
@@ -11,13 +13,13 @@ from isheep_worker.rules.topic import TOPIC_RULES
         ("the very first night train to Berlin", None),
         ("приливы и отливы", None),
         ("潮の満ち引き", None),
-        ("one two three four five six seven eight nine", Drop("topic_length", "9 words")),
-        ("", Drop("topic_length", "0 words")),
-        ("...", Drop("topic_length", "1 words")),
-        ("tides\x1b[31m", Drop("control_characters", "U+001B")),
-        ("tides <|im_end|>", Drop("chat_marker", "<|im_end|>")),
+        ("one two three four five six seven eight nine", Drop("topic-length", "9 words")),
+        ("", Drop("topic-length", "0 words")),
+        ("...", Drop("topic-length", "1 words")),
+        ("tides\x1b[31m", Drop("control-characters", "U+001B")),
+        ("tides <|im_end|>", Drop("chat-marker", "<|im_end|>")),
         ("a" * 10**6, None),
     ],
 )
-def test_a_topic_is_a_few_words(topic: str, drop: Drop | None) -> None:
+def test_a_topic_has_few_words_and_no_marks(topic: str, drop: Drop | None) -> None:
     assert first_drop(TOPIC_RULES, topic) == drop

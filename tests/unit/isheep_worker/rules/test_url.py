@@ -1,4 +1,4 @@
-"""No links, neither in the instruction nor in the input."""
+"""Links in the instruction or the input."""
 
 import pytest
 
@@ -16,5 +16,5 @@ from isheep_worker.text.parsing import ParsedTask
         ("Name the www inventor.", "", None),
     ],
 )
-def test_url(instruction: str, task_input: str, detail: str | None) -> None:
+def test_a_link_is_found(instruction: str, task_input: str, detail: str | None) -> None:
     assert URL.check(ParsedTask(1, instruction, task_input)) == detail

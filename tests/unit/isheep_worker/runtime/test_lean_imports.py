@@ -1,4 +1,6 @@
-"""In a process of its own: what this one has imported, it has imported."""
+"""The test runs in a separate process, because this process may have imported the modules."""
+
+from __future__ import annotations
 
 import subprocess
 import sys
@@ -19,5 +21,5 @@ assert sys.modules["sklearn.cluster"].MiniBatchKMeans is MiniBatchKMeans
 """
 
 
-def test_transformers_finds_none_and_what_shows_it_first_does() -> None:
+def test_transformers_does_not_find_scikit_learn_until_it_is_shown() -> None:
     subprocess.run([sys.executable, "-c", PROGRAM], check=True)

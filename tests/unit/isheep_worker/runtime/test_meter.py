@@ -19,7 +19,7 @@ class Clock:
 def test_every_second_is_counted_once() -> None:
     clock = Clock()
     meter = Meter(clock)
-    clock.sleep(7)  # before the order: idle, nobody's
+    clock.sleep(7)  # idle time before the order
     meter.restart(before=2.0)
     clock.sleep(1)
     with meter.measure(Activity.LOAD):
@@ -33,7 +33,7 @@ def test_every_second_is_counted_once() -> None:
     assert meter.seconds() == Seconds(load=12.0, engine=25.0, cpu=8.0)
 
 
-def test_an_exception_ends_the_activity() -> None:
+def test_an_activity_ends_when_an_exception_is_raised() -> None:
     clock = Clock()
     meter = Meter(clock)
     with suppress(ZeroDivisionError), meter.measure(Activity.ENGINE):
@@ -43,7 +43,7 @@ def test_an_exception_ends_the_activity() -> None:
     assert meter.seconds() == Seconds(engine=1.0, cpu=2.0)
 
 
-def test_moved_seconds_change_their_activity() -> None:
+def test_moved_seconds_count_for_the_other_activity() -> None:
     clock = Clock()
     meter = Meter(clock)
     with meter.measure(Activity.ENGINE):
@@ -52,9 +52,9 @@ def test_moved_seconds_change_their_activity() -> None:
     assert meter.seconds() == Seconds(load=4.0, engine=6.0)
 
 
-def test_a_change_is_told_once() -> None:
-    told: list[Activity] = []
-    meter = Meter(Clock(), told.append)
+def test_each_change_of_the_activity_is_reported_once() -> None:
+    changes: list[Activity] = []
+    meter = Meter(Clock(), changes.append)
     with meter.measure(Activity.CPU), meter.measure(Activity.LOAD):
         pass
-    assert told == [Activity.LOAD, Activity.CPU]
+    assert changes == [Activity.LOAD, Activity.CPU]

@@ -4,7 +4,7 @@ from isheep_worker.runtime.meter import Activity
 from isheep_worker.runtime.progress import Progress, Report
 
 
-def test_reports_are_sparse_but_begin_end_and_loading_are_always_told() -> None:
+def test_reports_are_limited_to_one_a_second_except_begin_end_and_load() -> None:
     reports: list[Report] = []
     now = [0.0]
     progress = Progress(reports.append, lambda: now[0])
@@ -33,12 +33,12 @@ def test_reports_are_sparse_but_begin_end_and_loading_are_always_told() -> None:
     }
 
 
-def test_the_engines_turn_is_told_when_it_begins_because_it_may_be_long() -> None:
+def test_the_begin_of_the_engine_is_reported_at_once() -> None:
     activities: list[str] = []
     now = [0.0]
     progress = Progress(lambda report: activities.append(report.activity), lambda: now[0])
     progress.begin("i1/respond", 128)
-    for _ in range(100):  # short turns: once is enough
+    for _ in range(100):  # short calls of the engine give one report
         progress.activity(Activity.ENGINE)
         progress.activity(Activity.CPU)
     assert activities == ["cpu", "engine"]
@@ -50,13 +50,13 @@ def test_the_engines_turn_is_told_when_it_begins_because_it_may_be_long() -> Non
     assert activities[2:] == ["engine", "cpu", "engine"]
 
 
-def test_nothing_is_told_between_stages() -> None:
+def test_nothing_is_reported_between_stages() -> None:
     reports: list[Report] = []
     Progress(reports.append).activity(Activity.LOAD)
     assert reports == []
 
 
-def test_a_report_is_read_as_it_was_written_with_a_detail_of_200_characters() -> None:
+def test_a_report_is_read_back_with_at_most_200_characters_of_detail() -> None:
     report = Report("i1/train", 7, None, "engine", "loss 1.234")
     assert Report.from_document(report.document()) == report
     long = Report("i1/train", 7, 9, "cpu", "x" * 300)

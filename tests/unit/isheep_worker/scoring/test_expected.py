@@ -1,3 +1,5 @@
+"""Expected scores of log-probabilities, and the check of a stage's mean mass."""
+
 import math
 
 import pytest
@@ -11,7 +13,7 @@ DIGITS = label_set("DigitsAfterSpace")
 
 
 def logprobs(*probabilities: float) -> list[float]:
-    """Ten log-probabilities, those not given at zero."""
+    """Return ten log-probabilities; probabilities that are not given are zero."""
     full = [*probabilities, *[0.0] * (10 - len(probabilities))]
     return [math.log(p) if p else -math.inf for p in full]
 
@@ -27,7 +29,9 @@ def logprobs(*probabilities: float) -> list[float]:
         ([0.1], 1, 0.1, 0),
     ],
 )
-def test_the_score_is_the_mean_of_the_renormalised_labels(probabilities, score, mass, entropy):
+def test_the_score_is_the_mean_under_the_normalized_probabilities(
+    probabilities, score, mass, entropy
+):
     found = expected_score(logprobs(*probabilities))
     assert (found.score, found.reason) == (pytest.approx(score), None)
     assert (found.mass, found.entropy) == pytest.approx((mass, entropy))
@@ -37,20 +41,20 @@ def test_the_score_is_the_mean_of_the_renormalised_labels(probabilities, score, 
 @pytest.mark.parametrize(
     ("values", "reason", "mass"),
     [
-        (logprobs(0.05, 0.04), "unscorable:low-mass", pytest.approx(0.09)),
-        (logprobs(), "unscorable:low-mass", 0),
-        ([-2000.0] * 10, "unscorable:low-mass", 0),
-        ([math.nan] * 10, "unscorable:not-a-number", None),
-        ([*logprobs(0.9)[:9], math.nan], "unscorable:not-a-number", None),
+        (logprobs(0.05, 0.04), "unscorable-low-mass", pytest.approx(0.09)),
+        (logprobs(), "unscorable-low-mass", 0),
+        ([-2000.0] * 10, "unscorable-low-mass", 0),
+        ([math.nan] * 10, "unscorable-not-a-number", None),
+        ([*logprobs(0.9)[:9], math.nan], "unscorable-not-a-number", None),
     ],
 )
-def test_a_pair_on_which_the_labels_say_nothing_has_no_score(values, reason, mass):
+def test_a_pair_with_a_low_mass_has_no_score(values, reason, mass):
     found = expected_score(values)
     assert (found.score, found.reason, found.mass) == (None, reason, mass)
 
 
 @given(st.lists(st.floats(-60, 30), min_size=11, max_size=11))
-def test_scores_and_shares_stay_in_their_bounds_for_any_logits(logits):
+def test_scores_and_masses_are_in_their_ranges_for_any_logits(logits):
     top = max(logits)
     total = top + math.log(math.fsum(math.exp(x - top) for x in logits))
     values = [x - total for x in logits[:10]]
@@ -66,10 +70,10 @@ def test_scores_and_shares_stay_in_their_bounds_for_any_logits(logits):
         assert better.score >= found.score - 1e-9
 
 
-def test_a_stage_fails_where_the_assessor_does_not_answer_with_labels():
+def test_a_stage_fails_if_the_mean_mass_is_too_low():
     check_mass(None, DIGITS)
     check_mass(0.5, DIGITS)
     with pytest.raises(LowLabelMassError) as failed:
         check_mass(0.4999, DIGITS)
-    assert "the labels 0 to 9 hold 0.50 of" in str(failed.value)
+    assert "the labels 0 to 9 have 0.50 of" in str(failed.value)
     assert "scoring: Sampled" in str(failed.value)

@@ -1,4 +1,4 @@
-"""A stage's statistics come from sums over parts, however its rows are cut into parts."""
+"""The statistics of a stage come from sums over parts, for any division of rows into parts."""
 
 import json
 import math
@@ -18,7 +18,7 @@ LEVELS = ("Quality",)
 
 
 def sampled(score: int | None) -> LevelScore:
-    return LevelScore(None, "unparseable:no-number") if score is None else LevelScore(float(score))
+    return LevelScore(None, "unparseable-no-number") if score is None else LevelScore(float(score))
 
 
 def expected(draw: random.Random) -> LevelScore:
@@ -45,8 +45,8 @@ def test_sampled_scores_are_counted():
     assert found == {
         "pairs": 6,
         "scored": 4,
-        "drop:rule-options": 1,
-        "drop:unparseable-Quality-no-number": 1,
+        "drop:options": 1,
+        "drop:unparseable-quality-no-number": 1,
         "score:Quality:8": 2,
         "score:Quality:3": 1,
         "score:Quality:10": 1,
@@ -55,7 +55,7 @@ def test_sampled_scores_are_counted():
     }
 
 
-def test_an_assessor_that_always_says_10_shows():
+def test_an_assessor_that_always_answers_10_has_one_distinct_score():
     found = statistics(rows(*[sampled(10)] * 64), rows(*[sampled(10)] * 6))
     assert (found["distinctScores:Quality"], found["score:Quality:10"]) == (1, 70)
     certain = expected_score([-math.inf] * 9 + [0.0])
@@ -65,15 +65,15 @@ def test_an_assessor_that_always_says_10_shows():
 
 
 @given(st.integers(0, 2**32), st.integers(1, 30), st.integers(0, 30))
-def test_expected_scores_have_their_means_however_they_are_cut(seed, count, cut):
+def test_means_of_expected_scores_do_not_depend_on_the_parts(seed, count, cut):
     draw = random.Random(seed)
     scores = [expected(draw) for _ in range(count)]
     made = rows(*scores)
     found = statistics(made[:cut], made[cut:])
     assert found["mass:Quality"] == pytest.approx(np.mean([s.mass for s in scores]))
     having = [s for s in scores if s.score is not None]
-    unscorable = sum(s.reason == "unscorable:low-mass" for s in scores)
-    assert found.get("drop:unscorable-Quality-low-mass", 0) == unscorable == count - len(having)
+    unscorable = sum(s.reason == "unscorable-low-mass" for s in scores)
+    assert found.get("drop:unscorable-quality-low-mass", 0) == unscorable == count - len(having)
     if having:
         assert found["mean:Quality"] == pytest.approx(np.mean([s.score for s in having]))
     assert not [name for name in found if name.startswith("sum")]
@@ -81,7 +81,7 @@ def test_expected_scores_have_their_means_however_they_are_cut(seed, count, cut)
 
 def test_the_mean_mass_is_over_all_prompts():
     both = {"Quality": LevelScore(5.0, mass=0.9), "Following": LevelScore(5.0, mass=0.3)}
-    made = [ScoreRow("a", None, both), *rows(LevelScore(None, "unscorable:low-mass", mass=0.0))]
+    made = [ScoreRow("a", None, both), *rows(LevelScore(None, "unscorable-low-mass", mass=0.0))]
     found = stage_statistics(part_statistics(made, ("Quality", "Following")))
     assert found["meanMass"] == pytest.approx((0.9 + 0.3 + 0.0) / 3)
     assert (found["mass:Quality"], found["mass:Following"]) == pytest.approx((0.45, 0.3))
@@ -89,16 +89,16 @@ def test_the_mean_mass_is_over_all_prompts():
 
 
 @pytest.mark.parametrize(("score", "bin_"), [(1.0, 1), (1.49, 1), (1.5, 2), (9.5, 10), (10, 10)])
-def test_an_expected_score_is_counted_as_its_rounded_one(score, bin_):
+def test_an_expected_score_is_counted_under_its_rounded_value(score, bin_):
     assert score_bin(score) == bin_
 
 
-def test_a_parts_statistics_are_small_enough_for_an_objects_metadata():
-    """With every score, every kind of trouble and every rule in one part."""
+def test_the_statistics_of_a_part_fit_into_the_metadata_of_an_object():
+    """The part has every score, every kind of failure and every rule."""
     draw = random.Random(1)
     levels = ("Quality", "Following")
     one = [expected_score([-math.inf if n != k else -0.1 for n in range(10)]) for k in range(10)]
-    bad = [LevelScore(None, f"unscorable:{kind}") for kind in ("low-mass", "not-a-number")]
+    bad = [LevelScore(None, f"unscorable-{kind}") for kind in ("low-mass", "not-a-number")]
     made = [
         ScoreRow(f"{n}", None, dict.fromkeys(levels, score)) for n, score in enumerate(one + bad)
     ]

@@ -1,4 +1,4 @@
-"""Density keeps one pair of each cluster, by the seed and by who is in it."""
+"""Density keeps one pair of each cluster, by the seed and the members of the cluster."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +11,7 @@ CLUSTERED = st.dictionaries(st.text(max_size=6), st.integers(0, 9), max_size=40)
 
 
 @given(CLUSTERED, st.integers(), st.randoms(use_true_random=False))
-def test_one_of_each_cluster_in_whatever_order_they_come(clusters, seed, rng) -> None:
+def test_one_pair_of_each_cluster_is_drawn_in_any_order_of_pairs(clusters, seed, rng) -> None:
     items = list(clusters.items())
     drawn = draw(items, seed, "i1/select")
     rng.shuffle(items)
@@ -20,29 +20,29 @@ def test_one_of_each_cluster_in_whatever_order_they_come(clusters, seed, rng) ->
 
 
 @given(CLUSTERED, st.permutations(range(10)))
-def test_what_clusters_are_called_changes_nothing(clusters, names) -> None:
+def test_the_numbers_of_clusters_do_not_change_the_draw(clusters, names) -> None:
     renamed = {id_: names[cluster] for id_, cluster in clusters.items()}
     assert draw(renamed.items(), 0, "s") == draw(clusters.items(), 0, "s")
 
 
-def test_seed_and_stage_matter() -> None:
+def test_the_draw_depends_on_the_seed_and_the_stage() -> None:
     items = [(str(number), number % 10) for number in range(100)]
     samples = {draw(items, seed, stage) for seed in (0, 1) for stage in ("i1/select", "i2/select")}
     assert len(samples) == 4
 
 
-def test_it_does_not_draw_the_pairs_that_random_draws() -> None:
+def test_the_draw_is_independent_of_that_of_random() -> None:
     ids = [str(number) for number in range(1000)]
     drawn = draw([(id_, int(id_) % 500) for id_ in ids], 0, "i1/select")
     common = drawn & draw_any(ids, 500, 0, "i1/select")
     assert 200 < len(common) < 300  # two fair draws of a half have a quarter in common
 
 
-def test_reasons() -> None:
+def test_each_dropped_pair_has_a_reason() -> None:
     pair = PairRow("a", "Name a bird.", "", "A wren.", "stop", 9, 4)
     measure = MeasureRow("a", response_loss=1.0, pair_loss=1.0, vector="AAA=")
     assert decide(pair, measure, frozenset({"a"})).kept
-    assert decide(pair, measure, frozenset({"b"})).reason == "cluster:not_drawn"
-    assert decide(pair, MeasureRow("a", rule="url"), frozenset({"a"})).reason == "rule:url"
-    unread = MeasureRow("a", reason="unscorable:too-long")
-    assert decide(pair, unread, frozenset({"a"})).reason == "unscorable:too-long"
+    assert decide(pair, measure, frozenset({"b"})).reason == "cluster-not-drawn"
+    assert decide(pair, MeasureRow("a", rule="options"), frozenset({"a"})).reason == "options"
+    unmeasured = MeasureRow("a", reason="unscorable-too-long")
+    assert decide(pair, unmeasured, frozenset({"a"})).reason == "unscorable-too-long"

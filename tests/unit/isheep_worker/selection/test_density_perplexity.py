@@ -1,4 +1,4 @@
-"""DensityPerplexity keeps the likeliest pair of each cluster; ties fall to the lower id."""
+"""DensityPerplexity keeps the pair with the lowest perplexity; of equal ones the lower id."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 from isheep_worker.rows.schema import MeasureRow, PairRow
 from isheep_worker.selection.density_perplexity import decide, likeliest
 
-# Few losses, so that there are ties.
+# Few different losses, so that pairs have equal ones.
 CLUSTERED = st.dictionaries(
     st.text(max_size=6), st.tuples(st.integers(0, 5), st.sampled_from([0.5, 1.0, 2.0])), max_size=40
 )
 
 
 @given(CLUSTERED, st.randoms(use_true_random=False))
-def test_the_best_of_each_cluster_in_whatever_order_they_come(clusters, rng) -> None:
+def test_the_pair_with_the_lowest_loss_is_chosen_in_any_order_of_pairs(clusters, rng) -> None:
     items = [(id_, *values) for id_, values in clusters.items()]
     chosen = likeliest(items)
     rng.shuffle(items)
@@ -25,8 +25,8 @@ def test_the_best_of_each_cluster_in_whatever_order_they_come(clusters, rng) -> 
         assert min(rivals) == (loss, id_)
 
 
-def test_reasons() -> None:
+def test_a_dropped_pair_has_a_reason() -> None:
     pair = PairRow("a", "Name a bird.", "", "A wren.", "stop", 9, 4)
     measure = MeasureRow("a", response_loss=1.0, pair_loss=1.0, vector="AAA=")
     assert decide(pair, measure, frozenset({"a"})).kept
-    assert decide(pair, measure, frozenset({"b"})).reason == "cluster:perplexity"
+    assert decide(pair, measure, frozenset({"b"})).reason == "cluster-perplexity"

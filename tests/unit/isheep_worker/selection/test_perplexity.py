@@ -1,4 +1,4 @@
-"""Perplexity keeps what is below the bound on both counts, strictly, and says why not."""
+"""Perplexity keeps pairs with both perplexities below the maximum, and gives reasons."""
 
 import math
 
@@ -21,34 +21,36 @@ def measured(response: float, pair: float) -> MeasureRow:
     ("measure", "limit", "reason"),
     [
         (measured(math.log(49), math.log(49)), 50, None),
-        (measured(math.log(50), math.log(49)), 50, "perplexity:Response"),
-        (measured(math.log(49), math.log(50)), 50, "perplexity:Pair"),
-        (measured(math.log(51), math.log(51)), 50, "perplexity:Response"),
-        (measured(0, 0), 1, "perplexity:Response"),
-        (measured(5000, 1), 50, "perplexity:Response"),
-        (MeasureRow(PAIR.id, rule="new_turn"), 1e6, "rule:new_turn"),
-        (MeasureRow(PAIR.id, reason="unscorable:not-finite"), 1e6, "unscorable:not-finite"),
+        (measured(math.log(50), math.log(49)), 50, "perplexity-response"),
+        (measured(math.log(49), math.log(50)), 50, "perplexity-pair"),
+        (measured(math.log(51), math.log(51)), 50, "perplexity-response"),
+        (measured(0, 0), 1, "perplexity-response"),
+        (measured(5000, 1), 50, "perplexity-response"),
+        (MeasureRow(PAIR.id, rule="new-turn"), 1e6, "new-turn"),
+        (MeasureRow(PAIR.id, reason="unscorable-not-finite"), 1e6, "unscorable-not-finite"),
     ],
 )
-def test_reasons(measure: MeasureRow, limit: float, reason: str | None) -> None:
+def test_each_dropped_pair_has_a_reason(
+    measure: MeasureRow, limit: float, reason: str | None
+) -> None:
     row = decide(PAIR, measure, limit)
     assert (row.kept, row.reason) == (reason is None, reason)
     assert (row.id, row.instruction, row.response) == (PAIR.id, PAIR.instruction, PAIR.response)
 
 
-def test_the_perplexities_are_in_the_row() -> None:
+def test_the_row_contains_the_perplexities() -> None:
     row = decide(PAIR, measured(math.log(7), math.log(9)), 50)
     assert row.scores == pytest.approx({"ResponsePerplexity": 7, "PairPerplexity": 9})
     assert decide(PAIR, MeasureRow(PAIR.id, rule="x"), 50).scores == {}
 
 
-def test_rows_that_do_not_belong_together_are_refused() -> None:
-    with pytest.raises(ValueError, match="the measures of other stand where"):
+def test_measures_of_another_pair_are_refused() -> None:
+    with pytest.raises(ValueError, match=f"the measures of other are at the place of {PAIR.id}"):
         decide(PAIR, MeasureRow("other"), 50)
 
 
 @given(LOSSES, LOSSES, st.floats(1, 1e6), st.floats(0, 1e6))
-def test_a_higher_bound_keeps_what_a_lower_one_keeps(
+def test_a_higher_maximum_keeps_all_pairs_of_a_lower_one(
     response: float, pair: float, limit: float, more: float
 ) -> None:
     measure = measured(response, pair)

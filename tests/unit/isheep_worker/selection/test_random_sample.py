@@ -1,4 +1,4 @@
-"""Random: exactly so many, by the seed and the ids alone."""
+"""Random keeps an exact number of pairs, by the seed and the ids only."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +11,9 @@ IDS = st.lists(st.text(max_size=6), unique=True, max_size=30)
 
 
 @given(IDS, st.integers(0, 40), st.integers(), st.randoms(use_true_random=False))
-def test_order_of_arrival_changes_nothing(ids: list[str], size: int, seed: int, rng) -> None:  # type: ignore[no-untyped-def]
+def test_the_order_of_pairs_does_not_change_the_draw(
+    ids: list[str], size: int, seed: int, rng
+) -> None:  # type: ignore[no-untyped-def]
     drawn = draw(ids, size, seed, "i1/select")
     shuffled = list(ids)
     rng.shuffle(shuffled)
@@ -21,11 +23,11 @@ def test_order_of_arrival_changes_nothing(ids: list[str], size: int, seed: int, 
 
 
 @given(IDS, st.integers(0, 30), st.integers(0, 30))
-def test_a_larger_sample_holds_the_smaller(ids: list[str], size: int, more: int) -> None:
+def test_a_larger_sample_contains_the_smaller_one(ids: list[str], size: int, more: int) -> None:
     assert draw(ids, size, 0, "s") <= draw(ids, size + more, 0, "s")
 
 
-def test_seed_and_stage_matter() -> None:
+def test_the_draw_depends_on_the_seed_and_the_stage() -> None:
     ids = [str(i) for i in range(100)]
     samples = {
         draw(ids, 10, seed, stage) for seed in (0, 1) for stage in ("i1/select", "i2/select")
@@ -34,21 +36,27 @@ def test_seed_and_stage_matter() -> None:
 
 
 PAIRS = {id_: PairRow(id_, "Name a bird.", "", "A wren.", "stop", 9, 4) for id_ in "abcd"}
-JUDGED = [
+DECIDED = [
     selection_row(PAIRS["a"], None, {"Quality": 9.0}),
-    selection_row(PAIRS["b"], "rule:empty_response"),
-    selection_row(PAIRS["c"], "score:Quality", {"Quality": 2.0}),
-    selection_row(PAIRS["d"], "unparseable:Quality"),
+    selection_row(PAIRS["b"], "empty-response"),
+    selection_row(PAIRS["c"], "score-quality", {"Quality": 2.0}),
+    selection_row(PAIRS["d"], "unparseable-quality"),
 ]
 
 
-def test_of_what_another_method_says_only_the_rules_count() -> None:
-    assert list(passing(JUDGED)) == ["a", "c", "d"]
-    rows = [decide(row, frozenset({"c", "d"})) for row in JUDGED]
+def test_only_the_drops_by_rules_of_another_method_count() -> None:
+    assert list(passing(DECIDED)) == ["a", "c", "d"]
+    rows = [decide(row, frozenset({"c", "d"})) for row in DECIDED]
     assert [(row.kept, row.reason) for row in rows] == [
-        (False, "not_drawn"),
-        (False, "rule:empty_response"),
+        (False, "not-drawn"),
+        (False, "empty-response"),
         (True, None),
         (True, None),
     ]
-    assert [row.scores for row in rows] == [row.scores for row in JUDGED]
+    assert [row.scores for row in rows] == [row.scores for row in DECIDED]
+
+
+def test_a_response_that_could_not_be_read_is_not_drawn() -> None:
+    row = selection_row(PAIRS["a"], "no-reply")
+    assert list(passing([row])) == []
+    assert decide(row, frozenset({"a"})) == row

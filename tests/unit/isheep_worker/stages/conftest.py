@@ -1,4 +1,4 @@
-"""A whole run on a tiny model: a driver of a few lines, and the worker that it drives."""
+"""Fixtures of complete runs on tiny models: a driver of a few lines, and the worker."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Prepared, RunRef, Sources, StageOrder, StageResult, Step
 from isheep.contract.store_spec import parse_store_uri
 from isheep.planner.walk import Walk, walk
-from isheep.recipes.interface import STAGE_VERSIONS, Statistics
+from isheep.recipes.interface import Statistics
 from isheep.recipes.registry import RECIPES
+from isheep.recipes.stage_kinds import STAGE_VERSIONS
 from isheep.store.artifacts import ArtifactStore
 from isheep.store.folder import FolderStore
 
@@ -66,14 +67,14 @@ LABELS = {"Instruction:": 0.1, "Input:": 0.16, "Output:": 0.24, "9. ": 0.44}
 ANSWERS = ("Yes", "No")
 
 
-class Chain:
-    """Drives a run stage by stage: what the planner does, without retries and status."""
+class RunDriver:
+    """Executes the stages of a run in order, as a driver does, but without retries and status."""
 
     def __init__(
         self,
         store: Path,
         model: Path,
-        carry_out: Callable[[StageOrder], StageResult],
+        run_order: Callable[[StageOrder], StageResult],
         sources: Mapping[str, Any] | None = None,
         **changes: Any,
     ) -> None:
@@ -91,7 +92,7 @@ class Chain:
         self.folder = store
         self.artifacts = ArtifactStore(FolderStore(store), "default")
         self._model = model
-        self._carry_out = carry_out
+        self._run_order = run_order
         self.prepared: Prepared | None = None
         self.statistics: dict[str, Statistics] = {}
         self.results: dict[str, StageResult] = {}
@@ -109,31 +110,31 @@ class Chain:
         return self.walk().keys[stage]
 
     def next_order(self) -> StageOrder | None:
-        """The order of the first stage that is not committed."""
-        journey = self.walk()
-        assert journey.end.failure is None, journey.end.failure
-        for stage in journey.stages:
+        """Return the order of the first stage that is not committed, or None if there is none."""
+        walked = self.walk()
+        assert walked.end.failure is None, walked.end.failure
+        for stage in walked.stages:
             if stage.id not in self.statistics:
                 step = Step(
                     id=stage.id,
                     kind=str(stage.kind),
                     version=VERSIONS[str(stage.kind)],
-                    key=journey.keys[stage.id],
+                    key=walked.keys[stage.id],
                     iteration=stage.iteration,
                     round=stage.round,
                     settings=stage.settings.canonical(),
                     inputs={
-                        role: tuple(journey.keys[i] for i in ids)
+                        role: tuple(walked.keys[i] for i in ids)
                         for role, ids in stage.inputs.items()
                     },
                     items=stage.items,
                 )
                 return order_for(self.folder, self._model, step, self._sources)
-        assert journey.end.complete
+        assert walked.end.complete
         return None
 
     def step(self, stage: str) -> StageOrder:
-        """The order of a stage that may be committed already."""
+        """Return the order of a stage, which may be committed already."""
         committed = self.statistics.copy()
         for name in list(self.statistics)[list(self.statistics).index(stage) :]:
             del self.statistics[name]
@@ -143,47 +144,47 @@ class Chain:
         return order
 
     def uncommit(self, stage: str) -> None:
-        """Remove all that a stage has left."""
+        """Remove the artifact of a stage."""
         shutil.rmtree(self.folder / "default/stages" / self.key(stage))
 
-    def take(self, result: StageResult) -> None:
-        """Believe a committed result."""
+    def record(self, result: StageResult) -> None:
+        """Record the result of a committed stage."""
         (step,) = result.steps
         self.statistics[step.id] = step.statistics
         self.results[step.id] = result
         self.prepared = result.prepared or self.prepared
 
     def run(self, until: str | None = None) -> None:
-        """Run to the end, or up to the stage that begins like this."""
+        """Run to the end, or until the next stage has an id that begins with `until`."""
         while (order := self.next_order()) is not None:
             if until is not None and order.steps[0].id.startswith(until):
                 return
-            result = self._carry_out(order)
+            result = self._run_order(order)
             assert result.exit_code == 0, f"{order.steps[0].id}: {result}"
-            self.take(result)
+            self.record(result)
 
     def content(self) -> dict[str, bytes]:
-        """Every part and file of every stage but what tells of time."""
+        """Return the bytes of all parts and files, except those that contain times."""
         return self.content_of(self.folder)
 
     @staticmethod
     def content_of(folder: Path) -> dict[str, bytes]:
-        """The same of any store."""
-        told = {"manifest.json", "log.jsonl.zst", "report.html", "report.json"}
+        """Return the same content of another store folder."""
+        with_times = {"manifest.json", "log.jsonl.zst", "report.html", "report.json"}
         store = FolderStore(folder)
         return {
             info.key: store.get(info.key)
             for info in store.list("default/stages/")
-            if info.key.rpartition("/")[2] not in told
+            if info.key.rpartition("/")[2] not in with_times
         }
 
 
-class Forker:
-    """The client of `forker.py`."""
+class ForkServer:
+    """Starts `fork_server.py` and sends jobs to it."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("forker.py"))],
+            [sys.executable, str(Path(__file__).with_name("fork_server.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -204,7 +205,7 @@ class Forker:
             for code, result in json.loads(self._process.stdout.readline())
         ]
 
-    def carry_out(self, order: StageOrder) -> StageResult:
+    def run_order(self, order: StageOrder) -> StageResult:
         ((_, result),) = self.run({"order": order})
         assert result is not None
         return result
@@ -214,18 +215,18 @@ class Forker:
 
 
 @pytest.fixture(scope="session")
-def forker() -> Iterator[Forker]:
-    client = Forker()
+def fork_server() -> Iterator[ForkServer]:
+    client = ForkServer()
     yield client
     client.close()
 
 
 @pytest.fixture(scope="session")
-def brief_model_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model, made to end its texts after a few tokens rather than never.
+def short_text_model_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tiny model whose texts end after a few tokens.
 
-    All embeddings get one common direction, which every hidden state then has, and the
-    end-of-turn token more of it than the others.
+    All embeddings get the same component in one direction, so each hidden state has it too. The
+    end-of-turn token gets a larger component than the other tokens, so it is more likely.
     """
     from safetensors.torch import load_file, save_file
     from transformers import AutoTokenizer
@@ -241,12 +242,14 @@ def brief_model_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="session")
-def labelling_model_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model that writes nonsense in the forms that the recipes' parsers read.
+def formatted_text_model_dir(
+    tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A tiny model that writes random text in the formats that the recipes' parsers read.
 
-    What it says next depends on the last token alone: its layers add nothing, so that the
-    hidden state is the last token's embedding, which names the token's kind, and each
-    kind has likelier and less likely followers. The labels are tokens of their own.
+    Its next token depends only on the kind of the last token: the layers add nothing, so the hidden
+    state is the last token's embedding, which encodes the kind. The output layer has a fixed
+    distribution of the next token for each kind. Each label is a single token.
     """
     import math
 
@@ -303,61 +306,72 @@ def labelling_model_dir(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(autouse=True)
-def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What runs in this process finds the same texts as the forked ones."""
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep stages that run in this process offline, as those in forked processes are."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
 @pytest.fixture(scope="session")
-def finished(
-    forker: Forker, brief_model_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Chain:
-    """A run of one iteration that nothing disturbed. Read only."""
-    chain = Chain(tmp_path_factory.mktemp("store"), brief_model_dir, forker.carry_out)
-    chain.run()
-    return chain
+def finished_run(
+    fork_server: ForkServer, short_text_model_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> RunDriver:
+    """A complete run of one iteration without interruptions. Tests only read it."""
+    driver = RunDriver(
+        tmp_path_factory.mktemp("store"), short_text_model_dir, fork_server.run_order
+    )
+    driver.run()
+    return driver
 
 
 @pytest.fixture
-def copied(finished: Chain, brief_model_dir: Path, forker: Forker, tmp_path: Path) -> Chain:
-    """A run that is finished, to be damaged."""
-    chain = Chain(tmp_path / "copy", brief_model_dir, forker.carry_out)
-    shutil.copytree(finished.folder, chain.folder, symlinks=True)
-    chain.prepared, chain.statistics = finished.prepared, dict(finished.statistics)
-    return chain
+def copied_run(
+    finished_run: RunDriver, short_text_model_dir: Path, fork_server: ForkServer, tmp_path: Path
+) -> RunDriver:
+    """A copy of the complete run, which a test may change."""
+    driver = RunDriver(tmp_path / "copy", short_text_model_dir, fork_server.run_order)
+    shutil.copytree(finished_run.folder, driver.folder, symlinks=True)
+    driver.prepared, driver.statistics = finished_run.prepared, dict(finished_run.statistics)
+    return driver
 
 
 @pytest.fixture(scope="session")
-def clustered(
-    finished: Chain, forker: Forker, brief_model_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Chain:
-    """A run that selects by density, up to its training; it adopts pairs. Read only."""
+def clustered_run(
+    finished_run: RunDriver,
+    fork_server: ForkServer,
+    short_text_model_dir: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> RunDriver:
+    """A run that selects by density, up to its training; it adopts pairs. Tests only read it."""
     store = tmp_path_factory.mktemp("clustered") / "store"
-    shutil.copytree(finished.folder, store, symlinks=True)
-    chain = Chain(store, brief_model_dir, forker.carry_out, selection=DENSITY)
-    chain.run(until="i1/train")
-    return chain
+    shutil.copytree(finished_run.folder, store, symlinks=True)
+    driver = RunDriver(store, short_text_model_dir, fork_server.run_order, selection=DENSITY)
+    driver.run(until="i1/train")
+    return driver
 
 
 @pytest.fixture
-def measured(clustered: Chain, brief_model_dir: Path, forker: Forker, tmp_path: Path) -> Chain:
-    """A run that selects by density, to be damaged."""
-    chain = Chain(tmp_path / "measured", brief_model_dir, forker.carry_out, selection=DENSITY)
-    shutil.copytree(clustered.folder, chain.folder, symlinks=True)
-    chain.prepared, chain.statistics = clustered.prepared, dict(clustered.statistics)
-    return chain
+def clustered_copy(
+    clustered_run: RunDriver, short_text_model_dir: Path, fork_server: ForkServer, tmp_path: Path
+) -> RunDriver:
+    """A copy of the run that selects by density, which a test may change."""
+    driver = RunDriver(
+        tmp_path / "measured", short_text_model_dir, fork_server.run_order, selection=DENSITY
+    )
+    shutil.copytree(clustered_run.folder, driver.folder, symlinks=True)
+    driver.prepared, driver.statistics = clustered_run.prepared, dict(clustered_run.statistics)
+    return driver
 
 
 @pytest.fixture(scope="session")
-def make_chain(brief_model_dir: Path) -> Callable[..., Chain]:
-    """Returns a `Chain` for a store's folder and what carries out its orders."""
+def make_driver(short_text_model_dir: Path) -> Callable[..., RunDriver]:
+    """Returns a function that makes a `RunDriver` for a store folder and a function for orders."""
 
     def make(
         store: Path,
-        carry_out: Callable[[StageOrder], StageResult],
-        model: Path = brief_model_dir,
+        run_order: Callable[[StageOrder], StageResult],
+        model: Path = short_text_model_dir,
         **more: Any,
-    ) -> Chain:
-        return Chain(store, model, carry_out, **more)
+    ) -> RunDriver:
+        return RunDriver(store, model, run_order, **more)
 
     return make

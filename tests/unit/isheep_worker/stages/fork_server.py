@@ -1,10 +1,9 @@
-"""A process that imports the worker once and forks a child for each order.
+"""A process that imports the worker once and forks a child process for each order.
 
-Stages are killed many times in these tests, and a process that imports torch takes ten
-seconds to start; a fork takes none. Each line of stdin is a list of jobs that run side
-by side: `order`, `shard` [index, count], `environment`, `stop_at` (items done) and
-`kill_after` (seconds; the last three optional).
-Each line of stdout is the list of `[return code, result or null]`.
+These tests kill stages many times. A process that imports torch takes ten seconds to start, but a
+fork starts at once. Each line of stdin is a list of jobs that run in parallel, each with the fields
+`order`, `shard` [index, count], and optionally `environment`, `stop_at` (a number of items that are
+done) and `kill_after` (seconds). Each line of stdout is a list of `[return code, result or null]`.
 """
 
 from __future__ import annotations
@@ -51,10 +50,11 @@ def start(job: dict[str, Any]) -> tuple[int, int]:
         if report.items_done >= job.get("stop_at", float("inf")):
             stop.set()
 
-    ticks = itertools.count(0, 10)  # a clock on which every report is due
+    # Progress limits its reports by time. With this clock it makes every report.
+    ticks = itertools.count(0, 10)
     progress = Progress(watch, lambda: float(next(ticks)))
     worker = Worker(stop, Meter(), progress, Shard(*job["shard"]))
-    result = worker.carry_out(StageOrder.model_validate(job["order"]))
+    result = worker.run(StageOrder.model_validate(job["order"]))
     os.write(write_end, dump_result(result).encode())
     os._exit(result.exit_code)
 

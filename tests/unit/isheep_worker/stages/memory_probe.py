@@ -1,8 +1,8 @@
-"""Runs one stage over many items in a process of its own and prints its peak memory.
+"""Runs one stage over many items and prints its peak memory as JSON. A test starts this program.
 
-Arguments: the stage's kind (`density` is a select), how many items, an empty folder for
-the store, a model's folder. Engine and reader are fake ones: their model is what the
-bound does not count.
+Arguments: the kind of the stage (`density` is a select), the number of items, an empty folder for
+the store, and the folder of a model. Engine and loss model are fakes, because the limit of the
+memory does not include the model.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from isheep_worker.engines.interface import Completion, Request
 from isheep_worker.execution import engine_provider
 from isheep_worker.inputs.seed_tasks import default_seed_bytes
 from isheep_worker.inputs.stored_inputs import Inputs
-from isheep_worker.measures import reader
-from isheep_worker.measures.texts import Reading, TokenText
+from isheep_worker.measures import loss_model
+from isheep_worker.measures.texts import TextMeasure, TokenText
 from isheep_worker.measures.vectors import encode_vector
 from isheep_worker.process.worker import Worker
 from isheep_worker.rows.schema import (
@@ -61,7 +61,7 @@ VECTORS = np.random.default_rng(0).normal(size=(32, 4096)).astype(np.float32)
 
 
 class EchoEngine:
-    """Answers everything at once, with as much text as a response has."""
+    """Completes each request at once with the text of a long response."""
 
     max_in_flight = 256
 
@@ -83,16 +83,16 @@ class EchoEngine:
         self._waiting = []
 
 
-class HashingReader:
-    """Finds everything equally likely, and has a vector of a large model's size for it."""
+class ConstantLossModel:
+    """Returns equal losses for all texts, and a vector with the width of a large model."""
 
     tokens_at_once = 0
 
     def __init__(self, *_: object, **__: object) -> None:
         pass
 
-    def read(self, texts: Sequence[TokenText]) -> list[Reading]:
-        return [Reading(1.0, 1.0, VECTORS[len(text) % len(VECTORS)]) for text in texts]
+    def measure(self, texts: Sequence[TokenText]) -> list[TextMeasure]:
+        return [TextMeasure(1.0, 1.0, VECTORS[len(text) % len(VECTORS)]) for text in texts]
 
     def close(self) -> None:
         pass
@@ -109,7 +109,7 @@ def instructions() -> Iterator[bytes]:
 
 def completions() -> Iterator[bytes]:
     for i in range(COUNT):
-        # Every second one is too short for the rules: comparing all of them takes a minute.
+        # The rules drop every second task as too short: comparing all tasks takes a minute.
         task = instruction(i) if i % 2 else "Do it."
         text = f" {task}\n6. Input:\n{RESPONSE}\n###\n"
         yield COMPLETIONS.encode(CompletionRow(1, i, text, "stop", 700, 200, ("a", "b")))
@@ -238,9 +238,9 @@ def main() -> None:
         steps=(step,),
     )
     engine_provider.open_engine = EchoEngine  # type: ignore[assignment]
-    reader.Reader = HashingReader  # type: ignore[assignment,misc]
+    loss_model.LossModel = ConstantLossModel  # type: ignore[assignment,misc]
     worker = Worker(StopFlag(), Meter(), Progress(lambda _: None), Shard())
-    result = worker.carry_out(order)
+    result = worker.run(order)
     peak = peak_memory()
     statistics = dict(result.steps[0].statistics) if result.steps else {}
     report = {"exitCode": result.exit_code, "peak": peak, "statistics": statistics}
@@ -248,11 +248,11 @@ def main() -> None:
 
 
 def peak_memory() -> int:
-    """Return this program's peak in bytes; `ru_maxrss` would begin with its parent's."""
+    """Return this program's peak memory in bytes; `ru_maxrss` includes that of its parent."""
     status = Path("/proc/self/status").read_text()
     return int(re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[1]) * 1024
 
 
-# Every object is forced to disk, which is not what is looked at here.
+# The store syncs each object to disk, which takes time and needs no memory.
 os.fsync = lambda _: None  # type: ignore[assignment]
 main()

@@ -1,4 +1,4 @@
-"""One stage, carried out in this process over inputs that are written by hand."""
+"""Runs one stage in this process, with inputs that a test commits row by row."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ RUN = RunRef(namespace="default", name="demo", uid="u")
 KEY = "f" * 64
 
 
-class ByHand:
-    """A store in a folder, and a worker."""
+class StageRunner:
+    """A store in a folder, and a worker that runs single stages over it."""
 
     def __init__(self, folder: Path, model: Path | None = None) -> None:
         self._folder = folder
@@ -38,7 +38,7 @@ class ByHand:
         self._roles: dict[str, str] = {}
 
     def commit(self, role: str, codec: RowCodec[Any], rows: Sequence[Any]) -> None:
-        """Commit rows as the stage that fills a role."""
+        """Commit rows as the output of a stage that is the input `role` of later stages."""
         key = f"{len(self._roles) + 1:064d}"
         count = -(-len(rows) // 64)
         for part in range(count):
@@ -56,7 +56,7 @@ class ByHand:
         self._roles[role] = key
 
     def model_settings(self, max_model_length: int) -> ModelSettings:
-        """How the model is loaded."""
+        """Return the settings with which a stage loads the model."""
         assert self._model is not None
         return ModelSettings(
             base_model="0" * 64,
@@ -67,13 +67,13 @@ class ByHand:
         )
 
     def templates(self) -> str:
-        """The digest of the templates that come with the software."""
+        """Store the built-in templates and return their digest."""
         return self.inputs.put(dump_templates(TemplateLibrary(), VARIABLES))
 
-    def carry_out(
+    def run(
         self, kind: str, settings: StageSettings, items: int | None = None, key: str = KEY
     ) -> StageResult:
-        """Carry out a stage of this kind and return what it leaves behind."""
+        """Run a stage of this kind and return its result."""
         step = Step(
             id=f"i1/{kind}",
             kind=kind,
@@ -91,14 +91,14 @@ class ByHand:
             steps=(step,),
         )
         worker = Worker(StopFlag(), Meter(), Progress(lambda _: None), Shard())
-        return worker.carry_out(order)
+        return worker.run(order)
 
     def rows(self, codec: RowCodec[Any], key: str = KEY) -> list[Any]:
-        """The rows that a stage has left."""
+        """Return the rows that a stage has committed."""
         return [codec.decode(line) for line in self.artifacts.read_lines(key)]
 
 
 def statistics(result: StageResult) -> Mapping[str, float]:
-    """What a committed stage says of itself."""
+    """Return the statistics of a committed stage."""
     assert result.exit_code == 0, result
     return result.steps[0].statistics

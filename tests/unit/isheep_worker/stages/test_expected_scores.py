@@ -1,4 +1,4 @@
-"""assess with expected scores: on a model that answers with digits, and on one that does not."""
+"""assess with expected scores, on a model that answers with digits and on one that does not."""
 
 from __future__ import annotations
 
@@ -27,13 +27,16 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="session")
-def marking_model_dir(brief_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The brief model, made to say digits: they have more of the common direction, too."""
+def digit_model_dir(short_text_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the short-text model whose next tokens are often digits.
+
+    The digits get a larger component in the common direction (see `short_text_model_dir`).
+    """
     from safetensors.torch import load_file, save_file
     from transformers import AutoTokenizer
 
-    folder = tmp_path_factory.mktemp("marking") / "model"
-    shutil.copytree(brief_model_dir, folder)
+    folder = tmp_path_factory.mktemp("digits") / "model"
+    shutil.copytree(short_text_model_dir, folder)
     tensors = load_file(folder / "model.safetensors")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     digits = tokenizer.convert_tokens_to_ids(list("0123456789"))
@@ -44,16 +47,16 @@ def marking_model_dir(brief_model_dir: Path, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
-def expected(forker, finished, marking_model_dir, tmp_path_factory):
-    """A run with expected scores that nothing disturbed. Read only."""
+def expected(fork_server, finished_run, digit_model_dir, tmp_path_factory):
+    """A complete run with expected scores. Tests only read it."""
     folder = tmp_path_factory.mktemp("store")
-    chain = type(finished)(folder, marking_model_dir, forker.carry_out, **EXPECTED)
-    chain.run()
-    return chain
+    driver = type(finished_run)(folder, digit_model_dir, fork_server.run_order, **EXPECTED)
+    driver.run()
+    return driver
 
 
-def rows(chain, codec, stage: str) -> list:
-    return [codec.decode(line) for line in chain.artifacts.read_lines(chain.key(stage))]
+def rows(driver, codec, stage: str) -> list:
+    return [codec.decode(line) for line in driver.artifacts.read_lines(driver.key(stage))]
 
 
 def test_every_pair_has_scores_with_their_distribution(expected) -> None:
@@ -71,12 +74,12 @@ def test_every_pair_has_scores_with_their_distribution(expected) -> None:
     masses = [level.mass for row in scores for level in row.levels.values()]
     assert statistics["meanMass"] == pytest.approx(sum(masses) / len(masses))
     assert statistics["scored"] == 70
-    # What is not generated is not counted as generated.
+    # Labels are not generated, so their requests do not count as generated tokens.
     sampled = sum(len(row.compared) for row in scores)
     assert statistics["tokens"] <= sampled * 24
 
 
-def test_the_first_pairs_are_sampled_too_and_nothing_else_looks_at_it(expected) -> None:
+def test_the_first_pairs_also_have_sampled_scores_that_the_selection_ignores(expected) -> None:
     scores = rows(expected, SCORES, "i1/assess")
     assert all(row.compared["Quality"].raw for row in scores[:COMPARED])
     assert not any(row.compared for row in scores[COMPARED:])
@@ -88,12 +91,12 @@ def test_the_first_pairs_are_sampled_too_and_nothing_else_looks_at_it(expected) 
     assert wanted
 
 
-def test_examples_are_shown_in_an_order_of_each_pairs_own(expected) -> None:
+def test_the_order_of_the_examples_is_drawn_for_each_pair(expected) -> None:
     orders = Counter(row.order for row in rows(expected, SCORES, "i1/assess"))
     assert sorted(orders) == ["1-2-3", "1-3-2", "2-1-3", "2-3-1", "3-1-2", "3-2-1"]
 
 
-def test_the_report_tells_of_mass_agreement_and_orders(expected) -> None:
+def test_the_report_shows_mass_agreement_and_orders(expected) -> None:
     run = RunRef(namespace="default", name="demo", uid="uid-1")
     documents = RunDocuments(expected.artifacts.store, run)
     quality, following = json.loads(documents.read("report.json"))["iterations"][0]["scores"]
@@ -105,43 +108,45 @@ def test_the_report_tells_of_mass_agreement_and_orders(expected) -> None:
     assert b"Expected and sampled scores compared" in documents.read("report.html")
 
 
-def test_a_stopped_and_repeated_stage_leaves_the_same_bytes(
-    expected, forker, marking_model_dir, tmp_path
+def test_a_stopped_and_retried_stage_has_the_same_bytes(
+    expected, fork_server, digit_model_dir, tmp_path
 ) -> None:
-    chain = type(expected)(tmp_path / "copy", marking_model_dir, forker.carry_out, **EXPECTED)
-    shutil.copytree(expected.folder, chain.folder, symlinks=True)
-    chain.prepared, chain.statistics = expected.prepared, dict(expected.statistics)
-    order = chain.step("i1/assess")
-    chain.uncommit("i1/assess")
-    # The second part, of 6, is not compared and complete before the first.
-    ((code, _),) = forker.run({"order": order, "stop_at": 6})
+    driver = type(expected)(tmp_path / "copy", digit_model_dir, fork_server.run_order, **EXPECTED)
+    shutil.copytree(expected.folder, driver.folder, symlinks=True)
+    driver.prepared, driver.statistics = expected.prepared, dict(expected.statistics)
+    order = driver.step("i1/assess")
+    driver.uncommit("i1/assess")
+    # The second part has 6 pairs and no second scores, so it is complete before the first part.
+    ((code, _),) = fork_server.run({"order": order, "stop_at": 6})
     assert code == ExitCode.STOPPED
-    assert chain.artifacts.parts(order.steps[0].key) == [1]
-    assert forker.carry_out(order).exit_code == 0
-    assert chain.content() == expected.content()
+    assert driver.artifacts.parts(order.steps[0].key) == [1]
+    assert fork_server.run_order(order).exit_code == 0
+    assert driver.content() == expected.content()
 
 
-def test_a_model_that_does_not_answer_with_labels_fails_the_stage(
-    copied, make_chain, forker
+def test_the_stage_fails_if_the_model_does_not_answer_with_labels(
+    copied_run, make_driver, fork_server
 ) -> None:
     fields = {"assessment__scoring": "Expected", "assessment__decoding": "Free"}
-    chain = make_chain(copied.folder, forker.carry_out, **fields)
-    chain.run(until="i1/assess")
-    # Another way of scoring begins where scores begin.
-    assert all(chain.results[stage].steps[0].adopted for stage in chain.statistics if "/" in stage)
-    result = forker.carry_out(chain.next_order())
+    driver = make_driver(copied_run.folder, fork_server.run_order, **fields)
+    driver.run(until="i1/assess")
+    # Another scoring method changes no key of a stage before assess.
+    assert all(
+        driver.results[stage].steps[0].adopted for stage in driver.statistics if "/" in stage
+    )
+    result = fork_server.run_order(driver.next_order())
     assert (result.exit_code, result.reason) == (ExitCode.BAD_INPUT, "LowLabelMass")
     assert "the labels 0 to 9 hold 0.0" in result.message
     assert "scoring: Sampled" in result.message
-    assert chain.artifacts.manifest(chain.key("i1/assess")) is None
+    assert driver.artifacts.manifest(driver.key("i1/assess")) is None
 
 
-def test_labels_that_are_not_the_tokenizers_are_noticed(expected, forker) -> None:
+def test_labels_with_other_token_ids_are_refused(expected, fork_server) -> None:
     order = expected.step("i1/assess")
     (step,) = order.steps
     labels = step.settings["labels"]
     other = {**labels, "tokenIds": labels["tokenIds"][::-1]}
     step = step.model_copy(update={"settings": {**step.settings, "labels": other}, "key": "1" * 64})
-    result = forker.carry_out(order.model_copy(update={"steps": (step,)}))
+    result = fork_server.run_order(order.model_copy(update={"steps": (step,)}))
     assert (result.exit_code, result.reason) == (ExitCode.BAD_INPUT, "BadInput")
     assert "the labels' tokens are" in result.message

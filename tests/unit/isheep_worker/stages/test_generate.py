@@ -1,4 +1,4 @@
-"""What a completion is asked."""
+"""generate: the examples in the prompt of a completion."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from isheep_worker.inputs.seed_tasks import SeedTask
 from isheep_worker.rows.schema import InstructionRow
-from isheep_worker.stages.generate import ask
+from isheep_worker.stages.generate import completion_prompt
 from isheep_worker.task_lists.interface import Material
 from isheep_worker.templates.library import TemplateLibrary
 
@@ -24,25 +24,25 @@ MATERIAL = Material(
 )
 
 
-def asked(material: Material, room: int) -> tuple[list[str], list[str]]:
-    """Return the ids of what is shown, and the prompt's words."""
+def prompt_of(material: Material, room: int) -> tuple[list[str], list[str]]:
+    """Return the ids of the examples, and the words of the prompt."""
     settings = SimpleNamespace(task_list="SelfInstruct", random_seed=0, sampling=None)
     context: Any = SimpleNamespace(settings=settings, step=SimpleNamespace(id="i1/generate/r2"))
     inference: Any = SimpleNamespace(
         renderer=SimpleNamespace(raw=str.split), fits=lambda prompt, _sampling: len(prompt) < room
     )
-    one, prompt = ask(context, inference, material, 0)
+    one, prompt = completion_prompt(context, inference, material, 0)
     return list(one.shown), [str(word) for word in prompt]
 
 
-def test_a_prompt_shows_machine_made_tasks_that_fit() -> None:
-    shown, prompt = asked(MATERIAL, room=5000)
+def test_a_prompt_shows_machine_made_tasks_if_they_fit() -> None:
+    shown, prompt = prompt_of(MATERIAL, room=5000)
     assert sum(id_.startswith("machine") for id_ in shown) == 2
     assert len(prompt) > 2000
 
 
-def test_a_prompt_too_long_for_the_model_shows_human_ones_only() -> None:
-    shown, prompt = asked(MATERIAL, room=500)
+def test_a_prompt_with_too_long_machine_made_tasks_shows_seed_tasks_only() -> None:
+    shown, prompt = prompt_of(MATERIAL, room=500)
     assert len(prompt) < 500
     assert all(id_.startswith("human") for id_ in shown)
-    assert (shown, prompt) == asked(replace(MATERIAL, machine_examples=0), room=500)
+    assert (shown, prompt) == prompt_of(replace(MATERIAL, machine_examples=0), room=500)

@@ -1,4 +1,4 @@
-"""measure: every pair is measured or says why not, and nothing that a model wrote breaks it."""
+"""measure: each pair has measures or a reason why not, and no generated text breaks the stage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from isheep_worker.rows.schema import MEASURES, PAIRS, SELECTIONS, MeasureRow, P
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.prompting import load_prompting, task_prompt
 
-from .by_hand import ByHand, statistics
+from .stage_runner import StageRunner, statistics
 
 MAX_LENGTH = 400
 HIDDEN = 64
@@ -39,36 +39,36 @@ def pair(id_: str, response: str, instruction: str = "Name a bird.") -> PairRow:
     return PairRow(id_, instruction, "", response, "stop", 9, 4)
 
 
-def settings(hand: ByHand, **changes: Any) -> MeasureSettings:
+def settings(runner: StageRunner, **changes: Any) -> MeasureSettings:
     fields: dict[str, Any] = {
-        "model": hand.model_settings(MAX_LENGTH),
+        "model": runner.model_settings(MAX_LENGTH),
         "prompt_format": "Raw",
         "vectors": True,
         "language": "en",
         "rules": "None",
-        "templates": hand.templates(),
+        "templates": runner.templates(),
     }
     return MeasureSettings(**fields | changes)
 
 
-def by_id(hand: ByHand) -> dict[str, MeasureRow]:
-    return {row.id: row for row in hand.rows(MEASURES)}
+def rows_by_id(runner: StageRunner) -> dict[str, MeasureRow]:
+    return {row.id: row for row in runner.rows(MEASURES)}
 
 
 @pytest.mark.parametrize("prompt_format", ["Raw", "Chat"])
-def test_hostile_texts_are_measured_or_counted(
+def test_hostile_texts_have_measures_or_a_counted_reason(
     prompt_format: str, tiny_model_dir: Path, tmp_path: Path
 ) -> None:
-    hand = ByHand(tmp_path, tiny_model_dir)
-    hand.commit("pairs", PAIRS, [pair(name, text) for name, text in HOSTILE.items()])
-    result = hand.carry_out("measure", settings(hand, prompt_format=prompt_format), len(HOSTILE))
-    told = statistics(result)
-    rows = by_id(hand)
+    runner = StageRunner(tmp_path, tiny_model_dir)
+    runner.commit("pairs", PAIRS, [pair(name, text) for name, text in HOSTILE.items()])
+    result = runner.run("measure", settings(runner, prompt_format=prompt_format), len(HOSTILE))
+    counts = statistics(result)
+    rows = rows_by_id(runner)
     assert list(rows) == list(HOSTILE)
     reasons = {name: row.reason for name, row in rows.items() if row.reason}
     assert reasons == {"megabyte": "unscorable:too-long", "empty": "unscorable:no-tokens"}
-    assert told["drop:unscorable-too-long"] == told["drop:unscorable-no-tokens"] == 1
-    assert (told["pairs"], told["measured"]) == (len(HOSTILE), len(HOSTILE) - 2)
+    assert counts["drop:unscorable-too-long"] == counts["drop:unscorable-no-tokens"] == 1
+    assert (counts["pairs"], counts["measured"]) == (len(HOSTILE), len(HOSTILE) - 2)
     for name, row in rows.items():
         if name not in reasons:
             assert row.response_loss > 0
@@ -78,15 +78,15 @@ def test_hostile_texts_are_measured_or_counted(
 
 
 @pytest.mark.parametrize("prompt_format", ["Raw", "Chat"])
-def test_a_pair_is_read_after_the_prompt_that_asked_for_it(
+def test_the_losses_of_a_pair_are_those_after_its_prompt(
     prompt_format: str, tiny_model_dir: Path, tmp_path: Path
 ) -> None:
-    hand = ByHand(tmp_path, tiny_model_dir)
-    hand.commit("pairs", PAIRS, [pair("a", "The answer is here.")])
-    hand.carry_out("measure", settings(hand, prompt_format=prompt_format), 1)
-    (row,) = hand.rows(MEASURES)
+    runner = StageRunner(tmp_path, tiny_model_dir)
+    runner.commit("pairs", PAIRS, [pair("a", "The answer is here.")])
+    runner.run("measure", settings(runner, prompt_format=prompt_format), 1)
+    (row,) = runner.rows(MEASURES)
 
-    digest = hand.model_settings(MAX_LENGTH).chat_format
+    digest = runner.model_settings(MAX_LENGTH).chat_format
     renderer = load_prompting(tiny_model_dir, digest).renderer
     prompt = task_prompt(TemplateLibrary(), renderer, prompt_format, "Name a bird.", "")
     response = renderer.text("The answer is here.")
@@ -102,43 +102,43 @@ def test_a_pair_is_read_after_the_prompt_that_asked_for_it(
     assert (row.response_tokens, row.pair_tokens) == (len(response), len(prompt + response) - 1)
 
 
-def test_what_the_rules_drop_is_not_read(tiny_model_dir: Path, tmp_path: Path) -> None:
-    hand = ByHand(tmp_path, tiny_model_dir)
-    hand.commit("pairs", PAIRS, [pair("good", "A wren."), pair("empty", " ")])
-    told = statistics(hand.carry_out("measure", settings(hand, rules="ISheep", vectors=False), 2))
-    rows = by_id(hand)
+def test_a_pair_that_a_rule_drops_is_not_measured(tiny_model_dir: Path, tmp_path: Path) -> None:
+    runner = StageRunner(tmp_path, tiny_model_dir)
+    runner.commit("pairs", PAIRS, [pair("good", "A wren."), pair("empty", " ")])
+    counts = statistics(runner.run("measure", settings(runner, rules="ISheep", vectors=False), 2))
+    rows = rows_by_id(runner)
     assert (rows["good"].rule, rows["empty"].rule) == (None, "empty_response")
     assert rows["good"].vector is None
     assert rows["empty"].response_loss is None
-    assert told["drop:rule-empty_response"] == 1
-    assert told["meanLoss:Response"] == pytest.approx(rows["good"].response_loss)
+    assert counts["drop:rule-empty_response"] == 1
+    assert counts["meanLoss:Response"] == pytest.approx(rows["good"].response_loss)
 
 
-def test_a_model_that_has_come_apart_measures_nothing(tiny_model_dir: Path, tmp_path: Path) -> None:
+def test_a_model_with_nan_weights_gives_no_measures(tiny_model_dir: Path, tmp_path: Path) -> None:
     model = tmp_path / "model"
     shutil.copytree(tiny_model_dir, model)
     tensors = load_file(model / "model.safetensors")
     tensors["model.norm.weight"][0] = float("nan")
     save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
-    hand = ByHand(tmp_path / "store", model)
-    hand.commit("pairs", PAIRS, [pair("a", "A wren."), pair("b", "A duck.")])
-    told = statistics(hand.carry_out("measure", settings(hand), 2))
-    assert {row.reason for row in hand.rows(MEASURES)} == {"unscorable:not-finite"}
-    assert told["drop:unscorable-not-finite"] == 2
-    assert "meanLoss:Pair" not in told
+    runner = StageRunner(tmp_path / "store", model)
+    runner.commit("pairs", PAIRS, [pair("a", "A wren."), pair("b", "A duck.")])
+    counts = statistics(runner.run("measure", settings(runner), 2))
+    assert {row.reason for row in runner.rows(MEASURES)} == {"unscorable:not-finite"}
+    assert counts["drop:unscorable-not-finite"] == 2
+    assert "meanLoss:Pair" not in counts
 
 
 def test_perplexities_are_counted_in_bins(tiny_model_dir: Path, tmp_path: Path) -> None:
-    hand = ByHand(tmp_path, tiny_model_dir)
-    hand.commit("pairs", PAIRS, [pair(str(n), f"Bird {n}.") for n in range(70)])
-    told = statistics(hand.carry_out("measure", settings(hand, vectors=False), 70))
+    runner = StageRunner(tmp_path, tiny_model_dir)
+    runner.commit("pairs", PAIRS, [pair(str(n), f"Bird {n}.") for n in range(70)])
+    counts = statistics(runner.run("measure", settings(runner, vectors=False), 70))
     for name in ("Response", "Pair"):
-        assert sum(v for k, v in told.items() if k.startswith(f"perplexity:{name}:")) == 70
+        assert sum(v for k, v in counts.items() if k.startswith(f"perplexity:{name}:")) == 70
 
 
-def test_ids_go_through_measure_and_select(clustered) -> None:
+def test_measure_and_select_keep_the_order_of_the_pairs(clustered_run) -> None:
     def rows(codec, stage: str) -> list[Any]:
-        lines = clustered.artifacts.read_lines(clustered.key(stage))
+        lines = clustered_run.artifacts.read_lines(clustered_run.key(stage))
         return [codec.decode(line) for line in lines]
 
     pairs = [row.id for row in rows(PAIRS, "i1/respond")]
@@ -146,51 +146,51 @@ def test_ids_go_through_measure_and_select(clustered) -> None:
     assert [row.id for row in measures] == pairs
     selections = rows(SELECTIONS, "i1/select")
     assert [row.id for row in selections] == pairs
-    told = clustered.statistics["i1/select"]
-    assert told["kept"] == sum(row.kept for row in selections) <= 20
-    assert clustered.statistics["i1/measure"]["measured"] == sum(
+    counts = clustered_run.statistics["i1/select"]
+    assert counts["kept"] == sum(row.kept for row in selections) <= 20
+    assert clustered_run.statistics["i1/measure"]["measured"] == sum(
         row.vector is not None for row in measures
     )
 
 
-def test_made_again_it_has_the_same_bytes(measured, forker) -> None:
-    before = measured.content()
+def test_a_stage_that_runs_again_has_the_same_bytes(clustered_copy, fork_server) -> None:
+    before = clustered_copy.content()
     for stage in ("i1/measure", "i1/select"):
-        order = measured.step(stage)
-        measured.uncommit(stage)
-        assert forker.carry_out(order).outcome is Outcome.COMMITTED
-    assert measured.content() == before
+        order = clustered_copy.step(stage)
+        clustered_copy.uncommit(stage)
+        assert fork_server.run_order(order).outcome is Outcome.COMMITTED
+    assert clustered_copy.content() == before
 
 
-def test_a_stop_keeps_its_parts(measured, forker) -> None:
-    before = measured.content()
-    order = measured.step("i1/measure")
-    measured.uncommit("i1/measure")
-    ((code, result),) = forker.run({"order": order, "stop_at": 64})
+def test_a_stopped_stage_keeps_its_parts(clustered_copy, fork_server) -> None:
+    before = clustered_copy.content()
+    order = clustered_copy.step("i1/measure")
+    clustered_copy.uncommit("i1/measure")
+    ((code, result),) = fork_server.run({"order": order, "stop_at": 64})
     assert (code, result.reason) == (143, "Stopped")
-    assert measured.artifacts.parts(order.steps[0].key) == [0]
-    assert forker.carry_out(order).outcome is Outcome.COMMITTED
-    assert measured.content() == before
+    assert clustered_copy.artifacts.parts(order.steps[0].key) == [0]
+    assert fork_server.run_order(order).outcome is Outcome.COMMITTED
+    assert clustered_copy.content() == before
 
 
-def test_two_workers_share_the_parts(measured, forker) -> None:
-    before = measured.content()
-    order = measured.step("i1/measure")
-    measured.uncommit("i1/measure")
-    ends = forker.run({"order": order, "shard": [0, 2]}, {"order": order, "shard": [1, 2]})
+def test_two_workers_share_the_parts(clustered_copy, fork_server) -> None:
+    before = clustered_copy.content()
+    order = clustered_copy.step("i1/measure")
+    clustered_copy.uncommit("i1/measure")
+    ends = fork_server.run({"order": order, "shard": [0, 2]}, {"order": order, "shard": [1, 2]})
     assert [code for code, _ in ends] == [0, 0]
     assert Outcome.COMMITTED in [result.outcome for _, result in ends]
-    assert measured.content() == before
+    assert clustered_copy.content() == before
 
 
-def test_joined_with_respond_it_waits_for_no_part(measured, forker) -> None:
-    before = measured.content()
-    respond, measure = measured.step("i1/respond"), measured.step("i1/measure")
+def test_measure_joined_with_respond_waits_for_no_part(clustered_copy, fork_server) -> None:
+    before = clustered_copy.content()
+    respond, measure = clustered_copy.step("i1/respond"), clustered_copy.step("i1/measure")
     joined = respond.model_copy(update={"steps": respond.steps + measure.steps})
-    measured.uncommit("i1/respond")
-    measured.uncommit("i1/measure")
-    ((_, first),) = forker.run({"order": joined, "shard": [0, 2]})
+    clustered_copy.uncommit("i1/respond")
+    clustered_copy.uncommit("i1/measure")
+    ((_, first),) = fork_server.run({"order": joined, "shard": [0, 2]})
     assert (first.outcome, first.steps) == (Outcome.PARTIAL, ())
-    ((_, second),) = forker.run({"order": joined, "shard": [1, 2]})
+    ((_, second),) = fork_server.run({"order": joined, "shard": [1, 2]})
     assert [step.id for step in second.steps] == ["i1/respond", "i1/measure"]
-    assert measured.content() == before
+    assert clustered_copy.content() == before

@@ -1,4 +1,4 @@
-"""Memory does not grow with the number of items beyond what the goals allow."""
+"""The peak memory of stages over 100,000 items stays below the limit of the project's goals."""
 
 from __future__ import annotations
 

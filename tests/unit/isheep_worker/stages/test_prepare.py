@@ -1,4 +1,4 @@
-"""prepare: what it resolves, and every early error with its field and remedy."""
+"""prepare: the values that it resolves, and each early error with its field and remedy."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from isheep_worker.runtime.stopping import StopFlag
 TASK = {"instruction": "Name a colour.", "input": "", "output": "Red."}
 
 
-def carry_out(order: StageOrder) -> StageResult:
+def run_order(order: StageOrder) -> StageResult:
     worker = Worker(StopFlag(), Meter(), Progress(lambda _: None), Shard())
-    return worker.carry_out(order)
+    return worker.run(order)
 
 
 def lines(*tasks: object) -> str:
     return "".join(json.dumps(task) + "\n" for task in tasks)
 
 
-def test_what_is_open_is_resolved_and_what_is_small_is_copied(make_chain, tmp_path) -> None:
+def test_open_values_are_resolved_and_small_inputs_are_copied(make_driver, tmp_path) -> None:
     seeds = tmp_path / "seeds.jsonl"
     seeds.write_text(lines(TASK, TASK | {"instruction": "Name a river."}))
     questions = tmp_path / "quiz.jsonl"
@@ -41,9 +41,9 @@ def test_what_is_open_is_resolved_and_what_is_small_is_copied(make_chain, tmp_pa
         "templates": str(templates),
         "benchmarks": {"quiz": f"file://{questions}"},
     }
-    chain = make_chain(tmp_path / "store", carry_out, sources=sources)
-    chain.run(until="i1/generate")
-    prepared = chain.prepared
+    driver = make_driver(tmp_path / "store", run_order, sources=sources)
+    driver.run(until="i1/generate")
+    prepared = driver.prepared
     assert (prepared.engine, prepared.dtype, prepared.max_model_length) == (
         "Transformers",
         "float32",
@@ -52,7 +52,7 @@ def test_what_is_open_is_resolved_and_what_is_small_is_copied(make_chain, tmp_pa
     assert prepared.architecture == "LlamaForCausalLM"
     assert prepared.chat_format.kind == "Own"
     assert prepared.seed_tasks_count == 2
-    assert chain.results["prepare"].frontier.count == 0
+    assert driver.results["prepare"].frontier.count == 0
     inputs = tmp_path / "store/default/inputs"
     assert (inputs / prepared.seed_tasks_digest).read_text() == seeds.read_text()
     assert "Invent {{" in (inputs / prepared.templates_digest).read_text()
@@ -61,7 +61,7 @@ def test_what_is_open_is_resolved_and_what_is_small_is_copied(make_chain, tmp_pa
 
     pinned = {"seedTasks": prepared.seed_tasks_digest, "model": prepared.model_digest}
     seeds.unlink()
-    again = make_chain(tmp_path / "store", carry_out, sources=sources | {"pinned": pinned})
+    again = make_driver(tmp_path / "store", run_order, sources=sources | {"pinned": pinned})
     again.run(until="i1/generate")
     assert again.prepared == prepared
 
@@ -75,30 +75,32 @@ def test_what_is_open_is_resolved_and_what_is_small_is_copied(make_chain, tmp_pa
         ("CPU", True, "float32"),
     ],
 )
-def test_the_dtype_follows_the_machines_of_inference_where_the_driver_knows_them(
-    accelerator, machine_has_gpu, dtype, make_chain, brief_model_dir, tmp_path, monkeypatch
+def test_the_dtype_is_that_of_the_orders_accelerator_or_of_this_machine(
+    accelerator, machine_has_gpu, dtype, make_driver, short_text_model_dir, tmp_path, monkeypatch
 ) -> None:
     model = tmp_path / "model"
-    shutil.copytree(brief_model_dir, model)
+    shutil.copytree(short_text_model_dir, model)
     config = json.loads((model / "config.json").read_text()) | {"dtype": "bfloat16"}
     (model / "config.json").write_text(json.dumps(config))
     monkeypatch.setattr("torch.cuda.is_available", lambda: machine_has_gpu)
-    order = make_chain(tmp_path / "store", carry_out).next_order()
+    order = make_driver(tmp_path / "store", run_order).next_order()
     order = order.model_copy(
         update={
             "sources": order.sources.model_copy(update={"model": str(model)}),
             "runtime": Runtime(accelerator=accelerator),
         }
     )
-    assert carry_out(order).prepared.dtype == dtype
+    assert run_order(order).prepared.dtype == dtype
 
 
-def test_the_stages_that_exist_are_noted_as_used(copied, tmp_path) -> None:
-    shutil.rmtree(copied.folder / "default/refs")
-    result = carry_out(copied.step("prepare"))
-    assert result.frontier.count == len(copied.statistics) - 2  # not prepare, not the report
-    used = {path.name for path in (copied.folder / "default/refs").iterdir()}
-    assert used == {copied.key(s) for s in copied.statistics if s not in ("prepare", "i1/report")}
+def test_existing_stages_get_a_reference_to_the_run(copied_run, tmp_path) -> None:
+    shutil.rmtree(copied_run.folder / "default/refs")
+    result = run_order(copied_run.step("prepare"))
+    assert result.frontier.count == len(copied_run.statistics) - 2  # not prepare, not the report
+    used = {path.name for path in (copied_run.folder / "default/refs").iterdir()}
+    assert used == {
+        copied_run.key(s) for s in copied_run.statistics if s not in ("prepare", "i1/report")
+    }
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,11 @@ def test_the_stages_that_exist_are_noted_as_used(copied, tmp_path) -> None:
         ({"responses__sampling__maxTokens": 4096}, {}, "responses.sampling.maxTokens"),
         ({}, {"model": "file:///nowhere/model"}, "/nowhere/model"),
         ({}, {"model": "pvc://claim/model"}, "pvc://claim/model: the claim is not mounted here"),
-        ({}, {"model": "ftp://host/model"}, "is of no kind that this worker reads"),
+        (
+            {},
+            {"model": "ftp://host/model"},
+            "model.storageUri: this worker cannot read 'ftp://host/model'; use hf://org/name, s3://",
+        ),
         ({}, {"seed_tasks": "file:///nowhere/tasks"}, "seedTasks.storageUri: /nowhere/tasks"),
         ({}, {"seed_tasks": "builtin:Other"}, "no seed tasks named 'Other'"),
         ({}, {"templates": "/nowhere/templates"}, "promptsRef: /nowhere/templates"),
@@ -122,13 +128,13 @@ def test_the_stages_that_exist_are_noted_as_used(copied, tmp_path) -> None:
         ({}, {"pinned": {"model": "0" * 64}}, "are not those that the run began with"),
     ],
 )
-def test_what_cannot_be_used_is_said_before_anything_is_loaded(
-    changes, sources, message, make_chain, tmp_path
+def test_an_unusable_input_is_reported_before_a_model_is_loaded(
+    changes, sources, message, make_driver, tmp_path
 ) -> None:
-    chain = make_chain(tmp_path / "store", carry_out, **changes)
-    order = chain.next_order()
+    driver = make_driver(tmp_path / "store", run_order, **changes)
+    order = driver.next_order()
     order = order.model_copy(update={"sources": order.sources.model_copy(update=sources)})
-    result = carry_out(order)
+    result = run_order(order)
     assert result.exit_code == ExitCode.BAD_INPUT, result
     assert re.search(re.escape(message), result.message), result.message
 
@@ -136,17 +142,19 @@ def test_what_cannot_be_used_is_said_before_anything_is_loaded(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "holds no seed tasks"),
+        ("", "the file has no seed tasks"),
         (lines(TASK) + "{nonsense\n", "seeds.jsonl, line 2"),
         (lines(TASK, {"input": "x"}), "line 2: field 'instruction' is missing"),
         (lines(TASK), "examplesPerPrompt is 2"),
     ],
 )
-def test_a_bad_seed_file_is_told_by_line_and_field(content, message, make_chain, tmp_path) -> None:
+def test_the_message_about_a_bad_seed_file_names_line_and_field(
+    content, message, make_driver, tmp_path
+) -> None:
     seeds = tmp_path / "seeds.jsonl"
     seeds.write_text(content)
     sources = {"seed_tasks": f"file://{seeds}"}
-    result = carry_out(make_chain(tmp_path / "store", carry_out, sources=sources).next_order())
+    result = run_order(make_driver(tmp_path / "store", run_order, sources=sources).next_order())
     assert (result.exit_code, result.reason) == (ExitCode.BAD_INPUT, "BadSeedTasks")
     assert message in result.message
 
@@ -170,25 +178,25 @@ def test_a_bad_seed_file_is_told_by_line_and_field(content, message, make_chain,
         ),
     ],
 )
-def test_recipes_have_their_own_early_errors(changes, message, make_chain, tmp_path) -> None:
+def test_each_recipe_has_its_own_early_errors(changes, message, make_driver, tmp_path) -> None:
     seeds = tmp_path / "seeds.jsonl"
     few = 7 if message.endswith("is 8") else 12
     long = "word " * 60
     seeds.write_text(lines(*({**TASK, "instruction": f"Name {n}. {long}"} for n in range(few))))
     sources = {"seed_tasks": f"file://{seeds}"}
-    chain = make_chain(tmp_path / "store", carry_out, sources=sources, **changes)
-    result = carry_out(chain.next_order())
+    driver = make_driver(tmp_path / "store", run_order, sources=sources, **changes)
+    result = run_order(driver.next_order())
     assert result.exit_code == ExitCode.BAD_INPUT, result
     assert message in result.message
 
 
-def test_whole_tasks_need_outputs(make_chain, tmp_path) -> None:
+def test_alpaca_needs_seed_tasks_with_outputs(make_driver, tmp_path) -> None:
     seeds = tmp_path / "seeds.jsonl"
     seeds.write_text(lines(TASK, TASK, {**TASK, "id": "odd", "output": " "}))
     changes = {"recipe": "Alpaca", "alpaca__sampling__maxTokens": 50}
     sources = {"seed_tasks": f"file://{seeds}"}
-    chain = make_chain(tmp_path / "store", carry_out, sources=sources, **changes)
-    result = carry_out(chain.next_order())
+    driver = make_driver(tmp_path / "store", run_order, sources=sources, **changes)
+    result = run_order(driver.next_order())
     assert (result.exit_code, result.reason) == (ExitCode.BAD_INPUT, "BadSeedTasks")
     assert "field 'output' of the seed task odd" in result.message
 
@@ -196,76 +204,80 @@ def test_whole_tasks_need_outputs(make_chain, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("recipe", "own"), [("ISheep", False), ("SelfInstruct", True), ("Alpaca", False)]
 )
-def test_a_run_is_pinned_to_the_templates_of_its_recipe(recipe, own, make_chain, tmp_path) -> None:
+def test_a_run_is_pinned_to_the_templates_of_its_recipe_only(
+    recipe, own, make_driver, tmp_path
+) -> None:
     changes = {} if recipe != "Alpaca" else {"alpaca__sampling__maxTokens": 50}
-    chain = make_chain(tmp_path / "store", carry_out, recipe=recipe, **changes)
-    chain.run(until="i1/generate")
-    texts = (tmp_path / "store/default/inputs" / chain.prepared.templates_digest).read_text()
+    driver = make_driver(tmp_path / "store", run_order, recipe=recipe, **changes)
+    driver.run(until="i1/generate")
+    texts = (tmp_path / "store/default/inputs" / driver.prepared.templates_digest).read_text()
     assert ("self-instruct-input-first" in json.loads(texts)) == own
 
 
-def test_a_bad_template_is_told(make_chain, tmp_path) -> None:
+def test_a_bad_template_is_refused(make_driver, tmp_path) -> None:
     (tmp_path / "assess-simple").write_text("{{ instruction }}{{ nonsense }}")
     sources = {"templates": str(tmp_path)}
-    result = carry_out(make_chain(tmp_path / "store", carry_out, sources=sources).next_order())
+    result = run_order(make_driver(tmp_path / "store", run_order, sources=sources).next_order())
     assert (result.exit_code, result.reason) == (ExitCode.BAD_INPUT, "BadTemplate")
 
 
-def test_a_model_that_is_only_a_pickle_is_refused(make_chain, brief_model_dir, tmp_path) -> None:
+def test_a_model_that_is_only_a_pickle_is_refused(
+    make_driver, short_text_model_dir, tmp_path
+) -> None:
     folder = tmp_path / "model"
-    shutil.copytree(brief_model_dir, folder)
+    shutil.copytree(short_text_model_dir, folder)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    order = make_chain(tmp_path / "store", carry_out).next_order()
+    order = make_driver(tmp_path / "store", run_order).next_order()
     sources = order.sources.model_copy(update={"model": str(folder)})
-    result = carry_out(order.model_copy(update={"sources": sources}))
+    result = run_order(order.model_copy(update={"sources": sources}))
     assert (result.exit_code, result.reason) == (ExitCode.BAD_INPUT, "BadModel")
     assert "pickle" in result.message
 
 
-def test_the_labels_of_expected_scores_are_resolved_for_each_format(make_chain, tmp_path) -> None:
+def test_the_labels_of_expected_scores_are_resolved_for_each_format(make_driver, tmp_path) -> None:
     expected = {"iterations": 2, "assessment__scoring": "Expected", "assessment__decoding": "Free"}
-    chain = make_chain(tmp_path / "store", carry_out, **expected)
-    chain.run(until="i1/generate")
-    labels = chain.prepared.score_labels
+    driver = make_driver(tmp_path / "store", run_order, **expected)
+    driver.run(until="i1/generate")
+    labels = driver.prepared.score_labels
     assert list(labels) == ["Raw", "Chat"]
     assert {found.kind for found in labels.values()} == {"DigitsAfterNewline"}
     assert all(len(set(found.token_ids)) == 10 for found in labels.values())
-    sampled = make_chain(tmp_path / "store", carry_out)
+    sampled = make_driver(tmp_path / "store", run_order)
     sampled.run(until="i1/generate")
     assert sampled.prepared.score_labels is None
-    # Runs that differ in how they score have what comes before in common.
-    assert sampled.key("i1/generate/r1") == chain.key("i1/generate/r1")
+    # The scoring method changes no key of a stage before assess.
+    assert sampled.key("i1/generate/r1") == driver.key("i1/generate/r1")
 
 
-def test_a_label_of_two_tokens_is_refused_before_anything_is_loaded(
-    make_chain, brief_model_dir, joining, tmp_path
+def test_a_label_of_two_tokens_is_refused_before_a_model_is_loaded(
+    make_driver, short_text_model_dir, joining, tmp_path
 ) -> None:
     folder = tmp_path / "model"
-    shutil.copytree(brief_model_dir, folder)
+    shutil.copytree(short_text_model_dir, folder)
     joining(" 7", "\n4", "\nB").save_pretrained(folder)
     (folder / "chat_template.jinja").unlink(missing_ok=True)
     expected = {"assessment__scoring": "Expected", "assessment__decoding": "Free"}
-    order = make_chain(tmp_path / "store", carry_out, **expected).next_order()
+    order = make_driver(tmp_path / "store", run_order, **expected).next_order()
     sources = order.sources.model_copy(update={"model": str(folder)})
-    result = carry_out(order.model_copy(update={"sources": sources}))
+    result = run_order(order.model_copy(update={"sources": sources}))
     assert (result.exit_code, result.reason) == (ExitCode.BAD_INPUT, "BadInput")
     assert "assessment.scoring: Expected" in result.message
-    assert "'7' behind 'Score: ' is not one token" in result.message
+    assert "'7' after 'Score: ' is not a single token" in result.message
 
 
-def test_a_runs_own_template_for_expected_scores_stays_pinned(make_chain, tmp_path) -> None:
+def test_a_runs_own_template_for_expected_scores_stays_pinned(make_driver, tmp_path) -> None:
     text = "{{ instruction }}{{ input }}{{ response }}{{ level }}: {{ labels }}\n"
     templates = tmp_path / "templates"
     templates.mkdir()
     (templates / "score-simple.jinja").write_text(text)
-    chain = make_chain(tmp_path / "store", carry_out, sources={"templates": str(templates)})
-    chain.run(until="i1/generate")
-    found = chain.prepared
+    driver = make_driver(tmp_path / "store", run_order, sources={"templates": str(templates)})
+    driver.run(until="i1/generate")
+    found = driver.prepared
     pinned = {
         "templates": found.templates_digest,
         "scoreTemplates": found.score_templates_digest,
     }
-    again = make_chain(tmp_path / "store", carry_out, sources={"pinned": pinned})
+    again = make_driver(tmp_path / "store", run_order, sources={"pinned": pinned})
     again.run(until="i1/generate")
     assert again.prepared == found
     content = (tmp_path / "store/default/inputs" / found.score_templates_digest).read_text()
@@ -273,52 +285,54 @@ def test_a_runs_own_template_for_expected_scores_stays_pinned(make_chain, tmp_pa
 
 
 @pytest.mark.parametrize(("method", "room"), [("Auto", False), ("None", True)])
-def test_the_assessor_needs_room_only_where_it_is_asked(method, room, make_chain, tmp_path) -> None:
+def test_the_assessors_prompts_must_fit_only_if_pairs_are_scored(
+    method, room, make_driver, tmp_path
+) -> None:
     changes = {"assessment__sampling__maxTokens": 4096, "selection__method": method}
-    result = carry_out(make_chain(tmp_path / "store", carry_out, **changes).next_order())
+    result = run_order(make_driver(tmp_path / "store", run_order, **changes).next_order())
     assert (result.exit_code == ExitCode.DONE) == room, result
     assert room or "assessment.sampling.maxTokens: prompts of up to" in result.message
 
 
-def test_examples_that_cannot_be_shuffled_are_told(make_chain, tmp_path) -> None:
+def test_examples_that_cannot_be_shuffled_are_refused(make_driver, tmp_path) -> None:
     text = "{{ instruction }}{{ input }}{{ response }}{{ level }}"
     (tmp_path / "assess-incontext.jinja").write_text(text)
     shuffled = {"assessment__rubric": "InContext", "assessment__exampleOrder": "Shuffled"}
     sources = {"templates": str(tmp_path)}
-    chain = make_chain(tmp_path / "store", carry_out, sources=sources, **shuffled)
-    result = carry_out(chain.next_order())
+    driver = make_driver(tmp_path / "store", run_order, sources=sources, **shuffled)
+    result = run_order(driver.next_order())
     assert (result.exit_code, result.reason) == (ExitCode.BAD_INPUT, "BadTemplate")
     assert "'assess-incontext' has 0 worked examples" in result.message
     shuffled["selection__method"] = "None"
-    chain = make_chain(tmp_path / "store", carry_out, sources=sources, **shuffled)
-    assert carry_out(chain.next_order()).exit_code == ExitCode.DONE
+    driver = make_driver(tmp_path / "store", run_order, sources=sources, **shuffled)
+    assert run_order(driver.next_order()).exit_code == ExitCode.DONE
 
 
-def test_a_store_that_cannot_be_written_is_told(make_chain, tmp_path) -> None:
+def test_a_store_that_cannot_be_written_is_reported(make_driver, tmp_path) -> None:
     (tmp_path / "store").write_text("a file")
-    result = carry_out(make_chain(tmp_path / "store", carry_out).next_order())
+    result = run_order(make_driver(tmp_path / "store", run_order).next_order())
     assert result.exit_code == ExitCode.DISK
-    assert "file stands where a folder is needed" in result.message
+    assert "A path is a file but must be a folder, or the reverse." in result.message
 
 
-def test_prepare_writes_no_stage(make_chain, tmp_path) -> None:
-    make_chain(tmp_path / "store", carry_out).run(until="i1/generate")
+def test_prepare_commits_no_stage(make_driver, tmp_path) -> None:
+    make_driver(tmp_path / "store", run_order).run(until="i1/generate")
     assert not (tmp_path / "store/default/stages").exists()
 
 
-def test_principles_that_leave_no_room_for_an_answer_are_told(make_chain, tmp_path) -> None:
+def test_principles_that_leave_no_room_for_an_answer_are_refused(make_driver, tmp_path) -> None:
     changes = {
         "recipe": "Dromedary",
         "engine__vllm__maxModelLength": 2500,
         "responses__sampling__maxTokens": 1200,
     }
-    order = make_chain(tmp_path / "store", carry_out, **changes).next_order()
-    result = carry_out(order)
+    order = make_driver(tmp_path / "store", run_order, **changes).next_order()
+    result = run_order(order)
     assert result.exit_code == ExitCode.BAD_INPUT
     assert "responses.sampling.maxTokens: prompts of up to" in result.message
 
 
-def test_a_recipes_own_templates_are_in_its_own_runs_digest_alone(make_chain, tmp_path) -> None:
+def test_a_recipes_own_templates_change_the_digest_of_its_runs_only(make_driver, tmp_path) -> None:
     folder = tmp_path / "templates"
     folder.mkdir()
     (folder / "dromedary-verbose").write_text("At length: {{ instruction }}{{ input }}")
@@ -326,7 +340,7 @@ def test_a_recipes_own_templates_are_in_its_own_runs_digest_alone(make_chain, tm
     for changes, texts in (({}, 1), (short, 2)):
         digests = set()
         for sources in ({}, {"templates": str(folder)}):
-            chain = make_chain(tmp_path / "store", carry_out, sources=sources, **changes)
-            chain.run(until="i1/generate")
-            digests.add(chain.prepared.templates_digest)
+            driver = make_driver(tmp_path / "store", run_order, sources=sources, **changes)
+            driver.run(until="i1/generate")
+            digests.add(driver.prepared.templates_digest)
         assert len(digests) == texts

@@ -1,4 +1,4 @@
-"""SelfInstruct, its light variant and Alpaca, end to end on a tiny model that knows their forms."""
+"""Complete runs of SelfInstruct, its light variant and Alpaca, on a model with their formats."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from isheep_worker.rows.schema import (
     WHOLE_TASKS,
 )
 
-# The model answers what ends with a colon with yes, and says neither to anything else.
+# The model answers yes to prompts that end with a colon, and neither yes nor no to other prompts.
 ASK = "{% if 'e' in instruction %}{{ instruction }}:{% else %}{{ instruction }}?{% endif %}"
 
 SELF_INSTRUCT: dict[str, Any] = {
@@ -74,84 +74,86 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def make(forker, labelling_model_dir, make_chain, templates) -> Any:
-    """Returns a chain of a variant, with changes."""
+def make(fork_server, formatted_text_model_dir, make_driver, templates) -> Any:
+    """Returns a function that makes a driver for a variant, with changes of the spec."""
 
-    def chain(variant: str, store: Path, carry_out: Any = forker.carry_out, **changes: Any) -> Any:
-        return make_chain(
+    def driver(
+        variant: str, store: Path, run_order: Any = fork_server.run_order, **changes: Any
+    ) -> Any:
+        return make_driver(
             store,
-            carry_out,
-            model=labelling_model_dir,
+            run_order,
+            model=formatted_text_model_dir,
             sources={"templates": str(templates)},
             **{**copy.deepcopy(CHANGES[variant]), **changes},
         )
 
-    return chain
+    return driver
 
 
 @pytest.fixture(scope="module")
 def done(make, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Returns the run of a variant that nothing disturbed. Read only."""
-    chains: dict[str, Any] = {}
+    """Returns a function that makes the complete run of a variant. Tests only read it."""
+    drivers: dict[str, Any] = {}
 
     def run(variant: str) -> Any:
-        if variant not in chains:
-            chains[variant] = make(variant, tmp_path_factory.mktemp("store"))
-            chains[variant].run()
-        return chains[variant]
+        if variant not in drivers:
+            drivers[variant] = make(variant, tmp_path_factory.mktemp("store"))
+            drivers[variant].run()
+        return drivers[variant]
 
     return run
 
 
-def rows(chain: Any, codec: Any, stage: str) -> list[Any]:
-    return [codec.decode(line) for line in chain.artifacts.read_lines(chain.key(stage))]
+def rows(driver: Any, codec: Any, stage: str) -> list[Any]:
+    return [codec.decode(line) for line in driver.artifacts.read_lines(driver.key(stage))]
 
 
-def curates(chain: Any) -> list[str]:
-    return [stage for stage in chain.statistics if "/curate/" in stage]
+def curates(driver: Any) -> list[str]:
+    return [stage for stage in driver.statistics if "/curate/" in stage]
 
 
 def drops(statistics: dict[str, float]) -> float:
-    """How many were dropped by rules: what could not be parsed was never there."""
+    """Return the number of drops by rules. Parse failures do not count, as they made no row."""
     return sum(v for n, v in statistics.items() if n.startswith("drop:") and ":parse-" not in n)
 
 
 @pytest.mark.parametrize("variant", CHANGES)
-def test_a_run_goes_through_its_recipes_stages(variant, done) -> None:
-    chain = done(variant)
-    kinds = [s.partition("/")[2].partition("/")[0] or s for s in chain.statistics]
+def test_a_run_has_the_stages_of_its_recipe(variant, done) -> None:
+    driver = done(variant)
+    kinds = [s.partition("/")[2].partition("/")[0] or s for s in driver.statistics]
     ending = ("select", "train", "merge", "report")
     assert tuple(dict.fromkeys(kinds)) == ("prepare", *STAGES[variant], *ending)
-    assert len(curates(chain)) > 1
-    assert chain.statistics["i1/train"]["samples"] > 10
+    assert len(curates(driver)) > 1
+    assert driver.statistics["i1/train"]["samples"] > 10
 
 
-def test_machine_made_exemplars_come_from_the_pool_of_the_round_before(done) -> None:
-    chain = done("SelfInstruct")
+def test_machine_made_examples_are_from_the_pool_of_the_previous_round(done) -> None:
+    driver = done("SelfInstruct")
     made: set[str] = set()
-    for number, curate in enumerate(curates(chain), start=1):
-        shown = rows(chain, COMPLETIONS, f"i1/generate/r{number}")
+    for number, curate in enumerate(curates(driver), start=1):
+        shown = rows(driver, COMPLETIONS, f"i1/generate/r{number}")
         for row in shown:
             machine = [example for example in row.exemplars if example.startswith("i1-")]
             assert len(row.exemplars) == len(set(row.exemplars)) == 4
             assert len(machine) == min(2, len(made))
             assert set(machine) <= made
         if len(made) > 1:
-            # Wherever they stand: the draw is shuffled.
+            # They are at any position, because the draw is shuffled.
             places = {row.exemplars[0].startswith("i1-") for row in shown}
             assert places == {True, False} or len(shown) < 8
-        made = {row.id for row in rows(chain, INSTRUCTIONS, curate)}
+        made = {row.id for row in rows(driver, INSTRUCTIONS, curate)}
 
 
 def test_instances_are_pairs_of_their_instructions(done) -> None:
-    chain = done("SelfInstruct")
-    tasks = {row.id: row for row in rows(chain, INSTRUCTIONS, curates(chain)[-1])}
-    classes = rows(chain, CLASSES, "i1/classify")
+    driver = done("SelfInstruct")
+    tasks = {row.id: row for row in rows(driver, INSTRUCTIONS, curates(driver)[-1])}
+    classes = rows(driver, CLASSES, "i1/classify")
     assert [row.id for row in classes] == list(tasks)
     assert [row.is_classification for row in classes] == [
         True if "e" in task.instruction else None for task in tasks.values()
     ]
-    pairs = rows(chain, PAIRS, "i1/instantiate")
+    pairs = rows(driver, PAIRS, "i1/instantiate")
     assert len({pair.id for pair in pairs}) == len(pairs)
     for pair in pairs:
         task, _, number = pair.id.rpartition("-k")
@@ -160,18 +162,18 @@ def test_instances_are_pairs_of_their_instructions(done) -> None:
     assert {pair.id.rpartition("-k")[2] for pair in pairs} == {"1", "2", "3"}
     order = [pair.id.rpartition("-k")[0] for pair in pairs]
     assert order == sorted(order, key=list(tasks).index)
-    assert [row.id for row in rows(chain, SELECTIONS, "i1/select")] == [pair.id for pair in pairs]
+    assert [row.id for row in rows(driver, SELECTIONS, "i1/select")] == [pair.id for pair in pairs]
 
 
 def test_every_instance_is_counted(done) -> None:
-    chain = done("SelfInstruct")
-    classify, instantiate = chain.statistics["i1/classify"], chain.statistics["i1/instantiate"]
+    driver = done("SelfInstruct")
+    classify, instantiate = driver.statistics["i1/classify"], driver.statistics["i1/instantiate"]
     assert classify["instructions"] == instantiate["instructions"] == 66
     assert 0 < classify["classifications"] < 66
     assert classify["classifications"] + classify["unreadable"] == 66
     assert instantiate["parsed"] == instantiate["pairs"] + drops(instantiate)
-    assert instantiate["pairs"] == chain.statistics["i1/select"]["kept"] > 0
-    examples = chain.artifacts.manifest(chain.key("i1/instantiate")).examples
+    assert instantiate["pairs"] == driver.statistics["i1/select"]["kept"] > 0
+    examples = driver.artifacts.manifest(driver.key("i1/instantiate")).examples
     assert set(examples) == {
         name.removeprefix("drop:")
         for name in instantiate
@@ -179,17 +181,17 @@ def test_every_instance_is_counted(done) -> None:
     }
 
 
-def test_alpacas_tasks_come_with_their_outputs(done) -> None:
-    chain = done("Alpaca")
-    tasks = rows(chain, WHOLE_TASKS, curates(chain)[-1])
+def test_alpacas_tasks_have_their_responses(done) -> None:
+    driver = done("Alpaca")
+    tasks = rows(driver, WHOLE_TASKS, curates(driver)[-1])
     assert [row.id for row in tasks] == [
-        row.id for row in rows(chain, INSTRUCTIONS, curates(chain)[-1])
+        row.id for row in rows(driver, INSTRUCTIONS, curates(driver)[-1])
     ]
-    selected = rows(chain, SELECTIONS, "i1/select")
+    selected = rows(driver, SELECTIONS, "i1/select")
     assert [(row.id, row.response) for row in selected] == [(row.id, row.response) for row in tasks]
     assert all(row.response for row in tasks)
-    parsed = sum(chain.statistics[stage]["parsed"] for stage in curates(chain))
-    assert parsed == 66 + sum(drops(chain.statistics[stage]) for stage in curates(chain))
+    parsed = sum(driver.statistics[stage]["parsed"] for stage in curates(driver))
+    assert parsed == 66 + sum(drops(driver.statistics[stage]) for stage in curates(driver))
 
 
 @pytest.mark.parametrize(
@@ -209,49 +211,53 @@ def test_alpacas_tasks_come_with_their_outputs(done) -> None:
     ids=["assessed", "measured"],
 )
 @pytest.mark.parametrize("recipe", ["SelfInstruct", "Alpaca"])
-def test_pairs_of_any_recipe_can_be_judged(
+def test_pairs_of_any_recipe_can_be_scored_and_measured(
     recipe, selection, stage, codec, done, make, tmp_path
 ) -> None:
     store = tmp_path / "store"
     shutil.copytree(done(recipe).folder, store, symlinks=True)
-    chain = make(recipe, store, selection=selection)
-    chain.run(until="i1/train")
-    pairs = rows(chain, PAIRS, "i1/instantiate" if recipe == "SelfInstruct" else curates(chain)[-1])
-    assert [row.id for row in rows(chain, codec, stage)] == [pair.id for pair in pairs]
-    assert chain.statistics["i1/select"]["kept"] > 0
+    driver = make(recipe, store, selection=selection)
+    driver.run(until="i1/train")
+    pairs = rows(
+        driver, PAIRS, "i1/instantiate" if recipe == "SelfInstruct" else curates(driver)[-1]
+    )
+    assert [row.id for row in rows(driver, codec, stage)] == [pair.id for pair in pairs]
+    assert driver.statistics["i1/select"]["kept"] > 0
 
 
 @pytest.mark.parametrize("stage", ["i1/classify", "i1/instantiate"])
-def test_a_disturbed_stage_leaves_the_same_bytes(stage, done, make, forker, tmp_path) -> None:
+def test_an_interrupted_stage_has_the_same_bytes(stage, done, make, fork_server, tmp_path) -> None:
     whole = done("SelfInstruct")
     store = tmp_path / "store"
     shutil.copytree(whole.folder, store, symlinks=True)
-    chain = make("SelfInstruct", store)
-    chain.prepared, chain.statistics = whole.prepared, dict(whole.statistics)
-    order = chain.step(stage)
-    chain.uncommit(stage)
-    ((code, result),) = forker.run({"order": order, "stop_at": 64})
+    driver = make("SelfInstruct", store)
+    driver.prepared, driver.statistics = whole.prepared, dict(whole.statistics)
+    order = driver.step(stage)
+    driver.uncommit(stage)
+    ((code, result),) = fork_server.run({"order": order, "stop_at": 64})
     assert (code, result.reason) == (143, "Stopped")
-    assert chain.artifacts.parts(order.steps[0].key) == [0]
-    ((code, result),) = forker.run({"order": order, "kill_after": 0.05})
-    assert forker.carry_out(order).outcome is Outcome.COMMITTED
-    assert chain.content() == whole.content()
-    chain.uncommit(stage)
-    ends = forker.run({"order": order, "shard": [0, 2]}, {"order": order, "shard": [1, 2]})
+    assert driver.artifacts.parts(order.steps[0].key) == [0]
+    ((code, result),) = fork_server.run({"order": order, "kill_after": 0.05})
+    assert fork_server.run_order(order).outcome is Outcome.COMMITTED
+    assert driver.content() == whole.content()
+    driver.uncommit(stage)
+    ends = fork_server.run({"order": order, "shard": [0, 2]}, {"order": order, "shard": [1, 2]})
     assert Outcome.COMMITTED in [result.outcome for _, result in ends]
-    assert chain.content() == whole.content()
+    assert driver.content() == whole.content()
 
 
-def test_isheep_run_makes_the_same(done, labelling_model_dir, templates, tmp_path) -> None:
-    chain = done("SelfInstruct")
+def test_isheep_run_makes_the_same_bytes(
+    done, formatted_text_model_dir, templates, tmp_path
+) -> None:
+    driver = done("SelfInstruct")
     document = {
         "apiVersion": "isheep.dev/v1alpha1",
         "kind": "SelfAlignmentRun",
         "metadata": {"name": "demo"},
-        "spec": chain.spec.document() | {"promptsRef": {"name": "templates"}},
+        "spec": driver.spec.document() | {"promptsRef": {"name": "templates"}},
     }
-    # What only I-SHEEP reads is refused here.
-    document["spec"]["instructions"] = {"count": chain.spec.instructions.count}
+    # Another recipe refuses the fields of `instructions` that only I-SHEEP uses.
+    document["spec"]["instructions"] = {"count": driver.spec.instructions.count}
     file = tmp_path / "run.yaml"
     file.write_text(yaml.safe_dump(document))
     program = "import sys; from isheep.cli import main; sys.exit(main())"
@@ -269,8 +275,8 @@ def test_isheep_run_makes_the_same(done, labelling_model_dir, templates, tmp_pat
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    made = type(chain).content_of(store)
-    assert made == chain.content()
+    made = type(driver).content_of(store)
+    assert made == driver.content()
     report = json.loads((store / "default/runs/demo/report.json").read_text())
     (iteration,) = report["iterations"]
     labels = [step["label"] for step in iteration["funnel"]]

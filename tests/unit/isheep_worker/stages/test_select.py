@@ -1,4 +1,4 @@
-"""Which pairs each method keeps of the same ones, and that it says so of every other."""
+"""select: the pairs that each method keeps, and the reason of each other pair."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from isheep_worker.rows.schema import (
     SelectionRow,
 )
 
-from .by_hand import ByHand, statistics
+from .stage_runner import StageRunner, statistics
 
 PAIRS_COUNT = 150
 CORNERS = 10
@@ -42,7 +42,7 @@ SIZES = ("SelfAssessment", "Perplexity", "Density", "DensityPerplexity")
 
 
 def fixture_rows() -> tuple[list[PairRow], list[ScoreRow], list[MeasureRow]]:
-    """Pairs of which every seventh breaks a rule and every eleventh cannot be judged."""
+    """Return pairs; a rule drops every seventh, and every eleventh has no score or measure."""
     draw = random.Random(0)
     pairs, scores, measures = [], [], []
     for number in range(PAIRS_COUNT):
@@ -70,50 +70,50 @@ def encoded(vector: list[float]) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def hand(tmp_path_factory: pytest.TempPathFactory) -> ByHand:
-    hand = ByHand(tmp_path_factory.mktemp("store"))
+def runner(tmp_path_factory: pytest.TempPathFactory) -> StageRunner:
+    runner = StageRunner(tmp_path_factory.mktemp("store"))
     pairs, scores, measures = fixture_rows()
-    hand.commit("pairs", PAIRS, pairs)
-    hand.commit("scores", SCORES, scores)
-    hand.commit("measures", MEASURES, measures)
-    return hand
+    runner.commit("pairs", PAIRS, pairs)
+    runner.commit("scores", SCORES, scores)
+    runner.commit("measures", MEASURES, measures)
+    return runner
 
 
 def key_of(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
-def selected(hand: ByHand, name: str, **settings: Any) -> list[SelectionRow]:
-    """The rows of a method."""
+def selected(runner: StageRunner, name: str, **settings: Any) -> list[SelectionRow]:
+    """Return the rows that a method selects."""
     key = key_of(name)
     fields = {"method": name, "random_seed": 0, **settings}
-    hand.carry_out("select", SelectSettings.model_validate(fields), key=key)
-    return hand.rows(SELECTIONS, key)
+    runner.run("select", SelectSettings.model_validate(fields), key=key)
+    return runner.rows(SELECTIONS, key)
 
 
 @pytest.fixture(scope="module")
-def rows(hand: ByHand) -> dict[str, list[SelectionRow]]:
-    return {method: selected(hand, method, **fields) for method, fields in METHODS.items()}
+def rows(runner: StageRunner) -> dict[str, list[SelectionRow]]:
+    return {method: selected(runner, method, **fields) for method, fields in METHODS.items()}
 
 
 def kept(rows: list[SelectionRow]) -> frozenset[str]:
     return frozenset(row.id for row in rows if row.kept)
 
 
-def test_every_two_methods_differ(rows: dict[str, list[SelectionRow]]) -> None:
+def test_no_two_methods_keep_the_same_pairs(rows: dict[str, list[SelectionRow]]) -> None:
     for one, other in combinations(METHODS, 2):
         assert kept(rows[one]) != kept(rows[other]), (one, other)
     assert all(kept(found) for found in rows.values())
 
 
-def test_every_pair_has_its_fate(rows: dict[str, list[SelectionRow]]) -> None:
+def test_every_pair_is_kept_or_has_a_reason(rows: dict[str, list[SelectionRow]]) -> None:
     pairs, _, _ = fixture_rows()
     for found in rows.values():
         assert [row.id for row in found] == [pair.id for pair in pairs]
         assert all(row.kept == (row.reason is None) for row in found)
 
 
-def test_reasons_are_few(rows: dict[str, list[SelectionRow]]) -> None:
+def test_each_method_has_its_own_reasons(rows: dict[str, list[SelectionRow]]) -> None:
     reasons = {method: {row.reason for row in found} - {None} for method, found in rows.items()}
     unread = {"rule:options", "unscorable:not-finite"}
     assert reasons == {
@@ -133,44 +133,44 @@ def test_density_keeps_one_pair_of_each_cluster(rows: dict[str, list[SelectionRo
         assert len(vectors) == len(set(vectors)) == CORNERS
 
 
-def test_random_keeps_as_many_as_the_method_whose_size_it_takes(
-    hand: ByHand, rows: dict[str, list[SelectionRow]]
+def test_random_keeps_as_many_pairs_as_the_method_of_its_size(
+    runner: StageRunner, rows: dict[str, list[SelectionRow]]
 ) -> None:
     for method in SIZES:
         key = key_of(f"Random of {method}")
         settings = SelectSettings.model_validate(
             {"method": "Random", "random_seed": 0, "size_of": method, **METHODS[method]}
         )
-        told = statistics(hand.carry_out("select", settings, key=key))
-        drawn = hand.rows(SELECTIONS, key)
-        assert len(kept(drawn)) == told["kept"] == len(kept(rows[method]))
+        counts = statistics(runner.run("select", settings, key=key))
+        drawn = runner.rows(SELECTIONS, key)
+        assert len(kept(drawn)) == counts["kept"] == len(kept(rows[method]))
         assert kept(drawn) != kept(rows[method])
         reasons = {row.reason for row in drawn} - {None}
         assert reasons == {"rule:options", "not_drawn"}
-        # Not only those are drawn that the other method could judge.
+        # The draw includes pairs that have no score or measure.
         assert {row.reason for row in rows[method] if row.id in kept(drawn)} - {None}
-        assert ("meanScore" in told) == (method == "SelfAssessment")
+        assert ("meanScore" in counts) == (method == "SelfAssessment")
 
 
-def test_a_mean_score_is_of_scores_only(hand: ByHand) -> None:
+def test_only_scores_have_a_mean_score(runner: StageRunner) -> None:
     for method, mean in (("SelfAssessment", True), ("Perplexity", False)):
         fields = {"method": method, "random_seed": 1, **METHODS[method]}
         settings = SelectSettings.model_validate(fields)
-        told = statistics(hand.carry_out("select", settings, key=key_of(f"mean {method}")))
-        assert ("meanScore" in told) == mean
+        counts = statistics(runner.run("select", settings, key=key_of(f"mean {method}")))
+        assert ("meanScore" in counts) == mean
 
 
-def test_nothing_that_can_be_judged_is_nothing_kept(tmp_path: Path) -> None:
-    hand = ByHand(tmp_path)
+def test_a_run_without_any_measures_keeps_no_pair(tmp_path: Path) -> None:
+    runner = StageRunner(tmp_path)
     pairs, _, _ = fixture_rows()
-    hand.commit("pairs", PAIRS, pairs)
+    runner.commit("pairs", PAIRS, pairs)
     unread = [MeasureRow(pair.id, reason="unscorable:not-finite") for pair in pairs]
-    hand.commit("measures", MEASURES, unread)
+    runner.commit("measures", MEASURES, unread)
     for method in ("Perplexity", "Density", "DensityPerplexity"):
-        assert kept(selected(hand, method, **METHODS[method])) == frozenset()
+        assert kept(selected(runner, method, **METHODS[method])) == frozenset()
 
 
-def test_settings_without_what_their_method_needs_are_refused(hand: ByHand) -> None:
+def test_settings_without_a_field_of_their_method_are_refused(runner: StageRunner) -> None:
     settings = SelectSettings(method="Density", random_seed=0)
-    result = hand.carry_out("select", settings, key="e" * 64)
+    result = runner.run("select", settings, key="e" * 64)
     assert (result.exit_code, result.reason) == (64, "BadOrder")

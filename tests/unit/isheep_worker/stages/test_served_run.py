@@ -1,4 +1,4 @@
-"""A run through `serve`: one process, one engine, the same bytes."""
+"""A run with `serve`: one process with one engine makes the same bytes as separate processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from isheep.contract.order import StageResult, canonical_order
 
 
 def test_a_served_run_has_the_same_bytes_and_loads_each_model_once(
-    finished, make_chain, tmp_path
+    finished_run, make_driver, tmp_path
 ) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "isheep_worker", "serve"],
@@ -23,19 +23,19 @@ def test_a_served_run_has_the_same_bytes_and_loads_each_model_once(
     )
     lines = []
 
-    def carry_out(order) -> StageResult:
+    def run_order(order) -> StageResult:
         process.stdin.write(canonical_order(order) + "\n")
         process.stdin.flush()
         while (line := json.loads(process.stdout.readline()))["type"] != "result":
             lines.append(line)
         return StageResult.model_validate(line["result"])
 
-    chain = make_chain(tmp_path / "store", carry_out)
-    chain.run()
-    assert chain.content() == finished.content()
+    driver = make_driver(tmp_path / "store", run_order)
+    driver.run()
+    assert driver.content() == finished_run.content()
     loads = {
         stage: statistics["modelLoads"]
-        for stage, statistics in chain.statistics.items()
+        for stage, statistics in driver.statistics.items()
         if "modelLoads" in statistics
     }
     assert [stage for stage, count in loads.items() if count] == ["i1/generate/r1", "i1/train"]
@@ -43,8 +43,8 @@ def test_a_served_run_has_the_same_bytes_and_loads_each_model_once(
     assert (respond[0]["itemsDone"], respond[-1]["itemsDone"]) == (0, 70)
     assert {"load", "engine", "cpu"} >= {line["activity"] for line in lines}
 
-    # SIGTERM in the middle of an order, when the engine works.
-    again = make_chain(tmp_path / "other", carry_out)
+    # SIGTERM arrives while the engine is running.
+    again = make_driver(tmp_path / "other", run_order)
     again.run(until="i1/generate")
     process.stdin.write(canonical_order(again.next_order()) + "\n")
     process.stdin.flush()

@@ -1,7 +1,7 @@
-"""Training on two nodes: two workers, each with a process of its own, meet by gloo.
+"""Training on two nodes: two workers, each with its own training process, connected by gloo.
 
-The processes are real, started by torchrun, and share the base by FSDP2. Without dropout
-they end in the adapter that one process ends in, also where one of them was killed.
+The processes are real: torchrun starts them, and FSDP2 shards the base model over them. Without
+dropout they train the same adapter as a single process, even if one of them was killed.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def training(copied: Any, nodes: int, key: str, **changes: Any) -> StageOrder:
-    """The training of a finished run without dropout, as if nobody had done it yet.
+def training(copied_run: Any, nodes: int, key: str, **changes: Any) -> StageOrder:
+    """Return an order for the training of a finished run, without dropout and under another key.
 
-    Its effective batch does not come out even on two nodes, nor does its last step; a
-    checkpoint is due at every step.
+    Neither the effective batch nor the last step divides evenly over two nodes. Each step writes a
+    checkpoint.
     """
-    order = copied.step("i1/train")
+    order = copied_run.step("i1/train")
     (step,) = order.steps
     settings = dict(step.settings)
     settings["lora"] = {**settings["lora"], "dropout": 0}
@@ -49,16 +49,18 @@ def training(copied: Any, nodes: int, key: str, **changes: Any) -> StageOrder:
     return order.model_copy(update={"steps": (step,), "runtime": runtime})
 
 
-def on_both(order: StageOrder, **job: Any) -> list[dict[str, Any]]:
-    meet = {RENDEZVOUS_VARIABLE: f"localhost:{free_port()}", "CUDA_VISIBLE_DEVICES": ""}
+def jobs_of_both_nodes(order: StageOrder, **job: Any) -> list[dict[str, Any]]:
+    environment = {RENDEZVOUS_VARIABLE: f"localhost:{free_port()}", "CUDA_VISIBLE_DEVICES": ""}
     return [
-        {"order": order, "shard": [index, NODES], "environment": meet, **job}
+        {"order": order, "shard": [index, NODES], "environment": environment, **job}
         for index in range(NODES)
     ]
 
 
-def once_saved(checkpoints: CheckpointStore, key: str, act: Callable[[], None]) -> threading.Thread:
-    """Do something when the first checkpoint is stored, while the training goes on."""
+def after_first_checkpoint(
+    checkpoints: CheckpointStore, key: str, act: Callable[[], None]
+) -> threading.Thread:
+    """Call `act` in a thread when the first checkpoint is stored, during the training."""
 
     def watch() -> None:
         until = time.monotonic() + 300
@@ -72,34 +74,34 @@ def once_saved(checkpoints: CheckpointStore, key: str, act: Callable[[], None]) 
 
 
 def kill_rank(rank: int) -> None:
-    """Kill a training process as the kernel does."""
+    """Kill a training process with SIGKILL, as the kernel does."""
     for process in psutil.Process().children(recursive=True):
-        trains = "isheep_worker.training.process" in process.cmdline()
+        trains = "isheep_worker.training.training_process" in process.cmdline()
         if trains and process.environ()["RANK"] == str(rank):
             process.kill()
             return
     raise AssertionError(f"no process has the rank {rank}")
 
 
-def test_one_of_two_processes_is_killed_and_the_adapter_is_that_of_one_process(
-    copied: Any, forker: Any
+def test_the_adapter_after_a_kill_equals_that_of_a_single_process(
+    copied_run: Any, fork_server: Any
 ) -> None:
-    """Within 1e-5, the tolerance for floats that are added in another order."""
-    alone = forker.carry_out(training(copied, 1, KEYS["one"]))
+    """The tolerance is 1e-5, because the processes add floats in another order."""
+    alone = fork_server.run_order(training(copied_run, 1, KEYS["one"]))
     assert alone.outcome is Outcome.COMMITTED
-    order = training(copied, NODES, KEYS["two"])
-    checkpoints = CheckpointStore(copied.artifacts.store, "default")
+    order = training(copied_run, NODES, KEYS["two"])
+    checkpoints = CheckpointStore(copied_run.artifacts.store, "default")
 
-    killer = once_saved(checkpoints, KEYS["two"], lambda: kill_rank(1))
-    (first, lost), (second, killed) = forker.run(*on_both(order))
+    killer = after_first_checkpoint(checkpoints, KEYS["two"], lambda: kill_rank(1))
+    (first, lost), (second, killed) = fork_server.run(*jobs_of_both_nodes(order))
     killer.join()
-    # The node of the killed process says so; the other one has only lost its peer.
+    # The node of the killed process reports the kill. The other node reports the loss of its peer.
     assert (second, killed.reason) == (137, "Killed")
     assert (first, lost.reason) == (69, "PeerUnreachable")
-    assert copied.artifacts.manifest(KEYS["two"]) is None
+    assert copied_run.artifacts.manifest(KEYS["two"]) is None
 
     stored = checkpoints.steps(KEYS["two"])[0]
-    ends = forker.run(*on_both(order))
+    ends = fork_server.run(*jobs_of_both_nodes(order))
     assert [(code, result.outcome) for code, result in ends] == [
         (0, Outcome.COMMITTED),
         (0, Outcome.PARTIAL),
@@ -111,25 +113,28 @@ def test_one_of_two_processes_is_killed_and_the_adapter_is_that_of_one_process(
     assert statistics["steps"] == expected["steps"]
     assert statistics["trainLoss"] == pytest.approx(expected["trainLoss"], abs=1e-5)
     assert statistics["evalLoss"] == pytest.approx(expected["evalLoss"], abs=1e-5)
-    folder = copied.folder / "default/stages"
+    folder = copied_run.folder / "default/stages"
     assert _distance(*(folder / KEYS[name] for name in ("one", "two"))) < 1e-5
-    names = {info.name for info in copied.artifacts.manifest(KEYS["two"]).files}
-    assert names == {info.name for info in copied.artifacts.manifest(KEYS["one"]).files}
+    names = {info.name for info in copied_run.artifacts.manifest(KEYS["two"]).files}
+    assert names == {info.name for info in copied_run.artifacts.manifest(KEYS["one"]).files}
     assert checkpoints.steps(KEYS["two"]) == []
 
 
 def _distance(*stages: Path) -> float:
-    """Return how far the adapters of two stages are apart at most; neither is near 0."""
+    """Return the largest difference between the adapters of two stages; both are far from 0."""
     one, two = (load_file(next(s.rglob("adapter_model.safetensors"))) for s in stages)
     assert sorted(one) == sorted(two)
     assert max(float(tensor.abs().max()) for tensor in one.values()) > 1e-3
     return max(float((one[n] - two[n]).abs().max()) for n in one)
 
 
-def test_two_nodes_stop_at_one_step_and_leave_the_adapter_from_before_the_model_broke(
-    copied: Any, forker: Any, tmp_path: Path
+def test_two_nodes_stop_at_the_same_step_and_commit_the_adapter_with_the_lowest_loss(
+    copied_run: Any, fork_server: Any, tmp_path: Path
 ) -> None:
-    """Only one of them is told to stop; afterwards each has to know which adapter it was."""
+    """Only one node gets the stop. After the resumption both have the same best adapter.
+
+    The learning rate is so high that the model breaks, so the best adapter is an early one.
+    """
     rate = 100.0
     breaking = {
         "maxSamples": 20,
@@ -138,25 +143,25 @@ def test_two_nodes_stop_at_one_step_and_leave_the_adapter_from_before_the_model_
         "learningRate": rate,
         "evaluationSteps": 1,
     }
-    forker.carry_out(training(copied, 1, KEYS["one"], **breaking))
-    order = training(copied, NODES, KEYS["two"], **breaking)
-    jobs = on_both(order)
+    fork_server.run_order(training(copied_run, 1, KEYS["one"], **breaking))
+    order = training(copied_run, NODES, KEYS["two"], **breaking)
+    jobs = jobs_of_both_nodes(order)
     jobs[1]["stop_at"] = 4
-    ends = forker.run(*jobs)
+    ends = fork_server.run(*jobs)
     assert [(code, result.reason) for code, result in ends] == [(143, "Stopped")] * NODES
     (message,) = {result.message for _, result in ends}
-    checkpoints = CheckpointStore(copied.artifacts.store, "default")
+    checkpoints = CheckpointStore(copied_run.artifacts.store, "default")
     stopped = checkpoints.steps(KEYS["two"])[0]
     assert f"after step {stopped} of" in message
     checkpoints.restore(KEYS["two"], stopped, tmp_path / "checkpoint")
     assert '"worldSize": 2' in (tmp_path / "checkpoint" / PROVENANCE).read_text()
-    assert [code for code, _ in forker.run(*on_both(order))] == [0] * NODES
-    manifests = [copied.artifacts.manifest(KEYS[name]) for name in ("one", "two")]
+    assert [code for code, _ in fork_server.run(*jobs_of_both_nodes(order))] == [0] * NODES
+    manifests = [copied_run.artifacts.manifest(KEYS[name]) for name in ("one", "two")]
     expected, found = (manifest.statistics for manifest in manifests)
     assert found["adapterStep"] == expected["adapterStep"] < found["resumedFromStep"]
     assert found["resumedFromStep"] == stopped < found["steps"]
     assert found["evalLoss"] == pytest.approx(expected["evalLoss"], abs=1e-5)
-    folder = copied.folder / "default/stages"
-    # A step moves a weight by the rate. Where a gradient is near zero, Adam makes the noise of
-    # two sums as large as a step, so how near they come depends on the processor.
+    folder = copied_run.folder / "default/stages"
+    # A step changes a weight by the learning rate. If a gradient is near zero, Adam enlarges the
+    # rounding differences to the size of a step, so the distance depends on the processor.
     assert _distance(*(folder / KEYS[name] for name in ("one", "two"))) < 1e-3 * rate

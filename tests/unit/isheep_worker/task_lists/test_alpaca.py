@@ -1,4 +1,4 @@
-"""Alpaca's list: whole tasks, and none without an output."""
+"""Alpaca's list: tasks with outputs only."""
 
 import pytest
 from hypothesis import given
@@ -7,21 +7,20 @@ from hypothesis import strategies as st
 from isheep_worker.task_lists.registry import TASK_LISTS, WHOLE
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.meta_prompt import Exemplar
-from isheep_worker.text.parsing import DropLast
 
 STYLE = TASK_LISTS["Alpaca"]
 
 
 def read(text: str, *, cut: bool = False) -> list[tuple[str, str, str | None]]:
-    parsed = STYLE.parse(text, exemplars=3, cut=cut, drop_last=DropLast.IF_CUT)
+    parsed = STYLE.parse(text, exemplars=3, cut=cut, drop_last="IfCut")
     return [(task.instruction, task.input, task.output) for task in parsed.tasks]
 
 
 def failures(text: str, *, cut: bool = False) -> dict[str, int]:
-    return dict(STYLE.parse(text, exemplars=3, cut=cut, drop_last=DropLast.IF_CUT).failures)
+    return dict(STYLE.parse(text, exemplars=3, cut=cut, drop_last="IfCut").failures)
 
 
-def test_a_prompt_read_as_its_own_completion_gives_its_exemplars_back() -> None:
+def test_the_parser_reads_the_exemplars_of_a_prompt_back() -> None:
     exemplars = [
         Exemplar(f"Name {n} rivers.", "in Asia" if n % 2 else "", f"Lena\n\nand {n} more")
         for n in range(3)
@@ -29,7 +28,7 @@ def test_a_prompt_read_as_its_own_completion_gives_its_exemplars_back() -> None:
     prompt = STYLE.prompt(TemplateLibrary(), exemplars, language="en")
     assert prompt.endswith("###\n4. Instruction:")
     listed = prompt.partition("1. Instruction:")[2].rpartition("###")[0]
-    parsed = STYLE.parse(listed, exemplars=0, cut=False, drop_last=DropLast.IF_CUT)
+    parsed = STYLE.parse(listed, exemplars=0, cut=False, drop_last="IfCut")
     found = [Exemplar(task.instruction, task.input, task.output or "") for task in parsed.tasks]
     assert found == exemplars
     assert not parsed.failures
@@ -56,31 +55,33 @@ def test_the_prompt_asks_for_twenty_tasks_and_stops_before_one_more() -> None:
         (
             " A.\n###\nInstruction: B.\nOutput: z",
             [("B.", "", "z")],
-            {"missing_output": 1},
+            {"parse-missing-output": 1},
         ),
-        (" A.\n4. Output:\n\n###", [], {"missing_output": 1}),
-        ("\n4. Output: y", [], {"empty_instruction": 1}),
-        (" A.\n9. Input: x\n4. Output: y", [], {"broken_numbering": 1}),
+        (" A.\n4. Output:\n\n###", [], {"parse-missing-output": 1}),
+        ("\n4. Output: y", [], {"parse-empty-instruction": 1}),
+        (" A.\n9. Input: x\n4. Output: y", [], {"parse-broken-numbering": 1}),
     ],
 )
-def test_a_task_without_an_output_is_none(text: str, found: list, counted: dict[str, int]) -> None:
+def test_a_task_without_an_output_is_counted_as_a_failure(
+    text: str, found: list, counted: dict[str, int]
+) -> None:
     assert (read(text), failures(text)) == (found, counted)
 
 
 def test_the_last_task_of_a_cut_completion_is_dropped() -> None:
     text = " A.\n4. Output: y\n###\n5. Instruction: B.\n5. Output: z and"
-    assert (read(text, cut=True), failures(text, cut=True)) == ([("A.", "", "y")], {"cut": 1})
+    assert (read(text, cut=True), failures(text, cut=True)) == ([("A.", "", "y")], {"parse-cut": 1})
 
 
 @given(st.text(), st.booleans())
-def test_no_text_fails(text: str, cut: bool) -> None:
+def test_every_text_can_be_parsed(text: str, cut: bool) -> None:
     for instruction, _, output in read(text, cut=cut):
         assert instruction.strip()
         assert output
         output.encode("utf-8")
 
 
-@pytest.mark.timeout(120)  # not a measure: a quadratic parser would take hours
+@pytest.mark.timeout(120)  # not a benchmark: a quadratic parser would take hours
 @pytest.mark.parametrize("unit", ["a", "\nOutput: ", "\n4. Output: x", "\nInstruction: x", "###\n"])
-def test_a_megabyte_of_anything_is_read(unit: str) -> None:
+def test_a_text_of_a_megabyte_is_parsed_in_time(unit: str) -> None:
     read(unit * (1_000_000 // len(unit)), cut=True)

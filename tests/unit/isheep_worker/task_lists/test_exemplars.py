@@ -1,4 +1,4 @@
-"""Which tasks a prompt shows: seed tasks, and machine-made ones where a recipe wants some."""
+"""The exemplars of a prompt: seed tasks, and machine-made tasks if a recipe uses them."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def material(human: int, machine: int, *, shown: int, machine_examples: int) -> 
 
 @pytest.fixture
 def drawn() -> Callable[[Material, int], list[str]]:
-    """Returns the ids of what is drawn from a material, by a seed."""
+    """Return a function from material and a seed to the ids of the drawn exemplars."""
     return lambda made, seed: [id_ for id_, _ in draw_exemplars(made, random.Random(seed))]
 
 
 @pytest.mark.parametrize(
     ("machine", "wanted", "shown"), [(0, 2, 0), (1, 2, 1), (50, 2, 2), (50, 0, 0), (50, 8, 8)]
 )
-def test_human_ones_stand_in_for_machine_made_ones(drawn, machine, wanted, shown) -> None:
+def test_seed_tasks_replace_missing_machine_made_tasks(drawn, machine, wanted, shown) -> None:
     pool = material(9, machine, shown=8, machine_examples=wanted)
     places = set()
     for seed in range(40):
@@ -56,13 +56,13 @@ def test_human_ones_stand_in_for_machine_made_ones(drawn, machine, wanted, shown
     assert places == (set(range(8)) if shown else set())
 
 
-def test_without_machine_made_ones_the_draw_is_that_of_seed_tasks_alone(drawn) -> None:
+def test_without_machine_made_tasks_the_draw_is_that_of_seed_tasks(drawn) -> None:
     pool = material(20, 5, shown=5, machine_examples=0)
     assert drawn(pool, 3) == [task.id for task in random.Random(3).sample(pool.seed_tasks, 5)]
 
 
 @pytest.mark.parametrize("style", ["ISheep", "SelfInstruct", "Alpaca"])
-def test_a_prompt_shows_what_was_drawn_and_names_it_in_its_order(style) -> None:
+def test_a_prompt_shows_the_drawn_exemplars_in_the_order_of_their_ids(style) -> None:
     pool = material(20, 5, shown=6, machine_examples=2)
     asked = TASK_LISTS[style].ask(pool, random.Random(1))
     assert sum(id_.startswith("machine") for id_ in asked.shown) == 2
@@ -78,7 +78,7 @@ WORDS = st.integers(0, 6).map(lambda count: "word " * count)
 
 @pytest.mark.parametrize("style", ["ISheep", "SelfInstruct", "Alpaca"])
 @given(texts=st.lists(st.tuples(WORDS, WORDS, WORDS), min_size=3, max_size=6))
-def test_no_choice_of_seed_tasks_makes_a_longer_prompt(style, texts) -> None:
+def test_the_longest_prompt_is_the_longest_of_all_choices_of_seed_tasks(style, texts) -> None:
     tasks = [
         SeedTask(str(n), f"Do it {one}", two, f"Done {three}")
         for n, (one, two, three) in enumerate(texts)
@@ -90,7 +90,7 @@ def test_no_choice_of_seed_tasks_makes_a_longer_prompt(style, texts) -> None:
         return len(text.split())
 
     longest = TASK_LISTS[style].longest(Material(LIBRARY, tasks, (), 3, "en"), length)
-    # Each seed task is read once, and nothing else with it.
+    # Each seed task is counted once and alone.
     assert len(counted) == len(tasks)
     assert all(text.count("Do it") == 1 for text in counted)
     others = [

@@ -1,4 +1,4 @@
-"""The list of topic-guided instructions: its prompt, what ends it, and its parser."""
+"""The list of topic-guided instructions: its prompt, its stop strings and its parser."""
 
 import random
 from dataclasses import replace
@@ -6,12 +6,11 @@ from dataclasses import replace
 import pytest
 
 from isheep_worker.inputs.seed_tasks import SeedTask
-from isheep_worker.runtime.orders import BadInputError
+from isheep_worker.runtime.errors import BadInputError
 from isheep_worker.task_lists.interface import Material
 from isheep_worker.task_lists.registry import TASK_LISTS
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.red_teaming import instruction_types, seed_topics
-from isheep_worker.text.parsing import DropLast
 
 LIBRARY = TemplateLibrary()
 TOPICS = ["glaciers", "tax\nlaw"]
@@ -19,7 +18,7 @@ MATERIAL = Material(LIBRARY, [SeedTask("s", "Name a bird.", "", "")], TOPICS, 2,
 STYLE = TASK_LISTS["TopicGuided"]
 
 
-def test_a_prompt_is_for_one_type_and_one_topic_after_other_types_examples() -> None:
+def test_a_prompt_asks_for_one_type_and_topic_after_examples_of_other_types() -> None:
     asked = STYLE.ask(MATERIAL, random.Random(1))
     *shown, wanted, topic = asked.shown
     types = {one.name: one for one in instruction_types(LIBRARY)}
@@ -32,16 +31,16 @@ def test_a_prompt_is_for_one_type_and_one_topic_after_other_types_examples() -> 
     assert all(text not in asked.prompt for text in types[wanted].instructions)
 
 
-def test_every_type_and_topic_has_its_turn() -> None:
+def test_every_type_and_every_topic_is_drawn() -> None:
     asked = [STYLE.ask(MATERIAL, random.Random(seed)).shown for seed in range(400)]
     wanted = {shown[-2] for shown in asked}
     assert wanted == {one.name for one in instruction_types(LIBRARY)}
     assert {shown[-1] for shown in asked} == set(TOPICS)
 
 
-def test_every_list_begins_with_1() -> None:
+def test_every_list_starts_with_the_number_1() -> None:
     text = " How old is this glacier now?\n2. Climb it for me.\n###\nType: other"
-    parsed = STYLE.parse(text, exemplars=5, cut=False, drop_last=DropLast.IF_CUT)
+    parsed = STYLE.parse(text, exemplars=5, cut=False, drop_last="IfCut")
     instructions = [task.instruction for task in parsed.tasks]
     assert instructions == ["How old is this glacier now?", "Climb it for me."]
     assert all(not task.input for task in parsed.tasks)
@@ -52,12 +51,12 @@ def test_the_start_of_another_type_ends_a_completion() -> None:
     assert all(stop in prompt for stop in STYLE.stop[1:])
 
 
-def test_the_examples_are_not_to_be_repeated() -> None:
+def test_the_own_examples_are_those_of_all_types() -> None:
     shown = STYLE.own_examples(LIBRARY)
     assert len(shown) == len(set(shown)) == 3 * len(instruction_types(LIBRARY))
 
 
-def test_no_draw_makes_a_longer_prompt_than_the_longest() -> None:
+def test_the_longest_prompt_is_at_least_as_long_as_every_drawn_one() -> None:
     material = replace(MATERIAL, topics=seed_topics(LIBRARY))
     longest = STYLE.longest(material, len)
     assert longest.endswith(f"Topic: {max(seed_topics(LIBRARY), key=len)}\n1.")
@@ -65,8 +64,10 @@ def test_no_draw_makes_a_longer_prompt_than_the_longest() -> None:
     assert len(longest) >= max(map(len, asked))
 
 
-def test_too_few_types_are_told() -> None:
+def test_too_few_types_are_refused() -> None:
     texts = {"dromedary-types": "Type: a\nAbout: b\nTopic: c\n1. d"}
     few = Material(TemplateLibrary(texts), [], [], 1, "en")
-    with pytest.raises(BadInputError, match="'dromedary-types' holds 1 types, but prompts need 2"):
+    with pytest.raises(
+        BadInputError, match="'dromedary-types' has 1 types, but a prompt .* needs 2; write"
+    ):
         STYLE.longest(few, len)

@@ -1,23 +1,22 @@
-"""The list of topics: what the prompt ends with is where the parser begins."""
+"""The list of topics: the parser starts where the prompt ends."""
 
 import random
 
 import pytest
 
 from isheep_worker.inputs.seed_tasks import SeedTask
-from isheep_worker.runtime.orders import BadInputError
+from isheep_worker.runtime.errors import BadInputError
 from isheep_worker.task_lists.interface import Material
 from isheep_worker.task_lists.registry import TASK_LISTS
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.red_teaming import instruction_types, seed_topics
-from isheep_worker.text.parsing import DropLast
 
 LIBRARY = TemplateLibrary()
 MATERIAL = Material(LIBRARY, [SeedTask("s", "Name a bird.", "", "")], [], 4, "de")
 STYLE = TASK_LISTS["Topics"]
 
 
-def test_a_prompt_shows_types_and_drawn_seed_topics_and_ends_with_the_next_number() -> None:
+def test_a_prompt_shows_all_types_and_drawn_seed_topics() -> None:
     asked = STYLE.ask(MATERIAL, random.Random(1))
     assert len(set(asked.shown)) == 4
     assert set(asked.shown) <= set(seed_topics(LIBRARY))
@@ -28,26 +27,26 @@ def test_a_prompt_shows_types_and_drawn_seed_topics_and_ends_with_the_next_numbe
     assert asked != STYLE.ask(MATERIAL, random.Random(2))
 
 
-def test_what_is_constant_comes_first() -> None:
+def test_the_constant_text_comes_first() -> None:
     one, two = (STYLE.ask(MATERIAL, random.Random(seed)).prompt for seed in (1, 2))
     assert one.partition("\n1. ")[0] == two.partition("\n1. ")[0]
 
 
 @pytest.mark.parametrize("exemplars", [0, 4])
-def test_a_completion_goes_on_with_the_numbers(exemplars: int) -> None:
+def test_a_completion_continues_the_numbers(exemplars: int) -> None:
     text = f" jazz\n{exemplars + 2}. tax law"
-    parsed = STYLE.parse(text, exemplars=exemplars, cut=False, drop_last=DropLast.IF_CUT)
+    parsed = STYLE.parse(text, exemplars=exemplars, cut=False, drop_last="IfCut")
     assert [task.instruction for task in parsed.tasks] == ["jazz", "tax law"]
 
 
-def test_a_prompt_read_as_its_own_completion_gives_its_topics_back() -> None:
+def test_the_parser_reads_the_topics_of_a_prompt_back() -> None:
     asked = STYLE.ask(MATERIAL, random.Random(3))
     listed = asked.prompt.partition("\n1.")[2].removesuffix("\n5.")
-    parsed = STYLE.parse(listed, exemplars=0, cut=False, drop_last=DropLast.IF_CUT)
+    parsed = STYLE.parse(listed, exemplars=0, cut=False, drop_last="IfCut")
     assert tuple(task.instruction for task in parsed.tasks) == asked.shown
 
 
-def test_seed_topics_are_not_to_be_repeated() -> None:
+def test_the_own_examples_are_the_seed_topics() -> None:
     assert STYLE.own_examples(LIBRARY) == seed_topics(LIBRARY)
 
 
@@ -60,7 +59,9 @@ def test_the_longest_prompt_shows_the_longest_seed_topics() -> None:
     assert all(f". {topic}\n" in longest for topic in shown)
 
 
-def test_too_few_seed_topics_are_told() -> None:
+def test_too_few_seed_topics_are_refused() -> None:
     few = Material(TemplateLibrary({"dromedary-seed-topics": "a\nb\n"}), [], [], 3, "en")
-    with pytest.raises(BadInputError, match=r"'dromedary-seed-topics' holds 2 topics, but .* 3 at"):
+    with pytest.raises(
+        BadInputError, match=r"'dromedary-seed-topics' has 2 topics, but .* needs 3;"
+    ):
         STYLE.longest(few, len)

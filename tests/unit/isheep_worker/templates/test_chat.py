@@ -1,3 +1,5 @@
+"""The choice of the chat format, and the conversion of text to token ids."""
+
 import copy
 import json
 from dataclasses import asdict
@@ -28,19 +30,19 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def chat_tokenizer(tiny_model_dir: Path) -> Any:
-    """It has a template of its own."""
+    """Return a tokenizer with its own template."""
     return AutoTokenizer.from_pretrained(tiny_model_dir)
 
 
 @pytest.fixture(scope="module")
 def base_tokenizer(tiny_base_model_dir: Path) -> Any:
-    """It has neither template nor markers, and adds a BOS."""
+    """Return a tokenizer without template and markers that adds a BOS."""
     return AutoTokenizer.from_pretrained(tiny_base_model_dir)
 
 
 @pytest.fixture
 def markers_tokenizer(chat_tokenizer: Any) -> Any:
-    """It has ChatML's markers and no template."""
+    """Return a tokenizer with ChatML's markers and without a template."""
     tokenizer = copy.deepcopy(chat_tokenizer)
     tokenizer.chat_template = None
     return tokenizer
@@ -55,7 +57,7 @@ def renderer_of(tokenizer: Any) -> PromptRenderer:
     return PromptRenderer(tokenizer, resolve_chat_format(tokenizer))
 
 
-def test_own_template(chat_tokenizer: Any):
+def test_the_tokenizers_own_template_is_used(chat_tokenizer: Any):
     found = resolve_chat_format(chat_tokenizer, eos_token_ids=[0])
     assert found == ChatFormat(
         kind="Own",
@@ -67,7 +69,7 @@ def test_own_template(chat_tokenizer: Any):
     )
 
 
-def test_chatml_where_its_markers_are_tokens(markers_tokenizer: Any):
+def test_chatml_is_used_if_its_markers_are_tokens(markers_tokenizer: Any):
     found = resolve_chat_format(markers_tokenizer)
     assert (found.kind, found.end_of_turn_ids, found.stop_token_ids) == ("ChatML", (2,), (2,))
     assert found.before == (
@@ -89,7 +91,7 @@ def test_the_format_is_plain_data(tokenizer: Any):
 
 
 @pytest.mark.parametrize("user", ["Hello.", FOREIGN, ""])
-def test_the_template_that_merged_models_carry_gives_the_same_ids(tokenizer: Any, user: str):
+def test_the_template_of_merged_models_gives_the_same_ids(tokenizer: Any, user: str):
     found = resolve_chat_format(tokenizer)
     expected = tokenizer.apply_chat_template(
         [{"role": "user", "content": user}],
@@ -101,7 +103,7 @@ def test_the_template_that_merged_models_carry_gives_the_same_ids(tokenizer: Any
 
 
 def test_prompt_and_response_are_the_whole_conversation(tokenizer: Any):
-    """What is trained is what the template writes for both turns."""
+    """Training uses the ids that the template gives for both turns."""
     found = resolve_chat_format(tokenizer)
     renderer = PromptRenderer(tokenizer, found)
     whole = tokenizer.apply_chat_template(
@@ -114,7 +116,7 @@ def test_prompt_and_response_are_the_whole_conversation(tokenizer: Any):
     assert tokenizer.decode(whole[len(ids) :]).strip() == ""
 
 
-def test_one_bos_only(base_tokenizer: Any):
+def test_a_prompt_has_one_bos(base_tokenizer: Any):
     renderer = renderer_of(base_tokenizer)
     assert renderer.raw("Hi").count(1) == 1
     assert renderer.raw("Hi")[0] == 1
@@ -122,14 +124,14 @@ def test_one_bos_only(base_tokenizer: Any):
     assert renderer.response("Hi").count(1) == 0
 
 
-def test_no_bos_where_the_tokenizer_adds_none(chat_tokenizer: Any):
+def test_a_prompt_has_no_bos_if_the_tokenizer_adds_none(chat_tokenizer: Any):
     renderer = renderer_of(chat_tokenizer)
     assert renderer.decode(renderer.raw("Hi")) == "Hi"
     assert len(renderer.raw("")) == 0
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_control_tokens_in_texts_are_letters(tokenizer: Any, text: str):
+def test_control_tokens_in_texts_are_encoded_as_plain_text(tokenizer: Any, text: str):
     found = resolve_chat_format(tokenizer)
     renderer = PromptRenderer(tokenizer, found)
     special = {0, 1, 2}
@@ -145,7 +147,7 @@ def test_control_tokens_in_texts_are_letters(tokenizer: Any, text: str):
 
 
 @pytest.mark.parametrize("user", ["Name a bird.", *HOSTILE])
-def test_an_answer_that_is_begun_stands_behind_the_prompt(tokenizer: Any, user: str):
+def test_the_start_of_an_answer_follows_the_prompt(tokenizer: Any, user: str):
     renderer = renderer_of(tokenizer)
     prompt, begun = renderer.chat(user), renderer.chat(user, "Score: ")
     assert begun[: len(prompt)] == prompt
@@ -153,13 +155,13 @@ def test_an_answer_that_is_begun_stands_behind_the_prompt(tokenizer: Any, user: 
     assert renderer.chat(user, "Score: 7")[:-1] == begun
 
 
-def test_the_users_tokenizer_is_not_changed(chat_tokenizer: Any):
+def test_the_given_tokenizer_is_not_changed(chat_tokenizer: Any):
     before = chat_tokenizer.encode("a<|im_end|>")
     renderer_of(chat_tokenizer).response("a<|im_end|>")
     assert chat_tokenizer.encode("a<|im_end|>") == before
 
 
-def test_a_template_cannot_write_the_date(markers_tokenizer: Any):
+def test_a_template_gets_a_fixed_date(markers_tokenizer: Any):
     markers_tokenizer.chat_template = (
         "{{ strftime_now('%d %B %Y') }} {{ date_string }}: {{ messages[0].content }}"
     )
@@ -172,7 +174,7 @@ def test_a_template_without_end_of_turn_gets_the_eos(markers_tokenizer: Any):
 
 
 @pytest.mark.parametrize(
-    ("template", "says"),
+    ("template", "message"),
     [
         ("{{ raise_exception('no') }}", "does not render"),
         ("{% if %}", "does not render"),
@@ -180,9 +182,9 @@ def test_a_template_without_end_of_turn_gets_the_eos(markers_tokenizer: Any):
         ("{{ messages[0].content * 2 }}", "writes the user's message 2 times"),
     ],
 )
-def test_unusable_templates(markers_tokenizer: Any, template: str, says: str):
+def test_an_unusable_template_is_refused(markers_tokenizer: Any, template: str, message: str):
     markers_tokenizer.chat_template = template
-    with pytest.raises(ChatFormatError, match=says):
+    with pytest.raises(ChatFormatError, match=message):
         resolve_chat_format(markers_tokenizer)
 
 
@@ -192,8 +194,8 @@ def test_a_tokenizer_without_eos_is_refused(markers_tokenizer: Any):
         resolve_chat_format(markers_tokenizer)
 
 
-def test_the_real_model(smollm2_dir: Path):
-    """Its tokenizer is of the usual kind: 17 control tokens, ChatML, a default system prompt."""
+def test_a_real_model_has_the_expected_format(smollm2_dir: Path):
+    """The tokenizer has 17 control tokens, ChatML, and a default system prompt."""
     tokenizer = AutoTokenizer.from_pretrained(smollm2_dir)
     found = resolve_chat_format(tokenizer)
     renderer = PromptRenderer(tokenizer, found)

@@ -1,3 +1,5 @@
+"""The orders of worked examples in a template."""
+
 from collections import Counter
 
 import pytest
@@ -10,7 +12,7 @@ VALUES = {"instruction": "Add.\n###\n", "input": "", "response": "3\n###\n4", "l
 TEXT = "head\n###\none\n###\ntwo\n###\nthe pair\n"
 
 
-def test_every_order_is_a_text_of_the_same_sections():
+def test_every_order_has_the_same_sections():
     assert reordered("x", TEXT) == {
         "1-2": TEXT,
         "2-1": "head\n###\ntwo\n###\none\n###\nthe pair\n",
@@ -27,7 +29,7 @@ def test_the_built_in_examples_have_six_orders_of_which_the_first_is_the_papers(
     assert len({text.rpartition("###\n")[2] for text in texts.values()}) == 1
 
 
-def test_what_is_judged_is_never_taken_for_an_example():
+def test_a_separator_in_the_pair_is_not_a_separator_of_the_template():
     orders = ExampleOrders(LIBRARY, "assess-incontext")
     one = orders.library("1-2-3").render("assess-incontext", **VALUES)
     other = orders.library("3-1-2").render("assess-incontext", **VALUES)
@@ -38,7 +40,7 @@ def test_what_is_judged_is_never_taken_for_an_example():
     assert one == LIBRARY.render("assess-incontext", **VALUES)
 
 
-def test_orders_are_drawn_by_seed_and_item_and_all_of_them():
+def test_the_order_depends_on_seed_and_item_and_all_orders_are_drawn():
     orders = ExampleOrders(LIBRARY, "score-incontext")
     drawn = [orders.draw(7, "i1/assess", f"i1-r1-c{n:05}-p1") for n in range(600)]
     assert drawn == [orders.draw(7, "i1/assess", f"i1-r1-c{n:05}-p1") for n in range(600)]
@@ -48,7 +50,7 @@ def test_orders_are_drawn_by_seed_and_item_and_all_of_them():
 
 
 @pytest.mark.parametrize("examples", [0, 1, 6])
-def test_a_template_without_examples_to_order_is_refused(examples):
+def test_a_template_with_too_few_or_too_many_examples_is_refused(examples):
     text = "###\n".join(["head\n", *["example\n"] * examples, "pair\n"])
     if not examples:
         text = "no line that separates anything\n"

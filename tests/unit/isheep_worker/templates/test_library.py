@@ -1,9 +1,11 @@
+"""The library of templates and its checks."""
+
 import pytest
 
 from isheep_worker.templates.library import VARIABLES, PromptTemplateError, TemplateLibrary
 
 
-def test_the_built_in_templates_are_sound():
+def test_the_built_in_templates_pass_the_checks():
     library = TemplateLibrary()
     assert set(library.texts) == set(VARIABLES)
     assert all(library.texts.values())
@@ -17,9 +19,9 @@ def test_an_override_replaces_one_text_and_its_digest():
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "says"),
+    ("name", "text", "parts"),
     [
-        ("greeting", "hi", ["'greeting'", "no prompt has this name", "response-raw"]),
+        ("greeting", "hi", ["'greeting'", "there is no template with this name", "response-raw"]),
         ("response-raw", "a\n{{ instructio }}", ["'response-raw'", "line 2", "'instructio'"]),
         ("response-raw", "{{ instruction }}", ["'response-raw'", "never uses 'input'"]),
         ("response-raw", "\n\n{% if %}", ["'response-raw', line 3"]),
@@ -35,14 +37,14 @@ def test_an_override_replaces_one_text_and_its_digest():
         ("assess-simple", "{{ instruction }}{{ input }}{{ response }}", ["never uses 'level'"]),
     ],
 )
-def test_a_bad_override_is_refused_before_it_is_used(name: str, text: str, says: list[str]):
+def test_a_bad_override_is_refused_before_its_use(name: str, text: str, parts: list[str]):
     with pytest.raises(PromptTemplateError) as caught:
         TemplateLibrary({name: text})
-    for part in says:
+    for part in parts:
         assert part in str(caught.value)
 
 
-def test_values_are_text_and_never_templates():
+def test_values_are_not_rendered_as_templates():
     hostile = "{{ 7 * 7 }} {% raw %} <b>&amp;</b>"
     library = TemplateLibrary()
     assert library.render("response-raw", instruction=hostile, input="") == hostile + "\n"
@@ -52,7 +54,7 @@ def test_values_are_text_and_never_templates():
     ("recipe", "prefix", "count"),
     [("Alpaca", "alpaca", 1), ("SelfInstruct", "self-instruct", 4), ("Dromedary", "dromedary-", 7)],
 )
-def test_a_recipes_own_templates_are_no_part_of_other_recipes_runs(
+def test_the_templates_of_a_recipe_are_not_part_of_runs_of_other_recipes(
     recipe: str, prefix: str, count: int
 ):
     own = {name for name in VARIABLES if name.startswith(prefix)}
@@ -61,7 +63,7 @@ def test_a_recipes_own_templates_are_no_part_of_other_recipes_runs(
     assert library.names_of(recipe) - library.names_of("ISheep") == own
 
 
-def test_another_recipes_templates_do_not_change_a_run():
+def test_the_templates_of_another_recipe_do_not_change_a_run():
     library = TemplateLibrary({"dromedary-verbose": "{{ instruction }}{{ input }}"})
     names = library.names_of("ISheep")
     assert {name: library.texts[name] for name in names}.items() <= TemplateLibrary().texts.items()

@@ -1,3 +1,5 @@
+"""The prompt with which a model invents tasks."""
+
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.meta_prompt import Exemplar, language_name, meta_prompt, stop_string
 
@@ -20,7 +22,7 @@ def test_everything_before_the_exemplars_is_constant():
     assert other.startswith(header)
 
 
-def test_the_demands_are_in_the_text():
+def test_the_prompt_contains_the_requirements():
     text = meta_prompt(LIBRARY, EXEMPLARS, language="de", number_of_tasks=12)
     for demand in ("12 tasks", "verb", "German", "one or two sentences", "100 words", "<noinput>"):
         assert demand in text
@@ -28,17 +30,17 @@ def test_the_demands_are_in_the_text():
     assert "20 tasks" in meta_prompt(LIBRARY, EXEMPLARS)
 
 
-def test_stop_string_is_the_whole_start_of_an_item():
+def test_the_stop_string_is_the_complete_start_of_an_item():
     assert stop_string() == "\n17. Instruction:"
     assert stop_string(8) == "\n9. Instruction:"
 
 
-def test_language_names():
+def test_a_language_code_has_an_english_name():
     assert language_name("zh") == "Chinese"
     assert language_name("pt-BR") == "Portuguese (pt-BR)"
     assert language_name("xx") == "the language with the code xx"
 
 
 def test_the_template_can_be_replaced():
-    own = TemplateLibrary({"instructions": "Go on in {{ language }}.\n"})
-    assert meta_prompt(own, EXEMPLARS).startswith("Go on in English.\n###\n1. Instruction:")
+    own = TemplateLibrary({"instructions": "Continue in {{ language }}.\n"})
+    assert meta_prompt(own, EXEMPLARS).startswith("Continue in English.\n###\n1. Instruction:")

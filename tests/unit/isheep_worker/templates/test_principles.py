@@ -1,4 +1,4 @@
-"""Principle-driven answers: the prompt's form, and that nothing but the reply gets out."""
+"""Principle-driven answers: the form of the prompt, and a parser that returns only the reply."""
 
 import pytest
 from hypothesis import given
@@ -49,12 +49,12 @@ def test_there_are_sixteen_principles_and_every_exemplar_names_one():
     assert not any("rinciple" in one.reply for one in examples)
 
 
-def test_more_exemplars_than_there_are_is_an_error():
+def test_too_few_exemplars_in_the_template_are_refused():
     with pytest.raises(PromptTemplateError, match=r"spec\.dromedary\.exemplars is 16"):
         principle_prompt(LIBRARY, 16, "Name a bird.", "")
 
 
-def test_what_a_model_writes_in_the_form_is_read_back_and_ends_where_the_form_does():
+def test_an_answer_in_the_expected_form_is_read_back_up_to_the_stop_string():
     shown = principle_prompt(LIBRARY, 5, "Name a bird.", "")
     for one in worked_examples(LIBRARY)[:5]:
         answer = shown.partition(f"{one.request}\n{THOUGHTS}")[2]
@@ -85,7 +85,7 @@ def test_what_a_model_writes_in_the_form_is_read_back_and_ends_where_the_form_do
         (" I.\nPrivate thoughts: think.\nPublic reply: A.", Reply("A.")),
     ],
 )
-def test_what_is_read_out_of_an_answer(answer: str, reply: Reply):
+def test_the_reply_of_an_answer_is_found(answer: str, reply: Reply):
     assert read_reply(answer) == reply
 
 
@@ -95,7 +95,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=30).map("".join))
-def test_no_answer_fails_and_no_thought_gets_out(answer: str):
+def test_every_answer_can_be_parsed_and_no_reply_contains_thoughts(answer: str):
     reply = read_reply(answer)
     assert bool(reply.text) != bool(reply.rule)
     assert THOUGHTS not in reply.text
@@ -108,5 +108,5 @@ def test_no_answer_fails_and_no_thought_gets_out(answer: str):
 @pytest.mark.parametrize(
     "answer", ["a" * 10**6, "Public reply" * 80_000, " " * 10**6, "*" * 10**6, "\n" * 10**6]
 )
-def test_a_megabyte_is_read(answer: str):
+def test_an_answer_of_a_megabyte_is_parsed_in_time(answer: str):
     assert read_reply(answer).rule == NO_REPLY

@@ -1,3 +1,5 @@
+"""The prompts for responses."""
+
 import pytest
 
 from isheep_worker.templates.library import TemplateLibrary
@@ -14,7 +16,7 @@ LIBRARY = TemplateLibrary()
         ("{{ x }}", "{% y %}", "{{ x }}\n{% y %}\n", "{{ x }}\n\n{% y %}"),
     ],
 )
-def test_prompts(instruction: str, input_text: str, raw: str, chat: str):
+def test_the_prompt_contains_only_the_task(instruction: str, input_text: str, raw: str, chat: str):
     assert response_raw(LIBRARY, instruction, input_text) == raw
     assert response_chat(LIBRARY, instruction, input_text) == chat
 

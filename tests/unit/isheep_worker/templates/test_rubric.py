@@ -1,13 +1,15 @@
+"""The prompts for scores, and the constrained answers."""
+
 import re
 
 import pytest
 
+from isheep.contract.choices import Rubric
 from isheep_worker.templates.labels import LABEL_SETS, label_set
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.rubric import (
     CONSTRAINED_ANSWER,
     TEMPLATE_OF,
-    Rubric,
     assessment_prompt,
     label_prompt,
 )
@@ -29,7 +31,7 @@ def prompt(rubric: Rubric, level="Quality", instruction="Add.", input_text="1 2"
 
 
 @pytest.mark.parametrize("rubric", RUBRICS)
-def test_header_then_pair_then_question(rubric: Rubric):
+def test_a_prompt_is_header_pair_and_question(rubric: Rubric):
     quality, following = prompt(rubric), prompt(rubric, "Following")
     pair = "\nTask: Add.\nInput: 1 2\nResponse: 3\n"
     header = quality.partition(pair)[0]
@@ -46,7 +48,7 @@ def test_combined_adds_criteria_to_simple():
         assert criterion not in prompt("Simple").lower()
 
 
-def test_incontext_shows_three_judged_pairs():
+def test_incontext_shows_three_scored_pairs():
     scores = re.findall(r"^(\d+)\|\|[^\n]+$", prompt("InContext"), re.MULTILINE)
     assert scores == ["6", "1", "10"]
 
@@ -55,7 +57,7 @@ def test_a_pair_without_input_has_no_input_line():
     assert "Input:" not in prompt("Combined", input_text=" ")
 
 
-def asked_for_label(rubric: Rubric, kind="DigitsAfterSpace", level="Quality", response="3"):
+def prompt_for_label(rubric: Rubric, kind="DigitsAfterSpace", level="Quality", response="3"):
     return label_prompt(
         LIBRARY,
         rubric,
@@ -69,9 +71,9 @@ def asked_for_label(rubric: Rubric, kind="DigitsAfterSpace", level="Quality", re
 
 @pytest.mark.parametrize("labels", LABEL_SETS, ids=lambda labels: labels.kind)
 @pytest.mark.parametrize("rubric", RUBRICS)
-def test_label_prompts_have_the_same_layout_and_say_what_labels_mean(rubric: Rubric, labels):
-    quality = asked_for_label(rubric, labels.kind)
-    following = asked_for_label(rubric, labels.kind, "Following")
+def test_label_prompts_have_the_same_layout_and_explain_the_labels(rubric: Rubric, labels):
+    quality = prompt_for_label(rubric, labels.kind)
+    following = prompt_for_label(rubric, labels.kind, "Following")
     pair = "\nTask: Add.\nInput: 1 2\nResponse: 3\n"
     header = quality.partition(pair)[0]
     assert quality != following
@@ -83,17 +85,17 @@ def test_label_prompts_have_the_same_layout_and_say_what_labels_mean(rubric: Rub
 
 
 @pytest.mark.parametrize("labels", LABEL_SETS, ids=lambda labels: labels.kind)
-def test_the_examples_answers_are_the_labels_of_6_1_and_10(labels):
-    text = asked_for_label("InContext", labels.kind)
+def test_the_answers_of_the_examples_are_the_labels_of_6_1_and_10(labels):
+    text = prompt_for_label("InContext", labels.kind)
     found = re.findall(rf"^{labels.begin}(\w)\n\n", text, re.MULTILINE)
     assert found == [labels.labels[score - 1] for score in (6, 1, 10)]
 
 
-def test_label_prompts_judge_the_same_examples_as_sampled_ones():
+def test_label_prompts_show_the_same_examples_as_prompts_for_sampled_scores():
     def examples(text: str) -> list[str]:
         return re.findall(r"^(?:Task|Input|Response): .+$", text, re.MULTILINE)
 
-    assert examples(asked_for_label("InContext")) == examples(prompt("InContext"))
+    assert examples(prompt_for_label("InContext")) == examples(prompt("InContext"))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_label_prompts_judge_the_same_examples_as_sampled_ones():
         (" 8||a", False),
     ],
 )
-def test_constrained_answers(answer: str, fits: bool):
+def test_the_pattern_of_constrained_answers_matches_parseable_answers(answer: str, fits: bool):
     assert (re.fullmatch(CONSTRAINED_ANSWER, answer) is not None) == fits
     if fits:
         assert parse_score(answer).score is not None

@@ -1,3 +1,5 @@
+"""The parser of an assessor's answer."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ def test_a_leading_number_is_the_score(answer: str, score: int):
 
 
 @pytest.mark.parametrize(
-    ("answer", "trouble"),
+    ("answer", "failure"),
     [
         ("", "empty"),
         (" \n\t", "empty"),
@@ -41,12 +43,12 @@ def test_a_leading_number_is_the_score(answer: str, score: int):
         ("9" * 400, "out-of-range"),
     ],
 )
-def test_all_else_is_unparseable_and_says_why(answer: str, trouble: str):
-    assert parse_score(answer) == ParsedScore(None, trouble)
+def test_another_answer_has_a_kind_of_failure(answer: str, failure: str):
+    assert parse_score(answer) == ParsedScore(None, failure)
 
 
 @given(st.text())
-def test_any_text_has_a_score_or_a_trouble(answer: str):
+def test_every_text_has_a_score_or_a_failure(answer: str):
     parsed = parse_score(answer)
-    assert (parsed.score is None) != (parsed.trouble is None)
+    assert (parsed.score is None) != (parsed.failure is None)
     assert parsed.score is None or 1 <= parsed.score <= 10

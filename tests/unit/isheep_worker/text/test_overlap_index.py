@@ -1,4 +1,4 @@
-"""The index loses no pair, whatever its order of words, and looks at few where few can be near."""
+"""The index loses no pair with any order of words, and returns few candidates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def overlap(one: array[int], other: array[int]) -> int:
 
 
 @given(BOUND, st.integers(0, 50), st.integers(1, 50))
-def test_least_is_the_first_length_above_the_bound(bound: Fraction, total: int, lcs: int) -> None:
+def test_least_is_the_shortest_lcs_above_the_bound(bound: Fraction, total: int, lcs: int) -> None:
     above = total > 0 and Fraction(2 * lcs, total) > bound
     assert above == (total > 0 and lcs >= Threshold(bound).least(total))
 
@@ -47,7 +47,7 @@ def test_every_text_that_overlaps_enough_is_a_candidate(
     threshold = Threshold(bound)
     index = index_of(bound, [])
     with patch.multiple(MODULE, **constants):
-        # Texts come in between, so that the order of words is an old one for some of them.
+        # Texts are added between the searches, so the order of words is outdated for some of them.
         for text in (*texts, *pool, *texts):
             found = [p for block in index.candidates(text) for p in block.tolist()]
             assert found == sorted(set(found))
@@ -57,7 +57,7 @@ def test_every_text_that_overlaps_enough_is_a_candidate(
             index.add(text)
 
 
-def test_the_first_block_is_small_however_many_are_near() -> None:
+def test_the_first_block_is_small_if_there_are_many_candidates() -> None:
     text = array("I", range(20))
     blocks = index_of(Fraction(7, 10), [text] * 50_000).candidates(text)
     sizes = [len(block) for block in blocks]
@@ -66,14 +66,14 @@ def test_the_first_block_is_small_however_many_are_near() -> None:
 
 
 def test_words_that_become_common_lead_to_few_candidates() -> None:
-    """Each text has words of its own, and from the middle on all begin with the same new ones."""
+    """All texts have different words; later texts also begin with the same new words."""
     own = [array("I", range(1000 + 20 * n, 1012 + 20 * n)) for n in range(4_000)]
     late = array("I", range(8))
     texts = [*own[:2_000], *(late + text for text in own[2_000:])]
     index = index_of(Fraction(7, 10), [])
     with patch(f"{MODULE}._HITS_WORTH_A_TEXT", 10):
-        looked_at = 0
+        candidates = 0
         for text in texts:
-            looked_at += sum(len(block) for block in index.candidates(text))
+            candidates += sum(len(block) for block in index.candidates(text))
             index.add(text)
-    assert looked_at < 10 * len(texts)
+    assert candidates < 10 * len(texts)

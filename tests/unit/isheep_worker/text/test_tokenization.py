@@ -1,4 +1,4 @@
-"""Words: as rouge_score has them for ASCII, and none lost in other scripts."""
+"""Words: those of rouge_score for ASCII, and all words in other scripts."""
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ ROUGE = DefaultTokenizer(use_stemmer=False)
 
 
 @given(st.text(st.characters(max_codepoint=127)))
-def test_ascii_is_as_rouge_score_has_it(text: str) -> None:
+def test_the_words_of_ascii_texts_are_those_of_rouge_score(text: str) -> None:
     assert words(text) == ROUGE.tokenize(text)
 
 
@@ -33,7 +33,7 @@ def test_ascii_is_as_rouge_score_has_it(text: str) -> None:
         ("?! …", []),
     ],
 )
-def test_other_scripts(text: str, expected: list[str]) -> None:
+def test_other_scripts_have_words(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 
@@ -48,11 +48,11 @@ def test_other_scripts(text: str, expected: list[str]) -> None:
         ("Schöne neue Welt", 3),
     ],
 )
-def test_word_count(text: str, expected: int) -> None:
+def test_words_are_counted_as_people_count_them(text: str, expected: int) -> None:
     assert word_count(text) == expected
 
 
 @given(st.text())
-def test_nothing_but_separators_is_lost(text: str) -> None:
+def test_no_letter_or_digit_is_lost(text: str) -> None:
     kept = {character for character in text.lower() if character.isalnum()}
     assert kept <= {character for word in words(text) for character in word}

@@ -1,4 +1,4 @@
-"""What the tests of training share: settings, rows, a store in a folder, a way to train."""
+"""Fixtures for the tests of training: settings, rows, checkpoints in a folder, a trainer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_LENGTH = 32
 
 
 def train_settings(**changes: Any) -> TrainSettings:
-    """The method's shape at a size for tests; a large learning rate, so that steps show."""
+    """Return small settings for tests, with a learning rate so large that each step is visible."""
     dropout = changes.pop("dropout", 0.05)
     fields: dict[str, Any] = {
         "base_model": "",
@@ -41,7 +41,7 @@ def train_settings(**changes: Any) -> TrainSettings:
 
 
 def random_split(count: int = 21, validation_share: float = 0.1) -> Split:
-    """Rows of random tokens and lengths, the same each time."""
+    """Return rows of random tokens and random lengths, the same rows on each call."""
     draw = random.Random(0)
 
     def ids(most: int) -> list[int]:
@@ -54,7 +54,7 @@ def random_split(count: int = 21, validation_share: float = 0.1) -> Split:
 
 @dataclass
 class FolderCheckpoints:
-    """Checkpoints as the store keeps them, without the store."""
+    """Checkpoints in a folder, as the store keeps them."""
 
     root: Path
     steps: list[int] = field(default_factory=list)
@@ -74,7 +74,7 @@ class FolderCheckpoints:
 
 @dataclass
 class Training:
-    """Trains the tiny model; keyword arguments replace settings, machine and callables."""
+    """Trains the tiny model. Keyword arguments replace settings, machine and callables."""
 
     base: Path
     root: Path
@@ -90,12 +90,13 @@ class Training:
         checkpoints: FolderCheckpoints | None = None,
         stop: Callable[[], bool] = lambda: False,
         progress: Callable[[int, int, float], None] = lambda *_: None,
-        trained: Callable[[Any], None] = lambda _: None,
+        on_completion: Callable[[Any], None] = lambda _: None,
         clock: Callable[[], float] = lambda: 0.0,
         base: Path | None = None,
         **machine: Any,
     ) -> tuple[Any, Path]:
-        from isheep_worker.training.sft import Machine, train
+        from isheep_worker.training.machine import Machine
+        from isheep_worker.training.sft import train
 
         out = Path(self._folder("out"))
         outcome = train(
@@ -108,7 +109,7 @@ class Training:
             checkpoints=checkpoints or self.checkpoints(),
             stop=stop,
             progress=progress,
-            trained=trained,
+            on_completion=on_completion,
             clock=clock,
         )
         return outcome, out
@@ -128,7 +129,7 @@ def training(tiny_model_dir: Path, tmp_path: Path) -> Training:
 def uninterrupted(
     tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Any, Path]:
-    """The outcome and the adapter of one training from beginning to end."""
+    """The outcome and the adapter's folder of a training without interruption."""
     return Training(tiny_model_dir, tmp_path_factory.mktemp("uninterrupted"))()
 
 

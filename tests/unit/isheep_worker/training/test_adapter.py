@@ -1,4 +1,4 @@
-"""An adapter's files are what peft reads, name no path of this machine, and never vary."""
+"""peft reads an adapter's files, which contain no path of this machine and never vary."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 from isheep_worker.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, save_adapter
 
 
-def test_peft_reads_what_was_saved(tiny_model_dir: Path, tmp_path: Path) -> None:
+def test_peft_reads_a_saved_adapter(tiny_model_dir: Path, tmp_path: Path) -> None:
     base = AutoModelForCausalLM.from_pretrained(tiny_model_dir)
     lora = LoraConfig(
         task_type="CAUSAL_LM", r=2, target_modules="all-linear", init_lora_weights=False
@@ -27,7 +27,7 @@ def test_peft_reads_what_was_saved(tiny_model_dir: Path, tmp_path: Path) -> None
     assert torch.equal(found, expected)
 
 
-def test_the_files_do_not_depend_on_process_or_machine(
+def test_an_adapters_files_depend_neither_on_the_process_nor_on_the_machine(
     tiny_model_dir: Path, tmp_path: Path
 ) -> None:
     base = AutoModelForCausalLM.from_pretrained(tiny_model_dir)
@@ -37,7 +37,7 @@ def test_the_files_do_not_depend_on_process_or_machine(
     text = (tmp_path / ADAPTER_CONFIG).read_text()
     assert str(tiny_model_dir) not in text
     config = json.loads(text)
-    # peft holds these in a set, whose order changes from process to process.
+    # peft keeps the modules in a set, whose order differs between processes.
     assert len(config["target_modules"]) == 14
     assert config["target_modules"] == sorted(config["target_modules"])
     assert list(config) == sorted(config)

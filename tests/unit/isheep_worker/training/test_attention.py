@@ -1,4 +1,4 @@
-"""Attention by row is the model's own attention of each row alone, whatever its mask means."""
+"""Attention within rows equals the model's own attention for each row alone, with any mask."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _small(**changes: Any) -> Any:
 
 
 def _models() -> list[Any]:
-    """A window narrower than the rows and the probe, and an architecture of another kind."""
+    """Return models with and without a window that is narrower than the rows, and another kind."""
     torch.manual_seed(0)
     gpt2 = GPT2Config(vocab_size=300, n_embd=32, n_layer=2, n_head=4, n_positions=128)
     return [
@@ -50,7 +50,7 @@ def test_each_packed_row_gets_the_logits_that_it_gets_alone(model: Any, split: A
     assert (packed - torch.cat(alone)).abs().max() < 1e-4
 
 
-def test_no_row_is_computed_with_another(split: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_row_is_computed_alone(split: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from isheep_worker.training import attention
 
     model = _small(sliding_window=None)
@@ -58,11 +58,11 @@ def test_no_row_is_computed_with_another(split: Any, monkeypatch: pytest.MonkeyP
     seen: list[int] = []
     plain = attention.sdpa_attention_forward
 
-    def spied(module: Any, query: Any, *rest: Any, **arguments: Any) -> Any:
+    def recorded(module: Any, query: Any, *rest: Any, **arguments: Any) -> Any:
         seen.append(query.shape[2])
         return plain(module, query, *rest, **arguments)
 
-    monkeypatch.setattr(attention, "sdpa_attention_forward", spied)
+    monkeypatch.setattr(attention, "sdpa_attention_forward", recorded)
     data = split(5, 0.0).train
     rows = [data[index] for index in range(len(data))]
     with torch.no_grad():
@@ -70,26 +70,26 @@ def test_no_row_is_computed_with_another(split: Any, monkeypatch: pytest.MonkeyP
     assert seen == [len(row["labels"]) for row in rows] * 2
 
 
-def test_padded_batches_and_caches_work_as_before(tiny_model_dir: Path) -> None:
-    """The trained model answers a few questions before it is let go."""
+def test_padded_batches_and_caches_give_the_same_tokens(tiny_model_dir: Path) -> None:
+    """After training, the model answers a few questions with a padded batch and a cache."""
     model = AutoModelForCausalLM.from_pretrained(tiny_model_dir).eval()
     ids = torch.tensor([[0, 0, 5, 6, 7], [9, 10, 11, 12, 13]])
-    asked = {
+    arguments = {
         "input_ids": ids,
         "attention_mask": (ids > 0).long(),
         "max_new_tokens": 6,
         "do_sample": False,
         "pad_token_id": 0,
     }
-    expected = model.generate(**asked)
+    expected = model.generate(**arguments)
     assert prepare_packing(model)
-    assert torch.equal(model.generate(**asked), expected)
+    assert torch.equal(model.generate(**arguments), expected)
     use_plain_attention(model)
     assert not attends_by_row(model)
-    assert torch.equal(model.generate(**asked), expected)
+    assert torch.equal(model.generate(**arguments), expected)
 
 
-def test_a_model_with_an_attention_of_its_own_keeps_it(tiny_model_dir: Path) -> None:
+def test_a_model_with_another_attention_keeps_it(tiny_model_dir: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_model_dir, attn_implementation="eager").eval()
     assert prepare_packing(model)
     assert not attends_by_row(model)
@@ -98,7 +98,7 @@ def test_a_model_with_an_attention_of_its_own_keeps_it(tiny_model_dir: Path) -> 
     )
 
 
-def test_a_model_that_takes_no_further_arguments_is_packed_under_its_mask(
+def test_a_model_whose_forward_takes_no_further_arguments_is_packed_with_its_mask(
     tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_model_dir).eval()

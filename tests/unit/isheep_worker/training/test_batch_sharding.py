@@ -1,4 +1,4 @@
-"""Which rows each process takes: all of a step's, each once, in as many passes everywhere."""
+"""The processes take each row of a step once, and all processes run the same number of passes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isheep_worker.training.shares import MicroBatches, Share, even_rows, passes
+from isheep_worker.training.batch_sharding import (
+    BatchShare,
+    MicroBatchSampler,
+    even_rows,
+    passes,
+)
 
 
-class Backwards:
-    """An order that epochs turn around."""
+class AlternatingOrder:
+    """An order that is reversed in every second epoch."""
 
     def __init__(self, rows: int) -> None:
         self._rows = list(range(rows))
@@ -33,30 +38,33 @@ class Backwards:
     processes=st.integers(1, 12),
     rows_at_once=st.integers(1, 9),
 )
-def test_a_step_has_the_same_rows_whatever_the_number_of_processes(
+def test_a_step_has_the_same_rows_for_any_number_of_processes(
     rows: int, batch: int, processes: int, rows_at_once: int
 ) -> None:
     found = []
     for index in range(processes):
-        sampler = MicroBatches(Backwards(rows), Share(processes, index, batch, rows_at_once))
+        share = BatchShare(processes, index, batch, rows_at_once)
+        sampler = MicroBatchSampler(AlternatingOrder(rows), share)
         micro = list(sampler)
         assert len(micro) == len(sampler)
         assert all(len(one) <= rows_at_once for one in micro)
         found.append(micro)
-    # As many passes in each process, or one would wait for the others for ever.
+    # With different numbers of passes, one process would wait for the others forever.
     assert len({len(micro) for micro in found}) == 1
     each = passes(batch, processes, rows_at_once)
     for step in range(len(found[0]) // each):
         taken = [m[step * each : (step + 1) * each] for m in found]
-        mine = sorted(chain.from_iterable(chain.from_iterable(taken)))
-        assert mine == list(range(step * batch, min((step + 1) * batch, rows)))
+        found_rows = sorted(chain.from_iterable(chain.from_iterable(taken)))
+        assert found_rows == list(range(step * batch, min((step + 1) * batch, rows)))
 
 
 @given(st.integers(1, 4096), st.integers(1, 512), st.integers(1, 64))
-def test_a_share_is_cut_evenly_into_what_fits(batch: int, processes: int, fitting: int) -> None:
+def test_a_share_is_divided_evenly_into_micro_batches_that_fit(
+    batch: int, processes: int, fitting: int
+) -> None:
     rows = even_rows(batch, processes, fitting)
     assert 1 <= rows <= fitting
-    # No more passes than it takes, and none of them much smaller than the others.
+    # The rows need no more passes than the largest micro-batches that fit.
     assert passes(batch, processes, rows) == passes(batch, processes, fitting)
 
 
@@ -67,16 +75,18 @@ def test_a_share_is_cut_evenly_into_what_fits(batch: int, processes: int, fittin
         (16, 2, 8, 8, 1),
         (16, 8, 8, 2, 1),
         (16, 3, 4, 3, 2),
-        (16, 64, 8, 1, 1),  # more processes than rows: some of them only take part
+        (16, 64, 8, 1, 1),  # more processes than rows: some processes have no rows
     ],
 )
-def test_examples(batch: int, processes: int, fitting: int, rows: int, each: int) -> None:
+def test_micro_batch_sizes_and_passes(
+    batch: int, processes: int, fitting: int, rows: int, each: int
+) -> None:
     assert even_rows(batch, processes, fitting) == rows
     assert passes(batch, processes, rows) == each
 
 
-def test_epochs_have_orders_of_their_own() -> None:
-    sampler = MicroBatches(Backwards(4), Share(1, 0, 4, 4))
+def test_each_epoch_has_its_own_order() -> None:
+    sampler = MicroBatchSampler(AlternatingOrder(4), BatchShare(1, 0, 4, 4))
     assert list(sampler) == [[0, 1, 2, 3]]
     sampler.set_epoch(1)
     assert list(sampler) == [[3, 2, 1, 0]]

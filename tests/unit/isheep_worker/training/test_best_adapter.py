@@ -1,4 +1,4 @@
-"""The adapter that is written is the one with the lowest validation loss, or the last."""
+"""Training writes the adapter with the lowest validation loss, or the last one."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isheep_worker.training.adapter import ADAPTER_WEIGHTS, save_adapter
-from isheep_worker.training.best import BEST, BestAdapter
+from isheep_worker.training.best_adapter import BEST, BestAdapter
 
 STEPS = 6  # 19 rows, 8 a batch, 2 epochs
 BETTER = 3
 
 
 def _model(value: float = 0.0) -> Any:
-    """A frozen weight, as the base's are, and one that is trained."""
+    """Return a model with a frozen weight, as in the base, and a trainable weight."""
     model = torch.nn.Module()
     model.base = torch.nn.Parameter(torch.zeros(2), requires_grad=False)
     model.adapter = torch.nn.Parameter(torch.full((2,), value))
     return model
 
 
-def _given_back(best: BestAdapter) -> list[float]:
+def _copied(best: BestAdapter) -> list[float]:
     model = _model(-1.0)
-    best.give_back(model)
+    best.copy_to(model)
     assert model.base.tolist() == [0.0, 0.0]
     assert model.adapter.requires_grad
     values: list[float] = model.adapter.tolist()
@@ -39,44 +39,44 @@ def _given_back(best: BestAdapter) -> list[float]:
 def test_the_first_of_the_lowest_is_held(losses: list[float]) -> None:
     best = BestAdapter()
     for step, loss in enumerate(losses, start=1):
-        best.offer(_model(float(step)), step, loss)
+        best.update(_model(float(step)), step, loss)
     first = losses.index(min(losses)) + 1
     assert best.step == first
-    assert _given_back(best) == [first, first]
+    assert _copied(best) == [first, first]
 
 
-def test_what_is_held_does_not_follow_the_training() -> None:
+def test_the_held_adapter_does_not_change_with_the_model() -> None:
     best, model = BestAdapter(), _model(1.0)
-    best.offer(model, 1, 2.0)
+    best.update(model, 1, 2.0)
     with torch.no_grad():
         model.adapter.fill_(9.0)
-    assert _given_back(best) == [1.0, 1.0]
+    assert _copied(best) == [1.0, 1.0]
 
 
-def test_a_checkpoint_knows_it_to_the_bit(tmp_path: Path) -> None:
+def test_a_checkpoint_contains_the_held_adapter_exactly(tmp_path: Path) -> None:
     loss = 0.1 + 0.2
     best, resumed = BestAdapter(), BestAdapter()
-    best.offer(_model(4.0), 4, loss)
+    best.update(_model(4.0), 4, loss)
     best.save(tmp_path)
     resumed.restore(tmp_path)
-    assert (resumed.step, _given_back(resumed)) == (4, [4.0, 4.0])
-    resumed.offer(_model(5.0), 5, loss)
+    assert (resumed.step, _copied(resumed)) == (4, [4.0, 4.0])
+    resumed.update(_model(5.0), 5, loss)
     assert resumed.step == 4
-    resumed.offer(_model(6.0), 6, 0.3)
-    assert (resumed.step, _given_back(resumed)) == (6, [6.0, 6.0])
+    resumed.update(_model(6.0), 6, 0.3)
+    assert (resumed.step, _copied(resumed)) == (6, [6.0, 6.0])
 
 
-def test_where_nothing_was_evaluated_there_is_nothing_to_hold(tmp_path: Path) -> None:
+def test_without_an_evaluation_no_adapter_is_held(tmp_path: Path) -> None:
     best = BestAdapter()
     best.save(tmp_path)
     assert list(tmp_path.iterdir()) == []
     best.restore(tmp_path)
     assert best.step is None
-    assert _given_back(best) == [-1.0, -1.0]
+    assert _copied(best) == [-1.0, -1.0]
 
 
 def _rising(settings: Any, **changes: Any) -> Any:
-    """Steps so large that the validation loss rises again after the first epoch."""
+    """Return settings with steps so large that the validation loss rises after the first epoch."""
     return settings(learning_rate=1.0, warmup_steps=3, **{"evaluation_steps": BETTER} | changes)
 
 
@@ -91,7 +91,7 @@ def _stop_at(step: int) -> Any:
 
 @pytest.fixture
 def rising(training: Any, settings: Any) -> Any:
-    """The outcome and the adapter of a training that gets worse, not interrupted."""
+    """The outcome and the adapter's folder of a training whose validation loss rises."""
     outcome, out = training(settings=_rising(settings))
     losses = {row.step: row.eval_loss for row in outcome.log if row.eval_loss is not None}
     assert sorted(losses) == [BETTER, STEPS]
@@ -99,7 +99,7 @@ def rising(training: Any, settings: Any) -> Any:
     return outcome, out
 
 
-def test_the_adapter_before_the_rise_is_written_and_shown(
+def test_the_adapter_before_the_rise_is_written_and_in_the_model_at_completion(
     training: Any, settings: Any, rising: Any, tmp_path: Path
 ) -> None:
     outcome, expected = rising
@@ -110,12 +110,12 @@ def test_the_adapter_before_the_rise_is_written_and_shown(
     )
     assert stopped.adapter_step is None
     assert _weights(checkpoints.latest()) == _weights(expected)
-    shown = tmp_path / "shown"
-    training(settings=_rising(settings), trained=lambda model: save_adapter(model, shown))
-    assert _weights(shown) == _weights(expected)
+    seen = tmp_path / "seen"
+    training(settings=_rising(settings), on_completion=lambda model: save_adapter(model, seen))
+    assert _weights(seen) == _weights(expected)
 
 
-def test_the_last_adapter_is_written_where_it_is_wanted(
+def test_the_last_adapter_is_written_if_the_setting_is_last(
     training: Any, settings: Any, rising: Any
 ) -> None:
     _, earlier = rising
@@ -128,9 +128,7 @@ def test_the_last_adapter_is_written_where_it_is_wanted(
     assert _weights(out) != _weights(earlier)
 
 
-def test_evaluating_more_often_changes_nothing_of_what_is_trained(
-    training: Any, settings: Any
-) -> None:
+def test_more_evaluations_do_not_change_the_trained_adapter(training: Any, settings: Any) -> None:
     often, one = training(settings=settings(checkpoint="Last", evaluation_steps=1))
     once, other = training(settings=settings(checkpoint="Last"))
     assert _weights(one) == _weights(other)
@@ -139,7 +137,7 @@ def test_evaluating_more_often_changes_nothing_of_what_is_trained(
 
 
 @pytest.mark.parametrize("step", [2, 3, 5])
-def test_an_interrupted_training_still_knows_its_best_adapter(
+def test_an_interrupted_training_ends_with_its_best_adapter(
     training: Any, settings: Any, rising: Any, step: int
 ) -> None:
     whole, expected = rising
@@ -152,7 +150,7 @@ def test_an_interrupted_training_still_knows_its_best_adapter(
     assert resumed.log == whole.log
 
 
-def test_a_killed_training_still_knows_its_best_adapter(
+def test_a_killed_training_ends_with_its_best_adapter(
     training: Any, settings: Any, rising: Any
 ) -> None:
     _, expected = rising

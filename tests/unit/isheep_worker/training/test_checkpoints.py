@@ -1,4 +1,4 @@
-"""A checkpoint is gone on from only where it was written, and a refusal says what differs."""
+"""Training resumes only in the environment of the checkpoint; a refusal names the difference."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class _Found:
         raise AssertionError
 
 
-def test_without_a_checkpoint_training_begins() -> None:
+def test_without_a_checkpoint_training_starts_at_step_0() -> None:
     assert resume_point(_Found(None), HERE) == ResumePoint(None, None, None)
 
 
-def test_training_goes_on_where_the_checkpoint_was_written(tmp_path: Path) -> None:
+def test_training_resumes_in_the_environment_of_the_checkpoint(tmp_path: Path) -> None:
     write_provenance(tmp_path, HERE, 12)
     assert resume_point(_Found(tmp_path), HERE) == ResumePoint(tmp_path, 12)
 
@@ -51,7 +51,7 @@ def test_training_goes_on_where_the_checkpoint_was_written(tmp_path: Path) -> No
     ],
     ids=["world size", "device", "version"],
 )
-def test_elsewhere_training_begins_again_and_says_why(
+def test_in_another_environment_training_starts_again_and_names_the_difference(
     tmp_path: Path, there: dict[str, Any], named: str
 ) -> None:
     write_provenance(tmp_path, there, 12)
@@ -63,7 +63,7 @@ def test_elsewhere_training_begins_again_and_says_why(
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", json.dumps({"step": "x"})])
-def test_a_checkpoint_that_does_not_say_where_it_is_from_is_refused(
+def test_a_checkpoint_without_readable_provenance_is_refused(
     tmp_path: Path, text: str | None
 ) -> None:
     if text is not None:

@@ -1,4 +1,4 @@
-"""Rows are a pure function of the samples: lengths, labels, counts, caps and the split."""
+"""Rows are a pure function of the samples: lengths, labels, counts, limits and the split."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ samples = st.lists(
     [
         ([1, 2], [3, 4], 8, [1, 2, 3, 4], [-100, -100, 3, 4]),
         ([1, 2], [3, 4], 3, [1, 2, 3], [-100, -100, 3]),
-        # Nothing stands before the first token, so it is no label even without a prompt.
+        # No token precedes the first token, so it is not a label, even without a prompt.
         ([], [3, 4], 8, [3, 4], [-100, 4]),
     ],
     ids=["whole", "cut", "no prompt"],
 )
-def test_labels_are_the_responses_tokens(
+def test_the_labels_are_the_tokens_of_the_response(
     prompt: list[int],
     response: list[int],
     max_length: int,
@@ -62,7 +62,9 @@ def test_a_row_without_a_label_is_dropped_and_counted(
 
 
 @given(samples, st.integers(1, 20))
-def test_rows_are_the_samples_cut(batch: list[Sample], max_length: int) -> None:
+def test_rows_are_the_samples_cut_to_the_maximum_length(
+    batch: list[Sample], max_length: int
+) -> None:
     rows, counts = collect_rows(batch, max_length)
     whole = [[*sample.prompt_ids, *sample.response_ids] for sample in batch]
     expected = [
@@ -81,7 +83,7 @@ def test_rows_are_the_samples_cut(batch: list[Sample], max_length: int) -> None:
 
 
 @given(samples, st.floats(0, 0.9), st.randoms())
-def test_the_split_depends_on_the_set_of_rows_alone(
+def test_the_split_depends_on_the_set_of_rows_only(
     batch: list[Sample], share: float, draw: object
 ) -> None:
     rows, _ = collect_rows(batch, 50)
@@ -91,7 +93,7 @@ def test_the_split_depends_on_the_set_of_rows_alone(
     one, other = split_rows(rows, share), split_rows(again, share)
     assert len(one.validation) == int(len(rows) * share + 1e-9)
     assert set(one.validation.seeds.tolist()) == set(other.validation.seeds.tolist())
-    # Both halves together are all rows, each in its order.
+    # Both parts together are all rows, and each part keeps the order.
     order = {seed: index for index, seed in enumerate(rows.seeds.tolist())}
     for half in (one.train, one.validation):
         positions = [order.pop(seed) for seed in half.seeds.tolist()]
@@ -99,34 +101,36 @@ def test_the_split_depends_on_the_set_of_rows_alone(
     assert not order
 
 
-def test_a_tenth_of_thirty_is_three() -> None:
+def test_a_tenth_of_30_rows_are_3_validation_rows() -> None:
     rows, _ = collect_rows([Sample(seed, [1], [2]) for seed in range(30)], 8)
     halves = split_rows(rows, 0.1)
     assert (len(halves.train), len(halves.validation)) == (27, 3)
 
 
 @given(st.lists(st.lists(st.integers(), max_size=6), max_size=4), st.none() | st.integers(0, 7))
-def test_the_first_of_each(datasets: list[list[int]], count: int | None) -> None:
+def test_the_first_items_of_each_data_set_are_taken(
+    datasets: list[list[int]], count: int | None
+) -> None:
     assert list(first_of_each(datasets, count)) == [
         item for dataset in datasets for item in dataset[:count]
     ]
 
 
-def test_the_first_of_each_reads_no_further_than_it_must() -> None:
+def test_no_more_items_are_read_than_needed() -> None:
     def endless() -> Iterator[int]:
         yield from iter(int, 1)
 
     assert list(first_of_each([endless()], 3)) == [0, 0, 0]
 
 
-def test_rows_take_little_more_than_four_bytes_a_token() -> None:
+def test_rows_need_little_more_than_4_bytes_a_token() -> None:
     count, length = 2_000, 500
     tracemalloc.start()
     rows, _ = collect_rows((Sample(seed, [1] * 250, [2] * 250) for seed in range(count)), 1024)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert rows.token_count == count * length
-    # Twice, because a growing array is moved.
+    # Up to twice the size, because a growing array is copied.
     assert peak < 2.5 * 4 * count * length
 
 

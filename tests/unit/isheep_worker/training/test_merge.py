@@ -1,4 +1,4 @@
-"""Merged weights answer like base and adapter together, in the base's own files."""
+"""Merged weights give the logits of base and adapter, in the layout of the base's files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TEMPLATE = "{{ messages[0]['content'] }}"
 
 
 def _adapter(base: Path, folder: Path, **lora: Any) -> Path:
-    """Save an adapter of random, not small values."""
+    """Save an adapter of random values that are large enough to change the logits."""
     torch.manual_seed(1)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     fields = {"task_type": "CAUSAL_LM", "r": 4, "lora_alpha": 12, "target_modules": "all-linear"}
@@ -53,11 +53,11 @@ def _assert_like_peft(merged: Path, base: Path, adapter: Path) -> None:
     together = PeftModel.from_pretrained(_load(base), str(adapter))
     assert (found - _logits(together)).abs().max() < 1e-4
     assert (found - _logits(together.merge_and_unload())).abs().max() < 1e-5
-    # The adapter is not so small that its absence would pass.
+    # Without the adapter the logits differ clearly.
     assert (found - _logits(_load(base))).abs().max() > 1e-2
 
 
-def test_merged_weights_answer_like_base_and_adapter(
+def test_merged_weights_give_the_logits_of_base_and_adapter(
     tiny_model_dir: Path, adapter: Path, tmp_path: Path
 ) -> None:
     files = _merge(adapter, tiny_model_dir, tmp_path)
@@ -67,12 +67,12 @@ def test_merged_weights_answer_like_base_and_adapter(
     assert files.weight_bytes == (tiny_model_dir / "model.safetensors").stat().st_size
 
 
-def test_shards_and_their_index_stay_as_they_are(
+def test_the_shards_and_their_index_are_those_of_the_base(
     tiny_model_dir: Path, adapter: Path, tmp_path: Path
 ) -> None:
     base, out = tmp_path / "base", tmp_path / "out"
     _load(tiny_model_dir).save_pretrained(base, max_shard_size="100KB")
-    # Some repositories hold their weights a second time, in another format.
+    # Some repositories contain their weights a second time, in another format.
     save_file({"other": torch.zeros(1)}, base / "consolidated.safetensors")
     files = _merge(adapter, base, out)
     assert len(files.files) > 1
@@ -83,7 +83,7 @@ def test_shards_and_their_index_stay_as_they_are(
     _assert_like_peft(out, base, adapter)
 
 
-def test_gpt2_keeps_its_matrices_the_other_way_round(tmp_path: Path) -> None:
+def test_the_transposed_matrices_of_gpt2_are_merged(tmp_path: Path) -> None:
     base, out = tmp_path / "base", tmp_path / "out"
     torch.manual_seed(0)
     GPT2LMHeadModel(
@@ -94,7 +94,7 @@ def test_gpt2_keeps_its_matrices_the_other_way_round(tmp_path: Path) -> None:
     _assert_like_peft(out, base, adapter)
 
 
-def test_the_sum_is_made_in_float32_and_rounded_once(
+def test_the_sum_is_computed_in_float32_and_rounded_once(
     tiny_model_dir: Path, adapter: Path, tmp_path: Path
 ) -> None:
     base, out = tmp_path / "base", tmp_path / "out"
@@ -108,7 +108,7 @@ def test_the_sum_is_made_in_float32_and_rounded_once(
     before, after = (load_file(folder / "model.safetensors") for folder in (base, out))
     expected = (before[f"{name}.weight"].float() + delta).to(torch.bfloat16)
     difference = (after[f"{name}.weight"].float() - expected.float()).abs()
-    # One unit in the last place, where the two products differ in float32's last bit.
+    # The two products may differ in the last bit of float32, which may change the rounding.
     assert (difference <= expected.abs().float() * 2**-7).all()
     assert (difference == 0).float().mean() > 0.99
     untouched = before.keys() - {f"{key[17:-14]}.weight" for key in weights}
@@ -125,7 +125,7 @@ def test_the_tied_output_layer_stays_tied(
     assert model.lm_head.weight is model.model.embed_tokens.weight
 
 
-def test_template_and_end_of_turn_go_into_the_configuration(
+def test_the_configuration_has_the_chat_template_and_the_end_of_turn_tokens(
     tiny_model_dir: Path, adapter: Path, tmp_path: Path
 ) -> None:
     _merge(adapter, tiny_model_dir, tmp_path)
@@ -137,7 +137,7 @@ def test_template_and_end_of_turn_go_into_the_configuration(
     assert _load(tmp_path).generation_config.eos_token_id == [0, 2]
 
 
-def test_code_and_pickles_are_left_behind(
+def test_code_and_pickles_are_not_copied(
     tiny_model_dir: Path, adapter: Path, tmp_path: Path
 ) -> None:
     base, out = tmp_path / "base", tmp_path / "out"
@@ -176,7 +176,7 @@ def _changed_config(adapter: Path, folder: Path, **changes: Any) -> Path:
         ({"peft_type": "IA3"}, "IA3"),
     ],
 )
-def test_other_kinds_of_adapters_are_refused_by_name(
+def test_an_adapter_of_another_kind_is_refused_by_name(
     tiny_model_dir: Path, adapter: Path, tmp_path: Path, changes: dict[str, Any], named: str
 ) -> None:
     other = _changed_config(adapter, tmp_path / "adapter", **changes)
@@ -189,16 +189,16 @@ def test_an_adapter_of_another_base_is_refused(adapter: Path, tmp_path: Path) ->
     torch.manual_seed(0)
     config = GPT2Config(vocab_size=64, n_positions=64, n_embd=32, n_layer=1, n_head=2)
     GPT2LMHeadModel(config).save_pretrained(base)
-    with pytest.raises(MergeError, match=r"model\.layers\.\d.*does not hold"):
+    with pytest.raises(MergeError, match=r"model\.layers\.\d.*does not contain"):
         _merge(adapter, base, tmp_path / "out")
 
 
 def test_a_target_of_another_shape_is_refused(
     tiny_model_dir: Path, adapter: Path, tmp_path: Path
 ) -> None:
-    turned = _changed_config(adapter, tmp_path / "adapter", fan_in_fan_out=True)
+    transposed = _changed_config(adapter, tmp_path / "adapter", fan_in_fan_out=True)
     with pytest.raises(MergeError, match="has shape"):
-        _merge(turned, tiny_model_dir, tmp_path / "out")
+        _merge(transposed, tiny_model_dir, tmp_path / "out")
 
 
 def test_a_quantized_base_is_refused(tiny_model_dir: Path, adapter: Path, tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_a_quantized_base_is_refused(tiny_model_dir: Path, adapter: Path, tmp_pa
         _merge(adapter, base, tmp_path / "out")
 
 
-def test_an_adapter_that_diverged_is_refused(
+def test_an_adapter_of_a_diverged_training_is_refused(
     tiny_model_dir: Path, adapter: Path, tmp_path: Path
 ) -> None:
     broken = tmp_path / "adapter"

@@ -1,4 +1,4 @@
-"""Packed rows get the logits that they get alone, and a model that mixes them is found out."""
+"""A packed row gets the logits that it gets alone, and a model that mixes rows is detected."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from isheep_worker.training.dataset import Split
+from isheep_worker.training.dataset import IGNORED_LABEL, Split
 from isheep_worker.training.packing import keeps_rows_apart, pack
 
 
@@ -24,7 +24,7 @@ def _rows(split: Any) -> list[dict[str, Any]]:
     return [data.train[index] for index in range(len(data.train))]
 
 
-def test_packed_logits_are_those_of_the_rows_alone(model: Any, split: Any) -> None:
+def test_a_packed_row_gets_the_logits_that_it_gets_alone(model: Any, split: Any) -> None:
     rows = _rows(split)
     batch = pack(rows)
     del batch["labels"], batch["row_lengths"]
@@ -34,20 +34,26 @@ def test_packed_logits_are_those_of_the_rows_alone(model: Any, split: Any) -> No
     assert (packed - torch.cat(alone)).abs().max() < 1e-4
 
 
-def test_there_is_no_mask_and_no_positions_for_a_single_row(split: Any) -> None:
+def test_a_single_row_has_no_positions_and_no_batch_has_a_mask(split: Any) -> None:
     rows = _rows(split)
     assert set(pack(rows)) == {"input_ids", "labels", "position_ids", "row_lengths"}
     assert set(pack(rows[:1])) == {"input_ids", "labels", "row_lengths"}
     assert pack(rows)["row_lengths"] == tuple(len(row["labels"]) for row in rows)
 
 
-def test_no_row_is_asked_to_predict_the_next_ones_first_token() -> None:
+def test_the_first_token_of_a_row_has_no_label() -> None:
     row = {"input_ids": torch.tensor([7, 8]).numpy(), "labels": torch.tensor([7, 8]).numpy()}
     assert pack([row, row])["labels"].tolist() == [[-100, 8, -100, 8]]
     assert row["labels"].tolist() == [7, 8]
 
 
-def test_a_llama_keeps_rows_apart(model: Any) -> None:
+def test_without_rows_the_batch_is_one_token_without_a_label() -> None:
+    batch = pack([])
+    assert batch["input_ids"].shape == batch["labels"].shape == (1, 1)
+    assert batch["labels"].tolist() == [[IGNORED_LABEL]]
+
+
+def test_a_llama_model_keeps_rows_apart(model: Any) -> None:
     assert keeps_rows_apart(model)
 
 
@@ -71,5 +77,5 @@ class _WithoutPositions(_Model):
 
 
 @pytest.mark.parametrize("broken", [_Mixing(), _WithoutPositions()], ids=["mixing", "no positions"])
-def test_a_model_that_mixes_rows_is_found_out(broken: Any) -> None:
+def test_a_model_that_mixes_rows_is_detected(broken: Any) -> None:
     assert not keeps_rows_apart(broken)

@@ -1,4 +1,4 @@
-"""Training end to end on a tiny model: the same bytes each time, however it was interrupted."""
+"""Training a tiny model ends in the same bytes, with and without interruptions."""
 
 from __future__ import annotations
 
@@ -10,19 +10,12 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from isheep_worker.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from isheep_worker.training.checkpoints import PROVENANCE
-from isheep_worker.training.sft import (
-    TrainingInputError,
-    log_rows,
-    machine_for,
-    micro_batch_size,
-)
+from isheep_worker.training.outcome import TrainingInputError
 
 STEPS = 6  # 19 rows, 8 a batch, 2 epochs
 
@@ -51,7 +44,7 @@ def test_interrupted_training_ends_in_the_same_bytes(
     assert resumed.log == whole.log
 
 
-def test_killed_training_goes_on_from_its_last_checkpoint(
+def test_killed_training_resumes_from_its_last_checkpoint(
     training: Any, uninterrupted: Any
 ) -> None:
     _, expected = uninterrupted
@@ -76,7 +69,7 @@ def test_killed_training_goes_on_from_its_last_checkpoint(
     assert _weights(out) == _weights(expected)
 
 
-def test_a_checkpoint_from_elsewhere_starts_training_again(
+def test_training_starts_again_without_a_checkpoint_of_another_environment(
     training: Any, uninterrupted: Any
 ) -> None:
     _, expected = uninterrupted
@@ -89,12 +82,12 @@ def test_a_checkpoint_from_elsewhere_starts_training_again(
     again, out = training(checkpoints=checkpoints)
     assert again.resumed_from is None
     assert '"worldSize": 4' in again.restarted_because
-    # Else the newest by step would be the refused one for ever.
+    # Otherwise the refused checkpoint would stay the newest one, because its step is higher.
     assert checkpoints.steps == []
     assert _weights(out) == _weights(expected)
 
 
-def test_the_adapter_follows_the_seed_and_holds_no_path(
+def test_the_adapter_follows_the_seed_and_contains_no_path(
     training: Any, tiny_model_dir: Path
 ) -> None:
     _, one = training()
@@ -128,12 +121,14 @@ def test_the_loss_is_the_mean_over_the_batchs_response_tokens(
         return total / rows.label_count
 
     (only,) = outcome.log
-    # A fresh adapter changes nothing, so the base's own loss is what the first step sees.
+    # A new adapter changes nothing, so the loss of the first step is the loss of the base.
     assert only.loss == pytest.approx(mean_loss(data.train), abs=1e-5)
     assert only.eval_loss == pytest.approx(mean_loss(data.validation), abs=1e-5)
 
 
-def test_micro_batches_change_only_the_order_of_additions(training: Any, settings: Any) -> None:
+def test_the_micro_batch_size_changes_only_the_order_of_additions(
+    training: Any, settings: Any
+) -> None:
     without_dropout = settings(dropout=0.0)
     single, one = training(settings=without_dropout)
     packed, other = training(settings=without_dropout, tokens_at_once=128)
@@ -146,7 +141,9 @@ def test_micro_batches_change_only_the_order_of_additions(training: Any, setting
     assert packed.log[-1].eval_loss == pytest.approx(single.log[-1].eval_loss, abs=1e-4)
 
 
-def test_recomputing_activations_changes_nothing(training: Any, uninterrupted: Any) -> None:
+def test_recomputing_activations_does_not_change_the_adapter(
+    training: Any, uninterrupted: Any
+) -> None:
     _, expected = uninterrupted
     _, out = training(recompute_activations=True)
     assert _weights(out) == _weights(expected)
@@ -154,15 +151,16 @@ def test_recomputing_activations_changes_nothing(training: Any, uninterrupted: A
 
 def test_the_log_has_every_step(training: Any, capsys: pytest.CaptureFixture[str]) -> None:
     seen: list[tuple[int, int, float]] = []
-    outcome, _ = training(progress=lambda *told: seen.append(told))
+    outcome, _ = training(progress=lambda *figures: seen.append(figures))
     assert [row.step for row in outcome.log] == list(range(1, STEPS + 1))
     assert seen == [(row.step, STEPS, row.loss) for row in outcome.log]
-    # Shorter than a hundred steps; a warm-up of one step, then the cosine.
+    # The training has fewer than 100 steps, so only the last one is evaluated.
     assert [row.step for row in outcome.log if row.eval_loss is not None] == [STEPS]
+    # After a warm-up of one step, the learning rate follows a cosine.
     cosine = [5e-3 * (1 + math.cos(math.pi * step / 5)) / 2 for step in range(5)]
     assert [row.learning_rate for row in outcome.log] == pytest.approx([0.0, *cosine])
     losses = [row.loss for row in outcome.log]
-    # Both epochs have the same rows.
+    # Both epochs have the same rows, so their losses are comparable.
     assert sum(losses[3:]) < sum(losses[:3])
     assert capsys.readouterr().out == ""
 
@@ -174,40 +172,8 @@ def test_without_validation_rows_there_is_no_validation_loss(training: Any, spli
     assert all(row.eval_loss is None for row in outcome.log)
 
 
-def test_nothing_to_train_on_is_said_before_a_model_is_loaded(
+def test_an_empty_training_set_is_refused_before_a_model_is_loaded(
     training: Any, split: Any, tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingInputError, match="no row is left"):
         training(data=split(0), base=tmp_path / "no model")
-
-
-def test_the_machine_is_read_in_one_place() -> None:
-    torchrun = {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}
-    gpu = machine_for("cuda", torchrun, memory_reduction=1)
-    assert (gpu.world_size, gpu.rank, gpu.local_rank) == (4, 3, 1)
-    assert gpu.recompute_activations
-    assert gpu.tokens_at_once * 2 == machine_for("cuda", {}).tokens_at_once
-    cpu = machine_for("cpu", {})
-    assert (cpu.world_size, cpu.recompute_activations) == (1, False)
-    assert 0 < cpu.tokens_at_once < gpu.tokens_at_once
-    assert machine_for("cpu", {}, memory_reduction=1).tokens_at_once * 2 == cpu.tokens_at_once
-    assert (cpu.rank, cpu.local_rank) == (0, 0)
-
-
-@given(st.integers(1, 512), st.integers(1, 8192), st.integers(0, 65536))
-def test_micro_batches_divide_the_effective_batch_and_fit(
-    effective: int, max_length: int, tokens_at_once: int
-) -> None:
-    rows = micro_batch_size(effective, max_length, tokens_at_once)
-    assert effective % rows == 0
-    assert rows == 1 or rows * max_length <= tokens_at_once
-    assert not any(
-        effective % more == 0 and more * max_length <= tokens_at_once
-        for more in range(rows + 1, effective + 1)
-    )
-
-
-def test_log_rows_leave_out_what_is_no_step() -> None:
-    step = {"step": 1, "loss": 2.0, "learning_rate": 0.1, "grad_norm": 1.0, "seconds": 3.0}
-    (row,) = log_rows([step, {"step": 1, "eval_loss": 4.0}, {"step": 1, "train_runtime": 9.0}])
-    assert (row.step, row.loss, row.seconds, row.eval_loss) == (1, 2.0, 3.0, 4.0)

@@ -1,4 +1,4 @@
-"""The folder between a node's worker and its training processes."""
+"""A node's worker and its training processes exchange files through a folder."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from isheep.contract.exit_codes import ExitCode
 from isheep.contract.order import RunRef, Sources, StageOrder, Step
+from isheep.contract.reasons import Reason
 from isheep.contract.store_spec import parse_store_uri
-from isheep_worker.runtime.orders import Failure
-from isheep_worker.training.dataset import IGNORED_LABEL
-from isheep_worker.training.packing import pack
-from isheep_worker.training.samples import SampleRow
-from isheep_worker.training.sft import LogRow, TrainingOutcome
-from isheep_worker.training.task import Task, TaskFolder
+from isheep_worker.runtime.failures import Failure
+from isheep_worker.training.outcome import LogRow, TrainingOutcome
+from isheep_worker.training.sample_answers import SampleAnswer
+from isheep_worker.training.task_folder import Task, TaskFolder
 
 
 def a_task(settings: Any, store: Path) -> Task:
@@ -37,7 +35,7 @@ def a_task(settings: Any, store: Path) -> Task:
     return Task(order, step.id, 7, Path("/base"), Path("/tokenizer"), questions, False)
 
 
-def test_what_is_written_is_what_is_read(settings: Any, split: Any, tmp_path: Path) -> None:
+def test_a_written_task_is_read_unchanged(settings: Any, split: Any, tmp_path: Path) -> None:
     folder, data = TaskFolder(tmp_path), split()
     task = a_task(settings(max_samples=3), tmp_path / "store")
     folder.write_task(task, data)
@@ -53,31 +51,25 @@ def test_what_is_written_is_what_is_read(settings: Any, split: Any, tmp_path: Pa
                 assert np.array_equal(found[index][name], values)
 
 
-def test_no_rows_can_be_written(settings: Any, split: Any, tmp_path: Path) -> None:
+def test_an_empty_validation_set_can_be_written(settings: Any, split: Any, tmp_path: Path) -> None:
     folder = TaskFolder(tmp_path)
     folder.write_task(a_task(settings(max_samples=3), tmp_path), split(9, 0.0))
     _, rows = folder.read_task()
     assert len(rows.validation) == 0
 
 
-def test_progress_stop_and_end(tmp_path: Path) -> None:
+def test_progress_stop_failures_and_outcome_are_read_unchanged(tmp_path: Path) -> None:
     folder = TaskFolder(tmp_path)
-    assert (folder.progress(), folder.is_asked_to_stop(), folder.failures()) == (None, False, {})
+    assert (folder.progress(), folder.stop_is_requested(), folder.failures()) == (None, False, {})
     folder.write_progress(3, 9, 0.5)
-    folder.ask_to_stop()
+    folder.request_stop()
     assert folder.progress() == (3, 9, 0.5)
-    assert folder.is_asked_to_stop()
-    failure = Failure(ExitCode.DISK, "DiskFailed", "full \ud800")
+    assert folder.stop_is_requested()
+    failure = Failure.of(Reason.DISK_FAILED, "full \ud800")
     folder.write_failure(5, failure)
     assert folder.failures() == {5: failure}
     log = (LogRow(1, 2.0, 0.1, 1.0, 3.0), LogRow(2, 1.5, 0.1, 1.0, 3.0, eval_loss=1.0))
     outcome = TrainingOutcome(True, 2, 2, 2, log, 1, None, "other versions", 1.0, 2.0)
-    samples = [SampleRow("q", None, "a")]
+    samples = [SampleAnswer("q", None, "a")]
     folder.write_outcome(outcome, samples)
     assert (folder.outcome(), folder.samples()) == (outcome, samples)
-
-
-def test_no_rows_are_a_pass_that_teaches_nothing() -> None:
-    batch = pack([])
-    assert batch["input_ids"].shape == batch["labels"].shape == (1, 1)
-    assert batch["labels"].tolist() == [[IGNORED_LABEL]]

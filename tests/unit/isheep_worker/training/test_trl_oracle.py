@@ -1,12 +1,12 @@
-"""TRL's SFTTrainer as the oracle: the same rows and settings end in the same adapter.
+"""TRL's SFTTrainer is the oracle: the same rows and settings give the same adapter.
 
-TRL is given the rows as token ids with a mask of the response, pads them by twos, computes
-all logits, and has Transformers' own loss; we train row by row on the logits of the
-response alone. So the two cannot agree to the bit: floats are added in another order,
-about 1e-7 of a gradient, which Adam's division by its root makes larger where a gradient
-is close to 0. What is shared is peft and the loop of Transformers' Trainer; what is
-compared is what stands in our own files: rows, labels, truncation, loss, schedule, batches,
-seeds.
+TRL gets the rows as token ids with a mask of the response, pads pairs of rows, computes all
+logits, and uses Transformers' own loss. Our trainer runs one row at a time and computes the
+logits of the response only. So the results cannot be identical to the bit: floats are added in
+another order, which changes a gradient by about 1e-7, and Adam's division by the gradient's root
+enlarges the difference for a gradient near 0. Both sides share peft and the loop of Transformers'
+Trainer. The test compares the parts that this project implements: rows, labels, truncation,
+loss, schedule, batches and seeds.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from isheep_worker.training.adapter import ADAPTER_WEIGHTS
 from isheep_worker.training.dataset import Sample, Split, collect_rows, split_rows
 
 TOLERANCE = 1e-4
-"""Of a tensor's norm. Measured: 3e-6; one row less gives 0.5, one other label at least 0.01."""
+"""A share of a tensor's norm. Measured: 3e-6; 0.5 without one row, at least 0.01 with one other
+label."""
 SEED = 2**62 + 5
 ROWS_AT_ONCE = 2
 
 
 def samples(max_length: int) -> list[Sample]:
-    """Random rows; some are longer than the maximal length, none only by their prompt."""
+    """Return random rows. Some exceed the maximum length, but no prompt alone does."""
     draw = random.Random(1)
 
     def ids(least: int, most: int) -> list[int]:
@@ -38,7 +39,7 @@ def samples(max_length: int) -> list[Sample]:
 
 
 def trl_adapter(base: Path, out: Path, rows: list[Sample], settings: Any) -> tuple[Any, list[Any]]:
-    """Return what TRL makes of the same rows: the adapter's tensors, and its log by step."""
+    """Train on the same rows with TRL; return the adapter's tensors and the log by step."""
     from datasets import Dataset
     from peft import LoraConfig, get_peft_model_state_dict
     from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
@@ -121,8 +122,8 @@ def test_the_same_rows_and_settings_give_trls_adapter(
     )
 
 
-def test_one_row_less_would_show(training: Any, settings: Any) -> None:
-    """The tolerance is not so wide that another D(t) fits into it."""
+def test_a_missing_row_exceeds_the_tolerance(training: Any, settings: Any) -> None:
+    """The tolerance distinguishes two different training sets."""
     chosen = settings(dropout=0.0, warmup_steps=2)
     rows = samples(chosen.max_length)
     whole, _ = ours(training, chosen, rows)

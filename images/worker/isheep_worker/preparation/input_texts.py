@@ -1,0 +1,58 @@
+"""The small inputs of a run: seed tasks, templates and benchmarks.
+
+When a run is prepared again after its status was lost, its order pins the digests of these inputs.
+A pinned input is read from the store, because its source may have changed or may be gone. Any other
+input is read from its source.
+"""
+
+from __future__ import annotations
+
+import json
+
+from isheep.contract.order import StageOrder
+from isheep.planner import pinning
+from isheep_worker.curation.decontamination import read_benchmark
+from isheep_worker.inputs.sources import SourceReader, Text, read_templates
+from isheep_worker.inputs.stored_inputs import Inputs
+from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.prompting import load_library
+
+
+class InputTexts:
+    """Reads the small inputs of an order from the store if they are pinned, or from their sources.
+
+    All methods raise `BadInputError` or `SourceUnreachableError` if an input cannot be read.
+    """
+
+    def __init__(self, order: StageOrder, inputs: Inputs) -> None:
+        self._sources = order.sources
+        self._inputs = inputs
+        self._reader = SourceReader(order.store, self._sources.mirrors)
+
+    def seed_tasks(self) -> Text:
+        """Return the file of seed tasks, with its name for messages."""
+        digest = self._sources.pinned.get(pinning.SEED_TASKS)
+        if digest is not None:
+            return Text(self._inputs.get(digest), "the run's pinned seed tasks")
+        return self._reader.seed_tasks(self._sources.seed_tasks)
+
+    def templates(self) -> TemplateLibrary:
+        """Return the run's templates; raise `PromptTemplateError` if one is invalid."""
+        names = (pinning.TEMPLATES, pinning.SCORE_TEMPLATES)
+        digests = [d for name in names if (d := self._sources.pinned.get(name)) is not None]
+        if digests:
+            return load_library(self._inputs, *digests)
+        return TemplateLibrary(read_templates(self._sources.templates))
+
+    def benchmarks(self) -> dict[str, bytes]:
+        """Return the texts of each benchmark, one JSON string a line; raise `BenchmarkError`."""
+        return {name: self._benchmark(name) for name in sorted(self._sources.benchmarks)}
+
+    def _benchmark(self, name: str) -> bytes:
+        digest = self._sources.pinned.get(f"{pinning.BENCHMARK}{name}")
+        if digest is not None:
+            return self._inputs.get(digest)
+        field = f"curation.decontamination.benchmarks[{name}].storageUri"
+        text = self._reader.read(self._sources.benchmarks[name], field)
+        texts = read_benchmark(text.content.splitlines(), text.name)
+        return "".join(json.dumps(item) + "\n" for item in texts).encode()

@@ -1,0 +1,73 @@
+"""The model of a run: its files are those that the run is pinned to; its dtype and its length."""
+
+from __future__ import annotations
+
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.choices import DTYPE_OF, Dtype
+from isheep.contract.order import Runtime, Sources
+from isheep.planner import pinning
+from isheep_worker.inputs.model_files import ModelFiles
+from isheep_worker.runtime.errors import BadInputError
+
+
+def check_model_is_pinned_one(sources: Sources, model: ModelFiles) -> None:
+    """Raise `BadInputError` if the run is pinned to a model with another digest."""
+    pinned = sources.pinned.get(pinning.MODEL)
+    if pinned is not None and pinned != model.digest:
+        raise BadInputError(
+            f"model.storageUri: the files of {sources.model} are not those that the run began with "
+            f"(their digest is {model.digest}, not {pinned}); restore the files, or edit the run's "
+            "model so that it is resolved again"
+        )
+
+
+def resolve_dtype(spec: SelfAlignmentRunSpec, model: ModelFiles, *, on_gpu: bool) -> Dtype:
+    """Return the number format of the weights: the spec's, or for `Auto` one for the device.
+
+    `Auto` is float32 on a CPU. On a GPU it is the model's own format if that is one of `Dtype`,
+    otherwise float32.
+    """
+    if spec.engine.dtype != "Auto":
+        return DTYPE_OF[spec.engine.dtype]
+    if not on_gpu or model.dtype not in DTYPE_OF.values():
+        return "float32"
+    return model.dtype
+
+
+def runs_on_gpu(runtime: Runtime) -> bool:
+    """Return whether inference will run on a GPU.
+
+    The order's accelerator decides if the driver has set it: prepare may run on a machine without
+    the GPUs of later stages. Otherwise this machine decides.
+    """
+    if runtime.accelerator is not None:
+        return runtime.accelerator == "GPU"
+    import torch  # noqa: PLC0415 (heavy)
+
+    return bool(torch.cuda.is_available())
+
+
+def resolve_max_length(spec: SelfAlignmentRunSpec, model: ModelFiles) -> int:
+    """Return the maximum length of a prompt with its completion, in tokens.
+
+    Raises:
+        BadInputError: A length of the spec exceeds the model's own, or neither gives a length.
+    """
+    wanted, own = spec.engine.vllm.max_model_length, model.max_length
+    if wanted is not None and own is not None and wanted > own:
+        raise BadInputError(
+            f"engine.vllm.maxModelLength: {wanted}, but the model was made for {own} tokens; "
+            f"set {own} or less"
+        )
+    if own is not None and spec.training.max_length > own:
+        raise BadInputError(
+            f"training.maxLength: {spec.training.max_length}, but the model was made for {own} "
+            f"tokens; set {own} or less"
+        )
+    length = wanted or own
+    if length is None:
+        raise BadInputError(
+            "engine.vllm.maxModelLength: the model's config.json does not give the maximum length "
+            "of its texts (max_position_embeddings); set this field"
+        )
+    return length
