@@ -1,9 +1,9 @@
 """One real control plane for all tests of this folder that run in one process.
 
-It takes some seconds to come up, lives in a folder of its own and on free ports, and
-is stopped by pid at the end. Tests of the operator share one (`scene`), each in a namespace of
-its own, or have one to themselves (`company`); they run at the same time, as
-`harness.stories` tells.
+The control plane takes some seconds to start, uses its own folder and free ports, and is
+stopped by pid at the end. Tests of the operator share an operator (the fixture
+`namespace`) with one namespace each, or have their own operators (the fixture
+`operators`). They run at the same time; `harness.concurrent_tests` explains how.
 """
 
 from __future__ import annotations
@@ -14,25 +14,30 @@ from pathlib import Path
 import pytest
 
 from .harness.api import ApiServer
-from .harness.company import Company
-from .harness.plane import ControlPlane
-from .harness.scene import Scene
+from .harness.cluster import Cluster
+from .harness.concurrent_tests import (
+    OperatorFactory,
+    OwnOperatorTests,
+    SharedOperatorTests,
+    is_exclusive,
+)
+from .harness.namespace_fixture import NamespaceFixture
+from .harness.operator_environment import OperatorEnvironment
 from .harness.servers import Servers, serve_crd
-from .harness.stories import Companies, Solos, Stories, is_alone
 
 HERE = Path(__file__).resolve().parent
 BUILD_SECONDS = 1500
 REPORT: pytest.StashKey[pytest.TestReport] = pytest.StashKey()
-OPERATORS: pytest.StashKey[Callable[[], list[Company]]] = pytest.StashKey()
+OPERATORS: pytest.StashKey[Callable[[], list[OperatorEnvironment]]] = pytest.StashKey()
 OUTCOME: pytest.StashKey[Callable[[pytest.Function], None]] = pytest.StashKey()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # What breaks things for everybody comes when everybody else is done.
-    items.sort(key=_turn)
+    # The tests that disturb all others run when all others have ended.
+    items.sort(key=_position)
     for item in items:
         if item.path.is_relative_to(HERE):
-            # The first test of a machine waits until the programs are built.
+            # The first test on a machine waits until the programs are built.
             item.add_marker(pytest.mark.timeout(BUILD_SECONDS))
 
 
@@ -44,19 +49,19 @@ def pytest_runtest_makereport(
     if call.when == "call":
         item.stash[REPORT] = report
     if report.failed:
-        for company in item.stash.get(OPERATORS, list)():
-            report.sections.append(("operator", company.operator.tail()))
+        for environment in item.stash.get(OPERATORS, list)():
+            report.sections.append(("operator", environment.operator.tail()))
     return report
 
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """The programs, none of them started."""
-    started = Servers(tmp_path_factory.mktemp("control-plane"))
+    """The programs of a control plane, none of them started."""
+    servers = Servers(tmp_path_factory.mktemp("control-plane"))
     try:
-        yield started
+        yield servers
     finally:
-        started.stop()
+        servers.stop()
 
 
 @pytest.fixture(scope="session")
@@ -73,85 +78,91 @@ def crd_server(api_server: ApiServer) -> ApiServer:
 
 
 @pytest.fixture(scope="session")
-def control_plane(servers: Servers, crd_server: ApiServer) -> Iterator[ControlPlane]:
-    """The API server with controllers, a scheduler, nodes, and rights for an operator."""
-    plane = ControlPlane.open(servers, crd_server)
+def cluster(servers: Servers, crd_server: ApiServer) -> Iterator[Cluster]:
+    """The API server with controllers, a scheduler, nodes, and the operator's rights."""
+    opened = Cluster.open(servers, crd_server)
     try:
-        yield plane
+        yield opened
     finally:
-        plane.close()
+        opened.close()
 
 
 @pytest.fixture(scope="session")
-def stories(
+def shared_operator_tests(
     request: pytest.FixtureRequest,
-    control_plane: ControlPlane,
+    cluster: Cluster,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Stories]:
-    """The tests that share an operator."""
-    told = Stories(control_plane, tmp_path_factory.mktemp("operator"), _with("scene", request))
+) -> Iterator[SharedOperatorTests]:
+    """The tests that share an operator, all started."""
+    folder = tmp_path_factory.mktemp("operator")
+    tests = SharedOperatorTests(cluster, folder, _tests_with("namespace", request))
     try:
-        yield told
+        yield tests
     finally:
-        told.close(check=not request.session.testsfailed)
+        tests.close(check=not request.session.testsfailed)
 
 
 @pytest.fixture(scope="session")
-def solos(
+def own_operator_tests(
     request: pytest.FixtureRequest,
-    control_plane: ControlPlane,
+    cluster: Cluster,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Solos]:
-    """The tests that have operators of their own."""
-    told = Solos(control_plane, tmp_path_factory.mktemp("operators"), _with("company", request))
+) -> Iterator[OwnOperatorTests]:
+    """The tests that have their own operators, all started but the exclusive ones."""
+    folder = tmp_path_factory.mktemp("operators")
+    tests = OwnOperatorTests(cluster, folder, _tests_with("operators", request))
     try:
-        yield told
+        yield tests
     finally:
-        told.close()
+        tests.close()
 
 
 @pytest.fixture
-def scene(request: pytest.FixtureRequest, stories: Stories) -> Iterator[Scene]:
-    """A namespace of the test's own, watched by the operator that many share."""
-    request.node.stash[OUTCOME] = stories.outcome
-    request.node.stash[OPERATORS] = lambda: [stories.company]
-    scene = stories.scene(request.node)
+def namespace(
+    request: pytest.FixtureRequest, shared_operator_tests: SharedOperatorTests
+) -> Iterator[NamespaceFixture]:
+    """The test's own namespace, watched by the shared operator."""
+    request.node.stash[OUTCOME] = shared_operator_tests.outcome
+    request.node.stash[OPERATORS] = lambda: [shared_operator_tests.environment]
+    namespace = shared_operator_tests.namespace(request.node)
     try:
-        yield scene
+        yield namespace
         if REPORT in request.node.stash and request.node.stash[REPORT].passed:
-            scene.check()
+            namespace.check()
     finally:
-        scene.close()
+        namespace.close()
 
 
 @pytest.fixture
-def company(request: pytest.FixtureRequest, solos: Solos) -> Companies:
-    """Makes an operator, not started yet, and a namespace that it watches."""
-    companies = solos.companies(request.node)
-    request.node.stash[OUTCOME] = solos.outcome
-    request.node.stash[OPERATORS] = lambda: [made for made, _ in companies.made]
-    return companies
+def operators(
+    request: pytest.FixtureRequest, own_operator_tests: OwnOperatorTests
+) -> OperatorFactory:
+    """A function that creates an operator, not started yet, and the namespace it watches."""
+    factory = own_operator_tests.factory(request.node)
+    request.node.stash[OUTCOME] = own_operator_tests.outcome
+    request.node.stash[OPERATORS] = lambda: [environment for environment, _ in factory.created]
+    return factory
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """A test with an operator was begun with the first of them; here its end is waited for."""
+    """Wait for the end of a test that already runs in a thread, instead of calling it."""
     if OUTCOME not in pyfuncitem.stash:
         return None
     pyfuncitem.stash[OUTCOME](pyfuncitem)
     return True
 
 
-def _with(fixture: str, request: pytest.FixtureRequest) -> list[pytest.Function]:
+def _tests_with(fixture: str, request: pytest.FixtureRequest) -> list[pytest.Function]:
     tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
     return [test for test in tests if fixture in test.fixturenames]
 
 
-def _turn(item: pytest.Item) -> int:
-    """Tests without an operator, that share one, that have one, that are alone."""
+def _position(item: pytest.Item) -> int:
+    """Order tests: without an operator, with the shared one, with their own, exclusive."""
     if not item.path.is_relative_to(HERE) or not isinstance(item, pytest.Function):
         return 0
-    if is_alone(item):
+    if is_exclusive(item):
         return 4
     names = item.fixturenames
-    return 3 if "company" in names else 2 if "scene" in names else 1
+    return 3 if "operators" in names else 2 if "namespace" in names else 1

@@ -1,4 +1,4 @@
-"""What other people do to Jobs, runs and namespaces while the operator works with them."""
+"""Changes of Jobs, runs and namespaces by other clients while the operator manages them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 from isheep.kube.names import job_name
 
 from .harness.api import MERGE_PATCH
-from .harness.behaviour import Hang, Held, Ignore, Work
-from .harness.laws import steps_of
+from .harness.invariants import steps_of
+from .harness.namespace_fixture import NamespaceFixture
 from .harness.observer import RUNS
+from .harness.pod_behaviour import Hang, Hold, IgnoreSigterm, Work
 from .harness.runs import Run
-from .harness.scene import Scene
 
-LAST = Run().skip_to("i1/train")
+FROM_TRAIN = Run().skip_to("i1/train")
 """prepare, train, merge, report."""
 STAGES = [
     "prepare",
@@ -32,144 +32,153 @@ STAGES = [
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.replace("/", "-"))
-def test_an_edit_keeps_the_job_whose_key_stays_and_removes_the_others(
-    scene: Scene, stage: str
+def test_an_edit_keeps_the_jobs_whose_keys_stay_and_deletes_the_others(
+    namespace: NamespaceFixture, stage: str
 ) -> None:
-    scene.workshop.tell(stage, Held())
-    scene.create(Run().skip_to(STAGES[max(1, STAGES.index(stage))]))
-    job = scene.until_at_work(stage)
-    scene.edit(selection={"threshold": 4})
-    # The threshold is in the keys of select and of what follows; prepare checks it.
+    namespace.workers.set_behaviour(stage, Hold())
+    namespace.create(Run().skip_to(STAGES[max(1, STAGES.index(stage))]))
+    job = namespace.until_running(stage)
+    namespace.edit(selection={"threshold": 4})
+    # The threshold is part of the keys of select and of all later stages; prepare checks it.
     stays = stage in STAGES[1:5]
     if stays:
-        scene.until(lambda: scene.started().count("prepare") == 2)
-        scene.until(lambda: scene.status()["observedGeneration"] == 2)
-        scene.settle(0.5)
-        (at_work,) = [j for j in scene.jobs(finished=False) if steps_of(j) == steps_of(job)]
-        assert at_work["metadata"]["uid"] == job["metadata"]["uid"]
-        assert "deletionTimestamp" not in at_work["metadata"]
+        namespace.until(lambda: namespace.started().count("prepare") == 2)
+        namespace.until(lambda: namespace.status()["observedGeneration"] == 2)
+        namespace.until_quiet(0.5)
+        (job_now,) = [j for j in namespace.jobs(finished=False) if steps_of(j) == steps_of(job)]
+        assert job_now["metadata"]["uid"] == job["metadata"]["uid"]
+        assert "deletionTimestamp" not in job_now["metadata"]
     else:
         uid = job["metadata"]["uid"]
-        scene.until(lambda: uid not in {j["metadata"]["uid"] for j in scene.jobs()})
-    scene.workshop.mend(stage)
-    scene.until_phase("Succeeded")
-    assert scene.status()["observedGeneration"] == 2
-    made = [steps_of(j)[0] for j in scene.jobs_made()]
-    assert len(made) == len(set(made)), "no key was made twice"
-    (history,) = scene.status()["history"]
+        namespace.until(lambda: uid not in {j["metadata"]["uid"] for j in namespace.jobs()})
+    namespace.workers.let_work(stage)
+    namespace.until_phase("Succeeded")
+    assert namespace.status()["observedGeneration"] == 2
+    steps = [steps_of(j)[0] for j in namespace.jobs_made()]
+    assert len(steps) == len(set(steps)), "two Jobs were created for one key"
+    (history,) = namespace.status()["history"]
     assert history["kept"] == 4
 
 
-def test_a_foreign_job_under_our_name_is_left_alone(scene: Scene) -> None:
-    scene.workshop.tell("prepare", Held())
-    made = scene.create(LAST)
-    key = scene.keys["i1/train"]
-    name = job_name("run", made["metadata"]["uid"], stage="i1/train", key=key, attempt=1)
-    scene.api.must("POST", scene.jobs_path(), foreign_job(name))
-    scene.workshop.mend("prepare")
-    scene.until_reason("JobNameConflict")
-    assert scene.phase() == "Stalled"
-    assert name in scene.message()
-    scene.settle(0.5)
-    assert "deletionTimestamp" not in scene.api.get(scene.jobs_path(name))["metadata"]
-    scene.delete_job(name)
-    scene.until_phase("Succeeded")
+def test_the_operator_does_not_delete_a_foreign_job_with_its_name(
+    namespace: NamespaceFixture,
+) -> None:
+    namespace.workers.set_behaviour("prepare", Hold())
+    created = namespace.create(FROM_TRAIN)
+    key = namespace.keys["i1/train"]
+    name = job_name("run", created["metadata"]["uid"], stage="i1/train", key=key, attempt=1)
+    namespace.api.must("POST", namespace.jobs_path(), foreign_job(name))
+    namespace.workers.let_work("prepare")
+    namespace.until_reason("JobNameConflict")
+    assert namespace.phase() == "Stalled"
+    assert name in namespace.message()
+    namespace.until_quiet(0.5)
+    assert "deletionTimestamp" not in namespace.api.get(namespace.jobs_path(name))["metadata"]
+    namespace.delete_job(name)
+    namespace.until_phase("Succeeded")
 
 
-def test_a_job_that_lost_its_annotations_is_not_ours_any_more(scene: Scene) -> None:
-    scene.workshop.tell("train", Hang(), Work())
-    scene.create(LAST)
-    name = scene.until_at_work("i1/train")["metadata"]["name"]
-    gone = {"metadata": {"annotations": {"isheep.dev/steps": None}}}
-    scene.api.must("PATCH", scene.jobs_path(name), gone, content_type=MERGE_PATCH)
-    scene.until_reason("JobNameConflict")
-    scene.delete_job(name)
-    scene.until_phase("Succeeded")
+def test_a_job_without_its_annotations_is_a_foreign_job(namespace: NamespaceFixture) -> None:
+    namespace.workers.set_behaviour("train", Hang(), Work())
+    namespace.create(FROM_TRAIN)
+    name = namespace.until_running("i1/train")["metadata"]["name"]
+    removal = {"metadata": {"annotations": {"isheep.dev/steps": None}}}
+    namespace.api.must("PATCH", namespace.jobs_path(name), removal, content_type=MERGE_PATCH)
+    namespace.until_reason("JobNameConflict")
+    namespace.delete_job(name)
+    namespace.until_phase("Succeeded")
 
 
-def test_other_jobs_of_the_namespace_are_nobody_s_business(scene: Scene) -> None:
-    scene.api.must("POST", scene.jobs_path(), foreign_job("other"))
+def test_the_operator_ignores_other_jobs_of_the_namespace(namespace: NamespaceFixture) -> None:
+    namespace.api.must("POST", namespace.jobs_path(), foreign_job("other"))
     labels = {"metadata": {"labels": {"app.kubernetes.io/managed-by": "isheep-operator"}}}
-    scene.api.must("PATCH", scene.jobs_path("other"), labels, content_type=MERGE_PATCH)
-    scene.create(LAST)
-    scene.until_phase("Succeeded")
-    assert "deletionTimestamp" not in scene.api.get(scene.jobs_path("other"))["metadata"]
+    namespace.api.must("PATCH", namespace.jobs_path("other"), labels, content_type=MERGE_PATCH)
+    namespace.create(FROM_TRAIN)
+    namespace.until_phase("Succeeded")
+    assert "deletionTimestamp" not in namespace.api.get(namespace.jobs_path("other"))["metadata"]
 
 
-def test_a_deleted_run_takes_its_jobs_with_it(scene: Scene) -> None:
-    scene.workshop.tell("train", Hang())
-    scene.create(LAST)
-    scene.until_at_work("i1/train")
-    scene.delete()
-    scene.until(lambda: not scene.jobs())
-    scene.until(lambda: not scene.pods())
-    assert "run" not in scene.plane.observer.latest(RUNS, scene.namespace)
+def test_the_deletion_of_a_run_deletes_its_jobs_and_pods(namespace: NamespaceFixture) -> None:
+    namespace.workers.set_behaviour("train", Hang())
+    namespace.create(FROM_TRAIN)
+    namespace.until_running("i1/train")
+    namespace.delete()
+    namespace.until(lambda: not namespace.jobs())
+    namespace.until(lambda: not namespace.pods())
+    assert "run" not in namespace.cluster.observer.latest(RUNS, namespace.name)
 
 
-@pytest.mark.parametrize("pod", [Hang(), Ignore()], ids=["obedient", "deaf"])
-def test_a_run_that_is_created_again_under_its_name_is_another_run(scene: Scene, pod: Any) -> None:
-    scene.workshop.tell("train", pod, Work())
-    first = scene.create(LAST)
-    scene.until_at_work("i1/train")
-    scene.delete(wait=False)
-    second = scene.create(LAST.spec(randomSeed=0))
+@pytest.mark.parametrize(
+    "pod", [Hang(), IgnoreSigterm()], ids=["stops-on-sigterm", "ignores-sigterm"]
+)
+def test_a_run_with_the_name_of_a_deleted_run_is_another_run(
+    namespace: NamespaceFixture, pod: Any
+) -> None:
+    namespace.workers.set_behaviour("train", pod, Work())
+    first = namespace.create(FROM_TRAIN)
+    namespace.until_running("i1/train")
+    namespace.delete(wait=False)
+    second = namespace.create(FROM_TRAIN.spec(randomSeed=0))
     assert first["metadata"]["uid"] != second["metadata"]["uid"]
-    scene.until_phase("Succeeded")
-    scene.until(lambda: not scene.jobs())
-    uids = {j["metadata"]["labels"]["isheep.dev/run-uid"] for j in scene.jobs_made()}
+    namespace.until_phase("Succeeded")
+    namespace.until(lambda: not namespace.jobs())
+    uids = {j["metadata"]["labels"]["isheep.dev/run-uid"] for j in namespace.jobs_made()}
     assert uids == {first["metadata"]["uid"], second["metadata"]["uid"]}
 
 
-def test_a_run_that_is_being_deleted_starts_nothing_more(scene: Scene) -> None:
-    scene.workshop.tell("train", Held())
-    scene.create(LAST)
-    scene.until_at_work("i1/train")
+def test_a_run_that_is_being_deleted_starts_no_more_stages(namespace: NamespaceFixture) -> None:
+    namespace.workers.set_behaviour("train", Hold())
+    namespace.create(FROM_TRAIN)
+    namespace.until_running("i1/train")
     hold = {"metadata": {"finalizers": ["isheep.test/hold"]}}
-    scene.api.must("PATCH", scene.runs_path("run"), hold, content_type=MERGE_PATCH)
-    scene.delete(wait=False)
-    scene.workshop.mend("train")
-    scene.settle()
-    assert scene.started() == ["prepare", "i1/train"]
+    namespace.api.must("PATCH", namespace.runs_path("run"), hold, content_type=MERGE_PATCH)
+    namespace.delete(wait=False)
+    namespace.workers.let_work("train")
+    namespace.until_quiet()
+    assert namespace.started() == ["prepare", "i1/train"]
     release = {"metadata": {"finalizers": []}}
-    scene.api.must("PATCH", scene.runs_path("run"), release, content_type=MERGE_PATCH)
-    scene.until(lambda: not scene.pods())
+    namespace.api.must("PATCH", namespace.runs_path("run"), release, content_type=MERGE_PATCH)
+    namespace.until(lambda: not namespace.pods())
 
 
-def test_a_namespace_that_is_being_deleted_goes(scene: Scene) -> None:
-    """Not by itself: a namespace's pods are deleted first (since 1.33), and the Job controller
-    keeps the last failed pod of an index until it has a replacement, which it may not make
-    any more. Only that the Job is deleted lets both go.
+def test_a_namespace_with_a_run_can_be_deleted(namespace: NamespaceFixture) -> None:
+    """Kubernetes alone would not complete the deletion. It deletes the pods of a namespace
+    first (since 1.33). The Job controller keeps the last failed pod of an index until it has a
+    replacement, and can create none in a terminating namespace. The operator deletes the Job,
+    which releases the pod.
     """
-    scene.workshop.tell("train", Hang())
-    # A namespace waits for half of its pods' grace before it looks again.
-    scene.create(LAST.spec(compute={"training": {"terminationGracePeriodSeconds": 2}}))
-    scene.until_at_work("i1/train")
-    scene.may_be_forbidden = True
-    path = f"/api/v1/namespaces/{scene.namespace}"
-    scene.api.must("DELETE", path)
-    scene.until(lambda: scene.api.request("GET", path).status == 404, timeout=40)
+    namespace.workers.set_behaviour("train", Hang())
+    # The namespace controller retries after half of the pods' grace period.
+    namespace.create(FROM_TRAIN.spec(compute={"training": {"terminationGracePeriodSeconds": 2}}))
+    namespace.until_running("i1/train")
+    namespace.may_be_forbidden = True
+    path = f"/api/v1/namespaces/{namespace.name}"
+    namespace.api.must("DELETE", path)
+    namespace.until(lambda: namespace.api.request("GET", path).status == 404)
 
 
-def test_a_job_refused_by_a_terminating_namespace_stalls_the_run(scene: Scene) -> None:
-    """The rejection is the API server's own, taken from another namespace."""
-    scene.may_be_forbidden = True
-    other = f"{scene.namespace}-2"
+def test_a_job_that_a_terminating_namespace_rejects_stalls_the_run(
+    namespace: NamespaceFixture,
+) -> None:
+    """The proxy returns the API server's own rejection, received for another namespace."""
+    namespace.may_be_forbidden = True
+    other = f"{namespace.name}-2"
     path = f"/api/v1/namespaces/{other}"
-    scene.api.must("POST", "/api/v1/namespaces", {"metadata": {"name": other}})
+    namespace.api.must("POST", "/api/v1/namespaces", {"metadata": {"name": other}})
     holder = {"metadata": {"name": "hold", "finalizers": ["isheep.test/hold"]}}
-    scene.api.must("POST", f"{path}/configmaps", holder)
-    scene.api.must("DELETE", path)
+    namespace.api.must("POST", f"{path}/configmaps", holder)
+    namespace.api.must("DELETE", path)
     jobs = f"/apis/batch/v1/namespaces/{other}/jobs"
-    refused = scene.api.request("POST", jobs, foreign_job("refused"))
-    assert refused.status == 403
-    rejection = scene.proxy.refuse("POST", scene.jobs_path() + "$", 403, refused.body)
-    scene.create(LAST)
-    scene.until_reason("NamespaceTerminating")
-    assert scene.phase() == "Stalled"
+    answer = namespace.api.request("POST", jobs, foreign_job("rejected"))
+    assert answer.status == 403
+    rejection = namespace.proxy.reject("POST", namespace.jobs_path() + "$", 403, answer.body)
+    namespace.create(FROM_TRAIN)
+    namespace.until_reason("NamespaceTerminating")
+    assert namespace.phase() == "Stalled"
     rejection.times = 0
-    scene.until_phase("Succeeded")
+    namespace.until_phase("Succeeded")
     release = {"metadata": {"finalizers": []}}
-    scene.api.must("PATCH", f"{path}/configmaps/hold", release, content_type=MERGE_PATCH)
+    namespace.api.must("PATCH", f"{path}/configmaps/hold", release, content_type=MERGE_PATCH)
 
 
 @pytest.mark.parametrize(
@@ -180,82 +189,90 @@ def test_a_job_refused_by_a_terminating_namespace_stalls_the_run(scene: Scene) -
         (422, "Job.batch is invalid: spec.template.spec: Invalid value", "JobInvalid"),
     ],
 )
-def test_a_job_that_is_refused_is_asked_for_again(
-    scene: Scene, status: int, message: str, reason: str
+def test_the_operator_retries_the_creation_of_a_rejected_job(
+    namespace: NamespaceFixture, status: int, message: str, reason: str
 ) -> None:
-    scene.may_be_forbidden = True
+    namespace.may_be_forbidden = True
     body = {"kind": "Status", "status": "Failure", "message": message, "code": status}
-    rejection = scene.proxy.refuse("POST", scene.jobs_path() + "$", status, body)
-    scene.create(LAST)
-    scene.until_reason(reason)
-    assert scene.phase() == "Stalled"
-    assert message in scene.message()
-    scene.until(lambda: rejection.times < 10**6 - 1)
+    rejection = namespace.proxy.reject("POST", namespace.jobs_path() + "$", status, body)
+    namespace.create(FROM_TRAIN)
+    namespace.until_reason(reason)
+    assert namespace.phase() == "Stalled"
+    assert message in namespace.message()
+    namespace.until(lambda: rejection.times < 10**6 - 1)
     rejection.times = 0
-    scene.until_phase("Succeeded")
-    assert scene.started() == ["prepare", "i1/train", "i1/merge", "i1/report"]
+    namespace.until_phase("Succeeded")
+    assert namespace.started() == ["prepare", "i1/train", "i1/merge", "i1/report"]
 
 
 @pytest.mark.parametrize("status", [409, 429, 500, 503])
-def test_answers_that_are_no_refusal_are_repeated(scene: Scene, status: int) -> None:
-    for method, path in (("POST", scene.jobs_path()), ("PATCH", scene.runs_path())):
+def test_the_operator_retries_after_temporary_errors(
+    namespace: NamespaceFixture, status: int
+) -> None:
+    for method, path in (("POST", namespace.jobs_path()), ("PATCH", namespace.runs_path())):
         if status != 409 or method == "PATCH":
-            scene.proxy.refuse(method, path, status, times=2)
-    scene.create(LAST)
-    scene.until_phase("Succeeded")
-    assert scene.started() == ["prepare", "i1/train", "i1/merge", "i1/report"]
-    assert "Stalled" not in scene.phases()
+            namespace.proxy.reject(method, path, status, times=2)
+    namespace.create(FROM_TRAIN)
+    namespace.until_phase("Succeeded")
+    assert namespace.started() == ["prepare", "i1/train", "i1/merge", "i1/report"]
+    assert "Stalled" not in namespace.phases()
 
 
-def test_somebody_else_s_writes_into_the_status_are_put_right(scene: Scene) -> None:
-    scene.workshop.tell("train", Held())
-    scene.create(LAST)
-    scene.until_at_work("i1/train")
-    scene.until_phase("Running")
+def test_the_operator_corrects_a_status_that_another_client_has_written(
+    namespace: NamespaceFixture,
+) -> None:
+    namespace.workers.set_behaviour("train", Hold())
+    namespace.create(FROM_TRAIN)
+    namespace.until_running("i1/train")
+    namespace.until_phase("Running")
     nonsense = {"status": {"phase": "Succeeded", "conditions": []}}
-    path = scene.runs_path("run") + "/status"
-    written = scene.api.must("PATCH", path, nonsense, content_type=MERGE_PATCH)
-    scene.until(lambda: int(scene.run()["metadata"]["resourceVersion"]) > version_of(written))
-    scene.until_phase("Running")
-    scene.workshop.mend("train")
-    scene.until_phase("Succeeded")
-    assert scene.started() == ["prepare", "i1/train", "i1/merge", "i1/report"]
-    # This one version was not the operator's.
-    scene.excused.add(version_of(written))
-
-
-def test_a_status_that_is_lost_is_found_again_without_making_anything_twice(scene: Scene) -> None:
-    scene.create(LAST)
-    scene.until_phase("Succeeded")
-    # A finished Job that is still there would tell what the status has lost.
-    scene.until(lambda: not scene.jobs())
-    before = {s["id"]: s["key"] for s in scene.status()["stages"]}
-    names = [name for name in scene.status() if name != "observedGeneration"]
-    lost = {"status": dict.fromkeys(names) | {"observedGeneration": -1}}
-    path = scene.runs_path("run") + "/status"
-    scene.plane.observer.catch_up(
-        RUNS, scene.api.must("PATCH", path, lost, content_type=MERGE_PATCH)
+    path = namespace.runs_path("run") + "/status"
+    written = namespace.api.must("PATCH", path, nonsense, content_type=MERGE_PATCH)
+    namespace.until(
+        lambda: int(namespace.run()["metadata"]["resourceVersion"]) > version_of(written)
     )
-    scene.until_phase("Succeeded")
-    assert {s["id"]: s["key"] for s in scene.status()["stages"]} == before
-    # What the store has is adopted; only prepare says so, and the report is made again.
-    assert scene.started()[4:] == ["prepare", "i1/report"]
+    namespace.until_phase("Running")
+    namespace.workers.let_work("train")
+    namespace.until_phase("Succeeded")
+    assert namespace.started() == ["prepare", "i1/train", "i1/merge", "i1/report"]
+    # Another client has written this version.
+    namespace.exempt_versions.add(version_of(written))
 
 
-def test_an_alien_status_stops_nobody(scene: Scene) -> None:
-    scene.workshop.tell("train", Held())
-    scene.create(LAST)
-    scene.until_at_work("i1/train")
-    scene.until_phase("Running")
-    alien = {"status": {"resolved": {"generation": "x", "seen": []}, "observedGeneration": -1}}
-    path = scene.runs_path("run") + "/status"
-    written = scene.api.must("PATCH", path, alien, content_type=MERGE_PATCH)
-    scene.excused.add(version_of(written))
-    scene.plane.observer.catch_up(RUNS, written)
-    scene.until_phase("Running")
-    scene.workshop.mend("train")
-    scene.until_phase("Succeeded")
-    assert scene.started().count("i1/train") == 1
+def test_a_lost_status_is_restored_and_no_committed_stage_runs_again(
+    namespace: NamespaceFixture,
+) -> None:
+    namespace.create(FROM_TRAIN)
+    namespace.until_phase("Succeeded")
+    # A finished Job that still exists would contain the lost results.
+    namespace.until(lambda: not namespace.jobs())
+    before = {s["id"]: s["key"] for s in namespace.status()["stages"]}
+    names = [name for name in namespace.status() if name != "observedGeneration"]
+    lost = {"status": dict.fromkeys(names) | {"observedGeneration": -1}}
+    path = namespace.runs_path("run") + "/status"
+    namespace.cluster.observer.catch_up(
+        RUNS, namespace.api.must("PATCH", path, lost, content_type=MERGE_PATCH)
+    )
+    namespace.until_phase("Succeeded")
+    assert {s["id"]: s["key"] for s in namespace.status()["stages"]} == before
+    # The store has all other results; prepare reports them, and only the report runs again.
+    assert namespace.started()[4:] == ["prepare", "i1/report"]
+
+
+def test_the_operator_replaces_a_status_that_it_cannot_read(namespace: NamespaceFixture) -> None:
+    namespace.workers.set_behaviour("train", Hold())
+    namespace.create(FROM_TRAIN)
+    namespace.until_running("i1/train")
+    namespace.until_phase("Running")
+    unreadable = {"status": {"resolved": {"generation": "x", "seen": []}, "observedGeneration": -1}}
+    path = namespace.runs_path("run") + "/status"
+    written = namespace.api.must("PATCH", path, unreadable, content_type=MERGE_PATCH)
+    namespace.exempt_versions.add(version_of(written))
+    namespace.cluster.observer.catch_up(RUNS, written)
+    namespace.until_phase("Running")
+    namespace.workers.let_work("train")
+    namespace.until_phase("Succeeded")
+    assert namespace.started().count("i1/train") == 1
 
 
 def version_of(document: dict[str, Any]) -> int:

@@ -1,115 +1,129 @@
-"""How pods end, and what a run makes of it. Half of these take the Job controller a minute:
-it waits 10, 20 and 40 seconds before it replaces a pod that failed.
+"""The ends of pods and their effects on a run.
+
+Some of these tests take more than a minute, because the Job controller waits 10, 20 and 40
+seconds before it replaces a failed pod.
 """
 
 from __future__ import annotations
 
-from .harness.behaviour import Disrupted, Exit, Hang, OutOfMemory, Say, Work
-from .harness.laws import conditions_of, steps_of
+from .harness.concurrent_tests import takes_long
+from .harness.invariants import conditions_of, steps_of
+from .harness.namespace_fixture import NamespaceFixture
+from .harness.pod_behaviour import Disrupted, Exit, ExitWithText, Hang, OutOfMemory, Work
 from .harness.runs import Run
-from .harness.scene import Scene
-from .harness.stories import takes_long
 
-LAST = Run().skip_to("i1/train")
+FROM_TRAIN = Run().skip_to("i1/train")
 """prepare, train, merge, report."""
-A_JOB_SECONDS = 200.0
-"""A Job of which every pod fails lasts 70 seconds and more."""
+FAILING_JOB_SECONDS = 300.0
+"""A Job whose pods all fail lasts 70 seconds or more."""
 
 
-def record(scene: Scene, stage: str) -> dict[str, object]:
-    return next(s for s in scene.status()["stages"] if s["id"] == stage)
+def record(namespace: NamespaceFixture, stage: str) -> dict[str, object]:
+    return next(s for s in namespace.status()["stages"] if s["id"] == stage)
 
 
 @takes_long
-def test_an_unreachable_store_stalls_the_run_once_a_job_has_tried_for_long(scene: Scene) -> None:
-    words = Exit(69, reason="StoreUnreachable", message="the bucket does not answer")
-    scene.workshop.tell("train", words, words, words, words, Work())
-    scene.create(LAST)
-    ready = conditions_of(scene.until_told("Stalled", timeout=A_JOB_SECONDS))["Ready"]
+def test_an_unreachable_store_stalls_the_run_after_all_retries_of_the_job(
+    namespace: NamespaceFixture,
+) -> None:
+    failure = Exit(69, reason="StoreUnreachable", message="the bucket does not answer")
+    namespace.workers.set_behaviour("train", failure, failure, failure, failure, Work())
+    namespace.create(FROM_TRAIN)
+    ready = conditions_of(namespace.until_phase_seen("Stalled", timeout=FAILING_JOB_SECONDS))[
+        "Ready"
+    ]
     assert ready["reason"] == "StoreUnreachable"
     assert "the bucket does not answer" in ready["message"]
-    # Nobody touches it, and it goes on when the bucket is there again.
-    scene.until_phase("Succeeded")
-    assert scene.started().count("i1/train") == 2
-    assert record(scene, "i1/train")["failures"] == 0
+    # The run continues without a user when the bucket is reachable again.
+    namespace.until_phase("Succeeded")
+    assert namespace.started().count("i1/train") == 2
+    assert record(namespace, "i1/train")["failures"] == 0
 
 
 @takes_long
-def test_a_pod_killed_at_its_memory_limit_is_named_and_tried_again(scene: Scene) -> None:
+def test_the_status_names_a_pod_that_was_killed_at_its_memory_limit_and_the_stage_is_retried(
+    namespace: NamespaceFixture,
+) -> None:
     kill = OutOfMemory()
-    scene.workshop.tell("train", kill, kill, kill, kill, Work())
-    scene.create(LAST)
-    scene.until(lambda: "lastFailure" in scene.status(), A_JOB_SECONDS)
-    assert "OOMKilled" in scene.status()["lastFailure"]["message"]
-    scene.until_phase("Succeeded")
-    assert scene.started().count("i1/train") == 2
-    assert record(scene, "i1/train")["failures"] == 1
-    assert "Stalled" not in scene.phases()
+    namespace.workers.set_behaviour("train", kill, kill, kill, kill, Work())
+    namespace.create(FROM_TRAIN)
+    namespace.until(lambda: "lastFailure" in namespace.status(), FAILING_JOB_SECONDS)
+    assert "OOMKilled" in namespace.status()["lastFailure"]["message"]
+    namespace.until_phase("Succeeded")
+    assert namespace.started().count("i1/train") == 2
+    assert record(namespace, "i1/train")["failures"] == 1
+    assert "Stalled" not in namespace.phases()
 
 
 @takes_long
-def test_a_run_fails_when_its_time_is_over(scene: Scene) -> None:
-    scene.workshop.tell("train", Hang(), Work())
-    scene.create(LAST.spec(activeDeadlineSeconds=60))
-    scene.until_phase("Failed", timeout=120)
-    assert conditions_of(scene.run())["Failed"]["reason"] == "DeadlineExceeded"
-    scene.until(lambda: not scene.pods())
-    # It goes on from its last commit when it is told to, with the same time once more.
-    scene.annotate(retry="1")
-    scene.until_phase("Succeeded")
-    assert scene.started() == ["prepare", "i1/train", "i1/train", "i1/merge", "i1/report"]
+def test_a_run_fails_at_its_deadline(namespace: NamespaceFixture) -> None:
+    namespace.workers.set_behaviour("train", Hang(), Work())
+    namespace.create(FROM_TRAIN.spec(activeDeadlineSeconds=60))
+    namespace.until_phase("Failed", timeout=FAILING_JOB_SECONDS)
+    assert conditions_of(namespace.run())["Failed"]["reason"] == "DeadlineExceeded"
+    namespace.until(lambda: not namespace.pods())
+    # A retry continues after the last commit, with the whole deadline again.
+    namespace.annotate(retry="1")
+    namespace.until_phase("Succeeded")
+    assert namespace.started() == ["prepare", "i1/train", "i1/train", "i1/merge", "i1/report"]
 
 
-def test_disruptions_are_nobody_s_fault(scene: Scene) -> None:
-    scene.workshop.tell("train", Disrupted("PreemptionByScheduler"), Work())
-    scene.workshop.tell("merge", Say(143), Work())
-    scene.create(LAST)
-    scene.until_phase("Succeeded")
-    # The Job has replaced the pod; the operator had nothing to do with it.
-    assert scene.started() == ["prepare", "i1/train", "i1/merge", "i1/report"]
-    assert record(scene, "i1/train")["failures"] == 0
+def test_disruptions_are_not_counted_as_failures(namespace: NamespaceFixture) -> None:
+    namespace.workers.set_behaviour("train", Disrupted("PreemptionByScheduler"), Work())
+    namespace.workers.set_behaviour("merge", ExitWithText(143), Work())
+    namespace.create(FROM_TRAIN)
+    namespace.until_phase("Succeeded")
+    # The Job controller has replaced the pod; the operator has created no second Job.
+    assert namespace.started() == ["prepare", "i1/train", "i1/merge", "i1/report"]
+    assert record(namespace, "i1/train")["failures"] == 0
 
 
-def test_one_failure_is_the_job_s_own_affair(scene: Scene) -> None:
-    scene.workshop.tell("train", Exit(74, message="disk full"), Work())
-    scene.create(LAST)
-    scene.until_phase("Succeeded")
-    assert scene.started() == ["prepare", "i1/train", "i1/merge", "i1/report"]
+def test_the_job_controller_retries_a_failed_pod_without_the_operator(
+    namespace: NamespaceFixture,
+) -> None:
+    namespace.workers.set_behaviour("train", Exit(74, message="disk full"), Work())
+    namespace.create(FROM_TRAIN)
+    namespace.until_phase("Succeeded")
+    assert namespace.started() == ["prepare", "i1/train", "i1/merge", "i1/report"]
 
 
-def test_a_log_s_tail_is_shown_where_there_is_no_result(scene: Scene) -> None:
-    scene.workshop.tell("train", Say(70, "Traceback (most recent call last): boom"))
-    scene.create(LAST)
-    scene.until_phase("Failed")
-    assert "boom" in scene.message()
-    assert "exit code 70" in scene.message()
-    assert scene.status()["lastFailure"]["pod"].startswith("run-train-")
+def test_the_status_shows_the_end_of_the_log_if_there_is_no_result(
+    namespace: NamespaceFixture,
+) -> None:
+    namespace.workers.set_behaviour(
+        "train", ExitWithText(70, "Traceback (most recent call last): boom")
+    )
+    namespace.create(FROM_TRAIN)
+    namespace.until_phase("Failed")
+    assert "boom" in namespace.message()
+    assert "exit code 70" in namespace.message()
+    assert namespace.status()["lastFailure"]["pod"].startswith("run-train-")
 
 
-def test_exit_code_0_without_a_result_is_no_commit(scene: Scene) -> None:
-    scene.workshop.tell("train", Say(0, "bye"), Work())
-    scene.create(LAST)
-    scene.until_phase("Succeeded")
-    assert scene.started() == ["prepare", "i1/train", "i1/train", "i1/merge", "i1/report"]
-    assert record(scene, "i1/train")["failures"] == 1
+def test_exit_code_0_without_a_result_counts_as_a_failure(namespace: NamespaceFixture) -> None:
+    namespace.workers.set_behaviour("train", ExitWithText(0, "bye"), Work())
+    namespace.create(FROM_TRAIN)
+    namespace.until_phase("Succeeded")
+    assert namespace.started() == ["prepare", "i1/train", "i1/train", "i1/merge", "i1/report"]
+    assert record(namespace, "i1/train")["failures"] == 1
 
 
-def test_a_job_that_is_deleted_by_hand_is_made_again(scene: Scene) -> None:
-    scene.workshop.tell("train", Hang(), Work())
-    scene.create(LAST)
-    job = scene.until_at_work("i1/train")
-    scene.delete_job(job["metadata"]["name"])
-    scene.until_phase("Succeeded")
-    made = [job for job in scene.jobs_made() if steps_of(job)[0][0] == "i1/train"]
-    assert len({job["metadata"]["uid"] for job in made}) == 2
+def test_a_job_that_a_user_deletes_is_created_again(namespace: NamespaceFixture) -> None:
+    namespace.workers.set_behaviour("train", Hang(), Work())
+    namespace.create(FROM_TRAIN)
+    job = namespace.until_running("i1/train")
+    namespace.delete_job(job["metadata"]["name"])
+    namespace.until_phase("Succeeded")
+    jobs = [job for job in namespace.jobs_made() if steps_of(job)[0][0] == "i1/train"]
+    assert len({job["metadata"]["uid"] for job in jobs}) == 2
 
 
-def test_a_pod_that_is_deleted_by_hand_is_replaced_by_its_job(scene: Scene) -> None:
-    scene.workshop.tell("train", Hang(), Work())
-    scene.create(LAST)
-    job = scene.until_at_work("i1/train")
+def test_the_job_controller_replaces_a_pod_that_a_user_deletes(namespace: NamespaceFixture) -> None:
+    namespace.workers.set_behaviour("train", Hang(), Work())
+    namespace.create(FROM_TRAIN)
+    job = namespace.until_running("i1/train")
     name = job["metadata"]["name"]
-    (pod,) = [p for p in scene.pods() if p["metadata"]["labels"]["job-name"] == name]
-    scene.api.must("DELETE", scene.core("pods", pod["metadata"]["name"]))
-    scene.until_phase("Succeeded")
-    assert scene.started() == ["prepare", "i1/train", "i1/merge", "i1/report"]
+    (pod,) = [p for p in namespace.pods() if p["metadata"]["labels"]["job-name"] == name]
+    namespace.api.must("DELETE", namespace.core("pods", pod["metadata"]["name"]))
+    namespace.until_phase("Succeeded")
+    assert namespace.started() == ["prepare", "i1/train", "i1/merge", "i1/report"]

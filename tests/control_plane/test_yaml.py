@@ -1,4 +1,4 @@
-"""Plain scalars as a real API server reads them: every one of them as the loader does."""
+"""The loader reads plain YAML scalars as a real API server does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PIECES = ("", "+", "-"), ("", "0", "0x", "0o", "0b"), ("", "0", "1", "9", "1_0")
 NUMBERS = ["".join(parts) for parts in product(*PIECES, ("", "e2", "e-2"))]
 
 
-def test_plain_scalars(crd_server: Any) -> None:
+def test_the_loader_and_the_api_server_read_the_same_plain_scalars(crd_server: Any) -> None:
     scalars = [text for text in dict.fromkeys((*WORDS.split(), *NUMBERS)) if text not in ("", "-")]
     run = (
         "apiVersion: isheep.dev/v1alpha1\nkind: SelfAlignmentRun\nmetadata: {name: scalars}\n"
@@ -50,7 +50,7 @@ def test_plain_scalars(crd_server: Any) -> None:
 
 
 def same(ours: Any, theirs: Any) -> bool:
-    """Equal and of one kind; beyond 64 bits a whole number is as exact as a float is."""
+    """Compare value and type; integers of more than 64 bits only with the precision of a float."""
     if isinstance(ours, bool) or isinstance(theirs, bool) or isinstance(ours, str):
         return ours is theirs or (isinstance(theirs, str) and ours == theirs)
     if ours is None or theirs is None or isinstance(theirs, str):

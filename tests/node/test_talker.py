@@ -45,7 +45,7 @@ class Finished:
 def document(bucket: Bucket) -> dict[str, Any]:
     """The run, as its author writes it."""
     local = TESTS / "e2e_local"
-    folder = load("isheep_talker", local / "talker.py").talker()
+    folder = load("isheep_tiny_chat_model", local / "tiny_chat_model.py").tiny_chat_model()
     spec = load("isheep_local_command", local / "command.py").TINY_SPEC
     limits = {"limits": {"cpu": "1", "memory": "3Gi"}, "requests": {"cpu": "100m"}}
     return {

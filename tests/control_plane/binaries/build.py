@@ -1,15 +1,17 @@
-"""Prints a folder that holds the programs of a group, building what is missing.
+"""Build the missing programs of a group, and print the folder that contains the group.
 
-Usage: build.py [control-plane | node]. The first, and the default, holds what the
-control-plane tests run; the second also what makes a node of this machine.
+Usage: build.py [control-plane | node]. The default group, control-plane, contains the
+programs of the control-plane tests. The group node also contains the programs of a node.
 
-Every program is built from the module that pins it (a folder beside this file) into
+Each program is built from the module that pins it (a folder next to this file) into
 `$XDG_CACHE_HOME/isheep/binaries/<module>-<hash of its pins>`, so a new pin of one module
-rebuilds nothing of another: about eleven minutes on two cores for all of them, once. What
-is printed is a folder of links to them. `$KUBEBUILDER_ASSETS`, where it is set, wins for
-every control-plane program that it holds, and has to hold etcd and kube-apiserver.
-A lock makes any number of callers wait for one build, and a program appears under its
-name only when it is whole.
+rebuilds no program of another module. The first build of all programs takes about eleven
+minutes on two cores. The printed folder contains links to the programs. If
+`$KUBEBUILDER_ASSETS` is set, its folder must contain etcd and kube-apiserver, and each
+control-plane program that it contains is used instead of a built one.
+
+A lock lets all concurrent callers wait for one build. A program gets its name only when
+its build is complete.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Program:
-    """A program by its package, in the module of a folder beside this file."""
+    """A program: the folder of its module, next to this file, and its Go package."""
 
     module: str
     package: str
@@ -82,7 +84,7 @@ REQUIRED_ASSETS = ("etcd", "kube-apiserver")
 
 
 def main(arguments: list[str]) -> str:
-    """Return the folder of the group's programs; exits with a message where one cannot be had."""
+    """Return the folder of a group's programs; exit with a message if one cannot be built."""
     group = arguments[0] if arguments else "control-plane"
     if group not in GROUPS or len(arguments) > 1:
         sys.stderr.write(f"usage: build.py [{' | '.join(GROUPS)}]\n")
@@ -95,23 +97,26 @@ def main(arguments: list[str]) -> str:
 
 
 def given_assets() -> dict[str, Path]:
-    """Return the programs that `$KUBEBUILDER_ASSETS` holds, by name."""
+    """Return the programs of `$KUBEBUILDER_ASSETS` by name."""
     if not (setting := os.environ.get("KUBEBUILDER_ASSETS")):
         return {}
     folder = Path(setting).resolve()
     found = {name: folder / name for name in ASSETS if (folder / name).is_file()}
     if missing := [name for name in REQUIRED_ASSETS if name not in found]:
-        sys.exit(f"KUBEBUILDER_ASSETS is {folder}, which has no {' and no '.join(missing)}")
+        sys.exit(
+            f"KUBEBUILDER_ASSETS is {folder}, which does not contain {' and '.join(missing)}: "
+            "add the programs to the folder, or unset the variable to build them"
+        )
     return found
 
 
 def cache() -> Path:
-    """Return the folder of what is slow to make."""
+    """Return the folder for files that take long to build."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "isheep"
 
 
 def module_folder(module: str) -> Path:
-    """Return where a module's programs are kept, by its pins and how it is linked."""
+    """Return the folder of a module's programs, named after its pins and linker flags."""
     digest = hashlib.sha256()
     for content in (
         (HERE / module / "go.mod").read_bytes(),
@@ -123,7 +128,7 @@ def module_folder(module: str) -> Path:
 
 
 def linker_flags(module: str) -> str:
-    """Return linker flags that tell programs their version; without, Kubernetes' say v0.0.0."""
+    """Return linker flags that set the programs' version; the default of Kubernetes is v0.0.0."""
     if module == "kubernetes":
         version, major, minor = _pinned(module, r"k8s\.io/kubernetes (v(\d+)\.(\d+)\.\S+)")
         package = "k8s.io/component-base/version"
@@ -142,7 +147,7 @@ def linker_flags(module: str) -> str:
 def _pinned(module: str, pattern: str) -> tuple[str, ...]:
     found = re.search(pattern, (HERE / module / "go.mod").read_text())
     if found is None:
-        sys.exit(f"{HERE / module / 'go.mod'} does not pin {module}")
+        sys.exit(f"{HERE / module / 'go.mod'} does not pin {module}: add a require line")
     return found.groups()
 
 
@@ -165,9 +170,9 @@ def _locked(folder: Path) -> Iterator[None]:
 def _build(name: str, program: Program, folder: Path) -> None:
     if shutil.which("go") is None:
         sys.exit(
-            f"The tests need {name}, which is built with Go, and there is no Go: "
-            "install Go 1.21 or newer (Debian: apt-get install golang-go); for etcd and "
-            "Kubernetes' own programs, KUBEBUILDER_ASSETS may name a folder that holds them"
+            f"The tests need {name}, which is built with Go, but Go is not installed: "
+            "install Go 1.21 or newer (Debian: apt-get install golang-go). For etcd and the "
+            "programs of Kubernetes, KUBEBUILDER_ASSETS can name a folder that contains them"
         )
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         target = Path(scratch) / name
@@ -182,12 +187,12 @@ def _build(name: str, program: Program, folder: Path) -> None:
             check=False,
         )
         if built.returncode != 0:
-            sys.exit(f"go build of {name} failed with exit code {built.returncode}; see above")
+            sys.exit(f"go build of {name} failed with exit code {built.returncode}; its output is above")
         target.replace(folder / name)
 
 
 def _folder_of_links(group: str, programs: dict[str, Path]) -> Path:
-    """Return a folder, named after what it holds, that links to every program."""
+    """Return a folder of links to the programs; its name is a hash of the links."""
     content = "\n".join(f"{name} {path}" for name, path in sorted(programs.items()))
     folder = cache() / group / hashlib.sha256(content.encode()).hexdigest()[:16]
     with _locked(folder):

@@ -1,4 +1,4 @@
-"""The tests' programs: what is asked for by which name, and what a new pin rebuilds."""
+"""The groups of programs, the effect of a new pin, and KUBEBUILDER_ASSETS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 
 @pytest.fixture
 def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module, with pins of its own to change, an empty cache, and nothing built for real."""
+    """The module with a copy of the pins, an empty cache, and a build that creates empty files."""
     pins = tmp_path / "pins"
     shutil.copytree(HERE, pins, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     spec = importlib.util.spec_from_file_location("build_under_test", HERE / "build.py")
@@ -45,7 +45,7 @@ def test_a_group_is_one_folder_and_the_control_plane_is_the_default(build: Modul
 
 
 @pytest.mark.parametrize("module", ["etcd", "kubernetes", "helm", "containerd", "cni"])
-def test_a_new_pin_rebuilds_what_its_module_makes_and_nothing_else(
+def test_a_new_pin_rebuilds_the_programs_of_its_module_only(
     build: ModuleType, module: str
 ) -> None:
     modules = {program.module for program in build.GROUPS["node"].values()}
@@ -56,7 +56,7 @@ def test_a_new_pin_rebuilds_what_its_module_makes_and_nothing_else(
     assert changed == {module}
 
 
-def test_given_assets_win_for_what_they_hold(
+def test_programs_of_the_assets_folder_replace_built_programs(
     build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assets = tmp_path / "assets"
@@ -67,7 +67,7 @@ def test_given_assets_win_for_what_they_hold(
     folder = Path(build.main([]))
     for name in ("etcd", "kube-apiserver", "kubectl"):
         assert (folder / name).resolve() == assets / name
-    # Whose Helm it is, nobody said.
+    # Helm is not one of the programs that the assets folder can replace.
     for name in ("helm", "kube-scheduler"):
         assert not (folder / name).resolve().is_relative_to(assets)
 
@@ -77,7 +77,7 @@ def test_assets_without_an_api_server_are_refused(
 ) -> None:
     (tmp_path / "etcd").touch()
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
-    with pytest.raises(SystemExit, match="has no kube-apiserver"):
+    with pytest.raises(SystemExit, match="does not contain kube-apiserver"):
         build.main([])
 
 

@@ -1,4 +1,4 @@
-"""The chart through the real Helm: what it renders, and what it refuses."""
+"""Fixtures that render the chart with the real Helm."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True)
 class Rendered:
-    """The objects of one rendering."""
+    """The objects that one `helm template` has rendered."""
 
     objects: tuple[Object, ...]
 
@@ -41,7 +41,7 @@ class Rendered:
 
     @property
     def config(self) -> str:
-        """The operator's configuration, as text."""
+        """The text of the operator's configuration."""
         return str(self.one("ConfigMap")["data"]["operator.yaml"])
 
     @property
@@ -52,14 +52,14 @@ class Rendered:
 
 @dataclass(frozen=True)
 class Chart:
-    """The chart in the checkout, and the Helm that reads it."""
+    """The chart of this checkout, and the Helm that renders it."""
 
     helm: Path
     home: Path
     path: Path = CHART
 
     def run(self, *arguments: str, values: Mapping[str, Any] | None = None) -> Any:
-        """Run Helm; values, where they are given, go in as `-f -` says."""
+        """Run Helm; `-f -` in the arguments reads the values."""
         environment = {"HOME": str(self.home), "PATH": "/usr/bin:/bin"}
         return subprocess.run(
             [str(self.helm), *arguments],
@@ -79,10 +79,10 @@ class Chart:
         assert done.returncode == 0, done.stderr
         return Rendered(tuple(item for item in yaml.safe_load_all(done.stdout) if item))
 
-    def rejection(self, values: Mapping[str, Any]) -> str:
-        """Return what Helm says to values that it must refuse."""
+    def refusal(self, values: Mapping[str, Any]) -> str:
+        """Return Helm's error message for values that the chart must refuse."""
         done = self.template(values)
-        assert done.returncode != 0, f"not refused: {values}"
+        assert done.returncode != 0, f"the chart accepts {values}"
         return str(done.stderr)
 
 

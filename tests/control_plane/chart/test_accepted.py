@@ -1,4 +1,4 @@
-"""A real API server takes what the chart renders, and holds the pod to restricted."""
+"""A real API server accepts the objects of the chart, and the pod in a restricted namespace."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def server(api_server: Any) -> Any:
 
 
 @pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
-def test_every_object_is_accepted(values: dict[str, Any], chart: Any, server: Any) -> None:
+def test_the_api_server_accepts_every_object(values: dict[str, Any], chart: Any, server: Any) -> None:
     for item in chart.render(values):
         prefix, plural = PATHS[item["kind"]]
         namespace = item["metadata"].get("namespace")
         within = f"/namespaces/{namespace}" if namespace else ""
-        # An apply, because the CRD may be there already.
+        # An apply, because the CRD may exist already.
         answer = server.request(
             "PATCH",
             f"{prefix}{within}/{plural}/{item['metadata']['name']}"
@@ -72,7 +72,7 @@ def test_every_object_is_accepted(values: dict[str, Any], chart: Any, server: An
         assert answer.status in (200, 201), f"{item['kind']}: {answer.message}"
 
 
-def test_the_pod_is_restricted(chart: Any, server: Any) -> None:
+def test_the_pod_complies_with_the_restricted_security_standard(chart: Any, server: Any) -> None:
     rendered = chart.render()
     accounts = f"{CORE}/namespaces/chart-restricted/serviceaccounts"
     account = {"metadata": {"name": rendered.pod["spec"]["serviceAccountName"]}}
@@ -81,8 +81,8 @@ def test_the_pod_is_restricted(chart: Any, server: Any) -> None:
     pod = {**rendered.pod, "metadata": {**rendered.pod["metadata"], "name": "operator"}}
     answer = server.request("POST", pods, pod)
     assert answer.status == 201, answer.message
-    open_pod = copy.deepcopy(pod)
-    del open_pod["spec"]["containers"][0]["securityContext"]
-    refused = server.request("POST", pods, open_pod)
-    assert refused.status == 403
-    assert 'violates PodSecurity "restricted' in refused.message
+    unrestricted = copy.deepcopy(pod)
+    del unrestricted["spec"]["containers"][0]["securityContext"]
+    rejected = server.request("POST", pods, unrestricted)
+    assert rejected.status == 403
+    assert 'violates PodSecurity "restricted' in rejected.message

@@ -1,4 +1,4 @@
-"""The admission policy on a real API server: what runs may name, and what they may not."""
+"""The admission policy on a real API server: the service accounts and images of runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RUNS = f"/apis/isheep.dev/v1alpha1/namespaces/{NAMESPACE}/selfalignmentruns"
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
 MERGE_PATCH = "application/merge-patch+json"
-WAIT_SECONDS = 60
+WAIT_SECONDS = 180
 TEAM = "registry.example.com/team"
 ADMISSION = {
     "serviceAccounts": ["runner", "other.runner"],
@@ -39,7 +39,7 @@ def with_image(image: str, pool: str = "inference") -> dict[str, Any]:
 
 @contextmanager
 def enforced(rendered: Any, server: Any, namespace: str = NAMESPACE) -> Iterator[None]:
-    """The policy of a rendering, from when it is enforced until it no longer is."""
+    """Create the policy, wait until it is enforced, and at the end until it no longer is."""
     policy = rendered.one("ValidatingAdmissionPolicy")
     binding = rendered.one("ValidatingAdmissionPolicyBinding")
     bad = run_document("bad", serviceAccountName="bad", compute={"training": {"image": "bad"}})
@@ -73,13 +73,13 @@ def create_namespace(name: str, server: Any) -> None:
 
 @pytest.fixture(scope="module")
 def server(crd_server: Any, chart: Any) -> Iterator[Any]:
-    """An API server with the policy and two older runs: `old`, and `held` by a finalizer."""
+    """An API server with the policy and two earlier runs: `old`, and `held` with a finalizer."""
     create_namespace(NAMESPACE, crd_server)
     for name, finalizers in (("old", []), ("held", ["isheep.dev/test"])):
         run = run_document(name, serviceAccountName="bad")
         run["metadata"]["finalizers"] = finalizers
         assert crd_server.request("POST", RUNS, run).status == 201
-    # In one namespace only: other tests have runs in others.
+    # Other tests have runs in other namespaces, so the policy selects one namespace only.
     values = {"watchNamespaces": [NAMESPACE], "admission": ADMISSION}
     with enforced(chart.render(values), crd_server):
         yield crd_server
@@ -94,12 +94,12 @@ def server(crd_server: Any, chart: Any) -> Iterator[Any]:
         {"admission": {"serviceAccounts": [], "imagePrefixes": []}},
     ],
 )
-def test_nothing_to_enforce(values: dict[str, Any], chart: Any) -> None:
+def test_without_entries_the_chart_renders_no_policy(values: dict[str, Any], chart: Any) -> None:
     kinds = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
     assert not chart.render(values).all(*kinds)
 
 
-def test_the_policy_holds_where_the_operator_works(chart: Any) -> None:
+def test_the_policy_selects_the_watched_namespaces(chart: Any) -> None:
     def selected(values: dict[str, Any]) -> Any:
         binding = chart.render(values).one("ValidatingAdmissionPolicyBinding")
         return binding["spec"].get("matchResources")
@@ -112,7 +112,7 @@ def test_the_policy_holds_where_the_operator_works(chart: Any) -> None:
 
 
 @pytest.mark.parametrize("account", ["runner", "other.runner"])
-def test_service_accounts_that_are_admitted(account: str, server: Any) -> None:
+def test_listed_service_accounts_are_admitted(account: str, server: Any) -> None:
     answer = tried(run_document("run", serviceAccountName=account), server)
     assert answer.status == 201, answer.message
 
@@ -121,7 +121,7 @@ def test_service_accounts_that_are_admitted(account: str, server: Any) -> None:
     "spec",
     [{}, {"serviceAccountName": "default"}, {"serviceAccountName": "runner-2"}],
 )
-def test_service_accounts_that_are_refused(spec: dict[str, str], server: Any) -> None:
+def test_other_service_accounts_are_rejected(spec: dict[str, str], server: Any) -> None:
     answer = tried(run_document("run", **spec), server)
     assert answer.status == 403
     assert 'spec.serviceAccountName must be one of ["runner","other.runner"]' in answer.message
@@ -140,7 +140,7 @@ def test_service_accounts_that_are_refused(spec: dict[str, str], server: Any) ->
         "registry.example.com/one:1.5",
     ],
 )
-def test_images_that_are_admitted(image: str, server: Any) -> None:
+def test_images_with_a_listed_prefix_are_admitted(image: str, server: Any) -> None:
     answer = tried(run_document("run", **with_image(image)), server)
     assert answer.status == 201, answer.message
 
@@ -161,7 +161,7 @@ def test_images_that_are_admitted(image: str, server: Any) -> None:
         "registry.example.com/one:1.5/worker",
     ],
 )
-def test_images_that_are_refused(image: str, server: Any) -> None:
+def test_images_without_a_listed_prefix_are_rejected(image: str, server: Any) -> None:
     answer = tried(run_document("run", **with_image(image)), server)
     assert answer.status == 403
     assert "spec.compute.inference.image must begin with one of" in answer.message
@@ -169,13 +169,13 @@ def test_images_that_are_refused(image: str, server: Any) -> None:
 
 
 @pytest.mark.parametrize("pool", ["inference", "training", "processing"])
-def test_every_pool_is_looked_at(pool: str, server: Any) -> None:
+def test_the_image_of_every_pool_is_checked(pool: str, server: Any) -> None:
     answer = tried(run_document("run", **with_image("bad", pool)), server)
     assert answer.status == 403
     assert f"spec.compute.{pool}.image" in answer.message
 
 
-def test_an_older_run_can_be_stopped_and_not_changed(server: Any) -> None:
+def test_an_earlier_run_can_be_suspended_but_not_changed(server: Any) -> None:
     def change(patch: dict[str, Any]) -> Any:
         return server.request("PATCH", f"{RUNS}/old", patch, MERGE_PATCH)
 
@@ -187,8 +187,8 @@ def test_an_older_run_can_be_stopped_and_not_changed(server: Any) -> None:
     assert server.request("PATCH", f"{RUNS}/old/status", {}, MERGE_PATCH).status == 200
 
 
-def test_an_older_run_can_be_deleted(server: Any) -> None:
-    """Its last finalizer goes by an update, which must not be refused."""
+def test_an_earlier_run_can_be_deleted(server: Any) -> None:
+    """The removal of its last finalizer is an update, which the policy must not reject."""
     server.request("DELETE", f"{RUNS}/held")
     patch = {"metadata": {"finalizers": None}}
     answer = server.request("PATCH", f"{RUNS}/held", patch, MERGE_PATCH)
@@ -217,8 +217,8 @@ ODD = [
 ]
 
 
-def apart(admission: dict[str, Any]) -> dict[str, Any]:
-    """Values whose policy stands beside the module's own."""
+def second_policy(admission: dict[str, Any]) -> dict[str, Any]:
+    """Return values for a second policy with its own name and namespace."""
     return {
         "fullnameOverride": "odd",
         "watchNamespaces": [ODD_NAMESPACE],
@@ -226,22 +226,22 @@ def apart(admission: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_odd_characters_are_only_characters(chart: Any, crd_server: Any) -> None:
-    """The schema refuses them; without it, they are still no more than text."""
+def test_odd_characters_do_not_change_the_expressions(chart: Any, crd_server: Any) -> None:
+    """The schema refuses odd characters. Without the schema, they are text in the expressions."""
     for odd in ODD:
-        assert "/serviceAccounts/0" in chart.rejection(apart({"serviceAccounts": [odd]}))
-        assert "/imagePrefixes/0" in chart.rejection(apart({"imagePrefixes": [odd]}))
+        assert "/serviceAccounts/0" in chart.refusal(second_policy({"serviceAccounts": [odd]}))
+        assert "/imagePrefixes/0" in chart.refusal(second_policy({"imagePrefixes": [odd]}))
     create_namespace(ODD_NAMESPACE, crd_server)
-    values = apart({"serviceAccounts": ODD, "imagePrefixes": ODD})
-    # It waits until a bad run is refused: by expressions that the server could compile.
+    values = second_policy({"serviceAccounts": ODD, "imagePrefixes": ODD})
+    # `enforced` waits until a bad run is rejected, so the server has compiled the expressions.
     with enforced(chart.render(values, "--skip-schema-validation"), crd_server, ODD_NAMESPACE):
         pass
 
 
-def test_lists_of_the_greatest_length_are_still_affordable(chart: Any, crd_server: Any) -> None:
+def test_the_longest_lists_stay_within_the_cost_limit_of_expressions(chart: Any, crd_server: Any) -> None:
     prefixes = [f"registry.example.com/{number:02}/".ljust(256, "a") for number in range(64)]
     create_namespace(ODD_NAMESPACE, crd_server)
-    rendered = chart.render(apart({"imagePrefixes": prefixes}))
+    rendered = chart.render(second_policy({"imagePrefixes": prefixes}))
     with enforced(rendered, crd_server, ODD_NAMESPACE):
         good = with_image(f"{prefixes[-1]}:1".ljust(512, "1"))
         answer = tried(run_document("run", **good), crd_server, ODD_NAMESPACE)

@@ -1,4 +1,4 @@
-"""Helm's own way with a cluster: install, upgrade and uninstall."""
+"""The chart on a real API server: helm install, upgrade and uninstall."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def connection(crd_server: Any) -> list[str]:
     ]
 
 
-def test_install_upgrade_uninstall(chart: Any, crd_server: Any, connection: list[str]) -> None:
+def test_the_chart_can_be_installed_upgraded_and_uninstalled(chart: Any, crd_server: Any, connection: list[str]) -> None:
     def helm(*arguments: str) -> str:
         done = chart.run(*arguments, *connection)
         assert done.returncode == 0, done.stderr
         return str(done.stdout)
 
-    # The CRD came from another test; on a cluster of one's own there is nothing to take over.
+    # Another test has created the CRD. On a user's cluster, --take-ownership is not necessary.
     upgrade = ("upgrade", "--install", "isheep-operator", str(chart.path), "--take-ownership")
     notes = helm(*upgrade, "--create-namespace", "--timeout=60s")
     assert "get sheep -w" in notes

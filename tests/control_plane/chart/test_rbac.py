@@ -1,4 +1,4 @@
-"""The operator's rights are the designed ones, all of them and no others."""
+"""The chart grants the operator exactly the designed rights."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def rights_of(role: dict[str, Any]) -> Iterator[Right]:
 
 
 def granted(rendered: Any) -> dict[str, set[Right]]:
-    """Return what the operator may do, by namespace, as the bindings say; "" is the cluster."""
+    """Return the rights of the operator by namespace, from the bindings; "" is the cluster."""
     roles = {
         (role["kind"], role["metadata"].get("namespace", ""), role["metadata"]["name"]): role
         for role in rendered.all("Role", "ClusterRole")
@@ -59,12 +59,12 @@ def is_aggregated(role: dict[str, Any]) -> bool:
     return any("/aggregate-to-" in label for label in role["metadata"]["labels"])
 
 
-def test_all_namespaces(chart: Any) -> None:
+def test_the_default_rights_are_for_all_namespaces(chart: Any) -> None:
     expected = {"": ON_RUNS_AND_JOBS, "isheep-system": ON_THE_LEASE}
     assert granted(chart.render()) == expected
 
 
-def test_some_namespaces(chart: Any) -> None:
+def test_watch_namespaces_limit_the_rights(chart: Any) -> None:
     rendered = chart.render({"watchNamespaces": ["team-a", "isheep-system"]})
     assert granted(rendered) == {
         "team-a": ON_RUNS_AND_JOBS,
@@ -76,7 +76,7 @@ def test_some_namespaces(chart: Any) -> None:
     assert not chart.render(values).all("ClusterRole")
 
 
-def test_users(chart: Any) -> None:
+def test_the_rights_of_users_are_aggregated_to_view_edit_and_admin(chart: Any) -> None:
     roles = [role for role in chart.render().all("ClusterRole") if is_aggregated(role)]
     by_target: dict[str, set[str]] = {"view": set(), "edit": set(), "admin": set()}
     for role in roles:
@@ -91,7 +91,7 @@ def test_users(chart: Any) -> None:
     assert by_target == {"view": read, "edit": read | write, "admin": read | write}
 
 
-def test_a_service_account_of_ones_own(chart: Any) -> None:
+def test_the_chart_can_use_an_existing_service_account(chart: Any) -> None:
     rendered = chart.render({"serviceAccount": {"create": False, "name": "mine"}})
     assert not rendered.all("ServiceAccount")
     assert rendered.pod["spec"]["serviceAccountName"] == "mine"

@@ -1,4 +1,4 @@
-"""What the chart renders: images, configuration, the CRD, and what only some values add."""
+"""The rendered objects: images, configuration, the CRD, and the objects of optional values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ S3 = {
 }
 
 
-def test_lint(chart: Any) -> None:
+def test_helm_lint_finds_no_problem(chart: Any) -> None:
     done = chart.run("lint", "--strict", str(chart.path))
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -36,7 +36,7 @@ def test_the_chart_has_the_versions_of_the_project(chart: Any) -> None:
     assert metadata["version"] == metadata["appVersion"] == project["version"]
 
 
-def test_older_clusters_are_refused(chart: Any) -> None:
+def test_a_kubernetes_version_below_1_33_is_refused(chart: Any) -> None:
     done = chart.template({}, "--kube-version", "1.32.9")
     assert "incompatible with Kubernetes v1.32.9" in done.stderr
     assert chart.render({}, "--kube-version", "v1.33.1-gke.100").one("Deployment")
@@ -52,7 +52,7 @@ def test_older_clusters_are_refused(chart: Any) -> None:
         ({"repository": "registry.example.com:5000/a/b"}, "registry.example.com:5000/a/b:0.1.0"),
     ],
 )
-def test_images_by_tag_or_digest(image: dict[str, str], reference: str, chart: Any) -> None:
+def test_an_image_is_named_by_its_tag_or_digest(image: dict[str, str], reference: str, chart: Any) -> None:
     rendered = chart.render({"image": image, "workerImage": image})
     container = rendered.pod["spec"]["containers"][0]
     assert container["image"] == reference.replace("NAME", "isheep-operator")
@@ -72,7 +72,7 @@ def test_images_by_tag_or_digest(image: dict[str, str], reference: str, chart: A
         },
     ],
 )
-def test_the_operator_reads_its_configuration(
+def test_the_operator_can_read_the_rendered_configuration(
     values: dict[str, Any], chart: Any, tmp_path: Path
 ) -> None:
     rendered = chart.render(values)
@@ -98,38 +98,38 @@ def test_a_changed_configuration_restarts_the_operator(chart: Any) -> None:
     assert checksum({}) != checksum({"workerImage": {"tag": "2"}})
 
 
-def test_the_crd_is_the_generated_one_and_stays(chart: Any) -> None:
+def test_the_chart_has_the_generated_crd_and_keeps_it_at_uninstall(chart: Any) -> None:
     assert (chart.path / "files" / "crd.yaml").read_text("utf-8") == crd_yaml()
     rendered = chart.render().one("CustomResourceDefinition")
     assert rendered["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
     assert rendered == crd()
 
 
-def test_the_crd_may_go_with_the_release_or_not_come_at_all(chart: Any) -> None:
+def test_the_crd_can_be_deleted_with_the_release_or_left_out(chart: Any) -> None:
     rendered = chart.render({"crds": {"keep": False}}).one("CustomResourceDefinition")
     assert rendered == crd()
     assert not chart.render({"crds": {"enabled": False}}).all("CustomResourceDefinition")
 
 
-def test_the_namespace_of_every_object_is_given(chart: Any) -> None:
-    """For tools that render and apply (Argo CD, kubectl), where the release has no say."""
+def test_every_namespaced_object_has_its_namespace(chart: Any) -> None:
+    """Tools that render and apply (Argo CD, kubectl) do not use the namespace of a release."""
     for item in chart.render({"networkPolicy": {"enabled": True}}):
         cluster_wide = item["kind"].startswith(("Cluster", "Custom", "Validating"))
         assert ("namespace" in item["metadata"]) is not cluster_wide, item["kind"]
 
 
-def test_user_of_the_platform(chart: Any) -> None:
+def test_without_run_as_user_the_platform_chooses_the_user(chart: Any) -> None:
     context = chart.render({"runAsUser": None}).pod["spec"]["securityContext"]
     assert context == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
-def test_one_operator_at_a_time(chart: Any) -> None:
+def test_an_upgrade_stops_the_old_operator_first(chart: Any) -> None:
     spec = chart.render().one("Deployment")["spec"]
     assert spec["replicas"] == 1
     assert spec["strategy"] == {"type": "Recreate"}
 
 
-def test_service_monitor(chart: Any) -> None:
+def test_the_service_monitor_is_optional(chart: Any) -> None:
     assert not chart.render().all("ServiceMonitor")
     monitor = {"enabled": True, "interval": "1m", "labels": {"release": "prometheus"}}
     rendered = chart.render({"metrics": {"serviceMonitor": monitor}})
@@ -140,7 +140,7 @@ def test_service_monitor(chart: Any) -> None:
     assert [port["name"] for port in service["spec"]["ports"]] == ["http"]
 
 
-def test_network_policy(chart: Any) -> None:
+def test_the_network_policy_is_optional(chart: Any) -> None:
     assert not chart.render().all("NetworkPolicy")
     server = {"cidrs": ["192.0.2.1/32"], "ports": [6443]}
     rendered = chart.render({"networkPolicy": {"enabled": True, "apiServer": server}})

@@ -1,4 +1,4 @@
-"""skaffold.yaml names files that exist and values that the chart takes."""
+"""skaffold.yaml refers to existing files and to values of the chart."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[3]
 BUILT = {"REPO": "registry.example.com/NAME", "TAG": "f" * 64, "DIGEST": ""}
 
 
-def test_skaffold(chart: Any) -> None:
+def test_skaffold_builds_both_images_and_sets_them_in_the_chart(chart: Any) -> None:
     document = yaml.safe_load((ROOT / "skaffold.yaml").read_text("utf-8"))
     artifacts = {item["image"]: item["docker"] for item in document["build"]["artifacts"]}
     assert all((ROOT / docker["dockerfile"]).is_file() for docker in artifacts.values())

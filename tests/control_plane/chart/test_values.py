@@ -1,4 +1,4 @@
-"""The chart's values: each is explained, and a misspelt or impossible one is refused."""
+"""The values of the chart: each has a comment, and the schema refuses invalid values."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ BAD = [
 
 
 @pytest.mark.parametrize(("values", "named"), BAD, ids=str)
-def test_bad_values_are_refused_by_name(values: dict[str, Any], named: str, chart: Any) -> None:
-    assert named in chart.rejection(values)
+def test_the_error_for_an_invalid_value_names_it(values: dict[str, Any], named: str, chart: Any) -> None:
+    assert named in chart.refusal(values)
 
 
-def test_every_value_is_explained_and_in_the_schema(chart: Any) -> None:
+def test_every_value_has_a_comment_and_is_in_the_schema(chart: Any) -> None:
     text = (chart.path / "values.yaml").read_text("utf-8")
     schema = json.loads((chart.path / "values.schema.json").read_text("utf-8"))
     values = yaml.safe_load(text)
     assert set(values) | {"global"} == set(schema["properties"])
     lines = text.splitlines()
     for above, line in pairwise(lines):
-        # A key without a value only groups keys that are explained themselves.
+        # A key without a value groups other keys, which have their own comments.
         if re.match(r"^ *[A-Za-z]+: ", line):
             assert above.lstrip().startswith("#"), f"values.yaml: {line.strip()}"
 
 
-def test_default_storage_is_bounded_as_in_a_run(chart: Any) -> None:
+def test_default_storage_has_the_same_bounds_as_the_storage_of_a_run(chart: Any) -> None:
     schema = json.loads((chart.path / "values.schema.json").read_text("utf-8"))
     ours = schema["properties"]["defaultStorage"]["properties"]["s3"]["properties"]
     theirs = run_schema()["properties"]["spec"]["properties"]["storage"]["properties"]["s3"]

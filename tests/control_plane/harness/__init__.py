@@ -1,9 +1,9 @@
-"""A control plane, workers and a network for the operator, all of this machine's loopback.
+"""A control plane, fake workers and a controllable network for the operator, all on loopback.
 
-`servers` runs etcd, kube-apiserver, kube-controller-manager and kube-scheduler, the
-real ones. `kubelet` stands in for nodes: what its pods do is told by `behaviour`, and
-what they leave by `workshop`, from the order alone. Between the operator and the API
-server sits a `proxy`, which records what is asked and can be a bad network. `observer`
-sees every version of every object, and `laws` says what must hold in all of them.
-`scene` puts them together for one test.
+`servers` runs the real etcd, kube-apiserver, kube-controller-manager and kube-scheduler.
+`kubelet` replaces the nodes: `pod_behaviour` defines how its pods end, and `fake_workers`
+computes their results from the orders alone. `proxy` is the network between the operator
+and the API server: it records requests and can delay, reject and interrupt them.
+`observer` records every version of every object, and `invariants` checks what must hold
+in all versions. `namespace_fixture` combines these parts for one test.
 """

@@ -1,4 +1,4 @@
-"""The API server as tests speak to it: as a member of system:masters, one request at a time."""
+"""The tests' client of the API server: a member of system:masters, one request at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 
 @dataclass(frozen=True)
 class Answer:
-    """What the API server said."""
+    """A response of the API server."""
 
     status: int
     body: Any
@@ -28,7 +28,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class ApiServer:
-    """A running API server; threads may share it, each has a connection of its own."""
+    """A running API server. Threads may share it; each thread has its own connection."""
 
     port: int
     token: str
@@ -42,7 +42,7 @@ class ApiServer:
 
     def tls(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(self.certificate))
-        # The server makes its certificate itself, for a name that is not the loopback's.
+        # The server generates its certificate for a name that is not the loopback address.
         context.check_hostname = False
         return context
 
@@ -55,7 +55,7 @@ class ApiServer:
         accept: str = "application/json",
         token: str | None = None,
     ) -> Answer:
-        """Send a request; text is sent as it is, anything else as JSON."""
+        """Send a request. A text is sent unchanged, any other body as JSON."""
         headers = {"Authorization": f"Bearer {token or self.token}", "Accept": accept}
         if body is not None:
             headers["Content-Type"] = content_type
@@ -63,7 +63,7 @@ class ApiServer:
         try:
             status, text = self._send(method, path, body, headers)
         except (http.client.RemoteDisconnected, ConnectionError, ssl.SSLEOFError):
-            # An idle connection was closed meanwhile; a refused one raises again.
+            # The server has closed an idle connection. A refused connection raises again.
             status, text = self._send(method, path, body, headers)
         return Answer(status, json.loads(text) if text.startswith("{") else text)
 
@@ -71,13 +71,13 @@ class ApiServer:
         return self.must("GET", path)
 
     def must(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
-        """Send a request that has to succeed, and return the answer's body."""
+        """Send a request that must succeed, and return the body of the response."""
         answer = self.request(method, path, body, **options)
         assert answer.status < 300, f"{method} {path}: {answer.status} {answer.message}"
         return answer.body
 
     def compact(self) -> None:
-        """Remove, in etcd, every revision but the last: old watches cannot be resumed."""
+        """Remove all old revisions from etcd, so that no watch can resume from one of them."""
         header = self._etcd("/v3/kv/range", {"key": "AA=="})["header"]
         self._etcd("/v3/kv/compaction", {"revision": header["revision"], "physical": True})
 

@@ -1,6 +1,6 @@
-"""One event loop in a thread of its own, on which the kubelet, the proxies and watches live.
+"""An event loop in a separate thread, which runs the kubelet, the proxies and the watches.
 
-Tests are plain functions: they hand a coroutine over and wait for its result.
+Tests are plain functions: they submit a coroutine and wait for its result.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Background:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Start a coroutine that goes on until the loop is closed."""
+        """Start a coroutine that runs until the loop is closed."""
         self.loop.call_soon_threadsafe(self.keep, work)
 
     def close(self) -> None:
@@ -37,9 +37,9 @@ class Background:
         self.loop.close()
 
     def keep(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Start a coroutine, from one that runs on the loop."""
+        """Start a coroutine from code that already runs on the loop."""
         task = self.loop.create_task(work)
-        # The loop itself only remembers its tasks weakly.
+        # The loop holds only weak references to its tasks.
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

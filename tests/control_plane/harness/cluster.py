@@ -1,4 +1,4 @@
-"""The whole cluster that tests of a process share: programs, nodes, eyes and rights."""
+"""The cluster that all tests of a process share: programs, nodes, an observer and rights."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ NODES = ("node-1", "node-2", "node-3")
 
 
 @dataclass
-class ControlPlane:
-    """A control plane with nodes; open one after the CRD is served, and close it at the end."""
+class Cluster:
+    """A control plane with nodes; open it after the CRD is served, and close it at the end."""
 
     servers: Servers
     server: ApiServer
@@ -29,7 +29,7 @@ class ControlPlane:
     rights: Rights
 
     @classmethod
-    def open(cls, servers: Servers, server: ApiServer) -> ControlPlane:
+    def open(cls, servers: Servers, server: ApiServer) -> Cluster:
         servers.start_controllers(server)
         background = Background()
         kubelet = Kubelet(server, background, NODES)
@@ -46,16 +46,16 @@ class ControlPlane:
         self.background.close()
 
     def open_namespace(self, name: str) -> None:
-        """Make a namespace, with the service account that pods need."""
+        """Create a namespace, and wait for the service account that its pods need."""
         self.server.must("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
         account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
         until(lambda: self.server.request("GET", account).status == 200, otherwise=self._why)
 
     def close_namespace(self, name: str) -> None:
-        """Let a namespace go, without waiting for it."""
+        """Delete a namespace without waiting for the end of its deletion."""
         self.observer.close(name)
         self.server.request("DELETE", f"/api/v1/namespaces/{name}")
-        self.kubelet.close_workshop(name)
+        self.kubelet.close_workers(name)
 
     def kubeconfig(self) -> Path:
         return self.servers.folder / "kubeconfig"

@@ -1,14 +1,15 @@
-"""Tests told at the same time: most of their time is waiting for others.
+"""Run tests at the same time, because most of their time is waiting.
 
-A Job takes a second, whatever the machine, because its controller gathers what it
-hears for so long, and a process takes seconds to start. Tests that have namespaces of
-their own do not disturb one another, so the first of them begins them all, in threads,
-and each one's own turn waits for its end. A test is a plain function still, and fails
-with its own traceback.
+A Job takes at least a second on any machine, because its controller collects events for
+that long, and a process takes seconds to start. Tests with their own namespaces do not
+disturb each other. The first of these tests therefore starts all of them in threads, and
+pytest waits for the end of each test when it comes to it. A test remains a plain function
+and fails with its own traceback.
 
-`Stories` share an operator (the fixture `scene`). `Solos` have one each, or more (the
-fixture `company`), and run when the stories are done, a few at a time; one that touches
-what all share is marked `alone`.
+`SharedOperatorTests` share one operator (the fixture `namespace`). `OwnOperatorTests` have
+one operator or more each (the fixture `operators`); they run a few at a time when the
+shared operator's tests have ended. A test that affects what all tests share is marked
+`exclusive`.
 """
 
 from __future__ import annotations
@@ -21,30 +22,30 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from .company import Company
-from .plane import ControlPlane
-from .scene import Scene
+from .cluster import Cluster
+from .namespace_fixture import NamespaceFixture
+from .operator_environment import OperatorEnvironment
 
-STORIES_AT_ONCE = 10
-SOLOS_AT_ONCE = 3
+SHARED_AT_ONCE = 10
+OWN_AT_ONCE = 3
 
-Told = TypeVar("Told", bound=Callable[..., None])
+Function = TypeVar("Function", bound=Callable[..., None])
 
 
-def takes_long(test: Told) -> Told:
-    """Mark a test that waits for a minute and more: it is begun first."""
+def takes_long(test: Function) -> Function:
+    """Mark a test that waits for a minute or more. Such tests start first."""
     test.takes_long = True  # type: ignore[attr-defined]
     return test
 
 
-def alone(test: Told) -> Told:
-    """Mark a test that others would notice: it comes last, and by itself."""
-    test.alone = True  # type: ignore[attr-defined]
+def exclusive(test: Function) -> Function:
+    """Mark a test that would disturb others. Such a test runs last, and no other with it."""
+    test.exclusive = True  # type: ignore[attr-defined]
     return test
 
 
 class Test(Protocol):
-    """What is needed of a pytest.Function."""
+    """The used part of a pytest.Function."""
 
     nodeid: str
     name: str
@@ -52,99 +53,100 @@ class Test(Protocol):
     fixturenames: list[str]
 
 
-class Stories:
-    """Tests that share a company."""
+class SharedOperatorTests:
+    """The tests that share one operator."""
 
-    def __init__(self, plane: ControlPlane, folder: Path, tests: Sequence[Test]) -> None:
-        namespaces = [namespace_of(test) for test in tests]
-        self.company = Company(plane, folder, namespaces).start()
-        self._scenes = {
-            test.nodeid: Scene(plane, namespace_of(test), self.company.operator, self.company.proxy)
+    def __init__(self, cluster: Cluster, folder: Path, tests: Sequence[Test]) -> None:
+        names = [namespace_of(test) for test in tests]
+        self.environment = OperatorEnvironment(cluster, folder, names).start()
+        operator, proxy = self.environment.operator, self.environment.proxy
+        self._namespaces = {
+            test.nodeid: NamespaceFixture(cluster, namespace_of(test), operator, proxy)
             for test in tests
         }
-        self._pool = ThreadPoolExecutor(STORIES_AT_ONCE, thread_name_prefix="story")
-        self._ends = _begin(self._pool, self._tell, tests)
+        self._pool = ThreadPoolExecutor(SHARED_AT_ONCE, thread_name_prefix="shared-operator")
+        self._ends = _submit(self._pool, self._run, tests)
 
-    def scene(self, test: Test) -> Scene:
-        return self._scenes[test.nodeid]
+    def namespace(self, test: Test) -> NamespaceFixture:
+        return self._namespaces[test.nodeid]
 
     def outcome(self, test: Test) -> None:
-        """Wait for a test's end, and raise what it raised."""
+        """Wait for the end of a test, and raise its exception if there is one."""
         self._ends[test.nodeid].result()
 
     def close(self, *, check: bool) -> None:
         self._pool.shutdown(cancel_futures=True)
-        self.company.close(check=check)
+        self.environment.close(check=check)
 
-    def _tell(self, test: Test) -> None:
-        scene = self._scenes[test.nodeid]
-        scene.plane.open_namespace(scene.namespace)
-        test.obj(scene=scene, **parameters_of(test))
+    def _run(self, test: Test) -> None:
+        namespace = self._namespaces[test.nodeid]
+        namespace.cluster.open_namespace(namespace.name)
+        test.obj(namespace=namespace, **parameters_of(test))
 
 
-class Companies:
-    """Makes the operators of one test, and a namespace for each."""
+class OperatorFactory:
+    """Creates the operators of one test, with one namespace for each."""
 
-    def __init__(self, plane: ControlPlane, folder: Path) -> None:
-        self._plane = plane
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self._cluster = cluster
         self._folder = folder
-        self.made: list[tuple[Company, Scene]] = []
+        self.created: list[tuple[OperatorEnvironment, NamespaceFixture]] = []
 
-    def __call__(self, **changes: Any) -> tuple[Company, Scene]:
-        """Make an operator, not started yet, and a namespace that it watches."""
-        namespace = f"t-{secrets.token_hex(4)}"
-        folder = self._folder / f"operator-{len(self.made)}"
-        company = Company(self._plane, folder, [namespace], **changes)
-        self.made.append((company, company.scene(namespace)))
-        return self.made[-1]
+    def __call__(self, **changes: Any) -> tuple[OperatorEnvironment, NamespaceFixture]:
+        """Create an operator, not started yet, and the namespace that it watches."""
+        name = f"t-{secrets.token_hex(4)}"
+        folder = self._folder / f"operator-{len(self.created)}"
+        environment = OperatorEnvironment(self._cluster, folder, [name], **changes)
+        self.created.append((environment, environment.namespace(name)))
+        return self.created[-1]
 
     def check(self) -> None:
-        for _, scene in self.made:
-            scene.check()
+        for _, namespace in self.created:
+            namespace.check()
 
     def close(self, *, check: bool) -> None:
-        for company, scene in self.made:
-            company.close(check=check)
-            scene.close()
+        for environment, namespace in self.created:
+            environment.close(check=check)
+            namespace.close()
 
 
-class Solos:
-    """Tests with companies of their own."""
+class OwnOperatorTests:
+    """The tests that have their own operators."""
 
-    def __init__(self, plane: ControlPlane, folder: Path, tests: Sequence[Test]) -> None:
-        self._companies = {
-            test.nodeid: Companies(plane, folder / namespace_of(test)) for test in tests
+    def __init__(self, cluster: Cluster, folder: Path, tests: Sequence[Test]) -> None:
+        self._factories = {
+            test.nodeid: OperatorFactory(cluster, folder / namespace_of(test)) for test in tests
         }
-        self._pool = ThreadPoolExecutor(SOLOS_AT_ONCE, thread_name_prefix="solo")
-        together = [test for test in tests if not is_alone(test)]
-        self._ends = _begin(self._pool, self._tell, together)
+        self._pool = ThreadPoolExecutor(OWN_AT_ONCE, thread_name_prefix="own-operator")
+        together = [test for test in tests if not is_exclusive(test)]
+        self._ends = _submit(self._pool, self._run, together)
 
-    def companies(self, test: Test) -> Companies:
-        return self._companies[test.nodeid]
+    def factory(self, test: Test) -> OperatorFactory:
+        return self._factories[test.nodeid]
 
     def outcome(self, test: Test) -> None:
-        """Wait for a test's end, and raise what it raised."""
-        if is_alone(test):
-            self._tell(test)
+        """Wait for the end of a test, and raise its exception if there is one."""
+        if is_exclusive(test):
+            self._run(test)
         else:
             self._ends[test.nodeid].result()
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def _tell(self, test: Test) -> None:
-        companies = self._companies[test.nodeid]
+    def _run(self, test: Test) -> None:
+        factory = self._factories[test.nodeid]
         passed = False
         try:
-            test.obj(company=companies, **parameters_of(test))
-            companies.check()
+            test.obj(operators=factory, **parameters_of(test))
+            factory.check()
             passed = True
         finally:
-            companies.close(check=passed)
+            factory.close(check=passed)
 
 
-def is_alone(test: Test) -> bool:
-    return getattr(test.obj, "alone", False)
+def is_exclusive(test: Test) -> bool:
+    return getattr(test.obj, "exclusive", False)
 
 
 def parameters_of(test: Test) -> dict[str, Any]:
@@ -153,13 +155,13 @@ def parameters_of(test: Test) -> dict[str, Any]:
 
 
 def namespace_of(test: Test) -> str:
-    """Return a namespace's name for a test, at most 63 characters long."""
+    """Return the name of a test's namespace, at most 63 characters long."""
     readable = re.sub(r"[^a-z0-9]+", "-", test.name.lower().removeprefix("test_"))[:40].strip("-")
     return f"{readable}-{hashlib.sha256(test.nodeid.encode()).hexdigest()[:6]}"
 
 
-def _begin(
-    pool: ThreadPoolExecutor, tell: Callable[[Test], None], tests: Sequence[Test]
+def _submit(
+    pool: ThreadPoolExecutor, run: Callable[[Test], None], tests: Sequence[Test]
 ) -> dict[str, Future[None]]:
     ordered = sorted(tests, key=lambda test: not getattr(test.obj, "takes_long", False))
-    return {test.nodeid: pool.submit(tell, test) for test in ordered}
+    return {test.nodeid: pool.submit(run, test) for test in ordered}

@@ -1,9 +1,9 @@
-"""What workers leave in one namespace: results and a store, from the orders alone.
+"""The workers and the store of one namespace: results, computed from the orders alone.
 
-The planner's own tests have a world for that; this is the same one, with workers that
-share a stage's parts added. It breaks the test where a stage is ordered whose inputs
-are not there. `prefill` puts what an earlier run would have left into the store, so
-that a story about `train` begins there.
+The planner's own tests have a world for the same purpose. This class extends that world
+with workers that share the parts of a stage. It fails the test if an ordered stage lacks
+an input. `prefill` adds the results of an earlier run to the store, so that a test of
+`train` begins at `train`.
 """
 
 from __future__ import annotations
@@ -14,50 +14,55 @@ from typing import Any
 from isheep.contract.order import Outcome, StageOrder, StageResult
 
 from ...unit.isheep.planner.world import World, make_run
-from .behaviour import Behaviour, Work
+from .pod_behaviour import PodBehaviour, Work
 
 
-class Workshop(World):
-    """The store of a namespace, and what its pods are told to do."""
+class FakeWorkers(World):
+    """The store of a namespace, and the behaviour of its pods."""
 
     def __init__(self) -> None:
         super().__init__()
-        # One round makes all the instructions that test runs ask for.
+        # One round produces all the instructions that the tests' runs need.
         self.yield_per_completion = 8.0
-        self._told: dict[tuple[str | None, str], list[Behaviour]] = {}
+        self._behaviours: dict[tuple[str | None, str], list[PodBehaviour]] = {}
         self._shares: defaultdict[str, set[int]] = defaultdict(set)
-        self.default: Behaviour = Work()
+        self.default: PodBehaviour = Work()
 
-    # What the test tells.
+    # What a test sets.
 
-    def tell(self, stage: str, *behaviours: Behaviour, run: str | None = None) -> None:
-        """Let the next pods of a stage do these, one each, the last one again and again.
+    def set_behaviour(self, stage: str, *behaviours: PodBehaviour, run: str | None = None) -> None:
+        """Set the behaviours of the next pods of a stage.
 
-        A stage is named by id or by kind. `Work()` last is what mends.
+        Args:
+            stage: The id or the kind of the stage.
+            behaviours: One behaviour for each pod; all further pods get the last one.
+            run: The name of the run; all runs of the namespace if None.
         """
-        self._told[run, stage] = list(behaviours)
+        self._behaviours[run, stage] = list(behaviours)
 
-    def mend(self, stage: str, run: str | None = None) -> None:
-        """Let a stage's pods work, also those that wait."""
-        self.tell(stage, Work(), run=run)
+    def let_work(self, stage: str, run: str | None = None) -> None:
+        """Let the pods of a stage do their work, including pods that hold or wait."""
+        self.set_behaviour(stage, Work(), run=run)
 
-    def next_behaviour(self, order: StageOrder) -> Behaviour:
+    def next_behaviour(self, order: StageOrder) -> PodBehaviour:
+        """Return the behaviour of the next pod of an order."""
         for name in self._names(order):
-            if told := self._told.get(name):
-                return told.pop(0) if len(told) > 1 else told[0]
+            if behaviours := self._behaviours.get(name):
+                return behaviours.pop(0) if len(behaviours) > 1 else behaviours[0]
         return self.default
 
-    def is_told(self, behaviour: Behaviour, order: StageOrder) -> bool:
-        told = [self._told[name] for name in self._names(order) if name in self._told]
-        return bool(told) and behaviour in told[0]
+    def is_set(self, behaviour: PodBehaviour, order: StageOrder) -> bool:
+        """Return whether a behaviour is still set for the pods of an order."""
+        found = [self._behaviours[name] for name in self._names(order) if name in self._behaviours]
+        return bool(found) and behaviour in found[0]
 
     def prefill(self, spec: dict[str, Any], before: str) -> dict[str, str]:
-        """Store what a run of this spec leaves before it comes to a stage; returns all keys."""
-        # Where data goes is in no key, but the planner wants to know.
+        """Store the results of all stages of a spec before one stage; return all keys by id."""
+        # The storage is part of no key, but the planner requires one.
         earlier = World(make_run({"storage": {"s3": {"bucket": "bucket"}}, **spec}))
         earlier.yield_per_completion = self.yield_per_completion
         keys = {record.id: record.key for record in earlier.drive().stages}
-        assert before in keys, f"a run of this spec never comes to {before}"
+        assert before in keys, f"a run of this spec has no stage {before}"
         for stage, key in keys.items():
             if stage == before:
                 break
@@ -65,10 +70,10 @@ class Workshop(World):
                 self.store[key] = earlier.store[key]
         return keys
 
-    # What workers do.
+    # What the workers do.
 
-    def carry_out(self, order: StageOrder, index: int, workers: int) -> StageResult:
-        """Return what a worker of this order leaves; all but the last of several: Partial."""
+    def execute(self, order: StageOrder, index: int, workers: int) -> StageResult:
+        """Return the result of one worker: Partial for all but the last of several workers."""
         if [step.kind for step in order.steps] == ["prepare"]:
             return self._prepare(order)
         first = order.steps[0].key

@@ -1,13 +1,13 @@
-"""What must hold in every story, at every moment of it.
+"""What must hold in every test and in every version of every object.
 
-The tests tell what happens; these are the promises that no happening breaks, looked up
-in the histories of a namespace once its test is done:
+A test describes one sequence of events. These functions check, in the recorded histories
+of its namespace, what no sequence of events may break:
 
-- kstatus says of every version of a run what the run itself says;
-- never two Jobs at work on one key, and none at a key that is committed;
-- the operator makes and removes Jobs and never changes one; it removes the very Job
-  that it means, dependents first;
-- it never asks for what its roles do not give.
+- kstatus computes from every version of a run the state that the run's phase means;
+- no two Jobs run for one key at the same time, and no Job is created for a committed key;
+- the operator creates and deletes Jobs and never changes one; it deletes a Job by its UID,
+  dependents first;
+- the operator sends no request that its roles forbid.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def conditions_of(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def steps_of(job: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the steps of a Job, by id and key; none where somebody took them away."""
+    """Return the id and the key of each step of a Job; none if the annotation is missing."""
     text = (job["metadata"].get("annotations") or {}).get("isheep.dev/steps", "[]")
     return [(step["id"], step["key"]) for step in json.loads(text)]
 
@@ -56,7 +56,7 @@ def is_finished(job: dict[str, Any]) -> bool:
 
 
 def check_runs(runs: Iterable[Version]) -> None:
-    """The conditions are those of the phase, and kstatus reads them as they are meant."""
+    """Check that the conditions match the phase, and that kstatus computes the phase's state."""
     for version in runs:
         if version.deleted:
             continue
@@ -66,53 +66,59 @@ def check_runs(runs: Iterable[Version]) -> None:
         expected = EXPECTED[phase] if observed == generation else IN_PROGRESS
         if "deletionTimestamp" in document["metadata"]:
             expected = TERMINATING
-        told = f"version {version.number} of {version.name}: {json.dumps(status, indent=1)}"
-        assert kstatus(document) == expected, told
+        context = f"version {version.number} of {version.name}: {json.dumps(status, indent=1)}"
+        assert kstatus(document) == expected, context
         found = conditions_of(document)
         if phase is None:
-            assert not found, told
+            assert not found, context
             continue
-        assert {t: c["status"] for t, c in found.items()} == CONDITIONS[phase], told
-        assert {c["observedGeneration"] for c in found.values()} == {observed}, told
+        assert {t: c["status"] for t, c in found.items()} == CONDITIONS[phase], context
+        assert {c["observedGeneration"] for c in found.values()} == {observed}, context
 
 
 def check_jobs(
-    jobs: Sequence[Version], runs: Sequence[Version], excused: Collection[int] = ()
+    jobs: Sequence[Version], runs: Sequence[Version], exempt: Collection[int] = ()
 ) -> None:
-    """At most one Job at work on a key; none is made for what its run knows as committed.
+    """Check that at most one Job runs for a key, and that no Job is created for committed steps.
 
-    What a run knows is lost with versions that are excused: somebody wrote over them.
+    Args:
+        jobs: All versions of the Jobs.
+        runs: All versions of the runs.
+        exempt: Resource versions of runs whose status another client has overwritten. The
+            committed stages of such a version are unknown.
     """
-    at_work: dict[str, dict[str, str]] = {}
-    known: set[str] = set()
+    running: dict[str, dict[str, str]] = {}
+    created: set[str] = set()
     committed: dict[str, set[tuple[str, str]]] = {}
     for version in sorted([*jobs, *runs], key=lambda v: v.number):
         document = version.document
         if document.get("kind") == "SelfAlignmentRun" or "iterations" in document.get("spec", {}):
             stages = (document.get("status") or {}).get("stages") or []
             done = {(s["id"], s["key"]) for s in stages if s.get("committed")}
-            committed[version.uid] = set() if version.number in excused else done
+            committed[version.uid] = set() if version.number in exempt else done
             continue
         if version.deleted or is_finished(document):
-            for others in at_work.values():
+            for others in running.values():
                 others.pop(version.uid, None)
             continue
         steps = steps_of(document)
         for step in steps:
-            others = at_work.setdefault(step[1], {})
+            others = running.setdefault(step[1], {})
             others[version.uid] = version.name
-            # What prepare finds is the run's own, so each run has its own prepare.
+            # The result of prepare depends on the run, so each run has its own prepare.
             if step[0] != "prepare":
-                assert len(others) == 1, f"{step[0]} is at work in {sorted(others.values())}"
-        if version.uid not in known:
-            known.add(version.uid)
+                assert len(others) == 1, f"{step[0]} runs in {sorted(others.values())}"
+        if version.uid not in created:
+            created.add(version.uid)
             owner = document["metadata"].get("labels", {}).get("isheep.dev/run-uid", "")
             done = committed.get(owner, set())
-            assert not done or not done.issuperset(steps), f"{version.name} is made for nothing"
+            assert not done or not done.issuperset(steps), (
+                f"all steps of {version.name} were committed already"
+            )
 
 
 def check_requests(requests: Iterable[Recorded], *, may_be_forbidden: bool = False) -> None:
-    """The operator asks for what it may, and only makes and removes Jobs."""
+    """Check that the operator sends permitted requests only, and changes no Job."""
     for request in requests:
         if not may_be_forbidden:
             assert request.status != 403, f"{request}: {request.answer}"

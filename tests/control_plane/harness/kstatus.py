@@ -1,8 +1,8 @@
-"""kstatus in a few lines: what `kubectl wait`'s kin, Flux and Argo make of an object.
+"""kstatus in a few lines: the state that tools such as Flux and Argo compute of an object.
 
-The rules of sigs.k8s.io/cli-utils/pkg/kstatus for a kind that it does not know: a
-deletion, then the generation, then the conditions in the order in which they stand,
-then Ready. Written anew from its documentation.
+The rules of sigs.k8s.io/cli-utils/pkg/kstatus for an unknown kind check in this order: the
+deletion, the generation, the conditions in their listed order, and Ready. This
+implementation follows the documentation of kstatus.
 """
 
 from __future__ import annotations

@@ -1,18 +1,19 @@
-"""A kubelet without containers: pods that are bound to its nodes "run" as a test tells them.
+"""A kubelet without containers: the test's behaviours replace the containers of its pods.
 
-It does what the API shows of a real one: it watches the pods of its nodes, writes
-their status (phase, conditions, container states with exit code and termination
-message, IP), obeys a deletion by stopping the container and then removes the pod with
-no grace left. A pod's order is read where a container would read it. Pods get
-loopback addresses, so that whoever asks them for anything stays on this machine.
+It does what a real kubelet does on the API server: it watches the pods of its nodes and
+writes their status (phase, conditions, container states with exit code and termination
+message, IP). When a pod is deleted, it stops the container and then removes the pod with a
+grace period of 0. It reads a pod's order from the same variables as a container. Pods get
+loopback addresses, so requests to them never leave this machine.
 
-The tests under tests/node hold it against the real one.
+The tests under tests/node run the same Jobs on a real kubelet.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import traceback
 from collections import defaultdict
@@ -26,16 +27,18 @@ from isheep.contract.order import StageOrder, StageResult, parse_order
 
 from .api import MERGE_PATCH, STRATEGIC_PATCH, ApiServer
 from .background import Background
-from .behaviour import KILLED, Behaviour
+from .fake_workers import FakeWorkers
+from .pod_behaviour import KILLED, PodBehaviour
 from .watching import watch
-from .workshop import Workshop
 
 NODES = "/api/v1/nodes"
 CONTAINER = "worker"
 INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
 MAX_GRACE_SECONDS = 1.0
-"""What ignores SIGTERM is killed after its grace, or after this where that is shorter."""
-AT_ONCE = 32
+"""A container that ignores SIGTERM is killed after this time, or after a shorter grace period."""
+CONNECTIONS = 32
+LOOPBACK = 1 + os.getpid() % 250
+"""The second byte of the pods' addresses, so that sessions at the same time use others."""
 CAPACITY = {
     "cpu": "100000",
     "memory": "1000Ti",
@@ -53,42 +56,42 @@ class Kubelet:
         self._background = background
         self._nodes = nodes
         self._pods: dict[str, _Pod] = {}
-        self._workshops: defaultdict[str, Workshop] = defaultdict(Workshop)
+        self._workers: defaultdict[str, FakeWorkers] = defaultdict(FakeWorkers)
         self._last_address = 0
         self.errors: list[str] = []
         self.writes_running = True
-        """Whether a container's running is reported, too; a quick one's may be missed."""
+        """Whether the status reports running containers; a real kubelet misses some quick ones."""
 
     def start(self) -> None:
-        """Register the nodes and take up work."""
+        """Register the nodes and watch their pods."""
         for name in self._nodes:
             register_node(self._server, name)
         self._background.run(self._open())
-        pods = watch(self._session, "/api/v1/pods", self._see, selector="spec.nodeName!=")
+        pods = watch(self._session, "/api/v1/pods", self._receive, selector="spec.nodeName!=")
         self._background.spawn(pods)
 
     def stop(self) -> None:
         self._background.run(self._session.close())
 
-    def workshop(self, namespace: str) -> Workshop:
-        """Return what the pods of a namespace are told, and what they leave."""
-        return self._workshops[namespace]
+    def workers(self, namespace: str) -> FakeWorkers:
+        """Return the fake workers of a namespace: the pods' behaviours and the store."""
+        return self._workers[namespace]
 
-    def close_workshop(self, namespace: str) -> None:
-        """Remove what was told and left in a namespace."""
-        self._workshops.pop(namespace, None)
+    def close_workers(self, namespace: str) -> None:
+        """Remove the fake workers of a namespace."""
+        self._workers.pop(namespace, None)
 
     def errors_in(self, namespace: str) -> list[str]:
-        """Return what broke while the pods of a namespace did their work."""
+        """Return the exceptions of the behaviours of a namespace's pods."""
         return [error for error in self.errors if error.startswith(f"{namespace}/")]
 
     def running(self, namespace: str) -> list[str]:
-        """Return the names of the pods that have not ended."""
+        """Return the names of the pods that have not terminated."""
         pods = list(self._pods.values())
         return [p.name for p in pods if p.namespace == namespace and not p.ended]
 
     async def _open(self) -> None:
-        connector = aiohttp.TCPConnector(ssl=self._server.tls(), limit=AT_ONCE)
+        connector = aiohttp.TCPConnector(ssl=self._server.tls(), limit=CONNECTIONS)
         headers = {"Authorization": f"Bearer {self._server.token}"}
         self._session = aiohttp.ClientSession(
             self._server.url,
@@ -97,12 +100,12 @@ class Kubelet:
             timeout=aiohttp.ClientTimeout(total=None),
         )
 
-    def _see(self, kind: str, document: dict[str, Any]) -> None:
+    def _receive(self, kind: str, document: dict[str, Any]) -> None:
         uid = document["metadata"]["uid"]
         pod = self._pods.get(uid)
         if kind == "DELETED":
             if pod is not None:
-                self._pods.pop(uid).cut_off()
+                self._pods.pop(uid).cancel()
             return
         if pod is None:
             self._last_address += 1
@@ -113,7 +116,7 @@ class Kubelet:
             pod.stop(document["metadata"].get("deletionGracePeriodSeconds", 0))
 
     async def request(self, method: str, path: str, body: Any, content_type: str) -> None:
-        """Write something; what is gone, or another one by now, is nobody's concern."""
+        """Send a write; a missing or replaced object (404, 409) is no error."""
         data, headers = json.dumps(body), {"Content-Type": content_type}
         while True:
             try:
@@ -131,7 +134,7 @@ class Kubelet:
 
 
 class _Pod:
-    """One pod: the side that a behaviour sees, and the writing of its status."""
+    """One pod: the methods that a behaviour calls, and the writes of the pod's status."""
 
     def __init__(self, kubelet: Kubelet, document: dict[str, Any], address: str) -> None:
         metadata = document["metadata"]
@@ -147,30 +150,30 @@ class _Pod:
         self.stopping = asyncio.Event()
         self.ended = document.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
-    # Its life.
+    # The life of the pod.
 
     def begin(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._live())
+        self._task = asyncio.get_running_loop().create_task(self._behave())
 
     def stop(self, grace: int) -> None:
-        """Do what a kubelet does for a deletion timestamp: SIGTERM, SIGKILL, gone."""
+        """Handle a deletion timestamp as a kubelet does: SIGTERM, SIGKILL, removal of the pod."""
         self.stopping.set()
         if self._removal is None:
             self._removal = asyncio.get_running_loop().create_task(self._remove(grace))
 
-    def cut_off(self) -> None:
+    def cancel(self) -> None:
         for task in (self._task, self._removal):
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
 
-    async def _live(self) -> None:
+    async def _behave(self) -> None:
         try:
             self.order = _order(self._document)
             self.index = int(self._document["metadata"]["annotations"].get(INDEX_ANNOTATION, 0))
             self.workers = int(_environment(self._document).get("ISHEEP_WORKERS", 1))
-            self._behaviour = self._kubelet.workshop(self.namespace).next_behaviour(self.order)
+            self._behaviour = self._kubelet.workers(self.namespace).next_behaviour(self.order)
             await self._behaviour(self)
-        except Exception:  # noqa: BLE001  the test that it belongs to is told
+        except Exception:  # noqa: BLE001  the pod's test reports the error
             self._kubelet.errors.append(f"{self.namespace}/{self.name}: {traceback.format_exc()}")
 
     async def _remove(self, grace: int) -> None:
@@ -186,7 +189,7 @@ class _Pod:
         }
         await self._kubelet.request("DELETE", self._path, body, "application/json")
 
-    # What a behaviour tells.
+    # What a behaviour calls.
 
     async def run(self) -> None:
         self._started = _now()
@@ -197,20 +200,21 @@ class _Pod:
         await self._write("Pending", {"waiting": {"reason": reason, "message": message}})
 
     async def end(self, code: int, message: str = "", reason: str | None = None) -> None:
-        self._over()
-        word = reason or ("Completed" if code == 0 else "Error")
-        await self._write("Succeeded" if code == 0 else "Failed", self._ended(code, message, word))
+        self._close()
+        reason = reason or ("Completed" if code == 0 else "Error")
+        phase = "Succeeded" if code == 0 else "Failed"
+        await self._write(phase, self._terminated(code, message, reason))
 
     async def disrupt(self, reason: str, code: int | None) -> None:
-        self._over()
+        self._close()
         target = {
             "type": "DisruptionTarget",
             "status": "True",
             "reason": reason,
-            "message": "ended from outside",
+            "message": "the test disrupts the pod",
             "lastTransitionTime": _now(),
         }
-        state = {} if code is None else self._ended(code, "", "Error")
+        state = {} if code is None else self._terminated(code, "", "Error")
         await self._write("Failed", state, extra=[target])
 
     async def serve_progress(self, done: int, total: int) -> None:
@@ -222,15 +226,15 @@ class _Pod:
         self._server = await loop.create_server(web.Server(answer), self._address, port)
 
     def result(self) -> StageResult:
-        workshop = self._kubelet.workshop(self.namespace)
-        return workshop.carry_out(self.order, self.index, self.workers)
+        workers = self._kubelet.workers(self.namespace)
+        return workers.execute(self.order, self.index, self.workers)
 
-    def is_told(self, behaviour: Behaviour) -> bool:
-        return self._kubelet.workshop(self.namespace).is_told(behaviour, self.order)
+    def is_set(self, behaviour: PodBehaviour) -> bool:
+        return self._kubelet.workers(self.namespace).is_set(behaviour, self.order)
 
-    # Its status.
+    # The status of the pod.
 
-    def _over(self) -> None:
+    def _close(self) -> None:
         self.ended = True
         if self._server is not None:
             self._server.close()
@@ -239,10 +243,10 @@ class _Pod:
     def _path(self) -> str:
         return f"/api/v1/namespaces/{self.namespace}/pods/{self.name}"
 
-    def _ended(self, code: int, message: str, reason: str) -> dict[str, Any]:
-        ended = {"exitCode": code, "reason": reason, "finishedAt": _now()}
-        ended["startedAt"] = self._started or ended["finishedAt"]
-        return {"terminated": ended | ({"message": message} if message else {})}
+    def _terminated(self, code: int, message: str, reason: str) -> dict[str, Any]:
+        state = {"exitCode": code, "reason": reason, "finishedAt": _now()}
+        state["startedAt"] = self._started or state["finishedAt"]
+        return {"terminated": state | ({"message": message} if message else {})}
 
     async def _write(
         self,
@@ -274,17 +278,17 @@ class _Pod:
                     "state": state,
                 }
             ]
-        # With the UID in it a patch cannot hit a pod that took the name over.
+        # The UID prevents that the patch changes a new pod with the same name.
         body = {"metadata": {"uid": self._document["metadata"]["uid"]}, "status": status}
         await self._kubelet.request("PATCH", f"{self._path}/status", body, STRATEGIC_PATCH)
 
 
 def register_node(server: ApiServer, name: str, labels: dict[str, str] | None = None) -> None:
-    """Make a node that is ready for pods, where it is not there yet."""
+    """Create a node that is ready for pods, unless it exists."""
     metadata = {"name": name, "labels": {"kubernetes.io/hostname": name, **(labels or {})}}
     created = server.request("POST", NODES, {"metadata": metadata})
     assert created.status in (201, 409), created.message
-    # A new node is tainted until a controller, which does not run here, has seen it ready.
+    # A controller that does not run here would remove the taint of a new node.
     server.must("PATCH", f"{NODES}/{name}", {"spec": {"taints": []}}, content_type=MERGE_PATCH)
     ready = {
         "type": "Ready",
@@ -299,7 +303,7 @@ def register_node(server: ApiServer, name: str, labels: dict[str, str] | None = 
 
 
 def _address(number: int) -> str:
-    return f"127.77.{number // 250 % 250}.{1 + number % 250}"
+    return f"127.{LOOPBACK}.{number // 250 % 250}.{1 + number % 250}"
 
 
 def _environment(document: dict[str, Any]) -> dict[str, str]:
@@ -308,13 +312,13 @@ def _environment(document: dict[str, Any]) -> dict[str, str]:
 
 
 def _order(document: dict[str, Any]) -> StageOrder:
-    """Read the order as a container would."""
+    """Read the order as a container does."""
     environment = _environment(document)
     return parse_order(_expanded("ISHEEP_ORDER", environment), environment["ISHEEP_ORDER_SHA256"])
 
 
 def _expanded(name: str, environment: dict[str, str]) -> str:
-    """Return a variable as a kubelet sets it: `$$` is a dollar, `$(NAME)` an earlier one."""
+    """Return a variable as a kubelet expands it: `$$` is a dollar, `$(NAME)` a variable."""
     names = list(environment)
     earlier = {n: environment[n] for n in names[: names.index(name)]}
 
@@ -326,13 +330,13 @@ def _expanded(name: str, environment: dict[str, str]) -> str:
 
 def _conditions(phase: str, ready: bool) -> list[dict[str, Any]]:
     done = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}.get(phase)
-    because = {} if ready else {"reason": done or "ContainersNotReady"}
-    standing = {"status": "True" if ready else "False", **because}
+    reason = {} if ready else {"reason": done or "ContainersNotReady"}
+    readiness = {"status": "True" if ready else "False", **reason}
     found = [
         {"type": "PodReadyToStartContainers", "status": "False" if done else "True"},
         {"type": "Initialized", "status": "True"},
-        {"type": "Ready", **standing},
-        {"type": "ContainersReady", **standing},
+        {"type": "Ready", **readiness},
+        {"type": "ContainersReady", **readiness},
     ]
     return [{**condition, "lastTransitionTime": _now()} for condition in found]
 

@@ -1,13 +1,14 @@
-"""How soon the next Job follows, and what the operator costs, with many runs at once.
+"""Measure the time until the next Job, and the cost of the operator, with many runs at once.
 
-Every run has four Jobs to go (prepare, train, merge, report); the rest it finds in the
-store that all share. Jobs last as long as it takes for so many to end each second as
-this machine can carry, some longer and some shorter, as they would if they did
-something; a few runs go before, to see what a Job costs all the programs together.
-From the watch that tells that a Job has ended to the one that tells of the run's next
-Job is the latency, on one clock; nothing waits in between but the operator and the API
-server. The operator is the installed one, with its own waits, and there is no proxy in
-its way.
+Every run has four Jobs (prepare, train, merge, report); the results of its other stages are
+in the store that all runs share. The latency is the time from the watch event that ends a
+Job to the watch event that adds the next Job of the run, on one clock. Only the operator
+and the API server work in between. The operator is the installed command with its default
+waits, and has no proxy.
+
+The Jobs' durations differ, as those of real Jobs. Their mean is set so that the number of
+Jobs that end each second keeps a fixed share of this machine's cores busy; a few earlier
+runs measure the CPU time that one Job costs all programs together.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from typing import Any
 
 import psutil
 
-from .behaviour import Pod, Work
-from .laws import conditions_of, is_finished
+from .cluster import Cluster
+from .invariants import conditions_of, is_finished
 from .observer import JOBS, RUNS
 from .operator_process import OperatorProcess, configuration
-from .plane import ControlPlane
+from .pod_behaviour import Pod, Work
 from .rbac import SYSTEM_NAMESPACE
 from .runs import Run
 from .servers import kubeconfig_with
@@ -38,25 +39,25 @@ MINUTES = 30
 STAGES = ("prepare", "train", "merge", "report")
 MOST_ENDS_A_SECOND = 10.0
 BUSY_SHARE = 0.6
-"""Of the machine's cores; how long things wait for a core is not what is asked here."""
-FORERUNNERS = 10
+"""The share of the machine's cores; with more, the latency would include waits for a core."""
+WARM_UP_RUNS = 10
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Work for a time that differs from pod to pod, the same in every benchmark."""
+    """Work for a time that differs between pods and is the same in every benchmark."""
 
     mean_seconds: float
 
     async def __call__(self, pod: Pod) -> None:
         order = pod.order
-        chance = random.Random(f"{order.run.name} {order.steps[0].id}").uniform(0.2, 1.8)
-        await Work(chance * self.mean_seconds)(pod)
+        factor = random.Random(f"{order.run.name} {order.steps[0].id}").uniform(0.2, 1.8)
+        await Work(factor * self.mean_seconds)(pod)
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured."""
+    """The results of a measurement."""
 
     runs: int
     seconds: float
@@ -82,7 +83,7 @@ class Figures:
         )
 
     def misses(self) -> list[str]:
-        """Return which goals are missed."""
+        """Return one message for each missed goal."""
         found = []
         if self.quantile(0.99) >= GOAL_SECONDS:
             found.append(f"p99 is {self.quantile(0.99):.3f} s, the goal is below {GOAL_SECONDS} s")
@@ -92,21 +93,21 @@ class Figures:
         return found
 
 
-def measure(plane: ControlPlane, folder: Path, runs: int, namespace: str = "bench") -> Figures:
-    """Drive so many runs to their end, with an operator of their own."""
-    plane.open_namespace(namespace)
+def measure(cluster: Cluster, folder: Path, runs: int, namespace: str = "bench") -> Figures:
+    """Run a number of runs to their end with a separate operator, and return the figures."""
+    cluster.open_namespace(namespace)
     spec = Run().skip_to("i1/train")
-    plane.kubelet.workshop(namespace).prefill(spec.fields, "i1/train")
-    # A real kubelet, too, misses that a quick container runs; it spares the machine a write.
-    plane.kubelet.writes_running = False
+    cluster.kubelet.workers(namespace).prefill(spec.fields, "i1/train")
+    # A real kubelet also misses the running state of a quick container; this saves a write.
+    cluster.kubelet.writes_running = False
     lease = f"isheep-{namespace}"
-    plane.rights.grant_lease(lease)
-    kubeconfig = kubeconfig_with(plane.server, plane.rights.token)
-    operator = OperatorProcess(folder, kubeconfig, _config(namespace, lease), patches={})
-    bench = Bench(plane, namespace, spec, operator)
+    cluster.rights.grant_lease(lease)
+    kubeconfig = kubeconfig_with(cluster.server, cluster.rights.token)
+    operator = OperatorProcess(folder, lambda: kubeconfig, _config(namespace, lease), patches={})
+    bench = Bench(cluster, namespace, spec, operator)
     operator.start()
     try:
-        rate = bench.bearable_rate()
+        rate = bench.sustainable_rate()
         began, before = time.monotonic(), operator.cpu_seconds()
         peak = bench.drive("run", runs, runs / rate)
         seconds = time.monotonic() - began
@@ -114,8 +115,8 @@ def measure(plane: ControlPlane, folder: Path, runs: int, namespace: str = "benc
     finally:
         operator.stop()
     latencies = tuple(bench.latencies("run"))
-    plane.close_namespace(namespace)
-    plane.kubelet.writes_running = True
+    cluster.close_namespace(namespace)
+    cluster.kubelet.writes_running = True
     return Figures(runs, seconds, rate, latencies, peak, cpu, os.getloadavg()[0])
 
 
@@ -126,39 +127,48 @@ def _config(namespace: str, lease: str) -> dict[str, Any]:
 
 @dataclass
 class Bench:
-    """Runs of one namespace, driven to their end and looked at."""
+    """Creates the runs of one namespace, waits for their end, and measures."""
 
-    plane: ControlPlane
+    cluster: Cluster
     namespace: str
     spec: Run
     operator: OperatorProcess
     created: int = 0
 
-    def bearable_rate(self) -> float:
-        """Return how many Jobs may end each second for a share of the cores to be busy."""
+    def sustainable_rate(self) -> float:
+        """Return the number of Jobs that end each second if BUSY_SHARE of the cores is busy."""
         before = _cpu_seconds()
-        self.drive("before", FORERUNNERS, 1.0)
-        job = (_cpu_seconds() - before) / (FORERUNNERS * len(STAGES))
+        self.drive("before", WARM_UP_RUNS, 1.0)
+        job = (_cpu_seconds() - before) / (WARM_UP_RUNS * len(STAGES))
         return min(MOST_ENDS_A_SECOND, BUSY_SHARE * (os.cpu_count() or 1) / job)
 
     def drive(self, name: str, runs: int, mean_seconds: float) -> int:
-        """Bring so many runs to their end, whose Jobs last so long; return the peak of memory."""
-        self.plane.kubelet.workshop(self.namespace).default = Spread(mean_seconds)
+        """Create runs and wait until all have succeeded.
+
+        Args:
+            name: The prefix of the runs' names.
+            runs: The number of runs.
+            mean_seconds: The mean duration of a Job.
+
+        Returns:
+            The largest resident memory of the operator, in bytes.
+        """
+        self.cluster.kubelet.workers(self.namespace).default = Spread(mean_seconds)
         self._create(name, runs)
         peak = 0
 
-        def over() -> bool:
+        def all_succeeded() -> bool:
             nonlocal peak
             peak = max(peak, self.operator.memory_bytes())
             time.sleep(0.5)
-            latest = self.plane.observer.latest(RUNS, self.namespace).values()
+            latest = self.cluster.observer.latest(RUNS, self.namespace).values()
             phases = [(run.get("status") or {}).get("phase") for run in latest]
             assert "Failed" not in phases, next(
                 conditions_of(run) for run in latest if run["status"].get("phase") == "Failed"
             )
             return phases.count("Succeeded") == self.created
 
-        until(over, MINUTES * 60, otherwise=self.operator.tail)
+        until(all_succeeded, MINUTES * 60, otherwise=self.operator.tail)
         return peak
 
     def latencies(self, name: str) -> Iterator[float]:
@@ -166,7 +176,7 @@ class Bench:
         begun: dict[str, list[float]] = {}
         ended: dict[str, list[float]] = {}
         seen: set[tuple[str, bool]] = set()
-        for version in self.plane.observer.history(JOBS, self.namespace):
+        for version in self.cluster.observer.history(JOBS, self.namespace):
             finished = is_finished(version.document)
             run = version.document["metadata"]["labels"]["isheep.dev/run"]
             if (version.uid, finished) in seen or not run.startswith(f"{name}-"):
@@ -179,15 +189,15 @@ class Bench:
     def _create(self, name: str, runs: int) -> None:
         path = f"/apis/isheep.dev/v1alpha1/namespaces/{self.namespace}/selfalignmentruns"
         for number in range(runs):
-            # What comes before train is the same for all, and in the store; train is not.
+            # The stages before train are equal for all runs and in the store. train differs.
             training = {"warmupSteps": self.created}
             run = self.spec.named(f"{name}-{number:04}").spec(training=training)
-            self.plane.server.must("POST", path, run.document())
+            self.cluster.server.must("POST", path, run.document())
             self.created += 1
 
 
 def _cpu_seconds() -> float:
-    """Return what this process and all that it has started have used."""
+    """Return the CPU time of this process and of all its descendants."""
     mine = psutil.Process()
     times = [process.cpu_times() for process in (mine, *mine.children(recursive=True))]
     return float(sum(time.user + time.system for time in times))

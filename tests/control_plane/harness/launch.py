@@ -1,8 +1,9 @@
-"""Runs `isheep` after some of its constants were replaced, as told by $ISHEEP_TEST_PATCHES.
+"""Run `isheep` after $ISHEEP_TEST_PATCHES has replaced some of its constants.
 
-A JSON object maps `module:NAME` to a value: seconds for a timedelta, a list for a
-tuple of them, and a number for STAGE_VERSIONS, by which every version is raised. They
-are applied in the order given, and whoever imports a name later gets the new value.
+The variable holds a JSON object that maps `module:NAME` to a value: seconds for a
+timedelta, a list of seconds for a tuple of timedeltas, and for STAGE_VERSIONS a number
+that is added to every version. The patches are applied in their order. A module that
+imports a name after its patch gets the new value.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ def main() -> None:
     for target, value in json.loads(os.environ.pop("ISHEEP_TEST_PATCHES", "{}")).items():
         module_name, _, name = target.partition(":")
         module = importlib.import_module(module_name)
-        setattr(module, name, _like(getattr(module, name), value))
+        setattr(module, name, _converted(getattr(module, name), value))
     from isheep.cli import main as isheep
 
     sys.argv[0] = "isheep"
     isheep()
 
 
-def _like(old: Any, value: Any) -> Any:
+def _converted(old: Any, value: Any) -> Any:
+    """Return a patch's value in the type of the value that it replaces."""
     if isinstance(old, timedelta):
         return timedelta(seconds=value)
     if isinstance(old, tuple) and all(isinstance(one, timedelta) for one in old):

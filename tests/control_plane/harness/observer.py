@@ -1,8 +1,8 @@
-"""Every version of every run, Job and Event that the API server told, by namespace.
+"""Every version of every run, Job and Event that the API server has sent, by namespace.
 
-A test that only looks at the end misses what was wrong for a moment; what must hold at
-every moment is checked over these histories (`laws`). Resource versions of all kinds
-grow together, so that versions of a run and of a Job can be put in order.
+A test that inspects only the final state misses a state that was wrong for a short time.
+`invariants` therefore checks these histories. All kinds share one sequence of resource
+versions, so the versions of a run and of a Job can be sorted together.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PATHS = {
 
 @dataclass(frozen=True)
 class Version:
-    """An object at one of its versions, with when this process was told (monotonic)."""
+    """One version of an object, and the monotonic time at which this process received it."""
 
     kind: str
     document: dict[str, Any]
@@ -55,7 +55,7 @@ class Version:
 
 
 class Observer:
-    """Watches over the whole cluster."""
+    """Watches the runs, Jobs and Events of all namespaces."""
 
     def __init__(self, server: ApiServer, background: Background) -> None:
         self._server = server
@@ -72,29 +72,29 @@ class Observer:
         self._background.run(self._session.close())
 
     def history(self, resource: str, namespace: str, name: str | None = None) -> list[Version]:
-        """Return all versions of a namespace's objects, or of one, in their order."""
+        """Return the versions of all objects of a namespace, or of one object, in their order."""
         with self._lock:
             found = list(self._histories[resource, namespace])
         return [v for v in found if name is None or v.name == name]
 
     def latest(self, resource: str, namespace: str) -> dict[str, dict[str, Any]]:
-        """Return the objects that are there now, by name."""
+        """Return the objects that exist now, by name."""
         with self._lock:
             return dict(self._latest[resource, namespace])
 
     def catch_up(self, resource: str, document: dict[str, Any]) -> None:
-        """Wait until this version of an object, which a test has just made, was seen."""
+        """Wait until the observer has received the version that a test has just written."""
         metadata = document["metadata"]
         wanted = int(metadata["resourceVersion"])
 
-        def seen() -> bool:
+        def received() -> bool:
             history = self.history(resource, metadata["namespace"], metadata["name"])
             return any(version.number >= wanted for version in history)
 
-        until(seen, otherwise=f"the watch does not tell of {metadata['name']}")
+        until(received, otherwise=f"the watch has not sent {metadata['name']}")
 
     def close(self, namespace: str) -> None:
-        """Remove a namespace."""
+        """Remove the histories of a namespace, and record no more of them."""
         with self._lock:
             self._closed.add(namespace)
             for key in [key for key in self._histories if key[1] == namespace]:
@@ -117,7 +117,7 @@ class Observer:
             namespace = document["metadata"]["namespace"]
             if namespace in self._closed:
                 return
-            # Nobody asks for it, and it is the largest part of an object.
+            # No test reads managedFields, the largest part of an object.
             document["metadata"].pop("managedFields", None)
             version = Version(kind, document, time.monotonic())
             with self._lock:

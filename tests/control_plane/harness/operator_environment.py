@@ -1,8 +1,8 @@
-"""An operator, the proxy that it speaks through, and the namespaces that it watches.
+"""An operator, its proxy, and the namespaces that it watches.
 
-Most tests share one company, because a process takes seconds to start; each of them has
-a namespace. A test that kills its operator, or breaks its network, or configures it
-otherwise, has a company of its own.
+Most tests share one environment, because a process takes seconds to start; each of these
+tests has its own namespace. A test that kills its operator, disturbs its network, or
+configures it differently has its own environment.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .laws import check_requests
-from .operator_process import HURRY, OperatorProcess, configuration
-from .plane import ControlPlane
+from .cluster import Cluster
+from .invariants import check_requests
+from .namespace_fixture import NamespaceFixture
+from .operator_process import SHORT_WAITS, OperatorProcess, configuration
 from .proxy import Proxy
 from .rbac import SYSTEM_NAMESPACE
-from .scene import Scene
 
 
-class Company:
-    """One operator at work, and the scenes that it serves."""
+class OperatorEnvironment:
+    """One operator with its own proxy and Lease."""
 
     def __init__(
         self,
-        plane: ControlPlane,
+        cluster: Cluster,
         folder: Path,
         namespaces: list[str],
         *,
@@ -33,11 +33,11 @@ class Company:
         lease_seconds: int = 30,
         **changes: Any,
     ) -> None:
-        self.plane = plane
+        self.cluster = cluster
         self.folder = folder
         self.lease = f"isheep-{secrets.token_hex(4)}"
-        plane.rights.grant_lease(self.lease)
-        self.proxy = Proxy(plane.server, plane.rights.token, plane.background)
+        cluster.rights.grant_lease(self.lease)
+        self.proxy = Proxy(cluster.server, cluster.rights.token, cluster.background)
         self.proxy.start()
         config = configuration(**{"watchNamespaces": namespaces, **changes})
         config["lease"] = {
@@ -47,25 +47,25 @@ class Company:
         }
         self.operator = OperatorProcess(
             folder,
-            self.proxy.kubeconfig,
+            self.proxy.connect,
             config,
-            patches=dict(HURRY if patches is None else patches),
+            patches=dict(SHORT_WAITS if patches is None else patches),
         )
 
-    def start(self) -> Company:
+    def start(self) -> OperatorEnvironment:
         self.operator.start()
         return self
 
-    def scene(self, namespace: str) -> Scene:
-        """Open one of the namespaces that the operator watches."""
-        self.plane.open_namespace(namespace)
-        return Scene(self.plane, namespace, self.operator, self.proxy)
+    def namespace(self, name: str) -> NamespaceFixture:
+        """Create one of the namespaces that the operator watches."""
+        self.cluster.open_namespace(name)
+        return NamespaceFixture(self.cluster, name, self.operator, self.proxy)
 
     def close(self, *, check: bool = True) -> None:
         if self.operator.process is not None:
-            # How it ends when it is asked to is a test of its own; here nobody waits for it.
+            # A separate test covers the end on SIGTERM, so no other test waits for it.
             self.operator.kill()
             self.operator.wait()
         self.proxy.stop()
         if check:
-            check_requests([r for r in self.proxy.requests if "/namespaces/" not in r.path])
+            check_requests([r for r in self.proxy.all_requests() if "/namespaces/" not in r.path])

@@ -1,8 +1,8 @@
-"""`isheep operator` as a process of its own: started, watched, stopped, killed.
+"""`isheep operator` as a separate process that a test can start, inspect, stop and kill.
 
-What a test hurries (the waits between retries, which are minutes) or changes (the
-stages' versions, as an upgrade does) is patched by `launch` before anything of isheep
-is imported; with nothing to patch the installed command is run as it is.
+`launch` applies the patches of a test before anything of isheep is imported: shorter waits
+between retries, or other versions of the stages, as after an upgrade. Without patches the
+installed command runs unchanged.
 """
 
 from __future__ import annotations
@@ -13,35 +13,33 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from .servers import free_port
+from .ports import free_port
 from .waiting import until
 
 HERE = Path(__file__).resolve().parent
 ISHEEP = Path(sys.executable).with_name("isheep")
-HURRY: Mapping[str, Any] = {
-    "isheep.planner.failure:RETRY_SCHEDULE": [0.5, 0.5, 0.5],
-    "isheep.planner.failure:STALLED_SCHEDULE": [4, 4, 4, 4, 1800],
-    "isheep.planner.failure:DISRUPTION_DELAY": 0.5,
+SHORT_WAITS: Mapping[str, Any] = {
+    "isheep.planner.retry_schedule:RETRY_SCHEDULE": [0.5, 0.5, 0.5],
+    "isheep.planner.retry_schedule:STALLED_SCHEDULE": [10, 10, 10, 10, 1800],
+    "isheep.planner.retry_schedule:DISRUPTION_DELAY": 0.5,
     "isheep.planner.groups:CONFIGURATION_WAIT": 1.0,
     "isheep.planner.groups:PEER_WAIT": 5.0,
     "isheep.kube.rejections:DELAYS": [0.5, 1, 2],
 }
-"""The planner's waits, in seconds, as most tests want them.
+"""The planner's waits in seconds, short enough for most tests.
 
-A run is never seen Stalled if its wait, which begins with the end of a Job, a time in whole
-seconds, is over before the operator has heard of that end.
+The wait of a stalled run begins when its Job ends. If the wait were over before the operator
+has received the end of the Job, no version of the run would be Stalled.
 """
-SHORT_LEASE: Mapping[str, Any] = {"isheep.kube.client:TIMEOUT_SECONDS": 3.0}
-"""A Lease lasts as long as two requests may take."""
-UPGRADE: Mapping[str, Any] = {"isheep.recipes.interface:STAGE_VERSIONS": 1}
-"""A later version of the operator, to which every stage's output would be another."""
+UPGRADE: Mapping[str, Any] = {"isheep.recipes.stage_kinds:STAGE_VERSIONS": 1}
+"""A later version of the operator, in which the output of every stage differs."""
 TIMINGS = {
     "firstLookSeconds": 1,
     "lookSeconds": 1,
@@ -50,10 +48,12 @@ TIMINGS = {
     "listSeconds": 300,
 }
 IMAGE = "isheep-worker@sha256:" + "0" * 64
+PAGE_SECONDS = 30.0
+END_SECONDS = 90.0
 
 
 def configuration(**changes: Any) -> dict[str, Any]:
-    """Return an operator's configuration, with fields replaced."""
+    """Return the configuration of an operator, with some fields replaced."""
     return {
         "workerImage": IMAGE,
         "workerImagePullPolicy": "IfNotPresent",
@@ -77,15 +77,15 @@ def configuration(**changes: Any) -> dict[str, Any]:
 
 @dataclass
 class OperatorProcess:
-    """One operator; started again after a kill it is the same pod with a new process."""
+    """One operator. After a kill and a start it is the same pod with a new process."""
 
     folder: Path
-    kubeconfig: dict[str, Any]
+    connect: Callable[[], dict[str, Any]]
+    """Returns the kubeconfig of the next process."""
     config: dict[str, Any]
     identity: str = "operator-0"
-    patches: Mapping[str, Any] = field(default_factory=lambda: dict(HURRY))
+    patches: Mapping[str, Any] = field(default_factory=lambda: dict(SHORT_WAITS))
     process: subprocess.Popen[bytes] | None = None
-    cpu_seconds_before: float = 0.0
 
     @property
     def log(self) -> Path:
@@ -96,11 +96,14 @@ class OperatorProcess:
         return int(self.config["httpPort"])
 
     def start(self, *, wait: bool = True) -> OperatorProcess:
+        """Start a process once the earlier one has ended; by default, wait until it is ready."""
+        if self.process is not None:
+            self.process.wait(END_SECONDS)
         self.folder.mkdir(parents=True, exist_ok=True)
         config, kubeconfig = self.folder / f"{self.identity}.yaml", self.folder / "kubeconfig"
         # JSON is YAML.
         config.write_text(json.dumps(self.config))
-        kubeconfig.write_text(json.dumps(self.kubeconfig))
+        kubeconfig.write_text(json.dumps(self.connect()))
         environment = {
             **{k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")},
             "KUBECONFIG": str(kubeconfig),
@@ -120,25 +123,26 @@ class OperatorProcess:
             )
         if wait:
             until(self._is_ready_or_dead, otherwise=self.tail)
-            assert self.is_alive(), f"the operator ended at once\n{self.tail()}"
+            assert self.is_alive(), f"the operator ended during its start\n{self.tail()}"
         return self
 
     def kill(self) -> None:
-        """End it as a lost node would: at once."""
+        """End the process immediately, as the loss of its node would."""
         if self.process is not None:
             self.process.kill()
 
-    def wait(self, timeout: float = 30) -> int:
+    def wait(self, timeout: float = END_SECONDS) -> int:
+        """Wait until the process has ended, and return its exit code."""
         assert self.process is not None
         return self.process.wait(timeout)
 
     def stop(self) -> int:
-        """End it as a kubelet would; returns the exit code."""
+        """End the process as a kubelet does, with SIGTERM, and return its exit code."""
         assert self.process is not None
         if self.is_alive():
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(timeout=30)
+            return self.process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -148,14 +152,15 @@ class OperatorProcess:
         return self.process is not None and self.process.poll() is None
 
     def is_ready(self) -> bool:
-        return self.answers("/readyz") == 200
+        return self.page_status("/readyz") == 200
 
-    def answers(self, path: str) -> int:
-        """Return the status of one of the operator's own pages, 0 while it does not answer."""
+    def page_status(self, path: str) -> int:
+        """Return the status of one of the operator's own pages, 0 if it does not respond."""
         return self.page(path)[0]
 
     def page(self, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        """Return the status and the text of one of the operator's own pages."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PAGE_SECONDS)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
@@ -166,17 +171,20 @@ class OperatorProcess:
             connection.close()
 
     def memory_bytes(self) -> int:
+        """Return the resident memory of the process."""
         assert self.process is not None
         return int(psutil.Process(self.process.pid).memory_info().rss)
 
     def cpu_seconds(self) -> float:
+        """Return the CPU time that the process has used."""
         assert self.process is not None
         times = psutil.Process(self.process.pid).cpu_times()
         return float(times.user + times.system)
 
     def tail(self, characters: int = 6000) -> str:
+        """Return the end of the log."""
         if not self.log.exists():
-            return f"{self.identity} left no log"
+            return f"{self.identity} has written no log"
         return f"{self.identity}:\n{self.log.read_text(errors='replace')[-characters:]}"
 
     def _is_ready_or_dead(self) -> bool:

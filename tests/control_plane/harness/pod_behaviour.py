@@ -1,7 +1,7 @@
-"""What a pod of a test does, in place of a container: one small class for each way to end.
+"""The behaviours of the tests' pods, which replace containers: one small class for each end.
 
-A behaviour is handed the pod as its kubelet sees it, and tells the kubelet what to
-report. Unless told otherwise a pod does its `Work`.
+A behaviour receives a pod from the kubelet, and calls the pod's methods to report its
+states. By default a pod does its `Work`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ STOPPED = 143
 
 
 class Pod(Protocol):
-    """A pod, as the kubelet shows it to a behaviour."""
+    """A pod, as the kubelet passes it to a behaviour."""
 
     order: StageOrder
     index: int
@@ -31,22 +31,22 @@ class Pod(Protocol):
         """Report that the container waits."""
 
     async def end(self, code: int, message: str = "", reason: str | None = None) -> None:
-        """Report that the container has ended, and the pod with it."""
+        """Report that the container has terminated, and the pod with it."""
 
     async def disrupt(self, reason: str, code: int | None) -> None:
-        """Report that the pod was ended from outside."""
+        """Report that the pod was the target of a disruption."""
 
     async def serve_progress(self, done: int, total: int) -> None:
-        """Answer at /progress until the pod has ended."""
+        """Serve /progress until the pod has terminated."""
 
     def result(self) -> StageResult:
-        """Do what a worker does with the order."""
+        """Execute the order as a worker does, and return the result."""
 
-    def is_told(self, behaviour: Behaviour) -> bool:
-        """Whether this is still what the test wants of the pod."""
+    def is_set(self, behaviour: PodBehaviour) -> bool:
+        """Return whether the test still has this behaviour set for the pod."""
 
 
-class Behaviour(Protocol):
+class PodBehaviour(Protocol):
     """What a pod does."""
 
     async def __call__(self, pod: Pod) -> None: ...
@@ -54,7 +54,7 @@ class Behaviour(Protocol):
 
 @dataclass(frozen=True)
 class Work:
-    """Carry the order out, after some seconds, and leave the result."""
+    """Execute the order after some seconds, and report the result."""
 
     seconds: float = 0.0
 
@@ -68,7 +68,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Hang:
-    """Run until stopped, and obey."""
+    """Run until SIGTERM, and then terminate."""
 
     async def __call__(self, pod: Pod) -> None:
         await pod.run()
@@ -77,8 +77,8 @@ class Hang:
 
 
 @dataclass(frozen=True)
-class Held:
-    """Run until the test has it mended, and then do the work."""
+class Hold:
+    """Run until the test sets another behaviour, and then do the work."""
 
     progress: tuple[int, int] | None = None
 
@@ -86,7 +86,7 @@ class Held:
         if self.progress is not None:
             await pod.serve_progress(*self.progress)
         await pod.run()
-        while pod.is_told(self):
+        while pod.is_set(self):
             if await stopped_within(pod, 0.1):
                 await pod.end(STOPPED)
                 return
@@ -94,8 +94,8 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Ignore:
-    """Run until killed: what a worker does that hears no SIGTERM."""
+class IgnoreSigterm:
+    """Run until SIGKILL, as a worker that handles no SIGTERM."""
 
     async def __call__(self, pod: Pod) -> None:
         await pod.run()
@@ -104,7 +104,7 @@ class Ignore:
 
 @dataclass(frozen=True)
 class Exit:
-    """End with a code, and with a worker's words for it."""
+    """Terminate with an exit code and a worker's result for it."""
 
     code: int
     reason: str | None = None
@@ -114,15 +114,15 @@ class Exit:
     async def __call__(self, pod: Pod) -> None:
         await pod.run()
         await stopped_within(pod, self.seconds)
-        told = StageResult(
+        result = StageResult(
             outcome=Outcome.FAILED, exit_code=self.code, reason=self.reason, message=self.message
         )
-        await pod.end(self.code, dump_result(told))
+        await pod.end(self.code, dump_result(result))
 
 
 @dataclass(frozen=True)
-class Say:
-    """End with a code and any text as termination message: a log's tail, or nothing."""
+class ExitWithText:
+    """Terminate with an exit code and any termination message: the end of a log, or none."""
 
     code: int
     text: str = ""
@@ -135,7 +135,7 @@ class Say:
 
 @dataclass(frozen=True)
 class OutOfMemory:
-    """Be killed by the kernel: there is no time for a word."""
+    """Terminate as the kernel's OOM killer does, without a termination message."""
 
     async def __call__(self, pod: Pod) -> None:
         await pod.run()
@@ -144,7 +144,7 @@ class OutOfMemory:
 
 @dataclass(frozen=True)
 class Disrupted:
-    """Be ended from outside: evicted, preempted, its node drained."""
+    """Terminate by a disruption: an eviction, a preemption, or a drained node."""
 
     reason: str = "EvictionByEvictionAPI"
     code: int | None = STOPPED
@@ -155,15 +155,15 @@ class Disrupted:
 
 
 @dataclass(frozen=True)
-class Wait:
-    """Never come to run, for a reason, until the test has it mended."""
+class StayWaiting:
+    """Report a waiting container until the test sets another behaviour, and then do the work."""
 
     reason: str
     message: str = "why"
 
     async def __call__(self, pod: Pod) -> None:
         await pod.wait(self.reason, self.message)
-        while pod.is_told(self):
+        while pod.is_set(self):
             if await stopped_within(pod, 0.1):
                 await pod.end(KILLED, "", "ContainerStatusUnknown")
                 return
@@ -171,7 +171,7 @@ class Wait:
 
 
 async def stopped_within(pod: Pod, seconds: float) -> bool:
-    """Sleep, unless the pod is stopped meanwhile."""
+    """Sleep for some seconds, or until the pod is stopped; return whether it is stopped."""
     if seconds <= 0:
         return pod.stopping.is_set()
     try:

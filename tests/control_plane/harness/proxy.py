@@ -1,20 +1,26 @@
-"""The network between the operator and the API server: it writes down, and can be bad.
+"""The network between the operator and the API server.
 
-The operator speaks plain HTTP to it; it speaks TLS to the API server, with the token of
-the operator's service account. Every request is recorded with its answer's status. On
-demand it refuses connections, cuts watches, answers requests itself, and calls
-somebody after the n-th write: early (the answer is known to the proxy alone, as when
-a process dies on its way) or late (it has been sent on).
+The operator sends plain HTTP to the proxy. The proxy sends TLS to the API server, with the
+token of the operator's service account. It records every request with the status of the
+response. On demand it refuses connections, cuts watches, delays requests, rejects requests
+itself, and calls a function after each write.
+
+Each operator process has its own generation: a port, the recorded requests, and the faults
+that a test has set. A request that a killed process has sent can reach the API server
+after the next process has started, as on a real network. Such a request belongs to its own
+generation: it is not counted as a write of the new process, and it triggers no call, no
+delay and no rejection that a test has set for the new process.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +29,7 @@ from aiohttp import web
 
 from .api import ApiServer
 from .background import Background
+from .ports import free_port
 from .servers import kubeconfig_of
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
@@ -40,8 +47,9 @@ EXPIRED = {
 
 @dataclass
 class Recorded:
-    """One request of the operator; `status` is 0 until it is answered."""
+    """One request of the operator; `status` is 0 until the proxy has the response."""
 
+    generation: int
     method: str
     path: str
     query: dict[str, str]
@@ -55,23 +63,28 @@ class Recorded:
         return self.method in WRITES
 
     @property
+    def is_counted_write(self) -> bool:
+        """Whether this is a write of anything but the Lease."""
+        return self.is_write and self.resource != "leases"
+
+    @property
     def is_watch(self) -> bool:
         return self.query.get("watch") in ("true", "1", "True")
 
     @property
     def resource(self) -> str:
-        """The plural of what is asked for, with its subresource: `jobs`, `pods/status`."""
+        """The requested plural with its subresource, for example `jobs` or `pods/status`."""
         found = re.match(r"^/apis?/(?:[^/]+/)?v[^/]+/(?:namespaces/[^/]+/)?(.+)$", self.path)
         parts = found[1].split("/") if found else [self.path]
         return "/".join([parts[0], *parts[2:]])
 
     def __str__(self) -> str:
-        return f"{self.method} {self.path} -> {self.status}"
+        return f"process {self.generation}: {self.method} {self.path} -> {self.status}"
 
 
 @dataclass
 class Rejection:
-    """An answer that the proxy gives itself, `times` times."""
+    """A response that the proxy gives itself, `times` times."""
 
     method: str
     path: str
@@ -79,34 +92,51 @@ class Rejection:
     body: Any
     times: int
 
-    def fits(self, request: Recorded) -> bool:
+    def matches(self, request: Recorded) -> bool:
         wanted = self.method == request.method
         return self.times > 0 and wanted and re.search(self.path, request.path) is not None
 
 
+@dataclass(frozen=True)
+class WriteHook:
+    """A function that the proxy calls for each write except those of the Lease.
+
+    If `early`, the proxy calls it before it returns the response to the operator, so a hook
+    that kills the operator prevents that the operator receives the response.
+    """
+
+    call: Callable[[Recorded], None]
+    early: bool = False
+
+
+@dataclass
+class Generation:
+    """The requests of one operator process, and the faults that a test has set for it."""
+
+    number: int
+    port: int
+    hook: WriteHook | None = None
+    requests: list[Recorded] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    delay_seconds: float = 0.0
+    expired_before: int = 0
+    watches: set[asyncio.Task[Any]] = field(default_factory=set)
+    web: web.Server | None = None
+    listener: asyncio.Server | None = None
+
+
 class Proxy:
-    """A proxy for one operator; the same port through any outage."""
+    """A proxy for one operator, with one generation for each of its processes."""
 
     def __init__(self, server: ApiServer, token: str, background: Background) -> None:
         self._server = server
         self._token = token
         self._background = background
-        self._listener: asyncio.Server | None = None
-        self._watches: set[asyncio.Task[Any]] = set()
-        self._refusals: list[Rejection] = []
-        self._after_write: Callable[[Recorded], None] | None = None
-        self._early = False
-        self.requests: list[Recorded] = []
-        self.delay_seconds = 0.0
-        self._expired_before = 0
-        self.port = 0
+        self._generations = [Generation(0, 0)]
+        self._next_hook: WriteHook | None = None
+        self._is_down = False
 
-    # What tests ask of it.
-
-    @property
-    def kubeconfig(self) -> dict[str, Any]:
-        """What the operator is told of its cluster."""
-        return kubeconfig_of({"server": f"http://127.0.0.1:{self.port}"}, {})
+    # What tests call.
 
     def start(self) -> None:
         self._background.run(self._open())
@@ -114,53 +144,83 @@ class Proxy:
     def stop(self) -> None:
         self._background.run(self._close())
 
+    def connect(self) -> dict[str, Any]:
+        """Begin the generation of a new operator process, and return its kubeconfig."""
+        self._background.run(self._begin())
+        return kubeconfig_of({"server": f"http://127.0.0.1:{self._current.port}"}, {})
+
+    def on_write_of_next_process(
+        self, call: Callable[[Recorded], None], *, early: bool = False
+    ) -> None:
+        """Call a function for each write of the process that starts next, and of no other."""
+        self._next_hook = WriteHook(call, early)
+
+    @property
+    def requests(self) -> list[Recorded]:
+        """The requests of the present process."""
+        return self._current.requests
+
+    def all_requests(self) -> list[Recorded]:
+        """Return the requests of all processes, in the order in which the processes started."""
+        return [one for generation in self._generations for one in list(generation.requests)]
+
     def writes(self, resource: str | None = None) -> list[Recorded]:
-        """Return the writes so far, of a resource, leases left out."""
+        """Return the writes of the present process, of one resource if given, without Leases."""
         return [
             one
             for one in list(self.requests)
-            if one.is_write
-            and one.resource != "leases"
-            and (resource is None or one.resource == resource)
+            if one.is_counted_write and resource in (None, one.resource)
         ]
 
-    @contextmanager
+    @contextlib.contextmanager
     def outage(self) -> Iterator[None]:
-        """Have no API server for a while."""
-        self._background.run(self._refuse_connections())
+        """Refuse all connections within the context, as if there were no API server."""
+        self._background.run(self._begin_outage())
         try:
             yield
         finally:
-            self._background.run(self._listen())
+            self._background.run(self._end_outage())
 
     def cut_watches(self) -> None:
-        """End all watches."""
-        self._background.run(self._cut_watches())
+        """End all watches of the present process."""
+        self._background.run(self._cut_watches(self._current))
 
     def expire_before(self, version: int) -> None:
-        """Have no watch taken up again from before a resource version, as after a compaction."""
-        self._expired_before = version
+        """Reject watches that resume before a resource version, as after a compaction."""
+        self._current.expired_before = version
 
-    def refuse(
+    def delay(self, seconds: float) -> None:
+        """Delay each further request of the present process."""
+        self._current.delay_seconds = seconds
+
+    def reject(
         self, method: str, path: str, status: int, body: Any = None, times: int = 10**6
     ) -> Rejection:
-        """Answer requests that fit with a status of the proxy's own."""
+        """Respond to matching requests of the present process with a status of the proxy.
+
+        Args:
+            method: The HTTP method.
+            path: A regular expression that is searched in the path.
+            status: The status of the response.
+            body: The body of the response; a bare Status object if None.
+            times: The number of requests to reject.
+        """
         rejection = Rejection(
             method, path, status, body or {"kind": "Status", "code": status}, times
         )
-        self._refusals.append(rejection)
+        self._current.rejections.append(rejection)
         return rejection
 
-    def mend(self) -> None:
-        """Refuse nothing any more, and do not delay."""
-        self._refusals.clear()
-        self.delay_seconds = 0.0
+    def clear_faults(self) -> None:
+        """Stop to reject and to delay requests."""
+        self._current.rejections.clear()
+        self._current.delay_seconds = 0.0
 
-    def after_write(self, call: Callable[[Recorded], None] | None, *, early: bool = False) -> None:
-        """Call somebody for every write (of a lease: none) when it has been answered."""
-        self._after_write, self._early = call, early
+    # How the proxy works; all of it runs on the background's loop.
 
-    # How it does it.
+    @property
+    def _current(self) -> Generation:
+        return self._generations[-1]
 
     async def _open(self) -> None:
         self._session = aiohttp.ClientSession(
@@ -169,46 +229,71 @@ class Proxy:
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None),
         )
-        self._web = web.Server(self._handle, access_log=None)
-        await self._listen()
 
-    async def _listen(self) -> None:
+    async def _close(self) -> None:
+        for generation in self._generations:
+            await self._refuse_connections(generation)
+            if generation.web is not None:
+                await generation.web.shutdown(0.1)
+        await self._session.close()
+
+    async def _begin(self) -> None:
+        earlier = self._current
+        if earlier.listener is not None:
+            earlier.listener.close()
+        # Requests that were already received are still forwarded; only their watches end.
+        await self._cut_watches(earlier)
+        generation = Generation(earlier.number + 1, free_port(), self._next_hook)
+        self._next_hook = None
+        handle = functools.partial(self._handle, generation)
+        generation.web = web.Server(handle, access_log=None)
+        self._generations.append(generation)
+        if not self._is_down:
+            await self._listen(generation)
+
+    async def _listen(self, generation: Generation) -> None:
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._web, "127.0.0.1", self.port)
-        self.port = self._listener.sockets[0].getsockname()[1]
+        assert generation.web is not None
+        generation.listener = await loop.create_server(generation.web, "127.0.0.1", generation.port)
 
-    async def _refuse_connections(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-        for connection in list(self._web.connections):
+    async def _begin_outage(self) -> None:
+        self._is_down = True
+        await self._refuse_connections(self._current)
+
+    async def _end_outage(self) -> None:
+        self._is_down = False
+        if self._current.web is not None:
+            await self._listen(self._current)
+
+    async def _refuse_connections(self, generation: Generation) -> None:
+        if generation.listener is not None:
+            generation.listener.close()
+        for connection in list(generation.web.connections if generation.web else ()):
             if connection.transport is not None:
                 connection.transport.abort()
 
-    async def _close(self) -> None:
-        await self._refuse_connections()
-        await self._web.shutdown(0.1)
-        await self._session.close()
-
-    async def _cut_watches(self) -> None:
-        for task in list(self._watches):
+    async def _cut_watches(self, generation: Generation) -> None:
+        for task in list(generation.watches):
             task.cancel()
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _handle(self, generation: Generation, request: web.BaseRequest) -> web.StreamResponse:
         sent = await request.read()
-        recorded = Recorded(request.method, request.path, dict(request.query), _parsed(sent))
-        self.requests.append(recorded)
-        if self.delay_seconds:
-            await asyncio.sleep(self.delay_seconds)
+        recorded = Recorded(
+            generation.number, request.method, request.path, dict(request.query), _parsed(sent)
+        )
+        generation.requests.append(recorded)
+        if generation.delay_seconds:
+            await asyncio.sleep(generation.delay_seconds)
         if recorded.is_watch:
-            return await self._watch(request, recorded)
-        rejection = next((r for r in self._refusals if r.fits(recorded)), None)
+            return await self._watch(generation, request, recorded)
+        rejection = next((r for r in generation.rejections if r.matches(recorded)), None)
         if rejection is not None:
             rejection.times -= 1
             recorded.status = rejection.status
             return web.json_response(rejection.body, status=rejection.status)
-        return await self._forward(request, sent, recorded)
+        return await self._forward(generation, request, sent, recorded)
 
-    def _asked(self, request: web.BaseRequest, sent: bytes | None = None) -> Any:
+    def _sent_on(self, request: web.BaseRequest, sent: bytes | None = None) -> Any:
         headers = {k: v for k, v in request.headers.items() if k.lower() not in HOP_BY_HOP}
         headers["Authorization"] = f"Bearer {self._token}"
         return self._session.request(
@@ -216,35 +301,47 @@ class Proxy:
         )
 
     async def _forward(
-        self, request: web.BaseRequest, sent: bytes, recorded: Recorded
+        self, generation: Generation, request: web.BaseRequest, sent: bytes, recorded: Recorded
     ) -> web.StreamResponse:
-        async with self._asked(request, sent) as answer:
-            body = await answer.read()
+        try:
+            async with self._sent_on(request, sent) as answer:
+                body = await answer.read()
+        except aiohttp.ClientError:
+            # The API server restarts.
+            recorded.status = web.HTTPBadGateway.status_code
+            raise web.HTTPBadGateway from None
         recorded.status = answer.status
         if recorded.is_write or answer.status >= 400:
             recorded.answer = _parsed(body)
-        told = self._after_write if recorded.is_write and recorded.resource != "leases" else None
-        if told is not None and self._early:
-            told(recorded)
+        self._call_hook(generation, recorded, early=True)
         response = web.Response(status=answer.status, body=body, headers=_kept(answer.headers))
-        await response.prepare(request)
-        await response.write_eof()
-        if told is not None and not self._early:
-            told(recorded)
+        with contextlib.suppress(ConnectionError):
+            # A killed process reads no response. Its write counts nevertheless.
+            await response.prepare(request)
+            await response.write_eof()
+        self._call_hook(generation, recorded, early=False)
         return response
 
-    async def _watch(self, request: web.BaseRequest, recorded: Recorded) -> web.StreamResponse:
-        if (
-            int(recorded.query.get("resourceVersion") or self._expired_before)
-            < self._expired_before
-        ):
+    def _call_hook(self, generation: Generation, recorded: Recorded, *, early: bool) -> None:
+        hook = generation.hook
+        if hook is None or hook.early != early or not recorded.is_counted_write:
+            return
+        # The hook acts on the present process. The process of a late request is dead.
+        if generation is self._current:
+            hook.call(recorded)
+
+    async def _watch(
+        self, generation: Generation, request: web.BaseRequest, recorded: Recorded
+    ) -> web.StreamResponse:
+        oldest = generation.expired_before
+        if int(recorded.query.get("resourceVersion") or oldest) < oldest:
             recorded.status = 200
             return web.json_response({"type": "ERROR", "object": EXPIRED})
         task = asyncio.current_task()
         assert task is not None
-        self._watches.add(task)
+        generation.watches.add(task)
         try:
-            async with self._asked(request) as answer:
+            async with self._sent_on(request) as answer:
                 recorded.status = answer.status
                 response = web.StreamResponse(status=answer.status, headers=_kept(answer.headers))
                 await response.prepare(request)
@@ -253,10 +350,10 @@ class Proxy:
                 await response.write_eof()
                 return response
         except (ConnectionError, aiohttp.ClientError):
-            # Either side has gone away, which is what watches end by.
+            # One of the two sides has closed its connection, which ends a watch.
             raise web.HTTPServiceUnavailable from None
         finally:
-            self._watches.discard(task)
+            generation.watches.discard(task)
 
 
 def _kept(headers: Any) -> dict[str, str]:

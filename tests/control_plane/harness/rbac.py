@@ -1,6 +1,6 @@
-"""The operator's rights in tests: those that its chart gives, and no others.
+"""The operator's rights in tests: exactly those that its chart grants.
 
-The chart is rendered with helm, and its service account and roles are applied.
+Helm renders the chart; the service account and the roles of the result are applied.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ TOKEN_SECONDS = 24 * 3600
 
 
 def rendered(*arguments: str) -> list[dict[str, Any]]:
-    """Return the chart's objects."""
+    """Return the objects that the chart renders."""
     command = [str(binaries() / "helm"), "template", RELEASE, str(CHART)]
-    made = subprocess.run(
+    done = subprocess.run(
         [*command, "--namespace", SYSTEM_NAMESPACE, *arguments],
         capture_output=True,
         check=False,
         text=True,
     )
-    assert made.returncode == 0, made.stderr
-    return [document for document in yaml.safe_load_all(made.stdout) if document]
+    assert done.returncode == 0, done.stderr
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
 
 
 class Rights:
-    """The operator's service account and what it may do."""
+    """The operator's service account and its roles."""
 
     def __init__(self, server: ApiServer) -> None:
         self._server = server
@@ -59,12 +59,12 @@ class Rights:
             if document["kind"] in KINDS:
                 self._apply(document)
         accounts = PATHS["ServiceAccount"].format(SYSTEM_NAMESPACE)
-        wanted = {"spec": {"expirationSeconds": TOKEN_SECONDS}}
-        made = self._server.must("POST", f"{accounts}/{self._account}/token", wanted)
-        self.token = made["status"]["token"]
+        request = {"spec": {"expirationSeconds": TOKEN_SECONDS}}
+        answer = self._server.must("POST", f"{accounts}/{self._account}/token", request)
+        self.token = answer["status"]["token"]
 
     def grant_lease(self, name: str) -> None:
-        """Give the same on another Lease: an installation has one, a test its own."""
+        """Grant the rights of the installation's Lease on another Lease, one for each test."""
         rules = [
             {**rule, "resourceNames": [name]} if "resourceNames" in rule else rule
             for rule in self._lease_rules

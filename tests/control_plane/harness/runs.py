@@ -1,7 +1,7 @@
-"""Runs for tests: small, quick, and said in one line.
+"""Runs for tests: small, quick, and defined in one line.
 
-`Run("name").skip_to("train")` begins where an earlier run has left off; `.spec(...)`
-sets fields, of objects member by member.
+`Run("name").skip_to("train")` begins at `train`, because the results of all earlier stages
+are in the store. `.spec(...)` sets fields, and merges the members of objects.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ SPEC: dict[str, Any] = {
     "instructions": {"count": 8},
     "selection": {"threshold": 6, "minSamples": 1},
 }
-"""prepare, generate, curate, respond, assess, select, train, merge and report, once each."""
+"""One iteration of prepare, generate, curate, respond, assess, select, train, merge, report."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run to be created; each method returns a changed one."""
+    """A run that a test creates. Each method returns a changed copy."""
 
     name: str = "run"
     fields: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(SPEC))
@@ -46,7 +46,7 @@ class Run:
         return replace(self, annotations={**self.annotations, **annotations})
 
     def skip_to(self, stage: str) -> Run:
-        """Have everything before a stage in the store already."""
+        """Prefill the store with the results of all stages before a stage."""
         return replace(self, begins_at=stage)
 
     def document(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class Run:
 
 
 def merged(document: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return a document with fields replaced, in objects member by member; None removes."""
+    """Return a copy with replaced fields: objects are merged, None removes a field."""
     result = copy.deepcopy(document)
     for name, value in changes.items():
         if value is None:

@@ -1,11 +1,12 @@
 """A Kubernetes control plane on loopback: the real programs, each stopped by its pid.
 
-etcd and kube-apiserver are enough for the schema. With kube-controller-manager and
-kube-scheduler Jobs make pods, pods get nodes, owners take what they own with them,
-quotas are counted and namespaces go away. Only what runs on nodes is missing: see
-`kubelet`. Everything is as a cluster has it (RBAC and the ServiceAccount admission
-on); what differs is that leases are not waited for, that clients are not slowed, and
-that memory is collected less often, which was a fifth of the API server's work.
+Tests of the schema need only etcd and kube-apiserver. kube-controller-manager and
+kube-scheduler create the pods of Jobs, bind pods to nodes, delete the dependents of deleted
+owners, enforce quotas and delete namespaces. Only the programs of nodes are missing;
+`kubelet` replaces them. The configuration is that of a usual cluster (with RBAC and the
+ServiceAccount admission), except for three settings: no leader election, no rate limits
+for clients, and less frequent garbage collection, which took a fifth of the API server's
+CPU time.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import http.client
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from .api import ApiServer
+from .ports import free_port
 from .waiting import until
 
 START_SECONDS = 120
@@ -40,21 +41,15 @@ CONTROLLERS = (
 
 @functools.cache
 def binaries() -> Path:
-    """Return the folder of the programs, building them where that was not done yet."""
+    """Return the folder of the programs, which are built first if they are missing."""
     built = subprocess.run([sys.executable, str(BUILD)], capture_output=True, check=False)
     assert built.returncode == 0, built.stderr.decode()[-4000:]
     return Path(built.stdout.decode().strip().splitlines()[-1])
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @dataclass
 class Program:
-    """One process with a log; it can be stopped and started again."""
+    """One process with a log, which can be stopped and started again."""
 
     command: list[str]
     log: Path
@@ -83,13 +78,13 @@ class Program:
 
 @dataclass
 class Servers:
-    """The programs of one control plane, in a folder of its own and on free ports."""
+    """The programs of one control plane, with their own folder and free ports."""
 
     folder: Path
     programs: dict[str, Program] = field(default_factory=dict)
 
     def start_api_server(self) -> ApiServer:
-        """Start etcd and kube-apiserver; returns when requests are served."""
+        """Start etcd and kube-apiserver, and wait until they serve requests."""
         found = binaries()
         etcd_port = self._start_etcd(found)
         port, token = free_port(), secrets.token_hex(16)
@@ -101,17 +96,17 @@ class Servers:
         return server
 
     def restart_api_server(self, server: ApiServer) -> None:
-        """Let the API server go and come back, without what it remembered of old revisions."""
+        """Restart the API server, which empties its cache of old revisions."""
         program = self.programs["kube-apiserver"]
         program.stop()
         program.start()
         self._wait_for(server)
 
     def start_controllers(self, server: ApiServer) -> None:
-        """Start kube-controller-manager and kube-scheduler; the CRD has to be there already.
+        """Start kube-controller-manager and kube-scheduler after the CRD is served.
 
-        Its types are what the garbage collector looks up when it starts, and then only
-        twice a minute.
+        The garbage collector reads the served kinds at its start, and then only twice a
+        minute.
         """
         found = binaries()
         kubeconfig = self.folder / "kubeconfig"
@@ -133,7 +128,7 @@ class Servers:
         )
 
     def check(self) -> None:
-        """Fail where a program has ended that should be running."""
+        """Fail if a program has ended."""
         dead = [name for name, program in self.programs.items() if not program.is_alive()]
         assert not dead, f"{', '.join(dead)} ended\n{self.logs()}"
 
@@ -164,13 +159,15 @@ class Servers:
             try:
                 return server.request("GET", "/readyz").status == 200
             except (OSError, http.client.HTTPException):
-                return False  # not listening yet, or the certificate is not written yet
+                return (
+                    False  # the server does not listen yet, or has not written its certificate yet
+                )
 
         until(ready, START_SECONDS, otherwise=self.logs)
 
 
 def serve_crd(server: ApiServer) -> None:
-    """Make the API server serve SelfAlignmentRun."""
+    """Create the CRD, and wait until the API server serves SelfAlignmentRun."""
     from isheep.api.crd import crd
 
     server.must("POST", CRDS, crd())
@@ -188,7 +185,7 @@ def admin_kubeconfig(server: ApiServer) -> dict[str, Any]:
 
 
 def kubeconfig_with(server: ApiServer, token: str) -> dict[str, Any]:
-    """Return a kubeconfig for whoever has a token."""
+    """Return a kubeconfig for the user of a token."""
     cluster = {
         "server": server.url,
         "certificate-authority": str(server.certificate),
@@ -217,7 +214,7 @@ def _api_server_command(
     return [
         str(found / "kube-apiserver"),
         f"--etcd-servers=http://127.0.0.1:{etcd_port}",
-        # Only tests compact, so that they know what is forgotten.
+        # Only tests compact, so that they control which revisions are lost.
         "--etcd-compaction-interval=0",
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
@@ -228,7 +225,7 @@ def _api_server_command(
         f"--service-account-key-file={key}",
         f"--service-account-signing-key-file={key}",
         "--service-cluster-ip-range=192.0.2.0/24",
-        # No endpoints are published, so any address that is not loopback will do.
+        # No endpoints are published, so any address except loopback is valid.
         "--advertise-address=198.51.100.1",
         "--endpoint-reconciler-type=none",
     ]

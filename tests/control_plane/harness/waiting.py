@@ -1,4 +1,4 @@
-"""Waiting for something to become so; how long it took is never asserted, only that it came."""
+"""Waits for a condition. A test asserts that the condition becomes true, never how soon."""
 
 from __future__ import annotations
 
@@ -7,32 +7,36 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-PATIENCE_SECONDS = 45.0
-"""Two slow cores that five processes share; only a test that fails waits so long."""
-LOOK_SECONDS = 0.05
+PATIENCE_SECONDS = 180.0
+"""Long enough for two slow cores that other processes share; only a failing test waits so long."""
+POLL_SECONDS = 0.05
 
 
 def until(
-    look: Callable[[], T],
+    probe: Callable[[], T],
     timeout: float = PATIENCE_SECONDS,
     *,
-    otherwise: Callable[[], str] | str = "it did not come to be",
+    otherwise: Callable[[], str] | str = "the condition did not become true",
 ) -> T:
-    """Look until what is seen is true in Python's sense, and return it."""
+    """Call `probe` until its result is truthy, and return the result.
+
+    Raises:
+        AssertionError: The result was falsy for `timeout` seconds; `otherwise` is the message.
+    """
     deadline = time.monotonic() + timeout
     while True:
-        seen = look()
-        if seen:
-            return seen
+        found = probe()
+        if found:
+            return found
         if time.monotonic() > deadline:
-            told = otherwise if isinstance(otherwise, str) else otherwise()
-            raise AssertionError(f"after {timeout:.0f} s: {told}")
-        time.sleep(LOOK_SECONDS)
+            message = otherwise if isinstance(otherwise, str) else otherwise()
+            raise AssertionError(f"after {timeout:.0f} s: {message}")
+        time.sleep(POLL_SECONDS)
 
 
-def always(look: Callable[[], bool], seconds: float, *, otherwise: str) -> None:
-    """Look again and again for some seconds; every time it must be so."""
+def always(probe: Callable[[], bool], seconds: float, *, otherwise: str) -> None:
+    """Call `probe` repeatedly for some seconds, and assert that it is true each time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        assert look(), otherwise
-        time.sleep(LOOK_SECONDS)
+        assert probe(), otherwise
+        time.sleep(POLL_SECONDS)

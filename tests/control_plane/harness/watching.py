@@ -1,4 +1,4 @@
-"""A watch that is kept up: list, then watch, and list again when the watch cannot go on."""
+"""A permanent watch: list, then watch, and list again if the watch cannot be resumed."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 import aiohttp
 
 Report = Callable[[str, dict[str, Any]], None]
-"""Takes ADDED, MODIFIED or DELETED, and the object."""
+"""Receives ADDED, MODIFIED or DELETED, and the object."""
 
 
 class WatchExpiredError(Exception):
-    """The revision to go on from is no longer known to the API server."""
+    """The API server no longer has the resource version from which the watch would resume."""
 
 
 async def watch(
     session: aiohttp.ClientSession, path: str, report: Report, *, selector: str = ""
 ) -> None:
-    """Report every object at `path` and every change of it, until cancelled."""
+    """Report every object at `path` and every change of an object, until cancelled."""
     known: dict[str, dict[str, Any]] = {}
 
     def remember(kind: str, item: dict[str, Any]) -> None:
@@ -48,9 +48,9 @@ async def _list_and_watch(
     async with session.get(path, params=parameters) as response:
         response.raise_for_status()
         listed = await response.json()
-    there = {item["metadata"]["uid"] for item in listed["items"]}
-    for gone in [item for uid, item in known.items() if uid not in there]:
-        report("DELETED", gone)
+    existing = {item["metadata"]["uid"] for item in listed["items"]}
+    for deleted in [item for uid, item in known.items() if uid not in existing]:
+        report("DELETED", deleted)
     for item in listed["items"]:
         report("ADDED", item)
     version = listed["metadata"]["resourceVersion"]
@@ -68,7 +68,7 @@ async def _list_and_watch(
 
 
 async def _lines(response: aiohttp.ClientResponse) -> Any:
-    """Yield lines of any length; aiohttp's own reader refuses long ones."""
+    """Yield lines of any length; the line reader of aiohttp limits their length."""
     rest = b""
     async for chunk in response.content.iter_any():
         *lines, rest = (rest + chunk).split(b"\n")

@@ -1,7 +1,7 @@
 //go:build tools
 
-// Package tools pins the CNI plugins of the tests: its version stands in go.mod, its
-// hashes in go.sum.
+// Package tools pins the CNI plugins of the tests: go.mod has their version, go.sum their
+// hashes.
 package tools
 
 import (

@@ -1,7 +1,7 @@
 //go:build tools
 
-// Package tools pins containerd of the tests: its version stands in go.mod, its
-// hashes in go.sum.
+// Package tools pins containerd of the tests: go.mod has its version, go.sum its
+// hashes.
 package tools
 
 import (

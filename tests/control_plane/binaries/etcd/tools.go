@@ -1,7 +1,7 @@
 //go:build tools
 
-// Package tools pins etcd of the tests: its version stands in go.mod, its
-// hashes in go.sum.
+// Package tools pins etcd of the tests: go.mod has its version, go.sum its
+// hashes.
 package tools
 
 import (

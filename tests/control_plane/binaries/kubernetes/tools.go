@@ -1,7 +1,7 @@
 //go:build tools
 
-// Package tools pins Kubernetes' own programs: their version stands in go.mod,
-// their hashes in go.sum.
+// Package tools pins the programs of Kubernetes: go.mod has their version,
+// go.sum their hashes.
 package tools
 
 import (
