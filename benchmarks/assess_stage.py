@@ -1,9 +1,9 @@
-"""What the benchmarks of assessment share: the worker's assess stage over real pairs, warm.
+"""Runs the worker's assess stage for the benchmarks of assessment.
 
-The pairs are the built-in seed tasks with their outputs. A worker carries out the stage's
-order, as `isheep run` and pods have it, from the pairs in a folder store to the committed
-scores: rendering, tokenizing, the engine, parsing, rows and commits are all in the time.
-The engine is loaded once, and its prefix cache emptied before each order.
+The pairs are the built-in seed tasks with their outputs. A worker runs the stage's order, as in
+a pod or under `isheep run`, from the pairs in a folder store to the committed scores. The
+measured time includes rendering, tokenizing, the engine, parsing, rows and commits. The engine is
+loaded once, before the first measurement, and its prefix cache is emptied before each order.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spying import Spy
+from engine_recording import EngineRecording
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Prepared, RunRef, Runtime, Sources, StageOrder, StageResult, Step
 from isheep.contract.store_spec import parse_store_uri
 from isheep.planner.walk import Walk, walk
-from isheep.recipes.interface import PART_ITEMS, STAGE_VERSIONS
+from isheep.recipes.interface import PART_ITEMS
 from isheep.recipes.isheep import ISheep
+from isheep.recipes.stage_kinds import STAGE_VERSIONS
 from isheep.store import open_store
 from isheep.store.artifacts import ArtifactStore
 from isheep_worker.engines.interface import Request
@@ -40,45 +41,45 @@ VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """Return the options that all of these benchmarks have."""
+    """Return a parser with the options that all of these benchmarks have."""
     made = argparse.ArgumentParser(description=description)
-    made.add_argument("--model", type=Path, required=True)
-    made.add_argument("--pairs", type=int, default=60)
+    made.add_argument("--model", type=Path, required=True, help="the folder of the model")
+    made.add_argument("--pairs", type=int, default=60, help="the number of pairs to score")
     made.add_argument("--rubric", default="Combined", choices=("Simple", "Combined", "InContext"))
     return made
 
 
 @dataclass(frozen=True)
-class Assessed:
-    """One order: its seconds, the stage's statistics, and the requests in their order."""
+class AssessResult:
+    """One assess stage: its seconds, its statistics, and its requests in their order."""
 
     seconds: float
     statistics: Mapping[str, float]
     requests: tuple[Request, ...]
 
 
-class Bench:
-    """A worker and its store, in which the pairs of a run lie."""
+class AssessBench:
+    """A worker, and a store that contains the pairs of a run."""
 
-    def __init__(self, store: Path, chosen: argparse.Namespace, spy: Spy) -> None:
-        self._store, self._chosen, self._spy = store, chosen, spy
+    def __init__(self, store: Path, chosen: argparse.Namespace, recording: EngineRecording) -> None:
+        self._store, self._chosen, self._recording = store, chosen, recording
         self._artifacts = ArtifactStore(open_store(parse_store_uri(str(store))), "default")
         self._worker = Worker(StopFlag(), Meter(), Progress(lambda _: None), Shard())
 
-    def assess(self, **assessment: Any) -> Assessed:
-        """Carry out an assess stage that nobody has carried out before, on a cold cache."""
+    def assess(self, **assessment: Any) -> AssessResult:
+        """Run an assess stage that is not in the store yet, with an empty prefix cache."""
         spec = self._spec(assessment)
-        prepared = self._carry_out(_step(_walk(spec, None), "prepare")).prepared
-        journey = _walk(spec, prepared)
+        prepared = self._run(_step(_walk(spec, None), "prepare")).prepared
+        run_walk = _walk(spec, prepared)
         shutil.rmtree(self._store / "default/stages", ignore_errors=True)
-        self._write_pairs(journey.keys["i1/respond"])
-        if self._spy.engine is not None:
-            self._spy.engine.reset_prefix_cache()
-        self._spy.requests.clear()
+        self._write_pairs(run_walk.keys["i1/respond"])
+        if self._recording.engine is not None:
+            self._recording.engine.reset_prefix_cache()
+        self._recording.requests.clear()
         began = time.monotonic()
-        result = self._carry_out(_step(journey, "i1/assess"))
+        result = self._run(_step(run_walk, "i1/assess"))
         seconds = time.monotonic() - began
-        return Assessed(seconds, result.steps[0].statistics, tuple(self._spy.requests))
+        return AssessResult(seconds, result.steps[0].statistics, tuple(self._recording.requests))
 
     def close(self) -> None:
         """Free the device."""
@@ -111,12 +112,12 @@ class Bench:
             for task in tasks[: self._chosen.pairs]
         ]
         if len(rows) < self._chosen.pairs:
-            raise SystemExit(f"--pairs: there are {len(rows)} built-in seed tasks")
+            raise SystemExit(f"--pairs: use at most {len(rows)}, the number of built-in seed tasks")
         for part, start in enumerate(range(0, len(rows), PART_ITEMS)):
             self._artifacts.write_part(key, part, rows[start : start + PART_ITEMS])
 
-    def _carry_out(self, step: Step) -> StageResult:
-        result = self._worker.carry_out(
+    def _run(self, step: Step) -> StageResult:
+        result = self._worker.run(
             StageOrder(
                 run=RunRef(namespace="default", name="bench", uid="bench"),
                 store=parse_store_uri(str(self._store)),
@@ -132,21 +133,21 @@ class Bench:
 
 
 def _walk(spec: SelfAlignmentRunSpec, prepared: Prepared | None) -> Walk:
-    """Return a run of which all that comes before assess has been made."""
+    """Return the stages of a run in which every stage before assess is committed."""
     accepted = {"accepted": float(spec.instructions.count)}
     found = {"prepare": {}, "i1/generate/r1": {}, "i1/curate/r1": accepted, "i1/respond": {}}
     return walk(ISheep(), spec, prepared, VERSIONS, lambda stage, _: found.get(stage.id))
 
 
-def _step(journey: Walk, name: str) -> Step:
-    stage = next(stage for stage in journey.stages if stage.id == name)
+def _step(run_walk: Walk, name: str) -> Step:
+    stage = next(stage for stage in run_walk.stages if stage.id == name)
     return Step(
         id=stage.id,
         kind=str(stage.kind),
         version=VERSIONS[str(stage.kind)],
-        key=journey.keys[stage.id],
+        key=run_walk.keys[stage.id],
         iteration=stage.iteration,
         settings=stage.settings.canonical(),
-        inputs={role: tuple(journey.keys[i] for i in ids) for role, ids in stage.inputs.items()},
+        inputs={role: tuple(run_walk.keys[i] for i in ids) for role, ids in stage.inputs.items()},
         items=stage.items,
     )

@@ -1,11 +1,11 @@
-"""Decontamination of 100,000 texts against 20,000 benchmark items, beside their deduplication.
+"""Compares decontamination of 100,000 texts against 20,000 benchmark items with deduplication.
 
     python benchmarks/decontamination.py
 
-prints the figures, and ends with 1 where decontamination takes longer than deduplication
-or misses one of the copies that were planted: 13 words of a benchmark item in the middle
-of every hundredth text. Times are CPU seconds of one thread, the benchmarks' reading
-included. Texts and items are what `texts` says; an item is two or three sentences.
+Every hundredth text contains a planted copy in its middle: 13 consecutive words of a benchmark
+item. The benchmark exits with 1 if decontamination takes longer than deduplication of the same
+texts, or misses a planted copy. Times are CPU seconds of one thread and include reading the
+benchmark items. `docstring_sentences` makes the texts; an item is two or three sentences.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import time
 
 from deduplication import deduplicated
-from texts import WHAT_THEY_ARE, sentences, with_near_repetitions
+from docstring_sentences import DESCRIPTION, sentences, with_near_repetitions
 
 from isheep_worker.curation.decontamination import Decontaminator
 from isheep_worker.text.tokenization import words
@@ -24,7 +24,7 @@ TEXTS, ITEMS, NGRAM = 100_000, 20_000, 13
 
 
 def main() -> int:
-    """Measure, print, and say by the exit code whether the goals are met."""
+    """Measure, print the figures, and return 1 if a goal is missed."""
     found = sentences(TEXTS + 3 * ITEMS)
     rng = random.Random(3)
     others = iter(found[TEXTS:])
@@ -42,22 +42,22 @@ def main() -> int:
     _, deduplication_seconds = deduplicated(texts)
 
     missed = sum(not matches[place] for place in planted)
-    print(f"decontamination of {WHAT_THEY_ARE}")
+    print(f"decontamination of {DESCRIPTION}")
     print(
-        f"  {TEXTS} texts against {ITEMS} items: {seconds:.2f} s "
-        f"(goal: deduplication's {deduplication_seconds:.2f} s); "
-        f"{sum(matches)} matches, {missed} of {len(planted)} planted ones missed (goal: none)"
+        f"  {TEXTS} texts against {ITEMS} benchmark items: {seconds:.2f} s (goal: at most "
+        f"{deduplication_seconds:.2f} s, the time of deduplication); {sum(matches)} matches; "
+        f"{missed} of {len(planted)} planted copies missed (goal: none)"
     )
     is_reached = seconds <= deduplication_seconds and not missed
     if not is_reached:
-        print("MISSED: decontamination")
+        print("MISSED: the time or the planted copies of decontamination")
     return 0 if is_reached else 1
 
 
 def _with_a_copy(text: str, items: list[str], rng: random.Random) -> str:
-    """Return a text with 13 words of an item in its middle."""
+    """Return a text with 13 consecutive words of an item in its middle."""
     copy: list[str] = []
-    while len(words(" ".join(copy))) < NGRAM:  # a lone dash is no word
+    while len(words(" ".join(copy))) < NGRAM:  # a dash alone does not count as a word
         source = rng.choice(items).split()
         start = rng.randrange(max(1, len(source) - NGRAM + 1))
         copy = source[start : start + NGRAM]

@@ -1,12 +1,12 @@
-"""Deduplication against `rouge_score`: how much faster, whether it decides alike, how it grows.
+"""Compares deduplication with `rouge_score`: its speed, its decisions, and how its time grows.
 
     python benchmarks/deduplication.py
 
-prints the figures, and ends with 1 where they miss the goals. Times are CPU seconds of
-this one thread. `rouge_score` is timed on a sample of the pairs that comparing one after
-another would score (each text with all that were kept before it) and scaled to all of
-them. On the first 1,000 texts it decides every pair itself, in about a minute; only where
-its float is within a billionth of the threshold are the integers behind it compared.
+The benchmark prints the figures and exits with 1 if a goal is missed. Times are CPU seconds of
+one thread. Without an index, `rouge_score` would compare each text with all texts kept before it.
+It is timed on a sample of these pairs, and the time is scaled to all of them. `rouge_score`
+decides every pair of the first 1,000 texts, which takes about a minute. If its score is within a
+billionth of the threshold, the benchmark compares the integers behind the score instead.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import sys
 import time
 from dataclasses import dataclass
 
+from docstring_sentences import DESCRIPTION, sentences, with_near_repetitions
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.rouge_scorer import _lcs_table as lcs_table
-from texts import WHAT_THEY_ARE, sentences, with_near_repetitions
 
 from isheep_worker.curation.deduplication import Deduplicator
 from isheep_worker.text.tokenization import words
@@ -32,7 +32,7 @@ SCORER = RougeScorer(["rougeL"], use_stemmer=False)
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured; seconds are CPU seconds."""
+    """The measured figures; seconds are CPU seconds."""
 
     small_seconds: float
     large_seconds: float
@@ -47,30 +47,32 @@ class Figures:
         """Return the figures with their goals."""
         return "\n".join(
             [
-                f"deduplication of {WHAT_THEY_ARE}",
+                f"deduplication of {DESCRIPTION}",
                 f"  {SMALL} texts: {self.small_seconds:.2f} s, {self.small_dropped} dropped; "
-                f"rouge_score needs {self.rouge_seconds:.0f} s for the {self.pairs} pairs: "
-                f"{self.speed_up:.0f} times as fast (goal: {LEAST_SPEED_UP})",
+                f"rouge_score needs {self.rouge_seconds:.0f} s for the {self.pairs} pairs, so "
+                f"deduplication is {self.speed_up:.0f} times as fast "
+                f"(goal: at least {LEAST_SPEED_UP})",
                 f"  {COMPARED} texts: {self.differences} decisions differ from rouge_score's "
                 "(goal: none)",
                 f"  {LARGE} texts: {self.large_seconds:.2f} s, {self.large_dropped} dropped: "
-                f"{self.growth:.1f} times the time of {SMALL} (goal: {MOST_GROWTH}); "
-                f"peak memory {self.memory_gib:.2f} GiB with texts (goal: {MOST_MEMORY_GIB})",
+                f"{self.growth:.1f} times the time of {SMALL} (goal: at most {MOST_GROWTH}); "
+                f"peak memory {self.memory_gib:.2f} GiB including the texts "
+                f"(goal: at most {MOST_MEMORY_GIB})",
             ]
         )
 
     @property
     def speed_up(self) -> float:
-        """How many times rouge_score's time is ours."""
+        """The time of rouge_score divided by the time of deduplication."""
         return self.rouge_seconds / self.small_seconds
 
     @property
     def growth(self) -> float:
-        """How many times the small set's time the large one's is."""
+        """The time for the large set divided by the time for the small set."""
         return self.large_seconds / self.small_seconds
 
     def misses(self) -> list[str]:
-        """Return which goals are missed."""
+        """Return the names of the missed goals."""
         reached = {
             "the speed against rouge_score": self.speed_up >= LEAST_SPEED_UP,
             "the same decisions": self.differences == 0,
@@ -81,16 +83,16 @@ class Figures:
 
 
 def deduplicated(texts: list[str]) -> tuple[list[bool], float]:
-    """Return for each text whether it is dropped, and the CPU seconds that this took."""
+    """Return for each text whether deduplication drops it, and the CPU seconds."""
     started = time.process_time()
     dropped = [duplicate is not None for duplicate in Deduplicator("0.7").accept(texts)]
     return dropped, time.process_time() - started
 
 
 def main() -> int:
-    """Measure, print, and say by the exit code whether the goals are met."""
+    """Measure, print the figures, and return 1 if a goal is missed."""
     texts = with_near_repetitions(sentences(LARGE), LARGE)
-    deduplicated(texts[:COMPARED])  # what is imported late, and caches
+    deduplicated(texts[:COMPARED])  # loads lazy imports and fills caches
     small, small_seconds = deduplicated(texts[:SMALL])
     large, large_seconds = deduplicated(texts)
     memory_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -113,7 +115,7 @@ def main() -> int:
 
 
 def _rouge_seconds(texts: list[str], dropped: list[bool]) -> tuple[int, float]:
-    """Return how many pairs comparing one after another scores, and in how many seconds."""
+    """Return the number of pairs without an index, and rouge_score's seconds for all of them."""
     kept: list[int] = []
     kept_before = []
     for place, is_dropped in enumerate(dropped):

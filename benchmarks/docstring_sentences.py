@@ -1,11 +1,10 @@
-"""English sentences to measure with: real ones, always there, and of instructions' length.
+"""English sentences for benchmarks: real, available offline, and as long as instructions.
 
-No corpus may be fetched for a benchmark. What every checkout has is the documentation
-inside the packages of its lock: the sentences of 4 to 60 words in the docstrings of
-Python's library and of what is installed beside it. Many are instructions in form
-("Return the number of …"), with a technical vocabulary and few names. To each nine of
-them comes one near repetition of an earlier text, with one to three words changed, so
-that a tenth of a set is what deduplication is there for.
+A benchmark must not download a corpus. Every checkout has the docstrings of Python's standard
+library and of the locked packages. This module takes their sentences of 4 to 60 words. Many have
+the form of an instruction ("Return the number of …"), with a technical vocabulary and few names.
+One text in ten is a near repetition of an earlier text with one to three changed words, so a
+tenth of a set consists of texts that deduplication should drop.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-WHAT_THEY_ARE = "sentences from the docstrings of the installed packages, a tenth varied anew"
+DESCRIPTION = "docstring sentences of the installed packages, a tenth of them near repetitions"
 _SENTENCE = re.compile(r"[A-Z][a-z]+ [^\n]*\.")
 _MARKUP = re.compile(r">>>|--|::|==|\|")
 
 
 def sentences(count: int) -> list[str]:
-    """Return so many different sentences, in an order that is random and always the same."""
+    """Return `count` different sentences in a random order that is the same on each call."""
     found: dict[str, None] = {}
     for path in _sources():
         found.update(dict.fromkeys(_sentences_of(path)))
@@ -32,7 +31,8 @@ def sentences(count: int) -> list[str]:
             break
     if len(found) < count:
         raise SystemExit(
-            f"only {len(found)} sentences are installed here, of {count}: `make bench`"
+            f"the installed packages contain {len(found)} sentences, {count} are needed: run "
+            "`make bench`, which installs all packages"
         )
     ordered = list(found)
     random.Random(0).shuffle(ordered)
@@ -40,7 +40,7 @@ def sentences(count: int) -> list[str]:
 
 
 def with_near_repetitions(originals: list[str], count: int) -> list[str]:
-    """Return so many texts, a tenth of them near repetitions of earlier ones."""
+    """Return `count` texts, a tenth of them near repetitions of earlier ones."""
     rng = random.Random(1)
     vocabulary = [word for sentence in originals[:10_000] for word in sentence.split()]
     unused = iter(originals)
@@ -58,7 +58,7 @@ def _varied(text: str, vocabulary: list[str], rng: random.Random) -> str:
     for _ in range(rng.randint(1, 3)):
         place = rng.randrange(len(changed))
         words = [rng.choice(vocabulary)]
-        # Another word, one more, or one less.
+        # Replace a word, insert a word, or remove a word.
         removed, put = rng.choice(((1, words), (0, words), (1, [])))
         if len(changed) - removed >= 4:
             changed[place : place + removed] = put
@@ -76,7 +76,7 @@ def _sentences_of(path: Path) -> Iterator[str]:
         try:
             tree = ast.parse(path.read_bytes())
         except (SyntaxError, ValueError):
-            return  # some packages ship files that are wrong on purpose
+            return  # some packages contain invalid files as test data
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
             for paragraph in re.split(r"\n\s*\n", ast.get_docstring(node) or ""):

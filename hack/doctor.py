@@ -1,8 +1,10 @@
-"""Say what this machine lacks for `make demo`, `make test` and `make test-node`, and how to get it.
+"""Check this machine for `make demo`, `make test` and `make test-node`.
 
-Run first by all of them, with whatever Python there is, so it uses the standard library
-only and installs nothing: it prints one line a check and, at the end, the one
-apt-get line that mends all that packages can mend.
+Usage: python3 hack/doctor.py GOAL...   with the goals demo, test and node
+
+All of these targets run this program first, with the system's Python, so it uses the standard
+library only. It installs nothing. It prints one line for each check and, at the end, one apt-get
+command that installs all missing Debian packages.
 """
 
 from __future__ import annotations
@@ -18,15 +20,15 @@ import sys
 from pathlib import Path
 
 GIB = 1024**3
-# The venv with torch's libraries, the model, the stores; for tests also Go's build cache; for a
-# node also the worker's image, as buildah and as containerd keep it.
+# The disk space for the venv with torch's libraries, the model and the stores; for tests also Go's
+# build cache; for a node also two copies of the worker's image, in buildah and in containerd.
 NEEDED_GIB = {"demo": 12, "test": 20, "node": 45}
 STAMPS = {
     "demo": ".venv/worker-cpu.stamp",
     "test": ".venv/dev.stamp",
     "node": str(Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "isheep/images/storage"),
 }
-# What a node is made of that Debian has, by the program that is looked for.
+# The Debian packages that a node needs, by the program that the check searches for.
 NODE_PACKAGES = {
     "buildah": "buildah",
     "busybox": "busybox-static",
@@ -36,12 +38,12 @@ NODE_PACKAGES = {
     "runc": "runc",
 }
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-# Where programs of the administrator lie, which may be missing from a user's PATH.
+# The folders of administration programs, which may be missing from a user's PATH.
 ADMINISTRATOR_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def cache() -> Path:
-    """Return the folder of what is slow to build, keyed by pins."""
+    """Return the folder for downloads and builds that several checkouts share."""
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "isheep"
 
 
@@ -57,28 +59,28 @@ def check_python() -> tuple[str | None, str]:
 
 def check_libnuma() -> tuple[str | None, str]:
     if ctypes.util.find_library("numa") is None:
-        return "libnuma.so.1 is missing (vLLM on CPU needs it)", "libnuma1"
+        return "libnuma.so.1 is missing (vLLM on a CPU needs it)", "libnuma1"
     return None, "libnuma1"
 
 
 def check_cpu() -> tuple[str | None, str]:
     if platform.machine() not in ("x86_64", "AMD64"):
-        return f"this machine is {platform.machine()}; the CPU build of vLLM is for x86-64", ""
+        return f"this machine is {platform.machine()}, but vLLM's CPU build needs x86-64", ""
     info = Path("/proc/cpuinfo")
     if info.exists() and not re.search(r"^flags\s*:.*\bavx2\b", info.read_text(), re.MULTILINE):
-        return "this processor has no AVX2; vLLM on CPU needs it", ""
+        return "this processor has no AVX2, which vLLM's CPU build needs", ""
     return None, "x86-64 with AVX2"
 
 
 def check_tools() -> tuple[str | None, str]:
     missing = [tool for tool in ("git", "make") if shutil.which(tool) is None]
     if missing:
-        return f"{' and '.join(missing)} missing", " ".join(missing)
+        return f"{' and '.join(missing)} must be installed", " ".join(missing)
     return None, "git and make"
 
 
 def go_version() -> tuple[int, int] | None:
-    """Return Go's version, or None where there is no Go."""
+    """Return Go's version, or None if Go is not installed."""
     if shutil.which("go") is None:
         return None
     answer = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, check=False)
@@ -92,9 +94,7 @@ def check_node() -> tuple[str | None, str]:
     if not KEYRING.exists():
         missing["Debian's keys"] = "debian-archive-keyring"
     if missing:
-        return f"{', '.join(missing)} missing (a node is made with them)", " ".join(
-            missing.values()
-        )
+        return f"{', '.join(missing)} must be installed for a node", " ".join(missing.values())
     return None, ", ".join([*NODE_PACKAGES, "Debian's keys"])
 
 
@@ -109,36 +109,37 @@ def check_node_kernel() -> tuple[str | None, str]:
 
 def check_go(goals: list[str]) -> tuple[str | None, str]:
     if os.environ.get("KUBEBUILDER_ASSETS") and "node" not in goals:
-        return None, "KUBEBUILDER_ASSETS is set: no Go needed"
+        return None, "KUBEBUILDER_ASSETS is set, so Go is not needed"
     version = go_version()
     if version is None:
-        return "Go is missing (the tests' API server is built with it)", "golang-go"
+        return "Go is missing (it builds the API server of the tests)", "golang-go"
     if version < (1, 21):
         return f"Go {version[0]}.{version[1]} is older than 1.21: install a newer Go", "golang-go"
     return None, f"Go {version[0]}.{version[1]}"
 
 
 def check_disk(goal: str) -> tuple[str | None, str]:
-    """Ask for disk only where the goal has not been set up before."""
+    """Require free disk space only if the goal was not set up before."""
     if Path(STAMPS[goal]).expanduser().exists():
-        return None, "disk: set up before"
+        return None, "disk: the goal was set up before"
     for folder in (Path.cwd(), cache()):
         existing = next(p for p in (folder, *folder.parents) if p.exists())
         free = shutil.disk_usage(existing).free
         if free < NEEDED_GIB[goal] * GIB:
             return (
-                f"{free / GIB:.1f} GiB free at {existing}, {NEEDED_GIB[goal]} GiB are needed: "
-                "free some, or set XDG_CACHE_HOME to a larger disk",
+                f"{existing} has {free / GIB:.1f} GiB of free disk space, but "
+                f"{NEEDED_GIB[goal]} GiB are needed: free some space, or set XDG_CACHE_HOME to a "
+                "folder on a larger disk",
                 "",
             )
     return None, f"{NEEDED_GIB[goal]} GiB of disk"
 
 
 def main(goals: list[str]) -> int:
-    """Run the checks of the goals named (demo, test, node); return 1 where something is missing."""
+    """Run the checks of the given goals (demo, test, node); return 1 if something is missing."""
     unknown = set(goals) - set(NEEDED_GIB)
     if unknown or not goals:
-        print(f"usage: doctor.py {' '.join(NEEDED_GIB)}", file=sys.stderr)
+        print(f"usage: doctor.py GOAL...   with the goals {', '.join(NEEDED_GIB)}", file=sys.stderr)
         return 64
     checks = [check_python(), check_cpu(), check_libnuma(), check_tools()]
     if "test" in goals or "node" in goals:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Write the hash locks under requirements/ anew (names, versions and hashes; no addresses).
-# Usage: hack/lock.sh [--upgrade]   with `uv` on the PATH.
+# Update the hash locks under requirements/ (names, versions and hashes, but no index addresses).
+# Usage: hack/lock.sh [--upgrade]   with `uv` on the PATH
 set -euo pipefail
 cd "$(dirname "$0")/.."
 compile() {
@@ -15,7 +15,7 @@ compile worker-gpu.txt pyproject.toml requirements/build.in --extra gpu \
   --override requirements/overrides-gpu.txt "${@}"
 compile worker-cpu.txt pyproject.toml requirements/build.in requirements/worker-cpu.in \
   --override requirements/overrides.txt "${@}"
-# What the tests run is what the demo and the images run: the same versions, and the tools.
+# The tests use the same versions as the demo and the images, plus the development tools.
 compile dev.txt pyproject.toml requirements/build.in requirements/worker-cpu.in \
   --extra operator --extra dev --override requirements/overrides.txt \
   --constraint requirements/worker-cpu.txt "${@}"

@@ -1,4 +1,4 @@
-"""docs/method.md says what the examples do: its tables, its links and what it says of keys."""
+"""docs/method.md is correct: its tables, its links and its statements about shared stages."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.yaml_reader import read_documents
 from isheep.planner.walk import walk
 from isheep.recipes.builders.prepare import data_fields
-from isheep.recipes.interface import STAGE_VERSIONS
 from isheep.recipes.registry import RECIPES
+from isheep.recipes.stage_kinds import STAGE_VERSIONS
 
-from ..isheep.recipes.conversation import PREPARED
+from ..isheep.recipes.stages_of import PREPARED
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs/method.md"
@@ -26,21 +26,21 @@ TEXT = PAGE.read_text(encoding="utf-8")
 HEAD = ["field", "Paper", "Scripts", "why"]
 READINGS = {"Paper": "paper-72b.yaml", "Scripts": "scripts-72b.yaml"}
 
-SAID = re.compile(r"`(?P<value>[^`]+)`")
-SILENT = re.compile(r"— \(`(?P<value>[^`]+)`\)")
+VALUE = re.compile(r"`(?P<value>[^`]+)`")
+DEFAULT = re.compile(r"— \(`(?P<value>[^`]+)`\)")
 
 
 class Cell(NamedTuple):
-    """What a reading says of a field; `silent` where the default stands for lack of a word."""
+    """The value of a field in the paper or the scripts; `default` if neither defines it."""
 
     field: str
     reading: str
-    silent: bool
+    default: bool
     value: Any
 
 
 def cells() -> Iterator[Cell]:
-    """Yield the cells of all tables whose head is HEAD, two a row."""
+    """Yield the two cells of each row, from all tables with the header HEAD."""
     inside = False
     for line in TEXT.splitlines():
         row = [cell.strip() for cell in line.strip("|").split("|")] if line[:1] == "|" else []
@@ -49,11 +49,11 @@ def cells() -> Iterator[Cell]:
             continue
         field, *readings, _ = row
         for reading, text in zip(READINGS, readings, strict=True):
-            silent, said = SILENT.fullmatch(text), SAID.fullmatch(text)
-            match = silent or said
+            default, value = DEFAULT.fullmatch(text), VALUE.fullmatch(text)
+            match = default or value
             assert match is not None, f"{field}, {reading}: {text} is neither a value nor a dash"
             (document,) = read_documents(match["value"])
-            yield Cell(field.strip("`"), reading, silent is not None, document.value)
+            yield Cell(field.strip("`"), reading, default is not None, document.value)
 
 
 def leaves(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
@@ -70,7 +70,7 @@ def spec_of(name: str) -> SelfAlignmentRunSpec:
 
 
 def fields(spec: SelfAlignmentRunSpec) -> dict[str, Any]:
-    """Return all that any stage's data depends on, defaults filled in, by dotted path."""
+    """Return all fields that a stage's data depends on, with defaults, by dotted path."""
     return dict(leaves(data_fields(spec)))
 
 
@@ -83,19 +83,19 @@ DEFAULTS = fields(
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=[f"{c.field}-{c.reading}" for c in CELLS])
-def test_a_cell_is_what_its_file_comes_to(cell: Cell) -> None:
+def test_a_cell_has_the_value_of_its_file(cell: Cell) -> None:
     assert cell.value == fields(spec_of(READINGS[cell.reading]))[cell.field]
-    if cell.silent:
+    if cell.default:
         assert cell.value == DEFAULTS[cell.field]
 
 
-def test_the_tables_have_each_field_that_any_data_depends_on_once() -> None:
+def test_the_tables_contain_each_field_that_data_depends_on_once() -> None:
     for reading, name in READINGS.items():
-        told = [cell.field for cell in CELLS if cell.reading == reading]
-        assert sorted(told) == sorted(fields(spec_of(name)))
+        listed = [cell.field for cell in CELLS if cell.reading == reading]
+        assert sorted(listed) == sorted(fields(spec_of(name)))
 
 
-def test_the_page_counts_the_differences_of_the_two_readings() -> None:
+def test_the_page_contains_the_number_of_differences() -> None:
     paper, scripts = (fields(spec_of(name)) for name in READINGS.values())
     different = {path for path in paper if paper[path] != scripts[path]}
     assert different == {
@@ -107,14 +107,14 @@ def test_the_page_counts_the_differences_of_the_two_readings() -> None:
     assert "differ in four." in TEXT
 
 
-def test_the_two_files_differ_in_nothing_but_the_method() -> None:
+def test_the_two_files_have_the_same_settings_outside_of_the_method() -> None:
     paper, scripts = (spec_of(name).document() for name in READINGS.values())
     for name in ("compute", "engine", "storage", "activeDeadlineSeconds"):
         assert paper[name] == scripts[name]
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)]+)\)", TEXT))))
-def test_a_link_leads_somewhere(target: str) -> None:
+def test_the_target_of_a_link_exists(target: str) -> None:
     if target.startswith("https://"):
         return
     name, _, anchor = target.partition("#")
@@ -129,12 +129,12 @@ def test_each_ablation_has_a_row(name: str) -> None:
 
 
 def keys(name: str) -> dict[str, str]:
-    """Return the keys of all stages, where each round accepts all and each select keeps 100."""
+    """Return the keys of all stages if each round accepts all tasks and each select keeps 100."""
     spec = spec_of(name)
     found = {"accepted": spec.instructions.count, "kept": 100}
-    journey = walk(RECIPES[spec.recipe], spec, PREPARED, STAGE_VERSIONS, lambda _stage, _key: found)
-    assert journey.end.complete
-    return dict(journey.keys)
+    walked = walk(RECIPES[spec.recipe], spec, PREPARED, STAGE_VERSIONS, lambda _stage, _key: found)
+    assert walked.end.complete
+    return dict(walked.keys)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def keys(name: str) -> dict[str, str]:
         ("filter-random", "i1/assess"),
     ],
 )
-def test_an_arm_shares_with_one_base_what_the_page_says(name: str, last: str) -> None:
+def test_an_arm_shares_the_stages_with_one_base_that_the_page_names(name: str, last: str) -> None:
     base, arm = keys("ablations/one-base.yaml"), keys(f"ablations/{name}.yaml")
     shared = [stage for stage in base if arm.get(stage) == base[stage]]
     assert shared[-1] == last
@@ -163,7 +163,7 @@ def test_an_arm_shares_with_one_base_what_the_page_says(name: str, last: str) ->
     assert shared == before[: before.index(last) + 1]
 
 
-def test_the_papers_own_run_goes_on_where_one_base_ends() -> None:
+def test_the_run_of_the_paper_reuses_the_stages_of_one_base() -> None:
     base, paper = keys("ablations/one-base.yaml"), keys("paper-72b.yaml")
     different = [stage for stage in base if paper[stage] != base[stage]]
     assert different == ["prepare", "i1/report", "i2/report", "i3/report"]

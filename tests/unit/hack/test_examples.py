@@ -1,4 +1,4 @@
-"""The generated examples: what the checkout has, that each is a run of its own, and short."""
+"""The generated examples are up to date, different from each other, and free of defaults."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def generator() -> ModuleType:
-    """Load `hack/examples.py`, which is no package."""
+    """Load `hack/examples.py`, which is not in a package."""
     spec = importlib.util.spec_from_file_location("examples_generator", ROOT / "hack/examples.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
+    sys.modules[spec.name] = module  # dataclasses read their module from here
     spec.loader.exec_module(module)
     return module
 
@@ -41,7 +41,7 @@ def leaves(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{path}{name}", value
 
 
-def test_the_checkout_has_what_the_generator_writes_and_nothing_else() -> None:
+def test_the_checkout_has_exactly_the_generated_files() -> None:
     wanted = GENERATOR.generated(ROOT)
     for name, text in wanted.items():
         assert (ROOT / name).read_text(encoding="utf-8") == text, "run `make generate`"
@@ -49,7 +49,7 @@ def test_the_checkout_has_what_the_generator_writes_and_nothing_else() -> None:
     assert there == set(wanted) - {GENERATOR.PAGE}
 
 
-def test_write_makes_the_folder_and_keeps_the_page_around_its_table(tmp_path: Path) -> None:
+def test_write_creates_the_folder_and_replaces_only_the_table_of_the_page(tmp_path: Path) -> None:
     page = tmp_path / GENERATOR.PAGE
     page.parent.mkdir(parents=True)
     page.write_text(f"before\n{GENERATOR.BEGIN}old\n{GENERATOR.END}after\n", encoding="utf-8")
@@ -63,7 +63,7 @@ def test_write_makes_the_folder_and_keeps_the_page_around_its_table(tmp_path: Pa
 
 
 @pytest.mark.parametrize("page", ["", "begin only: {begin}", "end only: {end}"])
-def test_a_page_without_its_marks_is_refused(tmp_path: Path, page: str) -> None:
+def test_a_page_without_both_marks_is_refused(tmp_path: Path, page: str) -> None:
     path = tmp_path / GENERATOR.PAGE
     path.parent.mkdir(parents=True)
     text = page.format(begin=GENERATOR.BEGIN, end=GENERATOR.END)
@@ -73,7 +73,7 @@ def test_a_page_without_its_marks_is_refused(tmp_path: Path, page: str) -> None:
     assert path.read_text(encoding="utf-8") == text
 
 
-def test_two_runs_cannot_have_one_name() -> None:
+def test_two_runs_with_the_same_name_are_refused() -> None:
     row = next(row for row in GENERATOR.ROWS if row.example is not None)
     other = replace(row, example=replace(row.example, iterations=row.example.iterations + 1))
     with pytest.raises(ValueError, match=row.example.name):
@@ -81,7 +81,7 @@ def test_two_runs_cannot_have_one_name() -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_writes_only_what_differs_from_the_defaults(name: str) -> None:
+def test_an_example_contains_only_differences_from_the_defaults(name: str) -> None:
     loaded = load_run(ROOT / GENERATOR.FOLDER / f"{name}.yaml")
     assert loaded.run.metadata.name == name
     required = {"recipe", "iterations", "model.storageUri"}
@@ -99,7 +99,7 @@ def test_an_example_writes_only_what_differs_from_the_defaults(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_changes_what_its_row_says(name: str) -> None:
+def test_an_example_has_the_changes_of_its_row(name: str) -> None:
     resolved = dict(leaves(load_run(ROOT / GENERATOR.FOLDER / f"{name}.yaml").run.spec.document()))
     example = EXAMPLES[name]
     assert {path: resolved[path] for path in example.changes} == dict(example.changes)

@@ -1,4 +1,4 @@
-"""What a lock can get wrong though every package's own wishes are met."""
+"""The locks avoid errors that the packages' own requirements do not exclude."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def pins(lock: str) -> dict[str, str]:
     return dict(found)
 
 
-def test_cuda_python_brings_no_bindings_of_its_own() -> None:
-    """Old ones do, over those of cuda-bindings; flashinfer then does not import."""
+def test_cuda_python_does_not_overwrite_cuda_bindings() -> None:
+    """Old versions contain bindings that overwrite cuda-bindings, so flashinfer fails to import."""
     found = pins("worker-gpu.txt")
     assert found["cuda-python"] == found["cuda-bindings"]
