@@ -173,15 +173,15 @@ def test_pairs_are_scored_if_the_selection_needs_scores() -> None:
     ("rounds", "parts"),
     [
         (
-            {f"i1/topics/r{n}": {"accepted": n, "drop:repeated_topic": 9} for n in (1, 2, 3)},
-            ["3 of 100 topics accepted", "repeated_topic 27", "lower dromedary.topics"],
+            {f"i1/topics/r{n}": {"accepted": n, "drop:repeated-topic": 9} for n in (1, 2, 3)},
+            ["3 of 100 topics accepted", "repeated-topic 27", "lower dromedary.topics"],
         ),
         (
             {
                 **{k: RESULTS[k] for k in ("i1/topics/r1", "i1/topics/r2", "i1/curate/r3")},
-                **{f"i1/curate/r{n}": {"accepted": 997 + n, "drop:rouge": 5} for n in (4, 5, 6)},
+                **{f"i1/curate/r{n}": {"accepted": 997 + n, "drop:rouge-l": 5} for n in (4, 5, 6)},
             },
-            ["3 of 400 topic-guided instructions", "rouge 15", "lower dromedary.topicGuided"],
+            ["3 of 400 topic-guided instructions", "rouge-l 15", "lower dromedary.topicGuided"],
         ),
     ],
 )

@@ -356,7 +356,7 @@ def test_a_report_reads_all_stages_so_far() -> None:
 
 def curates(*accepted: int) -> dict[str, Statistics]:
     return {
-        f"i1/curate/r{n}": {"accepted": a, "drop:rouge": 10 * n, "drop:length": 1}
+        f"i1/curate/r{n}": {"accepted": a, "drop:rouge-l": 10 * n, "drop:length": 1}
         for n, a in enumerate(accepted, 1)
     }
 
@@ -369,7 +369,7 @@ def test_a_low_keep_rate_fails_after_three_rounds_with_the_counts() -> None:
     assert "30 of 10000 instructions accepted from 11250 completions in 3 rounds" in (
         end.failure.message
     )
-    assert "rouge 60, length 3" in end.failure.message
+    assert "rouge-l 60, length 3" in end.failure.message
     _, undecided = walk(spec_of(), curates(10, 20))
     assert undecided == End(complete=False)
 

@@ -32,9 +32,9 @@ from isheep.recipes.iteration import History, StageGenerator, iterations, select
 from isheep.recipes.prediction import predicted_stages
 from isheep.recipes.registry import RECIPES
 
-from ..kube.site import Site, play
+from ..kube.fake_cluster import FakeCluster, run_scenario
 from ..local.conftest import LocalHarness
-from ..planner.world import World, make_run
+from ..planner.simulation import PlannerSimulation, make_run
 from .stages_of import PREPARED
 
 # What a new recipe adds to the API.
@@ -175,21 +175,21 @@ def test_the_stages_can_be_predicted() -> None:
 
 
 def test_the_planner_plans_a_run_to_its_end() -> None:
-    world = World(run=make_run(SPEC))
-    status = world.drive()
+    simulation = PlannerSimulation(run=make_run(SPEC))
+    status = simulation.run_to_end()
     assert status.phase == "Succeeded"
-    assert world.started == STAGES
+    assert simulation.started == STAGES
     assert [(h.iteration, h.completions) for h in status.history] == [(1, 20), (2, 20)]
 
 
 def test_the_operator_runs_it() -> None:
-    async def story(site: Site) -> None:
-        site.create(spec=SPEC)
-        await site.drive()
+    async def scenario(cluster: FakeCluster) -> None:
+        cluster.create_run(spec=SPEC)
+        await cluster.run_to_end()
 
-    site = play(story)
-    assert site.status().phase == "Succeeded"
-    assert [record.id for record in site.status().stages] == STAGES
+    cluster = run_scenario(scenario)
+    assert cluster.status().phase == "Succeeded"
+    assert [record.id for record in cluster.status().stages] == STAGES
 
 
 def test_the_local_driver_runs_it(tmp_path: Path) -> None:
