@@ -21,7 +21,7 @@ from isheep.planner.pinning import Resolved, pin
 from isheep.planner.types import RunView, Start
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 
-from ..planner.world import SPEC, make_run, spec_with
+from ..planner.simulation import SPEC, make_run, spec_with
 
 CREATED = "2026-01-01T00:00:00Z"
 RUN_UID = "0b4c1c1e-0000-4000-8000-000000000001"

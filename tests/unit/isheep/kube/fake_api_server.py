@@ -1,9 +1,9 @@
-"""An API server in memory: what the operator uses of it, faithfully, and faults on demand.
+"""An API server in memory with the requests that the operator uses, and with faults on demand.
 
-It has resource versions that grow with each change, UIDs, preconditions, foreground
-deletion, merge patches of the status and label and field selectors. It knows no schema,
-no admission and no controllers; who needs a rejection asks for it. `tests/control_plane`
-holds the real one to the same behaviour.
+The fake server has resource versions that grow with each change, UIDs, preconditions, foreground
+deletion, merge patches of the status, and label and field selectors. It has no schema, no
+admission and no controllers, so a test raises a rejection in `fault`. The tests in
+`tests/control_plane` require the same behaviour of the real API server.
 """
 
 from __future__ import annotations
@@ -17,33 +17,39 @@ from typing import Any
 from isheep.kube.client import ApiError, ApiUnreachableError, Listing
 
 from .test_patch import merge
-from .virtual import now
+from .virtual_time import now
 
 Json = dict[str, Any]
-Told = Callable[[str, Json], None]
+EventHandler = Callable[[str, Json], None]
+FaultFunction = Callable[[str, str], None]
+"""A function of a method and a path that raises the fault of this request, if any."""
 
 
 class Fault(Exception):
-    """Raised by a fault function: the request fails, before or after it took effect."""
+    """A fault of a request: it fails before or after it takes effect."""
 
     def __init__(self, *, after: bool) -> None:
         self.after = after
 
 
-class Server:
-    """Objects by path; a request is a turn of the event loop, or takes `latency` seconds."""
+class FakeApiServer:
+    """Objects by path, and the requests of the operator.
+
+    A request takes one cycle of the event loop, or twice `latency` seconds: before and after its
+    effect.
+    """
 
     def __init__(self, namespace: str = "ns") -> None:
         self.namespace = namespace
         self.objects: dict[str, Json] = {}
         self.version = 100
         self.requests: list[tuple[str, str]] = []
-        self.watchers: list[Told] = []
+        self.watchers: list[EventHandler] = []
         self.latency: Callable[[], float] = lambda: 0.0
-        self.fault: Callable[[str, str], None] = lambda method, path: None
-        self._made = 0
+        self.fault: FaultFunction = lambda method, path: None
+        self._created = 0
 
-    # --- what `Api` offers --------------------------------------------------------------
+    # --- requests of `Api` --------------------------------------------------------------
 
     async def get(self, path: str) -> Json:
         return await self._serve("GET", path, lambda: self._found(path))
@@ -98,26 +104,26 @@ class Server:
 
         return await self._serve("DELETE", path, answer)
 
-    # --- what happens by itself, or by others' hands ------------------------------------
+    # --- changes by the test ------------------------------------------------------------
 
     def put(self, path: str, document: Json) -> Json:
-        """Create an object."""
+        """Create an object and return it."""
         metadata = document["metadata"]
-        self._made += 1
-        name = metadata.get("name") or f"{metadata['generateName']}{self._made:05x}"
+        self._created += 1
+        name = metadata.get("name") or f"{metadata['generateName']}{self._created:05x}"
         place = f"{path}/{name}"
         if place in self.objects:
             raise ApiError(409, "AlreadyExists", f'{place} "{name}" already exists', ())
-        made = {
+        defaults = {
             "name": name,
-            "uid": f"uid-{self._made}",
+            "uid": f"uid-{self._created}",
             "generation": 1,
             "creationTimestamp": _time(),
         }
-        return self._store(place, {**document, "metadata": {**made, **metadata}})
+        return self._store(place, {**document, "metadata": {**defaults, **metadata}})
 
     def change(self, path: str, **members: Any) -> Json:
-        """Change members of an object: `spec` makes a new generation, as it does on a server."""
+        """Change members of an object; a change of `spec` increments the generation."""
         found = self._found(path)
         metadata = {**found["metadata"], **members.pop("metadata", {})}
         if members.get("spec", found.get("spec")) != found.get("spec"):
@@ -125,37 +131,37 @@ class Server:
         return self._store(path, {**found, **members, "metadata": metadata})
 
     def remove(self, path: str) -> Json:
-        """Take an object away, as when its last finalizer is gone."""
+        """Remove an object at once, as the server does after the removal of its last finalizer."""
         found = self.objects.pop(path)
         self.version += 1
         metadata = {**found["metadata"], "resourceVersion": str(self.version)}
-        self._tell("DELETED", {**found, "metadata": metadata})
+        self._send_event("DELETED", {**found, "metadata": metadata})
         return found
 
-    def under(self, path: str) -> Iterator[tuple[str, Json]]:
+    def collection(self, path: str) -> Iterator[tuple[str, Json]]:
         """Yield the objects of a collection with their paths."""
         yield from [(p, o) for p, o in self.objects.items() if p.rpartition("/")[0] == path]
 
     def count(self, method: str, word: str = "") -> int:
-        """Return how many requests of a method were made to paths with a word in them."""
+        """Return the number of requests with this method whose path contains the word."""
         return sum(1 for m, p in self.requests if m == method and word in p)
 
-    # --- inside -------------------------------------------------------------------------
+    # --- internals ----------------------------------------------------------------------
 
     async def _serve(self, method: str, path: str, answer: Callable[[], Any]) -> Any:
         self.requests.append((method, path))
-        late = False
+        fails_after = False
         await asyncio.sleep(self.latency())
         try:
             self.fault(method, path)
         except Fault as fault:
             if not fault.after:
-                raise ApiUnreachableError(f"{method} {path}: before") from fault
-            late = True
+                raise ApiUnreachableError(f"{method} {path}: failed before its effect") from fault
+            fails_after = True
         found = copy.deepcopy(answer())
         await asyncio.sleep(self.latency())
-        if late:
-            raise ApiUnreachableError(f"{method} {path}: after")
+        if fails_after:
+            raise ApiUnreachableError(f"{method} {path}: failed after its effect")
         return found
 
     def _found(self, path: str) -> Json:
@@ -169,19 +175,19 @@ class Server:
             raise ApiError(409, "Conflict", "the object has been modified", ())
 
     def _store(self, path: str, document: Json) -> Json:
-        known = self.objects.get(path)
-        if known == document:
-            return known
+        existing = self.objects.get(path)
+        if existing == document:
+            return existing
         self.version += 1
         stored = copy.deepcopy(document)
         stored["metadata"]["resourceVersion"] = str(self.version)
         self.objects[path] = stored
-        self._tell("MODIFIED" if known else "ADDED", stored)
+        self._send_event("MODIFIED" if existing else "ADDED", stored)
         return stored
 
-    def _tell(self, kind: str, document: Json) -> None:
-        for told in self.watchers:
-            told(kind, copy.deepcopy(document))
+    def _send_event(self, kind: str, document: Json) -> None:
+        for handler in self.watchers:
+            handler(kind, copy.deepcopy(document))
 
 
 def _time() -> str:
@@ -196,8 +202,8 @@ def _field(document: Json, selector: str) -> bool:
     return bool(value == wanted)
 
 
-def every(number: int, *, after: bool) -> Callable[[str, str], None]:
-    """Fail each n-th request."""
+def fail_every(number: int, *, after: bool) -> FaultFunction:
+    """Return a fault function that fails each n-th request."""
     count = 0
 
     def fault(method: str, path: str) -> None:
@@ -209,8 +215,8 @@ def every(number: int, *, after: bool) -> Callable[[str, str], None]:
     return fault
 
 
-def each_twice() -> Callable[[str, str], None]:
-    """Fail each different request once before and once after it takes effect."""
+def fail_each_twice() -> FaultFunction:
+    """Return a fault function that fails each distinct request before, then after, its effect."""
     seen: dict[tuple[str, str], int] = {}
 
     def fault(method: str, path: str) -> None:
@@ -221,8 +227,8 @@ def each_twice() -> Callable[[str, str], None]:
     return fault
 
 
-def at_random(seed: int, share: float = 0.3) -> Callable[[str, str], None]:
-    """Fail a share of the requests."""
+def fail_at_random(seed: int, share: float = 0.3) -> FaultFunction:
+    """Return a fault function that fails a share of the requests."""
     chance = random.Random(seed)
 
     def fault(method: str, path: str) -> None:

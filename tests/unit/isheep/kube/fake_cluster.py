@@ -1,8 +1,9 @@
-"""A cluster with an operator in it, in memory and virtual time: Jobs end as the test says.
+"""A cluster and an operator in memory and in virtual time; the test ends the Jobs.
 
-The reconciler, the cache, the queue, the Lease and the looks are the real ones; the API
-server is `server.py`'s, and what stages leave is the planner's `World`'s. The server
-breaks the test when a Job is created for a stage that is committed or at work.
+The reconciler, the cache, the queue, the Lease and the inspection of pods are the operator's own.
+`fake_api_server.py` is the API server, and the planner's `PlannerSimulation` computes the results
+of stages. The fake cluster fails the test if a Job is created for a stage that is committed or
+that another Job is running.
 """
 
 from __future__ import annotations
@@ -32,18 +33,17 @@ from isheep.planner.plan import plan
 from isheep.planner.types import Plan, Start
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 
-from ..planner.world import Job as Attempt
-from ..planner.world import World, spec_with
-from .builders import at, condition
-from .server import Json, Server
-from .virtual import monotonic, now, run
+from ..planner.simulation import PlannerSimulation, SimulatedAttempt, spec_with
+from .builders import condition
+from .fake_api_server import FakeApiServer, Json
+from .virtual_time import monotonic, now, run_in_virtual_time
 
 RUNS, JOBS, PODS = runs_path("ns"), jobs_path("ns"), pods_path("ns")
-SHORT = spec_with(iterations=1)
+ONE_ITERATION_SPEC = spec_with(iterations=1)
 
 
 @dataclass
-class Content:
+class FakeContent:
     text: bytes
 
     async def read(self, size: int) -> bytes:
@@ -51,17 +51,17 @@ class Content:
 
 
 @dataclass
-class Answer:
-    """An answer that is there, or one that is awaited."""
+class FakeResponse:
+    """A response with a given answer: JSON, bytes, an exception, or a coroutine that gives one."""
 
-    found: Any
+    answer: Any
 
-    async def __aenter__(self) -> Answer:
-        found = await self.found if asyncio.iscoroutine(self.found) else self.found
-        if isinstance(found, Exception):
-            raise found
-        text = found if isinstance(found, bytes) else json.dumps(found).encode()
-        self.content = Content(text)
+    async def __aenter__(self) -> FakeResponse:
+        answer = await self.answer if asyncio.iscoroutine(self.answer) else self.answer
+        if isinstance(answer, Exception):
+            raise answer
+        text = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        self.content = FakeContent(text)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -69,29 +69,31 @@ class Answer:
 
 
 @dataclass
-class Session:
-    """Answers for pods at /progress."""
+class FakeSession:
+    """An HTTP session in which pods answer at /progress."""
 
     answer: Callable[[str], Any] = lambda url: {}
-    asked: list[str] = field(default_factory=list)
+    urls: list[str] = field(default_factory=list)
 
     def get(self, url: str, *, timeout: ClientTimeout, allow_redirects: bool) -> Any:
-        # A pod must not send the operator to others, nor keep it waiting.
+        # A pod must not redirect the operator to another server or keep it waiting.
         assert not allow_redirects
         assert timeout.total is not None
-        self.asked.append(url)
-        return Answer(self.answer(url))
+        self.urls.append(url)
+        return FakeResponse(self.answer(url))
 
 
-class Operator:
-    """One operator process: it dies with all that it remembers when it is dropped."""
+class OperatorProcess:
+    """One operator process; a test ends the process by starting another one."""
 
-    def __init__(self, server: Server, session: Session, config: OperatorConfig, name: str) -> None:
+    def __init__(
+        self, server: FakeApiServer, session: FakeSession, config: OperatorConfig, name: str
+    ) -> None:
         self.server = server
         self.cache, self.metrics = Cache(), Metrics()
         self.queue = WorkQueue(monotonic)
         self.passes: Counter[str] = Counter()
-        self.plans = 0
+        self.plan_count = 0
         self.failures: list[Exception] = []
         lease = Lease(
             server,  # type: ignore[arg-type]
@@ -114,24 +116,24 @@ class Operator:
             now=now,
             identity=name,
         )
-        self.deaf = False
-        server.watchers.append(self.hear)
+        self.drops_events = False
+        server.watchers.append(self.receive_event)
 
     def _plan(self, *arguments: Any) -> Plan:
-        self.plans += 1
+        self.plan_count += 1
         return plan(*arguments)
 
-    def hear(self, kind: str, document: Json) -> None:
-        """Take in an event, as `operator.py` does."""
-        if self.deaf:
+    def receive_event(self, kind: str, document: Json) -> None:
+        """Put a watch event into the cache, as `operator.py` does."""
+        if self.drops_events:
             return
         if document.get("kind") == "SelfAlignmentRun":
-            run_ = run_record(document)
+            record = run_record(document)
             if kind == "DELETED":
-                self.cache.runs.drop(run_.uid, run_.resource_version)
-                self.queue.wake(run_.uid)
-            elif self.cache.runs.put(run_):
-                self.queue.wake(run_.uid)
+                self.cache.runs.drop(record.uid, record.resource_version)
+                self.queue.wake(record.uid)
+            elif self.cache.runs.put(record):
+                self.queue.wake(record.uid)
         elif document.get("kind") == "Job":
             job = job_record(document)
             if kind == "DELETED":
@@ -140,18 +142,24 @@ class Operator:
             elif self.cache.put_job(job):
                 self.queue.wake(job.run_uid)
 
-    def list(self, *, jobs: bool = True) -> None:
-        """Take in a LIST, as `operator.py` does; without `jobs` of runs alone."""
+    def receive_list(self, *, jobs: bool = True) -> None:
+        """Put a LIST into the cache, as `operator.py` does; list only runs without `jobs`."""
         version = self.server.version
-        runs = [run_record(o) for _, o in self.server.under(RUNS)]
-        for found in self.cache.runs.replace(runs, version):
-            self.queue.wake(found.uid)
-        listed = [job_record(o) for _, o in self.server.under(JOBS)] if jobs else []
+        runs = [run_record(o) for _, o in self.server.collection(RUNS)]
+        for record in self.cache.runs.replace(runs, version):
+            self.queue.wake(record.uid)
+        listed = [job_record(o) for _, o in self.server.collection(JOBS)] if jobs else []
         for job in self.cache.replace_jobs(listed, version) if jobs else ():
             self.queue.wake(job.run_uid)
 
-    async def one(self, seconds: float | None = 1e9) -> str | None:
-        """Take the next pass, and repeat it later where it fails; None where none is due."""
+    async def run_pass(self, seconds: float | None = 1e9) -> str | None:
+        """Run the next pass that is due within some seconds, and return the uid of its run.
+
+        A pass that fails is due again after a second.
+
+        Returns:
+            None if no pass is due within that time.
+        """
         if seconds == 0 and not self.queue.waiting():
             return None
         try:
@@ -169,46 +177,51 @@ class Operator:
             self.queue.done(uid)
         return uid
 
-    async def settle(self, seconds: float = 0.0, limit: int = 2000) -> None:
-        """Take all passes that are due within some seconds; they have passed then."""
+    async def run_due_passes(self, seconds: float = 0.0, limit: int = 2000) -> None:
+        """Run all passes that are due within some seconds, and return after that time."""
         end = monotonic() + seconds
         for _ in range(limit):
-            if await self.one(max(0.0, end - monotonic())) is None:
+            if await self.run_pass(max(0.0, end - monotonic())) is None:
                 return
-        raise AssertionError(f"no rest after {limit} passes")
+        raise AssertionError(f"passes are still due after {limit} passes")
 
 
-class Site:
-    """The whole: a server, what stages leave, and an operator."""
+class FakeCluster:
+    """An API server, the results of stages, and an operator."""
 
     def __init__(self, **config: Any) -> None:
-        self.server = Server()
-        self.session = Session()
-        self.world = World()
+        self.server = FakeApiServer()
+        self.session = FakeSession()
+        self.simulation = PlannerSimulation()
         self.config = OperatorConfig.read({"workerImage": "image-1", **config})
-        self.guard = True
+        self.checks_created_jobs = True
         self.started: list[str] = []
-        self.server.watchers.append(self._check)
-        self.begin()
+        self.server.watchers.append(self._check_created_job)
+        self.start_operator()
 
-    def begin(self, name: str = "operator", *, jobs: bool = True) -> Operator:
-        """Start an operator that knows what is there, or but the runs; the one before is dead."""
+    def start_operator(self, name: str = "operator", *, jobs: bool = True) -> OperatorProcess:
+        """Start an operator with a first LIST; it replaces the operator that ran before.
+
+        Args:
+            name: The identity of the operator, for the Lease.
+            jobs: Whether the first LIST contains Jobs in addition to runs.
+        """
         if hasattr(self, "operator"):
-            self.server.watchers.remove(self.operator.hear)
-        self.operator = Operator(self.server, self.session, self.config, name)
-        self.operator.list(jobs=jobs)
+            self.server.watchers.remove(self.operator.receive_event)
+        self.operator = OperatorProcess(self.server, self.session, self.config, name)
+        self.operator.receive_list(jobs=jobs)
         self.operator.reconciler.prime()
         return self.operator
 
     # --- runs ---------------------------------------------------------------------------
 
-    def create(self, name: str = "run", spec: Json | None = None, **metadata: Any) -> str:
-        """Create a run; returns its path."""
+    def create_run(self, name: str = "run", spec: Json | None = None, **metadata: Any) -> str:
+        """Create a run and return its path."""
         document = {
             "apiVersion": "isheep.dev/v1alpha1",
             "kind": "SelfAlignmentRun",
             "metadata": {"name": name, "namespace": "ns", **metadata},
-            "spec": SHORT if spec is None else spec,
+            "spec": ONE_ITERATION_SPEC if spec is None else spec,
             "status": {"observedGeneration": -1},
         }
         self.server.put(RUNS, document)
@@ -220,27 +233,28 @@ class Site:
     def status(self, name: str = "run") -> SelfAlignmentRunStatus:
         return SelfAlignmentRunStatus.read(self.server.objects[f"{RUNS}/{name}"]["status"])
 
-    def ready(self, name: str = "run") -> tuple[str, str]:
-        """Return the reason and the message of a run."""
+    def ready_condition(self, name: str = "run") -> tuple[str, str]:
+        """Return the reason and the message of a run's condition Ready."""
         found = [c for c in self.status(name).conditions if c.type == "Ready"]
         return (found[0].reason, found[0].message) if found else ("", "")
 
     # --- Jobs ---------------------------------------------------------------------------
 
     def jobs(self, *, active: bool = True) -> list[str]:
-        """Return the paths of Jobs, of those that have not ended, or of all."""
-        return [p for p, o in self.server.under(JOBS) if not active or not _over(o)]
+        """Return the paths of the Jobs that have not ended, or of all Jobs if not `active`."""
+        return [p for p, o in self.server.collection(JOBS) if not active or not _has_ended(o)]
 
     def job(self, path: str) -> Json:
         return self.server.objects[path]
 
     def order(self, path: str) -> StageOrder:
+        """Return the order of a Job, as its pod reads it."""
         (container,) = self.job(path)["spec"]["template"]["spec"]["containers"]
         env = {v["name"]: v.get("value") for v in container["env"]}
         return parse_order(env["ISHEEP_ORDER"].replace("$$", "$"), env["ISHEEP_ORDER_SHA256"])
 
-    def work(self, path: str, **status: Any) -> None:
-        """Have a Job's pod run."""
+    def run_pod(self, path: str, **status: Any) -> None:
+        """Make the pod of a Job run; `status` replaces fields of the Job's status."""
         pod: Json = {
             "phase": "Running",
             "podIP": "10.0.0.7",
@@ -248,29 +262,29 @@ class Site:
                 {"name": "worker", "state": {"running": {"startedAt": _time(now())}}}
             ],
         }
-        self._pod(path, pod)
-        plain = {"active": 1, "ready": 1, "startTime": _time(now())}
-        self.server.change(path, status={**plain, **status})
+        self.put_pod(path, pod)
+        defaults = {"active": 1, "ready": 1, "startTime": _time(now())}
+        self.server.change(path, status={**defaults, **status})
 
     def complete(self, path: str) -> None:
-        """End a Job well: its pod leaves the result that a worker would have left."""
+        """End a Job with success: its pod writes the result that a worker would write."""
         order = self.order(path)
-        world = self.world
+        simulation = self.simulation
         pool = STAGE_DEFINITIONS[StageKind(order.steps[0].kind)].pool
-        world.jobs["it"] = Attempt(Start(order, pool, 1), world.now)
-        world.complete("it")
-        (result,) = world.jobs.pop("it").results
+        simulation.attempts["job"] = SimulatedAttempt(Start(order, pool, 1), simulation.now)
+        simulation.complete("job")
+        (result,) = simulation.attempts.pop("job").results
         self._end(path, "Complete", "Succeeded", 0, dump_result(result))
 
     def fail(self, path: str, code: int, message: str = "", **fields: Any) -> None:
-        """End a Job with an exit code."""
+        """End a Job with an exit code; `fields` replace fields of the container's state."""
         self._end(path, "Failed", "Failed", code, message, **fields)
 
-    def collect(self) -> None:
-        """Let all that is being deleted go, pods first."""
-        for path, job in list(self.server.under(JOBS)):
+    def collect_garbage(self) -> None:
+        """Remove all Jobs that are being deleted, and their pods first."""
+        for path, job in list(self.server.collection(JOBS)):
             if "deletionTimestamp" in job["metadata"]:
-                self._drop_pods(job)
+                self._remove_pods(job)
                 self.server.remove(path)
 
     def _end(
@@ -284,11 +298,12 @@ class Site:
             **fields,
         }
         state = {"name": "worker", "state": {"terminated": ended}}
-        self._pod(path, {"phase": phase, "containerStatuses": [state]})
+        self.put_pod(path, {"phase": phase, "containerStatuses": [state]})
         conditions = [condition(kind, lastTransitionTime=_time(now()))]
         self.server.change(path, status={"conditions": conditions})
 
-    def _pod(self, path: str, status: Json) -> None:
+    def put_pod(self, path: str, status: Json) -> None:
+        """Replace the pod of a Job by a pod with this status."""
         job = self.job(path)
         name = f"{job['metadata']['name']}-0"
         self.server.objects.pop(f"{PODS}/{name}", None)
@@ -296,73 +311,74 @@ class Site:
         metadata = {"name": name, "namespace": "ns", "labels": labels}
         self.server.put(PODS, {"kind": "Pod", "metadata": metadata, "status": status})
 
-    def _drop_pods(self, job: Json) -> None:
-        for path, pod in list(self.server.under(PODS)):
+    def _remove_pods(self, job: Json) -> None:
+        for path, pod in list(self.server.collection(PODS)):
             owner = pod["metadata"]["labels"]["batch.kubernetes.io/controller-uid"]
             if owner == job["metadata"]["uid"]:
                 self.server.remove(path)
 
-    def _check(self, kind: str, document: Json) -> None:
-        """Break the test where a Job is created that must not be."""
-        if kind != "ADDED" or document.get("kind") != "Job" or not self.guard:
+    def _check_created_job(self, kind: str, document: Json) -> None:
+        """Fail the test if the operator creates a Job that it must not create."""
+        if kind != "ADDED" or document.get("kind") != "Job" or not self.checks_created_jobs:
             return
         path = f"{JOBS}/{document['metadata']['name']}"
         owner = document["metadata"]["labels"]["isheep.dev/run-uid"]
         order = self.order(path)
         self.started.append(order.steps[0].id)
-        # Each run prepares for itself.
+        # Each run starts its own prepare, even if another run has the same key.
         keys = {step.key for step in order.steps if step.id != "prepare"}
-        for other, job in self.server.under(JOBS):
-            if other != path and not _over(job) and "isheep.dev/steps" in _annotations(job):
-                at_work = {step.key for step in self.order(other).steps}
-                assert at_work.isdisjoint(keys), f"{order.steps[0].id} is at work already"
-        for _, found in self.server.under(RUNS):
-            if found["metadata"]["uid"] == owner:
-                status = SelfAlignmentRunStatus.read(found["status"])
-                done = {r.key for r in status.stages if r.committed}
-                assert done.isdisjoint(keys), f"{order.steps[0].id} is committed already"
+        for other, job in self.server.collection(JOBS):
+            if other != path and not _has_ended(job) and "isheep.dev/steps" in _annotations(job):
+                running = {step.key for step in self.order(other).steps}
+                assert running.isdisjoint(keys), f"{order.steps[0].id} is running already"
+        for _, run in self.server.collection(RUNS):
+            if run["metadata"]["uid"] == owner:
+                status = SelfAlignmentRunStatus.read(run["status"])
+                committed = {r.key for r in status.stages if r.committed}
+                assert committed.isdisjoint(keys), f"{order.steps[0].id} is committed already"
 
-    # --- going on -----------------------------------------------------------------------
+    # --- scenarios ----------------------------------------------------------------------
 
-    def over(self, name: str = "run") -> bool:
+    def is_over(self, name: str = "run") -> bool:
+        """Return whether a run has ended, with success or not."""
         return any(c.type in ("Complete", "Failed") for c in self.status(name).conditions)
 
-    async def drive(self, *names: str, limit: int = 400) -> None:
-        """Go on, with every Job ending well, until the runs are over and all is at rest."""
+    async def run_to_end(self, *names: str, limit: int = 400) -> None:
+        """Complete every Job until the runs have ended and their Jobs are deleted."""
         for _ in range(limit):
-            await self.operator.settle()
-            self.collect()
-            await self.operator.settle()
+            await self.operator.run_due_passes()
+            self.collect_garbage()
+            await self.operator.run_due_passes()
             for path in self.jobs():
                 if not self.job(path)["spec"].get("suspend"):
                     self.complete(path)
-            if all(self.over(name) for name in names or ("run",)) and not self.jobs():
+            if all(self.is_over(name) for name in names or ("run",)) and not self.jobs():
                 for _ in range(40):
-                    await self.operator.settle(5)
-                    self.collect()
+                    await self.operator.run_due_passes(5)
+                    self.collect_garbage()
                     if not self.jobs(active=False):
                         break
-                await self.operator.settle(5)
+                await self.operator.run_due_passes(5)
                 return
             if not self.operator.queue.waiting() and not self.jobs():
-                await self.operator.one(3600)
+                await self.operator.run_pass(3600)
             await asyncio.sleep(1)
-        raise AssertionError(f"not over: {self.ready()}")
+        raise AssertionError(f"the run has not ended: {self.ready_condition()}")
 
 
-def play(story: Callable[[Site], Any], **config: Any) -> Site:
-    """Carry out a story in virtual time; returns the site as it is left."""
-    found: list[Site] = []
+def run_scenario(scenario: Callable[[FakeCluster], Any], **config: Any) -> FakeCluster:
+    """Run a scenario in virtual time and return the cluster in its final state."""
+    clusters: list[FakeCluster] = []
 
-    async def told() -> None:
-        found.append(Site(**config))
-        await story(found[0])
+    async def run() -> None:
+        clusters.append(FakeCluster(**config))
+        await scenario(clusters[0])
 
-    run(told())
-    return found[0]
+    run_in_virtual_time(run())
+    return clusters[0]
 
 
-def _over(job: Json) -> bool:
+def _has_ended(job: Json) -> bool:
     conditions = (job.get("status") or {}).get("conditions") or ()
     return any(c["type"] in ("Complete", "Failed") for c in conditions)
 
@@ -373,6 +389,3 @@ def _annotations(job: Json) -> Json:
 
 def _time(time: datetime) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-__all__ = ["JOBS", "PODS", "RUNS", "SHORT", "Operator", "Session", "Site", "at", "play"]

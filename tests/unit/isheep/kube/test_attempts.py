@@ -15,7 +15,7 @@ from isheep.kube.pod_endings import Ending
 from isheep.planner.types import AttemptState, StageRef, Waiting
 
 from .builders import a_job, at, condition
-from .virtual import START
+from .virtual_time import START
 
 TIMINGS = Timings(first_look_seconds=15, look_seconds=30, poll_seconds=40)
 COMPLETE = {"conditions": [condition("Complete")]}

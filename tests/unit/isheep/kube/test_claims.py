@@ -21,28 +21,28 @@ from isheep.planner.types import (
     Stop,
 )
 
-from ..planner.world import START, World, make_run
+from ..planner.simulation import START, PlannerSimulation, make_run
 
 SCOPE: Scope = ("ns", "bucket")
 
 
-def prepared(uid: str, age: int = 0) -> World:
+def prepared(uid: str, age: int = 0) -> PlannerSimulation:
     """Return a run that has been prepared, before it is planned again."""
     run = make_run(uid=uid, name=f"run-{uid}", created=START - timedelta(minutes=age))
-    world = World(run)
-    world.turn()
-    world.complete(world.find("prepare"))
-    return world
+    simulation = PlannerSimulation(run)
+    simulation.run_pass()
+    simulation.complete(simulation.find("prepare"))
+    return simulation
 
 
-def planned(claims: Claims, world: World, scope: Scope = SCOPE) -> tuple[Plan, set[str]]:
+def planned(claims: Claims, simulation: PlannerSimulation, scope: Scope = SCOPE) -> tuple[Plan, set[str]]:
     """Plan a run as a pass does, without awaiting anything before its claims are stated."""
-    uid = world.run.uid
-    observed = Observed(world.look().attempts, claims.peers(scope, uid))
-    made = plan(world.run, observed, world.now, world.environment)
-    view = replace(world.run, status=made.status)
+    uid = simulation.run.uid
+    observed = Observed(simulation.observed().attempts, claims.peers(scope, uid))
+    made = plan(simulation.run, observed, simulation.now, simulation.environment)
+    view = replace(simulation.run, status=made.status)
     woken = claims.state(scope, view, observed.attempts, made.actions)
-    world.run = view
+    simulation.run = view
     return made, woken
 
 
@@ -50,8 +50,8 @@ def starts(made: Plan) -> list[str]:
     return [a.order.steps[0].id for a in made.actions if isinstance(a, Start)]
 
 
-def reason(world: World) -> str:
-    return world.run.status.conditions[0].reason
+def reason(simulation: PlannerSimulation) -> str:
+    return simulation.run.status.conditions[0].reason
 
 
 @pytest.mark.parametrize("ages", [(0, 0), (1, 0), (0, 1)], ids=["same age", "first", "second"])
@@ -77,13 +77,13 @@ def test_scopes_are_apart(scopes: tuple[Scope, Scope]) -> None:
     assert [p.uid for p in claims.peers(scopes[0], "b")] == ["a"]
 
 
-def carry_out(world: World, made: Plan) -> None:
+def carry_out(simulation: PlannerSimulation, made: Plan) -> None:
     """Have a plan's Starts at work."""
     for action in made.actions:
         if isinstance(action, Start):
-            world._start(action)
+            simulation.start(action)
         elif not isinstance(action, Stop):
-            world.jobs.pop(action.attempt)
+            simulation.attempts.pop(action.attempt)
 
 
 def test_whoever_waits_is_woken_when_keys_are_free() -> None:
@@ -115,7 +115,7 @@ def test_whoever_waits_is_woken_when_the_other_gives_up(how: str) -> None:
             first.edit(suspend=True)
         if how == "deleted":
             first.run = replace(first.run, deleting=True)
-        first.jobs.clear() if how != "failed" else None
+        first.attempts.clear() if how != "failed" else None
         woken = planned(claims, first)[1]
     assert woken == {"b"}
     assert starts(planned(claims, second)[0]) == ["i1/generate/r1"]
@@ -165,7 +165,7 @@ def test_nobody_works_for_a_run_on_what_it_has_not_claimed() -> None:
 
 def test_whoever_does_not_wait_is_left_alone() -> None:
     claims = Claims()
-    first, second = prepared("a"), World(make_run(uid="b"))
+    first, second = prepared("a"), PlannerSimulation(make_run(uid="b"))
     planned(claims, first)
     planned(claims, second)
     assert claims.leave("a", ()) == set()

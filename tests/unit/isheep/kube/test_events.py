@@ -11,7 +11,7 @@ from isheep.api.status import Failure, SelfAlignmentRunStatus, StageRecord
 from isheep.kube.events import MESSAGE_CHARACTERS, Note, event_document, transitions
 from isheep.planner.conditions import RunPhase, State, conditions
 
-from ..planner.world import START, make_run
+from ..planner.simulation import START, make_run
 from .builders import RUN_UID
 
 

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from isheep.kube.client import ApiError, ApiUnreachableError
 from isheep.kube.lease import MARGIN_SECONDS, Lease
 
-from .server import Server, at_random, every
-from .virtual import START, monotonic, run
+from .fake_api_server import FakeApiServer, fail_at_random, fail_every
+from .virtual_time import START, monotonic, run_in_virtual_time
 
 PATH = "/apis/coordination.k8s.io/v1/namespaces/system/leases/isheep-operator"
 SECONDS = 30
 
 
-def candidate(server: Server, identity: str, *, seconds: int = SECONDS, skew: float = 0) -> Lease:
+def candidate(server: FakeApiServer, identity: str, *, seconds: int = SECONDS, skew: float = 0) -> Lease:
     """Return a candidate whose clock of the wall is wrong by `skew` seconds."""
     return Lease(
         server,  # type: ignore[arg-type]
@@ -35,18 +35,18 @@ def candidate(server: Server, identity: str, *, seconds: int = SECONDS, skew: fl
     )
 
 
-def spec(server: Server) -> dict[str, Any]:
+def spec(server: FakeApiServer) -> dict[str, Any]:
     found: dict[str, Any] = server.objects[PATH]["spec"]
     return found
 
 
-def played(play: Callable[[Server], Awaitable[None]]) -> Server:
-    server = Server()
-    run(_of(play, server))
+def played(play: Callable[[FakeApiServer], Awaitable[None]]) -> FakeApiServer:
+    server = FakeApiServer()
+    run_in_virtual_time(_of(play, server))
     return server
 
 
-async def _of(play: Callable[[Server], Awaitable[None]], server: Server) -> None:
+async def _of(play: Callable[[FakeApiServer], Awaitable[None]], server: FakeApiServer) -> None:
     await play(server)
 
 
@@ -60,7 +60,7 @@ async def held(lease: Lease) -> float:
 
 
 def test_the_first_one_makes_it() -> None:
-    async def play(server: Server) -> None:
+    async def play(server: FakeApiServer) -> None:
         assert await candidate(server, "a").ensure() == 0
         assert spec(server) == {
             "holderIdentity": "a",
@@ -76,7 +76,7 @@ def test_the_first_one_makes_it() -> None:
 def test_one_that_nobody_has_held_yet_is_taken() -> None:
     """The chart makes it without a spec."""
 
-    async def play(server: Server) -> None:
+    async def play(server: FakeApiServer) -> None:
         folder, _, name = PATH.rpartition("/")
         server.put(folder, {"metadata": {"name": name, "namespace": "system"}})
         assert await candidate(server, "a").ensure() == 0
@@ -86,7 +86,7 @@ def test_one_that_nobody_has_held_yet_is_taken() -> None:
 
 
 def test_it_is_renewed_when_somebody_wants_to_write_and_no_sooner() -> None:
-    async def play(server: Server) -> None:
+    async def play(server: FakeApiServer) -> None:
         lease = candidate(server, "a")
         await lease.ensure()
         writes = server.count("PUT")
@@ -108,7 +108,7 @@ def test_it_is_renewed_when_somebody_wants_to_write_and_no_sooner() -> None:
 
 
 def test_another_takes_it_when_it_was_left_alone_for_its_whole_duration() -> None:
-    async def play(server: Server) -> None:
+    async def play(server: FakeApiServer) -> None:
         await candidate(server, "a").ensure()
         await asyncio.sleep(10)
         other = candidate(server, "b")
@@ -127,7 +127,7 @@ def test_another_takes_it_when_it_was_left_alone_for_its_whole_duration() -> Non
 
 
 def test_a_renewal_begins_the_wait_anew() -> None:
-    async def play(server: Server) -> None:
+    async def play(server: FakeApiServer) -> None:
         lease, other = candidate(server, "a"), candidate(server, "b")
         await lease.ensure()
         for _ in range(5):
@@ -140,7 +140,7 @@ def test_a_renewal_begins_the_wait_anew() -> None:
 
 
 def test_what_ran_out_long_ago_is_taken_at_once() -> None:
-    async def play(server: Server) -> None:
+    async def play(server: FakeApiServer) -> None:
         await candidate(server, "a").ensure()
         await asyncio.sleep(SECONDS + 60)
         assert await candidate(server, "b").ensure() > 0
@@ -152,7 +152,7 @@ def test_what_ran_out_long_ago_is_taken_at_once() -> None:
 
 @pytest.mark.parametrize("skew", [-50, 50])
 def test_clocks_need_not_agree(skew: float) -> None:
-    async def play(server: Server) -> None:
+    async def play(server: FakeApiServer) -> None:
         await candidate(server, "a").ensure()
         other = candidate(server, "b", skew=skew)
         await asyncio.sleep(5)
@@ -164,7 +164,7 @@ def test_clocks_need_not_agree(skew: float) -> None:
 def test_the_same_identity_takes_it_at_once() -> None:
     """A pod keeps its name when its container is restarted."""
 
-    async def play(server: Server) -> None:
+    async def play(server: FakeApiServer) -> None:
         await candidate(server, "a").ensure()
         await asyncio.sleep(1)
         assert await candidate(server, "a").ensure() == 0
@@ -174,7 +174,7 @@ def test_the_same_identity_takes_it_at_once() -> None:
 
 
 def test_who_goes_in_order_lets_the_next_one_in() -> None:
-    async def play(server: Server) -> None:
+    async def play(server: FakeApiServer) -> None:
         lease = candidate(server, "a")
         await lease.ensure()
         other = candidate(server, "b")
@@ -190,7 +190,7 @@ def test_who_goes_in_order_lets_the_next_one_in() -> None:
 
 @pytest.mark.parametrize("begin", [False, True], ids=["never held", "lost"])
 def test_what_one_does_not_hold_is_not_released(begin: bool) -> None:
-    async def play(server: Server) -> None:
+    async def play(server: FakeApiServer) -> None:
         lease = candidate(server, "a")
         if begin:
             await lease.ensure()
@@ -204,7 +204,7 @@ def test_what_one_does_not_hold_is_not_released(begin: bool) -> None:
 
 
 def test_who_lost_it_without_knowing_learns_it_from_the_conflict() -> None:
-    async def play(server: Server) -> None:
+    async def play(server: FakeApiServer) -> None:
         lease, other = candidate(server, "a"), candidate(server, "b")
         await lease.ensure()
         await held(other)
@@ -217,7 +217,7 @@ def test_who_lost_it_without_knowing_learns_it_from_the_conflict() -> None:
 
 @pytest.mark.parametrize("when", ["at once", "after it ran out"])
 def test_one_that_was_removed_is_made_again(when: str) -> None:
-    async def play(server: Server) -> None:
+    async def play(server: FakeApiServer) -> None:
         lease = candidate(server, "a")
         await lease.ensure()
         server.remove(PATH)
@@ -230,7 +230,7 @@ def test_one_that_was_removed_is_made_again(when: str) -> None:
 
 
 def test_two_that_make_it_at_once_are_one() -> None:
-    async def play(server: Server) -> None:
+    async def play(server: FakeApiServer) -> None:
         waits = await asyncio.gather(*(candidate(server, i).ensure() for i in "ab"))
         assert sorted(waits) == [0, 0.5]
 
@@ -238,7 +238,7 @@ def test_two_that_make_it_at_once_are_one() -> None:
 
 
 def test_many_passes_of_one_operator_ask_once() -> None:
-    async def play(server: Server) -> None:
+    async def play(server: FakeApiServer) -> None:
         lease = candidate(server, "a")
         assert await asyncio.gather(*(lease.ensure() for _ in range(16))) == [0] * 16
         assert server.count("POST") == 1
@@ -248,7 +248,7 @@ def test_many_passes_of_one_operator_ask_once() -> None:
 
 @pytest.mark.parametrize("status", [403, 422])
 def test_what_may_not_be_written_is_said(status: int) -> None:
-    async def play(server: Server) -> None:
+    async def play(server: FakeApiServer) -> None:
         def refuse(method: str, path: str) -> None:
             raise ApiError(status, "", "no", ())
 
@@ -262,12 +262,12 @@ def test_what_may_not_be_written_is_said(status: int) -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_request_that_fails_may_be_made_again(number: int, after: bool) -> None:
-    async def play(server: Server) -> None:
+    async def play(server: FakeApiServer) -> None:
         lease = candidate(server, "a")
-        server.fault = every(number, after=after)
+        server.fault = fail_every(number, after=after)
         with pytest.raises(ApiUnreachableError):
             await lease.ensure()
-        server.fault = every(10**6, after=False)
+        server.fault = fail_every(10**6, after=False)
         assert await held(lease) <= 0.5
         assert spec(server)["holderIdentity"] == "a"
 
@@ -275,7 +275,7 @@ def test_a_request_that_fails_may_be_made_again(number: int, after: bool) -> Non
 
 
 def test_a_lease_is_longer_than_a_write() -> None:
-    async def play(server: Server) -> None:
+    async def play(server: FakeApiServer) -> None:
         await candidate(server, "a", seconds=5).ensure()
         assert spec(server)["leaseDurationSeconds"] >= 2 * MARGIN_SECONDS
 
@@ -289,7 +289,7 @@ def rights(
     chance = random.Random(seed)
     found: list[tuple[float, float, str]] = []
 
-    async def operator(server: Server, identity: str) -> None:
+    async def operator(server: FakeApiServer, identity: str) -> None:
         lease = candidate(server, identity, seconds=seconds, skew=chance.uniform(-25, 25))
         for _ in range(steps):
             try:
@@ -309,12 +309,12 @@ def rights(
                 identity += "'"
 
     async def play() -> None:
-        server = Server()
-        server.fault = at_random(seed, share)
+        server = FakeApiServer()
+        server.fault = fail_at_random(seed, share)
         server.latency = lambda: chance.choice([0, 0, 0.1, slow])
         await asyncio.gather(operator(server, "a"), operator(server, "b"))
 
-    run(play())
+    run_in_virtual_time(play())
     return found
 
 
@@ -343,7 +343,7 @@ def test_two_never_hold_it_at_once(seed: int, seconds: int, share: float) -> Non
 def test_two_never_hold_it_at_once_though_the_answer_is_slow(seconds: int) -> None:
     """The request to create it takes effect at once, and is answered 9 seconds later."""
 
-    async def play(server: Server) -> None:
+    async def play(server: FakeApiServer) -> None:
         lease, other = (
             candidate(server, "a", seconds=seconds),
             candidate(server, "b", seconds=seconds),

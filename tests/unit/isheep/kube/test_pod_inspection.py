@@ -16,9 +16,9 @@ from isheep.kube.records import JobRecord
 from isheep.planner.types import Waiting
 
 from .builders import a_job, at, condition, pod_json, result_text, terminated
-from .server import Server, every
-from .site import PODS, Session
-from .virtual import START, run
+from .fake_api_server import FakeApiServer, fail_every
+from .fake_cluster import PODS, FakeSession
+from .virtual_time import START, run_in_virtual_time
 
 EVENTS = "/api/v1/namespaces/ns/events"
 NOW = START + timedelta(seconds=500)
@@ -34,11 +34,11 @@ def looked(
     events: list[dict[str, Any]] | None = None,
     before: PodObservation | None = None,
     answer: Any = None,
-    server: Server | None = None,
+    server: FakeApiServer | None = None,
 ) -> tuple[PodObservation, list[str], list[tuple[str, str]]]:
     """Look at a Job; returns what is seen, who was asked, and the API server's requests."""
-    server = server or Server()
-    session = Session(lambda url: answer)
+    server = server or FakeApiServer()
+    session = FakeSession(lambda url: answer)
 
     async def look() -> PodObservation:
         for pod in pods or []:
@@ -49,8 +49,8 @@ def looked(
         pod_inspector = PodInspector(server, session)  # type: ignore[arg-type]
         return await pod_inspector.inspect(job, before, NOW)
 
-    seen = run(look())
-    return seen, session.asked, server.requests
+    seen = run_in_virtual_time(look())
+    return seen, session.urls, server.requests
 
 
 def running(name: str = "p", address: str | None = "10.0.0.1", **fields: Any) -> dict[str, Any]:
@@ -72,14 +72,14 @@ def test_of_a_job_that_has_ended_the_results_are_read() -> None:
 
 
 def test_only_the_jobs_own_pods_are_seen() -> None:
-    server = Server()
+    server = FakeApiServer()
     other = pod_json("other", phase="Failed", state=terminated(1))
 
     async def put() -> None:
         other["metadata"]["labels"] = {"batch.kubernetes.io/controller-uid": "another"}
         server.put(PODS, other)
 
-    run(put())
+    run_in_virtual_time(put())
     seen, _, _ = looked(a_job(status=COMPLETE), server=server)
     assert (seen.final, seen.ending.pod) == (True, None)
 
@@ -153,7 +153,7 @@ def test_events_are_not_asked_for_without_need() -> None:
 
 
 def test_events_that_may_not_be_read_are_done_without() -> None:
-    server = Server()
+    server = FakeApiServer()
 
     def refuse(method: str, path: str) -> None:
         if path == EVENTS:
@@ -166,8 +166,8 @@ def test_events_that_may_not_be_read_are_done_without() -> None:
 
 
 def test_an_api_server_that_does_not_answer_is_told() -> None:
-    server = Server()
-    server.fault = every(1, after=False)
+    server = FakeApiServer()
+    server.fault = fail_every(1, after=False)
     with pytest.raises(ApiUnreachableError):
         looked(a_job(status=COMPLETE), server=server)
 

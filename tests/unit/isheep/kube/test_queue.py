@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from isheep.kube.queue import WorkQueue
 
-from .virtual import monotonic, run
+from .virtual_time import monotonic, run_in_virtual_time
 
 SHORT = st.integers(0, 12).map(lambda quarters: quarters / 4)
 
@@ -34,7 +34,7 @@ def test_keys_are_taken_in_the_order_in_which_they_are_due() -> None:
         found = [(await queue.take(), monotonic()) for _ in range(4)]
         assert found == [("now", 0), ("also now", 0), ("soon", 2), ("late", 5)]
 
-    run(work())
+    run_in_virtual_time(work())
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_earliest_time_wins(delays: tuple[float, ...], due: float) -> None:
         # Taking it has cleared the other times.
         assert await taken(queue) is None
 
-    run(work())
+    run_in_virtual_time(work())
 
 
 def test_who_takes_only_urgent_keys_leaves_the_others_to_others() -> None:
@@ -73,7 +73,7 @@ def test_who_takes_only_urgent_keys_leaves_the_others_to_others() -> None:
         queue.wake("new", urgent=True)
         assert await idle == "new"
 
-    run(work())
+    run_in_virtual_time(work())
 
 
 def test_of_the_keys_that_are_due_the_urgent_are_taken_first() -> None:
@@ -97,7 +97,7 @@ def test_of_the_keys_that_are_due_the_urgent_are_taken_first() -> None:
         assert {await queue.take(), await queue.take()} == {"new 1", "new 2"}
         assert (await taken(queue, 4000), monotonic()) == ("an hour later", 3600)
 
-    run(work())
+    run_in_virtual_time(work())
 
 
 def test_who_waits_already_is_told_of_an_earlier_time() -> None:
@@ -109,7 +109,7 @@ def test_who_waits_already_is_told_of_an_earlier_time() -> None:
         queue.wake("b", 3)
         assert (await waiting, monotonic()) == ("b", 4)
 
-    run(work())
+    run_in_virtual_time(work())
 
 
 @pytest.mark.parametrize(("delay", "due"), [(0, 10), (5, 10), (20, 21)])
@@ -125,7 +125,7 @@ def test_a_key_that_is_woken_while_somebody_has_it_comes_again(delay: float, due
         queue.done("a")
         assert (await taken(queue), monotonic()) == ("a", due)
 
-    run(work())
+    run_in_virtual_time(work())
 
 
 def test_a_key_that_was_done_without_being_woken_does_not_come_again() -> None:
@@ -135,7 +135,7 @@ def test_a_key_that_was_done_without_being_woken_does_not_come_again() -> None:
         queue.done(await queue.take())
         assert await taken(queue) is None
 
-    run(work())
+    run_in_virtual_time(work())
 
 
 def test_what_waits_is_what_is_due_and_not_taken() -> None:
@@ -153,7 +153,7 @@ def test_what_waits_is_what_is_due_and_not_taken() -> None:
         queue.done("a")
         assert queue.waiting() == 3
 
-    run(work())
+    run_in_virtual_time(work())
 
 
 def test_a_worker_that_is_cancelled_takes_nothing_with_it() -> None:
@@ -167,7 +167,7 @@ def test_a_worker_that_is_cancelled_takes_nothing_with_it() -> None:
         await asyncio.gather(*waiting, return_exceptions=True)
         assert await taken(queue) == "a"
 
-    run(work())
+    run_in_virtual_time(work())
 
 
 @pytest.mark.parametrize("turns", range(5))
@@ -191,7 +191,7 @@ def test_workers_end_when_they_are_cancelled(turns: int) -> None:
             task.cancel()
         assert not left
 
-    run(work())
+    run_in_virtual_time(work())
 
 
 @settings(max_examples=60, deadline=None)
@@ -248,7 +248,7 @@ def test_no_key_has_two_workers_and_none_is_forgotten(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    run(work())
+    run_in_virtual_time(work())
     for key, times in due.items():
         for woken, time in times:
             # It begins after it was woken, and no later than it is due where a worker is free.

@@ -9,7 +9,7 @@ import pytest
 
 from isheep.kube.client import ApiError
 
-from .site import Site, play
+from .fake_cluster import FakeCluster, run_scenario
 
 
 @pytest.fixture
@@ -26,13 +26,13 @@ def lines(log: pytest.LogCaptureFixture, message: str) -> list[dict[str, Any]]:
 def test_each_job_is_logged_when_it_is_created_and_when_it_is_deleted(
     log: pytest.LogCaptureFixture,
 ) -> None:
-    async def story(site: Site) -> None:
-        site.create()
-        await site.drive()
+    async def scenario(cluster: FakeCluster) -> None:
+        cluster.create_run()
+        await cluster.run_to_end()
 
-    site = play(story)
+    cluster = run_scenario(scenario)
     created, deleted = lines(log, "Job created"), lines(log, "Job deleted")
-    assert [line["stage"] for line in created] == list(site.started)
+    assert [line["stage"] for line in created] == list(cluster.started)
     assert created[0].keys() == {"job", "namespace", "run", "stage", "attempt", "key"}
     assert len(created[0]["key"]) == 12
     assert {line["why"] for line in deleted} == {"its result is stored"}
@@ -40,11 +40,11 @@ def test_each_job_is_logged_when_it_is_created_and_when_it_is_deleted(
 
 
 def test_each_change_of_phase_and_condition_is_logged(log: pytest.LogCaptureFixture) -> None:
-    async def story(site: Site) -> None:
-        site.create()
-        await site.drive()
+    async def scenario(cluster: FakeCluster) -> None:
+        cluster.create_run()
+        await cluster.run_to_end()
 
-    play(story)
+    run_scenario(scenario)
     phases = [(line["before"], line["phase"]) for line in lines(log, "Phase changed")]
     assert phases == [("none", "Pending"), ("Pending", "Running"), ("Running", "Succeeded")]
     changes = [(c["condition"], c["status"]) for c in lines(log, "Condition changed")]
@@ -53,17 +53,17 @@ def test_each_change_of_phase_and_condition_is_logged(log: pytest.LogCaptureFixt
 
 
 def test_a_rejected_job_is_a_warning_with_its_reason(log: pytest.LogCaptureFixture) -> None:
-    async def story(site: Site) -> None:
-        site.create()
+    async def scenario(cluster: FakeCluster) -> None:
+        cluster.create_run()
 
         def fault(method: str, path: str) -> None:
             if method == "POST" and path.endswith("/jobs"):
                 raise ApiError(403, "Forbidden", "exceeded quota: jobs", ())
 
-        site.server.fault = fault
-        await site.operator.settle()
+        cluster.server.fault = fault
+        await cluster.operator.run_due_passes()
 
-    play(story)
+    run_scenario(scenario)
     (line, *_) = lines(log, "Job rejected")
     assert (line["reason"], line["times"], line["error"]) == (
         "QuotaExceeded",
@@ -77,23 +77,23 @@ def test_a_rejected_job_is_a_warning_with_its_reason(log: pytest.LogCaptureFixtu
 def test_a_pass_without_a_write_is_logged_at_debug_with_its_cause(
     log: pytest.LogCaptureFixture,
 ) -> None:
-    async def story(site: Site) -> None:
-        site.create()
-        await site.drive()
-        site.operator.queue.wake(site.uid())
-        await site.operator.settle()
+    async def scenario(cluster: FakeCluster) -> None:
+        cluster.create_run()
+        await cluster.run_to_end()
+        cluster.operator.queue.wake(cluster.uid())
+        await cluster.operator.run_due_passes()
 
-    play(story)
+    run_scenario(scenario)
     idle = [r for r in log.records if r.getMessage() == "Pass without a write"]
     assert {r.levelno for r in idle} == {logging.DEBUG}
     assert "nothing has changed since the last plan" in {r.isheep_fields["why"] for r in idle}
 
 
 def test_the_lease_is_logged_when_it_is_taken(log: pytest.LogCaptureFixture) -> None:
-    async def story(site: Site) -> None:
-        site.create()
-        await site.drive()
+    async def scenario(cluster: FakeCluster) -> None:
+        cluster.create_run()
+        await cluster.run_to_end()
 
-    play(story)
+    run_scenario(scenario)
     assert len(lines(log, "Lease taken")) == 1
     assert lines(log, "Lease lost") == []

@@ -19,7 +19,7 @@ from isheep.kube.rejections import (
 from isheep.planner.types import AttemptState, StageRef, Waiting
 
 from .builders import a_start, a_step
-from .virtual import START
+from .virtual_time import START
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""A world for the planner: a store, one run, and attempts that never run a process.
+"""A simulation for tests of the planner: a store, one run, and attempts without processes.
 
-What a stage leaves is a function of its order alone, as with real workers, and an
-order whose key is in the store is adopted. Results travel through the wire format, so
-that frontiers are cut as they would be. The world breaks the test when the planner
-asks for something that it must never ask for.
+The result of a stage is a function of its order alone, as with real workers, and an order whose
+key is in the store is adopted. Results pass through the wire format, so frontiers are cut as they
+are cut for real workers. The simulation fails the test if the planner starts a stage that it must
+not start.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ def spec_with(**changes: Any) -> dict[str, Any]:
 
 
 def prepared_for(source: str = "hf://org/model") -> Prepared:
+    """Return the result of prepare for a model."""
     return Prepared(
         model_digest=f"model of {source}",
         model_revision="commit-1",
@@ -86,6 +87,7 @@ def prepared_for(source: str = "hf://org/model") -> Prepared:
 
 
 def make_run(spec: dict[str, Any] | None = None, **fields: Any) -> RunView:
+    """Return a run with a spec; `fields` replace fields of the view."""
     view = RunView(
         namespace="ns",
         name="run",
@@ -99,8 +101,8 @@ def make_run(spec: dict[str, Any] | None = None, **fields: Any) -> RunView:
 
 
 @dataclass
-class Job:
-    """An attempt, as the world's driver keeps it."""
+class SimulatedAttempt:
+    """An attempt, as the simulated driver stores it."""
 
     start: Start
     created: datetime
@@ -129,12 +131,14 @@ class Job:
 
 
 @dataclass
-class World:
+class PlannerSimulation:
+    """One run with its store and its attempts, and the driver that runs its plans."""
+
     run: RunView = field(default_factory=make_run)
     now: datetime = START
     environment: Environment = field(default_factory=lambda: Environment(worker_image="image-1"))
     store: dict[str, dict[str, float]] = field(default_factory=dict)
-    jobs: dict[str, Job] = field(default_factory=dict)
+    attempts: dict[str, SimulatedAttempt] = field(default_factory=dict)
     peers: tuple[Peer, ...] = ()
     committed: Counter[str] = field(default_factory=Counter)
     adopted: Counter[str] = field(default_factory=Counter)
@@ -142,117 +146,133 @@ class World:
     passes: int = 0
     yield_per_completion: float = 3.0
 
-    # The driver.
+    # Actions of the driver.
 
-    def look(self) -> Observed:
-        return Observed(tuple(job.view(name) for name, job in self.jobs.items()), self.peers)
+    def observed(self) -> Observed:
+        """Return the attempts and the peers, as the planner gets them."""
+        attempts = (attempt.view(name) for name, attempt in self.attempts.items())
+        return Observed(tuple(attempts), self.peers)
 
     def plan(self) -> Plan:
-        return plan(self.run, self.look(), self.now, self.environment)
+        return plan(self.run, self.observed(), self.now, self.environment)
 
-    def turn(self, *, lose_status: bool = False, do: int | None = None) -> Plan:
-        """Plan, carry out the actions (the first `do` of them), and keep the status."""
-        made = self.plan()
+    def run_pass(self, *, lose_status: bool = False, action_limit: int | None = None) -> Plan:
+        """Plan, execute the actions, store the status, and return the plan.
+
+        Args:
+            lose_status: Do not store the status, as if the write failed.
+            action_limit: Execute this many actions at most, as if the driver ended in between.
+        """
+        planned = self.plan()
         self.passes += 1
-        # What a driver stores is JSON: what does not survive that is lost.
-        document = made.status.document()
-        assert SelfAlignmentRunStatus.read(document) == made.status
-        for action in made.actions[:do]:
-            self._act(action)
+        # A driver stores the status as JSON, so a value that JSON cannot represent would be lost.
+        document = planned.status.document()
+        assert SelfAlignmentRunStatus.read(document) == planned.status
+        for action in planned.actions[:action_limit]:
+            self._execute(action)
         if not lose_status:
             self.run = replace(self.run, status=SelfAlignmentRunStatus.read(document))
-        return made
+        return planned
 
-    def settle(self) -> Plan:
-        """PlannedPass until there is nothing to do; returns the last plan."""
+    def run_until_idle(self) -> Plan:
+        """Run passes until a plan has nothing to do, and return that plan."""
         for _ in range(6):
-            made = self.turn()
-            if not made.actions and made.wake_at != self.now:
-                return made
-        raise AssertionError("the planner comes to no rest")
+            planned = self.run_pass()
+            if not planned.actions and planned.wake_at != self.now:
+                return planned
+        raise AssertionError("the planner still has actions after 6 passes")
 
-    def _act(self, action: Start | Stop | Remove) -> None:
+    def _execute(self, action: Start | Stop | Remove) -> None:
         if isinstance(action, Start):
-            self._start(action)
+            self.start(action)
         elif isinstance(action, Stop):
-            job = self.jobs[action.attempt]
-            assert job.state is AttemptState.ACTIVE
-            job.state = AttemptState.TERMINATING
+            attempt = self.attempts[action.attempt]
+            assert attempt.state is AttemptState.ACTIVE
+            attempt.state = AttemptState.TERMINATING
         else:
-            job = self.jobs.pop(action.attempt)
-            assert job.state in (AttemptState.SUCCEEDED, AttemptState.FAILED)
+            attempt = self.attempts.pop(action.attempt)
+            assert attempt.state in (AttemptState.SUCCEEDED, AttemptState.FAILED)
 
-    def _start(self, start: Start) -> None:
-        at_work = [
+    def start(self, start: Start) -> None:
+        """Start an attempt; fail the test if one of its stages is running or committed."""
+        running = [
             step
-            for job in self.jobs.values()
-            if job.state in (AttemptState.ACTIVE, AttemptState.TERMINATING)
-            for step in job.order.steps
+            for attempt in self.attempts.values()
+            if attempt.state in (AttemptState.ACTIVE, AttemptState.TERMINATING)
+            for step in attempt.order.steps
         ]
-        done = {(r.id, r.key) for r in self.run.status.stages if r.committed}
+        committed = {(r.id, r.key) for r in self.run.status.stages if r.committed}
         for step in start.order.steps:
-            assert step.key not in {s.key for s in at_work}, f"{step.id} is at work already"
-            assert step.id not in {s.id for s in at_work}, f"{step.id} is occupied"
-            assert (step.id, step.key) not in done, f"{step.id} is committed already"
-        name = f"{start.order.steps[0].id}#{start.order.attempt}"
-        # An old, finished attempt of another key may bear the name.
-        name = f"{name}-{start.order.steps[0].key[:6]}"
-        assert name not in self.jobs, f"{name} is started twice"
-        self.jobs[name] = Job(start, self.now)
-        self.started.append(start.order.steps[0].id)
+            assert step.key not in {s.key for s in running}, f"{step.id} is running already"
+            assert step.id not in {s.id for s in running}, f"{step.id} runs with another key"
+            assert (step.id, step.key) not in committed, f"{step.id} is committed already"
+        # An old, finished attempt of the stage may have the same number but another key.
+        first = start.order.steps[0]
+        name = f"{first.id}#{start.order.attempt}-{first.key[:6]}"
+        assert name not in self.attempts, f"{name} is started twice"
+        self.attempts[name] = SimulatedAttempt(start, self.now)
+        self.started.append(first.id)
 
-    # What happens to attempts.
+    # Ends of attempts.
 
     def active(self) -> list[str]:
-        return [n for n, job in self.jobs.items() if job.state is AttemptState.ACTIVE]
+        """Return the names of the attempts that are running."""
+        return [n for n, attempt in self.attempts.items() if attempt.state is AttemptState.ACTIVE]
 
     def find(self, stage: str) -> str:
-        return next(n for n in self.active() if self.jobs[n].order.steps[0].id == stage)
+        """Return the name of the running attempt whose first stage has this id."""
+        return next(n for n in self.active() if self.attempts[n].order.steps[0].id == stage)
 
     def complete(self, name: str, *, only: int | None = None) -> None:
-        """End an attempt well, or `only` the first steps of it."""
-        job = self.jobs[name]
-        steps = job.order.steps if only is None else job.order.steps[:only]
+        """End an attempt with success; commit its first `only` steps, or all steps if None."""
+        attempt = self.attempts[name]
+        steps = attempt.order.steps if only is None else attempt.order.steps[:only]
         if [step.kind for step in steps] == ["prepare"]:
-            result = self._prepare(job.order)
+            result = self._prepare(attempt.order)
         else:
             result = StageResult(
                 outcome=Outcome.COMMITTED, steps=tuple(self._commit(step) for step in steps)
             )
-        self._end(job, AttemptState.SUCCEEDED, 0, result)
+        self._end(attempt, AttemptState.SUCCEEDED, 0, result)
 
     def fail(
         self, name: str, code: int | None, *, only: int = 0, reason: str | None = None
     ) -> None:
-        """End an attempt with an exit code, after its first `only` steps."""
-        job = self.jobs[name]
-        steps = tuple(self._commit(s) for s in job.order.steps[:only] if s.kind != "prepare")
+        """End an attempt with an exit code, after the commits of its first `only` steps."""
+        attempt = self.attempts[name]
+        steps = tuple(self._commit(s) for s in attempt.order.steps[:only] if s.kind != "prepare")
         result = StageResult(
             outcome=Outcome.FAILED, exit_code=code or 0, reason=reason, message="why", steps=steps
         )
-        # A worker that was killed has left no result.
-        told = code in (64, 69, 70, 74, 80)
-        self._end(job, AttemptState.FAILED, code, result if told or steps else None)
+        # A worker that was killed wrote no result.
+        writes_result = code in (64, 69, 70, 74, 80)
+        self._end(attempt, AttemptState.FAILED, code, result if writes_result or steps else None)
 
-    def vanish(self, name: str) -> None:
-        del self.jobs[name]
+    def delete_attempt(self, name: str) -> None:
+        """Delete an attempt, as if somebody else had deleted its Job."""
+        del self.attempts[name]
 
-    def settle_stopping(self) -> None:
-        """Let everything that is being stopped go."""
-        for name in [n for n, j in self.jobs.items() if j.state is AttemptState.TERMINATING]:
-            del self.jobs[name]
+    def finish_stops(self) -> None:
+        """Delete the attempts that are being stopped."""
+        terminating = AttemptState.TERMINATING
+        for name in [n for n, a in self.attempts.items() if a.state is terminating]:
+            del self.attempts[name]
 
     def _end(
-        self, job: Job, state: AttemptState, code: int | None, result: StageResult | None
+        self,
+        attempt: SimulatedAttempt,
+        state: AttemptState,
+        code: int | None,
+        result: StageResult | None,
     ) -> None:
-        job.state, job.exit_code, job.finished = state, code, self.now
-        job.results = ()
+        attempt.state, attempt.exit_code, attempt.finished = state, code, self.now
+        attempt.results = ()
         if result is not None:
             parsed = parse_result(dump_result(result))
             assert parsed is not None
-            job.results = (parsed,)
+            attempt.results = (parsed,)
 
-    # What workers do.
+    # Work of the workers.
 
     def _prepare(self, order: StageOrder) -> StageResult:
         step = order.steps[0]
@@ -291,7 +311,7 @@ class World:
         if step.kind == "curate":
             new = int(of("completions", "completions") * self.yield_per_completion)
             accepted = min(settings["count"], of("accepted", "accepted") + new)
-            return {"new": float(new), "accepted": accepted, "drop:rouge": 3.0, "drop:short": 1.0}
+            return {"new": float(new), "accepted": accepted, "drop:rouge-l": 3.0, "drop:short": 1.0}
         if step.kind == "respond":
             return {"pairs": of("instructions", "accepted")}
         if step.kind == "assess":
@@ -304,9 +324,10 @@ class World:
             return {"samples": of("data", "kept"), "trainLoss": 1.25, "evalLoss": 1.5}
         return {}
 
-    # The user.
+    # Actions of the user.
 
     def edit(self, **changes: Any) -> None:
+        """Edit the spec: merge members of objects, and replace other fields."""
         spec = copy.deepcopy(dict(self.run.spec))
         for name, value in changes.items():
             if isinstance(value, dict) and isinstance(spec.get(name), dict):
@@ -317,11 +338,13 @@ class World:
             self.run = replace(self.run, spec=spec, generation=self.run.generation + 1)
 
     def retry(self, value: str) -> None:
+        """Set the annotation that requests a retry."""
         self.run = replace(self.run, annotations={"isheep.dev/retry": value})
 
-    # Going on without trouble.
+    # Runs without disturbances.
 
-    def over(self) -> bool:
+    def is_over(self) -> bool:
+        """Return whether the run has ended and the planner has nothing more to do."""
         status = self.run.status
         return (
             status.observed_generation == self.run.generation
@@ -329,24 +352,24 @@ class World:
             and not self.plan().actions
         )
 
-    def drive(self, limit: int = 600) -> SelfAlignmentRunStatus:
-        """Go on, with every attempt ending well, until the run is over."""
+    def run_to_end(self, limit: int = 600) -> SelfAlignmentRunStatus:
+        """Complete every attempt until the run has ended, and return the status."""
         for _ in range(limit):
-            made = self.turn()
-            self.settle_stopping()
-            if self.over():
+            planned = self.run_pass()
+            self.finish_stops()
+            if self.is_over():
                 return self.run.status
             for name in self.active():
                 self.complete(name)
-            if not self.jobs:
-                assert made.wake_at is not None, "nothing to do, and nothing to wait for"
-                self.now = max(self.now, made.wake_at)
+            if not self.attempts:
+                assert planned.wake_at is not None, "the plan has no action and no time"
+                self.now = max(self.now, planned.wake_at)
             self.now += timedelta(seconds=1)
-        raise AssertionError(f"not over after {limit} passes: {self.run.status}")
+        raise AssertionError(f"the run has not ended after {limit} passes: {self.run.status}")
 
 
 def outcome(status: SelfAlignmentRunStatus) -> dict[str, Any]:
-    """Return what must be the same however a run came to its end."""
+    """Return the part of a status that must not depend on disturbances of the run."""
     return {
         "phase": status.phase,
         "conditions": [(c.type, c.status, c.reason) for c in status.conditions],

@@ -1,9 +1,9 @@
-"""Whatever happens on the way, a run ends as it would have ended undisturbed.
+"""A disturbed run ends as the same run ends without disturbances.
 
-Attempts complete, fail in every way and vanish, in any order; the status write is
-lost, actions are left undone, the driver restarts; the user edits, suspends, retries;
-the clock jumps; another operator version has raised every stage's version. The world
-itself breaks the test when a stage is started that is committed or at work.
+Attempts complete, fail in every way and disappear, in any order. Status writes fail, actions are
+not executed, and the driver restarts. The user edits, suspends and retries. The clock jumps, and
+another version of the operator has higher stage versions. The simulation fails the test if a stage
+is started that is running or committed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from isheep.planner import pinning
 from isheep.recipes.stage_kinds import STAGE_VERSIONS
 
-from .world import START, World, make_run, outcome, spec_with
+from .simulation import START, PlannerSimulation, make_run, outcome, spec_with
 
 EDITS: tuple[dict[str, Any], ...] = (
     {"selection": {"threshold": 2}},
@@ -41,123 +41,123 @@ UNCOUNTED = (143, 69, 80)
 TERMINAL = (64, 70)
 
 
-class Disturbed(RuleBasedStateMachine):
-    """One run, disturbed in every way that the planner must bear."""
+class DisturbedRun(RuleBasedStateMachine):
+    """One run with every kind of disturbance that the planner must handle."""
 
     @initialize(joined=st.booleans(), iterations=st.integers(1, 2))
     def begin(self, joined: bool, iterations: int) -> None:
         jobs = "Joined" if joined else "PerStage"
         spec = spec_with(iterations=iterations, compute={"inference": {"jobs": jobs}})
-        self.world = World(make_run(spec))
+        self.simulation = PlannerSimulation(make_run(spec))
         self.retries = 0
 
-    @rule(lose=st.booleans(), do=st.one_of(st.none(), st.integers(0, 2)))
-    def turn(self, lose: bool, do: int | None) -> None:
-        self.world.turn(lose_status=lose, do=do)
+    @rule(lose=st.booleans(), action_limit=st.one_of(st.none(), st.integers(0, 2)))
+    def run_a_disturbed_pass(self, lose: bool, action_limit: int | None) -> None:
+        self.simulation.run_pass(lose_status=lose, action_limit=action_limit)
 
     @rule()
-    def turn_well(self) -> None:
-        self.world.turn()
+    def run_a_pass(self) -> None:
+        self.simulation.run_pass()
 
     @rule()
-    def settle(self) -> None:
-        """Planning again over a world in which everything was carried out asks for nothing."""
-        settled = self.world.settle()
-        again = self.world.turn()
-        assert (again.actions, again.status) == ((), settled.status)
+    def run_until_idle(self) -> None:
+        """A plan has no actions and the same status after all actions were executed."""
+        idle = self.simulation.run_until_idle()
+        again = self.simulation.run_pass()
+        assert (again.actions, again.status) == ((), idle.status)
 
-    @precondition(lambda self: self.world.active())
+    @precondition(lambda self: self.simulation.active())
     @rule(data=st.data())
     def complete(self, data: st.DataObject) -> None:
-        self.world.complete(data.draw(st.sampled_from(self.world.active())))
+        self.simulation.complete(data.draw(st.sampled_from(self.simulation.active())))
 
-    @precondition(lambda self: self.world.active())
+    @precondition(lambda self: self.simulation.active())
     @rule(data=st.data(), code=st.sampled_from(COUNTED + UNCOUNTED + TERMINAL))
     def fail(self, data: st.DataObject, code: int | None) -> None:
-        name = data.draw(st.sampled_from(self.world.active()))
-        steps = len(self.world.jobs[name].order.steps)
-        self.world.fail(name, code, only=data.draw(st.integers(0, steps - 1)))
+        name = data.draw(st.sampled_from(self.simulation.active()))
+        steps = len(self.simulation.attempts[name].order.steps)
+        self.simulation.fail(name, code, only=data.draw(st.integers(0, steps - 1)))
 
-    @precondition(lambda self: self.world.active())
+    @precondition(lambda self: self.simulation.active())
     @rule(data=st.data())
-    def say_done_without_a_commit(self, data: st.DataObject) -> None:
-        self.world.complete(data.draw(st.sampled_from(self.world.active())), only=0)
+    def complete_without_a_commit(self, data: st.DataObject) -> None:
+        self.simulation.complete(data.draw(st.sampled_from(self.simulation.active())), only=0)
 
-    @precondition(lambda self: self.world.jobs)
+    @precondition(lambda self: self.simulation.attempts)
     @rule(data=st.data())
-    def vanish(self, data: st.DataObject) -> None:
-        self.world.vanish(data.draw(st.sampled_from(sorted(self.world.jobs))))
+    def delete_attempt(self, data: st.DataObject) -> None:
+        self.simulation.delete_attempt(data.draw(st.sampled_from(sorted(self.simulation.attempts))))
 
     @rule()
-    def stopped_go(self) -> None:
-        self.world.settle_stopping()
+    def finish_stops(self) -> None:
+        self.simulation.finish_stops()
 
     @rule()
     def restart(self) -> None:
-        """The local driver dies, and its workers with it."""
-        self.world.jobs.clear()
+        """The local driver ends, and its workers end with it."""
+        self.simulation.attempts.clear()
 
     @rule(edit=st.sampled_from(EDITS))
     def edit(self, edit: dict[str, Any]) -> None:
-        self.world.edit(**edit)
+        self.simulation.edit(**edit)
 
     @rule(suspend=st.booleans())
     def suspend(self, suspend: bool) -> None:
-        self.world.edit(suspend=suspend)
+        self.simulation.edit(suspend=suspend)
 
     @rule()
     def retry(self) -> None:
         self.retries += 1
-        self.world.retry(str(self.retries))
+        self.simulation.retry(str(self.retries))
 
     @rule(minutes=st.integers(-90, 90))
-    def jump(self, minutes: int) -> None:
-        self.world.now = max(START, self.world.now + timedelta(minutes=minutes))
+    def change_the_clock(self, minutes: int) -> None:
+        self.simulation.now = max(START, self.simulation.now + timedelta(minutes=minutes))
 
     @rule()
     def wait(self) -> None:
-        made = self.world.turn()
-        if made.wake_at is not None:
-            self.world.now = max(self.world.now, made.wake_at)
+        planned = self.simulation.run_pass()
+        if planned.wake_at is not None:
+            self.simulation.now = max(self.simulation.now, planned.wake_at)
 
     def teardown(self) -> None:
-        if not hasattr(self, "world"):
+        if not hasattr(self, "simulation"):
             return
-        world = self.world
-        world.edit(suspend=False)
-        world.drive()
-        # Every failure was forgiven or there is one left to retry: both are ends.
-        world.retry("at last")
-        status = world.drive()
-        calm = World(make_run(dict(world.run.spec)))
-        assert outcome(status) == outcome(calm.drive())
-        assert all(times == 1 for times in world.committed.values())
+        simulation = self.simulation
+        simulation.edit(suspend=False)
+        simulation.run_to_end()
+        # The run has succeeded, or it has failed and this retry lets it succeed.
+        simulation.retry("last")
+        status = simulation.run_to_end()
+        undisturbed = PlannerSimulation(make_run(dict(simulation.run.spec)))
+        assert outcome(status) == outcome(undisturbed.run_to_end())
+        assert all(times == 1 for times in simulation.committed.values())
 
 
-Disturbed.TestCase.settings = settings(
+DisturbedRun.TestCase.settings = settings(
     max_examples=40,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-TestDisturbed = Disturbed.TestCase
+TestDisturbedRun = DisturbedRun.TestCase
 
 
 @pytest.mark.parametrize("stop_after", range(1, 22, 4))
-def test_raised_stage_versions_change_nothing_for_a_pinned_run(
+def test_higher_stage_versions_change_nothing_for_a_pinned_run(
     monkeypatch: pytest.MonkeyPatch, stop_after: int
 ) -> None:
-    calm = World()
-    expected = outcome(calm.drive())
-    world = World()
+    undisturbed = PlannerSimulation()
+    expected = outcome(undisturbed.run_to_end())
+    simulation = PlannerSimulation()
     for _ in range(stop_after):
-        world.turn()
-        for name in world.active():
-            world.complete(name)
+        simulation.run_pass()
+        for name in simulation.active():
+            simulation.complete(name)
     raised = {kind: version + 1 for kind, version in STAGE_VERSIONS.items()}
     monkeypatch.setattr(pinning, "STAGE_VERSIONS", raised)
-    world.environment = replace(world.environment, worker_image="image-2")
-    assert outcome(world.drive()) == expected
-    assert world.run.status.resolved is not None
-    assert world.run.status.resolved["workerImage"] == "image-1"
-    assert sum(world.committed.values()) == sum(calm.committed.values())
+    simulation.environment = replace(simulation.environment, worker_image="image-2")
+    assert outcome(simulation.run_to_end()) == expected
+    assert simulation.run.status.resolved is not None
+    assert simulation.run.status.resolved["workerImage"] == "image-1"
+    assert sum(simulation.committed.values()) == sum(undisturbed.committed.values())

@@ -1,9 +1,9 @@
 """The keys of every example's stages, which an edit of our code must never change.
 
-A key that changes makes each finished run train its models again. `example_keys.json` holds one
-digest for each stage of each example, from a run in which every round is enough. A changed
-method needs a new stage version, and then this file changes with that version:
-`python -m tests.unit.isheep.planner.test_example_keys` writes it again.
+If a key changes, each finished run trains its models again. `example_keys.json` contains one
+digest for each stage of each example, from a run in which one round always produces enough. A
+change of the method needs a new stage version, and the file changes with that version:
+`python -m tests.unit.isheep.planner.test_example_keys` writes the file again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PREPARED = Prepared(
 )
 
 
-def _enough(stage: Stage, _key: str) -> Statistics:
+def _enough_in_one_round(stage: Stage, _key: str) -> Statistics:
     if isinstance(stage.settings, (CurateSettings, TopicsSettings)):
         return {"accepted": stage.settings.count}
     return {"kept": 100_000} if stage.kind == "select" else {}
@@ -54,7 +54,7 @@ def example_keys(path: Path) -> dict[str, str]:
     """Return the first 16 digits of each stage's key, by stage id."""
     spec = load_run(path).run.spec
     versions = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
-    keys = walk(RECIPES[spec.recipe], spec, PREPARED, versions, _enough).keys
+    keys = walk(RECIPES[spec.recipe], spec, PREPARED, versions, _enough_in_one_round).keys
     return {stage: key[:16] for stage, key in keys.items()}
 
 
@@ -70,7 +70,7 @@ def test_each_recorded_example_exists() -> None:
 
 
 def test_two_examples_with_other_data_have_other_keys() -> None:
-    """The recorded keys can tell two runs apart."""
+    """The recorded keys distinguish the examples from each other."""
     whole = {hashlib.sha256(json.dumps(example_keys(path)).encode()).digest() for path in EXAMPLES}
     assert len(whole) == len(EXAMPLES)
 

@@ -1,4 +1,4 @@
-"""The whole table of verdicts."""
+"""The failure policy: the decision about each kind of failed attempt."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ TEN = timedelta(seconds=10)
         ),
     ],
 )
-def test_verdicts(ending: Ending, decision: FailureDecision) -> None:
+def test_the_decision_about_an_ending(ending: Ending, decision: FailureDecision) -> None:
     assert decide(ending) == decision
 
 
 @pytest.mark.parametrize(
     ("stalls", "minutes"), [(0, 1), (1, 2), (2, 5), (3, 10), (4, 30), (5, 30), (400, 30)]
 )
-def test_the_schedule_while_stalled(stalls: int, minutes: int) -> None:
+def test_the_wait_grows_with_the_number_of_stalls(stalls: int, minutes: int) -> None:
     assert decide(Ending(PREPARE, 64, stalls=stalls)).delay == timedelta(minutes=minutes)
 
 
@@ -84,7 +84,9 @@ def test_the_schedule_while_stalled(stalls: int, minutes: int) -> None:
     kind=st.sampled_from(StageKind),
     codes=st.lists(st.one_of(st.none(), st.sampled_from([0, 1, 74, 80, 137])), min_size=8),
 )
-def test_what_counts_comes_to_an_end(kind: StageKind, codes: list[int | None]) -> None:
+def test_counted_failures_fail_the_stage_within_eight_attempts(
+    kind: StageKind, codes: list[int | None]
+) -> None:
     failures = reductions = 0
     for code in codes:
         decision = decide(Ending(kind, code, failures=failures, memory_reduction=reductions))
@@ -92,4 +94,4 @@ def test_what_counts_comes_to_an_end(kind: StageKind, codes: list[int | None]) -
             return
         failures += decision.counted
         reductions += decision.reduce_memory
-    raise AssertionError("eight failures, and no end")
+    raise AssertionError("the stage has not failed after eight failures")

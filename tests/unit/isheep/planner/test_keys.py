@@ -1,4 +1,4 @@
-"""Keys: what changes them, what must not, and that no edit of the code does by accident."""
+"""Keys: the fields and versions that change a key, those that do not, and one recorded key."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from isheep.recipes.registry import RECIPES
 from isheep.recipes.settings import MergeSettings
 from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
 
-from .world import prepared_for, spec_with
+from .simulation import prepared_for, spec_with
 
 VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
 
 
-def everything(stage: Stage, _key: str) -> Statistics:
+def complete_statistics(stage: Stage, _key: str) -> Statistics:
     return {"accepted": 1000, "kept": 500} if stage.kind in ("curate", "select") else {}
 
 
 def walked(
     versions: dict[str, int] | None = None,
-    lookup: Callable[[Stage, str], Statistics | None] = everything,
+    lookup: Callable[[Stage, str], Statistics | None] = complete_statistics,
     **changes: Any,
 ) -> Walk:
     spec = SelfAlignmentRunSpec.read(spec_with(**{"instructions": {"count": 1000}, **changes}))
@@ -37,7 +37,8 @@ BASE = walked()
 ALL = list(dict.fromkeys(stage.kind.value for stage in BASE.stages))
 
 
-def changed(other: Walk, iteration: int, base: Walk = BASE) -> list[str]:
+def changed_kinds(other: Walk, iteration: int, base: Walk = BASE) -> list[str]:
+    """Return the kinds of the stages of an iteration whose keys differ from the base walk."""
     return [
         s.kind.value
         for s in base.stages
@@ -45,7 +46,7 @@ def changed(other: Walk, iteration: int, base: Walk = BASE) -> list[str]:
     ]
 
 
-def test_every_stage_has_a_key_of_its_own() -> None:
+def test_no_two_stages_have_the_same_key() -> None:
     assert len(set(BASE.keys.values())) == len(BASE.stages) == 17
     assert all(len(key) == 64 for key in BASE.keys.values())
 
@@ -62,24 +63,24 @@ def test_every_stage_has_a_key_of_its_own() -> None:
         ({"responses": {"sampling": {"topP": 0.9}}}, ["prepare", *ALL[3:]]),
         ({"curation": {"deduplication": {"maxRougeL": 0.6}}}, ["prepare", *ALL[2:]]),
         ({"randomSeed": 1}, ALL),
-        # More iterations show in the report only.
+        # Only the report contains the number of iterations.
         ({"iterations": 3}, ["prepare", "report"]),
-        # The fewest samples are a verdict on D(t), not a part of it.
+        # minSamples decides whether D(t) is large enough and does not change D(t).
         ({"selection": {"minSamples": 2}}, ["prepare", "report"]),
-        # What the recipe takes where nothing is said may be said.
+        # An explicit value that equals the default of the recipe changes only prepare.
         ({"curation": {"rules": "ISheep"}}, ["prepare"]),
         ({"selection": {"method": "SelfAssessment"}}, ["prepare"]),
         ({"instructions": {"sampling": {"presencePenalty": 1}}}, ALL),
     ],
 )
-def test_a_field_changes_the_stages_that_depend_on_it(
+def test_a_field_changes_the_keys_of_the_stages_that_depend_on_it(
     changes: dict[str, Any], kinds: list[str]
 ) -> None:
-    assert changed(walked(**changes), 1) == kinds
+    assert changed_kinds(walked(**changes), 1) == kinds
 
 
-def test_a_change_in_training_changes_the_whole_next_iteration() -> None:
-    assert changed(walked(training={"learningRate": 1e-4}), 2) == ALL
+def test_a_change_of_training_changes_all_keys_of_the_next_iteration() -> None:
+    assert changed_kinds(walked(training={"learningRate": 1e-4}), 2) == ALL
 
 
 @pytest.mark.parametrize(
@@ -97,30 +98,30 @@ def test_a_change_in_training_changes_the_whole_next_iteration() -> None:
         {"instructions": {"count": 1000, "sampling": {"temperature": 1}}},
     ],
 )
-def test_what_changes_no_output_changes_no_key(changes: dict[str, Any]) -> None:
+def test_a_field_that_changes_no_output_changes_no_key(changes: dict[str, Any]) -> None:
     assert walked(**changes).keys == BASE.keys
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_a_stage_version_changes_its_stage_and_what_follows(kind: str) -> None:
+def test_a_stage_version_changes_the_keys_of_its_stage_and_of_later_stages(kind: str) -> None:
     other = walked({**VERSIONS, kind: VERSIONS[kind] + 1})
-    first = changed(other, 1)
+    first = changed_kinds(other, 1)
     assert first[0] == kind
     if kind == "prepare":
-        # What prepare resolves stands in the settings of others, not its key.
+        # Later stages have the results of prepare in their settings, not the key of prepare.
         assert first == ["prepare"]
     else:
         assert first == ALL[ALL.index(kind) :]
 
 
-def test_the_version_of_measure_counts_where_a_run_measures() -> None:
+def test_the_version_of_measure_changes_only_the_keys_of_runs_that_measure() -> None:
     base = walked(selection={"method": "Perplexity"})
     other = walked({**VERSIONS, "measure": 2}, selection={"method": "Perplexity"})
-    assert changed(other, 1, base) == ["measure", "select", "train", "merge", "report"]
+    assert changed_kinds(other, 1, base) == ["measure", "select", "train", "merge", "report"]
     assert walked({**VERSIONS, "measure": 2}).keys == BASE.keys
 
 
-def test_arms_that_differ_after_scoring_share_the_first_iteration_up_to_it() -> None:
+def test_runs_with_different_assessors_share_the_first_iteration() -> None:
     base = walked(assessment={"assessor": "Base"})
     assert {s.id for s in base.stages if base.keys[s.id] == BASE.keys[s.id]} == {
         "i1/generate/r1",
@@ -136,8 +137,11 @@ def test_arms_that_differ_after_scoring_share_the_first_iteration_up_to_it() -> 
     }
 
 
-def test_the_key_of_one_stage_is_for_ever() -> None:
-    """If this fails, every user's stages are made again: raise the stage's version instead."""
+def test_the_key_of_a_stage_is_the_recorded_one() -> None:
+    """A change of this key runs all stages of all users again.
+
+    If the output of the stage changes, increment the stage's version.
+    """
     settings = MergeSettings(base_model="digest", dtype="bfloat16", chat_format="chat")
     stage = Stage("i2/merge", StageKind.MERGE, 2, settings, inputs={"adapter": ("i2/train",)})
     assert (

@@ -1,4 +1,4 @@
-"""Orders: what stands in them, and how many workers share them."""
+"""Orders: their content, and the number of workers that share the parts of a stage."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from isheep.contract.choices import Pool
 from isheep.contract.order import canonical_order, parse_order
 from isheep.planner.types import Environment, PodFolders, Start
 
-from .world import World, make_run, spec_with
+from .simulation import PlannerSimulation, make_run, spec_with
 
 POD_FOLDERS = PodFolders(claims="/claims", config_maps="/config-maps")
 
 
-def starts(world: World) -> dict[str, Start]:
-    """Drive a run to its end and return every start by its first stage."""
+def starts(simulation: PlannerSimulation) -> dict[str, Start]:
+    """Complete a run and return its starts by their first stage."""
     found: dict[str, Start] = {}
     for _ in range(80):
-        for action in world.turn().actions:
+        for action in simulation.run_pass().actions:
             if isinstance(action, Start):
                 found[action.order.steps[0].id] = action
-        for name in world.active():
-            world.complete(name)
-        if world.over():
+        for name in simulation.active():
+            simulation.complete(name)
+        if simulation.is_over():
             return found
-    raise AssertionError("not over")
+    raise AssertionError("the run has not ended after 80 passes")
 
 
-def world_with(**changes: Any) -> World:
-    return World(make_run(spec_with(iterations=1, **changes)))
+def simulation_with(**changes: Any) -> PlannerSimulation:
+    return PlannerSimulation(make_run(spec_with(iterations=1, **changes)))
 
 
-def test_parts_are_shared_by_no_more_workers_than_there_are() -> None:
-    world = world_with(
+def test_a_stage_has_at_most_one_worker_for_each_part() -> None:
+    simulation = simulation_with(
         instructions={"count": 2000},
         compute={"inference": {"parallelism": 8}},
         training={"numNodes": 2},
     )
-    found = starts(world)
-    # 250 completions in parts of 64; 2000 items.
+    found = starts(simulation)
+    # generate has 250 completions in parts of 64, so 4 workers; respond has 2000 items.
     assert found["i1/generate/r1"].parallelism == 4
     assert found["i1/respond"].parallelism == 8
     assert found["i1/curate/r1"].parallelism == 1
@@ -61,23 +61,23 @@ def test_parts_are_shared_by_no_more_workers_than_there_are() -> None:
 
 
 @pytest.mark.parametrize(("pods", "nodes"), [(True, 4), (False, 1)])
-def test_only_training_is_told_its_nodes_and_only_where_pods_are(pods: bool, nodes: int) -> None:
-    world = world_with(training={"numNodes": 4})
-    world.environment = replace(world.environment, pods=POD_FOLDERS if pods else None)
-    found = starts(world)
+def test_only_training_in_pods_has_several_nodes(pods: bool, nodes: int) -> None:
+    simulation = simulation_with(training={"numNodes": 4})
+    simulation.environment = replace(simulation.environment, pods=POD_FOLDERS if pods else None)
+    found = starts(simulation)
     assert found["i1/train"].order.runtime.num_nodes == nodes
     assert {s.order.runtime.num_nodes for n, s in found.items() if n != "i1/train"} == {1}
 
 
-def test_an_order_says_all_that_its_worker_needs() -> None:
-    world = world_with(
+def test_an_order_contains_all_that_its_worker_needs() -> None:
+    simulation = simulation_with(
         engine={"vllm": {"tensorParallelSize": 2, "enforceEager": True, "maxNumSeqs": 9}},
         curation={
             "decontamination": {"benchmarks": [{"name": "b", "storageUri": "s3://bucket/b"}]}
         },
     )
-    world.environment = Environment(mirrors={"hf://org": "/mirror"})
-    found = starts(world)
+    simulation.environment = Environment(mirrors={"hf://org": "/mirror"})
+    found = starts(simulation)
     prepare, assess = found["prepare"].order, found["i1/assess"].order
     assert prepare.sources.benchmarks == {"b": "s3://bucket/b"}
     assert prepare.sources.seed_tasks == "builtin:Default"
@@ -99,7 +99,7 @@ def test_an_order_says_all_that_its_worker_needs() -> None:
 
 @pytest.mark.parametrize("kind", ["generate/r2", "curate/r2"])
 def test_rounds_are_numbered(kind: str) -> None:
-    (step,) = starts(world_with())[f"i1/{kind}"].order.steps
+    (step,) = starts(simulation_with())[f"i1/{kind}"].order.steps
     assert step.round == 2
 
 
@@ -118,14 +118,15 @@ def test_rounds_are_numbered(kind: str) -> None:
         ({"example.org/gpu-memory": 5}, "CPU"),
     ],
 )
-def test_in_pods_the_spec_says_what_inference_runs_on(
+def test_the_limits_of_inference_decide_its_accelerator_in_pods(
     limits: dict[str, Any], accelerator: str
 ) -> None:
     compute = {"inference": {"resources": {"limits": limits}}}
-    pods, machine = world_with(compute=compute), world_with(compute=compute)
+    pods, local = simulation_with(compute=compute), simulation_with(compute=compute)
     pods.environment = Environment(pods=POD_FOLDERS)
-    found, unknown = starts(pods), starts(machine)
+    found, unknown = starts(pods), starts(local)
     assert {start.order.runtime.accelerator for start in found.values()} == {accelerator}
     assert {start.order.runtime.accelerator for start in unknown.values()} == {None}
+    # The accelerator is not part of a step, so the keys are equal.
     steps = {stage: start.order.steps for stage, start in found.items()}
-    assert steps == {stage: start.order.steps for stage, start in unknown.items()}  # keys too
+    assert steps == {stage: start.order.steps for stage, start in unknown.items()}

@@ -1,4 +1,4 @@
-"""Who waits for whom, and that somebody always goes on."""
+"""Peers: which of several runs waits for another, and that one of them always continues."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from isheep.planner.peers import claims, holder
 from isheep.planner.types import Peer
 
-from .world import START, World, make_run
+from .simulation import START, PlannerSimulation, make_run
 
 
 def peer(uid: str, age: int, working: str = "", wanted: str = "") -> Peer:
@@ -33,7 +33,9 @@ def peer(uid: str, age: int, working: str = "", wanted: str = "") -> Peer:
         (peer("me", 1, working="k"), False),
     ],
 )
-def test_who_is_waited_for(other: Peer, waits: bool) -> None:
+def test_a_run_waits_for_a_peer_that_works_on_its_stage_or_is_older_and_wants_it(
+    other: Peer, waits: bool
+) -> None:
     run = make_run(uid="me")
     assert (holder(run, [other], ["k"]) is not None) == waits
 
@@ -46,8 +48,10 @@ def test_who_is_waited_for(other: Peer, waits: bool) -> None:
         max_size=6,
     )
 )
-def test_of_runs_that_only_want_one_goes_on(wanting: list[tuple[int, set[str]]]) -> None:
-    peers = [peer(str(i), age, wanted="".join(keys)) for i, (age, keys) in enumerate(wanting)]
+def test_one_of_several_runs_that_want_the_same_stages_continues(
+    wanted_keys: list[tuple[int, set[str]]],
+) -> None:
+    peers = [peer(str(i), age, wanted="".join(keys)) for i, (age, keys) in enumerate(wanted_keys)]
     free = [
         p for p in peers if holder(make_run(uid=p.uid, created=p.created), peers, p.wanted) is None
     ]
@@ -57,25 +61,25 @@ def test_of_runs_that_only_want_one_goes_on(wanting: list[tuple[int, set[str]]])
         assert all(one.wanted.isdisjoint(p.wanted) for p in others)
 
 
-def test_what_a_run_claims() -> None:
-    world = World()
-    assert claims(world.run, ()) == Peer("run", "uid-1", START, frozenset(), frozenset())
-    world.turn()
-    (name,) = world.active()
-    key = world.jobs[name].order.steps[0].key
-    claimed = claims(world.run, world.look().attempts)
+def test_a_run_claims_the_stages_of_its_attempts_and_of_its_next_plan() -> None:
+    simulation = PlannerSimulation()
+    assert claims(simulation.run, ()) == Peer("run", "uid-1", START, frozenset(), frozenset())
+    simulation.run_pass()
+    (name,) = simulation.active()
+    key = simulation.attempts[name].order.steps[0].key
+    claimed = claims(simulation.run, simulation.observed().attempts)
     assert (claimed.working, claimed.wanted) == ({key}, {key})
-    world.vanish(name)
-    assert claims(world.run, ()).wanted == {key}
-    assert claims(replace(world.run, deleting=True), ()).wanted == frozenset()
-    world.edit(suspend=True)
-    world.turn()
-    assert claims(world.run, ()).wanted == frozenset()
+    simulation.delete_attempt(name)
+    assert claims(simulation.run, ()).wanted == {key}
+    assert claims(replace(simulation.run, deleting=True), ()).wanted == frozenset()
+    simulation.edit(suspend=True)
+    simulation.run_pass()
+    assert claims(simulation.run, ()).wanted == frozenset()
 
 
-def test_a_stalled_run_wants_nothing() -> None:
-    world = World()
-    world.turn()
-    world.fail(world.find("prepare"), 64)
-    world.turn()
-    assert claims(world.run, world.look().attempts).wanted == frozenset()
+def test_a_stalled_run_claims_no_next_stage() -> None:
+    simulation = PlannerSimulation()
+    simulation.run_pass()
+    simulation.fail(simulation.find("prepare"), 64)
+    simulation.run_pass()
+    assert claims(simulation.run, simulation.observed().attempts).wanted == frozenset()

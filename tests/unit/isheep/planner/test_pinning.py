@@ -1,4 +1,4 @@
-"""What a generation is planned from, and what an edit resolves anew."""
+"""Pinning: the values that a generation is planned from, and those that an edit resolves again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from isheep.planner.pinning import PlanningError, Resolved, pin, spec_of
 from isheep.planner.types import RunView, Start
 from isheep.recipes.stage_kinds import STAGE_VERSIONS
 
-from .world import SPEC, World, make_run, prepared_for, spec_with
+from .simulation import SPEC, PlannerSimulation, make_run, prepared_for, spec_with
 
 
 def pinned(run: RunView, resolved: Resolved) -> RunView:
@@ -32,14 +32,14 @@ def first(spec: dict[str, Any] | None = None) -> tuple[RunView, Resolved]:
 
 
 def with_old_defaults(resolved: Resolved) -> Resolved:
-    """Return it as an operator with other defaults would have resolved it."""
+    """Return the values as an operator with other defaults would resolve them."""
     spec = dict(resolved.spec)
     spec["training"] = {**spec["training"], "maxSamples": 111, "warmupSteps": 7}
     spec["language"] = "de"
     return resolved.model_copy(update={"spec": spec, "worker_image": "old-image"})
 
 
-def test_it_survives_the_status() -> None:
+def test_the_resolved_values_are_read_back_from_the_status() -> None:
     run, resolved = first()
     assert pin(run, "image-2", retried=False) == resolved
     assert spec_of(resolved) == SelfAlignmentRunSpec.read(SPEC)
@@ -52,7 +52,7 @@ def test_a_generation_is_resolved_once() -> None:
     assert pin(pinned(run, old), "image-2", retried=False) == old
 
 
-def test_an_edit_resolves_what_was_edited_and_nothing_else() -> None:
+def test_an_edit_resolves_only_the_edited_fields() -> None:
     run, resolved = first()
     run = pinned(run, with_old_defaults(resolved))
     after = pin(edited(run, spec_with(training={"warmupSteps": 9})), "image-2", retried=False)
@@ -64,7 +64,7 @@ def test_an_edit_resolves_what_was_edited_and_nothing_else() -> None:
     assert after.generation == 2
 
 
-def test_a_field_that_is_taken_out_gets_todays_default() -> None:
+def test_a_field_that_is_removed_gets_the_current_default() -> None:
     run, resolved = first(spec_with(training={"warmupSteps": 9}))
     run = pinned(run, with_old_defaults(resolved))
     spec = spec_of(pin(edited(run, SPEC), "image", retried=False))
@@ -72,7 +72,7 @@ def test_a_field_that_is_taken_out_gets_todays_default() -> None:
     assert spec.training.max_samples == 111
 
 
-def test_one_of_several_places_is_one_value() -> None:
+def test_a_new_source_of_seed_tasks_replaces_the_old_one() -> None:
     run, _ = first()
     spec = spec_with(seedTasks={"storageUri": "s3://bucket/seeds.jsonl"})
     seeds = spec_of(pin(edited(run, spec), "image", retried=False)).seed_tasks
@@ -92,7 +92,7 @@ def test_one_of_several_places_is_one_value() -> None:
         ),
     ],
 )
-def test_an_edit_keeps_the_inputs_whose_fields_it_leaves_alone(
+def test_an_edit_keeps_the_inputs_whose_fields_are_unchanged(
     changes: dict[str, Any], kept: set[str]
 ) -> None:
     run, resolved = first()
@@ -103,18 +103,18 @@ def test_an_edit_keeps_the_inputs_whose_fields_it_leaves_alone(
     assert all(after.inputs[name] == resolved.inputs[name] for name in kept)
 
 
-def test_inputs_stay_forgotten_when_edits_come_faster_than_prepare() -> None:
+def test_an_input_stays_unpinned_if_its_field_is_restored_before_prepare_ends() -> None:
     run, _ = first()
-    there = pin(edited(run, spec_with(model={"storageUri": "hf://o/x"})), "", retried=False)
-    run = edited(pinned(edited(run, dict(there.seen)), there), SPEC)
+    other = pin(edited(run, spec_with(model={"storageUri": "hf://o/x"})), "", retried=False)
+    run = edited(pinned(edited(run, dict(other.seen)), other), SPEC)
     assert "model" not in pin(run, "", retried=False).inputs
 
 
-def test_the_pinned_inputs_travel_with_prepares_order() -> None:
-    world = World()
-    world.drive()
-    world.edit(selection={"threshold": 2})
-    (start,) = (a for a in world.turn().actions if isinstance(a, Start))
+def test_the_order_of_prepare_contains_the_pinned_inputs() -> None:
+    simulation = PlannerSimulation()
+    simulation.run_to_end()
+    simulation.edit(selection={"threshold": 2})
+    (start,) = (a for a in simulation.run_pass().actions if isinstance(a, Start))
     assert start.order.sources.model_revision == "commit-1"
     assert start.order.sources.pinned == {
         "model": "model of hf://org/model",
@@ -123,7 +123,7 @@ def test_the_pinned_inputs_travel_with_prepares_order() -> None:
     }
 
 
-def test_an_edit_of_machines_keeps_what_was_prepared() -> None:
+def test_an_edit_of_compute_keeps_the_result_of_prepare() -> None:
     run, resolved = first()
     after = pin(
         edited(run, spec_with(compute={"inference": {"parallelism": 3}})), "", retried=False
@@ -132,24 +132,26 @@ def test_an_edit_of_machines_keeps_what_was_prepared() -> None:
     assert after.prepare_key == resolved.prepare_key
 
 
-def test_versions_and_image_stay_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retry_updates_the_image_only_with_the_same_stage_versions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     run, resolved = first()
-    assert pin(run, "mended", retried=True).worker_image == "mended"
+    assert pin(run, "image-fixed", retried=True).worker_image == "image-fixed"
     raised = {kind: version + 1 for kind, version in STAGE_VERSIONS.items()}
     monkeypatch.setattr(pinning, "STAGE_VERSIONS", raised)
-    after = pin(edited(run, spec_with(selection={"threshold": 1})), "mended", retried=True)
+    after = pin(edited(run, spec_with(selection={"threshold": 1})), "image-fixed", retried=True)
     assert after.worker_image == "image-1"
     assert after.stage_versions == resolved.stage_versions
 
 
-def test_a_kind_of_stage_that_is_new_gets_its_version() -> None:
+def test_a_new_kind_of_stage_gets_its_current_version() -> None:
     run, resolved = first()
     few = {k: v for k, v in resolved.stage_versions.items() if k != "report"}
     old = resolved.model_copy(update={"stage_versions": few})
     assert pin(pinned(run, old), "", retried=False).stage_versions == resolved.stage_versions
 
 
-def test_a_spec_that_cannot_be_read_names_its_field() -> None:
+def test_the_error_about_an_invalid_spec_contains_the_field() -> None:
     with pytest.raises(PlanningError, match=r"spec\.iterations: .*") as caught:
         pin(make_run({**SPEC, "iterations": 99}), "", retried=False)
     assert caught.value.terminal

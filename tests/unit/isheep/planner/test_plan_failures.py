@@ -1,0 +1,162 @@
+"""Failures and retries: what the planner does after each kind of failed attempt."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from isheep.planner.types import AttemptState, Start
+
+from .scenarios import MINUTE, conditions_of, one_iteration, run_until
+from .simulation import START
+
+
+def test_bad_input_stalls_prepare_and_is_retried_on_the_schedule_until_it_is_fixed() -> None:
+    simulation = one_iteration()
+    for minutes in (1, 2, 5, 10, 30, 30):
+        simulation.run_until_idle()
+        simulation.fail(simulation.find("prepare"), 64, reason="ModelNotFound")
+        planned = simulation.run_until_idle()
+        assert conditions_of(planned.status) == {
+            "Ready": ("False", "ModelNotFound"),
+            "Stalled": ("True", "ModelNotFound"),
+        }
+        assert planned.status.phase == "Stalled"
+        assert planned.wake_at == simulation.now + minutes * MINUTE
+        assert planned.status.last_failure is not None
+        assert planned.status.last_failure.message == "why"
+        simulation.now = planned.wake_at
+    assert simulation.run_to_end().phase == "Succeeded"
+    assert simulation.started.count("prepare") == 7
+
+
+def test_a_retry_annotation_ends_one_wait() -> None:
+    simulation = one_iteration()
+    simulation.run_pass()
+    simulation.fail(simulation.find("prepare"), 64)
+    simulation.run_pass()
+    simulation.retry("please")
+    planned = simulation.run_pass()
+    assert [type(a) for a in planned.actions] == [Start]
+    assert planned.status.last_handled_retry == "please"
+    simulation.fail(simulation.find("prepare"), 64)
+    assert simulation.run_until_idle().wake_at == simulation.now + MINUTE
+    assert simulation.active() == []
+
+
+def test_a_retry_annotation_from_before_the_failure_has_no_effect() -> None:
+    simulation = one_iteration()
+    simulation.retry("from the template")
+    name = run_until(simulation, "i1/respond")
+    simulation.fail(name, 70)
+    assert simulation.run_to_end().phase == "Failed"
+
+
+@pytest.mark.parametrize(("code", "reason"), [(64, "InvalidInput"), (70, "Defect")])
+def test_a_terminal_failure_is_final_until_the_user_requests_a_retry(
+    code: int, reason: str
+) -> None:
+    simulation = one_iteration()
+    simulation.fail(run_until(simulation, "i1/respond"), code)
+    status = simulation.run_to_end()
+    assert conditions_of(status) == {
+        "Ready": ("False", reason),
+        "Failed": ("True", reason),
+        "Stalled": ("True", reason),
+    }
+    # The last attempt of the stage remains for its logs, and the planner does nothing more.
+    assert [a.state for a in simulation.attempts.values()] == [AttemptState.FAILED]
+    simulation.now += timedelta(days=400)
+    planned = simulation.run_pass()
+    assert (planned.actions, planned.status, planned.wake_at) == ((), status, None)
+    simulation.retry("fixed")
+    assert simulation.run_to_end().phase == "Succeeded"
+    assert simulation.run.status.start_time is not None
+    assert simulation.run.status.start_time > START
+    assert simulation.started.count("i1/respond") == 2
+    assert simulation.started.count("i1/generate/r1") == 1
+
+
+def test_counted_retries_are_limited() -> None:
+    simulation = one_iteration()
+    run_until(simulation, "i1/train")
+    for attempt in (1, 2, 3):
+        (name,) = simulation.active()
+        assert simulation.attempts[name].order.attempt == attempt
+        simulation.fail(name, 137)
+        planned = simulation.run_until_idle()
+        assert conditions_of(planned.status)["Reconciling"] == ("True", "Retrying")
+        assert planned.wake_at == simulation.now + timedelta(seconds=10 * 4 ** (attempt - 1))
+        simulation.now = planned.wake_at
+        simulation.run_pass()
+    simulation.fail(simulation.find("i1/train"), None)
+    status = simulation.run_to_end()
+    assert conditions_of(status)["Failed"] == ("True", "RetriesExceeded")
+    # Only the last of four failed attempts remains.
+    assert len(simulation.attempts) == 1
+
+
+def test_exhausted_device_memory_is_retried_with_smaller_batches() -> None:
+    simulation = one_iteration()
+    run_until(simulation, "i1/respond")
+    for reduction in range(4):
+        (name,) = simulation.active()
+        assert simulation.attempts[name].order.runtime.memory_reduction == reduction
+        simulation.fail(name, 80)
+        simulation.run_pass()
+    assert conditions_of(simulation.run.status)["Failed"] == ("True", "OutOfMemory")
+
+
+def test_disruptions_are_retried_without_limit_and_are_not_counted() -> None:
+    simulation = one_iteration()
+    run_until(simulation, "i1/train")
+    for _ in range(9):
+        simulation.fail(simulation.active()[0], 143)
+        planned = simulation.run_until_idle()
+        assert planned.wake_at is not None
+        simulation.now = planned.wake_at
+        simulation.run_pass()
+    assert simulation.run_to_end().phase == "Succeeded"
+    (record,) = [r for r in simulation.run.status.stages if r.id == "i1/train"]
+    assert (record.attempts, record.failures) == (10, 0)
+
+
+def test_a_wait_longer_than_the_schedule_allows_is_ignored_as_a_clock_error() -> None:
+    simulation = one_iteration()
+    simulation.run_pass()
+    simulation.now += timedelta(days=2)
+    simulation.fail(simulation.find("prepare"), 64)
+    simulation.run_pass()
+    simulation.now -= timedelta(days=2)
+    assert [type(a) for a in simulation.run_pass().actions] == [Start]
+
+
+def test_a_prepare_that_exceeds_its_deadline_stalls_the_run() -> None:
+    simulation = one_iteration()
+    (start,) = (a for a in simulation.run_pass().actions if isinstance(a, Start))
+    assert start.deadline_seconds == 1800
+    simulation.now += timedelta(seconds=1800)
+    simulation.fail(simulation.find("prepare"), 143)
+    assert conditions_of(simulation.run_pass().status)["Stalled"] == ("True", "PrepareOverdue")
+
+
+def test_the_last_failure_belongs_to_the_current_plan() -> None:
+    simulation = one_iteration()
+    simulation.run_pass()
+    simulation.fail(simulation.find("prepare"), 74)
+    simulation.edit(iterations=2)
+    simulation.run_until_idle()
+    simulation.complete(simulation.find("prepare"), only=0)
+    failure = simulation.run_until_idle().status.last_failure
+    assert failure is not None
+    assert "left no commit" in failure.message
+    assert simulation.run_pass().status.last_failure == failure
+
+
+def test_a_commit_counts_even_if_another_worker_failed() -> None:
+    simulation = one_iteration()
+    name = run_until(simulation, "i1/respond")
+    simulation.fail(name, 70, only=1)
+    assert simulation.run_to_end().phase == "Succeeded"
+    assert simulation.started.count("i1/respond") == 1
