@@ -13,6 +13,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# On a busy machine, an example may take more than the 200 ms that Hypothesis allows, and the
+# generation of the examples more than its second.
+settings.register_profile(
+    "busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy machine")
 
 TESTS = Path(__file__).parent
 TINY_VOCABULARY = 384

@@ -207,7 +207,7 @@ def test_the_training_data_contains_replies_and_no_thoughts(finished: Finished) 
     kept = [row for row in selected if row.kept]
     assert len(kept) >= 40
     assert {row.id: row.reason for row in selected if row.id in {p.id for p in unread}} == {
-        pair.id: f"rule:{pair.rule}" for pair in unread
+        pair.id: pair.rule for pair in unread
     }
     # A rest of the text before the reply would contain its label.
     assert not [row for row in kept if re.search("(?i)thoughts|reply", row.response)]
