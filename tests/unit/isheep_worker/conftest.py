@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from isheep.contract.order import RunRef, Sources, StageOrder, Step
 from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
 
-# Hypothesis fails an example that takes more than 200 ms, which a busy machine causes.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
+@pytest.fixture
+def reserve_port() -> Iterator[Callable[[], int]]:
+    """Returns a function that reserves a TCP port of 127.0.0.1 until the test has ended.
+
+    A port that is only looked up may be used by another process before the test's server opens it.
+    A bound socket keeps it. Only a server with SO_REUSEADDR, which TCP servers usually set, can
+    open it.
+    """
+    with ExitStack() as stack:
+
+        def reserve() -> int:
+            reserved = stack.enter_context(socket.socket())
+            reserved.bind(("127.0.0.1", 0))
+            # Set after `bind`, so that `bind` does not choose another reserved port.
+            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            return int(reserved.getsockname()[1])
+
+        yield reserve
 
 
 @pytest.fixture

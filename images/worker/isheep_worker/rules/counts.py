@@ -1,7 +1,7 @@
 """The number of rows that each rule dropped, with a few examples.
 
-A count shows that something is wrong, and an example shows what. Both go into the statistics of a
-stage, so the examples are few and short: a manifest must stay small even if a model writes long
+A count shows that there is a problem, and an example shows the problem. Both go into the manifest of
+a stage, so the examples are few and short: a manifest must stay small even if a model writes long
 texts.
 """
 
@@ -18,7 +18,7 @@ MAX_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class DropExample:
-    """A dropped text and what the rule found in it, each cut to 200 characters."""
+    """A dropped text and the detail of its drop, each cut to 200 characters."""
 
     text: str
     detail: str

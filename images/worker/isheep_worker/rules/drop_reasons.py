@@ -102,8 +102,8 @@ REPEATED_TOPIC = DropReason(
 SURPLUS = DropReason(
     "surplus",
     ("curate", "topics"),
-    "The task was parsed after the number of accepted ones had reached its limit, so no rule "
-    "looked at it.",
+    "The task was parsed after the number of accepted tasks had reached its limit, so no rule "
+    "checked it.",
     "the second of two tasks",
     "`instructions.count`",
     "1",
@@ -191,8 +191,8 @@ PARSE_SURPLUS = DropReason(
 PARSE_TOO_LONG = DropReason(
     ParseFailure.TOO_LONG,
     ("instantiate",),
-    "The prompt for the instruction does not leave enough room for its completion, so the model "
-    "is not asked.",
+    "The prompt for the instruction does not leave enough room for its completion, so there is no "
+    "request.",
     "an instruction of 5,000 words",
     is_text=False,
 )
@@ -219,14 +219,14 @@ UNPARSEABLE_OUT_OF_RANGE = DropReason(
 UNPARSEABLE_TOO_LONG = DropReason(
     f"unparseable-{LEVEL}-too-long",
     ("assess",),
-    "The prompt does not leave enough room for the answer, so the assessor is not asked.",
+    "The prompt does not leave enough room for the answer, so there is no request.",
     "a response of 5,000 words",
     is_text=False,
 )
 UNSCORABLE_TOO_LONG = DropReason(
     f"unscorable-{LEVEL}-too-long",
     ("assess",),
-    "The prompt does not leave enough room for a label, so the assessor is not asked.",
+    "The prompt does not leave enough room for a label, so there is no request.",
     "a response of 5,000 words",
     is_text=False,
 )
@@ -341,7 +341,7 @@ NOT_DRAWN = DropReason(
 NO_LABEL = DropReason(
     "no-label",
     ("train",),
-    "The prompt fills `training.maxLength`, so no token of the response is left to train on.",
+    "The prompt fills `training.maxLength`, so the row has no token of the response.",
     "a prompt of 1,024 tokens",
     "`training.maxLength`",
     "1024",

@@ -1,14 +1,14 @@
-"""The types of rules: a name, a deterministic check of one row, and what the check drops.
+"""The types of rules: a name, a deterministic check of one row, and a description of the check.
 
-A check looks at a row and returns None, or a detail for people: what it found, in the row's own
-words. A check never changes a row and never compares it with other rows; the rules that compare are
-in `isheep_worker.curation`. Curate applies the rules over instructions. Assess, measure or select
-applies the rules over pairs, before a pair is scored. A group rule looks at all pairs of one
+A check reads a row and returns None, or a detail for people: the text that it found in the row. A
+check never changes a row and never compares it with other rows; the rules that compare are in
+`isheep_worker.curation`. Curate applies the rules over instructions. Assess, measure or select
+applies the rules over pairs, before a pair is scored. A group rule reads all pairs of one
 instruction and drops all of them or none.
 
 Every check takes time linear in the length of the row, because a model wrote the row.
 
-Each rule contains one sentence about what it drops and an example that it drops.
+Each rule contains one sentence about the rows that it drops, and an example of such a row.
 `docs/reference/rules.md` is made from both, and a test applies each rule to its example.
 """
 
@@ -51,7 +51,7 @@ class Example:
 class Rule(Generic[RowT_contra]):
     """A named filter of one row.
 
-    `drops` is one sentence about what the rule drops, and `example` is a row that it drops; a topic
+    `drops` is one sentence about the rows that the rule drops, and `example` is such a row; a topic
     is a plain text. An `english_only` rule assumes English or ASCII, so it applies to runs in
     English only.
     """
@@ -75,7 +75,7 @@ class GroupRule:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Why a row was dropped: the name of the rule, and what the rule found."""
+    """The cause of a drop: the name of the rule, and the text that the rule found."""
 
     rule: str
     detail: str
@@ -89,7 +89,7 @@ def first_drop(rules: Iterable[Rule[RowT_contra]], row: RowT_contra) -> Drop | N
         row: The row that is checked.
 
     Returns:
-        The name of the rule and what it found, or None if no rule drops the row.
+        The name of the rule and the text that it found, or None if no rule drops the row.
     """
     for rule in rules:
         detail = rule.check(row)

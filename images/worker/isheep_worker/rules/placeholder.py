@@ -1,7 +1,7 @@
 """Something that is left to fill in: a short text in angle brackets or guillemets, or "none".
 
-The released scripts look at the instruction and the input, because a model writes such marks in
-place of an input. The method requires the same of the response. The rules check all three.
+The released scripts check the instruction and the input, because a model writes such marks in place
+of an input. The method requires the same of the response. The rules check all three.
 Guillemets are quotation marks in French and Russian, and "none" is an English word, so the rules
 apply to runs in English only.
 """

@@ -1,4 +1,4 @@
-"""The registry of all names under which a text can be dropped, with what the name means.
+"""The registry of all names under which a text can be dropped.
 
 The rules of the sets come from `sets.py`, the rules over topics from `topic.py`, and all other
 reasons from `drop_reasons.py`. A rule that a set contains is registered by that; a new reason is

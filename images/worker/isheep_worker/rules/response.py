@@ -21,7 +21,7 @@ def pair_drop(rules: Iterable[Rule[Pair]], pair: PairRow) -> Drop | None:
         pair: The pair that is checked.
 
     Returns:
-        The name of the rule and what it found, or None if the pair passes.
+        The name of the rule and the text that it found, or None if the pair passes.
     """
     if pair.rule is not None:
         return Drop(pair.rule, "the response could not be read")

@@ -4,7 +4,7 @@ The order decides the rule under which a dropped row is counted, not whether the
 
 - `ISheep` has the rules of the paper (§3.2) and of its released scripts.
 - `SelfInstruct` has Self-Instruct's filters, and the rules that the form of this parser needs. Its
-  rule about one input with different outputs looks at all pairs of an instruction.
+  rule about one input with different outputs reads all pairs of an instruction.
 - `Dromedary` passes two kinds of rows that other sets drop: tasks that a language model cannot
   perform (so it has no blacklist), because red-teaming is about them, and questions back, because
   its principles ask for one if a task is unclear.

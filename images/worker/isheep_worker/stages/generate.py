@@ -25,7 +25,7 @@ from isheep_worker.execution.parts import FilledPart, PartProgram, part_items
 from isheep_worker.inputs.seed_tasks import read_seed_tasks
 from isheep_worker.rows.item_seeds import exemplar_random, item_seed
 from isheep_worker.rows.schema import COMPLETIONS, INSTRUCTIONS, TOPICS, CompletionRow
-from isheep_worker.task_lists.interface import Asked, Material
+from isheep_worker.task_lists.interface import DrawnPrompt, Material
 from isheep_worker.task_lists.registry import task_list
 from isheep_worker.templates.longest_prompts import Known, LongestPrompt
 
@@ -63,7 +63,7 @@ def longest_prompts(settings: GenerateSettings, known: Known) -> Iterator[Longes
     )
     yield LongestPrompt(
         style.template,
-        style.longest(material, known.length),
+        style.longest_prompt(material, known.length),
         settings.sampling.max_tokens,
         field=known.instructions_field,
     )
@@ -80,8 +80,8 @@ def _part(
     shown: list[tuple[str, ...]] = []
     items = part_items(part, settings.completions)
     for completion in items:
-        asked, prompt = completion_prompt(context, inference, material, completion)
-        shown.append(asked.shown)
+        drawn, prompt = completion_prompt(context, inference, material, completion)
+        shown.append(drawn.shown)
         requests.append(
             inference.request(
                 f"{part}/{completion}",
@@ -115,7 +115,7 @@ def completion_prompt(
     inference: Inference,
     material: Material,
     completion: int,
-) -> tuple[Asked, list[int]]:
+) -> tuple[DrawnPrompt, list[int]]:
     """Return the prompt of a completion, as text with its examples and as token ids.
 
     Machine-made examples may be too long for the model's context. The prompt then shows none of
@@ -129,12 +129,12 @@ def completion_prompt(
     """
     settings = context.settings
 
-    def rendered(shown: Material) -> tuple[Asked, list[int]]:
+    def rendered(shown: Material) -> tuple[DrawnPrompt, list[int]]:
         draw = exemplar_random(settings.random_seed, context.step.id, completion)
-        asked = task_list(settings.task_list).ask(shown, draw)
-        return asked, inference.renderer.raw(asked.prompt)
+        drawn = task_list(settings.task_list).draw_prompt(shown, draw)
+        return drawn, inference.renderer.raw(drawn.prompt)
 
-    asked, prompt = rendered(material)
+    drawn, prompt = rendered(material)
     if material.machine_examples and not inference.fits(prompt, settings.sampling):
         return rendered(replace(material, machine_examples=0))
-    return asked, prompt
+    return drawn, prompt

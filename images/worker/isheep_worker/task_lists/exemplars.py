@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from isheep_worker.inputs.seed_tasks import SeedTask
-from isheep_worker.task_lists.interface import Asked, Material
+from isheep_worker.task_lists.interface import DrawnPrompt, Material
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.longest_prompts import Length
 from isheep_worker.templates.meta_prompt import Exemplar
@@ -40,14 +40,14 @@ class ExemplarList(ABC):
     ) -> str:
         """Return the prompt in the form of the style; it ends with the next number."""
 
-    def ask(self, material: Material, draw: random.Random) -> Asked:
+    def draw_prompt(self, material: Material, draw: random.Random) -> DrawnPrompt:
         """Return a prompt with drawn exemplars, and their ids."""
         drawn = draw_exemplars(material, draw)
         exemplars = [exemplar for _, exemplar in drawn]
         prompt = self.prompt(material.library, exemplars, language=material.language)
-        return Asked(prompt, tuple(id_ for id_, _ in drawn))
+        return DrawnPrompt(prompt, tuple(id_ for id_, _ in drawn))
 
-    def longest(self, material: Material, length: Length) -> str:
+    def longest_prompt(self, material: Material, length: Length) -> str:
         """Return the prompt with the seed tasks that are the longest items.
 
         Each item is counted once and alone. The result is exact for tokenizers that split at the

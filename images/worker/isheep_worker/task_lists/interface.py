@@ -33,7 +33,7 @@ class Material:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DrawnPrompt:
     """A raw prompt, and the ids or names of the examples that were drawn for it."""
 
     prompt: str
@@ -55,10 +55,10 @@ class TaskList(Protocol):
     def stop(self) -> tuple[str, ...]:
         """The strings that end a completion."""
 
-    def ask(self, material: Material, draw: random.Random) -> Asked:
+    def draw_prompt(self, material: Material, draw: random.Random) -> DrawnPrompt:
         """Return a prompt with examples that are drawn uniformly; the constant text is first."""
 
-    def longest(self, material: Material, length: Length) -> str:
+    def longest_prompt(self, material: Material, length: Length) -> str:
         """Return the longest prompt that contains no text of a model.
 
         The function takes time linear in the number of available examples. It raises

@@ -5,17 +5,17 @@ from __future__ import annotations
 import random
 
 from isheep.contract.choices import DropLast
-from isheep_worker.task_lists.interface import Asked, Material
+from isheep_worker.task_lists.interface import DrawnPrompt, Material
 from isheep_worker.templates.labelled_blocks import SEPARATOR
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.longest_prompts import Length
 from isheep_worker.templates.red_teaming import (
     TOPIC_GUIDED_HEADER,
     TYPES,
+    check_count,
     example,
     head,
     instruction_types,
-    refuse_fewer,
     seed_topics,
     topic_guided_prompt,
 )
@@ -40,23 +40,23 @@ class TopicGuidedList:
         """The first number above the maximum, and the start of another type."""
         return (f"\n{LAST_INSTRUCTION + 1}. ", f"\n{SEPARATOR}", "\nType:")
 
-    def ask(self, material: Material, draw: random.Random) -> Asked:
+    def draw_prompt(self, material: Material, draw: random.Random) -> DrawnPrompt:
         """Return the prompt for a drawn type and a drawn topic, after examples of other types."""
         *shown, wanted = draw.sample(instruction_types(material.library), material.examples + 1)
         topic = draw.choice(material.topics)
         prompt = topic_guided_prompt(
             material.library, shown, wanted, topic, language=material.language
         )
-        return Asked(prompt, (*(one.name for one in shown), wanted.name, topic))
+        return DrawnPrompt(prompt, (*(one.name for one in shown), wanted.name, topic))
 
-    def longest(self, material: Material, length: Length) -> str:
+    def longest_prompt(self, material: Material, length: Length) -> str:
         """Return the prompt with the longest types as examples, for the longest other type.
 
         The topic is the longest seed topic. Later the model writes the topics, which have a few
         words each.
         """
         types = instruction_types(material.library)
-        refuse_fewer(TYPES, "types", len(types), material.examples + 1)
+        check_count(TYPES, "types", len(types), material.examples + 1)
         by_length = sorted(types, key=lambda one: length(example(one)), reverse=True)
         shown, rest = by_length[: material.examples], by_length[material.examples :]
         topic = max(seed_topics(material.library), key=length)

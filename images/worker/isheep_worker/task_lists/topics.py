@@ -6,15 +6,15 @@ import heapq
 import random
 
 from isheep.contract.choices import DropLast
-from isheep_worker.task_lists.interface import Asked, Material
+from isheep_worker.task_lists.interface import DrawnPrompt, Material
 from isheep_worker.templates.labelled_blocks import SEPARATOR
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.longest_prompts import Length
 from isheep_worker.templates.red_teaming import (
     SEED_TOPICS,
     TOPICS_HEADER,
+    check_count,
     numbered,
-    refuse_fewer,
     seed_topics,
     topics_prompt,
 )
@@ -39,16 +39,16 @@ class TopicList:
         """The first number above the maximum, and the start of another block."""
         return (f"\n{LAST_TOPIC + 1}. ", f"\n{SEPARATOR}")
 
-    def ask(self, material: Material, draw: random.Random) -> Asked:
+    def draw_prompt(self, material: Material, draw: random.Random) -> DrawnPrompt:
         """Return the prompt with seed topics that are drawn without repetition."""
         shown = draw.sample(seed_topics(material.library), material.examples)
         prompt = topics_prompt(material.library, shown, language=material.language)
-        return Asked(prompt, tuple(shown))
+        return DrawnPrompt(prompt, tuple(shown))
 
-    def longest(self, material: Material, length: Length) -> str:
+    def longest_prompt(self, material: Material, length: Length) -> str:
         """Return the prompt with the longest seed topics."""
         topics = seed_topics(material.library)
-        refuse_fewer(SEED_TOPICS, "topics", len(topics), material.examples)
+        check_count(SEED_TOPICS, "topics", len(topics), material.examples)
         shown = heapq.nlargest(
             material.examples, topics, key=lambda topic: length(numbered([topic]))
         )

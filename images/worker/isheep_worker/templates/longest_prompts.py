@@ -50,7 +50,7 @@ class Known:
 
     @property
     def task(self) -> SeedTask:
-        """A task of common length: the first."""
+        """The first seed task, which has a typical length."""
         return self.seed_tasks[0]
 
     def longest_task(self) -> SeedTask:

@@ -86,7 +86,7 @@ def seed_topics(library: TemplateLibrary) -> tuple[str, ...]:
     return topics
 
 
-def refuse_fewer(template: str, what: str, found: int, needed: int) -> None:
+def check_count(template: str, what: str, found: int, needed: int) -> None:
     """Raise `BadInputError` if a template has fewer entries than a prompt shows."""
     if found < needed:
         raise BadInputError(

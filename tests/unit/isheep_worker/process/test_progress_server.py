@@ -15,7 +15,7 @@ from isheep_worker.runtime.progress import Report
 
 
 def ask(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
     try:
         connection.request(method, path)
         answer = connection.getresponse()
@@ -90,7 +90,7 @@ def test_clients_that_are_silent_or_disconnect_do_not_block_other_clients(port) 
             try:
                 assert ask(port, "/progress")[0] == 200
                 break
-            except (http.client.RemoteDisconnected, ConnectionResetError):
+            except ConnectionError:
                 continue
     for client in silent:
         client.close()
@@ -98,7 +98,7 @@ def test_clients_that_are_silent_or_disconnect_do_not_block_other_clients(port) 
 
 def test_the_server_disconnects_the_ninth_client(port) -> None:
     clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(9)]
-    clients[-1].settimeout(30)
+    clients[-1].settimeout(300)
     assert clients[-1].recv(1) == b""
     for client in clients:
         client.close()

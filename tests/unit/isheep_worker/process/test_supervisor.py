@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from isheep.contract.exit_codes import ExitCode
@@ -32,13 +33,18 @@ from isheep_worker.runtime.orders import (
 COMMITTED = StageResult(outcome=Outcome.COMMITTED)
 FULL = StageResult(outcome=Outcome.FAILED, exit_code=74, reason="DiskFull")
 FAKE = [sys.executable, str(Path(__file__).with_name("fake_child.py"))]
-# Like `python -m isheep_worker`, but with another child and a shorter timeout.
+# Like `python -m isheep_worker`, with a fake child if there is a command. The supervisor kills a
+# child that hangs after its result sooner. It waits longer for the last lines of a child and for the
+# upload of the log, which a busy machine delays.
 SUPERVISE = """
-import signal, sys
-from isheep_worker.process import child
+import sys
+from isheep_worker.process import child, supervisor
 child.SHUTDOWN_SECONDS = 0.5
-from isheep_worker.process.supervisor import supervise
-sys.exit(supervise(command=sys.argv[1:]))
+child._DRAIN_SECONDS = 500.0
+supervisor._FLUSH_SECONDS = 500.0
+from isheep_worker.__main__ import main
+command = sys.argv[1:]
+sys.exit(supervisor.supervise(command=command) if command else main([]))
 """
 
 
@@ -94,16 +100,16 @@ class Pod:
         self.folder = folder
         self.log = folder / "termination-log"
         self.log.touch()
-        code = ["-m", "isheep_worker"]
-        if behaviour is not None:
-            code = ["-c", SUPERVISE, *FAKE, str(folder / "ready"), behaviour]
+        fake = [] if behaviour is None else [*FAKE, str(folder / "ready"), behaviour]
         environment = os.environ | {
             ORDER_VARIABLE: order,
             TERMINATION_LOG_VARIABLE: str(self.log),
             "OMP_NUM_THREADS": "1",
         }
         self.process = subprocess.Popen(
-            [sys.executable, *code], env=environment | variables, stderr=subprocess.PIPE
+            [sys.executable, "-c", SUPERVISE, *fake],
+            env=environment | variables,
+            stderr=subprocess.PIPE,
         )
 
     def await_file(self, name: str = "ready") -> None:
@@ -142,14 +148,8 @@ def pod(make_order, tmp_path: Path) -> Iterator[Callable[..., Pod]]:
         one.close()
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def progress(port: int) -> dict[str, Any]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/progress", timeout=30) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/progress", timeout=300) as answer:
         document: dict[str, Any] = json.load(answer)
         return document
 
@@ -168,8 +168,8 @@ def test_a_pod_reports_the_failure_of_its_child(pod, tmp_path: Path) -> None:
     assert b"no stage 'dance'" in log
 
 
-def test_progress_is_served_while_the_child_runs(pod, tmp_path: Path) -> None:
-    port = free_port()
+def test_progress_is_served_while_the_child_runs(pod, reserve_port, tmp_path: Path) -> None:
+    port = reserve_port()
     one = pod("reports", **{HTTP_PORT_VARIABLE: str(port)})
     one.await_file()
     while (document := progress(port))["itemsDone"] == 0:
@@ -208,8 +208,7 @@ def test_the_real_child_sends_progress_and_result_through_one_pipe(make_order) -
 def test_no_socket_is_open_without_a_port(pod) -> None:
     one = pod("stops")
     one.await_file()
-    descriptors = Path(f"/proc/{one.process.pid}/fd").iterdir()
-    assert not [fd for fd in descriptors if str(fd.readlink()).startswith("socket:")]
+    assert not psutil.Process(one.process.pid).net_connections("all")
     one.stop()
     one.end()
 

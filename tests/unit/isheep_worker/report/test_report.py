@@ -42,7 +42,7 @@ STAGES = (
         completions=4,
         parsed=20,
         accepted=12,
-        drop__rouge=5,
+        drop__rouge_l=5,
         drop__url=3,
         examples={"url": ["see <script>alert(1)</script>"]},
     ),
@@ -56,8 +56,8 @@ STAGES = (
         pairs=12,
         kept=7,
         meanScore=6.5,
-        drop__score__Quality=3,
-        drop__rule__options=2,
+        drop__score_quality=3,
+        drop__options=2,
     ),
 )
 
@@ -78,12 +78,12 @@ def test_the_funnel_shows_the_drops_of_a_stage_before_its_result():
     assert steps == [
         ("completions", 4, False),
         ("instructions parsed", 20, False),
-        ("rouge", 5, True),
+        ("rouge-l", 5, True),
         ("url", 3, True),
         ("instructions accepted", 12, False),
         ("pairs answered", 12, False),
         ("pairs scored", 10, False),
-        ("score:Quality", 3, True),
+        ("score-quality", 3, True),
         ("pairs kept: D(t)", 7, False),
     ]
 
@@ -99,7 +99,7 @@ def test_the_funnel_shows_measures_and_counts_their_drops_once():
         meanLoss__Pair=3.0,
         perplexity__Response__3=9,
         perplexity__Response__9=1,
-        drop__rule_url=1,
+        drop__options=1,
         drop__unscorable_too_long=1,
     )
     select = stage(
@@ -107,18 +107,18 @@ def test_the_funnel_shows_measures_and_counts_their_drops_once():
         25,
         26,
         kept=7,
-        drop__rule__url=1,
-        drop__unscorable__too_long=1,
-        drop__perplexity__Pair=2,
+        drop__options=1,
+        drop__unscorable_too_long=1,
+        drop__perplexity_pair=2,
         drop__not_drawn=1,
     )
     of_1 = figures.iteration_figures(1, (*STAGES[:3], measure, select))
     steps = [(s.label, s.count, s.is_drop) for s in of_1.funnel]
     assert steps[6:] == [
-        ("rule-url", 1, True),
+        ("options", 1, True),
         ("unscorable-too-long", 1, True),
         ("pairs measured", 10, False),
-        ("perplexity:Pair", 2, True),
+        ("perplexity-pair", 2, True),
         ("not-drawn", 1, True),
         ("pairs kept: D(t)", 7, False),
     ]

@@ -12,7 +12,7 @@ from isheep_worker.scoring.expected import expected_score
 
 
 def sampled(score: int | None) -> LevelScore:
-    return LevelScore(None, "unparseable:no-number") if score is None else LevelScore(float(score))
+    return LevelScore(None, "unparseable-no-number") if score is None else LevelScore(float(score))
 
 
 def expected(draw: random.Random) -> LevelScore:

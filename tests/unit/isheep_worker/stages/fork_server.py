@@ -3,7 +3,8 @@
 These tests kill stages many times. A process that imports torch takes ten seconds to start, but a
 fork starts at once. Each line of stdin is a list of jobs that run in parallel, each with the fields
 `order`, `shard` [index, count], and optionally `environment`, `stop_at` (a number of items that are
-done) and `kill_after` (seconds). Each line of stdout is a list of `[return code, result or null]`.
+done), `kill_after` (seconds) and `training_process` (a program that torchrun starts, with its
+arguments). Each line of stdout is a list of `[return code, result or null]`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from isheep_worker.runtime.meter import Meter
 from isheep_worker.runtime.orders import Shard
 from isheep_worker.runtime.progress import Progress, Report
 from isheep_worker.runtime.stopping import StopFlag
+from isheep_worker.training import distributed_launch
 
 
 def start(job: dict[str, Any]) -> tuple[int, int]:
@@ -44,6 +46,8 @@ def start(job: dict[str, Any]) -> tuple[int, int]:
         os.close(write_end)
         return pid, read_end
     os.environ.update(job.get("environment", {}))
+    if "training_process" in job:
+        distributed_launch._PROGRAM = tuple(job["training_process"])
     stop = StopFlag()
 
     def watch(report: Report) -> None:

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from isheep.contract.order import Outcome
+from isheep.contract.rule_names import DROP
 from isheep_worker.rows.schema import (
     CLASSES,
     COMPLETIONS,
@@ -25,6 +26,7 @@ from isheep_worker.rows.schema import (
     SELECTIONS,
     WHOLE_TASKS,
 )
+from isheep_worker.rules.registry import all_names
 
 # The model answers yes to prompts that end with a colon, and neither yes nor no to other prompts.
 ASK = "{% if 'e' in instruction %}{{ instruction }}:{% else %}{{ instruction }}?{% endif %}"
@@ -126,6 +128,9 @@ def test_a_run_has_the_stages_of_its_recipe(variant, done) -> None:
     assert tuple(dict.fromkeys(kinds)) == ("prepare", *STAGES[variant], *ending)
     assert len(curates(driver)) > 1
     assert driver.statistics["i1/train"]["samples"] > 10
+    for statistics in driver.statistics.values():
+        names = {n.removeprefix(DROP) for n in statistics if n.startswith(DROP)}
+        assert names <= all_names()
 
 
 def test_machine_made_examples_are_from_the_pool_of_the_previous_round(done) -> None:

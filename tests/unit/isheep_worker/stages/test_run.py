@@ -9,8 +9,10 @@ from itertools import pairwise
 import pytest
 
 from isheep.contract.order import Outcome, RunRef
+from isheep.contract.rule_names import DROP
 from isheep.store.documents import RunDocuments
 from isheep_worker.rows.schema import COMPLETIONS, INSTRUCTIONS, PAIRS, SCORES, SELECTIONS
+from isheep_worker.rules.registry import all_names
 
 
 def rows(driver, codec, stage: str) -> list:
@@ -65,6 +67,12 @@ def test_curate_counts_every_task(finished_run) -> None:
         drops = {n: v for n, v in one.items() if n.startswith("drop:") and ":parse-" not in n}
         assert one["parsed"] == one["new"] + sum(drops.values())
     assert curates[-1]["accepted"] == 70
+
+
+def test_every_counted_drop_has_a_registered_name(finished_run) -> None:
+    for statistics in finished_run.statistics.values():
+        names = {n.removeprefix(DROP) for n in statistics if n.startswith(DROP)}
+        assert names <= all_names()
 
 
 def test_statistics_are_those_of_the_rows(finished_run) -> None:

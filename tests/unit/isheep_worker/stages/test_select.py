@@ -55,9 +55,9 @@ def fixture_rows() -> tuple[list[PairRow], list[ScoreRow], list[MeasureRow]]:
             scores.append(ScoreRow(id_, rule="options"))
             measures.append(MeasureRow(id_, rule="options"))
         elif number % 11 == 0:
-            unread = LevelScore(None, "unparseable:no_number")
+            unread = LevelScore(None, "unparseable-no-number")
             scores.append(ScoreRow(id_, None, {"Quality": unread}))
-            measures.append(MeasureRow(id_, reason="unscorable:not-finite"))
+            measures.append(MeasureRow(id_, reason="unscorable-not-finite"))
         else:
             scores.append(ScoreRow(id_, None, {"Quality": LevelScore(float(level))}))
             row = MeasureRow(id_, None, None, loss, loss / 2, 4, 12, encoded(vector))
@@ -115,13 +115,13 @@ def test_every_pair_is_kept_or_has_a_reason(rows: dict[str, list[SelectionRow]])
 
 def test_each_method_has_its_own_reasons(rows: dict[str, list[SelectionRow]]) -> None:
     reasons = {method: {row.reason for row in found} - {None} for method, found in rows.items()}
-    unread = {"rule:options", "unscorable:not-finite"}
+    unread = {"options", "unscorable-not-finite"}
     assert reasons == {
-        "SelfAssessment": {"rule:options", "unparseable:Quality", "score:Quality"},
-        "Perplexity": {*unread, "perplexity:Response"},
-        "Density": {*unread, "cluster:not_drawn"},
-        "DensityPerplexity": {*unread, "cluster:perplexity"},
-        "Random": {"not_drawn"},
+        "SelfAssessment": {"options", "unparseable-quality", "score-quality"},
+        "Perplexity": {*unread, "perplexity-response"},
+        "Density": {*unread, "cluster-not-drawn"},
+        "DensityPerplexity": {*unread, "cluster-perplexity"},
+        "Random": {"not-drawn"},
         "None": set(),
     }
 
@@ -146,7 +146,7 @@ def test_random_keeps_as_many_pairs_as_the_method_of_its_size(
         assert len(kept(drawn)) == counts["kept"] == len(kept(rows[method]))
         assert kept(drawn) != kept(rows[method])
         reasons = {row.reason for row in drawn} - {None}
-        assert reasons == {"rule:options", "not_drawn"}
+        assert reasons == {"options", "not-drawn"}
         # The draw includes pairs that have no score or measure.
         assert {row.reason for row in rows[method] if row.id in kept(drawn)} - {None}
         assert ("meanScore" in counts) == (method == "SelfAssessment")
@@ -164,7 +164,7 @@ def test_a_run_without_any_measures_keeps_no_pair(tmp_path: Path) -> None:
     runner = StageRunner(tmp_path)
     pairs, _, _ = fixture_rows()
     runner.commit("pairs", PAIRS, pairs)
-    unread = [MeasureRow(pair.id, reason="unscorable:not-finite") for pair in pairs]
+    unread = [MeasureRow(pair.id, reason="unscorable-not-finite") for pair in pairs]
     runner.commit("measures", MEASURES, unread)
     for method in ("Perplexity", "Density", "DensityPerplexity"):
         assert kept(selected(runner, method, **METHODS[method])) == frozenset()

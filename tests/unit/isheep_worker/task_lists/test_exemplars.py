@@ -64,12 +64,12 @@ def test_without_machine_made_tasks_the_draw_is_that_of_seed_tasks(drawn) -> Non
 @pytest.mark.parametrize("style", ["ISheep", "SelfInstruct", "Alpaca"])
 def test_a_prompt_shows_the_drawn_exemplars_in_the_order_of_their_ids(style) -> None:
     pool = material(20, 5, shown=6, machine_examples=2)
-    asked = TASK_LISTS[style].ask(pool, random.Random(1))
-    assert sum(id_.startswith("machine") for id_ in asked.shown) == 2
+    drawn = TASK_LISTS[style].draw_prompt(pool, random.Random(1))
+    assert sum(id_.startswith("machine") for id_ in drawn.shown) == 2
     tasks = {task.id: task.instruction for task in (*pool.seed_tasks, *pool.machine_made)}
-    places = [asked.prompt.index(tasks[id_]) for id_ in asked.shown]
+    places = [drawn.prompt.index(tasks[id_]) for id_ in drawn.shown]
     assert places == sorted(places)
-    assert ("Lena" in asked.prompt) == (style == "Alpaca")
+    assert ("Lena" in drawn.prompt) == (style == "Alpaca")
     assert TASK_LISTS[style].own_examples(LIBRARY) == ()
 
 
@@ -89,12 +89,14 @@ def test_the_longest_prompt_is_the_longest_of_all_choices_of_seed_tasks(style, t
         counted.append(text)
         return len(text.split())
 
-    longest = TASK_LISTS[style].longest(Material(LIBRARY, tasks, (), 3, "en"), length)
+    longest = TASK_LISTS[style].longest_prompt(Material(LIBRARY, tasks, (), 3, "en"), length)
     # Each seed task is counted once and alone.
     assert len(counted) == len(tasks)
     assert all(text.count("Do it") == 1 for text in counted)
     others = [
-        TASK_LISTS[style].ask(Material(LIBRARY, shown, (), 3, "en"), random.Random(0)).prompt
+        TASK_LISTS[style]
+        .draw_prompt(Material(LIBRARY, shown, (), 3, "en"), random.Random(0))
+        .prompt
         for shown in combinations(tasks, 3)
     ]
     assert len(longest.split()) == max(len(other.split()) for other in others)

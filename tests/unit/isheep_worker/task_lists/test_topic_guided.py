@@ -19,23 +19,23 @@ STYLE = TASK_LISTS["TopicGuided"]
 
 
 def test_a_prompt_asks_for_one_type_and_topic_after_examples_of_other_types() -> None:
-    asked = STYLE.ask(MATERIAL, random.Random(1))
-    *shown, wanted, topic = asked.shown
+    drawn = STYLE.draw_prompt(MATERIAL, random.Random(1))
+    *shown, wanted, topic = drawn.shown
     types = {one.name: one for one in instruction_types(LIBRARY)}
     assert len({*shown, wanted}) == 3
     assert topic in TOPICS
     tail = f"Type: {wanted}\nAbout: {types[wanted].about}\nTopic: {' '.join(topic.split())}\n1."
-    assert asked.prompt.endswith(f"###\n{tail}")
+    assert drawn.prompt.endswith(f"###\n{tail}")
     for name in shown:
-        assert f"Topic: {types[name].topic}\n1. {types[name].instructions[0]}\n2. " in asked.prompt
-    assert all(text not in asked.prompt for text in types[wanted].instructions)
+        assert f"Topic: {types[name].topic}\n1. {types[name].instructions[0]}\n2. " in drawn.prompt
+    assert all(text not in drawn.prompt for text in types[wanted].instructions)
 
 
 def test_every_type_and_every_topic_is_drawn() -> None:
-    asked = [STYLE.ask(MATERIAL, random.Random(seed)).shown for seed in range(400)]
-    wanted = {shown[-2] for shown in asked}
+    drawn = [STYLE.draw_prompt(MATERIAL, random.Random(seed)).shown for seed in range(400)]
+    wanted = {shown[-2] for shown in drawn}
     assert wanted == {one.name for one in instruction_types(LIBRARY)}
-    assert {shown[-1] for shown in asked} == set(TOPICS)
+    assert {shown[-1] for shown in drawn} == set(TOPICS)
 
 
 def test_every_list_starts_with_the_number_1() -> None:
@@ -47,7 +47,7 @@ def test_every_list_starts_with_the_number_1() -> None:
 
 
 def test_the_start_of_another_type_ends_a_completion() -> None:
-    prompt = STYLE.ask(MATERIAL, random.Random(1)).prompt
+    prompt = STYLE.draw_prompt(MATERIAL, random.Random(1)).prompt
     assert all(stop in prompt for stop in STYLE.stop[1:])
 
 
@@ -58,16 +58,16 @@ def test_the_own_examples_are_those_of_all_types() -> None:
 
 def test_the_longest_prompt_is_at_least_as_long_as_every_drawn_one() -> None:
     material = replace(MATERIAL, topics=seed_topics(LIBRARY))
-    longest = STYLE.longest(material, len)
+    longest = STYLE.longest_prompt(material, len)
     assert longest.endswith(f"Topic: {max(seed_topics(LIBRARY), key=len)}\n1.")
-    asked = [STYLE.ask(material, random.Random(seed)).prompt for seed in range(2000)]
-    assert len(longest) >= max(map(len, asked))
+    drawn = [STYLE.draw_prompt(material, random.Random(seed)).prompt for seed in range(2000)]
+    assert len(longest) >= max(map(len, drawn))
 
 
 def test_too_few_types_are_refused() -> None:
     texts = {"dromedary-types": "Type: a\nAbout: b\nTopic: c\n1. d"}
     few = Material(TemplateLibrary(texts), [], [], 1, "en")
     with pytest.raises(
-        BadInputError, match="'dromedary-types' has 1 types, but a prompt .* needs 2; write"
+        BadInputError, match=r"'dromedary-types' has 1 types, but a prompt .* needs 2; write"
     ):
-        STYLE.longest(few, len)
+        STYLE.longest_prompt(few, len)

@@ -17,18 +17,18 @@ STYLE = TASK_LISTS["Topics"]
 
 
 def test_a_prompt_shows_all_types_and_drawn_seed_topics() -> None:
-    asked = STYLE.ask(MATERIAL, random.Random(1))
-    assert len(set(asked.shown)) == 4
-    assert set(asked.shown) <= set(seed_topics(LIBRARY))
-    assert asked.prompt.endswith(f"\n4. {asked.shown[3]}\n5.")
-    assert "German" in asked.prompt
-    assert all(one.about in asked.prompt for one in instruction_types(LIBRARY))
-    assert asked == STYLE.ask(MATERIAL, random.Random(1))
-    assert asked != STYLE.ask(MATERIAL, random.Random(2))
+    drawn = STYLE.draw_prompt(MATERIAL, random.Random(1))
+    assert len(set(drawn.shown)) == 4
+    assert set(drawn.shown) <= set(seed_topics(LIBRARY))
+    assert drawn.prompt.endswith(f"\n4. {drawn.shown[3]}\n5.")
+    assert "German" in drawn.prompt
+    assert all(one.about in drawn.prompt for one in instruction_types(LIBRARY))
+    assert drawn == STYLE.draw_prompt(MATERIAL, random.Random(1))
+    assert drawn != STYLE.draw_prompt(MATERIAL, random.Random(2))
 
 
 def test_the_constant_text_comes_first() -> None:
-    one, two = (STYLE.ask(MATERIAL, random.Random(seed)).prompt for seed in (1, 2))
+    one, two = (STYLE.draw_prompt(MATERIAL, random.Random(seed)).prompt for seed in (1, 2))
     assert one.partition("\n1. ")[0] == two.partition("\n1. ")[0]
 
 
@@ -40,10 +40,10 @@ def test_a_completion_continues_the_numbers(exemplars: int) -> None:
 
 
 def test_the_parser_reads_the_topics_of_a_prompt_back() -> None:
-    asked = STYLE.ask(MATERIAL, random.Random(3))
-    listed = asked.prompt.partition("\n1.")[2].removesuffix("\n5.")
+    drawn = STYLE.draw_prompt(MATERIAL, random.Random(3))
+    listed = drawn.prompt.partition("\n1.")[2].removesuffix("\n5.")
     parsed = STYLE.parse(listed, exemplars=0, cut=False, drop_last="IfCut")
-    assert tuple(task.instruction for task in parsed.tasks) == asked.shown
+    assert tuple(task.instruction for task in parsed.tasks) == drawn.shown
 
 
 def test_the_own_examples_are_the_seed_topics() -> None:
@@ -51,10 +51,10 @@ def test_the_own_examples_are_the_seed_topics() -> None:
 
 
 def test_the_longest_prompt_shows_the_longest_seed_topics() -> None:
-    longest = STYLE.longest(MATERIAL, len)
+    longest = STYLE.longest_prompt(MATERIAL, len)
     assert longest.endswith("\n5.")
-    asked = [STYLE.ask(MATERIAL, random.Random(seed)).prompt for seed in range(300)]
-    assert len(longest) >= max(map(len, asked))
+    drawn = [STYLE.draw_prompt(MATERIAL, random.Random(seed)).prompt for seed in range(300)]
+    assert len(longest) >= max(map(len, drawn))
     shown = sorted(seed_topics(LIBRARY), key=len)[-4:]
     assert all(f". {topic}\n" in longest for topic in shown)
 
@@ -64,4 +64,4 @@ def test_too_few_seed_topics_are_refused() -> None:
     with pytest.raises(
         BadInputError, match=r"'dromedary-seed-topics' has 2 topics, but .* needs 3;"
     ):
-        STYLE.longest(few, len)
+        STYLE.longest_prompt(few, len)
