@@ -54,7 +54,7 @@ def test_an_edit_keeps_the_jobs_whose_keys_stay_and_deletes_the_others(
     namespace.workers.let_work(stage)
     namespace.until_phase("Succeeded")
     assert namespace.status()["observedGeneration"] == 2
-    steps = [steps_of(j)[0] for j in namespace.jobs_made()]
+    steps = [steps_of(j)[0] for j in namespace.jobs_created()]
     assert len(steps) == len(set(steps)), "two Jobs were created for one key"
     (history,) = namespace.status()["history"]
     assert history["kept"] == 4
@@ -122,7 +122,7 @@ def test_a_run_with_the_name_of_a_deleted_run_is_another_run(
     assert first["metadata"]["uid"] != second["metadata"]["uid"]
     namespace.until_phase("Succeeded")
     namespace.until(lambda: not namespace.jobs())
-    uids = {j["metadata"]["labels"]["isheep.dev/run-uid"] for j in namespace.jobs_made()}
+    uids = {j["metadata"]["labels"]["isheep.dev/run-uid"] for j in namespace.jobs_created()}
     assert uids == {first["metadata"]["uid"], second["metadata"]["uid"]}
 
 

@@ -58,7 +58,7 @@ def test_the_status_names_a_pod_that_was_killed_at_its_memory_limit_and_the_stag
 @takes_long
 def test_a_run_fails_at_its_deadline(namespace: NamespaceFixture) -> None:
     namespace.workers.set_behaviour("train", Hang(), Work())
-    namespace.create(FROM_TRAIN.spec(activeDeadlineSeconds=60))
+    namespace.create(FROM_TRAIN.spec(activeDeadlineSeconds=90))
     namespace.until_phase("Failed", timeout=FAILING_JOB_SECONDS)
     assert conditions_of(namespace.run())["Failed"]["reason"] == "DeadlineExceeded"
     namespace.until(lambda: not namespace.pods())
@@ -114,7 +114,7 @@ def test_a_job_that_a_user_deletes_is_created_again(namespace: NamespaceFixture)
     job = namespace.until_running("i1/train")
     namespace.delete_job(job["metadata"]["name"])
     namespace.until_phase("Succeeded")
-    jobs = [job for job in namespace.jobs_made() if steps_of(job)[0][0] == "i1/train"]
+    jobs = [job for job in namespace.jobs_created() if steps_of(job)[0][0] == "i1/train"]
     assert len({job["metadata"]["uid"] for job in jobs}) == 2
 
 

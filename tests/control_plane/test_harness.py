@@ -24,7 +24,7 @@ from isheep.planner.pinning import Resolved
 from isheep.planner.plan import plan
 from isheep.planner.types import Environment, Observed, Start
 
-from ..unit.isheep.planner.world import SPEC, make_run, spec_with
+from ..unit.isheep.planner.simulation import SPEC, make_run, spec_with
 from .harness.cluster import Cluster
 from .harness.concurrent_tests import namespace_of
 from .harness.invariants import conditions_of

@@ -93,4 +93,4 @@ def test_a_run_with_the_longest_name_succeeds(namespace: NamespaceFixture) -> No
     name = "a" * 40
     namespace.create(FROM_TRAIN.named(name))
     namespace.until_phase("Succeeded", name)
-    assert all(len(job["metadata"]["name"]) <= 63 for job in namespace.jobs_made(name))
+    assert all(len(job["metadata"]["name"]) <= 63 for job in namespace.jobs_created(name))

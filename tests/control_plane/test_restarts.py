@@ -162,7 +162,7 @@ def test_an_upgrade_retrains_nothing(operators: OperatorFactory) -> None:
     assert namespace.started("running") == ORDER
     assert namespace.started("finished") == ORDER
     assert namespace.run("finished")["metadata"]["resourceVersion"] == before
-    images = {image_of(job)[-1] for job in namespace.jobs_made("running")}
+    images = {image_of(job)[-1] for job in namespace.jobs_created("running")}
     assert images == {"0"}, "the run keeps the image of its stage versions"
 
     # After an edit, only the stages whose keys change run again; the store has the result.
@@ -177,7 +177,7 @@ def test_an_upgrade_retrains_nothing(operators: OperatorFactory) -> None:
     old = namespace.status("running")["resolved"]["stageVersions"]["train"]
     assert namespace.status("new")["resolved"]["stageVersions"]["train"] == old + 1
     assert len(namespace.started("new")) == 9, "the new run adopts no result of another version"
-    assert {image_of(job)[-1] for job in namespace.jobs_made("new")} == {"1"}
+    assert {image_of(job)[-1] for job in namespace.jobs_created("new")} == {"1"}
 
 
 def test_an_operator_with_finished_runs_only_lists_and_watches(operators: OperatorFactory) -> None:
@@ -195,7 +195,7 @@ def test_an_operator_with_finished_runs_only_lists_and_watches(operators: Operat
     for name in names:
         # The operator creates the Events after it has written the status.
         namespace.until(lambda name=name: "Succeeded" in [e[1] for e in namespace.events(name)])
-    namespace.until_quiet(2.0)
+    namespace.until_quiet(5.0)
     before = len(environment.proxy.requests)
     time.sleep(IDLE_SECONDS)
     sent = environment.proxy.requests[before:]
@@ -209,7 +209,10 @@ def test_a_run_that_waits_for_its_job_causes_no_writes(operators: OperatorFactor
     namespace.workers.set_behaviour("train", Hold())
     namespace.create(FROM_TRAIN)
     namespace.until_running("i1/train")
-    namespace.until_quiet(2.0)
+    # Before, the operator writes the status and deletes the Job of prepare.
+    namespace.until(lambda: namespace.status().get("stage", {}).get("id") == "i1/train")
+    namespace.until(lambda: len(namespace.jobs()) == 1)
+    namespace.until_quiet(5.0)
     before = len(environment.proxy.requests)
     time.sleep(5)
     sent = environment.proxy.requests[before:]

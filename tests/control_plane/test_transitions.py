@@ -153,7 +153,7 @@ def test_a_run_that_is_created_suspended_starts_no_job(namespace: NamespaceFixtu
     namespace.create(Run().spec(suspend=True))
     namespace.until_phase("Suspended")
     namespace.until_quiet()
-    assert namespace.jobs_made() == []
+    assert namespace.jobs_created() == []
     assert namespace.phases() == [None, "Suspended"]
 
 
@@ -200,7 +200,7 @@ def test_a_defect_is_final_until_the_retry_annotation_changes(namespace: Namespa
     assert namespace.started() == ["prepare", "i1/train", "i1/train"]
     namespace.annotate(retry="2")
     namespace.until_phase("Succeeded")
-    attempts = [job["metadata"]["labels"]["isheep.dev/attempt"] for job in namespace.jobs_made()]
+    attempts = [job["metadata"]["labels"]["isheep.dev/attempt"] for job in namespace.jobs_created()]
     assert attempts == ["1", "1", "2", "3", "1", "1"]
 
 
@@ -245,7 +245,7 @@ def test_each_attempt_after_a_full_device_reduces_the_memory(namespace: Namespac
     namespace.workers.set_behaviour("train", Exit(80), Exit(80), Work())
     namespace.create(FROM_TRAIN)
     namespace.until_phase("Succeeded")
-    jobs = [job for job in namespace.jobs_made() if steps_of(job)[0][0] == "i1/train"]
+    jobs = [job for job in namespace.jobs_created() if steps_of(job)[0][0] == "i1/train"]
     assert [order_of(job)["runtime"]["memoryReduction"] for job in jobs] == [0, 1, 2]
 
 
@@ -299,7 +299,7 @@ def test_a_job_is_deleted_only_after_the_status_has_its_result(namespace: Namesp
         for stage in document.get("status", {}).get("stages", [])
         if stage["committed"]
     }
-    for job in namespace.jobs_made():
+    for job in namespace.jobs_created():
         (step,) = steps_of(job)
         assert written[step] < deleted[job["metadata"]["uid"]]
 

@@ -1,8 +1,8 @@
-"""A node of this machine with the operator on it, as a user installs it.
+"""Fixtures: a one-node cluster on this machine, with the operator installed by Helm.
 
-Collected only where it is named (`make test-node`, `make e2e`): it needs root and takes
-minutes. A cluster that is up already (`make cluster`) is used and left; one that is
-brought up here is taken down.
+pytest collects this folder only if it is named (`make test-node`, `make e2e`), because the
+tests need root and take minutes. The tests use an existing cluster (`make cluster`) and
+leave it running. A cluster that the tests start is stopped at the end.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
-            # The first test of a machine waits until binaries and images are built.
+            # The first test on a machine waits until binaries and images are built.
             item.add_marker(pytest.mark.timeout(SECONDS))
 
 
 @pytest.fixture(scope="session")
 def clients() -> Iterator[Clients]:
-    """Clients of a cluster that is up; one that is taken down again leaves nothing."""
+    """Clients of a running cluster. The cluster's own `down` must restore the machine."""
     try:
         lifecycle.check_root()
         found = settings.KUBECONFIG.exists()
         binaries = lifecycle.build_binaries()
         if not found:
-            lifecycle.down()  # what an `up` that was killed has left
+            lifecycle.down()  # removes the traces of a killed `up`
         before = machine.state(binaries)
         if not found:
             lifecycle.up()
@@ -61,16 +61,16 @@ def clients() -> Iterator[Clients]:
 
 @pytest.fixture(scope="session")
 def given_images(clients: Clients) -> dict[str, str]:
-    """The tags of the operator's and the worker's image, built of this checkout, on the node."""
+    """The tags of the operator's and the worker's image, built from this checkout, on the node."""
     tags = {name: images.build(name) for name in images.BUILDS}
     for tag in tags.values():
-        delivery.give(tag, node.ctr(clients.binaries))
+        delivery.import_image(tag, node.ctr(clients.binaries))
     return tags
 
 
 @pytest.fixture(scope="session")
 def endpoint(clients: Clients) -> Iterator[str]:
-    """A real S3 that pods and this process reach; its credentials are in the environment."""
+    """The endpoint of a real S3 for pods and this process; the environment has the credentials."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", object_store.ACCESS_KEY)
         patch.setenv("AWS_SECRET_ACCESS_KEY", object_store.SECRET_KEY)
@@ -93,7 +93,7 @@ def bucket(endpoint: str) -> Bucket:
 
 @pytest.fixture(scope="session")
 def team(clients: Clients, endpoint: str) -> Clients:
-    """A namespace of people who have runs: restricted, with the bucket's Secret."""
+    """A restricted namespace for runs, with the Secret of the bucket."""
     team = clients.within("team-a")
     team.make_namespace()
     team.apply(secret(team.namespace))
@@ -102,7 +102,7 @@ def team(clients: Clients, endpoint: str) -> Clients:
 
 @pytest.fixture(scope="session")
 def operator(clients: Clients, given_images: dict[str, str], team: Clients) -> Iterator[Clients]:
-    """The chart, installed with Helm in a restricted namespace and ready."""
+    """The operator, installed with Helm in a restricted namespace and ready."""
     system = clients.within("isheep-system")
     system.make_namespace()
     values = []

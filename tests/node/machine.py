@@ -1,7 +1,7 @@
-"""What a cluster could leave on the machine, looked at before it comes up and after it is gone.
+"""Record the parts of the machine that a cluster changes, before its start and after its end.
 
-Told by the machine's own programs and not by the cluster's records, so that what `down`
-does not know of is found, too.
+The records come from the system's own programs, not from the cluster's records, so the
+comparison also finds changes that `down` does not handle.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _COUNTERS = re.compile(r"packets \d+ bytes \d+")
 
 
 def state(binaries: Path) -> dict[str, list[str]]:
-    """Return what of the machine a cluster changes, by kind."""
+    """Return the state of the machine that a cluster changes, by kind."""
     groups = traces.CONTROL_GROUPS
     return {
         "programs": _programs(binaries),
@@ -39,7 +39,7 @@ def state(binaries: Path) -> dict[str, list[str]]:
 
 
 def _programs(binaries: Path) -> list[str]:
-    """Return the command lines of the cluster's programs that run."""
+    """Return the command lines of the running programs of the cluster."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:

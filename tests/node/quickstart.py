@@ -1,7 +1,7 @@
-"""`make e2e`: the README's example on a cluster, vLLM and all, as a user would run it.
+"""`make e2e`: the README's example on a cluster, with vLLM, as a user runs it.
 
-Not collected unless it is named: on two cores it takes many minutes. The operator is told
-by the chart's `modelMirrors` to read the hub's model from a bucket.
+pytest collects this file only if it is named, because the test takes many minutes on two
+cores. The chart's `modelMirrors` let the operator read the hub's model from a bucket.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RUN_SECONDS = 2700
 
 @pytest.fixture
 def document(bucket: Bucket) -> dict[str, Any]:
-    """The example, with the storage and the resources that a cluster needs told."""
+    """The example with the storage and the resources that a cluster needs."""
     return example.quickstart(bucket, "team-a")
 
 

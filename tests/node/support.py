@@ -1,4 +1,4 @@
-"""What several files of node tests use."""
+"""Helpers that several files of the node tests use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHART = TESTS.parent / "charts" / "isheep-operator"
 
 
 def load(name: str, path: Path) -> ModuleType:
-    """Import a file of another folder of tests, which are not packages."""
+    """Import a file of another test folder; test folders are no packages."""
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -26,7 +26,7 @@ def load(name: str, path: Path) -> ModuleType:
 
 
 def restricted_pod(name: str, image: str, *command: str) -> dict[str, Any]:
-    """Return a pod as the strictest namespaces want it."""
+    """Return a pod that complies with the restricted security standard."""
     container: dict[str, Any] = {
         "name": "main",
         "image": image,
@@ -55,12 +55,12 @@ def restricted_pod(name: str, image: str, *command: str) -> dict[str, Any]:
 
 
 def end_of_pod(clients: Clients, name: str) -> dict[str, Any]:
-    """Wait until a pod's container has ended, and return how."""
+    """Wait until a pod's container has terminated, and return its terminated state."""
 
-    def look() -> dict[str, Any] | None:
+    def terminated() -> dict[str, Any] | None:
         status = clients.get("pod", name)["status"]
         states = [s["state"] for s in status.get("containerStatuses", [])]
-        ended = [state["terminated"] for state in states if "terminated" in state]
-        return ended[0] if ended else None
+        found = [state["terminated"] for state in states if "terminated" in state]
+        return found[0] if found else None
 
-    return wait_until(f"the end of pod {name}", look, 60)
+    return wait_until(f"the end of pod {name}", terminated, 60)

@@ -1,4 +1,4 @@
-"""The cluster itself: as strict as a real one, and closed to the rest of the network."""
+"""The cluster itself: it enforces the same rules as a real one, and listens locally only."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from cluster.clients import Clients
 from cluster.commands import ClusterError, run
 from support import end_of_pod, restricted_pod
 
-ASK_THE_API_SERVER = """
+REQUEST_THE_VERSION = """
 import os, ssl, urllib.request
-place = "/var/run/secrets/kubernetes.io/serviceaccount/"
-context = ssl.create_default_context(cafile=place + "ca.crt")
+folder = "/var/run/secrets/kubernetes.io/serviceaccount/"
+context = ssl.create_default_context(cafile=folder + "ca.crt")
 host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
 request = urllib.request.Request(f"https://{host}:{port}/version")
-request.add_header("Authorization", "Bearer " + open(place + "token").read())
+request.add_header("Authorization", "Bearer " + open(folder + "token").read())
 print(host, urllib.request.urlopen(request, context=context, timeout=10).status)
 """
 
 
 def test_a_second_cluster_is_refused(clients: Clients) -> None:
-    with pytest.raises(ClusterError, match="is up already"):
+    with pytest.raises(ClusterError, match="is running already"):
         lifecycle.up()
 
 
@@ -33,10 +33,10 @@ def test_a_pod_reaches_the_api_server_by_its_service(
 ) -> None:
     space = clients.within("service")
     space.make_namespace()
-    command = ("python3", "-c", ASK_THE_API_SERVER)
-    space.apply(restricted_pod("asking", given_images["operator"], *command))
-    assert end_of_pod(space, "asking")["exitCode"] == 0, space.kubectl("logs", "asking")
-    assert space.kubectl("logs", "asking").split() == [settings.API_SERVICE_ADDRESS, "200"]
+    command = ("python3", "-c", REQUEST_THE_VERSION)
+    space.apply(restricted_pod("client", given_images["operator"], *command))
+    assert end_of_pod(space, "client")["exitCode"] == 0, space.kubectl("logs", "client")
+    assert space.kubectl("logs", "client").split() == [settings.API_SERVICE_ADDRESS, "200"]
 
 
 def test_restricted_pod_security_is_enforced(clients: Clients) -> None:
@@ -48,13 +48,13 @@ def test_restricted_pod_security_is_enforced(clients: Clients) -> None:
         space.apply(pod)
 
 
-def test_whoever_has_no_right_is_refused(clients: Clients) -> None:
-    asking = ("auth", "can-i", "create", "pods", "--as=system:serviceaccount:default:default")
+def test_a_request_without_the_right_is_forbidden(clients: Clients) -> None:
+    command = ("auth", "can-i", "create", "pods", "--as=system:serviceaccount:default:default")
     with pytest.raises(ClusterError, match="no"):
-        clients.kubectl(*asking)
+        clients.kubectl(*command)
 
 
-def test_everything_listens_on_loopback_or_on_the_bridge(clients: Clients) -> None:
+def test_all_programs_listen_on_loopback_or_on_the_bridge(clients: Clients) -> None:
     records = [json.loads(path.read_text()) for path in settings.RUN_FOLDER.glob("*.json")]
     pids = {str(record["pid"]) for record in records if "pid" in record}
     assert len(pids) >= 7

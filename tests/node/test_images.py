@@ -1,4 +1,4 @@
-"""What the images hold and, more, what they do not hold."""
+"""The contents of the images, and the tools that the images must not contain."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cluster.clients import Clients
 from support import end_of_pod, restricted_pod
 
 OPERATOR_BYTES = 200 * 10**6
-# By which one could get a foot into an image, or more software.
+# Programs that an intruder could use to run commands or to install software.
 TOOLS = re.compile(
     r"(sh|bash|dash|busybox|perl\S*|python\S*-config|apt\S*|dpkg\S*|pip\S*|uv|gcc\S*|g\+\+\S*|cc|ld)$"
 )
 
-# What .dockerignore lets through, and itself.
+# The files that .dockerignore includes, and .dockerignore.
 CONTEXT = (
     ".dockerignore",
     "LICENSE",
@@ -32,12 +32,12 @@ CONTEXT = (
 
 @pytest.fixture
 def operator_root(given_images: dict[str, str]) -> Iterator[Path]:
-    """The operator's files, read-only by agreement."""
+    """The file system of the operator's image; tests must not write to it."""
     with images.mounted(given_images["operator"]) as root:
         yield root
 
 
-def test_the_operators_image_is_small(operator_root: Path) -> None:
+def test_the_operators_image_has_at_most_200_megabytes(operator_root: Path) -> None:
     sizes = [path.lstat().st_size for path in operator_root.rglob("*") if not path.is_dir()]
     assert sum(sizes) <= OPERATOR_BYTES
 
@@ -51,28 +51,30 @@ def test_the_operators_image_has_no_shell_no_compiler_and_no_package_manager(
     assert not (operator_root / "var/lib/dpkg").exists()
 
 
-def test_nothing_in_the_operators_image_can_gain_rights(operator_root: Path) -> None:
+def test_no_file_in_the_operators_image_is_setuid_or_world_writable(operator_root: Path) -> None:
     files = [path for path in operator_root.rglob("*") if path.is_file() and not path.is_symlink()]
     assert files
     assert not [path for path in files if path.stat().st_mode & 0o6000]
     assert not [path for path in files if path.stat().st_mode & 0o002]
 
 
-def test_the_operators_image_has_no_way_to_the_data(operator_root: Path) -> None:
+def test_the_operators_image_has_no_library_for_the_store_or_for_models(
+    operator_root: Path,
+) -> None:
     names = {path.name for path in operator_root.glob("opt/isheep/lib/*/site-packages/*")}
     assert "kopf" in names
     assert not names & {"boto3", "botocore", "s3transfer", "torch", "vllm"}
 
 
 @pytest.mark.parametrize("name", ["operator", "worker"])
-def test_images_run_as_nobody_in_particular(name: str, given_images: dict[str, str]) -> None:
+def test_images_run_as_an_unprivileged_user(name: str, given_images: dict[str, str]) -> None:
     config = images.config(given_images[name])
     assert config["User"] == "65532:65532"
     assert config["Entrypoint"]
     assert not any("CERT" in variable for variable in config["Env"])
 
 
-def test_a_change_of_code_leaves_the_layer_of_packages_as_it_is(
+def test_a_change_of_the_code_does_not_change_the_layers_of_the_packages(
     given_images: dict[str, str], tmp_path: Path
 ) -> None:
     for name in CONTEXT:
@@ -88,10 +90,10 @@ def test_a_change_of_code_leaves_the_layer_of_packages_as_it_is(
     assert before[-1] != after[-1]
 
 
-def test_the_operator_says_what_is_wrong_with_its_configuration(
+def test_the_operators_image_starts_and_reports_a_missing_configuration(
     clients: Clients, given_images: dict[str, str]
 ) -> None:
-    """The image starts, with a read-only root and no rights, as far as its own code."""
+    """The image runs its code with a read-only root and without capabilities."""
     space = clients.within("images")
     space.make_namespace()
     space.apply(restricted_pod("operator", given_images["operator"]))

@@ -1,8 +1,8 @@
-"""A run on real pods, disturbed on the way, leaves the very data that `isheep run` leaves.
+"""A run on real pods, with interruptions, produces exactly the data of `isheep run`.
 
-The model is the talker of the local end-to-end tests, read from a bucket; engine
-Transformers in float32. While the run is on its way a pod is deleted, a worker process is
-killed as the kernel does when memory is short, and the node is drained.
+The model is the tiny chat model of the local end-to-end tests, read from a bucket; the engine
+is Transformers in float32. During the run, the tests delete a pod, kill a worker process as
+the kernel does when memory is short, and drain the node.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STAGE_SECONDS = 300
 
 @dataclass
 class Finished:
-    """A run that a cluster has carried out: its file, its last state, and how it went."""
+    """A run that has ended on the cluster: its file, its last version, and its timeline."""
 
     file: Path
     document: Any
@@ -43,7 +43,7 @@ class Finished:
 
 @pytest.fixture(scope="module")
 def document(bucket: Bucket) -> dict[str, Any]:
-    """The run, as its author writes it."""
+    """The run as a user writes it."""
     local = TESTS / "e2e_local"
     folder = load("isheep_tiny_chat_model", local / "tiny_chat_model.py").tiny_chat_model()
     spec = load("isheep_local_command", local / "command.py").TINY_SPEC
@@ -54,7 +54,7 @@ def document(bucket: Bucket) -> dict[str, Any]:
         "metadata": {"name": NAME, "namespace": "team-a"},
         "spec": {
             **spec,
-            "model": {"storageUri": bucket.put_folder(folder, "models/talker")},
+            "model": {"storageUri": bucket.put_folder(folder, "models/tiny-chat-model")},
             "engine": {"type": "Transformers", "dtype": "Float32"},
             "storage": bucket.storage("cluster"),
             "compute": {
@@ -71,7 +71,7 @@ def finished(
     team: Clients,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Finished:
-    """The run, applied, disturbed and waited for."""
+    """Apply the run, interrupt it, and wait for its end."""
     with Timeline(team, NAME) as timeline:
         team.apply(document)
         delete_a_pod(team, stage="generate", iteration=1)
@@ -83,7 +83,7 @@ def finished(
     return Finished(file, run, timeline)
 
 
-def test_the_run_succeeds_and_says_so(finished: Finished, team: Clients) -> None:
+def test_the_run_succeeds_and_its_status_is_complete(finished: Finished, team: Clients) -> None:
     status = finished.document["status"]
     assert status["phase"] == "Succeeded", why(finished, team)
     true = {c["type"] for c in status["conditions"] if c["status"] == "True"}
@@ -92,13 +92,13 @@ def test_the_run_succeeds_and_says_so(finished: Finished, team: Clients) -> None
     assert [record["iteration"] for record in status["history"]] == [1, 2]
 
 
-def test_what_was_disturbed_was_done_again(finished: Finished) -> None:
+def test_interrupted_stages_have_more_than_one_pod(finished: Finished) -> None:
     pods = {job.stage: len(job.pods) for job in finished.timeline.jobs.values()}
     for stage in ("i1/generate/r1", "i1/train", "i2/respond"):
         assert pods[stage] > 1, pods
 
 
-def test_its_data_is_what_isheep_run_makes_on_one_machine(
+def test_the_data_equals_the_data_of_isheep_run_on_one_machine(
     finished: Finished, document: dict[str, Any], bucket: Bucket, tmp_path: Path
 ) -> None:
     local = {**document, "spec": {**document["spec"], "storage": bucket.storage("local")}}
@@ -112,7 +112,7 @@ def test_its_data_is_what_isheep_run_makes_on_one_machine(
         assert isheep("export", str(finished.file), *words) == expected
 
 
-def test_the_operator_adds_little_to_its_jobs(
+def test_the_time_between_jobs_is_reported(
     finished: Finished, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with capsys.disabled():
@@ -120,24 +120,22 @@ def test_the_operator_adds_little_to_its_jobs(
     assert finished.timeline.overheads()
 
 
-def test_pods_are_restricted_and_without_a_token(finished: Finished, team: Clients) -> None:
+def test_pods_are_restricted_and_have_no_token(finished: Finished, team: Clients) -> None:
     (namespace,) = [n for n in team.get("namespaces")["items"] if named(n) == team.namespace]
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     for job in team.find("jobs", run=NAME):
         assert job["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
 
 
-def test_a_deleted_run_takes_its_jobs_and_pods_along(finished: Finished, team: Clients) -> None:
+def test_the_deletion_of_a_run_deletes_its_jobs_and_pods(finished: Finished, team: Clients) -> None:
     team.kubectl("delete", "sheep", NAME, "--timeout=60s")
-    gone = lambda: None if team.find("jobs,pods", run=NAME) else True  # noqa: E731
-    wait_until("the end of its Jobs", gone, 60)
+    deleted = lambda: None if team.find("jobs,pods", run=NAME) else True  # noqa: E731
+    wait_until("the end of its Jobs", deleted, 60)
 
 
-def test_uninstalling_leaves_the_definition_and_nothing_else(
-    finished: Finished, operator: Clients
-) -> None:
+def test_the_uninstallation_keeps_the_crd_only(finished: Finished, operator: Clients) -> None:
     operator.helm("uninstall", "isheep-operator", "--wait", "--timeout=120s")
-    # Its pod is given its time to end; events are no part of a release and go by themselves.
+    # The pod has its grace period to end. Events are no part of a release and expire.
     labelled = ("--all-namespaces", "--selector=app.kubernetes.io/instance=isheep-operator")
     kinds = ",".join(kinds_without_events(operator))
     wait_until("its end", lambda: None if operator.get(kinds, *labelled)["items"] else True, 60)
@@ -145,24 +143,24 @@ def test_uninstalling_leaves_the_definition_and_nothing_else(
     own = ",".join(kinds_without_events(operator, "--namespaced"))
     kept = {"kube-root-ca.crt", "default"}
 
-    def left() -> list[str]:
+    def remaining() -> list[str]:
         return [
             f"{i['kind']} {named(i)}" for i in operator.get(own)["items"] if named(i) not in kept
         ]
 
     with contextlib.suppress(TimeoutError):
-        wait_until("the end of what others collect", lambda: None if left() else True, 20)
-    assert left() == []
+        wait_until("the garbage collection", lambda: None if remaining() else True, 20)
+    assert remaining() == []
 
 
 def delete_a_pod(team: Clients, **labels: object) -> None:
-    """Delete a pod of a stage once its work has begun."""
+    """Delete a pod of a stage after its worker has started."""
     pod = working_pod(team, **labels)
     team.kubectl("delete", "pod", named(pod), "--wait=false")
 
 
 def kill_a_worker(team: Clients, **labels: object) -> None:
-    """Kill the process that does a stage's work, as the kernel would; its supervisor lives."""
+    """Kill the process that executes a stage, as the kernel does, but not its supervisor."""
     pod = working_pod(team, **labels)
 
     def killed() -> bool | None:
@@ -175,7 +173,7 @@ def kill_a_worker(team: Clients, **labels: object) -> None:
 
 
 def worker_processes(pod_uid: str) -> list[int]:
-    """Return the pids, on this machine, of a pod's `python -m isheep_worker work`."""
+    """Return the pids on this machine of a pod's `python -m isheep_worker work`."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -189,7 +187,7 @@ def worker_processes(pod_uid: str) -> list[int]:
 
 
 def drain_the_node(operator: Clients, team: Clients, **labels: object) -> None:
-    """Drain the node while a stage works, the operator with it, and give it back."""
+    """Drain the node, with the operator, while a stage runs, and uncordon it."""
     working_pod(team, **labels)
     drain = ("--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=180s")
     operator.kubectl("drain", settings.NODE_NAME, *drain)
@@ -202,10 +200,10 @@ def drain_the_node(operator: Clients, team: Clients, **labels: object) -> None:
 
 
 def working_pod(team: Clients, **labels: object) -> Any:
-    """Wait until a pod of a stage runs its worker, and return it."""
+    """Wait until a pod of a stage runs its worker, and return the pod."""
     words = {name: str(value) for name, value in labels.items()}
 
-    def look() -> Any:
+    def running() -> Any:
         for pod in team.find("pods", run=NAME, **words):
             states = [s["state"] for s in pod["status"].get("containerStatuses", [])]
             if "deletionTimestamp" not in pod["metadata"] and any("running" in s for s in states):
@@ -214,17 +212,17 @@ def working_pod(team: Clients, **labels: object) -> Any:
         assert run is None, run["status"]
         return None
 
-    return wait_until(f"a pod of {words}", look, STAGE_SECONDS, 0.2)
+    return wait_until(f"a pod of {words}", running, STAGE_SECONDS, 0.2)
 
 
 def final(team: Clients) -> Any:
-    """Return the run once it is over, for better or for worse."""
+    """Return the run if it has succeeded or failed, else None."""
     run = team.get("sheep", NAME)
     return run if run.get("status", {}).get("phase") in ("Succeeded", "Failed") else None
 
 
 def why(finished: Finished, team: Clients) -> str:
-    """Return what one wants to read when a run has failed."""
+    """Return the failure, the Events and the kubelet's log of a failed run."""
     status = json.dumps(finished.document["status"].get("lastFailure"))
     events = team.kubectl("get", "events", "--sort-by=.lastTimestamp")
     return f"{status}\n{events[-3000:]}\n{processes.tail(processes.log('kubelet'))}"
@@ -236,7 +234,7 @@ def kinds_without_events(clients: Clients, *options: str) -> list[str]:
 
 
 def isheep(*words: str) -> str:
-    """Run the command line on this machine and return what it printed."""
+    """Run the command line on this machine and return its output."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
         [ISHEEP, *words], env=environment, capture_output=True, text=True, check=False

@@ -1,7 +1,7 @@
-"""When a run's Jobs began and ended, as watched from outside; what the operator adds between.
+"""Measure when the Jobs of a run start and end, and the time that the operator adds between.
 
-Times of Kubernetes' objects are whole seconds, so the moments at which news of them
-arrive are taken instead.
+The timestamps of Kubernetes' objects are whole seconds, so the times are those at which
+the watch events arrive.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cluster.clients import Clients
 
 @dataclass
 class Watched:
-    """One Job: its stage, and when it was created, had a container, and was over."""
+    """One Job: its stage, and the times of its creation, its first container and its end."""
 
     name: str
     stage: str
@@ -42,7 +42,7 @@ class Timeline:
         self.jobs: dict[str, Watched] = {}
 
     def __enter__(self) -> Timeline:
-        for kind, hear in (("jobs", self._job), ("pods", self._pod)):
+        for kind, receive in (("jobs", self._receive_job), ("pods", self._receive_pod)):
             process = subprocess.Popen(
                 [
                     self._clients.binaries / "kubectl",
@@ -59,7 +59,7 @@ class Timeline:
                 text=True,
             )
             self._processes.append(process)
-            self._threads.append(threading.Thread(target=self._read, args=(process, hear)))
+            self._threads.append(threading.Thread(target=self._read, args=(process, receive)))
             self._threads[-1].start()
         return self
 
@@ -72,13 +72,13 @@ class Timeline:
             process.wait()
 
     def overheads(self) -> list[float]:
-        """Return, for each Job but the first, the seconds since the one before it was over."""
+        """Return the seconds from the end of each Job to the creation of the next Job."""
         jobs = sorted(self.jobs.values(), key=lambda job: job.created)
         pairs = itertools.pairwise(jobs)
         return [b.created - a.ended for a, b in pairs if a.ended is not None]
 
     def report(self) -> str:
-        """Return a table for people: seconds to the first container, and from there to the end."""
+        """Return a table of each Job's seconds to its first container and from there to its end."""
         jobs = sorted(self.jobs.values(), key=lambda job: job.created)
         lines = [f"{'stage':24}{'pods':>5}{'start':>8}{'work':>8}   seconds"]
         for job in jobs:
@@ -93,13 +93,13 @@ class Timeline:
             )
         return "\n".join(lines)
 
-    def _read(self, process: subprocess.Popen[str], hear: Any) -> None:
+    def _read(self, process: subprocess.Popen[str], receive: Any) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             event = json.loads(line)
-            hear(event["type"], event["object"], time.monotonic())
+            receive(event["type"], event["object"], time.monotonic())
 
-    def _job(self, kind: str, job: Any, now: float) -> None:
+    def _receive_job(self, kind: str, job: Any, now: float) -> None:
         name = job["metadata"]["name"]
         labels = job["metadata"]["labels"]
         if kind == "ADDED":
@@ -107,14 +107,14 @@ class Timeline:
             stage += f"/r{labels['isheep.dev/round']}" if "isheep.dev/round" in labels else ""
             self.jobs.setdefault(name, Watched(name, stage, now))
         watched = self.jobs[name]
-        over = any(
+        finished = any(
             condition["type"] in ("Complete", "Failed") and condition["status"] == "True"
             for condition in job.get("status", {}).get("conditions", [])
         )
-        if watched.ended is None and (over or kind == "DELETED"):
+        if watched.ended is None and (finished or kind == "DELETED"):
             watched.ended = now
 
-    def _pod(self, _: str, pod: Any, now: float) -> None:
+    def _receive_pod(self, _: str, pod: Any, now: float) -> None:
         watched = self.jobs.get(pod["metadata"]["labels"].get("batch.kubernetes.io/job-name", ""))
         if watched is None:
             return

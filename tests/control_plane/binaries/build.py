@@ -187,7 +187,9 @@ def _build(name: str, program: Program, folder: Path) -> None:
             check=False,
         )
         if built.returncode != 0:
-            sys.exit(f"go build of {name} failed with exit code {built.returncode}; its output is above")
+            sys.exit(
+                f"go build of {name} failed with exit code {built.returncode}; its output is above"
+            )
         target.replace(folder / name)
 
 

@@ -45,9 +45,7 @@ def test_a_group_is_one_folder_and_the_control_plane_is_the_default(build: Modul
 
 
 @pytest.mark.parametrize("module", ["etcd", "kubernetes", "helm", "containerd", "cni"])
-def test_a_new_pin_rebuilds_the_programs_of_its_module_only(
-    build: ModuleType, module: str
-) -> None:
+def test_a_new_pin_rebuilds_the_programs_of_its_module_only(build: ModuleType, module: str) -> None:
     modules = {program.module for program in build.GROUPS["node"].values()}
     before = {name: build.module_folder(name) for name in modules}
     with (build.HERE / module / "go.sum").open("a") as pins:

@@ -56,7 +56,9 @@ def server(api_server: Any) -> Any:
 
 
 @pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
-def test_the_api_server_accepts_every_object(values: dict[str, Any], chart: Any, server: Any) -> None:
+def test_the_api_server_accepts_every_object(
+    values: dict[str, Any], chart: Any, server: Any
+) -> None:
     for item in chart.render(values):
         prefix, plural = PATHS[item["kind"]]
         namespace = item["metadata"].get("namespace")

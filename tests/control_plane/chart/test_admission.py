@@ -238,7 +238,9 @@ def test_odd_characters_do_not_change_the_expressions(chart: Any, crd_server: An
         pass
 
 
-def test_the_longest_lists_stay_within_the_cost_limit_of_expressions(chart: Any, crd_server: Any) -> None:
+def test_the_longest_lists_stay_within_the_cost_limit_of_expressions(
+    chart: Any, crd_server: Any
+) -> None:
     prefixes = [f"registry.example.com/{number:02}/".ljust(256, "a") for number in range(64)]
     create_namespace(ODD_NAMESPACE, crd_server)
     rendered = chart.render(second_policy({"imagePrefixes": prefixes}))

@@ -22,7 +22,9 @@ def connection(crd_server: Any) -> list[str]:
     ]
 
 
-def test_the_chart_can_be_installed_upgraded_and_uninstalled(chart: Any, crd_server: Any, connection: list[str]) -> None:
+def test_the_chart_can_be_installed_upgraded_and_uninstalled(
+    chart: Any, crd_server: Any, connection: list[str]
+) -> None:
     def helm(*arguments: str) -> str:
         done = chart.run(*arguments, *connection)
         assert done.returncode == 0, done.stderr

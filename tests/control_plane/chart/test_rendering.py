@@ -52,7 +52,9 @@ def test_a_kubernetes_version_below_1_33_is_refused(chart: Any) -> None:
         ({"repository": "registry.example.com:5000/a/b"}, "registry.example.com:5000/a/b:0.1.0"),
     ],
 )
-def test_an_image_is_named_by_its_tag_or_digest(image: dict[str, str], reference: str, chart: Any) -> None:
+def test_an_image_is_named_by_its_tag_or_digest(
+    image: dict[str, str], reference: str, chart: Any
+) -> None:
     rendered = chart.render({"image": image, "workerImage": image})
     container = rendered.pod["spec"]["containers"][0]
     assert container["image"] == reference.replace("NAME", "isheep-operator")

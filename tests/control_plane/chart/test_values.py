@@ -40,7 +40,9 @@ BAD = [
 
 
 @pytest.mark.parametrize(("values", "named"), BAD, ids=str)
-def test_the_error_for_an_invalid_value_names_it(values: dict[str, Any], named: str, chart: Any) -> None:
+def test_the_error_for_an_invalid_value_names_it(
+    values: dict[str, Any], named: str, chart: Any
+) -> None:
     assert named in chart.refusal(values)
 
 

@@ -1,6 +1,6 @@
 """The workers and the store of one namespace: results, computed from the orders alone.
 
-The planner's own tests have a world for the same purpose. This class extends that world
+The planner's own tests have a simulation for the same purpose. This class extends that simulation
 with workers that share the parts of a stage. It fails the test if an ordered stage lacks
 an input. `prefill` adds the results of an earlier run to the store, so that a test of
 `train` begins at `train`.
@@ -13,11 +13,11 @@ from typing import Any
 
 from isheep.contract.order import Outcome, StageOrder, StageResult
 
-from ...unit.isheep.planner.world import World, make_run
+from ...unit.isheep.planner.simulation import PlannerSimulation, make_run
 from .pod_behaviour import PodBehaviour, Work
 
 
-class FakeWorkers(World):
+class FakeWorkers(PlannerSimulation):
     """The store of a namespace, and the behaviour of its pods."""
 
     def __init__(self) -> None:
@@ -59,9 +59,9 @@ class FakeWorkers(World):
     def prefill(self, spec: dict[str, Any], before: str) -> dict[str, str]:
         """Store the results of all stages of a spec before one stage; return all keys by id."""
         # The storage is part of no key, but the planner requires one.
-        earlier = World(make_run({"storage": {"s3": {"bucket": "bucket"}}, **spec}))
+        earlier = PlannerSimulation(make_run({"storage": {"s3": {"bucket": "bucket"}}, **spec}))
         earlier.yield_per_completion = self.yield_per_completion
-        keys = {record.id: record.key for record in earlier.drive().stages}
+        keys = {record.id: record.key for record in earlier.run_to_end().stages}
         assert before in keys, f"a run of this spec has no stage {before}"
         for stage, key in keys.items():
             if stage == before:

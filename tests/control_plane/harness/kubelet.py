@@ -6,7 +6,7 @@ message, IP). When a pod is deleted, it stops the container and then removes the
 grace period of 0. It reads a pod's order from the same variables as a container. Pods get
 loopback addresses, so requests to them never leave this machine.
 
-The tests under tests/node run the same Jobs on a real kubelet.
+The tests under tests/node run Jobs on a real kubelet.
 """
 
 from __future__ import annotations
@@ -278,7 +278,7 @@ class _Pod:
                     "state": state,
                 }
             ]
-        # The UID prevents that the patch changes a new pod with the same name.
+        # With the UID, the patch cannot change a new pod of the same name.
         body = {"metadata": {"uid": self._document["metadata"]["uid"]}, "status": status}
         await self._kubelet.request("PATCH", f"{self._path}/status", body, STRATEGIC_PATCH)
 

@@ -140,7 +140,7 @@ class NamespaceFixture:
             and (finished is None or is_finished(job) == finished)
         ]
 
-    def jobs_made(self, run: str = "run") -> list[dict[str, Any]]:
+    def jobs_created(self, run: str = "run") -> list[dict[str, Any]]:
         """Return the first version of every Job of a run, in the order of creation."""
         first: dict[str, Version] = {}
         for version in self.cluster.observer.history(JOBS, self.name):
@@ -153,7 +153,7 @@ class NamespaceFixture:
 
     def started(self, run: str = "run") -> list[str]:
         """Return the stage id of every Job of a run, in the order of creation, with repetitions."""
-        return [steps_of(job)[0][0] for job in self.jobs_made(run)]
+        return [steps_of(job)[0][0] for job in self.jobs_created(run)]
 
     def events(self, run: str = "run") -> list[tuple[str, str, str]]:
         """Return the type, reason and message of each Event about a run, in order."""
@@ -227,7 +227,7 @@ class NamespaceFixture:
         """Wait for the n-th Job of a stage, and return its first version."""
 
         def nth() -> dict[str, Any] | None:
-            created = [j for j in self.jobs_made(run) if stage in [s[0] for s in steps_of(j)]]
+            created = [j for j in self.jobs_created(run) if stage in [s[0] for s in steps_of(j)]]
             return created[number - 1] if len(created) >= number else None
 
         found: dict[str, Any] = self.until(nth)

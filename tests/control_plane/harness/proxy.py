@@ -101,8 +101,8 @@ class Rejection:
 class WriteHook:
     """A function that the proxy calls for each write except those of the Lease.
 
-    If `early`, the proxy calls it before it returns the response to the operator, so a hook
-    that kills the operator prevents that the operator receives the response.
+    If `early`, the proxy calls the function before it returns the response to the operator.
+    An operator that the function kills then receives no response.
     """
 
     call: Callable[[Recorded], None]
@@ -212,7 +212,7 @@ class Proxy:
         return rejection
 
     def clear_faults(self) -> None:
-        """Stop to reject and to delay requests."""
+        """Remove all rejections and delays of the present process."""
         self._current.rejections.clear()
         self._current.delay_seconds = 0.0
 

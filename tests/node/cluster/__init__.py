@@ -1,6 +1,6 @@
-"""A one-node Kubernetes on this machine, of the pinned binaries and Debian's packages.
+"""A one-node Kubernetes on this machine, from pinned binaries and packages of Debian.
 
-For tests of what only a node can show: images that start, pods that really run, are
-killed and drained, Pod Security that is enforced. No Docker and no kind; everything
-listens on loopback or on a bridge of its own, and `down` leaves nothing behind.
+The tests that need a node use it: they start images, run real pods, kill and drain them,
+and check that Pod Security is enforced. The cluster needs neither Docker nor kind. All
+programs listen on loopback or on the cluster's own bridge, and `down` removes all traces.
 """

@@ -1,7 +1,7 @@
-"""`python -m cluster up | down | images | example MODEL`: the Makefile's way to the cluster.
+"""`python -m cluster up | down | images | example MODEL`: the Makefile's commands for the cluster.
 
-`images` builds the operator's and the worker's image and gives them to a cluster that is up;
-`example` puts the README's run on it, with the model of a folder in a bucket.
+`images` builds the operator's and the worker's image and imports both into a running cluster.
+`example` prepares the README's run on the cluster, with the model of a folder in a bucket.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cluster.commands import ClusterError
 
 
 def main(arguments: list[str]) -> int:
-    """Carry a verb out; errors of the machine are one message, not a traceback."""
+    """Run a command and return the exit code; a ClusterError is a message, not a traceback."""
     verbs = {"up": _up, "down": _down, "images": _images, "example": _example}
     verb, *rest = arguments or [""]
     if verb not in verbs or len(rest) != (verb == "example"):
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _up() -> None:
-    """Print what a shell needs to use the cluster: `eval` takes it."""
+    """Start the cluster, and print the shell variables for its use; `eval` sets them."""
     kubeconfig = lifecycle.up()
     binaries = lifecycle.build_binaries()
     sys.stdout.write(f"export KUBECONFIG={kubeconfig}\nexport PATH={binaries}:$PATH\n")
@@ -44,23 +44,23 @@ def _down() -> None:
 
 
 def _images() -> None:
-    binaries = _binaries_of_what_is_up()
+    binaries = _binaries_of_running_cluster()
     for name in images.BUILDS:
         tag = images.build(name)
-        delivery.give(tag, node.ctr(binaries))
+        delivery.import_image(tag, node.ctr(binaries))
         sys.stdout.write(f"{tag}\n")
 
 
 def _example(model: str) -> None:
-    binaries = _binaries_of_what_is_up()
+    binaries = _binaries_of_running_cluster()
     example.prepare(Clients(binaries, example.NAMESPACE), Path(model))
     sys.stdout.write(f"\nNow, in this folder:\n\n{example.lines(binaries)}")
 
 
-def _binaries_of_what_is_up() -> Path:
+def _binaries_of_running_cluster() -> Path:
     lifecycle.check_root()
     if not settings.KUBECONFIG.exists():
-        raise ClusterError("no cluster is up: `make cluster` brings one up")
+        raise ClusterError("no cluster is running: start one with `make cluster`")
     return lifecycle.build_binaries()
 
 

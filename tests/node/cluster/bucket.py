@@ -1,4 +1,4 @@
-"""A bucket of the cluster's object store, and the Secret with which pods reach it."""
+"""A bucket of the cluster's object store, and the Secret with its credentials."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECRET = "s3"
 
 
 class Bucket:
-    """A bucket by its server's endpoint."""
+    """The bucket at an endpoint."""
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
@@ -31,7 +31,7 @@ class Bucket:
         )
 
     def make(self) -> Bucket:
-        """Create it, empty, and return it."""
+        """Create the empty bucket, and return this object."""
         wait_until("a bucket", self._made, 60)
         return self
 
@@ -42,11 +42,11 @@ class Bucket:
         except self._client.exceptions.BucketAlreadyExists:
             return True
         except ClientError:
-            return None  # the volume server joins after the port is open
+            return None  # the port opens before the volume server joins
         return True
 
     def storage(self, prefix: str) -> dict[str, Any]:
-        """Return `spec.storage` for a prefix of it."""
+        """Return `spec.storage` for a prefix of the bucket."""
         s3 = {
             "bucket": NAME,
             "prefix": prefix,
@@ -58,14 +58,14 @@ class Bucket:
         return {"s3": s3}
 
     def put_folder(self, folder: Path, key: str) -> str:
-        """Copy a folder's files under a key and return its URI."""
+        """Copy the files of a folder below a key, and return the URI of the key."""
         for file in sorted(folder.iterdir()):
             self._client.upload_file(str(file), NAME, f"{key}/{file.name}")
         return f"s3://{NAME}/{key}"
 
 
 def secret(namespace: str) -> dict[str, Any]:
-    """Return the Secret that `storage` names."""
+    """Return the Secret that `storage` refers to."""
     data = {
         "AWS_ACCESS_KEY_ID": object_store.ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": object_store.SECRET_KEY,

@@ -1,4 +1,4 @@
-"""The cluster's own authority, and a certificate and kubeconfig for each of its programs."""
+"""The cluster's certificate authority, and a certificate and kubeconfig for each program."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cluster import settings
 
-LIFE = datetime.timedelta(days=30)
+VALIDITY = datetime.timedelta(days=30)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A certificate and its key, as files."""
+    """The files of a certificate and its key."""
 
     certificate: Path
     key: Path
 
 
 class Authority:
-    """Signs certificates into a folder; its own key never leaves the process."""
+    """Signs certificates into a folder, and keeps its own key in memory only."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -48,7 +48,7 @@ class Authority:
     def pair(
         self, file: str, user: str, groups: Sequence[str] = (), addresses: Sequence[str] = ()
     ) -> Pair:
-        """Sign a certificate for a user, who also serves at the addresses."""
+        """Sign a certificate for a user that is also a server at the addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
         subject = x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, user)])
@@ -65,7 +65,7 @@ class Authority:
         return pair
 
     def kubeconfig(self, target: Path, user: str, groups: Sequence[str] = ()) -> Path:
-        """Write a kubeconfig with a certificate for a user, everything inside."""
+        """Write a kubeconfig that contains a certificate for a user."""
         pair = self.pair(target.stem, user, groups)
         cluster = {
             "server": settings.API_URL,
@@ -95,7 +95,7 @@ class Authority:
 
 
 def write_private(target: Path, content: bytes) -> None:
-    """Write a file that only its owner can read, from the first byte on."""
+    """Write a file that only its owner can read; its mode is set before its content."""
     target.touch(mode=0o600)
     target.write_bytes(content)
 
@@ -111,7 +111,7 @@ def _builder(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + LIFE)
+        .not_valid_after(now + VALIDITY)
     )
 
 

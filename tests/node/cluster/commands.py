@@ -1,4 +1,4 @@
-"""Runs programs, so that a failure says which, with what, and what it said."""
+"""Runs programs. The error of a failure has the command, the exit code and the output."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class ClusterError(Exception):
-    """What is wrong with the cluster or with this machine, for the one who asked for it."""
+    """A problem of the cluster or of this machine, with a message for the user."""
 
 
 def run(
@@ -18,7 +18,11 @@ def run(
     stdin: str | None = None,
     env: dict[str, str] | None = None,
 ) -> str:
-    """Run a program to its end and return what it printed."""
+    """Run a program to its end and return its standard output.
+
+    Raises:
+        ClusterError: The program is missing, or its exit code is not 0.
+    """
     words = [str(word) for word in command]
     try:
         done = subprocess.run(
@@ -26,16 +30,16 @@ def run(
         )
     except FileNotFoundError:
         raise ClusterError(
-            f"{words[0]} is missing: `python3 hack/doctor.py node` says what to install"
+            f"{words[0]} is missing: `python3 hack/doctor.py node` prints how to install it"
         ) from None
     if done.returncode != 0:
-        said = (done.stdout + done.stderr).strip()[-4000:]
-        raise ClusterError(f"`{' '.join(words)}` failed ({done.returncode}): {said}")
+        output = (done.stdout + done.stderr).strip()[-4000:]
+        raise ClusterError(f"`{' '.join(words)}` failed ({done.returncode}): {output}")
     return done.stdout
 
 
 def succeeds(command: Sequence[str | Path]) -> bool:
-    """Say whether a program that only asks something answers yes."""
+    """Return whether the exit code of a program is 0."""
     return (
         subprocess.run([str(word) for word in command], capture_output=True, check=False).returncode
         == 0

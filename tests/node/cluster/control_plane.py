@@ -1,8 +1,8 @@
 """etcd, the API server, the controllers and the scheduler.
 
-With RBAC, node authorization and every admission plugin of a real cluster, so what a
-pod may do here it may do there: restricted Pod Security is enforced where a namespace asks
-for it, and service-account tokens are real.
+RBAC, node authorization and the admission plugins are those of a real cluster, so a pod has
+the same rights here and there. A namespace can enforce the restricted Pod Security standard,
+and service-account tokens are real.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _start_controllers(binaries: Path, authority: Authority, signing_key: Path) 
             f"--service-account-private-key-file={signing_key}",
             f"--root-ca-file={authority.certificate}",
             "--leader-elect=false",
-            # A node that is gone for good is not what is tested here; a busy one is not gone.
+            # No test covers a lost node, and a busy node must not count as lost.
             "--node-monitor-grace-period=5m",
         ],
     )
@@ -131,7 +131,7 @@ def _is_ready(authority: Authority) -> bool:
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nobody listens at."""
+    """Return a free port of the loopback address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

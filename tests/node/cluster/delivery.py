@@ -1,8 +1,8 @@
-"""Gives images to the node's containerd.
+"""Imports images into the node's containerd.
 
-It gets an archive without those layers that it has unpacked already, because it asks for a
-layer's content only where the unpacked one is missing. So after a change of code some
-megabytes are copied, not gigabytes.
+containerd reads the content of a layer only if the unpacked layer is missing. The imported
+archive therefore leaves out the layers that containerd has already unpacked. After a change
+of the code, an import copies some megabytes instead of gigabytes.
 """
 
 from __future__ import annotations
@@ -20,29 +20,34 @@ from pathlib import Path
 from cluster import images, settings
 from cluster.commands import ClusterError, run
 
-# Its client repeats containerd's warnings, which its log has, about the machine's kernel.
+# The client would repeat the warnings about the kernel that containerd's log contains.
 QUIET = {**os.environ, "CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS": "1"}
 
 
-def give(tag: str, ctr: Sequence[str]) -> None:
-    """Give an image to containerd; `ctr` is the start of a command line of its client."""
+def import_image(tag: str, ctr: Sequence[str]) -> None:
+    """Import an image into containerd.
+
+    Args:
+        tag: The tag of the image.
+        ctr: The first words of a command line of containerd's client.
+    """
     layers = images.layers(tag)
     unpacked = set(run([*ctr, "snapshots", "list"]).split())
-    with tempfile.TemporaryDirectory(dir=settings.cache() / "images", prefix="give-") as scratch:
+    with tempfile.TemporaryDirectory(dir=settings.cache() / "images", prefix="import-") as scratch:
         layout = Path(scratch)
         blobs = layout / "blobs" / "sha256"
         blobs.mkdir(parents=True)
         for layer, chain in zip(layers, _chains(layers), strict=True):
             if chain in unpacked:
-                # buildah takes a layer that lies there for written, whatever it holds.
+                # buildah does not write a layer whose file exists, and does not read the file.
                 (blobs / layer.removeprefix("sha256:")).touch()
         images.push(tag, layout)
         _import(layout, [blob for blob in blobs.iterdir() if blob.stat().st_size], tag, ctr)
-    _forget_untagged(ctr)
+    _remove_untagged(ctr)
 
 
-def _forget_untagged(ctr: Sequence[str]) -> None:
-    """Let containerd free what earlier builds left: it keeps a second name for each of them."""
+def _remove_untagged(ctr: Sequence[str]) -> None:
+    """Remove the second names of earlier builds, so that containerd deletes their content."""
     lines = run([*ctr, "images", "list"]).splitlines()[1:]
     digests = {line.split()[0]: line.split()[2] for line in lines}
     tagged = {digest for name, digest in digests.items() if not name.startswith("sha256:")}
@@ -51,7 +56,7 @@ def _forget_untagged(ctr: Sequence[str]) -> None:
 
 
 def _chains(layers: Sequence[str]) -> Iterator[str]:
-    """Return the names under which containerd keeps layers unpacked, each with those below it."""
+    """Yield containerd's name of each unpacked layer, a hash of the layer and all layers below."""
     chain = ""
     for layer in layers:
         chain = (
@@ -78,4 +83,4 @@ def _import(layout: Path, blobs: Sequence[Path], tag: str, ctr: Sequence[str]) -
         for blob in blobs:
             archive.add(blob, str(blob.relative_to(layout)))
     if importing.returncode != 0:
-        raise ClusterError(f"containerd did not take {tag}; see above")
+        raise ClusterError(f"containerd did not import {tag}; its output is above")

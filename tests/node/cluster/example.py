@@ -1,8 +1,8 @@
-"""What a person needs to try the README on the cluster: a bucket, its Secret, a model, a run.
+"""The README's example for the cluster: a bucket, its Secret, a model and a run.
 
-The run is `examples/quickstart.yaml` with what a cluster needs told: where its data goes and
-what its pods may use. Its model is the demo's, copied into the bucket, which `modelMirrors`
-of the chart lead to.
+The run is `examples/quickstart.yaml` with two additions that a cluster needs: the storage and
+the resources of the pods. Its model is the demo's model, copied into the bucket; the chart's
+`modelMirrors` refer to the copy.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ LIMITS = {"limits": {"cpu": "2", "memory": "6Gi"}, "requests": {"cpu": "100m", "
 
 
 def prepare(clients: Clients, model: Path) -> None:
-    """Start the bucket's server, fill it, and write the run and the chart's values."""
+    """Start the object store, copy the model, and write the run and the chart's values."""
     if not (model / "config.json").exists():
-        raise ClusterError(f"there is no model at {model}: `make demo` puts it there")
+        raise ClusterError(f"there is no model at {model}: `make demo` downloads it")
     bucket = Bucket(object_store.start()).make()
     mirror = bucket.put_folder(model, "models/SmolLM2-135M-Instruct")
     clients.within(NAMESPACE).apply(secret(NAMESPACE))
@@ -36,7 +36,7 @@ def prepare(clients: Clients, model: Path) -> None:
 
 
 def quickstart(bucket: Bucket, namespace: str) -> dict[str, Any]:
-    """Return the README's example, with the storage and the resources that a cluster needs told."""
+    """Return the README's example with the storage and the resources that a cluster needs."""
     file = settings.REPOSITORY / "examples" / "quickstart.yaml"
     run: dict[str, Any] = yaml.safe_load(file.read_text())
     run["metadata"]["namespace"] = namespace
@@ -64,7 +64,7 @@ def _image(tag: str) -> dict[str, str]:
 
 
 def lines(binaries: Path) -> str:
-    """Return what to type next."""
+    """Return the commands that install the chart and apply the run."""
     return f"""\
 export KUBECONFIG={settings.KUBECONFIG} PATH={binaries}:$PATH
 export AWS_ACCESS_KEY_ID={object_store.ACCESS_KEY} AWS_SECRET_ACCESS_KEY={object_store.SECRET_KEY}

@@ -1,8 +1,8 @@
 """Builds the images without Docker.
 
-The base that a Dockerfile's FROM names is made by debootstrap and tagged with that name.
-Layers are kept by buildah in the cache, keyed by their Dockerfile lines and by what was
-copied: a worker's packages (gigabytes) are made anew only with a new lock.
+debootstrap creates the base image, which gets the tag that the Dockerfiles' FROM names.
+buildah caches layers by their Dockerfile lines and copied files, so the layer of a worker's
+packages (gigabytes) is rebuilt only after a change of the lock file.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Build:
     arguments: tuple[str, ...] = ()
 
 
-# The verbs that ask whether an image may be trusted.
-_PULLING = ("bud", "commit", "from", "push")
+# The commands that need a signature policy.
+_WITH_POLICY = ("bud", "commit", "from", "push")
 BUILDS = {
     "operator": Build(OPERATOR, "images/operator/Dockerfile"),
     "worker": Build(WORKER, "images/worker/Dockerfile", ("DEVICE=cpu",)),
@@ -48,7 +48,7 @@ BUILDS = {
 
 
 def build(name: str, context: Path = settings.REPOSITORY, tag: str | None = None) -> str:
-    """Build an image, from cached layers as far as its inputs are unchanged; return its tag."""
+    """Build an image, with the cached layers of unchanged inputs, and return its tag."""
     wanted = BUILDS[name]
     with _locked():
         _ensure_base()
@@ -67,10 +67,11 @@ def build(name: str, context: Path = settings.REPOSITORY, tag: str | None = None
 
 
 def _bud(arguments: list[str]) -> None:
-    """Build; a failure of buildah's own is tried again, from the layers that it has by then.
+    """Run `buildah bud`, and retry a known temporary failure of buildah.
 
-    To be safe from what it runs, it starts from a sealed copy of itself in memory, and on a
-    busy machine the sealing fails now and then.
+    To be safe from the programs that it runs, buildah starts a sealed copy of itself in
+    memory. On a busy machine the sealing sometimes fails. A retry uses the layers that are
+    already built.
     """
     for attempts_left in (2, 1, 0):
         try:
@@ -83,7 +84,7 @@ def _bud(arguments: list[str]) -> None:
 
 
 def _prune(built: Build) -> None:
-    """Remove the layers of earlier builds where the slow ones are of pins that are gone."""
+    """Remove the layers of earlier builds if the pins of the packages have changed."""
     pins = hashlib.sha256((settings.REPOSITORY / built.dockerfile).read_bytes())
     for lock in sorted((settings.REPOSITORY / "requirements").glob("*.txt")):
         pins.update(lock.read_bytes())
@@ -94,10 +95,12 @@ def _prune(built: Build) -> None:
 
 
 def ensure_pause() -> str:
-    """Make the image of the process that holds a pod's namespaces, and return its tag."""
+    """Build the image of the process that keeps a pod's namespaces, and return its tag."""
     busybox = shutil.which("busybox")
     if busybox is None:
-        raise ClusterError("busybox is missing: `python3 hack/doctor.py node` says what to install")
+        raise ClusterError(
+            "busybox is missing: `python3 hack/doctor.py node` prints how to install it"
+        )
     with _locked():
         if not _exists(PAUSE):
             container = run([*_buildah("from"), "scratch"]).strip()
@@ -108,7 +111,7 @@ def ensure_pause() -> str:
 
 
 def config(tag: str) -> dict[str, Any]:
-    """Return how an image's process is started."""
+    """Return the configuration of an image, for example its user and entrypoint."""
     found: dict[str, Any] = _inspect(tag)["OCIv1"]["config"]
     return found
 
@@ -120,14 +123,14 @@ def layers(tag: str) -> list[str]:
 
 
 def remove(tag: str) -> None:
-    """Remove an image; the layers that others have in common with it stay."""
+    """Remove an image, but not the layers that other images share."""
     with _locked():
         run([*_buildah("rmi"), tag])
 
 
 @contextmanager
 def mounted(tag: str) -> Iterator[Path]:
-    """Mount an image for as long as the context lasts, and return its root."""
+    """Mount an image within the context, and return its root folder."""
     with _locked():
         container = run([*_buildah("from"), "--pull-never", tag]).strip()
         try:
@@ -137,7 +140,7 @@ def mounted(tag: str) -> Iterator[Path]:
 
 
 def push(tag: str, layout: Path) -> None:
-    """Write an image into an OCI layout; layers that lie there by their digest are kept."""
+    """Write an image into an OCI layout, except for layers whose files exist there."""
     with _locked():
         run([*_buildah("push"), "--format=oci", tag, f"oci:{layout}:{tag}"])
 
@@ -148,7 +151,7 @@ def _ensure_base() -> None:
     settings.cache().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.cache(), prefix="base-") as scratch:
         root = Path(scratch) / "root"
-        # From debootstrap's own mirror, which is then apt's in the base, too.
+        # debootstrap's default mirror becomes the mirror of apt in the base image.
         run(["debootstrap", "--variant=minbase", SUITE, root])
         shutil.rmtree(root / "var/cache/apt")
         shutil.rmtree(root / "var/lib/apt/lists")
@@ -158,7 +161,7 @@ def _ensure_base() -> None:
 
 
 def _trust() -> list[str]:
-    """Let the build trust whom this machine trusts: its proxy may re-sign TLS."""
+    """Return options that pass this machine's CA certificates; its proxy may re-sign TLS."""
     if not CERTIFICATES.exists():
         return []
     inside = "/run/certificates.crt"
@@ -184,12 +187,12 @@ def _buildah(verb: str) -> list[str]:
     return [
         "buildah", f"--root={folder / 'storage'}", f"--runroot={RUN_ROOT}",
         "--storage-driver=overlay", verb,
-        *([f"--signature-policy={_policy(folder)}"] if verb in _PULLING else []),
+        *([f"--signature-policy={_policy(folder)}"] if verb in _WITH_POLICY else []),
     ]  # fmt: skip
 
 
 def _policy(folder: Path) -> Path:
-    """Return a policy for images that are made here: nothing is pulled, so nothing is refused."""
+    """Return a policy that accepts all images, because all are built here and none is pulled."""
     policy = folder / "policy.json"
     if not policy.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -206,7 +209,7 @@ def _locked() -> Iterator[None]:
         try:
             yield
         finally:
-            # buildah leaves its storage mounted on itself.
+            # buildah does not unmount its own storage.
             overlay = folder / "storage" / "overlay"
             if overlay.is_mount():
                 run(["umount", overlay])

@@ -1,4 +1,4 @@
-"""Brings the cluster up and down, whole: a failed `up` leaves as little as a `down`."""
+"""Starts and stops the cluster. A failed `up` removes its traces as `down` does."""
 
 from __future__ import annotations
 
@@ -22,22 +22,26 @@ from cluster import (
 from cluster.certificates import Authority
 from cluster.commands import ClusterError, run
 
-# In the order in which they are stopped; containerd last, for what pods leave in it.
+# The order of the stops. containerd stops last, after the removal of the pods' containers.
 _STOPPED_FIRST = ("kube-scheduler", "kube-controller-manager")
 _STOPPED_NEXT = ("kubelet", "kube-proxy", "kube-apiserver", "etcd", object_store.NAME)
 
 
 def up() -> Path:
-    """Bring the cluster up and return its kubeconfig."""
+    """Start the cluster and return its kubeconfig.
+
+    Raises:
+        ClusterError: The caller is not root, a cluster is running, or a program fails.
+    """
     check_root()
     if settings.KUBECONFIG.exists():
         raise ClusterError(
-            f"a cluster is up already: its kubeconfig is {settings.KUBECONFIG}; "
-            "`make cluster-down` takes it down"
+            f"a cluster is running already: its kubeconfig is {settings.KUBECONFIG}; "
+            "`make cluster-down` stops it"
         )
     binaries = build_binaries()
     if settings.RUN_FOLDER.exists():
-        down()  # what an `up` that was killed has left
+        down()  # removes the traces of a killed `up`
     network.check_free()
     settings.RUN_FOLDER.mkdir(mode=0o700)
     try:
@@ -50,7 +54,7 @@ def up() -> Path:
 
 
 def down() -> None:
-    """Take the cluster down and remove all that it left; nothing to do is fine."""
+    """Stop the cluster and remove its traces; do nothing if there are none."""
     check_root()
     if settings.RUN_FOLDER.exists():
         binaries = build_binaries()
@@ -62,19 +66,19 @@ def down() -> None:
         if processes.is_running("containerd"):
             node.remove_containers(binaries)
             processes.stop("containerd")
-        traces.put_back()
+        traces.restore()
     network.down()
     shutil.rmtree(settings.state(), ignore_errors=True)
     shutil.rmtree(settings.RUN_FOLDER, ignore_errors=True)
 
 
 def build_binaries() -> Path:
-    """Return the folder of the pinned programs, which are built first where they are missing."""
+    """Return the folder of the pinned programs, which are built first if they are missing."""
     return Path(run([sys.executable, settings.BUILD, "node"]).strip())
 
 
 def check_root() -> None:
-    """Raise where the caller may not make bridges, mounts and control groups."""
+    """Raise ClusterError if the caller may not create bridges, mounts and control groups."""
     if os.geteuid() != 0:
         raise ClusterError("a node needs root: run this with sudo")
 
@@ -84,18 +88,18 @@ def _start(binaries: Path) -> None:
     authority = Authority(settings.RUN_FOLDER / "certificates")
     network.up()
     node.start_containerd(binaries)
-    delivery.give(images.ensure_pause(), node.ctr(binaries))
+    delivery.import_image(images.ensure_pause(), node.ctr(binaries))
     control_plane.start(binaries, authority)
     admin = authority.kubeconfig(settings.RUN_FOLDER / "admin", "admin", ["system:masters"])
     node.start(binaries, authority, admin)
-    # The last step: where this file is, a cluster is up.
+    # This is the last step: the file exists only if a cluster is running.
     admin.rename(settings.KUBECONFIG)
 
 
 def _end_pods(binaries: Path) -> None:
-    """Let the kubelet end the pods while it can: it knows best what belongs to them."""
+    """Delete the pods while the kubelet runs, because it removes all parts of a pod."""
     admin = settings.KUBECONFIG
     if admin.exists() and all(map(processes.is_running, ("etcd", "kube-apiserver", "kubelet"))):
-        ask = [binaries / "kubectl", f"--kubeconfig={admin}", "--request-timeout=20s", "delete"]
+        delete = [binaries / "kubectl", f"--kubeconfig={admin}", "--request-timeout=20s", "delete"]
         with contextlib.suppress(ClusterError):
-            run([*ask, "pods", "--all", "--all-namespaces", "--grace-period=1", "--timeout=60s"])
+            run([*delete, "pods", "--all", "--all-namespaces", "--grace-period=1", "--timeout=60s"])

@@ -1,7 +1,7 @@
-"""containerd, the kubelet and kube-proxy: what makes a node of this machine.
+"""containerd, the kubelet and kube-proxy: the programs of a node.
 
-containerd's images outlive the cluster, in the cache under its version's name, so a
-worker's gigabytes are imported once; containers never do.
+containerd keeps its images in the cache, in a folder for its version, so the gigabytes of a
+worker's image are imported once. Containers are removed with the cluster.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ START_SECONDS = 120
 
 
 def start_containerd(binaries: Path) -> None:
-    """Start containerd and give it the image that every pod needs."""
+    """Start containerd, and wait until it responds."""
     config = settings.state() / "containerd.toml"
     config.write_text(_containerd_config(binaries))
     _write_network(settings.state() / "cni" / "10-isheep.conflist")
     processes.start(
         "containerd",
         [binaries / "containerd", f"--config={config}"],
-        # The shim is looked for on the PATH, runc too.
+        # containerd searches its shim and runc on the PATH.
         {"PATH": f"{binaries}:{os.environ['PATH']}"},
     )
-    asking = [*ctr(binaries), "version"]
-    processes.wait_for("containerd", ["containerd"], lambda: succeeds(asking), START_SECONDS)
+    version = [*ctr(binaries), "version"]
+    processes.wait_for("containerd", ["containerd"], lambda: succeeds(version), START_SECONDS)
 
 
 def start(binaries: Path, authority: Authority, admin: Path) -> None:
@@ -47,7 +47,7 @@ def start(binaries: Path, authority: Authority, admin: Path) -> None:
 
 
 def ctr(binaries: Path) -> list[str]:
-    """Return the start of a command line that speaks to the cluster's containerd."""
+    """Return the first words of a command line of the client of the cluster's containerd."""
     return [
         str(binaries / "ctr"),
         f"--address={settings.CONTAINERD_SOCKET}",
@@ -56,7 +56,7 @@ def ctr(binaries: Path) -> list[str]:
 
 
 def remove_containers(binaries: Path) -> None:
-    """Remove what pods left in containerd: processes, file systems, records; images stay."""
+    """Remove the processes, file systems and records of pods from containerd, but no images."""
     client = ctr(binaries)
     for container in run([*client, "tasks", "list", "--quiet"]).split():
         succeeds([*client, "tasks", "delete", "--force", container])
@@ -67,7 +67,7 @@ def remove_containers(binaries: Path) -> None:
 
 
 def containerd_root(binaries: Path) -> Path:
-    """Return where containerd keeps images, by its version's pins."""
+    """Return containerd's folder of images, named after the pins of its version."""
     return settings.cache() / "images" / (binaries / "containerd").resolve().parent.name
 
 
@@ -81,7 +81,7 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.internal.v1.opt"]
 [grpc]
 address = "{settings.CONTAINERD_SOCKET}"
 {runtime}]
-# Where this machine is a container itself, it may not lower a score.
+# If this machine is a container, it may not lower an OOM score.
 restrict_oom_score_adj = true
 netns_mounts_under_state_dir = true
 {runtime}.containerd.runtimes.runc]
@@ -168,7 +168,7 @@ def _start_kubelet(binaries: Path, authority: Authority) -> None:
 
 def _start_proxy(binaries: Path, authority: Authority) -> None:
     kubeconfig = authority.kubeconfig(settings.RUN_FOLDER / "proxy.kubeconfig", "system:kube-proxy")
-    # Zeros: leave the machine's connection tracking as it is.
+    # Zeros keep the machine's settings of connection tracking.
     conntrack = {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s"}
     config = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",

@@ -1,6 +1,6 @@
-"""A real S3 for pods: SeaweedFS, of its PyPI package, on the bridge's address.
+"""A real S3 for pods: SeaweedFS, from its PyPI package, on the bridge's address.
 
-It belongs to the cluster, so `down` stops it and removes its data.
+The object store is part of the cluster: `down` stops it and removes its data.
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ START_SECONDS = 90
 
 
 def start() -> str:
-    """Start it and return its endpoint; its buckets are made by whoever needs them."""
+    """Start the object store without buckets, and return its endpoint.
+
+    Raises:
+        ClusterError: The object store of `make cluster` is running, or the start fails.
+    """
     if processes.is_running(NAME):
         raise ClusterError(
-            "the cluster's object store is at work already, with the example of `make cluster`: "
-            "take that down first (`make cluster-down`)"
+            "the cluster's object store is running already, with the example of `make cluster`: "
+            "stop that cluster first with `make cluster-down`"
         )
     folder = settings.state() / NAME
     data = folder / "data"
@@ -60,15 +64,15 @@ def start() -> str:
         ],
     )
     endpoint = f"http://{address}:{ports['s3.port']}"
-    processes.wait_for("SeaweedFS", [NAME], lambda: _answers(endpoint), START_SECONDS)
+    processes.wait_for("SeaweedFS", [NAME], lambda: _responds(endpoint), START_SECONDS)
     return endpoint
 
 
-def _answers(endpoint: str) -> bool:
+def _responds(endpoint: str) -> bool:
     try:
         urllib.request.urlopen(endpoint, timeout=1).close()
     except urllib.error.HTTPError:
-        return True  # it refuses an anonymous caller
+        return True  # the server rejects an anonymous request
     except OSError:
         return False
     return True

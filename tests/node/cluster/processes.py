@@ -1,7 +1,7 @@
 """Starts the cluster's programs in the background and stops them by pid.
 
-A record of each lies in the run folder: its pid and the tick at which it was started, so
-that a pid which the kernel gave to someone else meanwhile is never signalled.
+The run folder has a record of each program: its pid and the clock tick of its start. If the
+kernel has given the pid to another process, the ticks differ and no signal is sent.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STOP_SECONDS = 20
 def start(
     name: str, command: Sequence[str | Path], environment: dict[str, str] | None = None
 ) -> None:
-    """Start a program in a session of its own; its output goes to a log in the state folder."""
+    """Start a program in a new session; its output goes to a log in the state folder."""
     log_file = log(name)
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("ab") as output:
@@ -41,7 +41,7 @@ def start(
 
 
 def stop(name: str) -> None:
-    """End a program, by force if it does not go."""
+    """Stop a program with SIGTERM, and with SIGKILL if it does not end in time."""
     if not is_running(name):
         _record(name).unlink(missing_ok=True)
         return
@@ -52,12 +52,12 @@ def stop(name: str) -> None:
         if _wait(lambda: not is_running(name), STOP_SECONDS):
             break
     else:
-        raise ClusterError(f"{name} (pid {pid}) does not end; its log is {log(name)}")
+        raise ClusterError(f"{name} (pid {pid}) does not end after SIGKILL; its log is {log(name)}")
     _record(name).unlink(missing_ok=True)
 
 
 def is_running(name: str) -> bool:
-    """Say whether the program that was started under this name still runs."""
+    """Return whether the program that was started with this name still runs."""
     try:
         record = json.loads(_record(name).read_text())
     except FileNotFoundError:
@@ -69,12 +69,16 @@ def is_running(name: str) -> bool:
 
 
 def wait_for(what: str, names: Sequence[str], ready: Callable[[], bool], seconds: float) -> None:
-    """Wait until `ready`; raise with the logs' ends if a program dies or time is over."""
+    """Wait until `ready` returns true.
 
-    def over() -> bool:
+    Raises:
+        ClusterError: A program has ended, or the time is over; the message has the logs' ends.
+    """
+
+    def decided() -> bool:
         return ready() or not all(is_running(name) for name in names)
 
-    in_time = _wait(over, seconds)
+    in_time = _wait(decided, seconds)
     if in_time and ready():
         return
     ended = [name for name in names if not is_running(name)]
@@ -84,7 +88,7 @@ def wait_for(what: str, names: Sequence[str], ready: Callable[[], bool], seconds
 
 
 def log(name: str) -> Path:
-    """Return the log of a program."""
+    """Return the file of a program's log."""
     return settings.state() / "logs" / f"{name}.log"
 
 
@@ -98,7 +102,7 @@ def _record(name: str) -> Path:
 
 
 def _started(pid: int) -> int | None:
-    """Return the tick at which a process was started, or None where it has ended."""
+    """Return the clock tick at which a process was started, or None if the process has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

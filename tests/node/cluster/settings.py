@@ -1,7 +1,7 @@
 """Addresses, names and folders of the cluster.
 
-All fixed: there is one cluster a machine, and a second `up` has to find the first. The
-addresses are private ones that neither Docker, Podman, kind nor minikube takes.
+All values are fixed: a machine has at most one cluster, and a second `up` must find the
+first. The addresses are private and are used by neither Docker, Podman, kind nor minikube.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ API_PORT = 6443
 KUBELET_PORT = 10250
 API_URL = f"https://{NODE_ADDRESS}:{API_PORT}"
 
-# Sockets and pids; gone after a reboot, as the cluster is.
+# Sockets and pids. A reboot removes them, as it ends the cluster.
 RUN_FOLDER = Path("/run/isheep-cluster")
 KUBECONFIG = RUN_FOLDER / "kubeconfig"
 CONTAINERD_SOCKET = RUN_FOLDER / "containerd.sock"
 
 
 def cache() -> Path:
-    """Return the folder of what is slow to make; it may be set to lie on a larger disk."""
+    """Return the folder for files that take long to build; $XDG_CACHE_HOME can move it."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "isheep"
 
 
 def state() -> Path:
-    """Return the folder of what lives as long as the cluster: etcd's data, volumes, logs."""
+    """Return the folder that exists as long as the cluster: etcd's data, volumes, logs."""
     return cache() / "cluster"

@@ -1,8 +1,8 @@
-"""What the cluster's programs change outside of its folders, put back as it was.
+"""Restore the parts of the machine outside of the cluster's folders that its programs change.
 
-The kubelet sets kernel parameters and makes folders and control groups at fixed places;
-pods leave mounts when they are killed hard. `remember` notes what was there before, `put_back`
-removes only what was not.
+The kubelet sets kernel parameters and creates folders and control groups at fixed paths, and
+killed pods leave mounts. `remember` records the state before the start. `restore` removes only
+what did not exist before.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _RECORD = settings.RUN_FOLDER / "before.json"
 
 
 def remember() -> None:
-    """Note what is there before the first program is started."""
+    """Record the parameters and folders before the first program starts."""
     before = {
         "parameters": {name: (Path("/proc/sys") / name).read_text() for name in PARAMETERS},
         "folders": [folder for folder in FOLDERS if Path(folder).exists()],
@@ -42,8 +42,12 @@ def remember() -> None:
     _RECORD.write_text(json.dumps(before))
 
 
-def put_back() -> None:
-    """Undo what the programs did, once they are stopped."""
+def restore() -> None:
+    """Undo the changes of the programs after all have stopped.
+
+    Raises:
+        ClusterError: A mount point of the cluster is in use.
+    """
     _unmount()
     _remove_control_groups()
     if not _RECORD.exists():
@@ -56,14 +60,17 @@ def put_back() -> None:
 
 
 def _unmount() -> None:
-    """Unmount whatever lies in the cluster's folders, the last mounted first."""
+    """Unmount all mount points in the cluster's folders, the latest first."""
     for _ in range(3):
         if not (points := _mount_points()):
             return
         for point in reversed(points):
             with contextlib.suppress(ClusterError):
                 run(["umount", point])
-    raise ClusterError(f"still mounted, and in use: {', '.join(points)}")
+    raise ClusterError(
+        f"still mounted, because a process uses them: {', '.join(points)}; end the process, "
+        "and run `make cluster-down` again"
+    )
 
 
 def _mount_points() -> list[str]:
@@ -75,7 +82,7 @@ def _mount_points() -> list[str]:
 
 
 def _remove_control_groups() -> None:
-    """Remove the pods' groups: one tree with version 2, one for each controller with 1."""
+    """Remove the pods' control groups: one tree in version 2, one per controller in version 1."""
     trees = [*CONTROL_GROUPS.glob("kubepods"), *CONTROL_GROUPS.glob("*/kubepods")]
     for tree in trees:
         groups = sorted(path for path in tree.rglob("*") if path.is_dir())
