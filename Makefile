@@ -102,8 +102,9 @@ format: $(VENV)/dev.stamp  ## Format the code and fix what ruff can fix.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-generate: $(VENV)/dev.stamp  ## Generate the CRD and the reference from the API, and the paper's examples.
+generate: $(VENV)/dev.stamp  ## Generate the CRD, the reference pages and the paper's examples.
 	$(BIN)/python -m isheep.api.generate
+	$(BIN)/python -m isheep_worker.rules.generate
 	$(BIN)/python hack/examples.py
 
 lock: $(BIN)/uv  ## Update the locks under requirements/.
