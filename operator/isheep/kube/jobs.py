@@ -16,9 +16,11 @@ from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import Pool
 from isheep.contract.order import StageOrder, canonical_order, order_sha256
 from isheep.kube import names
+from isheep.kube.config import OperatorConfig
 from isheep.kube.owners import Document, Owner, owner_references
 from isheep.kube.pod_failure_policy import failure_fields
 from isheep.kube.volumes import CACHE, SCRATCH, PodVolumes
+from isheep.logs import LogFormat
 from isheep.planner.pinning import Resolved, spec_of
 from isheep.planner.types import Start
 from isheep.recipes.stage_kinds import StageKind
@@ -35,6 +37,20 @@ class Installation:
     image_pull_policy: str
     default_secret: str | None
     mirrors: Mapping[str, str]
+    log_format: LogFormat = "Text"
+
+
+def installation_of(config: OperatorConfig) -> Installation:
+    """Return the parts of the configuration that go into Jobs."""
+    s3 = config.default_s3
+    secret = s3.secret_ref.name if s3 is not None and s3.secret_ref is not None else None
+    return Installation(
+        image=config.worker_image,
+        image_pull_policy=config.worker_image_pull_policy,
+        default_secret=secret,
+        mirrors=config.model_mirrors,
+        log_format=config.log_format,
+    )
 
 
 def job_document(start: Start, owner: Owner, resolved: Resolved, chart: Installation) -> Document:
@@ -211,6 +227,8 @@ def _environment(
         "HOME": SCRATCH,
         "TMPDIR": SCRATCH,
     }
+    if chart.log_format == "Json":
+        plain["ISHEEP_LOG_FORMAT"] = "json"
     if spec.compute.model_cache is not None:
         plain["XDG_CACHE_HOME"] = CACHE
     if trains_together(start):

@@ -27,7 +27,7 @@ from isheep.kube.claims import Claims, Scope, scope_of
 from isheep.kube.client import Api, ApiError, ApiUnreachableError, events_path, runs_path
 from isheep.kube.config import OperatorConfig
 from isheep.kube.events import event_document, transitions
-from isheep.kube.jobs import Installation
+from isheep.kube.jobs import installation_of
 from isheep.kube.lease import Lease
 from isheep.kube.memory import IdlePlan, Memory
 from isheep.kube.metrics import Metrics
@@ -102,7 +102,7 @@ class Reconciler:
             queue=queue,
             lease=lease,
             metrics=metrics,
-            installation=_installation(config),
+            installation=installation_of(config),
             now=now,
         )
 
@@ -371,17 +371,6 @@ class Reconciler:
         """Return the keys that a run's Jobs work on, even if the run itself is deleted."""
         jobs = (job for job in self._cache.jobs_of(uid) if not is_over(job))
         return {step.key for job in jobs for step in job.steps}
-
-
-def _installation(config: OperatorConfig) -> Installation:
-    s3 = config.default_s3
-    secret = s3.secret_ref.name if s3 is not None and s3.secret_ref is not None else None
-    return Installation(
-        image=config.worker_image,
-        image_pull_policy=config.worker_image_pull_policy,
-        default_secret=secret,
-        mirrors=config.model_mirrors,
-    )
 
 
 def _view(record: RunRecord) -> RunView:

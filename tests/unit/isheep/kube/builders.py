@@ -1,4 +1,7 @@
-"""Objects of the API server as JSON, and starts; each test says only what it is about."""
+"""Builders of API objects as JSON, of records and of starts.
+
+Every field has a default, so a test gives only the fields that it checks.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from isheep.contract.order import (
 from isheep.contract.store_spec import S3StoreSpec, StoreSpec
 from isheep.kube.records import JobRecord, RunRecord, job_record, run_record
 from isheep.planner.pinning import Resolved, pin
-from isheep.planner.types import RunView, Start
+from isheep.planner.types import Start
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 
 from ..planner.simulation import SPEC, make_run, spec_with
@@ -28,12 +31,12 @@ RUN_UID = "0b4c1c1e-0000-4000-8000-000000000001"
 
 
 def at(seconds: int) -> str:
-    """Return a time in the API server's form."""
+    """Return the time after some seconds, in the format of the API server."""
     return f"2026-01-01T00:{seconds // 60:02}:{seconds % 60:02}Z"
 
 
 def run_json(name: str = "run", uid: str = RUN_UID, **fields: Any) -> dict[str, Any]:
-    """Return a run; `spec` and `status` replace those members, the rest goes into metadata."""
+    """Return a run; `spec` and `status` replace these members, other fields go into metadata."""
     document: dict[str, Any] = {
         "apiVersion": "isheep.dev/v1alpha1",
         "kind": "SelfAlignmentRun",
@@ -53,7 +56,7 @@ def run_json(name: str = "run", uid: str = RUN_UID, **fields: Any) -> dict[str, 
 
 
 def job_json(name: str = "run-respond-abc", uid: str = "job-1", **fields: Any) -> dict[str, Any]:
-    """Return a Job of one step; `spec`, `status`, `labels`, `annotations` are merged in."""
+    """Return a Job; `spec`, `labels` and `annotations` are merged, and `status` is replaced."""
     step = fields.pop("steps", (("i1/respond", "k" * 64),))
     document: dict[str, Any] = {
         "apiVersion": "batch/v1",
@@ -97,7 +100,7 @@ def condition(kind: str, status: str = "True", **fields: Any) -> dict[str, Any]:
 
 
 def pod_json(name: str = "run-respond-abc-0-x", **fields: Any) -> dict[str, Any]:
-    """Return a pod; `state` is the worker's, `conditions` and `phase` the status's."""
+    """Return a pod; `state` is that of the worker container, `index` that of the pod in its Job."""
     status: dict[str, Any] = {"phase": fields.pop("phase", "Pending")}
     for field in ("reason", "message", "conditions", "podIP"):
         if field in fields:
@@ -128,8 +131,9 @@ def result_text(outcome: Outcome = Outcome.COMMITTED, **fields: Any) -> str:
 
 
 def a_step(kind: str = "respond", **fields: Any) -> Step:
+    """Return the step of a stage; `fields` replace its fields."""
     iteration = 0 if kind == "prepare" else 1
-    plain: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "id": "prepare" if kind == "prepare" else f"i1/{kind}",
         "kind": kind,
         "version": 1,
@@ -138,29 +142,25 @@ def a_step(kind: str = "respond", **fields: Any) -> Step:
         "settings": {},
         "items": 200,
     }
-    return Step(**{**plain, **fields})
+    return Step(**{**defaults, **fields})
 
 
 def a_start(kind: str = "respond", *, steps: tuple[Step, ...] = (), **fields: Any) -> Start:
-    """Return the start of one stage; `fields` are the order's or the Start's."""
+    """Return the start of one stage; `fields` are fields of the order or of the Start."""
     of_start = {n: fields.pop(n) for n in ("parallelism", "deadline_seconds") if n in fields}
-    plain: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "run": RunRef(namespace="ns", name="run", uid=RUN_UID),
         "store": StoreSpec(s3=S3StoreSpec(bucket="bucket", prefix="some/prefix")),
         "sources": Sources(model="hf://org/model"),
         "steps": steps or (a_step(kind),),
     }
-    order = StageOrder(**{**plain, **fields})
+    order = StageOrder(**{**defaults, **fields})
     pool = STAGE_DEFINITIONS[StageKind(order.steps[0].kind)].pool
     return Start(order, pool, **{"parallelism": 1, **of_start})
 
 
-def a_view(**spec: Any) -> RunView:
-    return make_run(spec_with(**spec), uid=RUN_UID)
-
-
 def resolved_from(worker_image: str = "", **spec: Any) -> Resolved:
-    """Return what a run with these fields is planned from; `storage=None` takes it away."""
+    """Return the resolved values of a run; a field with the value None is removed from the spec."""
     document = spec_with(**spec)
     document = {name: value for name, value in document.items() if value is not None}
     return pin(make_run(document), worker_image, retried=False)

@@ -9,9 +9,7 @@ from functools import cache
 from isheep.kube.client import ApiError
 
 from ..planner.simulation import PlannerSimulation, make_run, outcome, spec_with
-from .fake_api_server import (
-    FaultFunction,
-)
+from .fake_api_server import FaultFunction
 from .fake_cluster import FakeCluster
 
 

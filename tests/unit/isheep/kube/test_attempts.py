@@ -1,4 +1,4 @@
-"""When pods are looked at, and what a Job and its pods are to the planner."""
+"""Attempts: when pods are inspected, and the attempt of the planner for a Job and its pods."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def observation(seconds: float = 100, **fields: Any) -> PodObservation:
 
 
 @pytest.mark.parametrize(
-    ("job", "seen", "due"),
+    ("job", "observed", "due"),
     [
         ({}, None, 15),
         ({}, observation(5), 35),
         ({}, observation(100), 130),
         ({"status": STARTING}, None, 15),
         ({"status": STARTING}, observation(15), 45),
-        # A pod that came later than the first look: an early observation does not delay it.
+        # The pod is newer than the observation, so the observation does not delay the inspection.
         ({"status": STARTING}, observation(-100), 15),
         ({"status": WORKING}, None, 45),
         ({"status": {"active": 1, "ready": 1}}, None, 40),
@@ -69,36 +69,36 @@ def observation(seconds: float = 100, **fields: Any) -> PodObservation:
     ],
     ids=[
         "new",
-        "new and seen",
-        "still no pods",
+        "new and inspected",
+        "no pods yet",
         "starting",
-        "starting and seen",
-        "starting, seen before",
+        "starting and inspected",
+        "starting, inspected before the pods",
         "working",
         "working, no start time",
-        "working and seen",
+        "working and inspected",
         "working and polled",
         "an index failed",
-        "an index had failed",
+        "an index failed before the inspection",
         "another index failed",
         "complete",
-        "complete, seen before",
+        "complete, inspected before",
         "complete and read",
         "failed",
         "failed and read",
-        "going",
-        "complete and going",
-        "nobody's",
-        "nobody's and over",
+        "being deleted",
+        "complete and being deleted",
+        "without steps",
+        "without steps and complete",
         "suspended",
         "queued",
-        "suspended and over",
+        "suspended and failed",
     ],
 )
-def test_when_pods_are_looked_at(
-    job: dict[str, Any], seen: PodObservation | None, due: float | None
+def test_the_time_of_the_next_inspection(
+    job: dict[str, Any], observed: PodObservation | None, due: float | None
 ) -> None:
-    found = inspection_due(a_job(**job), seen, TIMINGS)
+    found = inspection_due(a_job(**job), observed, TIMINGS)
     assert found == (None if due is None else after(due))
 
 
@@ -109,12 +109,14 @@ def test_when_pods_are_looked_at(
         ({"active": 1}, False),
         ({"active": 2, "ready": 1}, False),
         ({"active": 2, "ready": 2}, True),
-        # One pod may be ready and end at once.
+        # A pod can end after it was ready, so ready can exceed active.
         ({"active": 1, "ready": 2}, True),
         ({"active": 0, "ready": 0}, False),
     ],
 )
-def test_who_works(status: dict[str, Any], working: bool) -> None:
+def test_a_job_works_if_all_its_active_pods_are_ready(
+    status: dict[str, Any], working: bool
+) -> None:
     assert is_working(a_job(status=status)) == working
 
 
@@ -125,11 +127,11 @@ SUCCEEDED, FAILURE = AttemptState.SUCCEEDED, AttemptState.FAILED
 
 
 @pytest.mark.parametrize(
-    ("job", "seen", "state"),
+    ("job", "observed", "state"),
     [
         ({}, None, ACTIVE),
         ({"status": WORKING}, observation(), ACTIVE),
-        # Its results are not read yet: to the planner it is at work.
+        # The results are not read yet, so the attempt is still active.
         ({"status": COMPLETE}, None, ACTIVE),
         ({"status": COMPLETE}, observation(), ACTIVE),
         ({"status": COMPLETE}, observation(final=True), SUCCEEDED),
@@ -146,25 +148,25 @@ SUCCEEDED, FAILURE = AttemptState.SUCCEEDED, AttemptState.FAILED
         "new",
         "working",
         "complete",
-        "complete, seen before",
+        "complete, inspected before",
         "complete and read",
         "failed",
-        "failed, seen before",
+        "failed, inspected before",
         "failed and read",
-        "going",
-        "complete and going",
-        "read and going",
-        "suspended and going",
+        "being deleted",
+        "complete and being deleted",
+        "read and being deleted",
+        "suspended and being deleted",
         "suspended",
     ],
 )
-def test_where_an_attempt_stands(
-    job: dict[str, Any], seen: PodObservation | None, state: AttemptState
+def test_the_state_of_an_attempt(
+    job: dict[str, Any], observed: PodObservation | None, state: AttemptState
 ) -> None:
-    assert attempt_of(a_job(**job), seen).state is state
+    assert attempt_of(a_job(**job), observed).state is state
 
 
-def test_what_an_attempt_is() -> None:
+def test_the_fields_of_an_attempt() -> None:
     job = a_job(
         labels={"isheep.dev/attempt": "3"},
         steps=(("i1/respond", "a"), ("i1/assess", "b")),
@@ -178,20 +180,20 @@ def test_what_an_attempt_is() -> None:
     assert attempt_of(job, None).started == after(5)
 
 
-def test_what_a_failed_attempt_leaves() -> None:
+def test_a_failed_attempt_has_the_ending_of_its_pod() -> None:
     attempt = attempt_of(a_job(status=FAILED), observation(final=True, ending=ENDING))
     assert (attempt.results, attempt.exit_code, attempt.pod) == ((RESULT,), 70, "p")
     assert (attempt.message, attempt.disrupted) == ("words", True)
     assert attempt.finished == after(90)
 
 
-def test_a_job_that_is_complete_has_no_bad_exit_code() -> None:
-    """A pod of it failed and was tried again."""
+def test_the_attempt_of_a_complete_job_has_exit_code_0() -> None:
+    """A pod of the Job failed, and its replacement succeeded."""
     attempt = attempt_of(a_job(status=COMPLETE), observation(final=True, ending=ENDING))
     assert (attempt.exit_code, attempt.results) == (0, (RESULT,))
 
 
-def test_a_terminating_attempt_gives_its_results_where_they_were_read() -> None:
+def test_a_terminating_attempt_has_its_results_if_they_were_read() -> None:
     job = a_job(status=COMPLETE, deletionTimestamp=at(99))
     assert attempt_of(job, observation(final=True, ending=ENDING)).results == (RESULT,)
     assert attempt_of(job, observation()).results == ()
@@ -206,23 +208,25 @@ def test_a_terminating_attempt_gives_its_results_where_they_were_read() -> None:
         (WORKING, Ending(), None),
         ({"conditions": [condition("Failed")]}, Ending(), None),
     ],
-    ids=["the Job's", "the pod's", "complete", "working", "none"],
+    ids=["message of the Job", "message of the pod", "complete", "working", "no message"],
 )
-def test_whose_message_it_is(status: dict[str, Any], ending: Ending, message: str | None) -> None:
-    seen = observation(final=is_over(a_job(status=status)), ending=ending)
-    assert attempt_of(a_job(status=status), seen).message == message
+def test_the_message_is_that_of_the_pod_or_of_the_job(
+    status: dict[str, Any], ending: Ending, message: str | None
+) -> None:
+    observed = observation(final=is_over(a_job(status=status)), ending=ending)
+    assert attempt_of(a_job(status=status), observed).message == message
 
 
 SECRET = Waiting("SecretNotFound", "no secret", stalled=True)
 
 
 @pytest.mark.parametrize(
-    ("job", "seen", "reason", "stalled"),
+    ("job", "observed", "reason", "stalled"),
     [
         ({}, None, None, None),
         ({"status": STARTING}, observation(waiting=SECRET), "SecretNotFound", True),
         ({}, observation(waiting=SECRET), "SecretNotFound", True),
-        # What was seen before they were ready is over.
+        # What was observed before they were ready is over.
         ({"status": WORKING}, observation(waiting=SECRET), None, None),
         ({"status": COMPLETE}, observation(waiting=SECRET), None, None),
         ({"status": FAILED}, observation(waiting=SECRET), None, None),
@@ -248,19 +252,19 @@ SECRET = Waiting("SecretNotFound", "no secret", stalled=True)
         "complete",
         "failed",
         "failed and read",
-        "going",
+        "being deleted",
         "queued",
         "queued again",
         "admitted",
-        "suspended by hand",
-        "no parallelism",
-        "no parallelism and over",
+        "suspended by a user",
+        "parallelism 0",
+        "parallelism 0 and complete",
     ],
 )
-def test_why_an_attempt_waits(
-    job: dict[str, Any], seen: PodObservation | None, reason: str | None, stalled: bool | None
+def test_the_reason_for_which_an_attempt_waits(
+    job: dict[str, Any], observed: PodObservation | None, reason: str | None, stalled: bool | None
 ) -> None:
-    waiting = attempt_of(a_job(**job), seen).waiting
+    waiting = attempt_of(a_job(**job), observed).waiting
     if reason is None:
         assert waiting is None
     else:
@@ -273,12 +277,14 @@ def test_why_an_attempt_waits(
     ("spec", "remedy"),
     [({"suspend": True}, "spec.suspend"), ({"parallelism": 0}, "spec.parallelism")],
 )
-def test_a_hand_is_told_what_to_undo(spec: dict[str, Any], remedy: str) -> None:
+def test_the_message_about_a_suspended_job_contains_the_remedy(
+    spec: dict[str, Any], remedy: str
+) -> None:
     waiting = attempt_of(a_job(spec=spec), None).waiting
     assert waiting is not None
     assert remedy in waiting.message
     assert "delete the Job" in waiting.message
 
 
-def test_a_job_without_steps_is_seen_without_any() -> None:
+def test_the_attempt_of_a_job_without_steps_has_no_steps() -> None:
     assert attempt_of(replace(a_job(), steps=()), None).steps == ()

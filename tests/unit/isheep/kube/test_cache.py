@@ -1,4 +1,4 @@
-"""The cache against a model: whatever arrives in whatever order, it believes what is true."""
+"""The cache, compared with a model: it is correct for every order of events, responses and LISTs."""
 
 from __future__ import annotations
 
@@ -22,114 +22,114 @@ def job(uid: str, version: int, run: str = "run-1") -> JobRecord:
     return replace(a_job(uid=uid, name=f"job-{uid}"), resource_version=version, run_uid=run)
 
 
-def _says_the_same(before: JobRecord | None, after: JobRecord | None) -> bool:
+def _are_equal_without_version(before: JobRecord | None, after: JobRecord | None) -> bool:
     if before is None or after is None:
         return before is after
     return replace(before, resource_version=0) == replace(after, resource_version=0)
 
 
 class Cluster(RuleBasedStateMachine):
-    """Jobs come, change and go; their news is delivered late, twice, out of order, or never.
+    """Jobs are created, changed and deleted; events arrive late, twice, out of order or never.
 
-    A model of what the cache may believe: of each object the newest version that it was
-    told, unless it was told the end of it, by an event or by a LIST's silence.
+    The model of the cache contains the newest version of each object that an event, a response or
+    a LIST delivered, without the objects that an event or a LIST reported as deleted.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.cache = Cache()
         self.version = 0
-        self.living: dict[str, JobRecord] = {}
-        self.said: list[JobRecord] = []
-        self.ended: list[JobRecord] = []
+        self.existing: dict[str, JobRecord] = {}
+        self.changes: list[JobRecord] = []
+        self.deletions: list[JobRecord] = []
         self.known: dict[str, JobRecord] = {}
-        self.over: set[str] = set()
+        self.deleted: set[str] = set()
         self.lists: list[tuple[list[JobRecord], int]] = []
-        self.made = 0
+        self.created = 0
 
-    # What happens in the cluster.
+    # Changes in the cluster.
 
     @rule(name=st.sampled_from(NAMES), run=st.sampled_from(RUNS))
     def create(self, name: str, run: str) -> None:
-        if name in self.living:
+        if name in self.existing:
             return
-        self.made += 1
+        self.created += 1
         self.version += 1
-        self.living[name] = job(f"{name}-{self.made}", self.version, run)
-        self.said.append(self.living[name])
+        self.existing[name] = job(f"{name}-{self.created}", self.version, run)
+        self.changes.append(self.existing[name])
 
-    @precondition(lambda self: self.living)
+    @precondition(lambda self: self.existing)
     @rule(data=st.data())
     def change(self, data: st.DataObject) -> None:
-        name = data.draw(st.sampled_from(sorted(self.living)))
+        name = data.draw(st.sampled_from(sorted(self.existing)))
         self.version += 1
-        self.living[name] = replace(self.living[name], resource_version=self.version)
-        self.said.append(self.living[name])
+        self.existing[name] = replace(self.existing[name], resource_version=self.version)
+        self.changes.append(self.existing[name])
 
-    @precondition(lambda self: self.living)
+    @precondition(lambda self: self.existing)
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
-        name = data.draw(st.sampled_from(sorted(self.living)))
+        name = data.draw(st.sampled_from(sorted(self.existing)))
         self.version += 1
-        gone = self.living.pop(name)
-        self.ended.append(replace(gone, resource_version=self.version))
+        record = self.existing.pop(name)
+        self.deletions.append(replace(record, resource_version=self.version))
 
     @rule()
     def list(self) -> None:
-        self.lists.append((list(self.living.values()), self.version))
+        self.lists.append((list(self.existing.values()), self.version))
 
-    # What the operator hears of it.
+    # Deliveries to the operator.
 
-    @precondition(lambda self: self.said)
+    @precondition(lambda self: self.changes)
     @rule(data=st.data())
-    def hear(self, data: st.DataObject) -> None:
-        """By an event, or by the answer to a write of our own."""
-        record = data.draw(st.sampled_from(self.said))
-        news = self.cache.put_job(record)
-        assert news == self._learn(record)
+    def deliver_a_change(self, data: st.DataObject) -> None:
+        """Deliver a change by an event or by the response to a write of the operator."""
+        record = data.draw(st.sampled_from(self.changes))
+        assert self.cache.put_job(record) == self._expect(record)
 
-    @precondition(lambda self: self.ended)
+    @precondition(lambda self: self.deletions)
     @rule(data=st.data())
-    def hear_of_an_end(self, data: st.DataObject) -> None:
-        record = data.draw(st.sampled_from(self.ended))
+    def deliver_a_deletion(self, data: st.DataObject) -> None:
+        record = data.draw(st.sampled_from(self.deletions))
         self.cache.jobs.drop(record.uid, record.resource_version)
         self.known.pop(record.uid, None)
-        self.over.add(record.uid)
+        self.deleted.add(record.uid)
 
     @precondition(lambda self: self.lists)
     @rule()
-    def receive_the_list(self) -> None:
-        """Of LISTs each is over before the next one begins."""
+    def deliver_a_list(self) -> None:
+        """Of LISTs each is deleted before the next one begins."""
         listed, version = self.lists[-1]
         self.lists.clear()
         before = dict(self.known)
         for record in listed:
-            self._learn(record)
-        there = {record.uid for record in listed}
+            self._expect(record)
+        uids = {record.uid for record in listed}
         for uid, record in list(self.known.items()):
-            if uid not in there and record.resource_version <= version:
+            if uid not in uids and record.resource_version <= version:
                 del self.known[uid]
         changed = self.cache.replace_jobs(listed, version)
-        # Nothing that happened before the LIST is told after it.
-        self.said = [r for r in self.said if r.resource_version > version]
-        self.ended = [r for r in self.ended if r.resource_version > version]
+        # No change from before the LIST is delivered after it.
+        self.changes = [r for r in self.changes if r.resource_version > version]
+        self.deletions = [r for r in self.deletions if r.resource_version > version]
         assert {r.uid for r in changed} == {
             uid
             for uid in before.keys() | self.known
-            if not _says_the_same(before.get(uid), self.known.get(uid))
+            if not _are_equal_without_version(before.get(uid), self.known.get(uid))
         }
 
-    def _learn(self, record: JobRecord) -> bool:
+    def _expect(self, record: JobRecord) -> bool:
+        """Put a record into the model; return whether it is new to the model."""
         old = self.known.get(record.uid)
-        if record.uid in self.over or (old and old.resource_version >= record.resource_version):
+        if record.uid in self.deleted or (old and old.resource_version >= record.resource_version):
             return False
         self.known[record.uid] = record
         return True
 
-    # What has to be so.
+    # Invariants.
 
     @invariant()
-    def it_believes_what_it_was_told_last(self) -> None:
+    def the_cache_contains_the_records_of_the_model(self) -> None:
         assert {r.uid: r for r in self.cache.jobs} == self.known
         assert len(self.cache.jobs) == len(self.known)
         for uid, record in self.known.items():
@@ -143,10 +143,10 @@ class Cluster(RuleBasedStateMachine):
 
     @precondition(lambda self: not self.lists)
     @rule()
-    def after_a_list_it_is_in_line(self) -> None:
+    def the_cache_equals_the_cluster_after_a_list(self) -> None:
         self.list()
-        self.receive_the_list()
-        assert {r.uid: r for r in self.cache.jobs} == {r.uid: r for r in self.living.values()}
+        self.deliver_a_list()
+        assert {r.uid: r for r in self.cache.jobs} == {r.uid: r for r in self.existing.values()}
 
 
 Cluster.TestCase.settings = settings(max_examples=200, stateful_step_count=20, deadline=None)
@@ -154,19 +154,21 @@ TestCluster = Cluster.TestCase
 
 
 @pytest.mark.parametrize(
-    ("known", "heard", "news"),
+    ("known", "received", "changed"),
     [(None, 5, True), (4, 5, True), (5, 5, False), (6, 5, False), (9, 10, True)],
-    ids=["new", "newer", "again", "older", "as numbers"],
+    ids=["new", "newer", "equal", "older", "compared as numbers"],
 )
-def test_the_newer_version_wins(known: int | None, heard: int, news: bool) -> None:
+def test_a_record_replaces_only_older_versions(
+    known: int | None, received: int, changed: bool
+) -> None:
     records: RecordStore[JobRecord] = RecordStore()
     if known is not None:
         records.put(job("u", known))
-    assert records.put(job("u", heard)) == news
-    assert records.get("u") == job("u", max(heard, known or 0))
+    assert records.put(job("u", received)) == changed
+    assert records.get("u") == job("u", max(received, known or 0))
 
 
-def test_a_late_answer_brings_nothing_back() -> None:
+def test_a_late_response_does_not_restore_a_deleted_record() -> None:
     records: RecordStore[JobRecord] = RecordStore()
     records.put(job("u", 5))
     assert records.drop("u") == job("u", 5)
@@ -175,31 +177,31 @@ def test_a_late_answer_brings_nothing_back() -> None:
     assert records.get("u") is None
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["the end was told", "the end was not told"])
-def test_a_late_answer_brings_nothing_back_after_a_list_either(told: bool) -> None:
+@pytest.mark.parametrize("event", [True, False], ids=["with an event", "without an event"])
+def test_a_late_response_does_not_restore_a_record_that_a_list_removed(event: bool) -> None:
     records: RecordStore[JobRecord] = RecordStore()
     records.put(job("u", 5))
-    if told:
+    if event:
         records.drop("u", 7)
     records.replace([], 10)
     assert not records.put(job("u", 6))
 
 
-def test_a_list_from_before_the_end_does_not_bring_it_back() -> None:
+def test_a_list_from_before_the_deletion_does_not_restore_the_record() -> None:
     records: RecordStore[JobRecord] = RecordStore()
     records.put(job("u", 5))
-    # The LIST is of version 5, and arrives after the end of version 8 was told.
+    # The LIST has version 5 and arrives after the event about the deletion, which has version 8.
     records.drop("u", 8)
     records.replace([job("u", 5)], 5)
     assert not records.put(job("u", 7))
 
 
-def test_what_a_later_list_returns_is_there() -> None:
-    """A watch with a selector says DELETED of a Job that somebody took the label from."""
+def test_a_list_from_after_the_deletion_restores_the_record() -> None:
+    """A watch with a selector sends DELETED for a Job that no longer has the label."""
     records: RecordStore[JobRecord] = RecordStore()
     records.put(job("u", 5))
     records.drop("u", 6)
-    # It lost the label with version 6 and got it back with version 7; the LISTs are of 8 and 9.
+    # The Job lost the label in version 6 and got it back in version 7; the LISTs have 8 and 9.
     records.replace([job("u", 7)], 8)
     records.replace([job("u", 7)], 9)
     assert records.get("u") == job("u", 7)
@@ -223,7 +225,7 @@ def test_a_job_is_its_labels_runs() -> None:
     assert cache.jobs_of("run-1") == []
 
 
-def test_runs_are_kept_beside_jobs() -> None:
+def test_runs_and_jobs_have_separate_stores() -> None:
     cache = Cache()
     assert cache.runs.put(a_run())
     cache.put_job(a_job())

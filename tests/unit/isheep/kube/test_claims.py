@@ -1,4 +1,4 @@
-"""Claims: two runs that are planned one after the other do not make the same stage."""
+"""Claims: two runs that are planned one after the other do not start the same stage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCOPE: Scope = ("ns", "bucket")
 
 
 def prepared(uid: str, age: int = 0) -> PlannerSimulation:
-    """Return a run that has been prepared, before it is planned again."""
+    """Return a run whose prepare is complete, before the next plan."""
     run = make_run(uid=uid, name=f"run-{uid}", created=START - timedelta(minutes=age))
     simulation = PlannerSimulation(run)
     simulation.run_pass()
@@ -35,27 +35,31 @@ def prepared(uid: str, age: int = 0) -> PlannerSimulation:
     return simulation
 
 
-def planned(claims: Claims, simulation: PlannerSimulation, scope: Scope = SCOPE) -> tuple[Plan, set[str]]:
-    """Plan a run as a pass does, without awaiting anything before its claims are stated."""
+def planned(
+    claims: Claims, simulation: PlannerSimulation, scope: Scope = SCOPE
+) -> tuple[Plan, set[str]]:
+    """Plan a run as a pass does, with no await between the plan and its claims."""
     uid = simulation.run.uid
     observed = Observed(simulation.observed().attempts, claims.peers(scope, uid))
-    made = plan(simulation.run, observed, simulation.now, simulation.environment)
-    view = replace(simulation.run, status=made.status)
-    woken = claims.state(scope, view, observed.attempts, made.actions)
+    result = plan(simulation.run, observed, simulation.now, simulation.environment)
+    view = replace(simulation.run, status=result.status)
+    woken = claims.state(scope, view, observed.attempts, result.actions)
     simulation.run = view
-    return made, woken
+    return result, woken
 
 
-def starts(made: Plan) -> list[str]:
-    return [a.order.steps[0].id for a in made.actions if isinstance(a, Start)]
+def starts(result: Plan) -> list[str]:
+    return [a.order.steps[0].id for a in result.actions if isinstance(a, Start)]
 
 
 def reason(simulation: PlannerSimulation) -> str:
     return simulation.run.status.conditions[0].reason
 
 
-@pytest.mark.parametrize("ages", [(0, 0), (1, 0), (0, 1)], ids=["same age", "first", "second"])
-def test_of_two_that_are_planned_at_once_one_starts(ages: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    "ages", [(0, 0), (1, 0), (0, 1)], ids=["equal ages", "first is older", "second is older"]
+)
+def test_only_one_of_two_runs_that_are_planned_at_once_starts(ages: tuple[int, int]) -> None:
     claims = Claims()
     first, second = (prepared(uid, age) for uid, age in zip("ab", ages, strict=True))
     assert starts(planned(claims, first)[0]) == ["i1/generate/r1"]
@@ -69,7 +73,7 @@ def test_of_two_that_are_planned_at_once_one_starts(ages: tuple[int, int]) -> No
     [(("ns", "a"), ("ns", "b")), (("one", "a"), ("two", "a"))],
     ids=["other stores", "other namespaces"],
 )
-def test_scopes_are_apart(scopes: tuple[Scope, Scope]) -> None:
+def test_runs_with_other_scopes_do_not_wait_for_each_other(scopes: tuple[Scope, Scope]) -> None:
     claims = Claims()
     for uid, scope in zip("ab", scopes, strict=True):
         assert starts(planned(claims, prepared(uid), scope)[0]) == ["i1/generate/r1"]
@@ -77,34 +81,34 @@ def test_scopes_are_apart(scopes: tuple[Scope, Scope]) -> None:
     assert [p.uid for p in claims.peers(scopes[0], "b")] == ["a"]
 
 
-def carry_out(simulation: PlannerSimulation, made: Plan) -> None:
-    """Have a plan's Starts at work."""
-    for action in made.actions:
+def execute(simulation: PlannerSimulation, result: Plan) -> None:
+    """Start the attempts of a plan and remove the ended ones."""
+    for action in result.actions:
         if isinstance(action, Start):
             simulation.start(action)
         elif not isinstance(action, Stop):
             simulation.attempts.pop(action.attempt)
 
 
-def test_whoever_waits_is_woken_when_keys_are_free() -> None:
+def test_waiting_runs_are_woken_when_keys_are_free() -> None:
     claims = Claims()
     first, second, third = prepared("a", 3), prepared("b", 2), prepared("c", 1)
-    carry_out(first, planned(claims, first)[0])
-    carry_out(second, planned(claims, second)[0])
-    carry_out(third, planned(claims, third)[0])
+    execute(first, planned(claims, first)[0])
+    execute(second, planned(claims, second)[0])
+    execute(third, planned(claims, third)[0])
     assert planned(claims, first)[1] == set()
-    # Its next stage is another key, and the old one is free.
+    # The next stage has another key, so the old key is free.
     first.complete(first.find("i1/generate/r1"))
-    made, woken = planned(claims, first)
-    assert starts(made) == ["i1/curate/r1"]
+    result, woken = planned(claims, first)
+    assert starts(result) == ["i1/curate/r1"]
     assert woken == {"b", "c"}
 
 
 @pytest.mark.parametrize("how", ["forgotten", "suspended", "deleted", "failed"])
-def test_whoever_waits_is_woken_when_the_other_gives_up(how: str) -> None:
+def test_a_waiting_run_is_woken_when_the_other_run_stops(how: str) -> None:
     claims = Claims()
     first, second = prepared("a", 1), prepared("b")
-    carry_out(first, planned(claims, first)[0])
+    execute(first, planned(claims, first)[0])
     planned(claims, second)
     if how == "forgotten":
         woken = claims.leave("a", ())
@@ -121,10 +125,10 @@ def test_whoever_waits_is_woken_when_the_other_gives_up(how: str) -> None:
     assert starts(planned(claims, second)[0]) == ["i1/generate/r1"]
 
 
-def test_a_run_that_is_gone_is_waited_for_while_its_jobs_work() -> None:
+def test_a_run_waits_for_the_jobs_of_a_deleted_run() -> None:
     claims = Claims()
     first, second = prepared("a", 1), prepared("b")
-    carry_out(first, planned(claims, first)[0])
+    execute(first, planned(claims, first)[0])
     planned(claims, second)
     (key,) = claims.peers(SCOPE, "b")[0].working
     assert claims.leave("a", {key, "another"}) == {"b"}
@@ -135,7 +139,9 @@ def test_a_run_that_is_gone_is_waited_for_while_its_jobs_work() -> None:
     assert starts(planned(claims, second)[0]) == ["i1/generate/r1"]
 
 
-def test_a_run_that_was_gone_before_is_waited_for_in_every_store_of_its_namespace() -> None:
+def test_a_run_that_was_deleted_before_a_restart_is_a_peer_in_every_store_of_its_namespace() -> (
+    None
+):
     claims = Claims()
     (start,) = planned(Claims(), prepared("a"))[0].actions
     assert isinstance(start, Start)
@@ -154,16 +160,16 @@ def test_a_run_that_was_gone_before_is_waited_for_in_every_store_of_its_namespac
     assert starts(planned(claims, second)[0]) == ["i1/generate/r1"]
 
 
-def test_nobody_works_for_a_run_on_what_it_has_not_claimed() -> None:
+def test_a_deleted_run_keeps_only_the_keys_that_it_claimed() -> None:
     claims = Claims()
     first, second = prepared("a", 1), prepared("b")
-    carry_out(first, planned(claims, first)[0])
+    execute(first, planned(claims, first)[0])
     planned(claims, second)
     assert claims.leave("a", {"another"}) == {"b"}
     assert starts(planned(claims, second)[0]) == ["i1/generate/r1"]
 
 
-def test_whoever_does_not_wait_is_left_alone() -> None:
+def test_a_run_that_does_not_wait_is_not_woken() -> None:
     claims = Claims()
     first, second = prepared("a"), PlannerSimulation(make_run(uid="b"))
     planned(claims, first)
@@ -186,17 +192,17 @@ def attempt(state: AttemptState) -> Attempt:
         (AttemptState.FAILED, False),
     ],
 )
-def test_what_is_at_work_is_claimed_whatever_the_status_says(
+def test_the_keys_of_active_attempts_are_claimed_without_a_status(
     state: AttemptState, claimed: bool
 ) -> None:
-    """After a restart the claims are made of Jobs alone."""
+    """After a restart the claims are result of Jobs alone."""
     claims = Claims()
     run: RunView = make_run(uid="a")
     claims.state(SCOPE, run, [attempt(state)], ())
     assert [p.working for p in claims.peers(SCOPE, "b")] == ([frozenset("k")] if claimed else [])
 
 
-def test_a_run_states_its_claims_anew_each_time() -> None:
+def test_each_statement_of_claims_replaces_the_previous_one() -> None:
     claims = Claims()
     run = make_run(uid="a")
     claims.state(SCOPE, run, [attempt(AttemptState.ACTIVE)], ())

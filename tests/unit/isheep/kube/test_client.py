@@ -1,4 +1,4 @@
-"""What the connection to the API server is made with."""
+"""The connection to the API server: its proxy from the environment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROXY = "http://proxy.example:3128"
         ({"HTTPS_PROXY": PROXY, "NO_PROXY": "*"}, None),
     ],
 )
-def test_the_environments_proxy(
+def test_the_proxy_is_that_of_the_environment(
     variables: dict[str, str], proxy: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):

@@ -1,4 +1,4 @@
-"""The configuration: its defaults, and that each rejection says where to look."""
+"""The configuration: its defaults, and errors that name the file and the field."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def with_image(**fields: Any) -> dict[str, Any]:
     return {"workerImage": "worker:1", **fields}
 
 
-def test_an_image_is_all_that_is_needed(tmp_path: Path) -> None:
+def test_only_the_image_is_required(tmp_path: Path) -> None:
     config = load_config(written(tmp_path, with_image()))
     assert config.worker_image == "worker:1"
     assert config.worker_image_pull_policy == "IfNotPresent"
@@ -39,7 +39,7 @@ def test_an_image_is_all_that_is_needed(tmp_path: Path) -> None:
     assert (timings.poll_seconds, timings.progress_seconds, timings.list_seconds) == (30, 60, 300)
 
 
-def test_everything_can_be_said(tmp_path: Path) -> None:
+def test_every_field_can_be_set(tmp_path: Path) -> None:
     document = with_image(
         workerImagePullPolicy="Always",
         watchNamespaces=["a", "b"],
@@ -57,12 +57,12 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
     assert config.default_s3 is not None
     assert config.default_s3.secret_ref is not None
     assert config.default_store is not None
-    # What a worker is told holds no Secret's name.
+    # An order contains the store, so the store does not name the Secret.
     assert config.default_store.s3 == S3StoreSpec(bucket="some-bucket", prefix="p/q")
     assert config.timings.first_look_seconds == 0.5
 
 
-def test_a_bucket_is_taken_over_as_it_is(tmp_path: Path) -> None:
+def test_a_bucket_is_the_default_store_without_changes(tmp_path: Path) -> None:
     s3 = {
         "bucket": "some-bucket",
         "endpoint": "https://minio:9000/path",
@@ -100,39 +100,41 @@ def test_a_bucket_is_taken_over_as_it_is(tmp_path: Path) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_refusal_names_the_file_and_the_field(tmp_path: Path, document: Any, field: str) -> None:
+def test_an_error_names_the_file_and_the_field(tmp_path: Path, document: Any, field: str) -> None:
     path = written(tmp_path, document)
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(ConfigError) as caught:
         load_config(path)
-    (line,) = str(refused.value).splitlines()
+    (line,) = str(caught.value).splitlines()
     assert line.startswith(f"{path}: {field}: ")
     assert len(line) > len(f"{path}: {field}: ")
 
 
-def test_each_wrong_field_is_named_at_once(tmp_path: Path) -> None:
+def test_an_error_names_all_invalid_fields(tmp_path: Path) -> None:
     path = written(tmp_path, with_image(workers=0, httpPort=-1))
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(ConfigError) as caught:
         load_config(path)
-    assert [line.split(": ")[1] for line in str(refused.value).splitlines()] == [
+    assert [line.split(": ")[1] for line in str(caught.value).splitlines()] == [
         "httpPort",
         "workers",
     ]
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "word", "a: [", "a: b: c", "\t"])
-def test_what_is_no_mapping_names_the_file(tmp_path: Path, text: str) -> None:
+def test_the_error_about_a_file_that_is_not_a_mapping_names_the_file(
+    tmp_path: Path, text: str
+) -> None:
     path = written(tmp_path, text)
     with pytest.raises(ConfigError, match=str(path)):
         load_config(path)
 
 
-def test_what_is_no_text_names_the_file(tmp_path: Path) -> None:
+def test_the_error_about_a_file_that_is_not_text_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_bytes(b"workerImage: \xff\xfe")
     with pytest.raises(ConfigError, match=str(path)):
         load_config(path)
 
 
-def test_a_file_that_is_not_there_is_the_systems_error(tmp_path: Path) -> None:
+def test_a_missing_file_raises_file_not_found(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         load_config(tmp_path / "none.yaml")

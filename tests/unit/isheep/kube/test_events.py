@@ -1,4 +1,4 @@
-"""Events: which transitions are told, in which words, and that each is told once."""
+"""Events: which transitions have an Event, its message, and that each transition has one Event."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from .builders import RUN_UID
 
 
 def status(
-    standing: RunPhase | None = None,
+    phase: RunPhase | None = None,
     reason: str = "Running",
     message: str = "",
     *,
     committed: str = "",
-    at_work: str = "",
+    running: str = "",
     failure: Failure | None = None,
 ) -> SelfAlignmentRunStatus:
-    """Return a status; `committed` and `at_work` are stages' ids, key after a colon."""
+    """Return a status; `committed` and `running` are ids of stages, each with `:key` if it matters."""
     stages = [
         StageRecord(id=name.partition(":")[0], key=name.partition(":")[2] or "k", committed=done)
-        for done, names in ((True, committed), (False, at_work))
+        for done, names in ((True, committed), (False, running))
         for name in names.split()
     ]
-    state = None if standing is None else State(standing, reason, message)
+    state = None if phase is None else State(phase, reason, message)
     return SelfAlignmentRunStatus(
         phase=None if state is None else state.phase,
         conditions=() if state is None else conditions(state, (), 1, START),
@@ -44,7 +44,7 @@ FAILURE = Failure(stage="i1/train", pod="run-train-abc-0-x", reason="Retrying", 
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "expected"),
     [
         (status(), status(), []),
         (
@@ -88,28 +88,28 @@ FAILURE = Failure(stage="i1/train", pod="run-train-abc-0-x", reason="Retrying", 
         ),
     ],
     ids=[
-        "nothing",
-        "first",
+        "no change",
+        "first status",
         "running",
         "another message",
-        "another reason at work",
+        "another reason while running",
         "stalled",
-        "stalled anew",
-        "stalled still",
+        "stalled for another reason",
+        "stalled for the same reason",
         "recovered",
         "suspended",
         "failed",
         "succeeded",
     ],
 )
-def test_how_a_run_stands(
-    before: SelfAlignmentRunStatus, after: SelfAlignmentRunStatus, told: list[tuple[str, ...]]
+def test_a_change_of_the_phase_or_of_a_stall_has_an_event(
+    before: SelfAlignmentRunStatus, after: SelfAlignmentRunStatus, expected: list[tuple[str, ...]]
 ) -> None:
-    assert transitions(before, after) == [Note(*note) for note in told]  # type: ignore[arg-type]
+    assert transitions(before, after) == [Note(*note) for note in expected]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "expected"),
     [
         ("", "a b", [("StageCommitted", "a"), ("StageCommitted", "b")]),
         ("a", "a b", [("StageCommitted", "b")]),
@@ -119,34 +119,34 @@ def test_how_a_run_stands(
         ("", "a b c d", [("StagesFound", "4 stages, up to d, exist already")]),
         ("a", "a b c d e", [("StagesFound", "4 stages, up to e, exist already")]),
     ],
-    ids=["two", "one more", "one less", "another key", "three", "found", "found more"],
+    ids=["two", "one more", "one less", "another key", "three", "four found", "four more found"],
 )
-def test_commits(before: str, after: str, told: list[tuple[str, str]]) -> None:
+def test_commits_have_events(before: str, after: str, expected: list[tuple[str, str]]) -> None:
     notes = transitions(status(committed=before), status(committed=after))
-    assert notes == [Note("Normal", *note) for note in told]
+    assert notes == [Note("Normal", *note) for note in expected]
 
 
-def test_a_stage_that_is_committed_now_is_told_though_it_was_there() -> None:
-    notes = transitions(status(at_work="a"), status(committed="a"))
+def test_the_commit_of_a_running_stage_has_an_event() -> None:
+    notes = transitions(status(running="a"), status(committed="a"))
     assert notes == [Note("Normal", "StageCommitted", "a")]
 
 
 @pytest.mark.parametrize(
-    ("failure", "told"),
+    ("failure", "message"),
     [
         (FAILURE, "i1/train (run-train-abc-0-x): it broke"),
         (FAILURE.model_copy(update={"pod": None}), "i1/train: it broke"),
     ],
-    ids=["of a pod", "of none"],
+    ids=["with a pod", "without a pod"],
 )
-def test_failures_are_told_once(failure: Failure, told: str) -> None:
+def test_a_failure_has_one_event(failure: Failure, message: str) -> None:
     after = status(RUNNING, failure=failure)
-    assert transitions(status(RUNNING), after) == [Note("Warning", "Retrying", told)]
+    assert transitions(status(RUNNING), after) == [Note("Warning", "Retrying", message)]
     assert transitions(after, after) == []
     assert transitions(after, status(RUNNING)) == []
 
 
-def test_the_order_is_that_of_a_story() -> None:
+def test_the_events_of_one_pass_are_in_the_order_of_their_causes() -> None:
     before = status(RUNNING)
     after = status(RunPhase.FAILED, "Defect", "over", committed="a", failure=FAILURE)
     reasons = [note.reason for note in transitions(before, after)]
@@ -184,5 +184,5 @@ def test_an_event_is_about_the_run() -> None:
 
 
 @pytest.mark.parametrize("length", [MESSAGE_CHARACTERS, MESSAGE_CHARACTERS + 1, 5000])
-def test_a_message_is_no_longer_than_an_event_may_hold(length: int) -> None:
+def test_a_message_is_cut_at_the_limit_of_an_event(length: int) -> None:
     assert document(message="x" * length)["message"] == "x" * min(length, 1000)

@@ -1,4 +1,4 @@
-"""What probes and Prometheus are answered, over a real socket."""
+"""The HTTP server of the operator: probes and metrics, over a real socket."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from isheep.kube.http import HttpServer
 from isheep.kube.metrics import Metrics
 
 
-async def asked(path: str, problem: dict[str, str]) -> tuple[int, str, str]:
-    """Return status, type and text of an answer, where checks find the problems."""
+async def response_of(path: str, problems: dict[str, str]) -> tuple[int, str, str]:
+    """Return the status, type and text of a response, while the checks report these problems."""
     port, metrics = unused_port(), Metrics()
     metrics.count_request("GET", 200)
-    server = HttpServer(port, lambda: problem.get("alive"), lambda: problem.get("ready"), metrics)
+    server = HttpServer(port, lambda: problems.get("alive"), lambda: problems.get("ready"), metrics)
     await server.start()
     try:
         async with (
@@ -29,7 +29,7 @@ async def asked(path: str, problem: dict[str, str]) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(
-    ("path", "problem", "status", "text"),
+    ("path", "problems", "status", "text"),
     [
         ("/healthz", {}, 200, "ok\n"),
         ("/readyz", {}, 200, "ok\n"),
@@ -39,15 +39,17 @@ async def asked(path: str, problem: dict[str, str]) -> tuple[int, str, str]:
         ("/healthz", {"ready": "nothing is listed yet"}, 200, "ok\n"),
     ],
 )
-def test_probes(path: str, problem: dict[str, str], status: int, text: str) -> None:
-    assert asyncio.run(asked(path, problem)) == (status, "text/plain", text)
+def test_a_probe_fails_with_the_text_of_its_problem(
+    path: str, problems: dict[str, str], status: int, text: str
+) -> None:
+    assert asyncio.run(response_of(path, problems)) == (status, "text/plain", text)
 
 
-def test_metrics() -> None:
-    status, kind, text = asyncio.run(asked("/metrics", {}))
+def test_metrics_are_served_as_text() -> None:
+    status, kind, text = asyncio.run(response_of("/metrics", {}))
     assert (status, kind) == (200, "text/plain")
     assert 'isheep_api_requests_total{method="GET",status="200"} 1.0' in text
 
 
-def test_nothing_else() -> None:
-    assert asyncio.run(asked("/", {}))[0] == 404
+def test_any_other_path_is_not_found() -> None:
+    assert asyncio.run(response_of("/", {}))[0] == 404

@@ -1,4 +1,4 @@
-"""When a run rests."""
+"""The idle plan of a run: how long it holds without a new plan."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ LATER = NOW + timedelta(seconds=1)
 
 
 @pytest.mark.parametrize("until", [None, LATER])
-def test_it_holds_while_nothing_changes(until: Any) -> None:
-    rest = IdlePlan(RUN, ATTEMPTS, until)
-    assert rest.holds(replace(RUN), (attempt_of(replace(JOB, active=0), None),), NOW)
+def test_an_idle_plan_holds_while_nothing_changes(until: Any) -> None:
+    idle = IdlePlan(RUN, ATTEMPTS, until)
+    assert idle.holds(replace(RUN), (attempt_of(replace(JOB, active=0), None),), NOW)
 
 
-def test_it_ends_at_its_time() -> None:
+def test_an_idle_plan_ends_at_its_time() -> None:
     assert not IdlePlan(RUN, ATTEMPTS, LATER).holds(RUN, ATTEMPTS, LATER)
 
 
@@ -42,5 +42,5 @@ def test_it_ends_at_its_time() -> None:
         (RUN, (*ATTEMPTS, *ATTEMPTS)),
     ],
 )
-def test_it_ends_with_any_news(run: Any, attempts: Any) -> None:
+def test_an_idle_plan_ends_with_any_change(run: Any, attempts: Any) -> None:
     assert not IdlePlan(RUN, ATTEMPTS, None).holds(run, attempts, NOW)

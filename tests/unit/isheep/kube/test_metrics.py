@@ -1,4 +1,4 @@
-"""Metrics: values appear under their names."""
+"""Metrics: names, labels and values in the text for Prometheus."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Runs:
         return self.length
 
 
-def test_what_is_counted() -> None:
+def test_counters_have_their_labels() -> None:
     metrics = Metrics()
     metrics.count_request("GET", 200)
     metrics.count_request("GET", 200)
@@ -41,7 +41,7 @@ def test_what_is_counted() -> None:
     assert found["isheep_jobs_created_total", "respond"] == 1
 
 
-def test_what_is_timed() -> None:
+def test_passes_are_timed_and_the_last_list_has_its_time() -> None:
     metrics = Metrics()
     with metrics.passes.time():
         pass
@@ -51,7 +51,7 @@ def test_what_is_timed() -> None:
     assert found["isheep_last_list_timestamp_seconds",] == 1234
 
 
-def test_runs_are_counted_when_it_is_asked() -> None:
+def test_runs_are_counted_at_each_read() -> None:
     metrics, runs = Metrics(), Runs()
     metrics.registry.register(RunsCollector(runs))
     before = values(metrics)
@@ -63,7 +63,7 @@ def test_runs_are_counted_when_it_is_asked() -> None:
     assert found["isheep_queue_length",] == 7
 
 
-def test_the_process_is_measured_and_two_operators_are_apart() -> None:
+def test_two_operators_have_separate_metrics_and_the_process_is_measured() -> None:
     one, other = Metrics(), Metrics()
     one.count_request("GET", 200)
     assert ("isheep_api_requests_total", "GET", "200") not in values(other)

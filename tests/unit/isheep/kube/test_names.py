@@ -1,4 +1,4 @@
-"""Names of Jobs: short, valid, and different wherever the identity is."""
+"""Names of Jobs and Services: short, valid, and different for each identity."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def named(run: str, uid: str, stage: str, key: str, attempt: int) -> str:
 def test_a_name_is_a_label_with_room_for_the_pods_suffixes(identity: tuple) -> None:
     name = named(*identity)
     assert LABEL.fullmatch(name)
-    # The pods of 512 indexes: -511-abcde.
+    # The names of the pods of 512 indexes end with, for example, -511-abcde.
     assert len(name) <= 50
     assert "--" not in name or "--" in identity[0]
 
 
 @given(IDENTITIES, IDENTITIES, st.sets(st.integers(1, 4), min_size=1))
-def test_each_part_of_the_identity_makes_another_name(
+def test_each_part_of_the_identity_changes_the_name(
     one: tuple, other: tuple, parts: set[int]
 ) -> None:
     mixed = tuple(other[i] if i in parts else one[i] for i in range(5))
@@ -46,28 +46,28 @@ def test_each_part_of_the_identity_makes_another_name(
         ("lamb", "i1/generate/r3", "lamb-generate-"),
         ("lamb", "i12/respond", "lamb-respond-"),
         ("a" * 40, "i1/merge", f"{'a' * 28}-merge-"),
-        # What a cut leaves at the end of a name is no separator.
+        # A cut name does not end with a dash.
         (f"{'a' * 27}-bcd", "i1/merge", f"{'a' * 27}-merge-"),
         (f"{'a' * 25}---bcd", "i1/merge", f"{'a' * 25}-merge-"),
     ],
-    ids=["prepare", "round", "iteration", "long", "cut at a dash", "cut at dashes"],
+    ids=["prepare", "round", "iteration", "long name", "cut at a dash", "cut at several dashes"],
 )
-def test_a_name_begins_with_what_people_know(run: str, stage: str, begin: str) -> None:
+def test_a_name_begins_with_the_run_and_the_stage(run: str, stage: str, begin: str) -> None:
     name = named(run, "uid", stage, "key", 1)
     assert re.fullmatch(f"{begin}[a-z2-7]{{10}}", name)
 
 
-def test_names_outlive_the_operator_that_gave_them() -> None:
-    """Another version must find the Jobs of this one: the name is part of the interface."""
+def test_the_name_of_a_job_is_the_recorded_one() -> None:
+    """Another version of the operator must find these Jobs, so the name is part of the interface."""
     assert named("lamb", "uid-1", "i1/respond", "k" * 64, 2) == "lamb-respond-sr54heppjc"
 
 
 @given(RUNS, st.uuids().map(str), st.uuids().map(str))
-def test_a_service_has_the_name_of_its_run_and_no_others(run: str, uid: str, other: str) -> None:
+def test_each_run_has_another_name_of_its_service(run: str, uid: str, other: str) -> None:
     name = service_name(run, uid)
     assert LABEL.fullmatch(name)
     assert (service_name(run, other) == name) == (other == uid)
-    # The name of a pod in it, before the namespace and the cluster's domain.
+    # The DNS name of a pod of the Service, without the namespace and the domain of the cluster.
     assert len(f"{job_name(run, uid, stage='i20/train', key='k', attempt=1)}-63.{name}") <= 110
 
 

@@ -1,4 +1,4 @@
-"""Merge patches: applied as RFC 7386 says, they make one status into the other."""
+"""Merge patches: a patch that is applied as in RFC 7386 turns one status into the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from isheep.kube.patch import is_progress_only, status_patch
 
 
 def merge(target: Any, patch: Any) -> Any:
-    """RFC 7386, section 2, line by line."""
+    """Apply a merge patch as in RFC 7386, section 2."""
     if not isinstance(patch, dict):
         return patch
     result = dict(target) if isinstance(target, dict) else {}
@@ -38,7 +38,7 @@ OBJECTS = objects(VALUES)
 
 @settings(deadline=None)
 @given(OBJECTS, OBJECTS)
-def test_a_patch_makes_the_one_into_the_other(
+def test_a_patch_turns_one_status_into_the_other(
     before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     patch = status_patch(before, after)
@@ -48,7 +48,7 @@ def test_a_patch_makes_the_one_into_the_other(
 
 @settings(deadline=None)
 @given(OBJECTS, OBJECTS)
-def test_a_patch_names_only_what_is_different(
+def test_a_patch_contains_only_different_members(
     before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     patch = status_patch(before, after)
@@ -69,23 +69,23 @@ def test_a_patch_names_only_what_is_different(
         ({"a": [{"b": 1}]}, {"a": [{"b": 2}]}, {"a": [{"b": 2}]}),
         ({"a": {"b": 1}}, {"a": [1]}, {"a": [1]}),
         ({"a": "x"}, {"a": {"b": 1}}, {"a": {"b": 1}}),
-        # API servers write 8.0 as 8.
+        # API servers return 8.0 as 8.
         ({"a": 8}, {"a": 8.0}, {}),
     ],
     ids=[
-        "gone",
-        "new",
-        "changed inside",
-        "gone inside",
+        "removed",
+        "added",
+        "changed in an object",
+        "removed from an object",
         "emptied",
-        "lists are whole",
-        "objects in lists too",
-        "object to list",
-        "text to object",
-        "numbers",
+        "a list is replaced",
+        "a list of objects is replaced",
+        "an object becomes a list",
+        "text becomes an object",
+        "equal numbers",
     ],
 )
-def test_what_a_patch_says(
+def test_the_patch_between_two_statuses(
     before: dict[str, Any], after: dict[str, Any], patch: dict[str, Any]
 ) -> None:
     assert status_patch(before, after) == patch
@@ -111,20 +111,20 @@ STAGE = {"id": "i1/respond", "key": "k", "itemsDone": 1, "itemsTotal": 9}
         "counts",
         "percent",
         "estimate",
-        "counts gone",
+        "counts removed",
         "another stage",
         "no stage",
-        "and the phase",
+        "counts and the phase",
         "phase",
-        "and stages",
+        "percent and stages",
     ],
 )
-def test_what_is_progress_only(after: dict[str, Any], only: bool) -> None:
+def test_only_changes_of_progress_are_progress_only(after: dict[str, Any], only: bool) -> None:
     before = {"phase": "Running", "progress": "1/2 respond 11%", "stage": STAGE}
     whole = {name: value for name, value in {**before, **after}.items() if value is not None}
     assert is_progress_only(status_patch(before, whole), before) == only
 
 
-def test_the_first_stage_is_news() -> None:
+def test_the_first_stage_is_not_progress_only() -> None:
     before = {"phase": "Running"}
     assert not is_progress_only(status_patch(before, {**before, "stage": STAGE}), before)

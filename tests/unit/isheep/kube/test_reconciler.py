@@ -1,15 +1,11 @@
-"""Passes over a run without disturbances, from its creation to its end."""
+"""Passes over a run: its first Job, its transitions, its retries and its end."""
 
 from __future__ import annotations
 
 from ..planner.simulation import outcome, spec_with
 from .builders import condition
 from .fake_cluster import RUNS, FakeCluster, run_scenario
-from .scenarios import (
-    at_request,
-    check_final_state,
-    undisturbed_run,
-)
+from .scenarios import at_request, check_final_state, undisturbed_run
 
 
 def test_an_undisturbed_run_succeeds() -> None:

@@ -5,11 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from .fake_cluster import JOBS, ONE_ITERATION_SPEC, FakeCluster, run_scenario
-from .scenarios import (
-    at_request,
-    check_final_state,
-    reject_with,
-)
+from .scenarios import at_request, check_final_state, reject_with
 
 
 def test_an_existing_job_of_the_run_is_adopted() -> None:

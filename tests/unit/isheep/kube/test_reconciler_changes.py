@@ -9,10 +9,7 @@ import pytest
 
 from ..planner.simulation import spec_with
 from .fake_cluster import ONE_ITERATION_SPEC, RUNS, FakeCluster, run_scenario
-from .scenarios import (
-    at_request,
-    check_final_state,
-)
+from .scenarios import at_request, check_final_state
 
 
 def test_suspend_deletes_jobs_and_resume_starts_the_next_attempt() -> None:

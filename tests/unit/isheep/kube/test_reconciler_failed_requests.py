@@ -9,16 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .fake_api_server import (
-    Fault,
-    fail_at_random,
-    fail_each_twice,
-    fail_every,
-)
+from .fake_api_server import Fault, fail_at_random, fail_each_twice, fail_every
 from .fake_cluster import FakeCluster, run_scenario
-from .scenarios import (
-    check_final_state,
-)
+from .scenarios import check_final_state
 
 FAULTS = {
     "each request twice": fail_each_twice,

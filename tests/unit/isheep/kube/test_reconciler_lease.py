@@ -8,15 +8,9 @@ import pytest
 
 from isheep.kube.lease import MARGIN_SECONDS
 
-from .fake_api_server import (
-    FakeApiServer,
-)
+from .fake_api_server import FakeApiServer
 from .fake_cluster import FakeCluster, run_scenario
-from .scenarios import (
-    at_request,
-    check_final_state,
-    reject_with,
-)
+from .scenarios import at_request, check_final_state, reject_with
 from .virtual_time import monotonic
 
 

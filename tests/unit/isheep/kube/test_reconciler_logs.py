@@ -19,6 +19,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 def lines(log: pytest.LogCaptureFixture, message: str) -> list[dict[str, Any]]:
+    """Return the fields of the log lines with this message."""
     found = (record for record in log.records if record.getMessage() == message)
     return [getattr(record, "isheep_fields", {}) for record in found]
 

@@ -11,19 +11,11 @@ from isheep.kube.client import services_path
 from isheep.kube.names import service_name
 
 from ..planner.simulation import spec_with
-from .fake_api_server import (
-    Fault,
-    FaultFunction,
-)
+from .fake_api_server import Fault, FaultFunction
 from .fake_cluster import JOBS, FakeCluster, run_scenario
-from .scenarios import (
-    at_request,
-    reject_with,
-)
+from .scenarios import at_request, reject_with
 
 SERVICES = services_path("ns")
-
-
 NODES = spec_with(iterations=1, training={"numNodes": 2})
 
 
@@ -52,11 +44,10 @@ def test_the_service_of_a_training_is_created_before_its_job() -> None:
         cluster.create_run(spec=NODES)
         await cluster.run_to_end()
         (service,) = services(cluster)
-        made = cluster.server.objects[service]
-        assert [o["uid"] for o in made["metadata"]["ownerReferences"]] == [cluster.uid()]
+        document = cluster.server.objects[service]
+        assert [o["uid"] for o in document["metadata"]["ownerReferences"]] == [cluster.uid()]
         posts = [path for method, path in cluster.server.requests if method == "POST"]
-        at = posts.index(SERVICES)
-        assert posts[at + 1] == JOBS
+        assert posts[posts.index(SERVICES) + 1] == JOBS
         assert cluster.operator.failures == []
 
     cluster = run_scenario(scenario)
@@ -87,7 +78,7 @@ def test_a_training_is_started_once_if_a_request_fails_and_the_operator_restarts
         cluster.server.fault = (
             at_request("POST", "/services", fail)
             if word == "/services"
-            else (at_first_job_after_service(cluster, fail))
+            else at_first_job_after_service(cluster, fail)
         )
         await run_until_training(cluster)
         # The operator restarts, too.

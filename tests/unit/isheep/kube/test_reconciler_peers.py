@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .fake_api_server import (
-    fail_at_random,
-)
+from .fake_api_server import fail_at_random
 from .fake_cluster import RUNS, FakeCluster, run_scenario
 
 

@@ -8,14 +8,9 @@ from typing import Any
 from isheep.kube.operator import PASS_SECONDS
 from isheep.kube.pod_inspection import POLL_SECONDS
 
-from .fake_api_server import (
-    Fault,
-)
+from .fake_api_server import Fault
 from .fake_cluster import JOBS, PODS, FakeCluster, run_scenario
-from .scenarios import (
-    at_request,
-    check_final_state,
-)
+from .scenarios import at_request, check_final_state
 from .virtual_time import monotonic
 
 

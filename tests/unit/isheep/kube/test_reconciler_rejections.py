@@ -9,11 +9,7 @@ import pytest
 
 from ..planner.simulation import spec_with
 from .fake_cluster import FakeCluster, run_scenario
-from .scenarios import (
-    at_request,
-    check_final_state,
-    reject_with,
-)
+from .scenarios import at_request, check_final_state, reject_with
 
 QUOTA = 'jobs.batch "x" is forbidden: exceeded quota: jobs, requested: count/jobs.batch=1'
 

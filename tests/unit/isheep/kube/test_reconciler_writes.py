@@ -9,10 +9,7 @@ from typing import Any
 import pytest
 
 from .fake_cluster import FakeCluster, run_scenario
-from .scenarios import (
-    run_first_job,
-    run_until_respond,
-)
+from .scenarios import run_first_job, run_until_respond
 from .virtual_time import monotonic
 
 
