@@ -13,12 +13,18 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, get_args
 
 import typer
 
 from isheep.cli.errors import BadInputError
-from isheep.contract.choices import CONTAMINATION_NGRAM, LEAST_NGRAM, MAX_ROUGE_L, MOST_NGRAM
+from isheep.contract.choices import (
+    CONTAMINATION_NGRAM,
+    LEAST_NGRAM,
+    MAX_ROUGE_L,
+    MOST_NGRAM,
+    RuleSetName,
+)
 
 if TYPE_CHECKING:
     from isheep_worker.curation.filtering import Filter
@@ -51,7 +57,7 @@ def command(
             "--rules",
             metavar="NAME,…",
             help=(
-                "Apply these rule sets (ISheep, SelfInstruct, Dromedary, None) and rules, in this "
+                f"Apply these rule sets ({', '.join(get_args(RuleSetName))}) and rules, in this "
                 "order. rouge-l drops repetitions, and contamination drops benchmark items "
                 "[default: ISheep,rouge-l; with --decontaminate ISheep,contamination,rouge-l]."
             ),
