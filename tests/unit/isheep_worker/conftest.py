@@ -13,6 +13,7 @@ import pytest
 from isheep.contract.order import RunRef, Sources, StageOrder, Step
 from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
 
+
 @pytest.fixture
 def reserve_port() -> Iterator[Callable[[], int]]:
     """Returns a function that reserves a TCP port of 127.0.0.1 until the test has ended.

@@ -57,9 +57,7 @@ def round_statistics(gathered: GatheredRound[Any]) -> dict[str, float]:
 def drop_examples(drops: DropCounts) -> dict[str, Sequence[str]]:
     """Return a few texts that each rule dropped, each with the detail that the rule found."""
     return {
-        rule: [
-            f"{example.detail}: {example.text}"[:MAX_CHARACTERS] for example in count.examples
-        ]
+        rule: [f"{example.detail}: {example.text}"[:MAX_CHARACTERS] for example in count.examples]
         for rule, count in drops.by_rule().items()
     }
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from isheep.contract.exit_codes import ExitCode
 from isheep.contract.order import Outcome, StageOrder, StageResult, Step, StepResult
+from isheep.contract.reasons import Reason
 from isheep.contract.store_spec import StoreSpec
 from isheep.logs import log_event
 from isheep.recipes.settings import StageSettings
@@ -178,10 +179,11 @@ class Worker:
 
 def _failed(order: StageOrder, step: Step, error: Exception) -> StageResult:
     failure = failure_of(error)
+    stopped = failure.reason is Reason.STOPPED
     log_event(
         _LOG,
-        logging.ERROR,
-        "stage failed",
+        logging.INFO if stopped else logging.ERROR,
+        "stage stopped" if stopped else "stage failed",
         run=order.run.name,
         stage=step.id,
         attempt=order.attempt,

@@ -202,9 +202,7 @@ def _total(stages: Sequence[StageFigures], name: str) -> float:
     return sum(s.statistics.get(name, 0) for s in stages)
 
 
-def _drops(
-    stages: Sequence[StageFigures], only: frozenset[str] | None = None
-) -> list[FunnelStep]:
+def _drops(stages: Sequence[StageFigures], only: frozenset[str] | None = None) -> list[FunnelStep]:
     """Return the drops of stages in descending order; `only` restricts them to some names."""
     counts: dict[str, float] = {}
     examples: dict[str, list[str]] = {}

@@ -1,8 +1,8 @@
 """The number of rows that each rule dropped, with a few examples.
 
-A count shows that there is a problem, and an example shows the problem. Both go into the manifest of
-a stage, so the examples are few and short: a manifest must stay small even if a model writes long
-texts.
+A count shows that there is a problem, and an example shows the problem. Both go into the manifest
+of a stage, so the examples are few and short: a manifest must stay small even if a model writes
+long texts.
 """
 
 from __future__ import annotations

@@ -363,14 +363,8 @@ DROP_REASONS: tuple[DropReason, ...] = tuple(
 
 SELECTION_REASONS: frozenset[str] = frozenset(
     name
-    for reason in (
-        BELOW_THRESHOLD,
-        PERPLEXITY_RESPONSE,
-        PERPLEXITY_PAIR,
-        CLUSTER_NOT_DRAWN,
-        CLUSTER_PERPLEXITY,
-        NOT_DRAWN,
-    )
+    for reason in DROP_REASONS
+    if reason.stages == ("select",) and reason not in (UNPARSEABLE, UNSCORABLE)
     for name in reason.names
 )
 """The names of the drops that only select decides; an earlier stage has counted its other drops."""

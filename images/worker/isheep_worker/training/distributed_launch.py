@@ -10,6 +10,7 @@ them. So the cause of a failure and the request to stop are passed as files (see
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -169,7 +170,7 @@ class _Torchrun(threading.Thread):
 
         launch = elastic_launch(self._config(), sys.executable)
         try:
-            launch(*_PROGRAM, str(self._folder))
+            launch(*_PROGRAM, str(self._folder), str(os.getpid()))
         except ChildFailedError as error:
             self.exit_codes = {rank: end.exitcode for rank, end in error.failures.items()}
         except DistError as error:

@@ -1,11 +1,12 @@
 """One process of a distributed training.
 
-Usage: `python -m isheep_worker.training.training_process FOLDER`
+Usage: `python -m isheep_worker.training.training_process FOLDER WORKER`
 
 torchrun starts the process once for each GPU of a node, with its rank in the environment. The
 process reads the task from the node's folder (`task_folder`) and writes the outcome or its
-failure there, so its exit code has no meaning. The process ends when the worker that started
-torchrun ends. Otherwise it would hold its GPU for a result that no process reads.
+failure there, so its exit code has no meaning. The process ends when the worker that runs
+torchrun ends, whose process id is WORKER. Otherwise it would hold its GPU for a result that no
+process reads.
 """
 
 from __future__ import annotations
@@ -76,10 +77,13 @@ class SharedCheckpoints:
             self._stored.discard()
 
 
-def main(root: Path) -> int:
-    """Train, and return the exit code 0 if the training was completed or stopped on request."""
+def main(root: Path, worker: int) -> int:
+    """Train, and return the exit code 0 if the training was completed or stopped on request.
+
+    `root` is the node's folder, `worker` the process id of the worker, which is the parent.
+    """
     log_to_stderr()
-    threading.Thread(target=_exit_after, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_exit_after, args=(worker,), daemon=True).start()
     folder, rank = TaskFolder(root), int(os.environ["RANK"])
     try:
         task, data = folder.read_task()
@@ -153,4 +157,4 @@ def _exit_after(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -34,8 +34,8 @@ COMMITTED = StageResult(outcome=Outcome.COMMITTED)
 FULL = StageResult(outcome=Outcome.FAILED, exit_code=74, reason="DiskFull")
 FAKE = [sys.executable, str(Path(__file__).with_name("fake_child.py"))]
 # Like `python -m isheep_worker`, with a fake child if there is a command. The supervisor kills a
-# child that hangs after its result sooner. It waits longer for the last lines of a child and for the
-# upload of the log, which a busy machine delays.
+# child that hangs after its result sooner. It waits longer for the last lines of a child and for
+# the upload of the log, which a busy machine delays.
 SUPERVISE = """
 import sys
 from isheep_worker.process import child, supervisor

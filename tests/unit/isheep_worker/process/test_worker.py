@@ -20,7 +20,7 @@ from isheep_worker.execution.parts import FilledPart
 from isheep_worker.execution.single_writer import write_parts
 from isheep_worker.process import worker as worker_module
 from isheep_worker.process.worker import Worker
-from isheep_worker.runtime.errors import BadInputError
+from isheep_worker.runtime.errors import BadInputError, StoppedError
 from isheep_worker.runtime.meter import Meter
 from isheep_worker.runtime.orders import Shard
 from isheep_worker.runtime.progress import Progress
@@ -142,6 +142,17 @@ def test_a_worker_of_several_ends_a_stage_partially_until_the_last_part_is_store
     assert "part=1 items=36 items_done=36" in part
     assert "outcome=Partial adopted=False" in ends
     assert run(make_order("curate"), in_parts, Shard(0, 2)).outcome is Outcome.COMMITTED
+
+
+def test_a_stop_is_logged_and_is_no_error(make_order, run, lines) -> None:
+    def stop(_: StageContext[StageSettings]) -> StageOutcome:
+        raise StoppedError("stopped on request")
+
+    assert run(make_order("curate"), stop).exit_code == ExitCode.STOPPED
+    assert lines()[1:] == [
+        "INFO isheep_worker.process.worker stage stopped run=demo stage=i1/x attempt=2 "
+        'exit_code=143 reason=Stopped error="stopped on request"'
+    ]
 
 
 @pytest.mark.parametrize(

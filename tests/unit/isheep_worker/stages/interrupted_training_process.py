@@ -1,6 +1,6 @@
 """A training process that interrupts its training at a chosen step.
 
-Usage: interrupted_training_process.py kill|await_stop RANK STEP FOLDER
+Usage: interrupted_training_process.py kill|await_stop RANK STEP FOLDER WORKER
 
 torchrun starts it instead of `isheep_worker.training.training_process`. The process of the rank
 RANK kills itself at the end of the step (`kill`), or does not continue after the step before a stop
@@ -51,4 +51,4 @@ if __name__ == "__main__":
     interruption = {"kill": kill_at, "await_stop": await_stop_after}[sys.argv[1]]
     if os.environ["RANK"] == sys.argv[2]:
         interruption(int(sys.argv[3]))
-    sys.exit(main(Path(sys.argv[4])))
+    sys.exit(main(Path(sys.argv[4]), int(sys.argv[5])))
