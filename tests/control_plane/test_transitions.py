@@ -102,7 +102,7 @@ def test_a_job_has_the_designed_owner_labels_policies_and_order(
     }
     assert {key: spec[key] for key in policy} == policy
     rules = spec["podFailurePolicy"]["rules"]
-    assert [rule["action"] for rule in rules] == ["IgnoreSigterm", "FailJob", "IgnoreSigterm"]
+    assert [rule["action"] for rule in rules] == ["Ignore", "FailJob", "Ignore"]
     assert rules[1]["onExitCodes"]["values"] == [64, 70, 80]
     assert rules[2]["onExitCodes"]["values"] == [143]
     pod = spec["template"]["spec"]
