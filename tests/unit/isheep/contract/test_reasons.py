@@ -11,14 +11,15 @@ import pytest
 
 from isheep.api.conditions_page import conditions_markdown
 from isheep.contract.exit_codes import ExitCode
-from isheep.contract.reasons import EXPLANATIONS, Reason, ReasonGroup
+from isheep.contract.explanations import EXPLANATIONS, ReasonGroup
+from isheep.contract.reasons import Reason
 
 ROOT = Path(__file__).resolve().parents[4]
 SOURCES = sorted(
     path
     for folder in ("operator/isheep", "images/worker/isheep_worker")
     for path in (ROOT / folder).rglob("*.py")
-    if path.name != "reasons.py"
+    if path.name not in ("reasons.py", "explanations.py")
 )
 OTHER_WORDS = {
     ("s3_errors.py", "QuotaExceeded"),
