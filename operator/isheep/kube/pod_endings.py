@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from isheep.contract.explanations import EXPLANATIONS
 from isheep.contract.order import StageResult, parse_result
-from isheep.contract.reasons import EXPLANATIONS, Reason
+from isheep.contract.reasons import Reason
 from isheep.kube.pod_failure_policy import FINAL_CODES
 from isheep.kube.pod_records import PodRecord
 

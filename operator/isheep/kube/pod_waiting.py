@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from isheep.contract.reasons import EXPLANATIONS, Reason
+from isheep.contract.explanations import EXPLANATIONS
+from isheep.contract.reasons import Reason
 from isheep.kube.pod_records import EventRecord, PodRecord
 from isheep.planner.types import Waiting
 

@@ -226,7 +226,7 @@ SECRET = Waiting("SecretNotFound", "no secret", stalled=True)
         ({}, None, None, None),
         ({"status": STARTING}, observation(waiting=SECRET), "SecretNotFound", True),
         ({}, observation(waiting=SECRET), "SecretNotFound", True),
-        # What was observed before they were ready is over.
+        # The observation is older than the readiness of the pods, so it no longer applies.
         ({"status": WORKING}, observation(waiting=SECRET), None, None),
         ({"status": COMPLETE}, observation(waiting=SECRET), None, None),
         ({"status": FAILED}, observation(waiting=SECRET), None, None),

@@ -1,4 +1,4 @@
-"""The cache, compared with a model: it is correct for every order of events, responses and LISTs."""
+"""The cache, compared with a model: correct for each order of events, responses and LISTs."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Cluster(RuleBasedStateMachine):
     @precondition(lambda self: self.lists)
     @rule()
     def deliver_a_list(self) -> None:
-        """Of LISTs each is deleted before the next one begins."""
+        """Deliver the newest LIST; each LIST ends before the next one begins."""
         listed, version = self.lists[-1]
         self.lists.clear()
         before = dict(self.known)
@@ -208,16 +208,18 @@ def test_a_list_from_after_the_deletion_restores_the_record() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "left"), [(4, True), (5, False), (6, False)], ids=["older", "same", "newer"]
+    ("version", "kept"),
+    [(4, True), (5, False), (6, False)],
+    ids=["older LIST", "equal version", "newer LIST"],
 )
-def test_a_list_removes_what_it_could_have_seen(version: int, left: bool) -> None:
+def test_a_list_removes_absent_records_that_are_not_newer(version: int, kept: bool) -> None:
     records: RecordStore[JobRecord] = RecordStore()
     records.put(job("u", 5))
     changed = records.replace([], version)
-    assert ([r.uid for r in changed], records.get("u") is not None) == ([] if left else ["u"], left)
+    assert ([r.uid for r in changed], records.get("u") is not None) == ([] if kept else ["u"], kept)
 
 
-def test_a_job_is_its_labels_runs() -> None:
+def test_a_job_belongs_to_the_run_of_its_label() -> None:
     cache = Cache()
     cache.put_job(job("u", 5, "run-1"))
     cache.put_job(job("u", 6, "run-2"))

@@ -139,9 +139,7 @@ def test_a_run_waits_for_the_jobs_of_a_deleted_run() -> None:
     assert starts(planned(claims, second)[0]) == ["i1/generate/r1"]
 
 
-def test_a_run_that_was_deleted_before_a_restart_is_a_peer_in_every_store_of_its_namespace() -> (
-    None
-):
+def test_a_run_that_was_deleted_before_a_restart_is_a_peer_in_all_stores_of_its_namespace() -> None:
     claims = Claims()
     (start,) = planned(Claims(), prepared("a"))[0].actions
     assert isinstance(start, Start)
@@ -195,7 +193,7 @@ def attempt(state: AttemptState) -> Attempt:
 def test_the_keys_of_active_attempts_are_claimed_without_a_status(
     state: AttemptState, claimed: bool
 ) -> None:
-    """After a restart the claims are result of Jobs alone."""
+    """After a restart the claims come from Jobs only."""
     claims = Claims()
     run: RunView = make_run(uid="a")
     claims.state(SCOPE, run, [attempt(state)], ())

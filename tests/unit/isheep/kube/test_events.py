@@ -24,7 +24,7 @@ def status(
     running: str = "",
     failure: Failure | None = None,
 ) -> SelfAlignmentRunStatus:
-    """Return a status; `committed` and `running` are ids of stages, each with `:key` if it matters."""
+    """Return a status; `committed` and `running` are stage ids, with `:key` if needed."""
     stages = [
         StageRecord(id=name.partition(":")[0], key=name.partition(":")[2] or "k", committed=done)
         for done, names in ((True, committed), (False, running))

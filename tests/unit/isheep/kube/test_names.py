@@ -58,7 +58,7 @@ def test_a_name_begins_with_the_run_and_the_stage(run: str, stage: str, begin: s
 
 
 def test_the_name_of_a_job_is_the_recorded_one() -> None:
-    """Another version of the operator must find these Jobs, so the name is part of the interface."""
+    """A newer operator must find the Jobs of an older one, so the name must not change."""
     assert named("lamb", "uid-1", "i1/respond", "k" * 64, 2) == "lamb-respond-sr54heppjc"
 
 

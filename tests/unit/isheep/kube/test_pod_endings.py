@@ -1,4 +1,4 @@
-"""How pods ended, with messages of real kubelets."""
+"""How the pods of a Job ended, with messages of real kubelets."""
 
 from __future__ import annotations
 
@@ -17,17 +17,6 @@ POD = "run-respond-abc-0-x"
 
 def pod(**fields: Any) -> PodRecord:
     return pod_record(pod_json(**fields))
-
-
-def waiting_pod(reason: str, message: str = "", **fields: Any) -> PodRecord:
-    state = {"waiting": {"reason": reason, **({"message": message} if message else {})}}
-    return pod(state=state, conditions=[condition("PodScheduled")], **fields)
-
-
-def unscheduled(message: str, reason: str = "Unschedulable", **fields: Any) -> PodRecord:
-    return pod(
-        conditions=[condition("PodScheduled", "False", reason=reason, message=message)], **fields
-    )
 
 
 def ended(code: int, message: str = "", **fields: Any) -> PodRecord:
@@ -53,7 +42,7 @@ DISRUPTED = [condition("DisruptionTarget")]
             False,
             "was killed at its memory limit (OOMKilled): raise resources.limits.memory of its pool",
         ),
-        # A process of the worker's may be killed and the worker end by itself.
+        # The kernel can kill a child process of the worker, and the worker then exits with a code.
         (ended(70, terminated={"reason": "OOMKilled"}), 70, False, "(OOMKilled)"),
         (ended(143, conditions=DISRUPTED), 143, True, f"{POD} ended with exit code 143"),
         (
@@ -86,20 +75,20 @@ DISRUPTED = [condition("DisruptionTarget")]
         ),
     ],
     ids=[
-        "64",
-        "69",
-        "log",
+        "exit code 64",
+        "exit code 69",
+        "a log",
         "killed",
         "killed with a log",
-        "OOM",
-        "OOM of a child",
+        "out of memory",
+        "child process out of memory",
         "drained",
         "evicted",
-        "refused by the node",
+        "rejected by the node",
         "node lost",
     ],
 )
-def test_how_a_pod_without_a_result_ended(
+def test_the_ending_of_a_pod_without_a_result(
     one: PodRecord, code: int | None, disrupted: bool, message: str
 ) -> None:
     found = how_ended([one])
@@ -110,7 +99,7 @@ def test_how_a_pod_without_a_result_ended(
 
 
 @pytest.mark.parametrize("code", [64, 69, 70, 74, 80])
-def test_a_result_says_more_than_a_log(code: int) -> None:
+def test_the_message_of_a_result_replaces_the_log(code: int) -> None:
     text = result_text(Outcome.FAILED, exit_code=code, reason="ModelNotFound", message="no model")
     found = how_ended([ended(code, text)])
     (result,) = found.results
@@ -118,23 +107,23 @@ def test_a_result_says_more_than_a_log(code: int) -> None:
     assert (found.exit_code, found.message, found.pod) == (code, "no model", POD)
 
 
-def test_a_result_without_a_message_is_told_as_a_death() -> None:
+def test_a_result_without_a_message_has_the_message_of_its_exit_code() -> None:
     found = how_ended([ended(70, result_text(Outcome.FAILED, exit_code=70))])
     assert found.message is not None
     assert found.message.startswith(f"{POD} ended with exit code 70")
 
 
-def test_what_committed() -> None:
+def test_a_committed_result_is_returned() -> None:
     text = result_text()
     assert how_ended([ended(0, text)]) == Ending(results=(parse_result(text),))
 
 
-def test_nothing_is_known_of_pods_that_are_gone() -> None:
+def test_the_ending_without_pods_is_empty() -> None:
     assert how_ended([]) == Ending()
 
 
 @pytest.mark.parametrize("message", ["", "no JSON", "[]", '{"outcome": "Well"}', "7", "null"])
-def test_a_message_that_does_not_parse_is_a_log(message: str) -> None:
+def test_a_message_that_cannot_be_parsed_is_a_log(message: str) -> None:
     assert how_ended([ended(0, message)]).results == ()
 
 
@@ -142,7 +131,7 @@ def test_a_log_that_ends_in_brackets_is_a_log() -> None:
     assert how_ended([ended(1, "[" * 2048)]).results == ()
 
 
-def test_a_logs_end_is_its_end() -> None:
+def test_a_long_log_is_cut_at_its_beginning() -> None:
     found = how_ended([ended(1, "a" * 1000 + "the cause")])
     assert found.message is not None
     assert found.message.endswith("a" * (TAIL_CHARACTERS - 9) + "the cause")
@@ -157,16 +146,16 @@ def late(code: int, message: str = "", seconds: int = 300, **fields: Any) -> Pod
 
 
 @pytest.mark.parametrize(
-    ("pods", "telling"),
+    ("pods", "cause"),
     [
         ([ended(0, name="a"), ended(1, name="b")], "b"),
         ([late(1, name="a", seconds=61), late(1, name="b", seconds=62)], "b"),
-        # One that ended the Job tells why, though others were killed for it afterwards.
+        # A pod with a final exit code ended the Job, and the other pods were killed afterwards.
         ([late(70, name="a", seconds=61), late(143, name="b", seconds=99)], "a"),
         ([late(64, name="a", seconds=61), late(137, name="b", seconds=99)], "a"),
         ([late(80, name="a", seconds=61), late(1, name="b", seconds=99)], "a"),
         ([late(1, name="a", seconds=61), late(69, name="b", seconds=99)], "b"),
-        # One that has lost another one of its training is not what the other died of.
+        # A node that lost another node of its training is not the cause of its failure.
         ([late(137, name="a", seconds=61), late(69, LOST, name="b", seconds=99)], "a"),
         (
             [
@@ -188,24 +177,24 @@ def late(code: int, message: str = "", seconds: int = 300, **fields: Any) -> Pod
         ([pod(name="a", phase="Failed"), ended(0, name="b")], "a"),
     ],
     ids=[
-        "who failed",
-        "who was last",
+        "the pod that failed",
+        "the last failure",
         "a defect",
         "bad input",
-        "a full device",
-        "not what is tried again",
-        "not who lost another",
-        "not who lost one that was disrupted",
-        "who lost one that is gone",
-        "not who was disrupted",
-        "a defect though disrupted",
-        "who has an end",
-        "who has none",
+        "exhausted device memory",
+        "not a failure that is retried",
+        "not a pod that lost its peer",
+        "not a pod that lost a disrupted peer",
+        "a pod that lost a deleted peer",
+        "not a disrupted pod",
+        "a defect of a disrupted pod",
+        "a pod with an end time",
+        "a pod without a container status",
     ],
 )
-def test_of_several_pods_one_tells(pods: list[PodRecord], telling: str) -> None:
+def test_the_ending_of_several_pods_is_that_of_the_cause(pods: list[PodRecord], cause: str) -> None:
     for order in (pods, pods[::-1]):
-        assert how_ended(order).pod == telling
+        assert how_ended(order).pod == cause
 
 
 def test_all_results_are_read() -> None:
@@ -221,6 +210,6 @@ def test_all_results_are_read() -> None:
     assert found.pod == "b"
 
 
-def test_pods_that_still_run_tell_nothing() -> None:
-    """A message is written at the end; a container that is restarted has an old one."""
+def test_pods_that_still_run_have_no_ending() -> None:
+    """The message of a container that restarts is that of its previous run."""
     assert how_ended([pod(phase="Running", state=terminated(0, result_text()))]) == Ending()

@@ -1,4 +1,7 @@
-"""Looking at pods: what is asked of whom, and that no pod's answer is believed too much."""
+"""The inspection of pods: its requests, and the validation of what a pod answers.
+
+A user can run any container in a pod, so no answer of a pod is trusted.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ STARTING = {"active": 2, "ready": 1}
 COMPLETE = {"conditions": [condition("Complete")]}
 
 
-def looked(
+def inspect(
     job: JobRecord,
     *,
     pods: list[dict[str, Any]] | None = None,
@@ -36,11 +39,11 @@ def looked(
     answer: Any = None,
     server: FakeApiServer | None = None,
 ) -> tuple[PodObservation, list[str], list[tuple[str, str]]]:
-    """Look at a Job; returns what is seen, who was asked, and the API server's requests."""
+    """Inspect a Job; return the observation, the requested URLs, and the API requests."""
     server = server or FakeApiServer()
     session = FakeSession(lambda url: answer)
 
-    async def look() -> PodObservation:
+    async def run_inspection() -> PodObservation:
         for pod in pods or []:
             pod["metadata"]["labels"] = {"batch.kubernetes.io/controller-uid": job.uid}
             server.put(PODS, pod)
@@ -49,29 +52,29 @@ def looked(
         pod_inspector = PodInspector(server, session)  # type: ignore[arg-type]
         return await pod_inspector.inspect(job, before, NOW)
 
-    seen = run_in_virtual_time(look())
-    return seen, session.urls, server.requests
+    observation = run_in_virtual_time(run_inspection())
+    return observation, session.urls, server.requests
 
 
 def running(name: str = "p", address: str | None = "10.0.0.1", **fields: Any) -> dict[str, Any]:
-    where = {} if address is None else {"podIP": address}
+    ip = {} if address is None else {"podIP": address}
     state = {"running": {"startedAt": at(fields.pop("since", 10))}}
-    return pod_json(name, phase="Running", state=state, **where, **fields)
+    return pod_json(name, phase="Running", state=state, **ip, **fields)
 
 
-def test_of_a_job_that_has_ended_the_results_are_read() -> None:
+def test_the_results_of_an_ended_job_are_read() -> None:
     pods = [
         pod_json("a", phase="Succeeded", state=terminated(0, result_text()), index=0),
         pod_json("b", phase="Failed", state=terminated(1, "boom", startedAt=at(3)), index=1),
     ]
-    seen, asked, _ = looked(a_job(status=COMPLETE), pods=pods)
-    assert seen.final
-    assert (len(seen.ending.results), seen.ending.pod) == (1, "b")
-    assert seen.started == START + timedelta(seconds=3)
-    assert (seen.at, asked) == (NOW, [])
+    observation, urls, _ = inspect(a_job(status=COMPLETE), pods=pods)
+    assert observation.final
+    assert (len(observation.ending.results), observation.ending.pod) == (1, "b")
+    assert observation.started == START + timedelta(seconds=3)
+    assert (observation.at, urls) == (NOW, [])
 
 
-def test_only_the_jobs_own_pods_are_seen() -> None:
+def test_only_the_pods_of_the_job_are_read() -> None:
     server = FakeApiServer()
     other = pod_json("other", phase="Failed", state=terminated(1))
 
@@ -80,29 +83,29 @@ def test_only_the_jobs_own_pods_are_seen() -> None:
         server.put(PODS, other)
 
     run_in_virtual_time(put())
-    seen, _, _ = looked(a_job(status=COMPLETE), server=server)
-    assert (seen.final, seen.ending.pod) == (True, None)
+    observation, _, _ = inspect(a_job(status=COMPLETE), server=server)
+    assert (observation.final, observation.ending.pod) == (True, None)
 
 
-def test_which_index_has_failed_is_kept() -> None:
-    seen, _, _ = looked(a_job(status={**STARTING, "failedIndexes": "1,3"}))
-    assert (seen.failed_indexes, seen.final) == ("1,3", False)
+def test_the_failed_indexes_are_in_the_observation() -> None:
+    observation, _, _ = inspect(a_job(status={**STARTING, "failedIndexes": "1,3"}))
+    assert (observation.failed_indexes, observation.final) == ("1,3", False)
 
 
 def event(reason: str, message: str, uid: str, **times: Any) -> dict[str, Any]:
     return {"involvedObject": {"uid": uid}, "reason": reason, "message": message, **times}
 
 
-def test_why_there_are_no_pods_stands_in_the_jobs_events() -> None:
+def test_the_reason_for_missing_pods_is_read_from_the_events_of_the_job() -> None:
     job = a_job()
     events = [
         event("FailedCreate", "exceeded quota: a", job.uid, lastTimestamp=at(5)),
         event("FailedCreate", 'serviceaccount "b" not found', job.uid, lastTimestamp=at(9)),
         event("FailedCreate", "violates PodSecurity", "another", lastTimestamp=at(50)),
     ]
-    seen, _, requests = looked(job, events=events)
-    assert seen.waiting is not None
-    assert seen.waiting.reason == "ServiceAccountNotFound"
+    observation, _, requests = inspect(job, events=events)
+    assert observation.waiting is not None
+    assert observation.waiting.reason == "ServiceAccountNotFound"
     assert requests == [("GET", PODS), ("GET", EVENTS)]
 
 
@@ -116,14 +119,14 @@ def test_why_there_are_no_pods_stands_in_the_jobs_events() -> None:
         ),
         ({}, {"lastTimestamp": at(9)}),
     ],
-    ids=["first", "event time", "none"],
+    ids=["firstTimestamp", "eventTime", "no time"],
 )
-def test_events_are_read_from_the_latest(times: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_the_latest_event_is_read_first(times: tuple[dict[str, Any], dict[str, Any]]) -> None:
     job = a_job()
     early = event("FailedCreate", "exceeded quota: a", job.uid, **times[0])
     late = event("FailedCreate", "violates PodSecurity", job.uid, **times[1])
     for events in ([early, late], [late, early]):
-        waiting = looked(job, events=events)[0].waiting
+        waiting = inspect(job, events=events)[0].waiting
         assert waiting is not None
         assert waiting.reason == "PodSecurityViolated"
 
@@ -132,44 +135,44 @@ def creating(name: str = "a") -> dict[str, Any]:
     return pod_json(name, state={"waiting": {"reason": "ContainerCreating"}})
 
 
-def test_why_a_pod_is_not_created_stands_in_its_own_events() -> None:
+def test_the_reason_for_a_waiting_pod_is_read_from_the_events_of_the_pod() -> None:
     events = [event("FailedMount", 'configmap "prompts" not found', "uid of a")]
-    seen, _, _ = looked(a_job(status=STARTING), pods=[creating()], events=events)
-    assert seen.waiting is not None
-    assert seen.waiting.reason == "ConfigMapNotFound"
-    seen, _, _ = looked(a_job(status=STARTING), pods=[creating("b")], events=events)
-    assert seen.waiting is not None
-    assert seen.waiting.reason == "Starting"
+    observation, _, _ = inspect(a_job(status=STARTING), pods=[creating()], events=events)
+    assert observation.waiting is not None
+    assert observation.waiting.reason == "ConfigMapNotFound"
+    observation, _, _ = inspect(a_job(status=STARTING), pods=[creating("b")], events=events)
+    assert observation.waiting is not None
+    assert observation.waiting.reason == "Starting"
 
 
-def test_events_are_not_asked_for_without_need() -> None:
+def test_events_are_not_read_if_the_pod_has_the_reason() -> None:
     waiting = {"reason": "CreateContainerConfigError", "message": 'secret "a" not found'}
-    seen, _, requests = looked(
+    observation, _, requests = inspect(
         a_job(status=STARTING), pods=[pod_json("a", state={"waiting": waiting})]
     )
-    assert seen.waiting is not None
-    assert seen.waiting.reason == "SecretNotFound"
+    assert observation.waiting is not None
+    assert observation.waiting.reason == "SecretNotFound"
     assert requests == [("GET", PODS)]
 
 
-def test_events_that_may_not_be_read_are_done_without() -> None:
+def test_the_inspection_continues_if_events_may_not_be_read() -> None:
     server = FakeApiServer()
 
-    def refuse(method: str, path: str) -> None:
+    def reject(method: str, path: str) -> None:
         if path == EVENTS:
             raise ApiError(403, "Forbidden", "no", ())
 
-    server.fault = refuse
-    seen, _, _ = looked(a_job(status=STARTING), pods=[creating()], server=server)
-    assert seen.waiting is not None
-    assert not seen.waiting.stalled
+    server.fault = reject
+    observation, _, _ = inspect(a_job(status=STARTING), pods=[creating()], server=server)
+    assert observation.waiting is not None
+    assert not observation.waiting.stalled
 
 
-def test_an_api_server_that_does_not_answer_is_told() -> None:
+def test_an_unreachable_api_server_is_raised() -> None:
     server = FakeApiServer()
     server.fault = fail_every(1, after=False)
     with pytest.raises(ApiUnreachableError):
-        looked(a_job(status=COMPLETE), server=server)
+        inspect(a_job(status=COMPLETE), server=server)
 
 
 # --- progress ---------------------------------------------------------------------------
@@ -189,14 +192,24 @@ def test_an_api_server_that_does_not_answer_is_told() -> None:
         ([creating()], None),
         ([], None),
     ],
-    ids=["IPv4", "IPv6", "the first index", "no address", "going", "creating", "none"],
+    ids=[
+        "IPv4",
+        "IPv6",
+        "the first index",
+        "no address",
+        "being deleted",
+        "creating",
+        "no pods",
+    ],
 )
-def test_one_pod_is_asked(pods: list[dict[str, Any]], url: str | None) -> None:
+def test_one_pod_is_polled(pods: list[dict[str, Any]], url: str | None) -> None:
     answer = {"itemsDone": 3, "itemsTotal": 9}
-    seen, asked, _ = looked(a_job(status=WORKING), pods=pods, answer=answer)
-    assert asked == ([] if url is None else [url])
-    assert (seen.items_done, seen.items_total) == ((None, None) if url is None else (3, 9))
-    assert seen.polled == NOW
+    observation, urls, _ = inspect(a_job(status=WORKING), pods=pods, answer=answer)
+    assert urls == ([] if url is None else [url])
+    assert (observation.items_done, observation.items_total) == (
+        (None, None) if url is None else (3, 9)
+    )
+    assert observation.polled == NOW
 
 
 BEFORE = PodObservation(
@@ -209,31 +222,36 @@ BEFORE = PodObservation(
 )
 
 
-def test_the_pod_that_answered_is_asked_again() -> None:
+def test_the_pod_that_answered_is_polled_again() -> None:
     answer = {"itemsDone": 3, "itemsTotal": 9}
-    seen, asked, requests = looked(a_job(status=WORKING), before=BEFORE, answer=answer)
-    assert asked == ["http://10.0.0.9:8080/progress"]
+    observation, urls, requests = inspect(a_job(status=WORKING), before=BEFORE, answer=answer)
+    assert urls == ["http://10.0.0.9:8080/progress"]
     assert requests == []
-    assert (seen.items_done, seen.at, seen.polled, seen.waiting) == (3, START, NOW, None)
-    assert seen.started == START
+    assert (observation.items_done, observation.at, observation.polled, observation.waiting) == (
+        3,
+        START,
+        NOW,
+        None,
+    )
+    assert observation.started == START
 
 
 @pytest.mark.parametrize(
     "answer", [TimeoutError(), OSError(), aiohttp.ClientConnectionError(), b"<html>", b""]
 )
-def test_one_that_does_not_answer_is_looked_for(answer: Any) -> None:
-    seen, asked, requests = looked(
+def test_another_pod_is_found_if_the_last_one_does_not_answer(answer: Any) -> None:
+    observation, urls, requests = inspect(
         a_job(status=WORKING), pods=[running()], before=BEFORE, answer=answer
     )
-    assert asked == ["http://10.0.0.9:8080/progress", "http://10.0.0.1:8080/progress"]
+    assert urls == ["http://10.0.0.9:8080/progress", "http://10.0.0.1:8080/progress"]
     assert requests == [("GET", PODS)]
-    # It is not asked again at once.
-    assert (seen.address, seen.polled) == ("10.0.0.1", NOW)
+    # The new pod is polled only at the next inspection.
+    assert (observation.address, observation.polled) == ("10.0.0.1", NOW)
 
 
-def test_pods_that_do_not_work_are_not_asked() -> None:
-    _, asked, _ = looked(a_job(status=STARTING), pods=[running()], before=BEFORE, answer={})
-    assert asked == []
+def test_pods_that_are_not_ready_are_not_polled() -> None:
+    _, urls, _ = inspect(a_job(status=STARTING), pods=[running()], before=BEFORE, answer={})
+    assert urls == []
 
 
 @pytest.mark.parametrize(
@@ -253,45 +271,49 @@ def test_pods_that_do_not_work_are_not_asked() -> None:
         ([3, 9], (None, None)),
         (7, (None, None)),
         (b"null", (None, None)),
-        # Only so much is read.
+        # The inspector reads a limited number of bytes.
         (b'{"itemsDone": 3, "itemsTotal": 9, "x": "' + b"x" * 5000 + b'"}', (None, None)),
     ],
 )
-def test_what_a_pod_says_is_checked(answer: Any, counts: tuple[int | None, int | None]) -> None:
-    seen, _, _ = looked(a_job(status=WORKING), pods=[running()], answer=answer)
-    assert (seen.items_done, seen.items_total) == counts
+def test_the_answer_of_a_pod_is_validated(
+    answer: Any, counts: tuple[int | None, int | None]
+) -> None:
+    observation, _, _ = inspect(a_job(status=WORKING), pods=[running()], answer=answer)
+    assert (observation.items_done, observation.items_total) == counts
 
 
-def test_a_deep_answer_is_none() -> None:
-    seen, _, _ = looked(a_job(status=WORKING), pods=[running()], answer=b"[" * 4096)
-    assert seen.items_done is None
+def test_a_deeply_nested_answer_is_ignored() -> None:
+    observation, _, _ = inspect(a_job(status=WORKING), pods=[running()], answer=b"[" * 4096)
+    assert observation.items_done is None
 
 
 def polls(answers: list[int], parallelism: int, total: int = 100, **spec: Any) -> list[int | None]:
-    """Return what is seen of a Job whose first pod says these numbers one after the other."""
+    """Return the items of a Job in each inspection, if its first pod answers with these numbers."""
     job = a_job(
         spec={"parallelism": parallelism, **spec},
         status={"active": parallelism, "ready": parallelism},
     )
-    seen: PodObservation | None = None
+    observation: PodObservation | None = None
     found = []
-    for said in answers:
-        answer = {"itemsDone": said, "itemsTotal": total}
-        seen, _, _ = looked(job, pods=[running()], before=seen, answer=answer)
-        found.append(seen.items_done)
+    for items in answers:
+        answer = {"itemsDone": items, "itemsTotal": total}
+        observation, _, _ = inspect(job, pods=[running()], before=observation, answer=answer)
+        found.append(observation.items_done)
     return found
 
 
-def test_of_several_pods_one_speaks_for_all() -> None:
-    # 20 were there when it began; it has made 5 and 10 more, and so have the others.
+def test_the_items_of_one_pod_are_extrapolated_to_all_pods() -> None:
+    # 20 items existed at the start. The pod has done 5 and 10 more, and so have the 3 others.
     assert polls([20, 25, 30], parallelism=4) == [20, 40, 60]
     assert polls([20, 25, 30], parallelism=1) == [20, 25, 30]
     assert polls([20, 90], parallelism=4) == [20, 100]
-    # Nodes of one training count the same steps.
+    # The nodes of one training count the same steps.
     assert polls([20, 25, 30], parallelism=4, backoffLimit=0) == [20, 25, 30]
 
 
-def test_a_look_is_of_its_time() -> None:
-    seen, _, _ = looked(a_job(status=WORKING), pods=[running(since=30), running("b", since=20)])
-    assert seen.started == datetime.fromisoformat(at(20))
-    assert replace(seen, address=None).at == NOW
+def test_an_observation_has_its_time_and_the_earliest_start() -> None:
+    observation, _, _ = inspect(
+        a_job(status=WORKING), pods=[running(since=30), running("b", since=20)]
+    )
+    assert observation.started == datetime.fromisoformat(at(20))
+    assert replace(observation, address=None).at == NOW

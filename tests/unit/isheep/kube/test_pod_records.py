@@ -1,4 +1,4 @@
-"""Records of pods, from their JSON."""
+"""Records of pods: the values that are read from their JSON."""
 
 from __future__ import annotations
 
@@ -18,18 +18,7 @@ def pod(**fields: Any) -> PodRecord:
     return pod_record(pod_json(**fields))
 
 
-def waiting_pod(reason: str, message: str = "", **fields: Any) -> PodRecord:
-    state = {"waiting": {"reason": reason, **({"message": message} if message else {})}}
-    return pod(state=state, conditions=[condition("PodScheduled")], **fields)
-
-
-def unscheduled(message: str, reason: str = "Unschedulable", **fields: Any) -> PodRecord:
-    return pod(
-        conditions=[condition("PodScheduled", "False", reason=reason, message=message)], **fields
-    )
-
-
-def test_a_pod_that_was_made_just_now() -> None:
+def test_the_record_of_a_new_pod() -> None:
     record = pod(index=3)
     assert (record.name, record.uid, record.phase) == (POD, f"uid of {POD}", "Pending")
     assert (record.index, record.address, record.deleting, record.disrupted) == (
@@ -44,7 +33,7 @@ def test_a_pod_that_was_made_just_now() -> None:
     assert pod_record({"metadata": {"name": "a", "uid": "b"}}).phase == "Pending"
 
 
-def test_only_the_worker_speaks_for_its_pod() -> None:
+def test_only_the_status_of_the_worker_container_is_read() -> None:
     document = pod_json(phase="Running", podIP="10.0.0.7", state={"running": {"startedAt": at(9)}})
     record = pod_record(document)
     assert record.running_since == datetime(2026, 1, 1, 0, 0, 9, tzinfo=UTC)
@@ -53,7 +42,7 @@ def test_only_the_worker_speaks_for_its_pod() -> None:
     assert pod_record(document).running_since is None
 
 
-def test_a_pod_that_has_ended() -> None:
+def test_the_record_of_an_ended_pod() -> None:
     record = pod(
         phase="Failed",
         state=terminated(70, "words"),
@@ -69,8 +58,8 @@ def test_a_pod_that_has_ended() -> None:
 
 
 @pytest.mark.parametrize("times", [{}, {"startedAt": None, "finishedAt": None}])
-def test_a_container_that_never_began_has_no_times(times: dict[str, Any]) -> None:
-    """The kubelet says so of a container that it does not find any more."""
+def test_a_container_that_did_not_start_has_no_times(times: dict[str, Any]) -> None:
+    """The kubelet reports this state for a container that it cannot find."""
     state = {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown", **times}}
     end = pod(phase="Failed", state=state).termination
     assert end is not None
@@ -78,5 +67,5 @@ def test_a_container_that_never_began_has_no_times(times: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize(("status", "disrupted"), [("True", True), ("False", False)])
-def test_a_disruption_is_a_condition_that_holds(status: str, disrupted: bool) -> None:
+def test_a_pod_is_disrupted_if_the_condition_is_true(status: str, disrupted: bool) -> None:
     assert pod(conditions=[condition("DisruptionTarget", status)]).disrupted == disrupted

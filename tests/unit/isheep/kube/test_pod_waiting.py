@@ -1,4 +1,4 @@
-"""Why pods do not run, with messages of real kubelets, schedulers and Job controllers."""
+"""The reasons for which pods wait, with messages of real kubelets, schedulers and controllers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PULL = (
 
 
 @pytest.mark.parametrize(
-    ("reason", "message", "called", "remedy"),
+    ("reason", "message", "expected", "remedy"),
     [
         ("ErrImagePull", "rpc error: code = NotFound desc = not found", "ImagePullFailed", IMAGE),
         ("ImagePullBackOff", PULL, "ImagePullFailed", IMAGE),
@@ -102,25 +102,27 @@ PULL = (
         ("StartError", "failed to start", "ContainerNotStarted", None),
     ],
 )
-def test_why_a_container_waits(reason: str, message: str, called: str, remedy: str | None) -> None:
+def test_the_reason_of_a_waiting_container(
+    reason: str, message: str, expected: str, remedy: str | None
+) -> None:
     found = why_waiting([waiting_pod(reason, message)], [])
     text = " ".join(message.split())
-    assert found == Waiting(called, f"{text} ({remedy})" if remedy else text, stalled=True)
+    assert found == Waiting(expected, f"{text} ({remedy})" if remedy else text, stalled=True)
 
 
-def test_a_reason_without_a_message_is_the_message() -> None:
+def test_a_waiting_container_without_a_message_has_its_reason_as_message() -> None:
     found = why_waiting([waiting_pod("ErrImagePull")], [])
     assert found is not None
     assert found.message == f"ErrImagePull ({IMAGE})"
 
 
-@pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing", "Unheard"])
-def test_what_takes_its_time_is_no_trouble(reason: str) -> None:
+@pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing", "UnknownReason"])
+def test_a_container_that_starts_normally_is_not_stalled(reason: str) -> None:
     starting = Waiting("Starting", f"{POD}: {reason}", stalled=False)
     assert why_waiting([waiting_pod(reason)], []) == starting
 
 
-def test_a_pod_that_was_made_just_now_says_nothing() -> None:
+def test_a_new_pod_has_no_reason() -> None:
     assert why_waiting([pod()], []) is None
 
 
@@ -129,7 +131,7 @@ NODES = "add or free a node, or correct resources and placement in spec.compute"
 
 
 @pytest.mark.parametrize(
-    ("message", "called", "remedy"),
+    ("message", "expected", "remedy"),
     [
         (
             "0/3 nodes are available: 3 Insufficient nvidia.com/gpu. preemption: 0/3 nodes are "
@@ -161,14 +163,14 @@ NODES = "add or free a node, or correct resources and placement in spec.compute"
         ),
         ("no nodes available to schedule pods", "Unschedulable", NODES),
     ],
-    ids=["no GPU", "taint", "no claim", "claim goes", "claim unbound", "no nodes"],
+    ids=["no GPU", "taint", "no claim", "claim is deleted", "claim is unbound", "no nodes"],
 )
-def test_why_no_node_takes_a_pod(message: str, called: str, remedy: str) -> None:
+def test_the_reason_of_an_unschedulable_pod(message: str, expected: str, remedy: str) -> None:
     found = why_waiting([unscheduled(message)], [])
-    assert found == Waiting(called, f"{message} ({remedy})", stalled=True)
+    assert found == Waiting(expected, f"{message} ({remedy})", stalled=True)
 
 
-def test_a_scheduling_gate_is_a_queue() -> None:
+def test_a_pod_with_a_scheduling_gate_is_queued() -> None:
     held = unscheduled("Scheduling is blocked due to non-empty scheduling gates", "SchedulingGated")
     found = why_waiting([held], [])
     assert found is not None
@@ -177,7 +179,7 @@ def test_a_scheduling_gate_is_a_queue() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "message", "called"),
+    ("reason", "message", "expected"),
     [
         (
             "FailedMount",
@@ -227,18 +229,18 @@ def test_a_scheduling_gate_is_a_queue() -> None:
         ),
     ],
 )
-def test_what_only_events_tell(reason: str, message: str, called: str) -> None:
+def test_a_reason_that_only_events_contain(reason: str, message: str, expected: str) -> None:
     events = [EventRecord("Scheduled", "Successfully assigned"), EventRecord(reason, message)]
     found = why_waiting([waiting_pod("ContainerCreating")], events)
     assert found is not None
-    assert (found.reason, found.stalled) == (called, True)
+    assert (found.reason, found.stalled) == (expected, True)
     assert found.message.startswith(message)
-    untold = why_waiting([waiting_pod("ContainerCreating")], events[:1])
-    assert untold is not None
-    assert untold.reason == "Starting"
+    without_event = why_waiting([waiting_pod("ContainerCreating")], events[:1])
+    assert without_event is not None
+    assert without_event.reason == "Starting"
 
 
-def test_of_events_the_latest_tells() -> None:
+def test_the_latest_event_has_the_reason() -> None:
     events = [
         EventRecord("FailedMount", 'configmap "prompts" not found'),
         EventRecord("FailedCreatePodSandBox", "network"),
@@ -249,8 +251,8 @@ def test_of_events_the_latest_tells() -> None:
 
 
 @pytest.mark.parametrize("later", ["Pulling", "Pulled", "Created"])
-def test_a_trouble_that_is_over_is_none(later: str) -> None:
-    """A node that has just come has no network for a while, and pulls 10 GB afterwards."""
+def test_a_failure_before_a_later_success_is_ignored(later: str) -> None:
+    """A new node has no network for a while, and then it pulls an image of 10 GB."""
     events = [
         EventRecord(later, 'Pulling image "worker:1"'),
         EventRecord("FailedCreatePodSandBox", "Failed to create pod sandbox: no network yet"),
@@ -275,17 +277,26 @@ RUNNING = pod(name="a", phase="Running", state={"running": {"startedAt": at(1)}}
         [waiting_pod("ErrImagePull", "later", name="a", index=5)],
         [waiting_pod("ErrImagePull", "later", name="z", index=1)],
     ],
-    ids=["alone", "running", "new", "creating", "going", "over", "later index", "later name"],
+    ids=[
+        "no other pod",
+        "running",
+        "new",
+        "creating",
+        "being deleted",
+        "ended",
+        "later index",
+        "later name",
+    ],
 )
-def test_the_first_pod_that_tells_tells(others: list[PodRecord]) -> None:
-    telling = waiting_pod("CreateContainerConfigError", 'secret "s3" not found', name="b", index=1)
-    for pods in ([*others, telling], [telling, *others]):
+def test_the_reason_is_that_of_the_first_stalled_pod(others: list[PodRecord]) -> None:
+    stalled = waiting_pod("CreateContainerConfigError", 'secret "s3" not found', name="b", index=1)
+    for pods in ([*others, stalled], [stalled, *others]):
         found = why_waiting(pods, [])
         assert found is not None
         assert found.reason == "SecretNotFound"
 
 
-def test_messages_are_one_line_of_bounded_length() -> None:
+def test_a_message_is_one_line_of_limited_length() -> None:
     found = why_waiting([waiting_pod("CreateContainerError", "a \n\t b" + "c" * 5000)], [])
     assert found is not None
     assert found.message == ("a b" + "c" * 5000)[:MESSAGE_CHARACTERS]
@@ -295,7 +306,7 @@ FORBIDDEN = 'Error creating: pods "run-respond-abc-0-" is forbidden: '
 
 
 @pytest.mark.parametrize(
-    ("message", "called"),
+    ("message", "expected"),
     [
         (
             'error looking up service account ns/runner: serviceaccount "runner" not found',
@@ -320,8 +331,8 @@ FORBIDDEN = 'Error creating: pods "run-respond-abc-0-" is forbidden: '
         ("failed quota: all: must specify limits.cpu for: worker", "QuotaExceeded"),
     ],
 )
-def test_why_a_job_has_no_pods(message: str, called: str) -> None:
-    """Their Events come between others of the Job's."""
+def test_the_reason_for_which_a_job_has_no_pods(message: str, expected: str) -> None:
+    """The Events about pods are among other Events of the Job."""
     events = [
         EventRecord("Suspended", "Job suspended"),
         EventRecord("FailedCreate", FORBIDDEN + message),
@@ -329,11 +340,11 @@ def test_why_a_job_has_no_pods(message: str, called: str) -> None:
     ]
     found = why_no_pods(events)
     assert found is not None
-    assert (found.reason, found.stalled) == (called, True)
+    assert (found.reason, found.stalled) == (expected, True)
     assert found.message.startswith(FORBIDDEN + message)
 
 
-def test_a_job_whose_pods_were_created_since_has_no_trouble() -> None:
+def test_a_failed_creation_before_a_success_is_ignored() -> None:
     events = [
         EventRecord("SuccessfulCreate", "Created pod: run-respond-abc-0-x"),
         EventRecord("FailedCreate", FORBIDDEN + "exceeded quota: gpus"),
@@ -349,12 +360,12 @@ def test_a_job_whose_pods_were_created_since_has_no_trouble() -> None:
         "cpu max limit to request ratio per Container is 2, but provided ratio is 4.000000",
     ],
 )
-def test_limit_ranges_know_other_resources_too(message: str) -> None:
+def test_limit_ranges_apply_to_all_resources(message: str) -> None:
     found = why_no_pods([EventRecord("FailedCreate", FORBIDDEN + message)])
     assert found is not None
     assert found.reason == "LimitRangeViolated"
 
 
 @pytest.mark.parametrize("events", [[], [EventRecord("Suspended", "Job suspended")]])
-def test_a_job_whose_pods_are_to_come(events: list[EventRecord]) -> None:
+def test_a_job_without_failed_creations_has_no_reason(events: list[EventRecord]) -> None:
     assert why_no_pods(events) is None

@@ -1,4 +1,4 @@
-"""The queue's laws, in virtual time."""
+"""The work queue in virtual time: order, delays, urgency, and one worker for each key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHORT = st.integers(0, 12).map(lambda quarters: quarters / 4)
 
 
 async def taken(queue: WorkQueue, seconds: float = 1000.0) -> str | None:
-    """Return what can be taken within some seconds."""
+    """Return the key that can be taken within some seconds, or None."""
     try:
         return await asyncio.wait_for(queue.take(), seconds)
     except TimeoutError:
@@ -49,13 +49,13 @@ def test_the_earliest_time_wins(delays: tuple[float, ...], due: float) -> None:
         assert await queue.take() == "a"
         assert monotonic() == due
         queue.done("a")
-        # Taking it has cleared the other times.
+        # The take has cleared the other times.
         assert await taken(queue) is None
 
     run_in_virtual_time(work())
 
 
-def test_who_takes_only_urgent_keys_leaves_the_others_to_others() -> None:
+def test_a_worker_for_urgent_keys_takes_no_other_keys() -> None:
     async def work() -> None:
         queue = WorkQueue(monotonic)
         queue.wake("new")
@@ -68,7 +68,7 @@ def test_who_takes_only_urgent_keys_leaves_the_others_to_others() -> None:
         await asyncio.sleep(1)
         assert not idle.done()
         assert await queue.take() == "new"
-        # It hears of what becomes urgent while it waits.
+        # A waiting worker gets a key that becomes urgent.
         queue.done("new")
         queue.wake("new", urgent=True)
         assert await idle == "new"
@@ -76,7 +76,7 @@ def test_who_takes_only_urgent_keys_leaves_the_others_to_others() -> None:
     run_in_virtual_time(work())
 
 
-def test_of_the_keys_that_are_due_the_urgent_are_taken_first() -> None:
+def test_urgent_keys_are_taken_before_other_keys_that_are_due() -> None:
     async def work() -> None:
         queue = WorkQueue(monotonic)
         for number in range(3):
@@ -87,7 +87,7 @@ def test_of_the_keys_that_are_due_the_urgent_are_taken_first() -> None:
         queue.wake("new 2")
         found = [await queue.take() for _ in range(4)]
         assert found == ["ended", "new 2", "new 0", "new 1"]
-        # Who was urgent once is an ordinary key afterwards.
+        # A key that was urgent is an ordinary key after the take.
         queue.done("new 2")
         queue.done("new 1")
         queue.wake("new 1")
@@ -100,7 +100,7 @@ def test_of_the_keys_that_are_due_the_urgent_are_taken_first() -> None:
     run_in_virtual_time(work())
 
 
-def test_who_waits_already_is_told_of_an_earlier_time() -> None:
+def test_a_waiting_worker_takes_a_key_that_becomes_due_earlier() -> None:
     async def work() -> None:
         queue = WorkQueue(monotonic)
         queue.wake("a", 100)
@@ -113,7 +113,9 @@ def test_who_waits_already_is_told_of_an_earlier_time() -> None:
 
 
 @pytest.mark.parametrize(("delay", "due"), [(0, 10), (5, 10), (20, 21)])
-def test_a_key_that_is_woken_while_somebody_has_it_comes_again(delay: float, due: float) -> None:
+def test_a_key_that_is_woken_during_its_work_is_due_again_afterwards(
+    delay: float, due: float
+) -> None:
     async def work() -> None:
         queue = WorkQueue(monotonic)
         queue.wake("a")
@@ -128,7 +130,7 @@ def test_a_key_that_is_woken_while_somebody_has_it_comes_again(delay: float, due
     run_in_virtual_time(work())
 
 
-def test_a_key_that_was_done_without_being_woken_does_not_come_again() -> None:
+def test_a_key_that_is_not_woken_during_its_work_is_not_due_again() -> None:
     async def work() -> None:
         queue = WorkQueue(monotonic)
         queue.wake("a")
@@ -138,7 +140,7 @@ def test_a_key_that_was_done_without_being_woken_does_not_come_again() -> None:
     run_in_virtual_time(work())
 
 
-def test_what_waits_is_what_is_due_and_not_taken() -> None:
+def test_waiting_keys_are_due_and_not_taken() -> None:
     async def work() -> None:
         queue = WorkQueue(monotonic)
         for key, delay in (("a", 0), ("b", 0), ("c", 5)):
@@ -156,7 +158,7 @@ def test_what_waits_is_what_is_due_and_not_taken() -> None:
     run_in_virtual_time(work())
 
 
-def test_a_worker_that_is_cancelled_takes_nothing_with_it() -> None:
+def test_a_cancelled_worker_takes_no_key() -> None:
     async def work() -> None:
         queue = WorkQueue(monotonic)
         waiting = [asyncio.create_task(queue.take()) for _ in range(3)]
@@ -170,8 +172,8 @@ def test_a_worker_that_is_cancelled_takes_nothing_with_it() -> None:
     run_in_virtual_time(work())
 
 
-@pytest.mark.parametrize("turns", range(5))
-def test_workers_end_when_they_are_cancelled(turns: int) -> None:
+@pytest.mark.parametrize("cycles", range(5))
+def test_cancelled_workers_end(cycles: int) -> None:
     async def work() -> None:
         queue = WorkQueue(monotonic)
 
@@ -182,7 +184,7 @@ def test_workers_end_when_they_are_cancelled(turns: int) -> None:
         tasks = [asyncio.create_task(worker()) for _ in range(3)]
         await asyncio.sleep(1)
         queue.wake("a")
-        for _ in range(turns):
+        for _ in range(cycles):
             await asyncio.sleep(0)
         for task in tasks:
             task.cancel()
@@ -200,15 +202,21 @@ def test_workers_end_when_they_are_cancelled(turns: int) -> None:
     wakes=st.lists(st.tuples(SHORT, st.sampled_from("abc"), SHORT), min_size=1, max_size=25),
     passes=st.lists(st.tuples(SHORT, st.none() | SHORT), min_size=1, max_size=8),
 )
-def test_no_key_has_two_workers_and_none_is_forgotten(
+def test_each_woken_key_is_taken_by_one_worker_at_a_time(
     workers: int,
     wakes: list[tuple[float, str, float]],
     passes: list[tuple[float, float | None]],
 ) -> None:
-    """`passes`: how long each takes, and for when it wakes its own key, as a pass does."""
+    """Run workers over random wake-ups.
+
+    Args:
+        workers: The number of workers.
+        wakes: The pause before each wake-up, its key and its delay.
+        passes: The duration of each pass, and the delay with which it wakes its own key, if any.
+    """
     begun: dict[str, list[float]] = defaultdict(list)
     ended: dict[str, list[float]] = defaultdict(list)
-    # When each key was due, by whoever woke it.
+    # For each key the time of each wake-up and the time at which the key was due.
     due: dict[str, list[tuple[float, float]]] = defaultdict(list)
 
     async def work() -> None:
@@ -241,7 +249,7 @@ def test_no_key_has_two_workers_and_none_is_forgotten(
 
         tasks = [asyncio.create_task(worker()) for _ in range(workers)]
         await waker()
-        # Longer than all passes and all delays after one another.
+        # This time is longer than the sum of all passes and all delays.
         await asyncio.sleep(1000)
         for task in tasks:
             assert not task.done()
@@ -251,13 +259,13 @@ def test_no_key_has_two_workers_and_none_is_forgotten(
     run_in_virtual_time(work())
     for key, times in due.items():
         for woken, time in times:
-            # It begins after it was woken, and no later than it is due where a worker is free.
+            # A pass begins after the wake-up, and when the key is due if a worker is free.
             later = [b for b in begun[key] if b >= woken]
-            assert later, f"{key}, woken at {woken}, is forgotten"
+            assert later, f"{key} was woken at {woken} and not taken"
             if workers >= 3:
-                in_hand = [e for b, e in zip(begun[key], ended[key], strict=True) if b < time <= e]
-                assert min(later) <= max([time, *in_hand])
-        # Nothing is worked on but what somebody asked for.
+                running = [e for b, e in zip(begun[key], ended[key], strict=True) if b < time <= e]
+                assert min(later) <= max([time, *running])
+        # Each pass has its own wake-up.
         assert len(begun[key]) <= len(times)
         for begin in begun[key]:
             assert any(time <= begin for woken, time in times)

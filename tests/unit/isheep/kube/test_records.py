@@ -1,4 +1,4 @@
-"""Records from JSON as API servers write it, in whatever state people have left it."""
+"""Records of runs and Jobs from the JSON of the API server, also after edits by other users."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from isheep.planner.types import StageRef
 from .builders import RUN_UID, a_job, a_run, at, condition, job_json, run_json
 
 
-def test_a_run() -> None:
+def test_the_record_of_a_run() -> None:
     record = a_run(
         generation=3,
         resourceVersion="4711",
@@ -37,7 +37,7 @@ def test_a_run() -> None:
     }
 
 
-def test_a_run_as_the_planner_sees_it() -> None:
+def test_the_view_of_a_run_for_the_planner() -> None:
     view = a_run(
         generation=3,
         annotations={"isheep.dev/retry": "again"},
@@ -55,7 +55,7 @@ def test_a_run_as_the_planner_sees_it() -> None:
 
 
 @pytest.mark.parametrize("missing", [{}, None], ids=["empty", "null"])
-def test_a_run_that_nobody_has_written_into(missing: Any) -> None:
+def test_a_run_without_status_labels_and_annotations_has_defaults(missing: Any) -> None:
     document = run_json(labels=missing, annotations=missing)
     document["status"] = missing
     record = run_record(document)
@@ -66,13 +66,13 @@ def test_a_run_that_nobody_has_written_into(missing: Any) -> None:
     assert json.loads(run_record(document).status) == json.loads(run_record(document).spec) == {}
 
 
-def test_an_alien_status_is_told_when_it_is_read() -> None:
+def test_a_status_that_cannot_be_parsed_is_raised_by_the_view() -> None:
     record = a_run(status={"observedGeneration": "three"})
     with pytest.raises(ValidationError):
         record.view()
 
 
-def test_a_job_that_was_made_just_now() -> None:
+def test_the_record_of_a_new_job() -> None:
     record = job_record(
         job_json(
             steps=(("i1/respond", "a"), ("i1/assess", "b")), labels={"isheep.dev/attempt": "7"}
@@ -88,7 +88,7 @@ def test_a_job_that_was_made_just_now() -> None:
     assert (record.complete, record.failed, record.message) == (False, False, "")
 
 
-def test_a_job_at_work() -> None:
+def test_the_record_of_a_running_job() -> None:
     record = a_job(
         spec={"parallelism": 4, "suspend": False},
         status={
@@ -111,30 +111,30 @@ def test_a_job_at_work() -> None:
     ("conditions", "completion", "complete", "failed", "finished"),
     [
         ([], None, False, False, None),
-        # The controller says these first, and ends the Job when its pods have ended.
+        # The controller sets these conditions first, and ends the Job after the end of its pods.
         ([condition("SuccessCriteriaMet")], None, False, False, None),
         ([condition("FailureTarget")], None, False, False, None),
         ([condition("Suspended"), condition("FailureTarget")], None, False, False, None),
         ([condition("Complete", "False")], None, False, False, None),
         ([condition("Failed", "Unknown")], None, False, False, None),
-        # Nothing in the status but its own conditions is an end.
+        # Only the conditions Complete and Failed end a Job.
         ([condition("SuccessCriteriaMet")], 70, False, False, None),
         ([condition("SuccessCriteriaMet"), condition("Complete")], 80, True, False, 80),
         ([condition("FailureTarget"), condition("Failed")], None, False, True, 90),
     ],
     ids=[
-        "none",
-        "success met",
-        "failure met",
-        "suspended",
-        "not complete",
-        "unknown",
-        "time alone",
+        "no condition",
+        "SuccessCriteriaMet",
+        "FailureTarget",
+        "Suspended and FailureTarget",
+        "Complete is False",
+        "Failed is Unknown",
+        "completion time only",
         "complete",
         "failed",
     ],
 )
-def test_when_a_job_has_ended(
+def test_a_job_has_ended_if_it_is_complete_or_failed(
     conditions: list[dict[str, Any]],
     completion: int | None,
     complete: bool,
@@ -150,7 +150,7 @@ def test_when_a_job_has_ended(
     assert record.finished == (None if finished is None else start + timedelta(seconds=finished))
 
 
-def test_why_a_job_failed() -> None:
+def test_the_message_of_a_failed_job_is_that_of_its_condition() -> None:
     message = "Job was active longer than specified deadline"
     ends = [
         condition("FailureTarget", message="first"),
@@ -176,7 +176,7 @@ def test_why_a_job_failed() -> None:
         '[{"id": "i1/respond", "key": "a"}, {"key": "b"}]',
     ],
 )
-def test_a_job_whose_steps_cannot_be_read_has_none(annotation: str) -> None:
+def test_a_job_whose_steps_cannot_be_parsed_has_no_steps(annotation: str) -> None:
     assert a_job(annotations={"isheep.dev/steps": annotation}).steps == ()
 
 
@@ -189,13 +189,13 @@ def test_a_job_whose_steps_cannot_be_read_has_none(annotation: str) -> None:
         '[{"id": 1, "key": "a"}]',
         '[{"id": "i1/respond", "key": null}]',
     ],
-    ids=["deep", "list", "object", "number", "null"],
+    ids=["deeply nested", "list", "object", "number", "null"],
 )
-def test_a_job_whose_steps_are_no_texts_has_none(annotation: str) -> None:
+def test_a_job_whose_steps_are_not_text_has_no_steps(annotation: str) -> None:
     assert a_job(annotations={"isheep.dev/steps": annotation}).steps == ()
 
 
-def test_a_job_without_labels_and_annotations() -> None:
+def test_a_job_without_labels_and_annotations_has_defaults() -> None:
     document = job_json()
     for member in ("labels", "annotations"):
         document["metadata"][member] = None
@@ -208,7 +208,7 @@ def test_a_job_without_labels_and_annotations() -> None:
     ("label", "number"),
     [("1", 1), ("12", 12), ("", 0), ("-1", 0), ("one", 0), ("1.5", 0), ("0x1", 0)],
 )
-def test_an_attempts_number(label: str, number: int) -> None:
+def test_the_number_of_an_attempt_is_that_of_its_label(label: str, number: int) -> None:
     assert a_job(labels={"isheep.dev/attempt": label}).number == number
 
 
@@ -221,9 +221,9 @@ def test_an_attempts_number(label: str, number: int) -> None:
         ({"labels": {"kueue.x-k8s.io/queue-name": "q"}}, False, False, True),
         ({"labels": {"x-kueue.x-k8s.io/queue-name": "q"}}, False, False, False),
     ],
-    ids=["plain", "deleting", "suspended", "queued", "another label"],
+    ids=["no field", "deleting", "suspended", "queued", "another label"],
 )
-def test_what_keeps_a_job(
+def test_a_job_can_be_deleting_suspended_or_queued(
     fields: dict[str, Any], deleting: bool, suspended: bool, queued: bool
 ) -> None:
     record = a_job(**fields)
@@ -231,7 +231,7 @@ def test_what_keeps_a_job(
 
 
 @pytest.mark.parametrize("parallelism", [0, None])
-def test_no_parallelism_is_none(parallelism: int | None) -> None:
+def test_a_job_without_parallelism_has_parallelism_0(parallelism: int | None) -> None:
     assert a_job(spec={"parallelism": parallelism}).parallelism == 0
 
 
@@ -248,6 +248,6 @@ def test_no_parallelism_is_none(parallelism: int | None) -> None:
     ],
     ids=["seconds", "microseconds", "no zone", "another zone"],
 )
-def test_times_know_their_zone(text: str, time: datetime) -> None:
+def test_a_time_has_its_zone(text: str, time: datetime) -> None:
     assert timestamp(text) == time
     assert timestamp(text).tzinfo is not None

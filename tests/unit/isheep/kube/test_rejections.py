@@ -1,4 +1,4 @@
-"""Refusals: what they are called, how long they stand, and what the planner sees of them."""
+"""Rejections: their reasons, their delays, and the attempt that the planner gets for them."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ from .virtual_time import START
         (ApiError(400, "BadRequest", "admission webhook denied the request", ()), "JobInvalid"),
         (ApiError(404, "NotFound", 'namespaces "ns" not found', ()), "NamespaceTerminating"),
     ],
-    ids=["quota", "terminating", "rbac", "policy", "invalid", "webhook", "no namespace"],
+    ids=["quota", "terminating namespace", "RBAC", "policy", "invalid", "webhook", "no namespace"],
 )
-def test_what_a_refusal_is_called(error: ApiError, reason: str) -> None:
+def test_the_reason_of_a_rejected_job(error: ApiError, reason: str) -> None:
     assert reason_of(error) == reason
 
 
-def test_a_service_that_is_refused_is_called_by_its_name() -> None:
+def test_the_reason_of_a_rejected_service() -> None:
     assert reason_of(ApiError(403, "Forbidden", "services is forbidden", ()), "Service") == (
         "ServiceForbidden"
     )
@@ -90,33 +90,33 @@ def test_a_service_that_is_refused_is_called_by_its_name() -> None:
 @pytest.mark.parametrize(
     ("times", "seconds"), [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (6, 60), (1000, 60)]
 )
-def test_it_stands_longer_each_time(times: int, seconds: int) -> None:
+def test_the_delay_of_a_rejection_grows_with_each_repetition(times: int, seconds: int) -> None:
     rejections = Rejections()
     for _ in range(times):
-        made = rejections.add("a", a_start(), Reason.JOB_INVALID, "m", START)
-    assert (made.since, made.until) == (START, START + timedelta(seconds=seconds))
-    assert made.times == times
+        rejection = rejections.add("a", a_start(), Reason.JOB_INVALID, "m", START)
+    assert (rejection.since, rejection.until) == (START, START + timedelta(seconds=seconds))
+    assert rejection.times == times
     assert sorted(DELAYS) == list(DELAYS)
 
 
-def test_it_occupies_its_stage_and_waits() -> None:
+def test_the_attempt_of_a_rejection_occupies_its_stage_and_waits() -> None:
     steps = (a_step("respond", key="a"), a_step("assess", key="b"))
     start = a_start(steps=steps, attempt=3)
-    made = Rejections().add("name", start, Reason.QUOTA_EXCEEDED, " no \n  more", START)
-    attempt = made.attempt()
+    rejection = Rejections().add("name", start, Reason.QUOTA_EXCEEDED, " no \n  more", START)
+    attempt = rejection.attempt()
     assert (attempt.name, attempt.number, attempt.state) == ("name", 3, AttemptState.ACTIVE)
     assert attempt.steps == (StageRef("i1/respond", "a"), StageRef("i1/assess", "b"))
     assert (attempt.created, attempt.finished, attempt.results) == (START, None, ())
     assert attempt.waiting == Waiting("QuotaExceeded", "no more", stalled=True)
 
 
-def test_a_message_is_bounded() -> None:
-    made = Rejections().add("a", a_start(), Reason.JOB_INVALID, "x" * 5000, START)
-    assert made.message == "x" * 800
+def test_the_message_of_a_rejection_has_a_limited_length() -> None:
+    rejection = Rejections().add("a", a_start(), Reason.JOB_INVALID, "x" * 5000, START)
+    assert rejection.message == "x" * 800
 
 
-@pytest.mark.parametrize("told", [job_conflict_message, service_conflict_message])
-def test_a_conflict_says_what_to_do(told: Callable[[str], str]) -> None:
-    message = told("run-respond-abc")
+@pytest.mark.parametrize("message_of", [job_conflict_message, service_conflict_message])
+def test_the_message_about_a_conflict_contains_the_remedy(message_of: Callable[[str], str]) -> None:
+    message = message_of("run-respond-abc")
     assert "run-respond-abc" in message
     assert "Delete it" in message
