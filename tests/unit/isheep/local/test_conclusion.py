@@ -4,7 +4,8 @@ import pytest
 
 from isheep.api.status import Condition, SelfAlignmentRunStatus
 from isheep.contract.exit_codes import ExitCode
-from isheep.contract.reasons import EXPLANATIONS, Reason
+from isheep.contract.explanations import EXPLANATIONS
+from isheep.contract.reasons import Reason
 from isheep.local.conclusion import conclusion_of
 from isheep.planner.conditions import RunPhase, State, conditions
 
