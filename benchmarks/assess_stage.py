@@ -45,7 +45,12 @@ def parser(description: str) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--model", type=Path, required=True, help="the folder of the model")
     made.add_argument("--pairs", type=int, default=60, help="the number of pairs to score")
-    made.add_argument("--rubric", default="Combined", choices=("Simple", "Combined", "InContext"))
+    made.add_argument(
+        "--rubric",
+        default="Combined",
+        choices=("Simple", "Combined", "InContext"),
+        help="the rubric of the assessor",
+    )
     return made
 
 

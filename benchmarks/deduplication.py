@@ -74,10 +74,10 @@ class Figures:
     def misses(self) -> list[str]:
         """Return the names of the missed goals."""
         reached = {
-            "the speed against rouge_score": self.speed_up >= LEAST_SPEED_UP,
-            "the same decisions": self.differences == 0,
-            "the growth": self.growth <= MOST_GROWTH,
-            "the memory": self.memory_gib <= MOST_MEMORY_GIB,
+            "the speed compared with rouge_score": self.speed_up >= LEAST_SPEED_UP,
+            "the same decisions as rouge_score": self.differences == 0,
+            "the growth of the time": self.growth <= MOST_GROWTH,
+            "the peak memory": self.memory_gib <= MOST_MEMORY_GIB,
         }
         return [name for name, is_reached in reached.items() if not is_reached]
 

@@ -56,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tokens", type=int, default=32, help="maximum tokens of a completion")
     parser.add_argument("--sequences", type=int, default=64, help="sequences in a batch")
     parser.add_argument("--rounds", type=int, default=2, help="measurements of each way")
-    parser.add_argument("--cpu-seconds", action="store_true", help="measure CPU time")
+    parser.add_argument(
+        "--cpu-seconds", action="store_true", help="measure CPU time, not wall-clock time"
+    )
     chosen = parser.parse_args(arguments)
     caller = Caller()
     with tempfile.TemporaryDirectory() as folder, recorded_engine(caller.start) as recording:

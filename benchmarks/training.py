@@ -82,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, required=True, help="the folder of the model")
     parser.add_argument("--rows", type=int, default=2 * BATCH, help="the number of rows")
     parser.add_argument("--rounds", type=int, default=2, help="measurements of each way")
-    parser.add_argument("--cpu-seconds", action="store_true", help="measure CPU time")
+    parser.add_argument(
+        "--cpu-seconds", action="store_true", help="measure CPU time, not wall-clock time"
+    )
     chosen = parser.parse_args(arguments)
     clock = time.process_time if chosen.cpu_seconds else time.monotonic
     task = make_task(chosen.model, chosen.rows, clock)
