@@ -95,7 +95,7 @@ def observation(seconds: float = 100, **fields: Any) -> PodObservation:
         "suspended and failed",
     ],
 )
-def test_the_time_of_the_next_inspection(
+def test_an_inspection_is_due_at_this_time(
     job: dict[str, Any], observed: PodObservation | None, due: float | None
 ) -> None:
     found = inspection_due(a_job(**job), observed, TIMINGS)
@@ -160,13 +160,13 @@ SUCCEEDED, FAILURE = AttemptState.SUCCEEDED, AttemptState.FAILED
         "suspended",
     ],
 )
-def test_the_state_of_an_attempt(
+def test_the_state_of_an_attempt_follows_its_job_and_the_inspection(
     job: dict[str, Any], observed: PodObservation | None, state: AttemptState
 ) -> None:
     assert attempt_of(a_job(**job), observed).state is state
 
 
-def test_the_fields_of_an_attempt() -> None:
+def test_an_attempt_has_the_fields_of_its_job_and_of_the_observation() -> None:
     job = a_job(
         labels={"isheep.dev/attempt": "3"},
         steps=(("i1/respond", "a"), ("i1/assess", "b")),
@@ -261,7 +261,7 @@ SECRET = Waiting("SecretNotFound", "no secret", stalled=True)
         "parallelism 0 and complete",
     ],
 )
-def test_the_reason_for_which_an_attempt_waits(
+def test_a_waiting_attempt_has_its_reason(
     job: dict[str, Any], observed: PodObservation | None, reason: str | None, stalled: bool | None
 ) -> None:
     waiting = attempt_of(a_job(**job), observed).waiting

@@ -21,7 +21,7 @@ from .builders import CREATED, RUN_UID, a_start, a_step
 from .job_documents import OWNER, env_of, job_for, pod_of, training_start
 
 
-def test_the_complete_job_of_a_start() -> None:
+def test_a_start_becomes_this_job() -> None:
     start = a_start()
     text = canonical_order(start.order)
     assert "$" not in text

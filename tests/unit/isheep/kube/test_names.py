@@ -63,7 +63,7 @@ def test_the_name_of_a_job_is_the_recorded_one() -> None:
 
 
 @given(RUNS, st.uuids().map(str), st.uuids().map(str))
-def test_each_run_has_another_name_of_its_service(run: str, uid: str, other: str) -> None:
+def test_the_service_of_each_run_has_a_different_name(run: str, uid: str, other: str) -> None:
     name = service_name(run, uid)
     assert LABEL.fullmatch(name)
     assert (service_name(run, other) == name) == (other == uid)

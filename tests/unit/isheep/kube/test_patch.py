@@ -85,7 +85,7 @@ def test_a_patch_contains_only_different_members(
         "equal numbers",
     ],
 )
-def test_the_patch_between_two_statuses(
+def test_a_patch_has_the_smallest_changed_members(
     before: dict[str, Any], after: dict[str, Any], patch: dict[str, Any]
 ) -> None:
     assert status_patch(before, after) == patch

@@ -88,7 +88,7 @@ DISRUPTED = [condition("DisruptionTarget")]
         "node lost",
     ],
 )
-def test_the_ending_of_a_pod_without_a_result(
+def test_a_pod_without_a_result_has_its_exit_code_and_its_log(
     one: PodRecord, code: int | None, disrupted: bool, message: str
 ) -> None:
     found = how_ended([one])

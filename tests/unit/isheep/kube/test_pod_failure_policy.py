@@ -41,7 +41,7 @@ def test_a_disruption_is_ignored_with_any_exit_code() -> None:
     ("code", "action"),
     [(64, "FailJob"), (70, "FailJob"), (80, "FailJob"), (143, "Ignore"), (69, None), (74, None)],
 )
-def test_the_action_for_an_exit_code(code: int, action: str | None) -> None:
+def test_an_exit_code_decides_the_action(code: int, action: str | None) -> None:
     """An exit code without a rule counts as a failure of its index."""
     rules = failure_fields(trains_together=False)["podFailurePolicy"]["rules"]
     matching = [r for r in rules if code in r.get("onExitCodes", {}).get("values", ())]

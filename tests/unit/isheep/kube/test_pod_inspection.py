@@ -1,4 +1,4 @@
-"""The inspection of pods: its requests, and the validation of what a pod answers.
+"""The inspection of pods: its requests, and the validation of the answers of pods.
 
 A user can run any container in a pod, so no answer of a pod is trusted.
 """
@@ -245,7 +245,7 @@ def test_another_pod_is_found_if_the_last_one_does_not_answer(answer: Any) -> No
     )
     assert urls == ["http://10.0.0.9:8080/progress", "http://10.0.0.1:8080/progress"]
     assert requests == [("GET", PODS)]
-    # The new pod is polled only at the next inspection.
+    # `polled` is the time of this inspection, so the next poll comes later.
     assert (observation.address, observation.polled) == ("10.0.0.1", NOW)
 
 

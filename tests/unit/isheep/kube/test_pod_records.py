@@ -18,7 +18,7 @@ def pod(**fields: Any) -> PodRecord:
     return pod_record(pod_json(**fields))
 
 
-def test_the_record_of_a_new_pod() -> None:
+def test_the_record_of_a_new_pod_is_pending() -> None:
     record = pod(index=3)
     assert (record.name, record.uid, record.phase) == (POD, f"uid of {POD}", "Pending")
     assert (record.index, record.address, record.deleting, record.disrupted) == (
@@ -42,7 +42,7 @@ def test_only_the_status_of_the_worker_container_is_read() -> None:
     assert pod_record(document).running_since is None
 
 
-def test_the_record_of_an_ended_pod() -> None:
+def test_the_record_of_an_ended_pod_has_its_termination() -> None:
     record = pod(
         phase="Failed",
         state=terminated(70, "words"),

@@ -102,7 +102,7 @@ PULL = (
         ("StartError", "failed to start", "ContainerNotStarted", None),
     ],
 )
-def test_the_reason_of_a_waiting_container(
+def test_a_waiting_container_has_its_reason_and_the_remedy(
     reason: str, message: str, expected: str, remedy: str | None
 ) -> None:
     found = why_waiting([waiting_pod(reason, message)], [])
@@ -165,7 +165,9 @@ NODES = "add or free a node, or correct resources and placement in spec.compute"
     ],
     ids=["no GPU", "taint", "no claim", "claim is deleted", "claim is unbound", "no nodes"],
 )
-def test_the_reason_of_an_unschedulable_pod(message: str, expected: str, remedy: str) -> None:
+def test_an_unschedulable_pod_has_its_reason_and_the_remedy(
+    message: str, expected: str, remedy: str
+) -> None:
     found = why_waiting([unscheduled(message)], [])
     assert found == Waiting(expected, f"{message} ({remedy})", stalled=True)
 
@@ -229,7 +231,9 @@ def test_a_pod_with_a_scheduling_gate_is_queued() -> None:
         ),
     ],
 )
-def test_a_reason_that_only_events_contain(reason: str, message: str, expected: str) -> None:
+def test_a_reason_that_only_events_contain_is_read_from_them(
+    reason: str, message: str, expected: str
+) -> None:
     events = [EventRecord("Scheduled", "Successfully assigned"), EventRecord(reason, message)]
     found = why_waiting([waiting_pod("ContainerCreating")], events)
     assert found is not None
@@ -331,7 +335,7 @@ FORBIDDEN = 'Error creating: pods "run-respond-abc-0-" is forbidden: '
         ("failed quota: all: must specify limits.cpu for: worker", "QuotaExceeded"),
     ],
 )
-def test_the_reason_for_which_a_job_has_no_pods(message: str, expected: str) -> None:
+def test_a_job_without_pods_has_the_reason_of_its_events(message: str, expected: str) -> None:
     """The Events about pods are among other Events of the Job."""
     events = [
         EventRecord("Suspended", "Job suspended"),

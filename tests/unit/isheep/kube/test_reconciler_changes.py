@@ -75,7 +75,7 @@ def test_an_edit_during_a_pass_is_planned() -> None:
 
 @pytest.mark.parametrize("event", [True, False], ids=["with an event", "without an event"])
 def test_a_job_that_disappears_before_its_deletion_is_replaced(event: bool) -> None:
-    """Somebody deletes the Job when an edit makes the operator delete and replace the Job."""
+    """A user deletes the Job when an edit makes the operator delete and replace the Job."""
 
     async def scenario(cluster: FakeCluster) -> None:
         path = cluster.create_run()

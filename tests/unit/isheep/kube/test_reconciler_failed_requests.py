@@ -73,7 +73,7 @@ def test_one_failed_request_does_not_change_the_final_state(after: bool, restart
         check_final_state(cluster)
 
 
-def test_an_undisturbed_run_makes_at_most_that_number_of_requests() -> None:
+def test_an_undisturbed_run_does_not_exceed_the_number_of_requests() -> None:
     async def scenario(cluster: FakeCluster) -> None:
         cluster.create_run()
         await cluster.run_to_end()

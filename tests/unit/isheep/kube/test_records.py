@@ -15,7 +15,7 @@ from isheep.planner.types import StageRef
 from .builders import RUN_UID, a_job, a_run, at, condition, job_json, run_json
 
 
-def test_the_record_of_a_run() -> None:
+def test_the_record_of_a_run_has_the_fields_of_its_document() -> None:
     record = a_run(
         generation=3,
         resourceVersion="4711",
@@ -37,7 +37,7 @@ def test_the_record_of_a_run() -> None:
     }
 
 
-def test_the_view_of_a_run_for_the_planner() -> None:
+def test_the_view_of_a_run_has_its_spec_and_its_status() -> None:
     view = a_run(
         generation=3,
         annotations={"isheep.dev/retry": "again"},
@@ -72,7 +72,7 @@ def test_a_status_that_cannot_be_parsed_is_raised_by_the_view() -> None:
         record.view()
 
 
-def test_the_record_of_a_new_job() -> None:
+def test_the_record_of_a_new_job_has_its_identity_and_no_times() -> None:
     record = job_record(
         job_json(
             steps=(("i1/respond", "a"), ("i1/assess", "b")), labels={"isheep.dev/attempt": "7"}
@@ -88,7 +88,7 @@ def test_the_record_of_a_new_job() -> None:
     assert (record.complete, record.failed, record.message) == (False, False, "")
 
 
-def test_the_record_of_a_running_job() -> None:
+def test_the_record_of_a_running_job_has_its_counts() -> None:
     record = a_job(
         spec={"parallelism": 4, "suspend": False},
         status={

@@ -74,11 +74,11 @@ from .virtual_time import START
     ],
     ids=["quota", "terminating namespace", "RBAC", "policy", "invalid", "webhook", "no namespace"],
 )
-def test_the_reason_of_a_rejected_job(error: ApiError, reason: str) -> None:
+def test_a_rejected_job_has_its_reason(error: ApiError, reason: str) -> None:
     assert reason_of(error) == reason
 
 
-def test_the_reason_of_a_rejected_service() -> None:
+def test_a_rejected_service_has_its_reason() -> None:
     assert reason_of(ApiError(403, "Forbidden", "services is forbidden", ()), "Service") == (
         "ServiceForbidden"
     )

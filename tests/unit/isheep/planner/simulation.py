@@ -249,7 +249,7 @@ class PlannerSimulation:
         self._end(attempt, AttemptState.FAILED, code, result if writes_result or steps else None)
 
     def delete_attempt(self, name: str) -> None:
-        """Delete an attempt, as if somebody else had deleted its Job."""
+        """Delete an attempt, as if a user had deleted its Job."""
         del self.attempts[name]
 
     def finish_stops(self) -> None:

@@ -68,7 +68,7 @@ TEN = timedelta(seconds=10)
         ),
     ],
 )
-def test_the_decision_about_an_ending(ending: Ending, decision: FailureDecision) -> None:
+def test_an_ending_decides_the_next_action(ending: Ending, decision: FailureDecision) -> None:
     assert decide(ending) == decision
 
 

@@ -39,7 +39,7 @@ def test_a_missing_config_map_stalls_the_run_until_it_exists() -> None:
     (start,) = (a for a in simulation.run_pass().actions if isinstance(a, Start))
     assert start.order.sources.seed_tasks == "file:///a/seeds/tasks.jsonl"
     assert start.order.sources.templates == "/a/prompts"
-    # Only prepare reads them, so somebody may delete them afterwards.
+    # Only prepare reads them, so a user may delete them afterwards.
     simulation.complete(simulation.find("prepare"))
     simulation.environment = Environment()
     assert simulation.run_to_end().phase == "Succeeded"
