@@ -2,7 +2,7 @@
 
 Each error class names the reason that a worker ends with when the error is not caught. The
 reason decides the exit code, and with it whether the driver retries, waits or stops (see
-`isheep.contract.reasons`). An error of one package is defined in that package. This module is
+`isheep.contract.explanations`). An error of one package is defined in that package. This module is
 below all other packages of the worker, so every package can import the base class, and
 `failures` can read the reason without importing any of them.
 """

@@ -1,7 +1,7 @@
 """How an order ends without a commit, and which exception ends it how.
 
 A failure has an exit code, a reason and a message. The exit code decides what the driver does
-next (retry, wait or stop; see `isheep.contract.reasons`). A `WorkerError` names its reason, the
+next (retry, wait or stop; see `isheep.contract.explanations`). A `WorkerError` names its reason, the
 table below gives the reasons of errors from other packages, and every other exception is a
 defect.
 """
@@ -94,10 +94,8 @@ def ended_by_signal(process: str, number: int) -> Failure:
     """Return the failure of a process that a signal ended; `process` is its name in the message."""
     message = f"{process} was ended by {signal.Signals(number).name}"
     if number == signal.SIGKILL:
-        message += (
-            ", most likely because the pod's memory limit was reached: raise "
-            "resources.limits.memory of its pool"
-        )
+        remedy = EXPLANATIONS[Reason.KILLED].remedy
+        message += f", most likely because the pod's memory limit was reached: {remedy}"
     return Failure(128 + number, Reason.KILLED, message)
 
 

@@ -109,7 +109,7 @@ def test_a_signal_gives_128_plus_its_number_and_sigkill_a_remedy() -> None:
     assert (killed.exit_code, killed.reason) == (137, Reason.KILLED)
     assert killed.message == (
         "the worker was ended by SIGKILL, most likely because the pod's memory limit was reached: "
-        "raise resources.limits.memory of its pool"
+        "raise resources.limits.memory of its pool in spec.compute"
     )
     crashed = ended_by_signal("the worker", signal.SIGSEGV)
     assert (crashed.exit_code, crashed.message) == (139, "the worker was ended by SIGSEGV")
