@@ -1,9 +1,8 @@
 """How an order ends without a commit, and which exception ends it how.
 
-A failure has an exit code, a reason and a message. The exit code decides what the driver does
-next (retry, wait or stop; see `isheep.contract.explanations`). A `WorkerError` names its reason, the
-table below gives the reasons of errors from other packages, and every other exception is a
-defect.
+A failure has an exit code, a reason and a message. The exit code decides what the driver does next
+(retry, wait or stop; see `isheep.contract.explanations`). A `WorkerError` names its reason, and
+the table below gives the reasons of errors from other packages. Every other exception is a defect.
 """
 
 from __future__ import annotations
