@@ -185,8 +185,8 @@ def test_a_defect_is_final_until_the_retry_annotation_changes(namespace: Namespa
     assert true_conditions(namespace.run()) == {"Failed": "Defect", "Stalled": "Defect"}
     assert "a bug" in namespace.message()
     assert "completionTime" in namespace.status()
-    # The failed Job stays, so that its logs can be read.
-    assert [steps_of(job)[0][0] for job in namespace.jobs(finished=True)] == ["i1/train"]
+    # The failed Job stays, so that its logs can be read. The Job of prepare is being deleted.
+    namespace.until(lambda: [steps_of(job)[0][0] for job in namespace.jobs()] == ["i1/train"])
     namespace.until_quiet()
     assert namespace.started() == ["prepare", "i1/train"]
 

@@ -7,6 +7,7 @@ checks this module, and `test_startup.py` checks all of them.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -100,9 +101,9 @@ def _common(
     ] = False,
 ) -> None:
     if debug:
-        import logging  # noqa: PLC0415  (no other option needs it)
+        from isheep.logs import configure_logs  # noqa: PLC0415  (no other option needs it)
 
-        logging.basicConfig(level=logging.DEBUG)
+        configure_logs("Text", logging.DEBUG)
 
 
 for _name in COMMANDS:
