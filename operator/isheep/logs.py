@@ -27,6 +27,19 @@ def log_event(logger: logging.Logger, level: int, message: str, /, **fields: obj
         logger.log(level, message, extra={_FIELDS: known})
 
 
+def stage_fields(
+    *, namespace: str, run: str, stage: str | None, attempt: int, key: str | None
+) -> dict[str, object]:
+    """Return the fields that name an attempt at a stage, the same in every log."""
+    return {
+        "namespace": namespace,
+        "run": run,
+        "stage": stage,
+        "attempt": attempt,
+        "key": key and key[:KEY_CHARACTERS],
+    }
+
+
 class TextFormatter(logging.Formatter):
     """`<time> <level> <logger> <message> key=value …`; a value with spaces is quoted."""
 

@@ -24,6 +24,7 @@ from isheep.api.base import (
     Text,
 )
 from isheep.contract.choices import GRACE_SECONDS, JobGrouping
+from isheep.contract.choices import Pool as PoolName
 
 Quantities = Annotated[Map[Quantity], Field(max_length=16)]
 
@@ -207,3 +208,12 @@ class Compute(SpecModel):
         default=None,
         description="Volume for downloaded models. If absent: each pod downloads its model.",
     )
+
+    def pool(self, name: PoolName) -> Pool:
+        """Return the settings of one kind of pods."""
+        pools = {
+            PoolName.INFERENCE: self.inference,
+            PoolName.TRAINING: self.training,
+            PoolName.PROCESSING: self.processing,
+        }
+        return pools[name]

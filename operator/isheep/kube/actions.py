@@ -24,7 +24,7 @@ from isheep.kube.queue import WorkQueue
 from isheep.kube.records import JobRecord, RunRecord, job_record
 from isheep.kube.rejections import job_conflict_message, reason_of, service_conflict_message
 from isheep.kube.services import is_same_service, service_document
-from isheep.logs import KEY_CHARACTERS, log_event
+from isheep.logs import log_event, stage_fields
 from isheep.planner.pinning import Resolved
 from isheep.planner.types import Plan, Remove, StageRef, Start, Stop
 
@@ -49,15 +49,15 @@ class _NewJob:
     memory: Memory
 
     def log_fields(self) -> dict[str, object]:
-        step = self.start.order.steps[0]
-        return {
-            "job": self.name,
-            "namespace": self.record.namespace,
-            "run": self.record.name,
-            "stage": step.id,
-            "attempt": self.start.order.attempt,
-            "key": step.key[:KEY_CHARACTERS],
-        }
+        order = self.start.order
+        fields = stage_fields(
+            namespace=self.record.namespace,
+            run=self.record.name,
+            stage=order.steps[0].id,
+            attempt=order.attempt,
+            key=order.steps[0].key,
+        )
+        return {"job": self.name, **fields}
 
 
 class Actions:
@@ -207,11 +207,11 @@ class Actions:
 
 def _job_fields(job: JobRecord) -> dict[str, object]:
     step = job.steps[0] if job.steps else None
-    return {
-        "job": job.name,
-        "namespace": job.namespace,
-        "run": job.run,
-        "stage": step.id if step else None,
-        "attempt": job.number,
-        "key": step.key[:KEY_CHARACTERS] if step else None,
-    }
+    fields = stage_fields(
+        namespace=job.namespace,
+        run=job.run,
+        stage=step.id if step else None,
+        attempt=job.number,
+        key=step.key if step else None,
+    )
+    return {"job": job.name, **fields}

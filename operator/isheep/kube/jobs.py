@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from isheep.api.compute import Compute
 from isheep.api.compute import Pool as PoolSpec
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.choices import Pool
 from isheep.contract.order import StageOrder, canonical_order, order_sha256
 from isheep.kube import names
 from isheep.kube.config import OperatorConfig
@@ -132,7 +130,7 @@ def _pod_template(
     resolved: Resolved,
     chart: Installation,
 ) -> Document:
-    pool = _pool(spec.compute, start.pool)
+    pool = spec.compute.pool(start.pool)
     image = pool.image or resolved.worker_image or chart.image
     volumes = PodVolumes(StageKind(start.order.steps[0].kind), spec, pool, chart.mirrors)
     container: Document = {
@@ -180,15 +178,6 @@ def _pod_template(
         },
         "spec": pod,
     }
-
-
-def _pool(compute: Compute, pool: Pool) -> PoolSpec:
-    pools: Mapping[Pool, PoolSpec] = {
-        Pool.INFERENCE: compute.inference,
-        Pool.TRAINING: compute.training,
-        Pool.PROCESSING: compute.processing,
-    }
-    return pools[pool]
 
 
 def _placement(pool: PoolSpec) -> Document:

@@ -86,6 +86,7 @@ class Lease:
             spec = {**_spec_of(self._document), "holderIdentity": ""}
             path = lease_path(self._namespace, self._name)
             await self._api.replace(path, {**self._document, "spec": spec})
+            self._holds = False
             self._log(logging.INFO, "Lease released")
 
     async def _take(self) -> float:

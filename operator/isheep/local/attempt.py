@@ -11,7 +11,7 @@ from isheep.contract.exit_codes import ExitCode
 from isheep.contract.order import StageResult
 from isheep.local.events import AttemptEnd, AttemptView, WorkerView
 from isheep.local.worker import ProcessEnd, ProgressReport, ResultReport, Worker
-from isheep.logs import KEY_CHARACTERS, log_event
+from isheep.logs import log_event, stage_fields
 from isheep.planner.types import Attempt, AttemptState, StageRef, Start
 
 STOP_SECONDS = 60.0
@@ -205,11 +205,13 @@ class LocalAttempt:
             _LOG,
             logging.INFO,
             message,
-            namespace=order.run.namespace,
-            run=order.run.name,
-            stage=order.steps[0].id,
-            attempt=order.attempt,
-            key=order.steps[0].key[:KEY_CHARACTERS],
+            **stage_fields(
+                namespace=order.run.namespace,
+                run=order.run.name,
+                stage=order.steps[0].id,
+                attempt=order.attempt,
+                key=order.steps[0].key,
+            ),
             **fields,
         )
 

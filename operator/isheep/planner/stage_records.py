@@ -217,14 +217,8 @@ def _overdue(ref: StageRef, attempt: Attempt, now: datetime) -> bool:
 
 
 def _gpus(spec: SelfAlignmentRunSpec) -> Callable[[Pool], float]:
-    pools = {
-        Pool.INFERENCE: spec.compute.inference,
-        Pool.TRAINING: spec.compute.training,
-        Pool.PROCESSING: spec.compute.processing,
-    }
-
     def count(pool: Pool) -> float:
-        limits = pools[pool].resources.limits.items()
+        limits = spec.compute.pool(pool).resources.limits.items()
         return sum(float(n) for name, n in limits if name.endswith("/gpu") and n.isdigit())
 
     return count

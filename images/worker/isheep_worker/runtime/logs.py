@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from isheep.contract.order import StageOrder, Step
-from isheep.logs import KEY_CHARACTERS, JsonFormatter, TextFormatter, log_event
+from isheep.logs import JsonFormatter, TextFormatter, log_event, stage_fields
 
 FORMAT_VARIABLE = "ISHEEP_LOG_FORMAT"
 """`json` for one JSON object a line; any other value, or none, for text."""
@@ -42,11 +42,13 @@ def log_stage(
         logger,
         logging.INFO,
         message,
-        namespace=order.run.namespace,
-        run=order.run.name,
-        stage=step.id,
-        attempt=order.attempt,
-        key=step.key[:KEY_CHARACTERS],
+        **stage_fields(
+            namespace=order.run.namespace,
+            run=order.run.name,
+            stage=step.id,
+            attempt=order.attempt,
+            key=step.key,
+        ),
         **fields,
     )
 

@@ -98,7 +98,7 @@ def train(
 
     out.mkdir(parents=True, exist_ok=True)
     here = provenance(machine.world_size, machine.device)
-    # The Trainer writes each checkpoint into the scratch folder, from where it is stored.
+    # The Trainer writes each checkpoint into the scratch folder; the callback stores it from there.
     with (
         _device_memory_errors(settings),
         tempfile.TemporaryDirectory(dir=out, prefix=".checkpoints-") as scratch,

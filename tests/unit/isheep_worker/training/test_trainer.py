@@ -21,7 +21,7 @@ def test_a_loss_that_is_not_finite_ends_training(training: Any, settings: Any) -
             checkpoints=checkpoints,
             checkpoint_seconds=0.0,
         )
-    # There is no checkpoint of the step that diverged.
+    # The step that diverged has no checkpoint.
     assert checkpoints.steps in ([1], [1, 2], [1, 2, 3], [1, 2, 3, 4])
 
 
