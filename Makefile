@@ -80,6 +80,7 @@ bench: $(VENV)/dev.stamp $(MODEL)/config.json  ## Run the benchmarks; fail if a 
 	$(BIN)/python benchmarks/deduplication.py
 	$(BIN)/python benchmarks/decontamination.py
 	$(BIN)/python benchmarks/training.py --model $(MODEL)
+	$(BIN)/python benchmarks/engine_filling.py
 	$(BIN)/python benchmarks/sharded_worker.py --model $(MODEL)
 	$(BIN)/python benchmarks/expected_scoring.py --model $(MODEL)
 	$(BIN)/python benchmarks/assessment_prefix.py --model $(MODEL)

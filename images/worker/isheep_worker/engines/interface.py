@@ -75,6 +75,10 @@ class Engine(Protocol):
     """A loaded model that completes prompts."""
 
     @property
+    def independent_requests(self) -> bool:
+        """Whether a completion does not depend on the group that its request is submitted in."""
+
+    @property
     def max_in_flight(self) -> int:
         """Number of requests to keep submitted: twice the number that the engine runs at once."""
 

@@ -44,6 +44,8 @@ SHORTEST_SHARED_PREFIX = 32
 class TransformersEngine:
     """A causal language model of Transformers on one device."""
 
+    independent_requests = False
+
     def __init__(
         self,
         model_dir: Path,

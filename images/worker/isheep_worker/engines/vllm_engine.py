@@ -37,6 +37,8 @@ CPU_AT_ONCE = 64
 class VLLMEngine:
     """A causal language model in vLLM."""
 
+    independent_requests = True
+
     def __init__(
         self,
         model_dir: Path,

@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 from isheep.contract.order import Frontier, Outcome, Prepared, StageOrder, Step
 from isheep.recipes.settings import StageSettings
 from isheep.store.artifacts import ArtifactStore
+from isheep.store.completions import CompletionStore
 from isheep_worker.execution.engine_provider import EngineProvider
 from isheep_worker.inputs.models import ModelFolders
 from isheep_worker.inputs.stored_inputs import Inputs
@@ -65,6 +66,10 @@ class StageContext(Generic[SettingsT_co]):
             seconds=round(self.now() - self.started_at, 3),
             **fields,
         )
+
+    def completions(self) -> CompletionStore:
+        """Return the stored completions of the stage's open parts."""
+        return CompletionStore(self.artifacts.store, self.order.run.namespace, self.step.key)
 
     def input_key(self, role: str) -> str:
         """Return the key of the only stage that fills an input role."""

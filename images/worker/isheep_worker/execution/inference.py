@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
-from isheep.contract.order import ContractError
+from isheep.contract.order import ContractError, Outcome
 from isheep.recipes.settings import (
     ClassifySettings,
     InstantiateSettings,
@@ -22,6 +22,7 @@ from isheep_worker.engines.interface import Completion, Engine, Request
 from isheep_worker.execution.commit import commit_parts
 from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.execution.engine_provider import EngineSpec
+from isheep_worker.execution.journal import Journal
 from isheep_worker.execution.missing_parts import MissingParts
 from isheep_worker.execution.parts import PartProgram, fill_parts, part_count
 from isheep_worker.rows.item_seeds import item_seed
@@ -158,8 +159,17 @@ def fill_own_parts(
     if not missing.numbers:
         return
     engine = inference.engine()
+    journal = None
+    if engine.independent_requests:
+        journal = Journal(context.completions(), missing.numbers, context.now)
     fill_parts(
-        missing.numbers, program_of, missing.write, engine, stop=context.stop, meter=context.meter
+        missing.numbers,
+        program_of,
+        missing.write,
+        engine,
+        stop=context.stop,
+        meter=context.meter,
+        journal=journal,
     )
 
 
@@ -188,7 +198,10 @@ def commit_inference(
     def statistics(sums: Mapping[str, float]) -> Mapping[str, float]:
         return {**summarise(sums), "modelLoads": inference.model_loads}
 
-    return commit_parts(context, part_count(items), statistics, examples)
+    outcome = commit_parts(context, part_count(items), statistics, examples)
+    if outcome.outcome is Outcome.COMMITTED:
+        context.completions().delete_all()
+    return outcome
 
 
 def token_statistics(completions: Sequence[Completion]) -> dict[str, float]:

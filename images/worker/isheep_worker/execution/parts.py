@@ -3,9 +3,11 @@
 Worker i of P makes the parts i, i + P, … and skips those that are stored. The content of a part
 therefore depends neither on the number of workers nor on how often one was killed. The requests of
 a part are one group for the engine (or one group for each level), so the Transformers engine's
-output is a function of the part alone. The loop opens the next parts while earlier ones are in
-flight, so that the engine is always full and never waits for the slowest completion of a part. It
-opens no more parts than that, because a kill loses the open parts.
+output is a function of the part alone.
+
+Only the number of requests in flight limits the number of open parts. A limit on open parts would
+leave the engine half empty: with realistic lengths, the slowest completion of a part needs five
+times as many steps as the mean one. The journal stores the finished completions of open parts.
 
 The program of a part is a generator. It yields groups of requests, receives their completions in
 the order of the requests, and returns its rows.
@@ -16,15 +18,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from isheep.recipes.interface import PART_ITEMS
 from isheep_worker.engines.interface import Completion, Engine, Request
 from isheep_worker.runtime.meter import Activity, Meter
 from isheep_worker.runtime.orders import Shard
 from isheep_worker.runtime.stopping import StopFlag
-
-FEWEST_OPEN = 2
-"""At least two parts are open: even for a small engine the next part starts early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,58 @@ class FilledPart:
 PartProgram = Generator[list[Request], list[Completion], FilledPart]
 
 
+class CompletionJournal(Protocol):
+    """What the loop needs of `journal.Journal`."""
+
+    def take(self, part: int, group: int, request_id: str) -> Completion | None:
+        """Return the stored completion of a request, or None."""
+
+    def add(self, part: int, group: int, completion: Completion) -> None:
+        """Note a completion of an open part."""
+
+    def close(self, part: int) -> None:
+        """Forget a part that is stored."""
+
+    def save_if_due(self) -> None:
+        """Store the completions that are not stored yet, if the last save is long enough ago."""
+
+    def save(self) -> None:
+        """Store the completions that are not stored yet."""
+
+
+class NoJournal:
+    """For an engine whose completions depend on their group: a part starts again as a whole."""
+
+    def take(self, part: int, group: int, request_id: str) -> Completion | None:  # noqa: ARG002
+        """Return None: nothing is stored."""
+        return None
+
+    def add(self, part: int, group: int, completion: Completion) -> None:
+        """Do nothing."""
+
+    def close(self, part: int) -> None:
+        """Do nothing."""
+
+    def save_if_due(self) -> None:
+        """Do nothing."""
+
+    def save(self) -> None:
+        """Do nothing."""
+
+
 @dataclass(slots=True)
 class _OpenPart:
     """A part in flight: its program, and the completions of its current group so far."""
 
     index: int
     program: PartProgram
+    group: int = -1
     waiting_for: list[str] = field(default_factory=list)
     arrived: dict[str, Completion] = field(default_factory=dict)
+
+    def completions(self) -> list[Completion]:
+        """Return the completions of the current group in the order of its requests."""
+        return [self.arrived[id_] for id_ in self.waiting_for]
 
 
 def part_count(items: int) -> int:
@@ -56,15 +100,6 @@ def part_count(items: int) -> int:
 def part_items(part: int, items: int) -> range:
     """Return the indices of a part's items."""
     return range(part * PART_ITEMS, min((part + 1) * PART_ITEMS, items))
-
-
-def most_open(max_in_flight: int) -> int:
-    """Return the largest number of open parts: those that the engine runs at once, plus one.
-
-    `max_in_flight` is the engine's property, which is twice the number of requests that the engine
-    runs at once.
-    """
-    return max(FEWEST_OPEN, part_count(max_in_flight // 2) + 1)
 
 
 def own_parts(shard: Shard, count: int, existing: set[int]) -> list[int]:
@@ -80,12 +115,13 @@ def fill_parts(
     *,
     stop: StopFlag,
     meter: Meter,
+    journal: CompletionJournal | None = None,
 ) -> None:
     """Make the parts in order, and write each one when it is complete.
 
-    Raises `StoppedError` if a stop is requested; the parts that are written remain.
+    Raises `StoppedError` if a stop is requested; the written parts and the journal remain.
     """
-    _Stream(engine, program_of, write, meter).run(deque(parts), stop)
+    _Stream(engine, program_of, write, meter, journal or NoJournal()).run(deque(parts), stop)
 
 
 class _Stream:
@@ -95,27 +131,28 @@ class _Stream:
         program_of: Callable[[int], PartProgram],
         write: Callable[[int, FilledPart], None],
         meter: Meter,
+        journal: CompletionJournal,
     ) -> None:
         self._engine = engine
         self._program_of = program_of
         self._write = write
         self._meter = meter
+        self._journal = journal
         self._open: dict[int, _OpenPart] = {}
 
     def run(self, pending: deque[int], stop: StopFlag) -> None:
         while pending or self._open:
+            if stop.is_set():
+                self._journal.save()
             # Between two polls nothing is half written, so this is a safe point for a stop.
             stop.check()
-            while pending and self._has_room():
+            while pending and self._engine.in_flight < self._engine.max_in_flight:
                 self._begin(pending.popleft())
             with self._meter.measure(Activity.ENGINE):
                 finished = self._engine.poll()
             for completion in finished:
                 self._arrive(completion)
-
-    def _has_room(self) -> bool:
-        most = self._engine.max_in_flight
-        return len(self._open) < most_open(most) and self._engine.in_flight < most
+            self._journal.save_if_due()
 
     def _begin(self, index: int) -> None:
         part = _OpenPart(index, self._program_of(index))
@@ -125,22 +162,37 @@ class _Stream:
     def _arrive(self, completion: Completion) -> None:
         part = self._open[int(completion.id.partition("/")[0])]
         part.arrived[completion.id] = completion
+        self._journal.add(part.index, part.group, completion)
         if len(part.arrived) == len(part.waiting_for):
-            self._advance(part, [part.arrived[id_] for id_ in part.waiting_for])
+            self._advance(part, part.completions())
 
     def _advance(self, part: _OpenPart, completions: list[Completion] | None) -> None:
-        """Send completions to the program, and submit the program's next group to the engine."""
-        try:
-            # The first `next` starts the program, and each `send` resumes it with completions.
-            # An empty group needs no engine, so the program continues at once.
-            group = next(part.program) if completions is None else part.program.send(completions)
-            while not group:
-                group = part.program.send([])
-        except StopIteration as end:
-            del self._open[part.index]
-            self._write(part.index, end.value)
-            return
+        """Send completions to the program, and submit the program's next group to the engine.
+
+        A group that needs no engine, because it is empty or in the journal, is answered at once.
+        """
+        while True:
+            try:
+                # The first `next` starts the program; each `send` resumes it with completions.
+                group = (
+                    next(part.program) if completions is None else part.program.send(completions)
+                )
+            except StopIteration as end:
+                del self._open[part.index]
+                self._write(part.index, end.value)
+                self._journal.close(part.index)
+                return
+            missing = self._take_stored(part, group)
+            if missing:
+                with self._meter.measure(Activity.ENGINE):
+                    self._engine.submit(missing)
+                return
+            completions = part.completions()
+
+    def _take_stored(self, part: _OpenPart, group: Sequence[Request]) -> list[Request]:
+        """Begin a group with its completions in the journal, and return the other requests."""
+        part.group += 1
         part.waiting_for = [request.id for request in group]
-        part.arrived = {}
-        with self._meter.measure(Activity.ENGINE):
-            self._engine.submit(group)
+        stored = (self._journal.take(part.index, part.group, id_) for id_ in part.waiting_for)
+        part.arrived = {completion.id: completion for completion in stored if completion}
+        return [request for request in group if request.id not in part.arrived]

@@ -64,6 +64,7 @@ class EchoEngine:
     """Completes each request at once with the text of a long response."""
 
     max_in_flight = 256
+    independent_requests = True
 
     def __init__(self, *_: object, **__: object) -> None:
         self._waiting: list[Request] = []

@@ -1,0 +1,122 @@
+"""Measures how full the worker keeps an engine, and what a kill costs, in decode steps and tokens.
+
+    python benchmarks/engine_filling.py
+
+A simulated engine counts steps (`simulated_engine.py`), so the figures do not depend on the
+machine. The worker's own loop, with its parts and its journal in a folder store, is compared with
+all requests submitted at once. Each case has at least ten times as many items as the engine runs
+at once, and the lengths of real responses. In a second run the worker is killed (SIGKILL) after
+half of the tokens, and another worker completes the stage.
+
+The benchmark exits with 1 if the worker needs more than 1.05 times the steps, or if it generates
+more than 1.05 times the committed tokens, without those of the sequences that ran at the kill. To
+store completions cannot save a sequence that still runs. With 256 sequences at once and 2,560 items
+these sequences have a seventh of all tokens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from simulated_engine import Killed, Lengths, SimulatedEngine
+
+from isheep.store.completions import CompletionStore
+from isheep.store.folder import FolderStore
+from isheep_worker.engines.interface import Request
+from isheep_worker.execution.journal import Journal
+from isheep_worker.execution.parts import (
+    FilledPart,
+    PartProgram,
+    fill_parts,
+    part_count,
+    part_items,
+)
+from isheep_worker.runtime.meter import Meter
+from isheep_worker.runtime.stopping import StopFlag
+
+GOAL = 1.05
+STEP_SECONDS = 0.025
+"""The duration of a step, which decides how much is generated between two saves of the journal."""
+CASES = ((16, 2560), (64, 2560), (256, 2560), (256, 10_240))
+
+
+@dataclass
+class Stage:
+    """A stage whose parts are written by one worker after another."""
+
+    folder: Path
+    slots: int
+    items: int
+    written: set[int] = field(default_factory=set)
+
+    def work(self, kill_after: float = math.inf) -> SimulatedEngine:
+        """Let one worker make the missing parts until its end or its kill; return its engine."""
+        engine = SimulatedEngine(self.slots, Lengths(), kill_after)
+        missing = [part for part in range(part_count(self.items)) if part not in self.written]
+        journal = Journal(
+            CompletionStore(FolderStore(self.folder), "ns", "key"),
+            missing,
+            lambda: engine.steps * STEP_SECONDS,
+        )
+        with contextlib.suppress(Killed):
+            fill_parts(
+                missing,
+                self._program,
+                lambda part, _: self.written.add(part),
+                engine,
+                stop=StopFlag(),
+                meter=Meter(),
+                journal=journal,
+            )
+        return engine
+
+    def _program(self, part: int) -> PartProgram:
+        yield [_request(f"{part}/{item}", item) for item in part_items(part, self.items)]
+        return FilledPart([], {})
+
+
+def all_at_once(slots: int, items: int) -> SimulatedEngine:
+    """Return an engine that got all requests before its first step."""
+    engine = SimulatedEngine(slots, Lengths())
+    engine.submit([_request(str(item), item) for item in range(items)])
+    while engine.in_flight:
+        engine.poll()
+    return engine
+
+
+def measure(slots: int, items: int, folder: Path) -> bool:
+    """Print the figures of a case, and return whether it misses a goal."""
+    best = all_at_once(slots, items)
+    steps = Stage(folder / "whole", slots, items).work().steps / best.steps
+    stage = Stage(folder / "killed", slots, items)
+    first = stage.work(best.tokens / 2)
+    cost = (first.tokens + stage.work().tokens) / best.tokens
+    running = first.running_tokens / best.tokens
+    missed = steps > GOAL or cost - running > GOAL
+    print(
+        f"{'MISSED: ' if missed else ''}{slots} at once, {items} items of "
+        f"{best.tokens / items:.0f} tokens: {steps:.3f} times the steps of all at once (goal: at "
+        f"most {GOAL}); with one kill {cost:.3f} times the committed tokens, of which "
+        f"{running:.3f} were in running sequences (goal for the rest: at most {GOAL})"
+    )
+    return missed
+
+
+def main() -> int:
+    """Measure all cases, and return 1 if a goal is missed."""
+    with tempfile.TemporaryDirectory() as folder:
+        missed = [measure(*case, Path(folder) / str(n)) for n, case in enumerate(CASES)]
+    return int(any(missed))
+
+
+def _request(id_: str, seed: int) -> Request:
+    return Request(id_, (1,), seed, temperature=1.0, top_p=1.0, max_tokens=1024)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
