@@ -17,5 +17,6 @@ class ExitCode(IntEnum):
     UNREACHABLE = 69
     DEFECT = 70
     DISK = 74
+    """A disk, a device or its input and output failed; another attempt may succeed."""
     DEVICE_MEMORY = 80
     STOPPED = 143

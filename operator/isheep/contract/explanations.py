@@ -350,6 +350,14 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         "free space, or use another disk or node, then retry the run",
         exit_code=ExitCode.DISK,
     ),
+    Reason.DEVICE_FAILED: Explanation(
+        _FAILED,
+        "A GPU, the connection between GPUs, or a process of the engine failed in every attempt, "
+        "for example with a memory (ECC) error or a timeout of NCCL.",
+        "look for the GPU's errors in the node's log, keep the run away from that node, then retry "
+        "the run",
+        ExitCode.DISK,
+    ),
     Reason.OUT_OF_DEVICE_MEMORY: Explanation(
         _MOVING,
         "The batch did not fit the device. The next attempt uses half of it.",

@@ -82,6 +82,7 @@ class Reason(StrEnum):
     STORE_FAILED = "StoreFailed"
     DISK_FAILED = "DiskFailed"
     DISK_OR_IO = "DiskOrIO"
+    DEVICE_FAILED = "DeviceFailed"
     OUT_OF_DEVICE_MEMORY = "OutOfDeviceMemory"
     OUT_OF_MEMORY = "OutOfMemory"
     KILLED = "Killed"

@@ -33,6 +33,7 @@ from isheep_worker.engines.memory import says_out_of_memory
 from isheep_worker.process.child import COMMAND, Ending, Event, Events, run_child
 from isheep_worker.process.log_tail import TAIL_BYTES, LogTail, Uploader
 from isheep_worker.process.progress_board import ProgressBoard
+from isheep_worker.runtime.device_failures import says_device_failed
 from isheep_worker.runtime.failures import Failure, ended_by_signal, failed, failure_of
 from isheep_worker.runtime.logs import log_to_stderr
 from isheep_worker.runtime.orders import (
@@ -86,7 +87,7 @@ def _supervise(
     grace = _grace_seconds(environment)
     last = min(LAST_SECONDS, grace / 2)
     ending = run_child(command, events, tail, board.update, grace - last)
-    result = with_device_memory(verdict(ending), tail)
+    result = with_cause_in_log(verdict(ending), tail)
     _write_termination_log(result, environment)
     log_event(
         _LOG,
@@ -131,17 +132,22 @@ def failed_without_result(returncode: int) -> StageResult:
     )
 
 
-def with_device_memory(result: StageResult, tail: LogTail) -> StageResult:
-    """Return the result with the right reason if only the log reports exhausted device memory.
+def with_cause_in_log(result: StageResult, tail: LogTail) -> StageResult:
+    """Return the result with the right reason if only the log has the cause.
 
-    If the core of an engine is a separate process, the engine reports "failed to start", and only
-    the output of that process contains the cause.
+    If the core of an engine is a separate process, the engine reports "failed to start" or "dead",
+    and only the output of that process says that the device failed or that its memory is exhausted.
     """
-    log = tail.content().decode(errors="replace")
-    if result.reason != Reason.DEFECT or not says_out_of_memory(log):
+    if result.reason not in (Reason.DEFECT, Reason.DEVICE_FAILED):
         return result
-    message = f"the log reports that the device's memory is exhausted ({result.message})"
-    return failed(Failure.of(Reason.OUT_OF_DEVICE_MEMORY, message))
+    log = tail.content().decode(errors="replace")
+    if says_out_of_memory(log):
+        message = f"the log reports that the device's memory is exhausted ({result.message})"
+        return failed(Failure.of(Reason.OUT_OF_DEVICE_MEMORY, message))
+    if result.reason == Reason.DEFECT and says_device_failed(log):
+        message = f"the log reports that a device failed ({result.message})"
+        return failed(Failure.of(Reason.DEVICE_FAILED, message))
+    return result
 
 
 def _grace_seconds(environment: Mapping[str, str]) -> float:

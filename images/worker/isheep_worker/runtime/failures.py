@@ -25,6 +25,7 @@ from isheep.store.interface import (
     StoreUnreachableError,
     StoreVersionError,
 )
+from isheep_worker.runtime.device_failures import is_device_failure
 from isheep_worker.runtime.errors import WorkerError
 
 # The first class that matches decides, so a base class comes after its subclasses.
@@ -109,7 +110,8 @@ def failure_of(error: BaseException) -> Failure:
         return Failure.of(Reason.DISK_FAILED, f"{error}: free some space or use another disk")
     line = str(error).strip().partition("\n")[0]
     name = type(error).__name__
-    return Failure.of(Reason.DEFECT, f"{name}: {line}" if line else name)
+    kind = Reason.DEVICE_FAILED if is_device_failure(error) else Reason.DEFECT
+    return Failure.of(kind, f"{name}: {line}" if line else name)
 
 
 def _reason_of(error: BaseException) -> Reason | None:

@@ -43,6 +43,10 @@ TEN = timedelta(seconds=10)
         (Ending(PREPARE, 70), FailureDecision(FailureAction.FAIL, "Defect")),
         (Ending(TRAIN, 74), FailureDecision(FailureAction.RETRY, "Retrying", TEN, counted=True)),
         (Ending(TRAIN, 74, failures=3), FailureDecision(FailureAction.FAIL, "DiskOrIO")),
+        (
+            Ending(TRAIN, 74, failures=3, reason="DeviceFailed"),
+            FailureDecision(FailureAction.FAIL, "DeviceFailed"),
+        ),
         (Ending(TRAIN, 80), FailureDecision(FailureAction.RETRY, "Retrying", reduce_memory=True)),
         (
             Ending(TRAIN, 80, memory_reduction=2, failures=3),

@@ -22,7 +22,7 @@ from isheep.contract.order import Outcome, StageResult, canonical_order
 from isheep.store.folder import FolderStore
 from isheep_worker.process.child import Ending
 from isheep_worker.process.log_tail import LogTail
-from isheep_worker.process.supervisor import verdict, with_device_memory
+from isheep_worker.process.supervisor import verdict, with_cause_in_log
 from isheep_worker.runtime.orders import (
     GRACE_VARIABLE,
     HTTP_PORT_VARIABLE,
@@ -79,16 +79,19 @@ def test_the_exit_code_follows_from_the_result_the_return_code_and_the_stop(
     [
         ("Defect", b"torch.OutOfMemoryError: CUDA out of memory", ExitCode.DEVICE_MEMORY),
         ("Defect", b"KeyError: 'x'", ExitCode.DEFECT),
+        ("Defect", b"CUDA error: uncorrectable ECC error encountered", ExitCode.DISK),
+        ("DeviceFailed", b"torch.OutOfMemoryError: CUDA out of memory", ExitCode.DEVICE_MEMORY),
+        ("BadInput", b"CUDA error: uncorrectable ECC error", ExitCode.DEFECT),
         ("BadInput", b"CUDA out of memory", ExitCode.DEFECT),
     ],
 )
-def test_a_defect_is_exhausted_device_memory_if_the_log_reports_that(
+def test_the_log_can_have_the_cause_of_a_defect(
     reason, log, exit_code
 ) -> None:
     tail = LogTail(1000)
     tail.append(log)
     result = StageResult(outcome=Outcome.FAILED, exit_code=70, reason=reason, message="x")
-    assert with_device_memory(result, tail).exit_code == exit_code
+    assert with_cause_in_log(result, tail).exit_code == exit_code
 
 
 class Pod:

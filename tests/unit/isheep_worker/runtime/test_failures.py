@@ -75,6 +75,7 @@ from isheep_worker.training.outcome import TrainingDivergedError, TrainingInputE
         ),
         (OSError(errno.EACCES, "refused"), ExitCode.DEFECT, "Defect"),
         (KeyError("x"), ExitCode.DEFECT, "Defect"),
+        (RuntimeError("CUDA error: uncorrectable ECC error"), ExitCode.DISK, "DeviceFailed"),
         (WorkerError("x"), ExitCode.DEFECT, "Defect"),
     ],
 )
