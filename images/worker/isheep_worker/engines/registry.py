@@ -27,6 +27,8 @@ class Capability(StrEnum):
     """`Request.regex`: completions that match an expression."""
     ADAPTERS = "adapters"
     """`Engine.adapt`: a LoRA adapter that is added to the base model."""
+    ALL_ADAPTERS = "all-adapters"
+    """Adapters of experts too, and of a language model that is a part of a larger model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ ENGINES: Mapping[EngineType, EngineDefinition] = {
                 Capability.LABEL_PROBABILITIES,
                 Capability.REGULAR_EXPRESSIONS,
                 Capability.ADAPTERS,
+                Capability.ALL_ADAPTERS,
             }
         ),
     ),

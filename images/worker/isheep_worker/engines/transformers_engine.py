@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from isheep_worker.engines.adapter import Adapter
+from isheep_worker.engines.causal_model import load_model
 from isheep_worker.engines.constraint import RegexConstraints, RegexMatcher
 from isheep_worker.engines.interface import (
     Completion,
@@ -57,17 +58,14 @@ class TransformersEngine:
     ) -> None:
         """Load the model on the first GPU, or on the CPU if there is no GPU."""
         del max_adapter_rank  # peft adds an adapter of any rank later; nothing is reserved for it
-        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - heavy
+        from transformers import AutoTokenizer  # noqa: PLC0415 - heavy
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
         with device_memory_errors(f"loading {model_dir}"):
-            model = AutoModelForCausalLM.from_pretrained(
-                model_dir, dtype=dtype, local_files_only=True, use_safetensors=True
-            )
-            self._model: Any = model.to(device).eval()
+            self._model: Any = load_model(model_dir, dtype=dtype).to(device).eval()
         tokenizer = AutoTokenizer.from_pretrained(model_dir, local_files_only=True)
         self._vocabulary = _Vocabulary(tokenizer, self._model)
-        own_length = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        own_length = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
         bounds = [bound for bound in (own_length, max_model_length) if bound]
         self._max_length = min(bounds) if bounds else None
         self._batch_size = runtime.reduced_batch_size

@@ -4,7 +4,8 @@ If a shard is missing, a run should fail in prepare, on a CPU, with the name of 
 hour later on a GPU. Therefore this module checks everything that does not require loading the
 model: the configuration parses and names an architecture that the installed Transformers supports
 (code from the model's folder is never run), the weights are safetensors (a pickle can run code when
-it is read), every shard exists and has the length that its header gives, and there is a tokenizer.
+it is read) and not quantized, every shard exists and has the length that its header gives, and
+there is a tokenizer.
 
 Keys contain the digest of the model. The digest covers every file that changes the model's output.
 Weight files up to `FULL_HASH_BYTES` are hashed completely. Of a larger file, the digest covers the
@@ -24,6 +25,8 @@ from typing import Any
 
 from isheep.contract.choices import DTYPE_OF, Dtype
 from isheep.contract.reasons import Reason
+from isheep_worker.inputs.quantization import quantization_in_files, quantization_in_tensors
+from isheep_worker.inputs.weight_files import INDEX, SINGLE, stored_tensors
 from isheep_worker.runtime.errors import WorkerError
 
 MIB = 1024**2
@@ -33,7 +36,6 @@ SAMPLE_STRIDE = 16 * MIB
 
 CONFIG = "config.json"
 GENERATION_CONFIG = "generation_config.json"
-INDEX = "model.safetensors.index.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 # The files that change a model's output. READMEs, pictures and pickles do not.
@@ -65,12 +67,10 @@ class ModelFiles:
 
 def inspect_model(folder: Path) -> ModelFiles:
     """Check a model's folder and return its properties; raises `ModelFilesError`."""
-    if not folder.is_dir():
-        raise ModelFilesError(f"{folder}: the folder does not exist; check model.storageUri")
-    config = _read_config(folder)
-    _check_code(folder, config)
+    config = check_configuration(folder)
     for shard in _weights(folder):
         _check_shard(folder, *shard)
+        _check_not_quantized(folder, quantization_in_tensors(stored_tensors(folder / shard[0])))
     if not any((folder / name).is_file() for name in TOKENIZERS):
         raise ModelFilesError(
             f"{folder}: there is no tokenizer (tokenizer.json) next to the weights; "
@@ -84,6 +84,20 @@ def inspect_model(folder: Path) -> ModelFiles:
         dtype=_DTYPES.get(dtype.removeprefix("torch."), "float32"),
         max_length=text.get("max_position_embeddings"),
     )
+
+
+def check_configuration(folder: Path) -> dict[str, Any]:
+    """Check what does not need the weights of a model, and return its configuration.
+
+    The folder may be without weights: no one should download weights that cannot be used. Raises
+    `ModelFilesError`.
+    """
+    if not folder.is_dir():
+        raise ModelFilesError(f"{folder}: the folder does not exist; check model.storageUri")
+    config = _read_config(folder)
+    _check_code(folder, config)
+    _check_not_quantized(folder, quantization_in_files(folder, config))
+    return config
 
 
 def eos_token_ids(folder: Path) -> tuple[int, ...]:
@@ -104,9 +118,10 @@ def _read_config(folder: Path) -> dict[str, Any]:
                 f"{folder}: this is an adapter and not a model; merge it into its base model "
                 "with peft's merge_and_unload() and save the result"
             )
+        _check_not_gguf(folder)
         raise ModelFilesError(
             f"{path}: the file is missing; model.storageUri must name a folder that Transformers' "
-            "save_pretrained() has written"
+            "save_pretrained() has written (a source with GGUF files only cannot be used)"
         )
     config = _read_json(path)
     names = config.get("architectures")
@@ -151,11 +166,28 @@ def _check_code(folder: Path, config: Mapping[str, Any]) -> None:
     )
 
 
+def _check_not_quantized(folder: Path, found: str | None) -> None:
+    if found is not None:
+        raise ModelFilesError(
+            f"{folder}: the weights are quantized ({found}), and only float weights can be trained "
+            "and merged; use the float weights of this model, or a copy that was dequantized to "
+            "bfloat16 and saved with save_pretrained()"
+        )
+
+
+def _check_not_gguf(folder: Path) -> None:
+    found = sorted(path.name for path in folder.iterdir() if path.suffix == ".gguf")
+    if found:
+        raise ModelFilesError(
+            f"{folder / found[0]}: the weights are in GGUF, a format of quantized weights; use the "
+            "float weights of this model, as safetensors with config.json and tokenizer.json"
+        )
+
+
 def _weights(folder: Path) -> list[tuple[str, set[str]]]:
     """Return the weight files with the tensors that the index expects in each."""
-    single = folder / "model.safetensors"
-    if single.is_file():
-        return [(single.name, set())]
+    if (folder / SINGLE).is_file():
+        return [(SINGLE, set())]
     if (folder / INDEX).is_file():
         mapping = _read_json(folder / INDEX).get("weight_map")
         if not isinstance(mapping, dict) or not mapping:
@@ -173,6 +205,7 @@ def _weights(folder: Path) -> list[tuple[str, set[str]]]:
             "read; if you trust the model, load it with Transformers and save it with "
             "save_pretrained(), which writes safetensors"
         )
+    _check_not_gguf(folder)
     raise ModelFilesError(
         f"{folder}: there are no weights; expected model.safetensors, or {INDEX} and its shards "
         "(if the source has pickles only, load and save the model with Transformers first)"

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from isheep_worker.engines.adapter import Adapter
+from isheep_worker.engines.causal_model import load_model
 from isheep_worker.engines.interface import DeviceMemoryError
 from isheep_worker.engines.memory import device_memory_errors
 from isheep_worker.measures.texts import TextMeasure, TokenText
@@ -52,19 +53,15 @@ class LossModel:
         Raises:
             DeviceMemoryError: The GPUs' memory does not hold the model.
         """
-        from transformers import AutoModelForCausalLM  # noqa: PLC0415 (heavy)
         from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415 (heavy)
 
         disable_progress_bar()
         on_gpu = torch.cuda.is_available()
         with device_memory_errors(f"loading {folder}"):
-            self._model: Any = AutoModelForCausalLM.from_pretrained(
+            self._model: Any = load_model(
                 folder,
                 dtype=getattr(torch, dtype),
                 device_map="auto" if on_gpu else "cpu",
-                local_files_only=True,
-                use_safetensors=True,
-                trust_remote_code=False,
             ).eval()
         # The map does not exist if the whole model is on one device.
         devices = {str(device) for device in getattr(self._model, "hf_device_map", {}).values()}

@@ -27,13 +27,14 @@ from isheep.store.manifest import encode
 from isheep_worker.execution.commit import timings
 from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.execution.references import note_use
-from isheep_worker.inputs.model_files import inspect_model
+from isheep_worker.inputs.model_files import check_configuration, inspect_model
 from isheep_worker.inputs.seed_tasks import (
     SeedTask,
     check_enough_seed_tasks,
     check_outputs,
     read_seed_tasks,
 )
+from isheep_worker.preparation.adaptation import check_adapted_weights, check_adapter
 from isheep_worker.preparation.assessment import check_example_orders, resolve_score_labels
 from isheep_worker.preparation.engine import resolve_engine
 from isheep_worker.preparation.input_texts import InputTexts
@@ -104,11 +105,16 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
     library = texts.templates()
     benchmarks = texts.benchmarks()
     with context.meter.measure(Activity.LOAD):
-        model = inspect_model(context.models.base())
+        # These checks need no weights, so they come before the download.
+        check_configuration(context.models.tokenizer())
+        check_adapter(spec, context.models.tokenizer())
+        base = context.models.base()
+        model = inspect_model(base)
         prompting = resolve_prompting(context.models.tokenizer())
         on_gpu = runs_on_gpu(context.order.runtime)
     check_model_is_pinned_one(context.order.sources, model)
     max_length = resolve_max_length(spec, model)
+    check_adapted_weights(spec, base)
     check_example_orders(spec, library)
     chat_format = prompting.chat_format
     prepared = Prepared(

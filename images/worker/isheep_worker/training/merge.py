@@ -2,8 +2,9 @@
 
 A merged model has the tensors of its base, with the same names, shapes and types. So its files
 are copies of the base's files in which the changed tensors are overwritten in place. Layout,
-index and tied weights stay as they are, and one tensor at a time is in memory, for a model of
-any size.
+index, tied weights and the parts of the model that training does not read stay as they are, and one
+tensor at a time is in memory, for a model of any size. If a file stores all experts of a layer as
+one tensor, one expert at a time is in memory.
 
 The sum is computed in float32 and rounded once to the base's type. The merged folder also
 contains configuration and tokenizer, and the chat template and end-of-turn tokens that training
@@ -14,30 +15,37 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import safe_open
 
+from isheep_worker.engines.causal_model import empty_model
+from isheep_worker.inputs.weight_files import INDEX, StoredTensor, stored_tensors, weight_files
+from isheep_worker.training.adapted_tensors import TORCH_TYPES, AdapterChanges, adapted_tensors
 from isheep_worker.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from isheep_worker.training.chat_files import edit_json, write_chat
+from isheep_worker.training.weight_layout import (
+    Change,
+    LayoutError,
+    Place,
+    change_of_tensor,
+    read_layout,
+)
 
-_INDEX = "model.safetensors.index.json"
 _COMPANIONS = frozenset({".json", ".jinja", ".model", ".tiktoken", ".txt"})
-_TORCH_TYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
 # Settings that change the meaning of the weights. The rest of peft's configuration has no effect
-# on a merge.
+# on a merge, or is understood by peft's layers (rank_pattern, alpha_pattern, target_parameters).
 _UNSUPPORTED = (
     "alora_invocation_tokens",
-    "alpha_pattern",
     "layer_replication",
     "lora_bias",
     "modules_to_save",
-    "rank_pattern",
-    "target_parameters",
     "trainable_token_indices",
     "use_dora",
     "use_rslora",
@@ -55,16 +63,6 @@ class MergedFiles:
     files: tuple[str, ...]
     merged_tensors: int
     weight_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """The place of a tensor's bytes in its file, with the tensor's type and shape."""
-
-    begin: int
-    size: int
-    dtype: str
-    shape: tuple[int, ...]
 
 
 def merge(
@@ -91,17 +89,28 @@ def merge(
         MergeError: The adapter does not fit the base or is not plain LoRA, the base is
             quantized or has no safetensors files, or a merged weight is not finite.
     """
-    shards = _shards(base)
+    shards = weight_files(base)
+    if not shards:
+        raise MergeError(
+            f"{base} has neither model.safetensors nor {INDEX}: convert the base to safetensors"
+        )
     config = _adapter_config(adapter)
+    stored = {shard: stored_tensors(shard) for shard in shards}
+    everything = {name: tensor for tensors in stored.values() for name, tensor in tensors.items()}
     out.mkdir(parents=True, exist_ok=True)
-    with safe_open(adapter / ADAPTER_WEIGHTS, framework="pt") as weights:
-        targets = _targets(weights.keys(), adapter)
-        places = {shard: _places(shard) for shard in shards}
-        _check_targets(targets, places, base)
+    with safe_open(adapter / ADAPTER_WEIGHTS, framework="pt") as file:
+        try:
+            model = empty_model(base)
+            places = read_layout(model, {name: own.shape for name, own in everything.items()})
+            adapted = _with_adapter(model, config)
+            change = AdapterChanges(adapted, file)
+            targets = adapted_tensors(adapted, places, everything)
+        except LayoutError as error:
+            raise MergeError(f"{base}: {error}") from error
         for shard in shards:
             copy = out / shard.name
             shutil.copyfile(shard, copy)
-            _merge_shard(copy, places[shard], targets, weights, config)
+            _merge_shard(copy, stored[shard], targets, change)
     _copy_companions(base, out)
     _set_chat(out, chat_template, stop_token_ids)
     return MergedFiles(
@@ -109,20 +118,6 @@ def merge(
         merged_tensors=len(targets),
         weight_bytes=sum((out / shard.name).stat().st_size for shard in shards),
     )
-
-
-def _shards(base: Path) -> list[Path]:
-    """Return the base's weight files, without other safetensors files in the same folder."""
-    index = base / _INDEX
-    if index.exists():
-        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-        return [base / name for name in names]
-    single = base / "model.safetensors"
-    if not single.exists():
-        raise MergeError(
-            f"{base} has neither model.safetensors nor {_INDEX}: convert the base to safetensors"
-        )
-    return [single]
 
 
 def _adapter_config(adapter: Path) -> dict[str, Any]:
@@ -138,85 +133,52 @@ def _adapter_config(adapter: Path) -> dict[str, Any]:
     return config
 
 
-def _targets(keys: Sequence[str], adapter: Path) -> dict[str, tuple[str, str]]:
-    """Map the name of each base tensor that changes to the names of its matrices A and B."""
-    targets: dict[str, tuple[str, str]] = {}
-    for key in keys:
-        if not key.endswith((".lora_A.weight", ".lora_B.weight")):
-            raise MergeError(f"{adapter / ADAPTER_WEIGHTS}: {key} is not a LoRA matrix")
-        stem = key.rpartition(".lora_")[0]
-        name = f"{stem.removeprefix('base_model.model.')}.weight"
-        targets[name] = (f"{stem}.lora_A.weight", f"{stem}.lora_B.weight")
-    return targets
-
-
-def _places(shard: Path) -> dict[str, _Place]:
-    """Return the place of each tensor in a safetensors file.
-
-    The file starts with the header's length in 8 bytes and the header as JSON. Offsets count
-    from the header's end.
-    """
-    with shard.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-    return {
-        name: _Place(8 + length + begin, end - begin, entry["dtype"], tuple(entry["shape"]))
-        for name, entry in header.items()
-        if name != "__metadata__"
-        for begin, end in [entry["data_offsets"]]
-    }
-
-
-def _check_targets(
-    targets: Mapping[str, tuple[str, str]], places: Mapping[Path, Mapping[str, _Place]], base: Path
-) -> None:
-    types = {name: place.dtype for shard in places.values() for name, place in shard.items()}
-    for name in targets:
-        if name not in types:
-            raise MergeError(
-                f"the adapter changes {name}, which {base} does not contain: the adapter belongs "
-                "to another base, or the tensor is tied to another tensor"
-            )
-        if types[name] not in _TORCH_TYPES:
-            raise MergeError(
-                f"{name} is of type {types[name]}: a quantized base cannot be merged into; "
-                "use the base's float weights"
-            )
+def _with_adapter(model: Any, config: Mapping[str, Any]) -> PeftModel:
+    """Return a model on the device `meta` with an adapter of this configuration."""
+    lora = LoraConfig.from_peft_type(**config)
+    try:
+        with torch.device("meta"):
+            return get_peft_model(model, lora)
+    except ValueError as error:
+        # peft's message has the names of all modules.
+        cause = shorten(str(error), 200)
+        raise LayoutError(f"the adapter belongs to another base ({cause})") from error
 
 
 def _merge_shard(
     copy: Path,
-    places: Mapping[str, _Place],
-    targets: Mapping[str, tuple[str, str]],
-    weights: Any,
-    config: Mapping[str, Any],
+    stored: Mapping[str, StoredTensor],
+    targets: Mapping[str, Place],
+    change: Change,
 ) -> None:
     with copy.open("r+b") as file:
-        for name in sorted(places.keys() & targets.keys()):
-            place = places[name]
-            matrix_a, matrix_b = (weights.get_tensor(key).float() for key in targets[name])
-            delta = matrix_b @ matrix_a * (config["lora_alpha"] / config["r"])
-            file.seek(place.begin)
-            # GPT-2 stores its matrices transposed.
-            data = _add(
-                name,
-                bytearray(file.read(place.size)),
-                place,
-                delta.T if config["fan_in_fan_out"] else delta,
-            )
-            file.seek(place.begin)
-            file.write(data)
+        for name in sorted(stored.keys() & targets.keys()):
+            for piece, delta in _pieces(stored[name], targets[name], change):
+                file.seek(piece.begin)
+                data = _add(name, bytearray(file.read(piece.size)), piece, delta)
+                file.seek(piece.begin)
+                file.write(data)
 
 
-def _add(name: str, data: bytearray, place: _Place, delta: Any) -> Any:
+def _pieces(
+    stored: StoredTensor, place: Place, change: Change
+) -> Iterator[tuple[StoredTensor, Any]]:
+    """Yield the parts of a tensor that are changed one at a time, each with its change."""
+    conversion = place.conversion
+    if conversion.converter is not None or len(stored.shape) < 3:
+        yield stored, change_of_tensor(place, change)
+        return
+    (parameter,) = conversion.parameters
+    size, shape = stored.size // stored.shape[0], (1, *stored.shape[1:])
+    for index in range(stored.shape[0]):
+        begin = stored.begin + index * size
+        yield StoredTensor(begin, size, stored.dtype, shape), change(parameter, index)
+
+
+def _add(name: str, data: bytearray, stored: StoredTensor, delta: Any) -> Any:
     """Return the bytes of a tensor after `delta`, a float32 tensor of its shape, is added."""
-    dtype = _TORCH_TYPES[place.dtype]
-    weight = torch.frombuffer(data, dtype=dtype).reshape(place.shape).float()
-    if delta.shape != weight.shape:
-        raise MergeError(
-            f"{name} has shape {list(weight.shape)}, the adapter's product {list(delta.shape)}: "
-            "the adapter belongs to another base"
-        )
+    dtype = TORCH_TYPES[stored.dtype]
+    weight = torch.frombuffer(data, dtype=dtype).reshape(stored.shape).float()
     merged = (weight + delta).to(dtype)
     if not torch.isfinite(merged).all():
         raise MergeError(f"{name} is not finite after merging: the adapter's training diverged")

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM, TrainingArguments, set_seed
+from transformers import TrainingArguments, set_seed
 from transformers.distributed import DistributedConfig
 from transformers.utils.logging import disable_progress_bar
 
 from isheep.recipes.settings import TrainSettings
+from isheep_worker.engines.causal_model import load_model
 from isheep_worker.training.batch_sharding import passes
 from isheep_worker.training.dataset import Split
 from isheep_worker.training.packing import pack, prepare_packing
 from isheep_worker.training.step_schedule import StepSchedule
+from isheep_worker.training.targets import add_adapter
 from isheep_worker.training.trainer import ProgressReport, ResponseTrainer
 
 _LOG = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ def build_trainer(
 def load_for_training(
     settings: TrainSettings, base: Path, seed: int, device: str, world_size: int = 1
 ) -> Any:
-    """Return the frozen base with a new LoRA adapter on all linear layers but the output layer.
+    """Return the frozen base with a new LoRA adapter on the weights that `targets` finds.
 
     The adapter is in float32 for every dtype of the base.
 
@@ -126,21 +127,6 @@ def load_for_training(
     place: dict[str, Any] = {"device_map": device}
     if world_size > 1:
         place = {"distributed_config": DistributedConfig(fsdp_size=world_size)}
-    model = AutoModelForCausalLM.from_pretrained(
-        base,
-        dtype=getattr(torch, settings.dtype),
-        **place,
-        local_files_only=True,
-        use_safetensors=True,
-        trust_remote_code=False,
-    )
+    model = load_model(base, dtype=getattr(torch, settings.dtype), **place)
     set_seed(seed)
-    lora = LoraConfig(
-        task_type="CAUSAL_LM",
-        r=settings.lora.r,
-        lora_alpha=settings.lora.alpha,
-        lora_dropout=settings.lora.dropout,
-        target_modules="all-linear",
-        bias="none",
-    )
-    return get_peft_model(model, lora)
+    return add_adapter(model, settings.lora)

@@ -1,6 +1,7 @@
 """The Transformers engine on a tiny model: reproducible completions, labels, adapters."""
 
 import dataclasses
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -255,20 +256,27 @@ def test_an_adapter_on_the_base_answers_like_merged_weights(
     engine.close()
 
 
+@pytest.mark.parametrize("experts", [False, True])
 def test_the_logits_of_an_adapter_are_those_of_merged_weights(
-    tiny_model_dir: Path, adapter_of, merged_of, tmp_path: Path
+    experts: bool, tiny_model_dir: Path, architecture_dir, adapter_of, merged_of, tmp_path: Path
 ):
-    folder = adapter_of(tiny_model_dir, tmp_path / "adapter", seed=3)
-    merged = merged_of(folder, tiny_model_dir, tmp_path / "merged")
-    engine = opened(tiny_model_dir)
+    model = Path(shutil.copytree(tiny_model_dir, tmp_path / "model"))
+    if experts:
+        shutil.copytree(architecture_dir("qwen3_moe"), model, dirs_exist_ok=True)
+    folder = adapter_of(model, tmp_path / "adapter", seed=3)
+    merged = merged_of(folder, model, tmp_path / "merged")
+    engine = opened(model)
     ids = torch.arange(20).reshape(1, -1)
     with torch.inference_mode():
         base = engine._model(input_ids=ids).logits
         engine.adapt(Adapter("a", folder, 4))
         found = engine._model(input_ids=ids).logits
         expected = AutoModelForCausalLM.from_pretrained(merged)(input_ids=ids).logits
+        engine.adapt(None)
+        again = engine._model(input_ids=ids).logits
     assert torch.allclose(found, expected, atol=1e-5)
     assert not torch.allclose(found, base, atol=0.1)
+    assert torch.equal(again, base)
     engine.close()
 
 

@@ -60,7 +60,7 @@ def train_adapter(base: Path, out: Path, tokenizer: Any) -> Path:
 
     train(
         settings,
-        split_rows(collect_rows(samples, MAX_LENGTH)[0], 0.0),
+        split_rows(collect_rows(samples, MAX_LENGTH)[0], ()),
         seed=1,
         base=base,
         out=out,

@@ -77,6 +77,15 @@ def empty_shard(model: Path) -> None:
     save_file({"other": np.zeros(4, dtype=np.float32)}, model / "two.safetensors")
 
 
+def quantize(model: Path) -> None:
+    save_file({"model.norm.weight": np.zeros((4, 4), dtype=np.int8)}, model / "model.safetensors")
+
+
+def keep_only_gguf(model: Path) -> None:
+    (model / "config.json").unlink()
+    (model / "model.safetensors").rename(model / "model-Q4_K_M.gguf")
+
+
 def escaping_shard(model: Path) -> None:
     shard(model)
     edit(model / "model.safetensors.index.json", weight_map={"one": "../one.safetensors"})
@@ -118,6 +127,16 @@ def escaping_shard(model: Path) -> None:
         (drop_shard, ["two.safetensors: the file is missing", "index.json names it"]),
         (empty_shard, ["two.safetensors: the tensor two is missing"]),
         (escaping_shard, ["'../one.safetensors' is not a plain file name"]),
+        (
+            lambda m: edit(m / "config.json", quantization_config={"quant_method": "gptq"}),
+            ["the weights are quantized (gptq, in quantization_config", "float weights"],
+        ),
+        (
+            lambda m: (m / "quantize_config.json").write_text("{}"),
+            ["the weights are quantized (gptq, by the file quantize_config.json)"],
+        ),
+        (quantize, ["quantized (model.norm.weight is of type I8)", "bfloat16"]),
+        (keep_only_gguf, ["model-Q4_K_M.gguf: the weights are in GGUF", "float weights"]),
     ],
 )
 def test_a_damaged_model_is_refused_with_its_file_and_a_remedy(

@@ -93,6 +93,26 @@ def test_the_dtype_is_that_of_the_orders_accelerator_or_of_this_machine(
     assert run_order(order).prepared.dtype == dtype
 
 
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("mamba", {}, "Module 'out_proj' is incompatible with Mamba-based models"),
+        ("qwen3_moe", {"quantization_config": {"quant_method": "gptq"}}, "quantized (gptq, in"),
+    ],
+)
+def test_a_model_that_cannot_be_trained_is_refused_before_its_weights_are_downloaded(
+    name, changes, message, make_driver, architecture_dir, tmp_path
+) -> None:
+    config = json.loads((architecture_dir(name) / "config.json").read_text()) | changes
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/config.json").write_text(json.dumps(config))
+    order = make_driver(tmp_path / "store", run_order).next_order()
+    sources = order.sources.model_copy(update={"model": str(tmp_path / "model")})
+    result = run_order(order.model_copy(update={"sources": sources}))
+    assert result.exit_code == ExitCode.BAD_INPUT, result
+    assert message in result.message, result.message
+
+
 def test_existing_stages_get_a_reference_to_the_run(copied_run, tmp_path) -> None:
     shutil.rmtree(copied_run.folder / "default/refs")
     result = run_order(copied_run.step("prepare"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
+from isheep.recipes.settings import LoraSettings
+from isheep_worker.engines.causal_model import load_model
 from isheep_worker.training.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, save_adapter
 from isheep_worker.training.merge import MergeError, merge
+from isheep_worker.training.targets import add_adapter
 
 IDS = torch.arange(3, 43).unsqueeze(0)
 TEMPLATE = "{{ messages[0]['content'] }}"
@@ -172,7 +176,6 @@ def _changed_config(adapter: Path, folder: Path, **changes: Any) -> Path:
         ({"use_dora": True}, "use_dora"),
         ({"use_rslora": True}, "use_rslora"),
         ({"bias": "all"}, "bias"),
-        ({"rank_pattern": {"q_proj": 2}}, "rank_pattern"),
         ({"peft_type": "IA3"}, "IA3"),
     ],
 )
@@ -189,16 +192,29 @@ def test_an_adapter_of_another_base_is_refused(adapter: Path, tmp_path: Path) ->
     torch.manual_seed(0)
     config = GPT2Config(vocab_size=64, n_positions=64, n_embd=32, n_layer=1, n_head=2)
     GPT2LMHeadModel(config).save_pretrained(base)
-    with pytest.raises(MergeError, match=r"model\.layers\.\d.*does not contain"):
+    with pytest.raises(MergeError, match="the adapter belongs to another base"):
         _merge(adapter, base, tmp_path / "out")
 
 
-def test_a_target_of_another_shape_is_refused(
+def test_an_adapter_of_another_rank_than_its_configuration_is_refused(
     tiny_model_dir: Path, adapter: Path, tmp_path: Path
 ) -> None:
-    transposed = _changed_config(adapter, tmp_path / "adapter", fan_in_fan_out=True)
-    with pytest.raises(MergeError, match="has shape"):
-        _merge(transposed, tiny_model_dir, tmp_path / "out")
+    other = _changed_config(adapter, tmp_path / "adapter", rank_pattern={"q_proj": 2})
+    with pytest.raises(MergeError, match=r"q_proj\.lora_A\.weight with shape \[4, 64\].*\[2, 64\]"):
+        _merge(other, tiny_model_dir, tmp_path / "out")
+
+
+def test_a_base_with_other_shapes_than_its_configuration_is_refused(
+    tiny_model_dir: Path, adapter: Path, tmp_path: Path
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny_model_dir, base)
+    tensors = load_file(base / "model.safetensors")
+    name = "model.layers.0.mlp.up_proj.weight"
+    tensors[name] = tensors[name].T.contiguous()
+    save_file(tensors, base / "model.safetensors")
+    with pytest.raises(MergeError, match=r"up_proj.weight has shape \[128, 64\] in the model"):
+        _merge(adapter, base, tmp_path / "out")
 
 
 def test_a_quantized_base_is_refused(tiny_model_dir: Path, adapter: Path, tmp_path: Path) -> None:
@@ -209,7 +225,7 @@ def test_a_quantized_base_is_refused(tiny_model_dir: Path, adapter: Path, tmp_pa
         {name: tensor.to(torch.int8) for name, tensor in tensors.items()},
         base / "model.safetensors",
     )
-    with pytest.raises(MergeError, match="type I8: a quantized base"):
+    with pytest.raises(MergeError, match="type I8, into which an adapter cannot be merged"):
         _merge(adapter, base, tmp_path / "out")
 
 
@@ -229,3 +245,66 @@ def test_a_base_without_safetensors_is_refused(adapter: Path, tmp_path: Path) ->
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
     with pytest.raises(MergeError, match="convert the base to safetensors"):
         _merge(adapter, tmp_path, tmp_path / "out")
+
+
+ARCHITECTURES = (
+    "mixtral",
+    "qwen2_moe",
+    "qwen3_moe",
+    "gpt_oss",
+    "deepseek_v3",
+    "gemma2",
+    "gemma3",
+    "mistral3",
+    "qwen3_5",
+    "qwen3_5_moe",
+    "llama4",
+    "jamba",
+)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_merged_weights_of_each_architecture_give_the_logits_of_base_and_adapter(
+    name: str, architecture_dir: Callable[[str], Path], tmp_path: Path
+) -> None:
+    base, out = architecture_dir(name), tmp_path / "out"
+    settings = LoraSettings(r=4, alpha=8, dropout=0.05, target_modules="AllLinear")
+    model = load_model(base, dtype=torch.float32)
+    before = _logits(model)
+    adapted = add_adapter(model, settings)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for value in adapted.parameters():
+            if value.requires_grad:
+                value.normal_(0, 0.1)
+    together = _logits(adapted)
+    save_adapter(adapted, tmp_path / "adapter")
+    _merge(tmp_path / "adapter", base, out)
+    found = _logits(load_model(out, dtype=torch.float32))
+    assert (found - together).abs().max() < 1e-5
+    assert (found - before).abs().max() > 0.1
+    _assert_same_layout(base, out)
+
+
+def _assert_same_layout(base: Path, out: Path) -> None:
+    """Assert that the file has the base's tensors, and that its vision tower is unchanged."""
+    old, new = (load_file(folder / "model.safetensors") for folder in (base, out))
+    assert {name: value.shape for name, value in old.items()} == {
+        name: value.shape for name, value in new.items()
+    }
+    for name in old:
+        if "vision" in name or "visual" in name or "embed_tokens" in name:
+            assert torch.equal(old[name], new[name])
+
+
+def test_the_rank_and_scale_of_single_layers_are_those_of_the_adapter(
+    tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    adapter = _adapter(
+        tiny_model_dir,
+        tmp_path / "adapter",
+        rank_pattern={"q_proj": 2},
+        alpha_pattern={"v_proj": 40},
+    )
+    _merge(adapter, tiny_model_dir, tmp_path / "out")
+    _assert_like_peft(tmp_path / "out", tiny_model_dir, adapter)
