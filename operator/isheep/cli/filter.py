@@ -1,4 +1,4 @@
-"""`isheep filter IN.jsonl -o OUT.jsonl`: apply the rules to any data and write a decision a line.
+"""`isheep filter DATA -o OUT.jsonl`: apply the rules to any data and write a decision a record.
 
 This is the only command that runs code of the worker in its own process. It has no stage, no store
 and no model, and its imports do not import torch (a test checks this).
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, get_args
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, get_args
 import typer
 
 from isheep.cli.errors import BadInputError
+from isheep.cli.text import printable
 from isheep.contract.choices import (
     CONTAMINATION_NGRAM,
     LEAST_NGRAM,
@@ -25,9 +26,11 @@ from isheep.contract.choices import (
     MOST_NGRAM,
     RuleSetName,
 )
+from isheep.contract.language_mismatch import FIRST_CHARACTER, is_english, language_mismatch
 
 if TYPE_CHECKING:
     from isheep_worker.curation.filtering import Filter
+    from isheep_worker.rows.data_files import Record
     from isheep_worker.rules.interface import Drop
 
 PIPE = "-"
@@ -37,7 +40,9 @@ def command(
     file: Annotated[
         str,
         typer.Argument(
-            metavar="IN.jsonl", help="Read this file, one JSON object a line; - reads stdin."
+            metavar="DATA",
+            help="Read this file: JSON Lines, a JSON list or Parquet, plain, .gz or .zst; - reads "
+            "stdin.",
         ),
     ],
     output: Annotated[
@@ -45,10 +50,16 @@ def command(
         typer.Option("--output", "-o", help="Write the decisions to this file; - writes stdout."),
     ],
     *,
+    kept: Annotated[
+        str | None,
+        typer.Option(
+            "--kept", metavar="FILE", help="Write the kept records to this file, as JSON Lines."
+        ),
+    ] = None,
     pool: Annotated[
         Path | None,
         typer.Option(
-            "--pool", metavar="FILE", help="Drop lines that repeat an instruction of this file."
+            "--pool", metavar="FILE", help="Drop records that repeat an instruction of this file."
         ),
     ] = None,
     rules: Annotated[
@@ -76,7 +87,7 @@ def command(
         str,
         typer.Option(
             "--language",
-            help="Set the language of the lines; rule sets apply English rules to en only.",
+            help="Set the language of the data; rule sets apply English rules to en only.",
         ),
     ] = "en",
     decontaminate: Annotated[
@@ -98,25 +109,92 @@ def command(
         ),
     ] = CONTAMINATION_NGRAM,
 ) -> None:
-    """Decide for each line whether the rules keep it, or which rule drops it and why.
+    """Decide for each record whether the rules keep it, or which rule drops it and why.
 
-    Each line needs an instruction; input and response (or output) are optional. A line is compared
-    with the kept lines before it, and with the pool if there is one.
+    A record needs an instruction, in the columns of Alpaca, Self-Instruct, Dolly, TRL, ShareGPT or
+    of a chat; input and response are optional. A record is compared with the kept records before
+    it, and with the pool if there is one.
     """
-    from isheep_worker.curation.filtering import decisions, lines_of
+    from isheep_worker.curation.filtering import decisions
+    from isheep_worker.rows.records import RecordError
+    from isheep_worker.rows.task_columns import TaskReader
+    from isheep_worker.rules.drop_reasons import UNREADABLE
 
     benchmarks = decontaminate or []
     chosen = _filter(_names(rules, bool(benchmarks)), language, max_rouge_l, benchmarks, ngram)
     if pool is not None:
         _extend(chosen, pool)
-    if PIPE not in (file, output) and _same(Path(file), Path(output)):
-        raise BadInputError(f"{output}: is the input; write the decisions to another file")
-    counts: Counter[str] = Counter()
-    with _input(file) as stream, _output(output) as sink:
-        for drop in decisions(chosen, lines_of(stream)):
-            counts[drop.rule if drop else ""] += 1
-            sink.write(_line(drop))
-    typer.echo(_summary(file, counts), err=True)
+    for target in (output, kept):
+        if target is not None and PIPE not in (file, target) and _same(Path(file), Path(target)):
+            raise BadInputError(f"{target}: is the input; write to another file")
+    if output == kept:
+        raise BadInputError(f"--kept {kept}: is the file of the decisions; name another file")
+    tally, tasks = _Tally(UNREADABLE.name), TaskReader()
+    with _input(file) as stream, _output(output) as sink, _output(kept) as rest:
+        try:
+            for drop in decisions(chosen, tally.seen(_records(stream)), tasks):
+                tally.count(drop)
+                if sink is not None:
+                    sink.write(_line(drop))
+                if drop is None and rest is not None:
+                    rest.write(tally.line())
+        except RecordError as error:
+            raise BadInputError(f"{file}: {error}") from error
+        tally.check_any_is_readable(file)
+    notes = [*tasks.notes(), *tally.language_notes(language)]
+    typer.echo(tally.summary(file, notes), err=True)
+
+
+class _Tally:
+    """Counts the decisions, and holds the record that was read last."""
+
+    def __init__(self, unreadable: str) -> None:
+        self._unreadable = unreadable
+        self._counts: Counter[str] = Counter()
+        self._record: Record | None = None
+        self._first_unreadable = ""
+        self._not_ascii = 0
+
+    def seen(self, records: Iterable[Record]) -> Iterator[Record]:
+        for record in records:
+            self._record = record
+            yield record
+
+    def count(self, drop: Drop | None) -> None:
+        self._counts[drop.rule if drop else ""] += 1
+        if drop is not None and drop.rule == self._unreadable and not self._first_unreadable:
+            self._first_unreadable = drop.detail
+        if drop is not None and drop.rule == FIRST_CHARACTER:
+            self._not_ascii += not drop.detail.isascii()
+
+    def line(self) -> bytes:
+        """Return the last record as a line of JSON."""
+        value = None if self._record is None else self._record.value
+        # ASCII only: a column that no rule reads may contain half of a surrogate pair.
+        return json.dumps(value, default=str).encode() + b"\n"
+
+    def check_any_is_readable(self, file: str) -> None:
+        """Raise `BadInputError` if the file has records and none of them can be read."""
+        total = self._counts.total()
+        if total and self._counts[self._unreadable] == total:
+            raise BadInputError(
+                f"{file}: none of the {total} records can be read; the first: "
+                f"{self._first_unreadable}"
+            )
+
+    def language_notes(self, language: str) -> list[str]:
+        """Return the sentence about a wrong language, if it applies to the records so far."""
+        if not is_english(language):
+            return []
+        read = self._counts.total() - self._counts[self._unreadable]
+        note = language_mismatch(self._not_ascii, read, "--language", exact=True)
+        return [note] if note else []
+
+    def summary(self, file: str, notes: Iterable[str]) -> str:
+        dropped = [(rule, count) for rule, count in self._counts.most_common() if rule]
+        lines = [f"{file}: kept {self._counts['']} of {self._counts.total()} records"]
+        lines += [f"  {rule}: {count}" for rule, count in dropped]
+        return "\n".join([*lines, *(f"  {printable(note)}" for note in notes)])
 
 
 def _names(rules: str | None, decontaminates: bool) -> list[str]:
@@ -136,11 +214,8 @@ def _names(rules: str | None, decontaminates: bool) -> list[str]:
 def _filter(
     names: list[str], language: str, max_rouge_l: float, benchmarks: list[Path], ngram: int
 ) -> Filter:
-    from isheep_worker.curation.decontamination import (
-        BenchmarkError,
-        Decontaminator,
-        read_benchmark,
-    )
+    from isheep_worker.curation.benchmark_files import read_benchmark_file
+    from isheep_worker.curation.decontamination import BenchmarkError, Decontaminator
     from isheep_worker.curation.filtering import Filter, RuleNameError
 
     decontaminator = Decontaminator(ngram) if benchmarks else None
@@ -148,7 +223,7 @@ def _filter(
         if decontaminator is not None:
             for path in benchmarks:
                 with path.open("rb") as stream:
-                    decontaminator.add_benchmark(path.name, read_benchmark(stream, str(path)))
+                    decontaminator.add_benchmark(path.name, read_benchmark_file(stream, str(path)))
         return Filter(
             names, language=language, max_rouge_l=max_rouge_l, decontaminator=decontaminator
         )
@@ -159,18 +234,26 @@ def _filter(
 
 
 def _extend(chosen: Filter, pool: Path) -> None:
-    from isheep_worker.curation.filtering import lines_of, read_pool
+    from isheep_worker.curation.filtering import read_pool
+    from isheep_worker.rows.data_files import DataFile
     from isheep_worker.rows.records import RecordError
 
     try:
         with pool.open("rb") as stream:
-            chosen.extend_pool(read_pool(lines_of(stream), str(pool)))
+            chosen.extend_pool(read_pool(DataFile(stream, str(pool)).records()))
     except RecordError as error:
         raise BadInputError(f"--pool {error}") from error
 
 
 def _same(one: Path, other: Path) -> bool:
     return one.exists() and other.exists() and one.samefile(other)
+
+
+def _records(stream: BinaryIO) -> Iterator[Record]:
+    from isheep_worker.rows.data_files import DataFile
+
+    # No name: the decisions name the place, and the message of the command names the file.
+    yield from DataFile(stream, "").records()
 
 
 @contextmanager
@@ -183,10 +266,13 @@ def _input(file: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _output(output: str) -> Iterator[BinaryIO]:
-    """Yield the stream for the decisions; a file appears after the last decision is written."""
+def _output(output: str | None) -> Iterator[BinaryIO | None]:
+    """Yield the stream of an output; a file appears after its last line is written."""
     from isheep.store.local_files import replacing
 
+    if output is None:
+        yield None
+        return
     if output == PIPE:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -200,10 +286,3 @@ def _line(drop: Drop | None) -> bytes:
     if drop is not None:
         decision |= {"rule": drop.rule, "detail": drop.detail}
     return json.dumps(decision, ensure_ascii=False).encode() + b"\n"
-
-
-def _summary(file: str, counts: Counter[str]) -> str:
-    dropped = [(rule, count) for rule, count in counts.most_common() if rule]
-    lines = [f"{file}: kept {counts['']} of {counts.total()} lines"]
-    lines += [f"  {rule}: {count}" for rule, count in dropped]
-    return "\n".join(lines)

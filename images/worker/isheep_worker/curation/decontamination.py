@@ -171,10 +171,11 @@ def read_benchmark(lines: Iterable[bytes], source_name: str) -> Iterator[str]:
                 f"{source_name}, line {number}: is not JSON ({error}); write one JSON value "
                 "on each line, or give the file the ending .txt if each line is a text"
             ) from error
-        yield from _texts(value)
+        yield from texts_of(value)
 
 
-def _texts(value: object) -> Iterator[str]:
+def texts_of(value: object) -> Iterator[str]:
+    """Yield every string in a JSON value, at any depth, in order."""
     waiting = [value]  # no recursion: a hostile value can be nested deeper than Python's stack
     while waiting:
         current = waiting.pop()

@@ -1,46 +1,48 @@
 """The rules over data that did not come from a run: the decisions of `isheep filter`.
 
-A line is a JSON object with an `instruction` and optionally an `input` and a response (`response`
-or `output`). In Self-Instruct's form, a line has `instances` of input and output, and no instance
-may break a rule. The rules over a pair apply if the line has a response, so the same call filters
+A record is one task in the columns of a public data set (see `rows.task_columns`). In
+Self-Instruct's form, a record has `instances` of input and output, and no instance may break a
+rule. The rules over a pair apply if the record has a response, so the same call filters
 instructions before they have responses and pairs afterwards. The rules over all pairs of a task do
 not apply, because the instances are checked one by one.
 
-The rules apply in the order of their names, and the first rule that drops the line decides. As in a
-run, only a kept line joins the pool with which later lines are compared. A line that cannot be read
-is a drop like any other, so one bad line in ten thousand does not stop the command. The memory
-grows with the kept lines only.
+The rules apply in the order of their names, and the first rule that drops the record decides. As in
+a run, only a kept record joins the pool with which later records are compared. A record that cannot
+be read is a drop like any other, so one bad line in ten thousand does not stop the command. The
+memory grows with the kept records only.
 """
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
 
 from isheep.contract.choices import MAX_ROUGE_L
 from isheep.contract.rule_names import current_name
 from isheep_worker.curation.decontamination import Decontaminator
 from isheep_worker.curation.deduplication import Deduplicator
 from isheep_worker.curation.pool_rules import contamination, repetition
-from isheep_worker.rows.records import NO_INPUT, RecordError, json_object, text_field
+from isheep_worker.rows.data_files import Record
+from isheep_worker.rows.records import RecordError
+from isheep_worker.rows.task_columns import TaskReader
 from isheep_worker.rules.counts import shortened
 from isheep_worker.rules.drop_reasons import CONTAMINATION, ROUGE_L, UNREADABLE
 from isheep_worker.rules.interface import Drop, first_drop
 from isheep_worker.rules.sets import RULE_SETS, RuleSet, rule_names, rule_set, rules_named
 
-MAX_LINE_BYTES = 1 << 24
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An instance of a line; `answered` is True if the instance has a response."""
+    """An instance of a record; `answered` is True if the instance has a response.
+
+    `finish_reason` is that of a record which `isheep export` wrote, and otherwise empty.
+    """
 
     instruction: str
     input: str
     response: str
     answered: bool
+    finish_reason: str = ""
 
 
 class RuleNameError(ValueError):
@@ -119,88 +121,49 @@ def _applied(rules: RuleSet) -> _Step:
     return step
 
 
-def decisions(chosen: Filter, lines: Iterable[bytes]) -> Iterator[Drop | None]:
-    """Yield the decision on each line, in order.
+def decisions(
+    chosen: Filter, records: Iterable[Record], tasks: TaskReader
+) -> Iterator[Drop | None]:
+    """Yield the decision on each record, in order.
 
     Args:
         chosen: The rules and the pool.
-        lines: The lines, as `lines_of` yields them.
+        records: The records of a data file.
+        tasks: Reads the records, and counts what it leaves out.
 
     Yields:
-        The drop of the line, or None if the line is kept. A detail is cut to 200 characters, as in
-        the report of a run, because it can be a megabyte long and the same for every line.
+        The drop of the record, or None if the record is kept. A detail is cut to 200 characters, as
+        in the report of a run, because it can be a megabyte long and the same for every record.
     """
-    for number, line in enumerate(lines, start=1):
+    for record in records:
         try:
-            drop = chosen.check(read_rows(line, f"line {number}"))
+            drop = chosen.check(read_rows(record, tasks))
         except RecordError as error:
             drop = Drop(UNREADABLE.name, str(error))
         yield drop and Drop(drop.rule, shortened(drop.detail))
 
 
-def read_pool(lines: Iterable[bytes], source_name: str) -> Iterator[str]:
-    """Yield the instructions of a file without its blank lines.
+def read_pool(records: Iterable[Record]) -> Iterator[str]:
+    """Yield the instructions of a data file without its blank lines.
 
-    Raises `RecordError` for a line that cannot be read.
+    Raises `RecordError` for a record that cannot be read.
     """
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            yield read_rows(line, f"{source_name}, line {number}")[0].instruction
+    tasks = TaskReader()
+    for record in records:
+        if not record.blank:
+            yield tasks.read(record.object(), record.place).instruction
 
 
-def lines_of(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield the lines of a stream, the first one without a byte order mark.
+def read_rows(record: Record, tasks: TaskReader) -> tuple[Row, ...]:
+    """Return the rows of a record: one for each instance, and at least one.
 
-    A line above 16 MiB is cut to the limit and one byte, so `read_rows` sees that it is too long.
+    Raises `RecordError` if the record cannot be read.
     """
-    mark = codecs.BOM_UTF8
-    while line := stream.readline(MAX_LINE_BYTES + 1):
-        piece = line
-        while len(piece) > MAX_LINE_BYTES and not piece.endswith(b"\n"):
-            piece = stream.readline(MAX_LINE_BYTES + 1)
-        yield line.removeprefix(mark)
-        mark = b""
-
-
-def read_rows(line: bytes, where: str) -> tuple[Row, ...]:
-    """Return the rows of a line: one for each instance, and at least one.
-
-    A field with the value null counts as absent. Raises `RecordError` if the line cannot be read;
-    `where` names the line in the message.
-    """
-    if len(line) > MAX_LINE_BYTES:
-        raise RecordError(
-            f"{where}: is longer than {MAX_LINE_BYTES >> 20} MiB; split it or remove it"
-        )
-    record = _without_nulls(json_object(line, where))
-    instruction = text_field(record, "instruction", where, required=True)
-    if "instances" not in record:
-        return (_row(instruction, record, where),)
+    columns = record.object()
+    task = tasks.read(columns, record.place)
+    reason = columns.get("finish_reason")
+    finish_reason = reason if isinstance(reason, str) else ""
     return tuple(
-        _row(instruction, instance, where, f"instances[{number}].")
-        for number, instance in enumerate(_instances(record["instances"], where))
+        Row(task.instruction, instance.input, instance.response, instance.answered, finish_reason)
+        for instance in task.instances
     )
-
-
-def _instances(value: object, where: str) -> list[dict[str, Any]]:
-    if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
-        return [_without_nulls(one) for one in value]
-    raise RecordError(
-        f"{where}: field 'instances' is not a list of objects, or the list is empty; "
-        'write [{"input": "…", "output": "…"}], or remove the field'
-    )
-
-
-def _row(instruction: str, instance: dict[str, Any], where: str, prefix: str = "") -> Row:
-    task_input = text_field(instance, "input", where, prefix=prefix)
-    response = next((name for name in ("response", "output") if name in instance), None)
-    return Row(
-        instruction=instruction,
-        input="" if task_input.lower() == NO_INPUT else task_input,
-        response=text_field(instance, response, where, prefix=prefix) if response else "",
-        answered=response is not None,
-    )
-
-
-def _without_nulls(record: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if value is not None}

@@ -1,10 +1,9 @@
 """Seed tasks: the examples in the prompts for new instructions.
 
-The file has one JSON object a line. Each line has one of two formats: Self-Instruct's (`id`,
-`name`, `instruction`, `instances` of `input` and `output`, `is_classification`) or Alpaca's
-(`instruction`, `input`, `output`). If a task has several instances, only the first is used, because
-the method shows one input for each task. Other keys are ignored, because users' files contain their
-notes.
+The file is a data file of any format that `rows.data_files` reads, with the columns that
+`rows.task_columns` knows, such as Self-Instruct's, Alpaca's and Dolly's. If a task has several
+instances, only the first is used, because the method shows one input for each task. Other columns
+are ignored, because users' files contain their notes; `SeedFile.notes` names them.
 
 prepare reads the seed tasks before a GPU is requested. Every message names the file, the line, the
 field and the remedy.
@@ -12,14 +11,16 @@ field and the remedy.
 
 from __future__ import annotations
 
-import codecs
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import resources
-from typing import Any, TypeGuard
+from typing import Any
 
 from isheep.contract.reasons import Reason
-from isheep_worker.rows.records import NO_INPUT, RecordError, json_object, json_type, text_field
+from isheep_worker.rows.data_files import Record, open_bytes
+from isheep_worker.rows.records import RecordError, json_type
+from isheep_worker.rows.task_columns import TaskReader
 from isheep_worker.runtime.errors import WorkerError
 
 DEFAULT_SOURCE = "the built-in seed tasks"
@@ -34,6 +35,21 @@ class SeedTask:
     input: str
     output: str
     is_classification: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SeedFile:
+    """The seed tasks of a user's file.
+
+    `document` is the file that later stages read: the user's bytes if they are plain JSON Lines
+    with Alpaca's or Self-Instruct's columns, and otherwise the tasks in that form. So a key depends
+    on the tasks that a run sees, and later stages need no library for packed files or Parquet.
+    `notes` say what the file contains and no stage reads.
+    """
+
+    tasks: list[SeedTask]
+    document: bytes
+    notes: list[str]
 
 
 class SeedTaskError(WorkerError, RecordError):
@@ -52,34 +68,50 @@ def default_seed_bytes() -> bytes:
     return resources.files("isheep_worker").joinpath("data/seed_tasks.jsonl").read_bytes()
 
 
-def read_seed_tasks(data: bytes, source_name: str) -> list[SeedTask]:
+def read_seed_tasks(data: bytes, source_name: str, limit: int | None = None) -> list[SeedTask]:
+    """Return the tasks of `read_seed_file`, with the same arguments and errors."""
+    return read_seed_file(data, source_name, limit).tasks
+
+
+def read_seed_file(data: bytes, source_name: str, limit: int | None = None) -> SeedFile:
     """Parse the seed tasks of a file.
 
     Args:
         data: The bytes of the file; a byte order mark and blank lines are allowed.
         source_name: The name of the file in messages.
+        limit: The largest unpacked size in bytes, or None.
 
     Returns:
         The seed tasks in the order of the file.
 
     Raises:
-        SeedTaskError: The file has no tasks, a line is not UTF-8 or not a JSON object, a field is
-            missing, blank or of the wrong type, or two tasks have the same id.
+        SeedTaskError: The file has no tasks, cannot be unpacked, a record is not a JSON object in
+            UTF-8, a field is missing, blank or of the wrong type, two fields contradict each other,
+            or two tasks have the same id.
     """
+    try:
+        return _seed_file(data, source_name, limit)
+    except SeedTaskError:
+        raise
+    except RecordError as error:
+        raise SeedTaskError(str(error)) from error
+
+
+def _seed_file(data: bytes, source_name: str, limit: int | None) -> SeedFile:
+    source = open_bytes(data, source_name, limit)
+    reader = TaskReader()
     tasks: list[SeedTask] = []
-    line_of_id: dict[str, int] = {}
-    for number, line in enumerate(data.removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
-        if not line.strip():
+    place_of_id: dict[str, str] = {}
+    plain = source.is_lines and not source.is_packed
+    for record in source.records():
+        if record.blank:
             continue
-        where = f"{source_name}, line {number}"
-        try:
-            task = _task(json_object(line, where), number, where)
-        except RecordError as error:
-            raise SeedTaskError(str(error)) from error
-        first = line_of_id.setdefault(task.id, number)
-        if first != number:
+        task, has_known_columns = _task(record, reader)
+        plain = plain and has_known_columns
+        first = place_of_id.setdefault(task.id, record.position)
+        if first != record.position:
             raise SeedTaskError(
-                f"{where}: field 'id': {task.id!r} is also the id of line {first}; "
+                f"{record.place}: field 'id': {task.id!r} is also the id of {first}; "
                 "use a different id for each seed task, or remove the ids"
             )
         tasks.append(task)
@@ -88,7 +120,11 @@ def read_seed_tasks(data: bytes, source_name: str) -> list[SeedTask]:
             f"{source_name}: the file has no seed tasks; write one JSON object a line, such as "
             '{"instruction": "Name three rivers.", "input": "", "output": "Nile, Amazon, Rhine."}'
         )
-    return tasks
+    return SeedFile(tasks, data if plain else _document(tasks), reader.notes())
+
+
+def _document(tasks: Sequence[SeedTask]) -> bytes:
+    return b"".join(json.dumps(asdict(task), ensure_ascii=False).encode() + b"\n" for task in tasks)
 
 
 def check_enough_seed_tasks(
@@ -116,55 +152,39 @@ def check_outputs(tasks: Sequence[SeedTask], source_name: str) -> None:
             )
 
 
-def _task(record: dict[str, Any], number: int, where: str) -> SeedTask:
-    instruction = text_field(record, "instruction", where, required=True)
-    instance, prefix = record, ""
-    if "instances" in record:
-        instance, prefix = _first_instance(record["instances"], where), "instances[0]."
-    task_input = text_field(instance, "input", where, prefix=prefix)
-    is_classification = record.get("is_classification", False)
-    if not isinstance(is_classification, bool):
+def _task(record: Record, reader: TaskReader) -> tuple[SeedTask, bool]:
+    """Return the task, and whether the record has the columns of Alpaca or Self-Instruct only."""
+    columns, where = record.object(), record.place
+    if isinstance(instances := columns.get("instances"), list):
+        columns = columns | {"instances": instances[:1]}
+    task = reader.read(columns, where)
+    is_classification = columns.get("is_classification")
+    if is_classification is not None and not isinstance(is_classification, bool):
         raise SeedTaskError(
             f"{where}: field 'is_classification' is {json_type(is_classification)}; "
             "write true or false, or remove the field"
         )
-    return SeedTask(
-        id=_id(record, number, where),
-        instruction=instruction,
-        input="" if task_input.lower() == NO_INPUT else task_input,
-        output=text_field(instance, "output", where, prefix=prefix),
-        is_classification=is_classification,
+    instance = task.instances[0]
+    seed = SeedTask(
+        id=_id(columns, record),
+        instruction=task.instruction,
+        input=instance.input,
+        output=instance.response,
+        is_classification=bool(is_classification),
     )
+    return seed, task.plain
 
 
-def _first_instance(instances: object, where: str) -> dict[str, Any]:
-    remedy = 'write it as [{"input": "…", "output": "…"}]'
-    if not _is_list(instances):
-        raise SeedTaskError(
-            f"{where}: field 'instances' is {json_type(instances)}, not a list; {remedy}"
-        )
-    if not instances:
-        raise SeedTaskError(f"{where}: field 'instances' is an empty list; {remedy}")
-    first = instances[0]
-    if not isinstance(first, dict):
-        raise SeedTaskError(
-            f"{where}: field 'instances[0]' is {json_type(first)}, not an object; {remedy}"
-        )
-    return first
-
-
-def _is_list(value: object) -> TypeGuard[list[Any]]:
-    return isinstance(value, list)
-
-
-def _id(record: dict[str, Any], number: int, where: str) -> str:
-    value = record.get("id", f"line-{number}")
+def _id(columns: dict[str, Any], record: Record) -> str:
+    value = columns.get("id")
+    if value is None:
+        return record.label
     # A number is a valid id, but true is not. Blank ids could not be distinguished.
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value.strip():
+        kind = "blank" if isinstance(value, str) else json_type(value)
         raise SeedTaskError(
-            f"{where}: field 'id' is {'blank' if isinstance(value, str) else json_type(value)}; "
-            "write a text or a number, or remove the field"
+            f"{record.place}: field 'id' is {kind}; write a text or a number, or remove the field"
         )
     return value

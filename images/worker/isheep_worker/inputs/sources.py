@@ -22,6 +22,8 @@ from isheep_worker.runtime.errors import BadInputError
 
 BUILTIN = "builtin:"
 TEMPLATE_SUFFIX = ".jinja"
+MAX_UNPACKED_BYTES = 1 << 30
+"""The largest unpacked size of a seed file or a benchmark; prepare holds them in memory."""
 FILES = "s3://bucket/key, pvc://claim/path (in a cluster) or file:///path"
 
 
@@ -102,6 +104,10 @@ def read_templates(folder: str | None) -> dict[str, str]:
 
 def _read_file(path: Path, field: str) -> Text:
     try:
+        if path.stat().st_size > MAX_UNPACKED_BYTES:
+            raise BadInputError(
+                f"{field}: {path} has more than {MAX_UNPACKED_BYTES >> 20} MiB; set a smaller file"
+            )
         return Text(path.read_bytes(), str(path))
     except FileNotFoundError as error:
         raise BadInputError(f"{field}: {path} does not exist; correct the path") from error

@@ -7,15 +7,20 @@ input is read from its source.
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 
 from isheep.contract.order import StageOrder
 from isheep.planner import pinning
-from isheep_worker.curation.decontamination import read_benchmark
-from isheep_worker.inputs.sources import SourceReader, Text, read_templates
+from isheep_worker.curation.benchmark_files import read_benchmark_file
+from isheep_worker.inputs.seed_tasks import read_seed_file
+from isheep_worker.inputs.sources import MAX_UNPACKED_BYTES, SourceReader, Text, read_templates
 from isheep_worker.inputs.stored_inputs import Inputs
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.prompting import load_library
+
+_LOG = logging.getLogger(__name__)
 
 
 class InputTexts:
@@ -30,11 +35,15 @@ class InputTexts:
         self._reader = SourceReader(order.store, self._sources.mirrors)
 
     def seed_tasks(self) -> Text:
-        """Return the file of seed tasks, with its name for messages."""
+        """Return the document of the seed tasks, with the name of the user's file for messages."""
         digest = self._sources.pinned.get(pinning.SEED_TASKS)
         if digest is not None:
             return Text(self._inputs.get(digest), "the run's pinned seed tasks")
-        return self._reader.seed_tasks(self._sources.seed_tasks)
+        text = self._reader.seed_tasks(self._sources.seed_tasks)
+        file = read_seed_file(text.content, text.name, MAX_UNPACKED_BYTES)
+        for note in file.notes:
+            _LOG.warning("%s: %s", text.name, note)
+        return Text(file.document, text.name)
 
     def templates(self) -> TemplateLibrary:
         """Return the run's templates; raise `PromptTemplateError` if one is invalid."""
@@ -54,5 +63,5 @@ class InputTexts:
             return self._inputs.get(digest)
         field = f"curation.decontamination.benchmarks[{name}].storageUri"
         text = self._reader.read(self._sources.benchmarks[name], field)
-        texts = read_benchmark(text.content.splitlines(), text.name)
+        texts = read_benchmark_file(io.BytesIO(text.content), text.name, MAX_UNPACKED_BYTES)
         return "".join(json.dumps(item) + "\n" for item in texts).encode()

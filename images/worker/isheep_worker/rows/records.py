@@ -1,4 +1,4 @@
-"""Records that users write: one JSON object a line, read with messages that help to fix them.
+"""Records that users write, read with messages that help to fix them.
 
 Each message begins with `where`, which names file and line, and ends with the remedy.
 """
@@ -16,8 +16,8 @@ class RecordError(ValueError):
     """A record cannot be used. The message names its place, the field and the remedy."""
 
 
-def json_object(line: bytes, where: str) -> dict[str, Any]:
-    """Return the object of a line; raise `RecordError` if it is not a JSON object in UTF-8."""
+def json_value(line: bytes, where: str) -> Any:
+    """Return the JSON value of a line; raise `RecordError` if it is not JSON in UTF-8."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -25,19 +25,22 @@ def json_object(line: bytes, where: str) -> dict[str, Any]:
             f"{where}: is not UTF-8 (byte {error.start + 1} of the line); save the file as UTF-8"
         ) from error
     try:
-        value = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         # RecursionError: the nesting is too deep. ValueError: for example a number of 5,000 digits.
         column = f", column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         reason = error.msg if isinstance(error, json.JSONDecodeError) else error
         raise RecordError(
-            f"{where}{column}: is not JSON ({reason}); write one complete "
-            "JSON object a line (a JSON array becomes one with `jq -c '.[]'`)"
+            f"{where}{column}: is not JSON ({reason}); write one complete JSON object a line, or "
+            "the whole file as one JSON list"
         ) from error
+
+
+def as_object(value: object, where: str) -> dict[str, Any]:
+    """Return a value that is a JSON object; raise `RecordError` for another value."""
     if not isinstance(value, dict):
         raise RecordError(
-            f"{where}: is {json_type(value)}, not an object; write one JSON object a line "
-            "(a JSON array becomes one with `jq -c '.[]'`)"
+            f"{where}: is {json_type(value)}, not an object; write each record as a JSON object"
         )
     return value
 
@@ -89,6 +92,9 @@ def json_type(value: object) -> str:
         list: "a list",
         str: "a text",
         bool: "a boolean",
+        int: "a number",
+        float: "a number",
         type(None): "null",
     }
-    return names.get(type(value), "a number")
+    # Parquet has types that JSON lacks, such as bytes and dates.
+    return names.get(type(value), f"of type {type(value).__name__}")

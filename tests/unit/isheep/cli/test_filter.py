@@ -1,12 +1,15 @@
 """`isheep filter`: one decision a line, complete files only, and no import of torch."""
 
+import gzip
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 from typer.testing import CliRunner, Result
 
 from isheep.cli.app import app
@@ -48,7 +51,7 @@ def test_each_line_gets_a_decision_and_stderr_gets_the_counts():
     ]
     assert result.stdout == ""
     assert result.stderr == (
-        "in.jsonl: kept 1 of 4 lines\n  rouge-l: 1\n  blacklist: 1\n  first-character: 1\n"
+        "in.jsonl: kept 1 of 4 records\n  rouge-l: 1\n  blacklist: 1\n  first-character: 1\n"
     )
 
 
@@ -58,6 +61,16 @@ def test_the_help_and_the_page_contain_the_name_of_each_rule_set():
     for name in RULE_SETS:
         assert re.search(rf"\b{name}\b", help_text)
         assert f"`{name}`" in page
+
+
+def test_the_commands_of_the_page_run():
+    commands = re.findall(r"^isheep filter (.+)$", PAGE.read_text(encoding="utf-8"), re.M)
+    assert commands
+    Path("in.jsonl").rename("tasks.jsonl")
+    for command in commands:
+        result = isheep(*command.split())
+        assert result.exit_code == 0, result.output
+    assert Path("kept.jsonl").read_text() == json.dumps(TASKS[0]) + "\n"
 
 
 def test_rules_over_all_pairs_of_a_task_do_not_apply():
@@ -118,12 +131,89 @@ def test_unreadable_lines_of_a_pipe_are_drops():
     assert result.exit_code == 0
     rules = [decision.get("rule") for decision in decisions(result.stdout)]
     assert rules == ["unreadable"] * 3 + [None, "rouge-l", "blacklist", "first-character"]
-    assert result.stderr.startswith("-: kept 1 of 7 lines\n  unreadable: 3\n")
+    assert result.stderr.startswith("-: kept 1 of 7 records\n  unreadable: 3\n")
+
+
+def test_a_json_list_has_one_decision_for_each_item_and_the_kept_ones_are_written():
+    """Alpaca, LLaMA-Factory and I-SHEEP publish one JSON list over many lines."""
+    Path("data.json").write_text(json.dumps(TASKS, indent=2, ensure_ascii=False))
+    result = isheep("data.json", "-o", "out.jsonl", "--kept", "kept.jsonl")
+    assert result.exit_code == 0, result.output
+    kept = [decision["kept"] for decision in decisions(Path("out.jsonl").read_text())]
+    assert kept == [True, False, False, False]
+    assert decisions(Path("kept.jsonl").read_text()) == [TASKS[0]]
+    assert result.stderr.startswith("data.json: kept 1 of 4 records\n")
+
+
+def test_packed_files_and_parquet_have_the_same_decisions():
+    expected = isheep("in.jsonl", "-o", "-").stdout
+    Path("in.gz").write_bytes(gzip.compress(Path("in.jsonl").read_bytes()))
+    parquet.write_table(pyarrow.Table.from_pylist(TASKS), "in.parquet")
+    parquet_bytes = Path("in.parquet").read_bytes()
+    assert isheep("in.gz", "-o", "-").stdout == expected
+    assert isheep("in.parquet", "-o", "-").stdout == expected
+    assert isheep("-", "-o", "-", stdin=parquet_bytes).stdout == expected
+
+
+def test_columns_that_no_rule_reads_are_named():
+    task = {**TASKS[0], "cat\x1b[31m": "qa", "system": "Be kind."}
+    assert isheep("-", "-o", "-", stdin=json.dumps(task)).stderr.splitlines() == [
+        "-: kept 1 of 1 records",
+        "  ignored columns (records): 'cat\\x1b[31m' (1)",
+        "  system messages: those of 1 records are left out",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            '[\n{"instruction": "x"},\n{]',
+            "in: line 3, column 2: is not JSON",
+        ),
+        (
+            "a,b\n1,2\n",
+            "in: none of the 2 records can be read; the first: line 1, column 1: is not",
+        ),
+        ('[{"q": 1}]', "in: none of the 1 records can be read; the first: item 1 (line 1): field"),
+    ],
+)
+def test_a_file_that_cannot_be_read_at_all_is_bad_input_and_creates_no_file(content, message):
+    Path("in").write_text(content)
+    result = isheep("in", "-o", "out.jsonl", "--kept", "kept.jsonl")
+    assert result.exit_code == 64
+    assert message in result.stderr
+    assert not Path("out.jsonl").exists()
+    assert not Path("kept.jsonl").exists()
+
+
+def test_the_summary_says_that_the_language_may_be_wrong():
+    texts = [f"请写第{number}首关于春天的诗。" for number in range(3)]
+    lines = "".join(json.dumps({"instruction": text, "output": "春"}) + "\n" for text in texts)
+    result = isheep("-", "-o", "-", "--rules", "ISheep", stdin=lines)
+    assert result.stderr.splitlines() == [
+        "-: kept 0 of 3 records",
+        "  first-character: 3",
+        "  3 of 3 instructions are not ASCII: if they are not in English, set --language to their "
+        "language",
+    ]
+    right = isheep("-", "-o", "-", "--rules", "ISheep", "--language", "zh", stdin=lines)
+    assert right.stderr.splitlines() == ["-: kept 3 of 3 records"]
+    dashes = '{"instruction": "- Name a small bird."}\n'
+    assert "ASCII" not in isheep("-", "-o", "-", stdin=dashes).stderr
+
+
+def test_a_record_with_a_finish_reason_can_be_dropped_as_cut():
+    row = {"instruction": "List ten rivers in Asia.", "response": "1. Mekong: it"}
+    for reason, rule in (("length", "cut"), ("stop", None)):
+        lines = json.dumps({**row, "finish_reason": reason})
+        result = isheep("-", "-o", "-", stdin=lines)
+        assert decisions(result.stdout)[0].get("rule") == rule
 
 
 def test_an_empty_file_has_no_lines():
     Path("in.jsonl").write_bytes(b"")
-    assert isheep("in.jsonl", "-o", "out.jsonl").stderr == "in.jsonl: kept 0 of 0 lines\n"
+    assert isheep("in.jsonl", "-o", "out.jsonl").stderr == "in.jsonl: kept 0 of 0 records\n"
     assert Path("out.jsonl").read_bytes() == b""
 
 
@@ -134,6 +224,8 @@ def test_an_empty_file_has_no_lines():
         ((".", "-o", "out.jsonl"), ".: Is a directory"),
         (("in.jsonl",), "Missing option"),
         (("in.jsonl", "-o", "in.jsonl"), "in.jsonl: is the input"),
+        (("in.jsonl", "-o", "-", "--kept", "in.jsonl"), "in.jsonl: is the input"),
+        (("in.jsonl", "-o", "-", "--kept", "-"), "--kept -: is the file of the decisions"),
         (("in.jsonl", "-o", "out.jsonl", "--rules", "rogue"), "--rules: there is no rule or rule"),
         (("in.jsonl", "-o", "out.jsonl", "--rules", "contamination"), "needs benchmark files"),
         (("in.jsonl", "-o", "out.jsonl", "--max-rouge-l", "1.5"), "--max-rouge-l"),
@@ -142,7 +234,7 @@ def test_an_empty_file_has_no_lines():
         (("in.jsonl", "-o", "out.jsonl", "--decontaminate", "none"), "none: No such file"),
         (
             ("in.jsonl", "-o", "out.jsonl", "--decontaminate", "bad.jsonl"),
-            "--decontaminate bad.jsonl, line 1: is not JSON",
+            "--decontaminate bad.jsonl, line 2, column 1: is not JSON",
         ),
         (
             ("in.jsonl", "-o", "out.jsonl", "--decontaminate", "bad", "--rules", "rouge-l"),

@@ -1,7 +1,8 @@
-"""Decisions on lines of any origin: one a line, in order, for every line."""
+"""Decisions on records of any origin: one a record, in order, for every record."""
 
 import io
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -10,8 +11,12 @@ from hypothesis import strategies as st
 
 from isheep_worker.curation import filtering
 from isheep_worker.curation.decontamination import Decontaminator
-from isheep_worker.curation.filtering import Filter, RuleNameError, decisions, lines_of, read_pool
+from isheep_worker.curation.filtering import Filter, RuleNameError, read_pool
+from isheep_worker.rows import data_files
+from isheep_worker.rows.data_files import DataFile, line_records
 from isheep_worker.rows.records import RecordError
+from isheep_worker.rows.task_columns import TaskReader
+from isheep_worker.rules.interface import Drop
 
 DEFAULT = ("ISheep", "rouge-l")
 RIVERS = "Name three rivers in Asia."
@@ -19,6 +24,10 @@ RIVERS = "Name three rivers in Asia."
 
 def line(record: Any) -> bytes:
     return json.dumps(record).encode() + b"\n"
+
+
+def decisions(chosen: Filter, lines: Iterable[bytes]) -> Iterator[Drop | None]:
+    return filtering.decisions(chosen, line_records(lines), TaskReader())
 
 
 def rules_of(*records: Any, names: tuple[str, ...] = DEFAULT, **options: Any) -> list[str | None]:
@@ -35,7 +44,14 @@ def rules_of(*records: Any, names: tuple[str, ...] = DEFAULT, **options: Any) ->
         ({"instruction": RIVERS, "input": "<noinput>", "output": "Ob, Lena, Indus."}, None),
         ({"instruction": RIVERS, "input": "", "output": ""}, "empty-response"),
         ({"instruction": RIVERS, "response": "Ob.\nUser: more"}, "new-turn"),
-        ({"instruction": RIVERS, "response": "Ob.", "output": "a\nUser: b"}, None),
+        # The same text twice is no contradiction, and neither is a blank one.
+        ({"instruction": RIVERS, "response": "Ob.\nUser: b", "output": "Ob.\nUser: b"}, "new-turn"),
+        ({"instruction": RIVERS, "response": "", "output": "Ob.\nUser: more"}, "new-turn"),
+        ({"instruction": RIVERS, "response": "Ob.", "output": "a\nUser: b"}, "unreadable"),
+        # Each column of other data sets counts for the rules.
+        ({"instruction": RIVERS, "context": "A map.", "response": "Ob."}, "blacklist"),
+        ({"prompt": RIVERS, "completion": "Ob.\nUser: more"}, "new-turn"),
+        ({"messages": [{"role": "user", "content": "Draw it."}]}, "length"),
         # Rules over a pair do not apply without a response.
         ({"instruction": RIVERS, "input": "none"}, None),
         ({"instruction": RIVERS, "input": "none", "output": "Ob."}, "none"),
@@ -65,7 +81,7 @@ def test_a_line_gets_the_decision_that_a_run_makes(
         (b"7" * 5_000, "line 2: is not JSON"),
         (b'"text"', "line 2: is a text, not an object"),
         (b'{"instruction": "caf\xe9"}', "line 2: is not UTF-8 (byte 21"),
-        (b'{"prompt": "x"}', "line 2: field 'instruction' is missing"),
+        (b'{"task": "x"}', "line 2: field 'instruction' is missing (the columns are: task)"),
         (b'{"instruction": " "}', "line 2: field 'instruction' is blank"),
         (b'{"instruction": 7}', "line 2: field 'instruction' is a number"),
         (rb'{"instruction": "a \ud800 b"}', "line 2: field 'instruction' holds half of a surr"),
@@ -147,7 +163,7 @@ def test_the_detail_of_contamination_is_the_benchmark() -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("rogue",), "there is no rule or rule set 'rogue'; use one of ISheep, SelfInstruct"),
+        (("rogue",), "there is no rule or rule set 'rogue'; use one of ISheep,"),
         (("",), "there is no rule or rule set ''"),
         (("contamination",), "needs benchmark files"),
     ],
@@ -158,22 +174,19 @@ def test_an_unusable_name_is_refused(names: tuple[str, ...], message: str) -> No
 
 
 def test_an_unreadable_line_of_the_pool_is_an_error() -> None:
-    pool = [line({"instruction": RIVERS, "output": 7}), b"\n"]
+    pool = line_records([line({"instruction": RIVERS, "output": 7}), b"\n"], "pool.jsonl")
     with pytest.raises(RecordError, match=r"pool\.jsonl, line 1: field 'output' is a number"):
-        list(read_pool(pool, "pool.jsonl"))
-    assert list(read_pool([b"\n", line({"instruction": RIVERS})], "pool.jsonl")) == [RIVERS]
-
-
-def test_only_newlines_end_lines_and_the_byte_order_mark_is_removed() -> None:
-    stream = io.BytesIO('\ufeff{"a": "\u2028"}\r\n\n\x0b\x85x'.encode())
-    assert [one.decode() for one in lines_of(stream)] == ['{"a": "\u2028"}\r\n', "\n", "\x0b\x85x"]
+        list(read_pool(pool))
+    assert list(read_pool(line_records([b"\n", line({"instruction": RIVERS})]))) == [RIVERS]
 
 
 def test_a_line_above_the_limit_is_one_drop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filtering, "MAX_LINE_BYTES", 50)
+    monkeypatch.setattr(data_files, "MAX_LINE_BYTES", 50)
     records = [{"instruction": "x" * size} for size in (10, 30, 31, 200, 11)]
     stream = io.BytesIO(b"".join(line(record) for record in records))
-    drops = list(decisions(Filter(("None",)), lines_of(stream)))
+    drops = list(
+        filtering.decisions(Filter(("None",)), DataFile(stream, "").records(), TaskReader())
+    )
     assert [drop and drop.rule for drop in drops] == [None, None, "unreadable", "unreadable", None]
 
 

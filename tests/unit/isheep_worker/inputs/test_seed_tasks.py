@@ -1,5 +1,6 @@
-"""The reader of seed files: both formats, every error, and the built-in seed tasks."""
+"""The reader of seed files: its formats, every error, and the built-in seed tasks."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from isheep_worker.inputs.seed_tasks import (
     check_enough_seed_tasks,
     check_outputs,
     default_seed_tasks,
+    read_seed_file,
     read_seed_tasks,
 )
 from isheep_worker.rows.schema import PairRow
@@ -60,32 +62,41 @@ def test_a_number_is_a_valid_id_and_the_classification_flag_is_read() -> None:
         (b"", "s.jsonl: the file has no seed tasks"),
         (b"\n \n", "s.jsonl: the file has no seed tasks"),
         (lines(ALPACA) + b'{"instruction": ', "s.jsonl, line 2, column 17: is not JSON"),
-        (b"\xff\xfe", "s.jsonl, line 1: is not UTF-8 (byte 1 of the line)"),
+        (b"\xff\xff", "s.jsonl, line 1: is not UTF-8 (byte 1 of the line)"),
+        ("Sing.".encode("utf-16"), "s.jsonl: is UTF-16 text; write it as UTF-8"),
+        (
+            gzip.compress(lines(ALPACA), mtime=0)[:-9],
+            "s.jsonl: is damaged or incomplete (the file ends",
+        ),
         (lines(ALPACA) + b'{"a": "caf\xe9"}', "s.jsonl, line 2: is not UTF-8 (byte 11"),
-        (b"[" * 100_000, "s.jsonl, line 1: is not JSON"),
+        (b"[" * 100_000, "s.jsonl, line 1, column 2: is not JSON"),
         (b"1" * 5000, "s.jsonl, line 1: is not JSON"),
-        (lines([ALPACA]), "s.jsonl, line 1: is a list, not an object"),
+        (lines(ALPACA, [ALPACA]), "s.jsonl, line 2: is a list, not an object"),
+        (b'[{"instruction": "x"},\n7]', "s.jsonl, item 2 (line 2): is a number, not an object"),
+        (b'[{"instruction": "x"},\n{]', "s.jsonl, line 2, column 2: is not JSON"),
+        (lines({"task": "x", "more": 1}), "'instruction' is missing (the columns are: more, task)"),
+        (lines({**ALPACA, "response": "Hi."}), "fields 'response' and 'output' are different"),
         (lines("text"), "s.jsonl, line 1: is a text, not an object"),
         (lines({"input": "x"}), "line 1: field 'instruction' is missing"),
         (lines({"instruction": " \n"}), "line 1: field 'instruction' is blank"),
         (lines({"instruction": ["x"]}), "line 1: field 'instruction' is a list"),
-        (lines({"instruction": None}), "line 1: field 'instruction' is null"),
+        (lines({"instruction": None}), "line 1: field 'instruction' is missing"),
         (lines({**ALPACA, "input": 3}), "line 1: field 'input' is a number"),
         (lines({**ALPACA, "output": {}}), "line 1: field 'output' is an object"),
         (lines({**ALPACA, "output": "\ud83d"}), "field 'output' holds half of a surrogate pair"),
         (lines({**ALPACA, "is_classification": "no"}), "'is_classification' is a text"),
         (lines({**ALPACA, "id": ""}), "field 'id' is blank"),
         (lines({**ALPACA, "id": True}), "field 'id' is a boolean"),
-        (lines({**SELF_INSTRUCT, "instances": []}), "field 'instances' is an empty list"),
-        (lines({**SELF_INSTRUCT, "instances": {}}), "field 'instances' is an object, not a list"),
-        (lines({**SELF_INSTRUCT, "instances": [1]}), "field 'instances[0]' is a number"),
+        (lines({**SELF_INSTRUCT, "instances": []}), "'instances' is not a list of objects, or the"),
+        (lines({**SELF_INSTRUCT, "instances": {}}), "'instances' is not a list of objects"),
+        (lines({**SELF_INSTRUCT, "instances": [1]}), "'instances' is not a list of objects"),
         (
             lines({**SELF_INSTRUCT, "instances": [{"input": []}]}),
             "field 'instances[0].input' is a list",
         ),
         (
             lines(SELF_INSTRUCT, ALPACA, SELF_INSTRUCT),
-            "line 3: field 'id': 't1' is also the id of line",
+            "line 3: field 'id': 't1' is also the id of line 1;",
         ),
     ],
 )
@@ -94,6 +105,41 @@ def test_messages_name_the_file_the_line_and_the_field(data: bytes, message: str
         read_seed_tasks(data, "s.jsonl")
     assert message in str(error.value)
     assert ";" in str(error.value)  # between the error and the remedy
+
+
+def test_null_is_as_good_as_absent() -> None:
+    """`Dataset.to_json` writes null for each column that a row does not have."""
+    nulls = {**ALPACA, "id": None, "input": None, "is_classification": None, "instances": None}
+    assert read_seed_tasks(lines(nulls), "s.jsonl") == [
+        SeedTask("line-1", "Say hello.", "", "Hello.")
+    ]
+
+
+def test_the_columns_of_dolly_are_read_and_the_others_are_named() -> None:
+    dolly = {"instruction": "Sum up.", "context": "A text.", "response": "It.", "category": "x"}
+    file = read_seed_file(lines(dolly), "s.jsonl")
+    assert file.tasks == [SeedTask("line-1", "Sum up.", "A text.", "It.")]
+    assert file.notes == ["ignored columns (records): 'category' (1)"]
+
+
+def test_one_json_list_is_read_like_lines() -> None:
+    data = json.dumps([SELF_INSTRUCT, ALPACA], indent=1).encode()
+    assert [task.id for task in read_seed_tasks(data, "s.json")] == ["t1", "item-2"]
+
+
+def test_later_stages_get_the_users_bytes_if_they_are_plain_and_else_the_tasks() -> None:
+    """The digest of the document is in the keys: plain files must keep theirs."""
+    plain = lines(SELF_INSTRUCT, {**ALPACA, "note": "mine"})
+    assert read_seed_file(plain, "s.jsonl").document == plain
+    tasks = read_seed_tasks(plain, "s.jsonl")
+    for data in (
+        gzip.compress(plain, mtime=0),
+        json.dumps([SELF_INSTRUCT, {**ALPACA, "id": "line-2"}]).encode(),
+        lines(SELF_INSTRUCT, {"prompt": "Say hello.", "completion": "Hello."}),
+    ):
+        document = read_seed_file(data, "s").document
+        assert document not in (data, plain)
+        assert read_seed_tasks(document, "d") == tasks
 
 
 @given(st.binary(max_size=200))
