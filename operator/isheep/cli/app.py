@@ -21,7 +21,18 @@ from isheep.cli.completion import Command, enable_completion, skip_conversion
 from isheep.cli.text import printable
 from isheep.contract.exit_codes import ExitCode
 
-COMMANDS = ("run", "validate", "plan", "status", "export", "report", "filter", "crd", "operator")
+COMMANDS = (
+    "run",
+    "validate",
+    "plan",
+    "status",
+    "export",
+    "push",
+    "report",
+    "filter",
+    "crd",
+    "operator",
+)
 """The commands in the order of `--help`; the module `isheep.cli.<name>` defines `command`."""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 
 from isheep.api.loader import SpecError
-from isheep.cli.errors import BadInputError
+from isheep.cli.errors import BadInputError, UnreachableError
 from isheep.contract.exit_codes import ExitCode
 from isheep.contract.order import ContractError
 from isheep.local.devices import TooFewDevicesError
@@ -25,6 +25,7 @@ from isheep.store.interface import (
 
 _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (BadInputError, ExitCode.BAD_INPUT),
+    (UnreachableError, ExitCode.UNREACHABLE),
     (SpecError, ExitCode.BAD_INPUT),
     (RunBusyError, ExitCode.BAD_INPUT),
     (TooFewDevicesError, ExitCode.BAD_INPUT),

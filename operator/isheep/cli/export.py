@@ -1,89 +1,210 @@
-"""`isheep export FILE --iteration N -o data.jsonl`: write D(t) for training libraries."""
+"""`isheep export FILE --iteration N -o PATH`: write D(t) for training libraries, or M(t).
+
+The path is a file, or a folder that `isheep push` can upload: with the data or the model, and with
+a card.
+"""
 # ruff: noqa: PLC0415  (a command imports what it needs when it runs)
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from isheep.cli.options import RunFile, Store
+from isheep.contract.choices import ExportFileType, ExportFormat
 
 if TYPE_CHECKING:
     from isheep.cli.target import Target
+    from isheep.export.facts import Facts
+    from isheep.export.writers import Lines
+    from isheep.store.artifacts import ArtifactStore
+    from isheep.store.manifest import Manifest
+
+PIPE = "-"
+CARD = "README.md"
+DATA = "train"
 
 
 def command(
     file: RunFile,
     iteration: Annotated[
-        int, typer.Option("--iteration", min=1, help="Export D(t) of iteration t.")
+        int, typer.Option("--iteration", min=1, help="Export D(t) or M(t) of iteration t.")
     ],
     output: Annotated[
         str,
-        typer.Option("--output", "-o", metavar="FILE", help="Write to FILE; - is stdout."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="Write to this file, or to this folder together with a card; a folder exists or "
+            "its name ends with /. - is stdout.",
+        ),
     ],
+    *,
+    form: Annotated[
+        ExportFormat,
+        typer.Option(
+            "--format",
+            help="Write D(t) in this format. text has plain strings without a chat template.",
+        ),
+    ] = "prompt-completion",
+    file_type: Annotated[
+        ExportFileType | None,
+        typer.Option(
+            "--file-type", help="Write this type of file [default: the suffix of PATH, or jsonl]."
+        ),
+    ] = None,
+    model: Annotated[
+        bool, typer.Option("--model", help="Write M(t) and its card to a folder, and not D(t).")
+    ] = False,
+    licence: Annotated[
+        str | None,
+        typer.Option("--license", metavar="ID", help="Name this licence in the card."),
+    ] = None,
     store: Store = None,
 ) -> None:
-    """Write D(t) as JSON Lines with prompt, completion, scores and provenance."""
+    """Write D(t) in a format of training libraries, or M(t), with scores and provenance."""
+    from isheep.cli.errors import BadInputError
     from isheep.cli.target import target
+    from isheep.export.rows import ExportError
 
-    lines = _lines(target(file, store), iteration)
-    if output == "-":
-        for line in lines:
+    chosen = _Iteration.of(target(file, store), iteration)
+    try:
+        if model:
+            _export_model(chosen, output, licence)
+        else:
+            _export_data(chosen, output, form, file_type, licence)
+    except ExportError as error:
+        raise BadInputError(f"{chosen.name}, D({iteration}): {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Iteration:
+    """One iteration of a run, with the manifests of its committed stages."""
+
+    target: Target
+    number: int
+    artifacts: ArtifactStore
+    manifests: dict[str, Manifest]
+
+    @classmethod
+    def of(cls, chosen: Target, number: int) -> _Iteration:
+        from isheep.store.artifacts import ArtifactStore
+
+        artifacts = ArtifactStore(chosen.store, chosen.run.metadata.namespace)
+        keys = {i: k for i, k in chosen.committed().items() if i.startswith(f"i{number}/")}
+        found = {id_: artifacts.manifest(key) for id_, key in keys.items()}
+        return cls(chosen, number, artifacts, {i: m for i, m in found.items() if m is not None})
+
+    @property
+    def name(self) -> str:
+        return self.target.run.metadata.name
+
+    def stage(self, *kinds: str) -> Manifest:
+        """Return the manifest of the first of these stages that is committed."""
+        from isheep.cli.errors import BadInputError
+
+        for kind in kinds:
+            if (manifest := self.manifests.get(f"i{self.number}/{kind}")) is not None:
+                return manifest
+        what = "D" if "select" in kinds else "M"
+        raise BadInputError(
+            f"{self.name} has no {what}({self.number}) yet (stage i{self.number}/{kinds[-1]} is "
+            f"not committed): see `isheep status {self.target.file}`"
+        )
+
+    def facts(self) -> Facts:
+        from isheep.export.facts import facts
+
+        self.stage("select")
+        return facts(self.target.run, self.number, self.manifests)
+
+
+def _export_data(
+    chosen: _Iteration,
+    output: str,
+    form: ExportFormat,
+    file_type: ExportFileType | None,
+    licence: str | None,
+) -> None:
+    from isheep.export.dataset_card import dataset_card
+    from isheep.export.writers import json_lines
+
+    lines = _lines(chosen, form)
+    if output == PIPE:
+        for line in json_lines(lines):
             sys.stdout.write(line)
         return
-    count = _write(Path(output), lines)
-    typer.echo(f"{output}: {count} rows", err=True)
+    if not _is_folder(output):
+        count = _write(Path(output), lines, file_type or _type_of(output))
+        typer.echo(f"{output}: {count} rows", err=True)
+        return
+    kind = file_type or "jsonl"
+    path = Path(output) / f"{DATA}.{kind}"
+    count = _write(path, lines, kind)
+    card = dataset_card(chosen.facts(), form, path.name, count, licence)
+    (Path(output) / CARD).write_text(card, encoding="utf-8")
+    typer.echo(f"{path}: {count} rows, and {CARD}", err=True)
 
 
-def _lines(chosen: Target, iteration: int) -> Iterator[str]:
+def _export_model(chosen: _Iteration, output: str, licence: str | None) -> None:
     from isheep.cli.errors import BadInputError
-    from isheep.store.artifacts import ArtifactStore
+    from isheep.export.facts import Base
+    from isheep.export.model_card import model_card
+    from isheep.export.model_files import write_model
 
-    metadata = chosen.run.metadata
-    stage = f"i{iteration}/select"
-    key = chosen.committed().get(stage)
-    if key is None:
-        raise BadInputError(
-            f"{metadata.name} has no D({iteration}) yet (stage {stage} is not committed): "
-            f"see `isheep status {chosen.file}`"
-        )
-    artifacts = ArtifactStore(chosen.store, metadata.namespace)
-    manifest = artifacts.manifest(key)
+    if output == PIPE or (Path(output).exists() and not Path(output).is_dir()):
+        raise BadInputError(f"--output {output}: a model has several files; name a folder")
+    merged = chosen.stage("merge", "train")
+    train = chosen.stage("train")
+    # An adapter of M(t-1) has no base on the hub. Its run has merged weights too.
+    base = Base(None, None) if "model" in train.inputs else Base.of(train.environment.model)
+    count = write_model(chosen.artifacts, merged, Path(output), base)
+    card = model_card(chosen.facts(), train, is_adapter=merged is train, licence=licence)
+    (Path(output) / CARD).write_text(card, encoding="utf-8")
+    typer.echo(f"{output}: {count} files and {CARD}", err=True)
+
+
+def _lines(chosen: _Iteration, form: ExportFormat) -> Lines:
+    """Return the lines of the format, each with its provenance."""
+    from isheep.export.registry import FORMATS
+    from isheep.export.rows import rows_of
+
+    manifest = chosen.stage("select")
     provenance = {
-        "run": metadata.name,
-        "iteration": iteration,
-        "stage": stage,
-        "key": key,
-        "model": manifest.environment.model if manifest is not None else None,
+        "run": chosen.name,
+        "iteration": chosen.number,
+        "stage": manifest.stage.id,
+        "key": manifest.key,
+        "model": manifest.environment.model,
     }
-    for line in artifacts.read_lines(key):
-        row = json.loads(line)
-        if row["kept"]:
-            yield json.dumps(_row(row, provenance), ensure_ascii=False) + "\n"
+    rows = rows_of(chosen.artifacts, manifest.key)
+
+    def lines() -> Iterator[dict[str, Any]]:
+        for example in FORMATS[form](rows):
+            yield {**example.columns, "provenance": {**provenance, **example.ids}}
+
+    return lines
 
 
-def _row(row: dict[str, Any], provenance: dict[str, Any]) -> dict[str, Any]:
-    task = (row["instruction"], row["input"])
-    return {
-        "prompt": "\n".join(text for text in task if text),
-        "completion": row["response"],
-        "scores": row["scores"],
-        "provenance": {**provenance, "id": row["id"]},
-    }
+def _is_folder(output: str) -> bool:
+    return output.endswith("/") or Path(output).is_dir()
 
 
-def _write(path: Path, lines: Iterable[str]) -> int:
-    """Write lines to a file that appears when it is complete; return the number of lines."""
+def _type_of(output: str) -> ExportFileType:
+    suffix = Path(output).suffix
+    return "parquet" if suffix == ".parquet" else "json" if suffix == ".json" else "jsonl"
+
+
+def _write(path: Path, lines: Lines, kind: ExportFileType) -> int:
+    """Write a file that appears when it is complete; return the number of rows."""
+    from isheep.export.writers import WRITERS
     from isheep.store.local_files import replacing
 
-    count = 0
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for line in lines:
-            file.write(line)
-            count += 1
-    return count
+    with replacing(path) as temporary:
+        return WRITERS[kind](temporary, lines)

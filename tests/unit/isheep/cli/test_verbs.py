@@ -154,15 +154,17 @@ def test_status_prints_that_a_run_is_suspended(shell):
     assert shell("status", "run.yaml").stdout.startswith("lamb: Suspended")
 
 
-def test_export_writes_the_columns_of_training_libraries(finished):
+def test_export_writes_messages_that_trainers_render(finished):
     result = finished("export", "run.yaml", "--iteration", "1", "-o", "d1.jsonl")
 
     assert result.exit_code == 0
+    assert result.stderr == "d1.jsonl: 2 rows\n"
     rows = [json.loads(line) for line in Path("d1.jsonl").read_text().splitlines()]
-    assert [row["prompt"] for row in rows] == ["Do 0 – now", "Do 2 – now\nthis"]
-    assert rows[0]["completion"] == "done"
+    assert [row["prompt"][0]["content"] for row in rows] == ["Do 0 – now", "Do 2 – now\n\nthis"]
+    assert [(row["instruction"], row["input"]) for row in rows][1] == ("Do 2 – now", "this")
+    assert rows[0]["completion"] == [{"role": "assistant", "content": "done"}]
     assert rows[0]["scores"] == {"Quality": 9.0}
-    assert set(rows[0]) == {"prompt", "completion", "scores", "provenance"}
+    assert rows[0]["finish_reason"] == "stop"
     provenance = rows[1]["provenance"]
     assert provenance["id"] == "i1-r1-c00000-p2"
     assert (provenance["run"], provenance["iteration"], provenance["stage"]) == (
@@ -172,6 +174,45 @@ def test_export_writes_the_columns_of_training_libraries(finished):
     )
     assert set(Path().iterdir()) >= {Path("d1.jsonl")}
     assert not list(Path().glob(".*d1.jsonl"))
+
+
+def test_filter_reads_what_export_writes(finished):
+    for form in ("messages", "prompt-completion", "alpaca", "text"):
+        for suffix in ("jsonl", "json", "parquet"):
+            file = f"{form}.{suffix}"
+            finished("export", "run.yaml", "--iteration", "1", "--format", form, "-o", file)
+            result = finished("filter", file, "-o", "-", "--rules", "empty-response")
+            assert result.exit_code == 0, result.output
+            assert result.stdout == '{"kept": true}\n' * 2
+            assert result.stderr == f"{file}: kept 2 of 2 records\n"
+    # The plain texts of earlier versions.
+    rows = [json.loads(line) for line in Path("text.jsonl").read_text().splitlines()]
+    assert [row["prompt"] for row in rows] == ["Do 0 – now", "Do 2 – now\nthis"]
+    assert set(rows[0]) == {"prompt", "completion", "scores", "provenance"}
+
+
+def test_export_to_a_folder_writes_the_data_or_the_model_with_a_card(finished):
+    options = ("--format", "alpaca", "--file-type", "parquet", "--license", "mit")
+    result = finished("export", "run.yaml", "--iteration", "1", *options, "-o", "out/")
+    assert result.stderr == "out/train.parquet: 2 rows, and README.md\n"
+    card = Path("out/README.md").read_text()
+    for text in ("license: mit", "path: train.parquet", "# D(1) of the run lamb"):
+        assert text in card
+    assert {path.name for path in Path("out").iterdir()} == {"README.md", "train.parquet"}
+
+    result = finished("export", "run.yaml", "--iteration", "1", "--model", "-o", "m")
+    assert result.exit_code == 0, result.output
+    assert "# M(1) of the run lamb" in Path("m/README.md").read_text()
+
+    for arguments, message in (
+        (("1", "--format", "preference", "-o", "p"), "lamb, D(1): the iteration has no two resp"),
+        (("1", "--model", "-o", "-"), "--output -: a model has several files; name a folder"),
+        (("2", "--model", "-o", "m2"), "lamb has no M(2) yet (stage i2/train is not committed)"),
+    ):
+        result = finished("export", "run.yaml", "--iteration", *arguments)
+        assert result.exit_code == 64
+        assert message in result.stderr
+        assert not Path(arguments[-1]).exists()
 
 
 def test_export_to_stdout_prints_only_the_rows(finished):

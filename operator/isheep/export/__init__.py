@@ -1,0 +1,1 @@
+"""What leaves the store: D(t) in the formats of training libraries, models, and their cards."""
