@@ -73,7 +73,7 @@ class Task:
     @property
     def split(self) -> Split:
         rows, _ = collect_rows(self.samples, self.settings.max_length)
-        return split_rows(rows, 0.0)
+        return split_rows(rows, ())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

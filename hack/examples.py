@@ -135,10 +135,10 @@ def level(name: str) -> Example:
     return Example(f"level-{name.lower()}", story, changes)
 
 
-def filtered(method: str, story: str) -> Example:
-    """Return the arm of a selection method that uses no scores."""
+def filtered(method: str, story: str, changes: Mapping[str, Any] | None = None) -> Example:
+    """Return the arm of a selection method that uses no scores; `changes` are its other fields."""
     name = re.sub("(?<=[a-z])(?=[A-Z])", "-", method).lower()
-    return Example(f"filter-{name}", story, {"selection.method": method})
+    return Example(f"filter-{name}", story, {"selection.method": method, **(changes or {})})
 
 
 ONE_BASE = Example(
@@ -217,7 +217,9 @@ ROWS = (
         "PPL",
         filtered(
             "Perplexity",
-            "A pair is kept if M(t-1) gives its response and the whole pair a perplexity below 50.",
+            "A pair is kept if M(t-1) gives its response, with nothing before it, and the whole "
+            "pair as plain text a perplexity below 50.",
+            {"selection.perplexity.given": "Nothing"},
         ),
     ),
     Row(

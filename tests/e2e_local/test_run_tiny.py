@@ -119,7 +119,7 @@ def digests(run: Run, stage: str, seaweedfs: Any) -> dict[str, str]:
 def test_each_row_of_the_data_has_a_prompt_a_score_and_its_provenance(uninterrupted: Run) -> None:
     rows = [json.loads(line) for line in uninterrupted.data(2).splitlines()]
     assert all(row["prompt"] and row["completion"] for row in rows)
-    assert len({row["prompt"] for row in rows}) == len(rows)
+    assert len({(row["instruction"], row["input"]) for row in rows}) == len(rows)
     assert all(row["scores"]["Quality"] > TINY_SPEC["selection"]["threshold"] for row in rows)
     assert {row["provenance"]["iteration"] for row in rows} == {2}
     assert all(row["provenance"]["id"].startswith("i2-r") for row in rows)

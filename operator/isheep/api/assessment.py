@@ -7,11 +7,13 @@ from pydantic import Field
 from isheep.api.base import Integer, SpecModel
 from isheep.api.sampling import AssessmentSampling
 from isheep.contract.choices import (
+    EXPLANATIONS,
     AssessmentPromptFormat,
     Decoding,
     ExampleOrder,
     Level,
     ModelSource,
+    Parsing,
     Rubric,
     Scoring,
 )
@@ -57,6 +59,25 @@ class Assessment(SpecModel):
         description=(
             "How a sampled assessment is generated: as free text (Free), or in the form of a score "
             "by structured outputs (Constrained), which small models need."
+        ),
+    )
+    parsing: Parsing = Field(
+        default="Tolerant",
+        description=(
+            "How a sampled score is read from the assessor's answer. Strict is the rule of the "
+            "released scripts: the number at the start. Tolerant also reads forms such as "
+            "`Score: 9/10`, `**9**` and `[[9]]`, and drops a pair if the number can have another "
+            "meaning, as in `8-9` or `3 of the 5 facts`. Both round 8.5 to 8, as the scripts do."
+        ),
+    )
+    explanations: Integer = Field(
+        default=EXPLANATIONS,
+        ge=0,
+        le=1000,
+        description=(
+            "Number of pairs, from the first on, whose sampled answers contain the explanation "
+            "after the score. The report shows them. All other answers stop at the separator `||`, "
+            "if the rubric asks for it, which saves most of the tokens. The scores do not change."
         ),
     )
     example_order: ExampleOrder = Field(

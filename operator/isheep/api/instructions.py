@@ -19,10 +19,13 @@ class SeedTasks(SpecModel):
     )
     storage_uri: StorageUri | None = Field(
         default=None,
-        description="A file in Self-Instruct's format: one JSON object per line.",
+        description=(
+            "A data file: JSON Lines, a JSON list or Parquet, plain or packed with gzip or zstd, "
+            "in the columns of Self-Instruct, Alpaca, Dolly, TRL or of a chat."
+        ),
     )
     config_map_ref: ConfigMapKeyReference | None = Field(
-        default=None, description="A key of a ConfigMap with a file in the same format."
+        default=None, description="A key of a ConfigMap with a file in one of these formats."
     )
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from isheep.api.base import SpecModel
 from isheep.api.sampling import ResponseSampling
-from isheep.contract.choices import ResponsePromptFormat
+from isheep.contract.choices import CutResponses, ResponsePromptFormat
 
 
 class Responses(SpecModel):
@@ -21,4 +21,11 @@ class Responses(SpecModel):
     )
     sampling: ResponseSampling = Field(
         default=ResponseSampling(), description="How responses are sampled."
+    )
+    cut: CutResponses = Field(
+        default="Drop",
+        description=(
+            "What happens to a response that ended at sampling.maxTokens: the rule `cut` drops and "
+            "counts it (Drop), or it is kept, and training leaves out the end of its turn (Keep)."
+        ),
     )

@@ -91,7 +91,8 @@ class AssessmentSampling(Sampling):
         ge=1,
         le=4096,
         description=(
-            "Maximum length of an assessment, in tokens. The score comes first, so only the "
-            "explanation can be cut."
+            "Maximum length of an assessment, in tokens. The score comes first, so the limit cuts "
+            "only the explanation. With parsing Tolerant, an answer that is cut right after a "
+            "number has no score, because the number can be cut too."
         ),
     )

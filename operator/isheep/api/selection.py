@@ -6,7 +6,7 @@ from pydantic import Field
 
 from isheep.api.base import Integer, Number, SpecModel
 from isheep.api.recipe_registry import defaults_by_recipe
-from isheep.contract.choices import JudgingMethod, SelectionMethodSetting
+from isheep.contract.choices import JudgingMethod, PerplexityGiven, SelectionMethodSetting
 
 
 class PerplexitySelection(SpecModel):
@@ -18,7 +18,15 @@ class PerplexitySelection(SpecModel):
         le=1000000.0,
         description=(
             "A pair is kept if two perplexities are strictly below this: the perplexity of the "
-            "response given the prompt, and the perplexity of the whole pair."
+            "response, and the perplexity of the whole pair."
+        ),
+    )
+    given: PerplexityGiven = Field(
+        default="Nothing",
+        description=(
+            "The text before a response when its perplexity is computed: none, with the whole "
+            "pair as plain text, as in the paper's scripts (Nothing); or the prompt that the "
+            "response answers (Prompt), which gives most responses a perplexity far below 50."
         ),
     )
 

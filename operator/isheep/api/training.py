@@ -12,6 +12,7 @@ from isheep.contract.choices import (
     ModelSource,
     TargetModules,
     TrainingData,
+    TrainingTake,
 )
 
 
@@ -26,11 +27,17 @@ class Lora(SpecModel):
         description="Scale of the adapter, whose output is multiplied by alpha / r.",
     )
     dropout: Number = Field(
-        default=0.05, ge=0.0, le=0.9, description="Dropout of the adapter's input in training."
+        default=0.05,
+        ge=0.0,
+        le=0.9,
+        description="Dropout of the adapter's input in training. Experts have no dropout.",
     )
     target_modules: TargetModules = Field(
         default="AllLinear",
-        description="Modules with an adapter: all linear layers except the output head.",
+        description=(
+            "The weights with an adapter: those of all linear layers and experts of the language "
+            "model, except the output head."
+        ),
     )
 
 
@@ -53,8 +60,16 @@ class Training(SpecModel):
         ge=1,
         le=10000000,
         description=(
-            "Maximum number of pairs used of each D(t), from the first on, as in the released "
-            "scripts. D(t) itself is not cut."
+            "Maximum number of pairs used of each D(t). D(t) itself is not cut. `take` decides "
+            "which pairs are used."
+        ),
+    )
+    take: TrainingTake = Field(
+        default="Drawn",
+        description=(
+            "Which pairs of D(t) are used if there are more than maxSamples: a random draw "
+            "(Drawn), or the first ones (First), as in the released scripts. The first pairs are "
+            "all from the first round of instructions."
         ),
     )
     validation_share: Number = Field(

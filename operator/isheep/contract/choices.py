@@ -40,20 +40,24 @@ ResponseStyle = Literal["Principles", "Verbose"]
 InstanceStyle = Literal["FewShot", "ZeroShot"]
 
 # Curation.
-RuleSetName = Literal["ISheep", "SelfInstruct", "Dromedary", "None"]
+RuleSetName = Literal["ISheep", "ISheepCode", "SelfInstruct", "Dromedary", "None"]
 RuleSetSetting = Literal["Auto", RuleSetName]
 DropLast = Literal["IfCut", "Always"]
 DeduplicationPool = Literal["Iteration", "Run"]
+CutResponses = Literal["Drop", "Keep"]
+"""What happens to a response that ended by length."""
 
 # Assessment.
 Level = Literal["Quality", "Following"]
 Rubric = Literal["Simple", "Combined", "InContext"]
 Scoring = Literal["Sampled", "Expected"]
 Decoding = Literal["Free", "Constrained"]
+Parsing = Literal["Tolerant", "Strict"]
 ExampleOrder = Literal["Fixed", "Shuffled"]
 LabelKind = Literal["DigitsAfterSpace", "DigitsAfterNewline", "LettersAfterNewline"]
 
 # Selection.
+PerplexityGiven = Literal["Nothing", "Prompt"]
 JudgingMethod = Literal["SelfAssessment", "Perplexity", "Density", "DensityPerplexity"]
 """The selection methods that judge each pair."""
 SelectionMethod = Literal[JudgingMethod, "Random", "None"]
@@ -61,8 +65,17 @@ SelectionMethodSetting = Literal["Auto", SelectionMethod]
 
 # Training.
 TrainingData = Literal["Latest", "All"]
+TrainingTake = Literal["Drawn", "First"]
 TargetModules = Literal["AllLinear"]
 Checkpoint = Literal["LowestValidationLoss", "Last"]
+
+# Export.
+ExportFormat = Literal["prompt-completion", "messages", "alpaca", "preference", "text"]
+"""The formats in which `isheep export` writes D(t); the first one is the default."""
+ExportFileType = Literal["jsonl", "json", "parquet"]
+"""The types of its file, and their suffixes."""
+RepositoryType = Literal["dataset", "model"]
+"""The types of a hub's repositories to which `isheep push` uploads."""
 
 # Compute and storage.
 JobGrouping = Literal["PerStage", "Joined"]
@@ -94,6 +107,8 @@ LEAST_NGRAM, MOST_NGRAM = 4, 64
 """The smallest and the largest number of such words that a user can set."""
 EVALUATION_STEPS = 100
 """Optimizer steps between two measurements of the validation loss."""
+EXPLANATIONS = 20
+"""Pairs of an iteration whose scores are generated with an explanation, for the report."""
 GRACE_SECONDS = 120
 """Seconds between SIGTERM and SIGKILL."""
 CHECKPOINT_SECONDS = 600.0

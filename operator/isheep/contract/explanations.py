@@ -275,7 +275,7 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         _FAILED,
         "Too few instructions pass the rules to reach `instructions.count`.",
         "loosen spec.curation, raise instructions.maxRounds or lower instructions.count; the "
-        "message counts what each rule dropped",
+        "message counts what each rule dropped; if most instructions are not ASCII, set language",
         ExitCode.BAD_INPUT,
     ),
     Reason.TOO_FEW_SAMPLES: Explanation(

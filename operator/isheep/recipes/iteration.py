@@ -8,11 +8,12 @@ that later stages refer to.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import TaskListStyle
+from isheep.contract.language_mismatch import mismatch_of_drops
 from isheep.contract.order import Prepared
 from isheep.contract.reasons import Reason
 from isheep.contract.rule_names import DROP
@@ -253,6 +254,7 @@ def _keep_rate_too_low(
         f"iteration {t}: {finished[-1].accepted} of {rounds.count} {rounds.items} accepted from "
         f"{completions} completions in {len(finished)} rounds; at this rate it takes more than "
         f"instructions.maxRounds = {most}. Dropped, by rule: {_drops(*results)}. "
+        f"{_language_hint(finished[-1].accepted, results)}"
         f"Loosen curation, raise instructions.maxRounds or lower {rounds.field}",
     )
 
@@ -271,10 +273,21 @@ def _too_few_samples(run: RunContext, t: int, selected: Statistics) -> RecipeFai
 
 
 def _drops(*statistics: Statistics) -> str:
-    """Return the number of drops by rule, the largest first."""
+    """Return the number of drops by rule as a text, the largest first."""
+    counts = _drop_counts(statistics)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name} {count}" for name, count in ordered) or "none counted"
+
+
+def _drop_counts(statistics: Iterable[Statistics]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for name, count in (item for one in statistics for item in one.items()):
         if name.startswith(DROP):
             counts[name.removeprefix(DROP)] += int(count)
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{name} {count}" for name, count in ordered) or "none counted"
+    return counts
+
+
+def _language_hint(accepted: int, results: Iterable[Statistics]) -> str:
+    """Return the sentence about a wrong language, with a blank after it, or an empty text."""
+    mismatch = mismatch_of_drops(_drop_counts(results), accepted, "language")
+    return f"{mismatch}. " if mismatch else ""

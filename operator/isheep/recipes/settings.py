@@ -15,6 +15,7 @@ from pydantic.alias_generators import to_camel
 
 from isheep.contract.choices import (
     EVALUATION_STEPS,
+    EXPLANATIONS,
     Decoding,
     DeduplicationPool,
     DropLast,
@@ -191,7 +192,7 @@ class AssessSettings(StageSettings):
     `rules` is the rule set for pairs. A pair that a rule drops is not scored. The threshold is not
     a setting of this stage, so runs with different thresholds share their scores. `labels` and
     `score_templates` are set if any score is an expectation. The first `compare` pairs are scored
-    both ways.
+    both ways. `parsing` and `explanations` are None if no score is sampled.
     """
 
     model: ModelSettings
@@ -205,10 +206,13 @@ class AssessSettings(StageSettings):
     language: str
     rules: str
     templates: str
+    cut: Literal["Keep"] | None = Field(default=None, description="None: Drop")
     labels: ScoreLabels | None = None
     score_templates: str | None = None
     example_order: Literal["Shuffled"] | None = Field(default=None, description="None: Fixed")
     compare: int | None = None
+    parsing: Literal["Strict"] | None = Field(default=None, description="None: Tolerant")
+    explanations: int | None = Field(default=None, description=f"None: {EXPLANATIONS}")
 
 
 class MeasureSettings(StageSettings):
@@ -221,10 +225,12 @@ class MeasureSettings(StageSettings):
 
     model: ModelSettings
     prompt_format: PromptFormat
+    given: Literal["Nothing"] | None = Field(default=None, description="None: Prompt")
     vectors: bool
     language: str
     rules: str
     templates: str
+    cut: Literal["Keep"] | None = Field(default=None, description="None: Drop")
 
 
 class SelectSettings(StageSettings):
@@ -232,7 +238,7 @@ class SelectSettings(StageSettings):
 
     `size_of` is the method that determines how many pairs Random draws. `levels`, `threshold`,
     `max_perplexity` and `clusters` belong to that method if it is set, and to `method` otherwise.
-    `rules` and `language` are set if no earlier stage has applied the rules for pairs.
+    `rules`, `language` and `cut` are set if no earlier stage has applied the rules for pairs.
     """
 
     method: SelectionMethod
@@ -245,6 +251,7 @@ class SelectSettings(StageSettings):
     size_of: JudgingMethod | None = None
     rules: str | None = None
     language: str | None = None
+    cut: Literal["Keep"] | None = Field(default=None, description="None: Drop")
 
 
 class LoraSettings(StageSettings):
@@ -269,6 +276,7 @@ class TrainSettings(StageSettings):
     prompt_format: PromptFormat
     templates: str
     max_samples: int | None
+    take: Literal["Drawn"] | None = Field(default=None, description="None: First")
     validation_share: float
     effective_batch_size: int
     num_train_epochs: float

@@ -57,30 +57,56 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
     StageKind.PREPARE: StageDefinition(Pool.PROCESSING, s.PrepareSettings),
     StageKind.GENERATE: StageDefinition(Pool.INFERENCE, s.GenerateSettings),
     StageKind.CURATE: StageDefinition(
-        Pool.PROCESSING, s.CurateSettings, essential_statistics=("accepted",)
+        Pool.PROCESSING,
+        s.CurateSettings,
+        version=2,  # compares texts in their plain form, and spares lists and labels of good tasks
+        essential_statistics=("accepted",),
     ),
     StageKind.TOPICS: StageDefinition(
-        Pool.PROCESSING, s.TopicsSettings, essential_statistics=("accepted",)
+        Pool.PROCESSING,
+        s.TopicsSettings,
+        version=2,  # compares topics in their plain form
+        essential_statistics=("accepted",),
     ),
     StageKind.CLASSIFY: StageDefinition(Pool.INFERENCE, s.ClassifySettings),
-    StageKind.INSTANTIATE: StageDefinition(Pool.INFERENCE, s.InstantiateSettings),
+    StageKind.INSTANTIATE: StageDefinition(
+        Pool.INFERENCE,
+        s.InstantiateSettings,
+        version=2,  # compares instances in their plain form, and drops thoughts
+    ),
     StageKind.RESPOND: StageDefinition(Pool.INFERENCE, s.RespondSettings),
-    StageKind.ASSESS: StageDefinition(Pool.INFERENCE, s.AssessSettings),
-    StageKind.MEASURE: StageDefinition(Pool.INFERENCE, s.MeasureSettings),
+    StageKind.ASSESS: StageDefinition(
+        Pool.INFERENCE,
+        s.AssessSettings,
+        # reads scores in more forms, and stops most answers after the score; drops cut responses
+        # and thoughts, and keeps code
+        version=2,
+    ),
+    StageKind.MEASURE: StageDefinition(
+        Pool.INFERENCE,
+        s.MeasureSettings,
+        version=2,  # drops cut responses and thoughts, and keeps code
+    ),
     StageKind.SELECT: StageDefinition(
-        Pool.PROCESSING, s.SelectSettings, essential_statistics=("kept", "meanScore")
+        Pool.PROCESSING,
+        s.SelectSettings,
+        version=2,  # drops cut responses and thoughts, and keeps code
+        essential_statistics=("kept", "meanScore"),
     ),
     StageKind.TRAIN: StageDefinition(
         Pool.TRAINING,
         s.TrainSettings,
-        version=3,  # stores the adapter with the lowest validation loss, not the last one
+        # leaves out the end of the turn of a response that was cut; holds out pairs by their own
+        # hash and not by the stage's, and near copies together; adapts experts, and no vision tower
+        # and names a base on the hub in the adapter
+        version=4,
         essential_statistics=("samples", "trainLoss", "evalLoss"),
     ),
     StageKind.MERGE: StageDefinition(Pool.PROCESSING, s.MergeSettings),
     StageKind.REPORT: StageDefinition(
         Pool.PROCESSING,
         s.ReportSettings,
-        version=3,  # shows which training step M(t) is
+        version=4,  # shows the assessor's first answers, and a wrong language
     ),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,18 @@ def make_adapter(base: Path, folder: Path, *, seed: int, rank: int = 4) -> Path:
 @pytest.fixture(scope="session")
 def adapter_of() -> Callable[..., Path]:
     return make_adapter
+
+
+@pytest.fixture(scope="session")
+def architecture_dir(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Returns a function that writes a tiny model of an architecture, once for all tests."""
+    from tests.unit.isheep_worker.tiny_architectures import write_model
+
+    @cache
+    def folder(name: str) -> Path:
+        return write_model(name, tmp_path_factory.mktemp(name))
+
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -59,22 +59,26 @@ class Deduplicator:
         self._word_numbers: dict[str, int] = {}
         self._texts: list[str] = []
         self._spellings: Any = np.empty(1024, dtype=object)
-        self._known: set[_Spelling] = set()
+        self._known: dict[_Spelling, int] = {}
 
-    def add(self, text: str) -> None:
-        """Add a text to the pool, without a comparison."""
+    def add(self, text: str) -> int:
+        """Add a text to the pool, without a comparison, and return its position in the pool.
+
+        A text with the same words as an earlier one is not added; it has the earlier position.
+        """
         known = self._word_numbers
         numbers = array("I", [known.setdefault(word, len(known) + 1) for word in words(text)])
         spelling = _spelling(numbers)
         if spelling in self._known:
-            return  # a text that repeats this one repeats the earlier copy first
-        self._known.add(spelling)
-        position = len(self._texts)
+            # A text that repeats this one repeats the earlier copy first.
+            return self._known[spelling]
+        position = self._known[spelling] = len(self._texts)
         if position == len(self._spellings):
             self._spellings = np.concatenate([self._spellings, np.empty(position, dtype=object)])
         self._spellings[position] = spelling
         self._texts.append(text)
         self._index.add(numbers)
+        return position
 
     def extend_pool(self, texts: Iterable[str]) -> None:
         """Add texts to the pool, without a comparison."""
@@ -90,6 +94,17 @@ class Deduplicator:
         Returns:
             The text of the pool and the F1, or None if the text repeats none.
         """
+        for position, score in self._matches(text):
+            return Duplicate(self._texts[position], score)
+        return None
+
+    def positions(self, text: str) -> Iterator[int]:
+        """Yield the positions of all texts of the pool that a text nearly repeats, in order."""
+        for position, _ in self._matches(text):
+            yield position
+
+    def _matches(self, text: str) -> Iterator[tuple[int, Fraction]]:
+        """Yield the positions and the exact F1 of all texts that a text nearly repeats."""
         # The number 0 represents every word that the pool does not have; no LCS contains it.
         known = self._word_numbers
         numbers = array("I", [known.get(word, 0) for word in words(text)])
@@ -108,8 +123,7 @@ class Deduplicator:
             for k in np.flatnonzero(common).tolist():
                 lcs, total = int(common[k]), length + len(others[k])
                 if lcs >= self._threshold.least(total):
-                    return Duplicate(self._texts[positions[k]], Fraction(2 * lcs, total))
-        return None
+                    yield int(positions[k]), Fraction(2 * lcs, total)
 
     def accept(self, texts: Iterable[str]) -> list[Duplicate | None]:
         """Compare each text with the pool, and add the text if it repeats none.

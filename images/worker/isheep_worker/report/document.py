@@ -14,6 +14,7 @@ from typing import Any
 from isheep.contract.order import RunRef
 from isheep.recipes.settings import ReportSettings
 from isheep_worker.report import figures
+from isheep_worker.report.explanations import AssessedPair
 from isheep_worker.report.figures import IterationFigures, Seconds, StageFigures
 from isheep_worker.report.scores import LevelFigures
 from isheep_worker.rows.schema import SelectionRow
@@ -57,6 +58,7 @@ class ReportInput:
     training: Mapping[int, Sequence[TrainingStep]] = field(default_factory=dict)
     pairs: Mapping[int, Sequence[SelectionRow]] = field(default_factory=dict)
     scores: Mapping[int, Sequence[LevelFigures]] = field(default_factory=dict)
+    answers: Mapping[int, Sequence[AssessedPair]] = field(default_factory=dict)
     samples: Sequence[SampleAnswer] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     model_bytes: int | None = None
@@ -114,6 +116,7 @@ def _iteration(source: ReportInput, t: int, time: Sequence[figures.StageSeconds]
             {**figures.plain(level), "warning": level.warning} for level in source.scores.get(t, ())
         ],
         "training": [figures.plain(step) for step in source.training.get(t, ())],
+        "answers": [figures.plain(pair) for pair in source.answers.get(t, ())],
         "pairs": [figures.plain(row) for row in source.pairs.get(t, ())],
     }
 

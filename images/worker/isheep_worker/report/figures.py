@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from isheep.contract.language_mismatch import mismatch_of_drops
 from isheep.contract.rule_names import DROP
 from isheep_worker.measures.perplexity import BOUNDS, perplexity
 from isheep_worker.rules.drop_reasons import SELECTION_REASONS
@@ -105,7 +106,8 @@ class IterationFigures:
     """The figures of one iteration. Histograms have ten bins for the scores 1 to 10.
 
     M(t) is the adapter after the training step `adapter_step`, and `eval_loss` is its validation
-    loss.
+    loss. `language_mismatch` is a sentence if most instructions seem to be in another language than
+    the run's. `adapted_share` is the share of the linear weights that LoRA adapts.
     """
 
     iteration: int
@@ -120,6 +122,8 @@ class IterationFigures:
     eval_loss: float | None
     adapter_step: int | None
     samples: int | None
+    language_mismatch: str | None = None
+    adapted_share: float | None = None
 
 
 def iteration_figures(iteration: int, stages: Iterable[StageFigures]) -> IterationFigures:
@@ -141,6 +145,8 @@ def iteration_figures(iteration: int, stages: Iterable[StageFigures]) -> Iterati
         eval_loss=train.get("evalLoss"),
         adapter_step=int(train["adapterStep"]) if "adapterStep" in train else None,
         samples=int(train["samples"]) if "samples" in train else None,
+        language_mismatch=_language_mismatch(mine),
+        adapted_share=train.get("adaptedShare"),
     )
 
 
@@ -217,6 +223,16 @@ def _drops(stages: Sequence[StageFigures], only: frozenset[str] | None = None) -
         for rule, count in ordered
         if count and (only is None or rule in only)
     ]
+
+
+def _language_mismatch(stages: Sequence[StageFigures]) -> str | None:
+    curates = [stage for stage in stages if stage.kind == "curate"]
+    drops: dict[str, float] = {}
+    for stage in curates:
+        for rule, count in _family(stage.statistics, DROP).items():
+            drops[rule] = drops.get(rule, 0) + count
+    accepted = max((stage.statistics.get("accepted", 0) for stage in curates), default=0)
+    return mismatch_of_drops(drops, accepted, "language")
 
 
 def _histograms(assess: Mapping[str, float]) -> dict[str, tuple[int, ...]]:

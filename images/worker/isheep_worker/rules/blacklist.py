@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from isheep_worker.rules.interface import Example, Rule, Task
+from isheep_worker.text.comparison import comparable
 
 _WORDS = re.compile(
     r"\b(?:images?|graphs?|pictures?|files?|maps?|draw|plot|go to|video|audio|music"
@@ -14,7 +15,7 @@ _WORDS = re.compile(
 
 
 def _check(row: Task) -> str | None:
-    match = _WORDS.search(row.instruction) or _WORDS.search(row.input)
+    match = _WORDS.search(comparable(row.instruction)) or _WORDS.search(comparable(row.input))
     return match and match[0]
 
 

@@ -17,7 +17,7 @@ from typing import get_args
 from isheep.contract.choices import CONTAMINATION_NGRAM, MAX_ROUGE_L, Level
 from isheep_worker.templates import principles
 from isheep_worker.templates.labels import LEAST_MASS
-from isheep_worker.templates.score import HIGHEST, LOWEST
+from isheep_worker.templates.parsed_score import HIGHEST, LOWEST
 from isheep_worker.text.parse_failures import ParseFailure
 
 LEVEL = "<level>"
@@ -201,19 +201,27 @@ PARSE_TOO_LONG = DropReason(
 UNPARSEABLE_EMPTY = DropReason(
     f"unparseable-{LEVEL}-empty",
     ("assess",),
-    "The sampled answer is empty.",
-    " ",
+    "The sampled answer has nothing before the separator `||`.",
+    "||8",
 )
 UNPARSEABLE_NO_NUMBER = DropReason(
     f"unparseable-{LEVEL}-no-number",
     ("assess",),
-    "The sampled answer does not begin with a number.",
-    "Score: 8",
+    "The sampled answer does not begin with a score. With `assessment.parsing: Strict`, only a "
+    "number is a score.",
+    "It is a good answer.",
+)
+UNPARSEABLE_AMBIGUOUS = DropReason(
+    f"unparseable-{LEVEL}-ambiguous",
+    ("assess",),
+    "The number in the sampled answer can be another thing than a score, the answer has several "
+    "scores, or it was cut right after the number (`assessment.parsing: Tolerant`).",
+    "3 of the 5 facts are wrong, so 4",
 )
 UNPARSEABLE_OUT_OF_RANGE = DropReason(
     f"unparseable-{LEVEL}-out-of-range",
     ("assess",),
-    f"The number at the start of the sampled answer is not between {LOWEST} and {HIGHEST}.",
+    f"The score of the sampled answer is not between {LOWEST} and {HIGHEST}.",
     "11||excellent",
 )
 UNPARSEABLE_TOO_LONG = DropReason(
@@ -273,7 +281,7 @@ UNPARSEABLE = DropReason(
     f"unparseable-{LEVEL}",
     ("select",),
     "The pair has no sampled score; the assess stage counts it by kind.",
-    "the answer `Score: 8`",
+    "the answer `It is a good answer.`",
     is_text=False,
 )
 UNSCORABLE = DropReason(

@@ -1,31 +1,33 @@
 """Rules that compare the fields of a pair: an empty response, an input that adds nothing.
 
 The last two rules are Self-Instruct's: a response that repeats the input, and an input or a
-response that ends with a colon, so it is incomplete.
+response that ends with a colon, so it is incomplete. Fields are compared in their plain form, and a
+response of invisible characters is empty.
 """
 
 from __future__ import annotations
 
 from isheep_worker.rules.interface import Example, Pair, Rule
+from isheep_worker.text.comparison import comparable, visible
 
 
 def _empty_response(row: Pair) -> str | None:
-    return None if row.response.strip() else "the response is empty"
+    return None if visible(row.response) else "the response is empty"
 
 
 def _input_in_instruction(row: Pair) -> str | None:
-    task_input = row.input.strip()
-    return task_input if task_input and task_input in row.instruction else None
+    task_input = comparable(row.input).strip()
+    return task_input if task_input and task_input in comparable(row.instruction) else None
 
 
 def _input_equals_response(row: Pair) -> str | None:
-    task_input = row.input.strip()
-    return task_input if task_input and task_input == row.response.strip() else None
+    task_input = comparable(row.input).strip()
+    return task_input if task_input and task_input == comparable(row.response).strip() else None
 
 
 def _ends_with_colon(row: Pair) -> str | None:
     for name, text in (("input", row.input), ("response", row.response)):
-        if text.rstrip().endswith(":"):
+        if comparable(text).rstrip().endswith(":"):
             return name
     return None
 
@@ -33,7 +35,7 @@ def _ends_with_colon(row: Pair) -> str | None:
 EMPTY_RESPONSE: Rule[Pair] = Rule(
     "empty-response",
     _empty_response,
-    drops="The response is empty.",
+    drops="The response is empty, or all its characters are invisible.",
     example=Example(response=" "),
 )
 INPUT_IN_INSTRUCTION: Rule[Pair] = Rule(

@@ -33,6 +33,9 @@ class Pair(Task, Protocol):
 
     @property
     def response(self) -> str: ...  # noqa: D102
+    @property
+    def finish_reason(self) -> str:
+        """`stop` or `length` if it is known why the response ended."""
 
 
 RowT_contra = TypeVar("RowT_contra", contravariant=True)
@@ -45,6 +48,7 @@ class Example:
     instruction: str = "Name a small bird."
     input: str = ""
     response: str = ""
+    finish_reason: str = "stop"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """Marks of the prompt's form in a text: the model confused the form with the content.
 
-`noinput` inside a text shows that the model lost the form, and so does a label such as `Input:` in
-the middle of a text. Labels count with a capital letter only: "for the following input:" is plain
-English. A marker of a chat template could be read as a control token later.
+`noinput` inside a text shows that the model lost the form. A marker of a chat template could be
+read as a control token later.
 """
 
 from __future__ import annotations
@@ -10,9 +9,9 @@ from __future__ import annotations
 import re
 
 from isheep_worker.rules.interface import Example, Pair, Rule, Task
+from isheep_worker.text.comparison import comparable
 
 _NO_INPUT = re.compile(r"no ?input", re.IGNORECASE)
-_LABEL = re.compile(r"\b(?:Instruction|Input|Output):")
 _CHAT = re.compile(
     r"<\|[a-z0-9_]{1,40}\|>|\[/?INST\]|<</?SYS>>|</?s>"
     r"|<(?:start|end)_of_turn>|#{2,8} ?(?:Instruction|Response)\b",
@@ -23,18 +22,13 @@ _CHAT_NAME = "chat-marker"
 
 
 def _no_input(row: Task) -> str | None:
-    match = _NO_INPUT.search(row.instruction) or _NO_INPUT.search(row.input)
+    match = _NO_INPUT.search(comparable(row.instruction)) or _NO_INPUT.search(comparable(row.input))
     return match and match[0]
 
 
 def _response_no_input(row: Pair) -> str | None:
-    match = _NO_INPUT.search(row.response)
+    match = _NO_INPUT.search(comparable(row.response))
     return match[0] if match else _no_input(row)
-
-
-def _label(row: Task) -> str | None:
-    match = _LABEL.search(row.instruction) or _LABEL.search(row.input)
-    return match and match[0]
 
 
 def _chat(row: Task) -> str | None:
@@ -63,12 +57,6 @@ RESPONSE_NO_INPUT: Rule[Pair] = Rule(
     _response_no_input,
     drops="The pair contains the mark for an absent input.",
     example=Example(response="A wren. <noinput>"),
-)
-EMBEDDED_LABEL: Rule[Task] = Rule(
-    "embedded-label",
-    _label,
-    drops="The instruction or the input contains a label of the prompt, so two tasks run together.",
-    example=Example("Name a small bird. Input: in Asia"),
 )
 CHAT_MARKER: Rule[Task] = Rule(
     _CHAT_NAME,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from isheep_worker.rules.interface import Example, Rule, Task
+from isheep_worker.text.comparison import comparable
 
 _START = "write a program"
 
 
 def _check(row: Task) -> str | None:
-    start = row.instruction[: len(_START)]
+    start = comparable(row.instruction)[: len(_START)]
     return start if start.lower() == _START else None
 
 

@@ -3,23 +3,31 @@
 The order decides the rule under which a dropped row is counted, not whether the row is dropped.
 
 - `ISheep` has the rules of the paper (§3.2) and of its released scripts.
+- `ISheepCode` is ISheep with two better rules: about options and about questions back, it spares
+  code and what the task asks for. It is ours, for users who do not reproduce the paper.
 - `SelfInstruct` has Self-Instruct's filters, and the rules that the form of this parser needs. Its
   rule about one input with different outputs reads all pairs of an instruction.
 - `Dromedary` passes two kinds of rows that other sets drop: tasks that a language model cannot
   perform (so it has no blacklist), because red-teaming is about them, and questions back, because
   its principles ask for one if a task is unclear.
+- Each of these sets drops responses that were cut (`cut`) and responses that contain thoughts
+  (`thinking`). With `responses.cut: Keep` the first rule does not apply.
 - `None` has no rules, like the paper's runs with a threshold of -1 (§4).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from isheep.contract.choices import CutResponses
+from isheep.contract.language_mismatch import is_english
 from isheep_worker.rules import (
     blacklist,
     chinese,
     conflicting_outputs,
     control_characters,
+    cut,
+    embedded_label,
     fields,
     first_character,
     length,
@@ -30,6 +38,9 @@ from isheep_worker.rules import (
     placeholder,
     program,
     question_back,
+    thinking,
+    unrequested_options,
+    unrequested_question,
     url,
 )
 from isheep_worker.rules.interface import GroupRule, Pair, Rule, Task
@@ -51,7 +62,7 @@ _I_SHEEP = RuleSet(
         control_characters.CONTROL_CHARACTERS,
         markers.CHAT_MARKER,
         markers.NO_INPUT,
-        markers.EMBEDDED_LABEL,
+        embedded_label.EMBEDDED_LABEL,
         numbering.NUMBERING,
         length.LENGTH,
         blacklist.BLACKLIST,
@@ -60,7 +71,9 @@ _I_SHEEP = RuleSet(
     ),
     pair_rules=(
         fields.EMPTY_RESPONSE,
+        cut.CUT,
         control_characters.RESPONSE_CONTROL_CHARACTERS,
+        thinking.THINKING,
         markers.RESPONSE_CHAT_MARKER,
         new_turn.NEW_TURN,
         question_back.QUESTION_BACK,
@@ -73,13 +86,23 @@ _I_SHEEP = RuleSet(
     ),
 )
 
+_REPLACED = {
+    question_back.QUESTION_BACK: unrequested_question.UNREQUESTED_QUESTION,
+    options.OPTIONS: unrequested_options.UNREQUESTED_OPTIONS,
+}
+_I_SHEEP_CODE = replace(
+    _I_SHEEP,
+    name="ISheepCode",
+    pair_rules=tuple(_REPLACED.get(rule, rule) for rule in _I_SHEEP.pair_rules),
+)
+
 _SELF_INSTRUCT = RuleSet(
     "SelfInstruct",
     instruction_rules=(
         control_characters.CONTROL_CHARACTERS,
         markers.CHAT_MARKER,
         markers.NO_INPUT,
-        markers.EMBEDDED_LABEL,
+        embedded_label.EMBEDDED_LABEL,
         numbering.NUMBERING,
         length.LENGTH,
         blacklist.BLACKLIST,
@@ -88,7 +111,9 @@ _SELF_INSTRUCT = RuleSet(
     ),
     pair_rules=(
         fields.EMPTY_RESPONSE,
+        cut.CUT,
         control_characters.RESPONSE_CONTROL_CHARACTERS,
+        thinking.THINKING,
         markers.RESPONSE_CHAT_MARKER,
         fields.INPUT_EQUALS_RESPONSE,
         fields.ENDS_WITH_COLON,
@@ -102,7 +127,7 @@ _DROMEDARY = RuleSet(
         control_characters.CONTROL_CHARACTERS,
         markers.CHAT_MARKER,
         markers.NO_INPUT,
-        markers.EMBEDDED_LABEL,
+        embedded_label.EMBEDDED_LABEL,
         numbering.NUMBERING,
         length.LENGTH,
         first_character.FIRST_CHARACTER,
@@ -110,7 +135,9 @@ _DROMEDARY = RuleSet(
     ),
     pair_rules=(
         fields.EMPTY_RESPONSE,
+        cut.CUT,
         control_characters.RESPONSE_CONTROL_CHARACTERS,
+        thinking.THINKING,
         markers.RESPONSE_CHAT_MARKER,
         new_turn.NEW_TURN,
         fields.ENDS_WITH_COLON,
@@ -120,25 +147,31 @@ _DROMEDARY = RuleSet(
 _NO_RULES = RuleSet("None", (), ())
 
 RULE_SETS = {
-    rule_set.name: rule_set for rule_set in (_I_SHEEP, _SELF_INSTRUCT, _DROMEDARY, _NO_RULES)
+    rule_set.name: rule_set
+    for rule_set in (_I_SHEEP, _I_SHEEP_CODE, _SELF_INSTRUCT, _DROMEDARY, _NO_RULES)
 }
 
 
-def rule_set(name: str, language: str) -> RuleSet:
-    """Return the rules of a set that apply to a run's language.
+def rule_set(name: str, language: str, cut_responses: CutResponses | None = None) -> RuleSet:
+    """Return the rules of a set that apply to a run.
 
     Args:
         name: The name of the set.
         language: The run's language, such as `en`, `en-GB` or `de`.
+        cut_responses: What happens to responses that ended by length; None means Drop.
 
     Returns:
-        The set; without the rules that assume English if the language is another one.
+        The set; without the rules that assume English if the language is another one, and without
+        the rule `cut` if such responses are kept.
 
     Raises:
         KeyError: No set has the name.
     """
     chosen = RULE_SETS[name]
-    if language.lower().partition("-")[0] == "en":
+    if cut_responses == "Keep":
+        kept = tuple(rule for rule in chosen.pair_rules if rule is not cut.CUT)
+        chosen = replace(chosen, pair_rules=kept)
+    if is_english(language):
         return chosen
     return RuleSet(
         name,

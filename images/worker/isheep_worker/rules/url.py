@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 from isheep_worker.rules.interface import Example, Rule, Task
+from isheep_worker.text.comparison import comparable
 
 _URL = re.compile(r"https?:|\bwww\.", re.IGNORECASE)
 
 
 def _check(row: Task) -> str | None:
-    match = _URL.search(row.instruction) or _URL.search(row.input)
+    match = _URL.search(comparable(row.instruction)) or _URL.search(comparable(row.input))
     return match and match[0]
 
 

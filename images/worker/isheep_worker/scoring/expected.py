@@ -27,8 +27,8 @@ from isheep_worker.scoring.prompts import ScoringTemplates
 from isheep_worker.scoring.resolution import check_labels, pinned_labels
 from isheep_worker.templates.labels import LEAST_MASS, LabelSet, label_set
 from isheep_worker.templates.longest_prompts import Known, LongestPrompt
+from isheep_worker.templates.parsed_score import HIGHEST, LOWEST
 from isheep_worker.templates.rubric import EXPECTED_TEMPLATE_OF, label_encoder, label_prompt
-from isheep_worker.templates.score import HIGHEST, LOWEST
 
 LEAST_MEAN_MASS = 0.5
 """The smallest share of the probability that the labels may have on average over a stage."""
@@ -63,8 +63,9 @@ class ExpectedScoring:
         """Return the order of the worked examples for a pair, or None if the order is fixed."""
         return self._templates.order(pair)
 
-    def request(self, id_: str, pair: PairRow, level: Level) -> Request | None:
+    def request(self, id_: str, pair: PairRow, level: Level, *, explained: bool) -> Request | None:
         """Return the request for a pair on a level, or None if the prompt is too long."""
+        del explained  # an expected score has no explanation
         settings = self._settings
         text = label_prompt(
             self._templates.library(pair),

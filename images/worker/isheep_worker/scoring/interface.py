@@ -22,8 +22,12 @@ class Scoring(Protocol):
     def order(self, pair: PairRow) -> str | None:
         """Return the order of the worked examples for a pair, or None if the order is fixed."""
 
-    def request(self, id_: str, pair: PairRow, level: Level) -> Request | None:
-        """Return the request for a pair on a level, or None if the prompt is too long."""
+    def request(self, id_: str, pair: PairRow, level: Level, *, explained: bool) -> Request | None:
+        """Return the request for a pair on a level, or None if the prompt is too long.
+
+        If the method generates text and `explained` is true, the request also generates the
+        explanation after the score. The score is the same as without it.
+        """
 
     def read(self, completion: Completion | None) -> LevelScore:
         """Return the score of a completion; `completion` is None if the prompt was too long."""

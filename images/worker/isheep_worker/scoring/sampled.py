@@ -2,6 +2,11 @@
 
 A pair gets a request for a level only if it has scores on the earlier levels. No score is requested
 twice: if an answer cannot be parsed, the pair is dropped.
+
+Most of an answer is its explanation, which no stage reads. A request therefore stops at the
+separator between score and explanation. The tokens before a stop string do not depend on it, so the
+score of a seed is the same with and without the explanation. The report shows some explanations;
+these are generated (`assessment.explanations`).
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from isheep_worker.templates.rubric import (
     CONSTRAINED_ANSWER,
     TEMPLATE_OF,
     assessment_prompt,
+    separator_of,
 )
 from isheep_worker.templates.score import parse_score
 
@@ -35,6 +41,7 @@ class SampledScoring:
         self._settings = settings
         self._inference = inference
         self._stage_id = stage_id
+        self._separator = separator_of(inference.library, settings.rubric, settings.decoding)
         self._templates = ScoringTemplates(
             inference.library, TEMPLATE_OF[settings.rubric], settings, stage_id
         )
@@ -47,7 +54,7 @@ class SampledScoring:
         """Return the order of the worked examples for a pair, or None if the order is fixed."""
         return self._templates.order(pair)
 
-    def request(self, id_: str, pair: PairRow, level: Level) -> Request | None:
+    def request(self, id_: str, pair: PairRow, level: Level, *, explained: bool) -> Request | None:
         """Return the request for a pair on a level, or None if the prompt is too long."""
         settings = self._settings
         prompt = self._prompt(pair, level)
@@ -58,7 +65,7 @@ class SampledScoring:
             prompt,
             item_seed(settings.random_seed, self._stage_id, f"{pair.id}/{level}"),
             settings.sampling,
-            stop=_stop(settings),
+            stop=_stop(settings, None if explained else self._separator),
             regex=CONSTRAINED_ANSWER if settings.decoding == "Constrained" else None,
         )
 
@@ -66,7 +73,12 @@ class SampledScoring:
         """Return the score of a completion, or the reason why there is none."""
         if completion is None:
             return TOO_LONG
-        parsed = parse_score(completion.text)
+        parsed = parse_score(
+            completion.text,
+            self._settings.parsing or "Tolerant",
+            separator=self._separator,
+            complete=completion.finish_reason != "length",
+        )
         if parsed.score is None:
             return LevelScore(None, f"unparseable-{parsed.failure}", raw=completion.text)
         return LevelScore(float(parsed.score), raw=completion.text)
@@ -103,11 +115,12 @@ def longest_sampled_prompts(settings: AssessSettings, known: Known) -> Iterator[
         )
 
 
-def _stop(settings: AssessSettings) -> tuple[str, ...]:
-    """Return the strings that end an answer: a line break, or none.
+def _stop(settings: AssessSettings, separator: str | None) -> tuple[str, ...]:
+    """Return the strings that end an answer: the separator and a line break, if they can end it.
 
     A chat model may start an unconstrained answer with an empty line, so a line break must not end
     it.
     """
     free_chat = settings.prompt_format == "Chat" and settings.decoding == "Free"
-    return () if free_chat else (ANSWER_STOP,)
+    line_end = () if free_chat else (ANSWER_STOP,)
+    return line_end if separator is None else (separator, *line_end)

@@ -30,5 +30,5 @@ def decide(pair: PairRow, rules: Sequence[Rule[Pair]]) -> SelectionRow:
 def decisions(context: StageContext[SelectSettings]) -> Decisions:
     """Return the decisions by the rules, which no earlier stage has applied."""
     settings = context.settings
-    rules = rule_set(settings.rules or "None", settings.language or "en").pair_rules
+    rules = rule_set(settings.rules or "None", settings.language or "en", settings.cut).pair_rules
     return lambda: (decide(pair, rules) for pair in context.rows("pairs", PAIRS))

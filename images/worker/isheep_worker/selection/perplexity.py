@@ -1,7 +1,8 @@
 """Perplexity: a pair is kept if its perplexity under M(t-1) is low (Table 3).
 
-The perplexity of the response, given the prompt, and that of the whole pair must both be below the
-maximum, strictly; the paper's maximum is 50.
+The perplexity of the response and that of the whole pair must both be below the maximum, strictly.
+The paper's maximum is 50. `selection.perplexity.given` decides whether the response is measured
+after its prompt or alone.
 """
 
 from __future__ import annotations

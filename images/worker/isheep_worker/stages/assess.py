@@ -2,7 +2,8 @@
 
 The pair rules run first, because a pair that they drop needs no score. The package `scoring/` has
 the scoring methods. If `assessment.compare` is set, the first pairs are also scored with the other
-method. Only the report uses these second scores, to compare both methods.
+method. Only the report uses these second scores, to compare both methods. The sampled answers of
+the first `assessment.explanations` pairs contain an explanation, which only the report uses too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from isheep.contract.choices import Level
+from isheep.contract.choices import EXPLANATIONS, Level
 from isheep.recipes.interface import PART_ITEMS
 from isheep.recipes.settings import AssessSettings
 from isheep_worker.engines.interface import Completion, Request
@@ -41,7 +42,7 @@ def run(context: StageContext[AssessSettings]) -> StageOutcome:
     settings = context.settings
     source = context.input_key("pairs")
     items = item_count(context)
-    rules = rule_set(settings.rules, settings.language).pair_rules
+    rules = rule_set(settings.rules, settings.language, settings.cut).pair_rules
     more = () if settings.score_templates is None else (settings.score_templates,)
     inference = Inference(context, settings.model, settings.templates, *more)
     plan = _plan(settings, inference, context.step.id)
@@ -68,13 +69,14 @@ def longest_prompts(settings: AssessSettings, known: Known) -> Iterator[LongestP
 class ScoringPlan:
     """The scoring of a stage: `scoring` for all pairs, `other` also for the first `compare` pairs.
 
-    Pairs are scored at each of `levels`.
+    Pairs are scored at each of `levels`. The first `explanations` pairs get an explanation.
     """
 
     levels: Sequence[Level]
     scoring: Scoring
     other: Scoring | None = None
     compare: int = 0
+    explanations: int = 0
 
 
 def score_part(
@@ -83,7 +85,8 @@ def score_part(
     """Return the program of a part, which yields its requests and returns its score rows.
 
     Args:
-        plan: The scoring methods, levels, and the number of pairs to score with both methods.
+        plan: The scoring methods and levels, and the numbers of pairs that are scored with both
+            methods or get an explanation.
         rules: The pair rules. A pair that a rule drops gets no score.
         pairs: The pairs of the part, in order.
         part: The number of the part.
@@ -93,13 +96,14 @@ def score_part(
     """
     drops = {pair.id: drop.rule for pair in pairs if (drop := pair_drop(rules, pair))}
     candidates = [pair for pair in pairs if pair.id not in drops]
+    asked = _Asked(plan.levels, part, _first_ids(pairs, part, plan.explanations))
     tokens: Counter[str] = Counter()
-    scores = yield from _score(plan.scoring, plan.levels, candidates, part, tokens)
+    scores = yield from _score(plan.scoring, asked, candidates, tokens)
     compared: Scores = {}
     if plan.other is not None:
-        first = {pair.id for pair in pairs[: max(plan.compare - part * PART_ITEMS, 0)]}
+        first = _first_ids(pairs, part, plan.compare)
         both = [pair for pair in candidates if pair.id in first]
-        compared = yield from _score(plan.other, plan.levels, both, part, tokens)
+        compared = yield from _score(plan.other, asked, both, tokens)
     rows = [
         ScoreRow(
             pair.id,
@@ -117,21 +121,36 @@ def score_part(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked about the pairs of a part; `explained` are the ids that get an explanation."""
+
+    levels: Sequence[Level]
+    part: int
+    explained: frozenset[str]
+
+
+def _first_ids(pairs: Sequence[PairRow], part: int, count: int) -> frozenset[str]:
+    """Return the ids of the pairs of a part that are among the first `count` pairs of the stage."""
+    return frozenset(pair.id for pair in pairs[: max(count - part * PART_ITEMS, 0)])
+
+
 def _score(
-    scoring: Scoring,
-    levels: Sequence[Level],
-    candidates: Sequence[PairRow],
-    part: int,
-    tokens: Counter[str],
+    scoring: Scoring, asked: _Asked, candidates: Sequence[PairRow], tokens: Counter[str]
 ) -> Generator[list[Request], list[Completion], Scores]:
     """Request the scores of pairs, and add the tokens of the requests to `tokens`."""
+    part = asked.part
     scores: Scores = {pair.id: {} for pair in candidates}
-    for round_levels in scoring.rounds(levels):
+    for round_levels in scoring.rounds(asked.levels):
         requests = [
             request
             for pair in candidates
             for level in round_levels
-            if (request := scoring.request(f"{part}/{level}/{pair.id}", pair, level))
+            if (
+                request := scoring.request(
+                    f"{part}/{level}/{pair.id}", pair, level, explained=pair.id in asked.explained
+                )
+            )
         ]
         completions = yield requests
         tokens.update(token_statistics(completions))
@@ -150,12 +169,12 @@ def _has_all(scores: Mapping[str, LevelScore]) -> bool:
 
 def _plan(settings: AssessSettings, inference: Inference, stage_id: str) -> ScoringPlan:
     scoring = SCORING_METHODS[settings.scoring].create(settings, inference, stage_id)
-    if settings.compare is None:
-        return ScoringPlan(settings.levels, scoring)
-    other = SCORING_METHODS[compared_with(settings.scoring)]
-    return ScoringPlan(
-        settings.levels, scoring, other.create(settings, inference, stage_id), settings.compare
-    )
+    other = None
+    if settings.compare is not None:
+        method = SCORING_METHODS[compared_with(settings.scoring)]
+        other = method.create(settings, inference, stage_id)
+    explanations = EXPLANATIONS if settings.explanations is None else settings.explanations
+    return ScoringPlan(settings.levels, scoring, other, settings.compare or 0, explanations)
 
 
 def _summary(settings: AssessSettings) -> Callable[[Mapping[str, float]], Mapping[str, float]]:

@@ -41,6 +41,7 @@ from isheep_worker.rules.interface import Drop
 from isheep_worker.rules.response import pair_drop
 from isheep_worker.rules.sets import RuleSet, rule_set
 from isheep_worker.templates.longest_prompts import Known, LongestPrompt
+from isheep_worker.text.comparison import comparable
 from isheep_worker.text.parse_failures import ParseFailure
 
 
@@ -157,10 +158,11 @@ class _Tally:
         passed: dict[tuple[str, str], PairRow] = {}
         for pair in instances:
             drop = pair_drop(self._rules.pair_rules, pair)
-            if drop is None and (pair.input, pair.response) in passed:
+            identity = comparable(pair.input), comparable(pair.response)
+            if drop is None and identity in passed:
                 drop = Drop(REPEATED_INSTANCE.name, pair.input)
             if drop is None:
-                passed[pair.input, pair.response] = pair
+                passed[identity] = pair
             else:
                 self._drop(drop, pair)
         rest = list(passed.values())

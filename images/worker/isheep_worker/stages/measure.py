@@ -1,9 +1,10 @@
 """measure: compute the losses of each pair with M(t-1), and its vector for clusters (Table 3).
 
-The pair rules run first, because a pair that they drop needs no forward pass. The loss of a
-response is computed after its zero-shot prompt, which is the prompt of respond and of the training
-of M(t). The end of the turn is left out: a response that was cut has none, and a base model without
-a chat template has not learned it.
+The pair rules run first, because a pair that they drop needs no forward pass. If the perplexity is
+that of the paper's scripts (`given` is Nothing), the response and the whole pair are plain texts of
+their own. Otherwise the loss of a response is computed after its zero-shot prompt, which is the
+prompt of respond and of the training of M(t). The end of the turn is left out: a response that was
+cut has none, and a base model without a chat template has not learned it.
 
 The stage samples nothing, so it uses `measures.loss_model` instead of an engine. It closes the
 engine of an earlier stage first, because the device's memory does not hold both.
@@ -24,7 +25,7 @@ from isheep_worker.execution.inference import item_count
 from isheep_worker.execution.missing_parts import MissingParts
 from isheep_worker.execution.parts import FilledPart, part_count
 from isheep_worker.measures.perplexity import bin_of
-from isheep_worker.measures.texts import TextMeasure, TokenText, batches
+from isheep_worker.measures.texts import TextMeasure, batches
 from isheep_worker.measures.vectors import encode_vector
 from isheep_worker.rows.schema import MEASURES, PAIRS, MeasureRow, PairRow
 from isheep_worker.rules.drop_reasons import (
@@ -35,7 +36,8 @@ from isheep_worker.rules.drop_reasons import (
 from isheep_worker.rules.response import pair_drop
 from isheep_worker.rules.sets import rule_set
 from isheep_worker.runtime.meter import Activity
-from isheep_worker.templates.prompting import load_library, load_prompting, task_prompt
+from isheep_worker.templates.measured_texts import PairTexts, plain_texts, prompted_texts
+from isheep_worker.templates.prompting import load_library, load_prompting
 
 
 def run(context: StageContext[MeasureSettings]) -> StageOutcome:
@@ -61,7 +63,7 @@ class _Measurement:
     def __init__(self, context: StageContext[MeasureSettings]) -> None:
         settings = context.settings
         self._context = context
-        self._rules = rule_set(settings.rules, settings.language).pair_rules
+        self._rules = rule_set(settings.rules, settings.language, settings.cut).pair_rules
         self._library = load_library(context.inputs, settings.templates)
         context.engines.close()
         keys = context.step.inputs.get("model", ())
@@ -87,44 +89,53 @@ class _Measurement:
         """Return the rows of a part, in the order of its pairs."""
         source = self._context.input_key("pairs")
         pairs = [PAIRS.decode(line) for line in self._context.artifacts.read_part(source, part)]
-        prepared = {pair.id: self._text(pair) for pair in pairs}
-        rows = {id_: row for id_, row in prepared.items() if isinstance(row, MeasureRow)}
-        texts = [text for text in prepared.values() if isinstance(text, TokenText)]
-        for batch in batches(texts, self._model.tokens_at_once):
+        prepared = {pair.id: self._texts(pair) for pair in pairs}
+        texts = {
+            text.id: text
+            for both in prepared.values()
+            if isinstance(both, PairTexts)
+            for text in (both.response, both.pair)
+        }
+        measures: dict[str, TextMeasure] = {}
+        for batch in batches(list(texts.values()), self._model.tokens_at_once):
             self._context.stop.check()
             with self._context.meter.measure(Activity.ENGINE):
-                measures = self._model.measure(batch)
-            rows |= {text.id: _row(text, m) for text, m in zip(batch, measures, strict=True)}
-        return [rows[pair.id] for pair in pairs]
+                found = self._model.measure(batch)
+            measures |= {text.id: measure for text, measure in zip(batch, found, strict=True)}
+        return [
+            _row(id_, both, measures) if isinstance(both, PairTexts) else both
+            for id_, both in prepared.items()
+        ]
 
-    def _text(self, pair: PairRow) -> TokenText | MeasureRow:
-        """Return a pair as token ids, or the row with the reason why it has no measures."""
+    def _texts(self, pair: PairRow) -> PairTexts | MeasureRow:
+        """Return the texts of a pair, or the row with the reason why it has no measures."""
         if (drop := pair_drop(self._rules, pair)) is not None:
             return MeasureRow(pair.id, rule=drop.rule)
         settings = self._context.settings
-        prompt = task_prompt(
-            self._library, self._renderer, settings.prompt_format, pair.instruction, pair.input
-        )
-        text = TokenText(pair.id, prompt, self._renderer.text(pair.response))
-        if not text.prompt_ids or not text.response_ids:
+        if settings.given == "Nothing":
+            texts = plain_texts(self._library, self._renderer, pair)
+        else:
+            texts = prompted_texts(self._library, self._renderer, settings.prompt_format, pair)
+        if texts is None:
             return MeasureRow(pair.id, reason=MEASURE_NO_TOKENS.name)
-        if len(text) > settings.model.max_model_length:
+        if len(texts.pair) > settings.model.max_model_length:
             return MeasureRow(pair.id, reason=MEASURE_TOO_LONG.name)
-        return text
+        return texts
 
 
-def _row(text: TokenText, measure: TextMeasure) -> MeasureRow:
-    """Return the measures of a text as a row, or a row with a reason if one is not finite."""
-    losses = (measure.response_loss, measure.pair_loss)
-    vector = None if measure.vector is None else encode_vector(measure.vector)
-    if not all(map(math.isfinite, losses)) or (measure.vector is not None and vector is None):
-        return MeasureRow(text.id, reason=MEASURE_NOT_FINITE.name)
+def _row(id_: str, texts: PairTexts, measures: Mapping[str, TextMeasure]) -> MeasureRow:
+    """Return the measures of a pair as a row, or a row with a reason if one is not finite."""
+    response, pair = measures[texts.response.id], measures[texts.pair.id]
+    losses = (response.response_loss, pair.pair_loss)
+    vector = None if pair.vector is None else encode_vector(pair.vector)
+    if not all(map(math.isfinite, losses)) or (pair.vector is not None and vector is None):
+        return MeasureRow(id_, reason=MEASURE_NOT_FINITE.name)
     return MeasureRow(
-        text.id,
-        response_loss=measure.response_loss,
-        pair_loss=measure.pair_loss,
-        response_tokens=len(text.response_ids),
-        pair_tokens=len(text) - 1,
+        id_,
+        response_loss=response.response_loss,
+        pair_loss=pair.pair_loss,
+        response_tokens=len(texts.response.response_ids),
+        pair_tokens=len(texts.pair) - 1,
         vector=vector,
     )
 

@@ -1,9 +1,9 @@
 """report: write the results of the run so far as one HTML page and one JSON file.
 
 The report is made from the manifests of the stages that the order names, the training logs, the
-scores and the first rows of each D(t). Both files are the stage's artifact. A copy under the run's
-name, with the keys of its stages, makes the newest report easy to find. If another run has already
-committed the same report, the stage still writes these copies.
+scores, the assessor's first answers and the first rows of each D(t). Both files are the stage's
+artifact. A copy under the run's name, with the keys of its stages, makes the newest report easy to
+find. If another run has already committed the same report, the stage still writes these copies.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import zstandard
 
+from isheep.contract.choices import EXPLANATIONS
 from isheep.recipes.settings import ReportSettings
 from isheep.store.documents import RunDocuments
 from isheep.store.interface import NoSuchKeyError
@@ -27,6 +28,7 @@ from isheep_worker.report.document import (
     TrainingStep,
     report_document,
 )
+from isheep_worker.report.explanations import AssessedPair, assessed_pairs
 from isheep_worker.report.figures import StageFigures, StageTime
 from isheep_worker.report.html import render
 from isheep_worker.report.scores import LevelFigures, level_figures
@@ -93,6 +95,10 @@ def _source(context: StageContext[ReportSettings], manifests: dict[str, Manifest
         training={t: _training(context, manifest) for t, manifest in trained.items()},
         pairs={t: _kept(context, manifest) for t, manifest in by_kind["select"].items()},
         scores={t: _scores(context, m) for t, m in by_kind.get("assess", {}).items()},
+        answers={
+            t: _answers(context, m, by_kind["select"][t])
+            for t, m in by_kind.get("assess", {}).items()
+        },
         samples=tuple(
             answer for t in sorted(trained) for answer in _samples(context, trained[t], t)
         ),
@@ -179,6 +185,17 @@ def _training(
 def _scores(context: StageContext[ReportSettings], manifest: Manifest) -> tuple[LevelFigures, ...]:
     lines = context.artifacts.read_lines(manifest.key)
     return level_figures(SCORES.decode(line) for line in lines)
+
+
+def _answers(
+    context: StageContext[ReportSettings], assessed: Manifest, selected: Manifest
+) -> tuple[AssessedPair, ...]:
+    assessment = context.settings.spec.get("assessment", {})
+    lines = islice(
+        context.artifacts.read_lines(assessed.key), assessment.get("explanations", EXPLANATIONS)
+    )
+    rows = (SELECTIONS.decode(line) for line in context.artifacts.read_lines(selected.key))
+    return assessed_pairs((SCORES.decode(line) for line in lines), rows)
 
 
 def _samples(

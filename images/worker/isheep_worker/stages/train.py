@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,13 @@ from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.rows.file_names import SAMPLE_ANSWERS_FILE, TRAINING_LOG_FILE
 from isheep_worker.rows.item_seeds import item_seed
 from isheep_worker.rows.schema import SELECTIONS, SelectionRow
+from isheep_worker.rules.cut import LENGTH
 from isheep_worker.rules.drop_reasons import NO_LABEL
 from isheep_worker.runtime.errors import StoppedError
 from isheep_worker.runtime.meter import Activity
 from isheep_worker.templates.chat import PromptRenderer
 from isheep_worker.templates.prompting import Prompting, load_library, load_prompting, task_prompt
+from isheep_worker.training.base_name import name_base
 from isheep_worker.training.chat_files import write_chat
 from isheep_worker.training.checkpoint_storage import StoredCheckpoints
 from isheep_worker.training.dataset import (
@@ -37,13 +40,14 @@ from isheep_worker.training.dataset import (
     Sample,
     Split,
     collect_rows,
-    first_of_each,
     split_rows,
 )
 from isheep_worker.training.distributed_launch import ProcessGroup, launch_training, process_group
+from isheep_worker.training.holdout import Origin, held_out
 from isheep_worker.training.machine import this_machine
 from isheep_worker.training.outcome import LogRow, TrainingOutcome
 from isheep_worker.training.sample_answers import QUESTIONS, SampleAnswer, sample_answers
+from isheep_worker.training.sample_choice import drawn, first
 from isheep_worker.training.sft import train
 from isheep_worker.training.task_folder import Task, TaskFolder
 
@@ -88,6 +92,9 @@ def run(context: StageContext[TrainSettings]) -> StageOutcome:
         )
     if group.index > 0:
         return StageOutcome(Outcome.PARTIAL)
+    if not context.step.inputs.get("model"):
+        sources = context.order.sources
+        name_base(adapter, sources.model, sources.model_revision)
     write_chat(adapter, prompting.chat_format.template, prompting.chat_format.stop_token_ids)
     _write_lines(outcome.log, adapter / TRAINING_LOG_FILE)
     _write_lines(samples, adapter / SAMPLE_ANSWERS_FILE)
@@ -97,9 +104,17 @@ def run(context: StageContext[TrainSettings]) -> StageOutcome:
         if path.is_file()
     ]
     statistics = _statistics(settings, split, counts, outcome, group)
-    committed = commit(context, {**statistics, "baseBytes": _bytes(base)}, files=files)
+    statistics |= {"baseBytes": _bytes(base), "adaptedShare": _adapted_share(base)}
+    committed = commit(context, statistics, files=files)
     _checkpoints(context).delete(key)
     return committed
+
+
+def _adapted_share(base: Path) -> float:
+    """Return the share of the base's linear weights that LoRA adapts."""
+    from isheep_worker.training.targets import adapted_share  # noqa: PLC0415 (heavy)
+
+    return adapted_share(base)
 
 
 def _group(context: StageContext[TrainSettings]) -> ProcessGroup:
@@ -133,17 +148,56 @@ def _rows(
 ) -> tuple[Split, RowCounts]:
     """Return the token rows of D(t), split into training and validation, and their counts."""
     settings = context.settings
-    datasets = (_kept(context, key) for key in context.step.inputs["data"])
+    used = [(key, _used(context, key)) for key in context.step.inputs["data"]]
     samples = (
         Sample(
-            seed=item_seed(settings.random_seed, context.step.id, row.id),
+            seed=_seed(settings, "validation", row),
             prompt_ids=prompt(row.instruction, row.input),
-            response_ids=renderer.response(row.response),
+            response_ids=_response_ids(renderer, row),
         )
-        for row in first_of_each(datasets, settings.max_samples)
+        for key, positions in used
+        for row in _rows_at(context, key, positions)
     )
     rows, counts = collect_rows(samples, settings.max_length)
-    return split_rows(rows, settings.validation_share), counts
+    origins = (
+        [
+            Origin(_seed(settings, "validation", row), row.instruction)
+            for row in _rows_at(context, key, positions)
+        ]
+        for key, positions in used
+    )
+    return split_rows(rows, held_out(origins, settings.validation_share)), counts
+
+
+def _used(context: StageContext[TrainSettings], key: str) -> Container[int]:
+    """Return the positions of the kept pairs of a training set that the training uses."""
+    settings = context.settings
+    if settings.max_samples is None:
+        return range(sys.maxsize)
+    if settings.take is None:
+        return first(settings.max_samples)
+    seeds = (_seed(settings, "take", row) for row in _kept(context, key))
+    return drawn(seeds, settings.max_samples)
+
+
+def _seed(settings: TrainSettings, purpose: str, row: SelectionRow) -> int:
+    """Return a hash of a pair, which is the same in each training that uses the pair."""
+    return item_seed(settings.random_seed, f"train/{purpose}", row.id)
+
+
+def _rows_at(
+    context: StageContext[TrainSettings], key: str, positions: Container[int]
+) -> Iterator[SelectionRow]:
+    for position, row in enumerate(_kept(context, key)):
+        if position in positions:
+            yield row
+
+
+def _response_ids(renderer: PromptRenderer, row: SelectionRow) -> list[int]:
+    """Return the ids to predict; a response that was cut has no end of its turn to learn."""
+    if row.finish_reason == LENGTH:
+        return renderer.text(row.response)
+    return renderer.response(row.response)
 
 
 def _kept(context: StageContext[TrainSettings], key: str) -> Iterator[SelectionRow]:

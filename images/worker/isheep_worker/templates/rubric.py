@@ -17,10 +17,11 @@ the answer, up to the place of the label. In a chat, this is the start of the as
 
 from __future__ import annotations
 
-from isheep.contract.choices import Level, PromptFormat, Rubric
+from isheep.contract.choices import Decoding, Level, PromptFormat, Rubric
 from isheep_worker.templates.chat import PromptRenderer
 from isheep_worker.templates.labels import Encode, LabelSet
 from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.parsed_score import SEPARATOR
 
 TEMPLATE_OF: dict[Rubric, str] = {
     "Simple": "assess-simple",
@@ -37,6 +38,17 @@ EXPECTED_TEMPLATE_OF: dict[Rubric, str] = {
 EXPLANATION_CHARACTERS = 120
 CONSTRAINED_ANSWER = rf"(10|[1-9])\|\|[^|\n][^\n]{{0,{EXPLANATION_CHARACTERS - 1}}}"
 ANSWER_STOP = "\n"
+
+
+def separator_of(library: TemplateLibrary, rubric: Rubric, decoding: Decoding) -> str | None:
+    """Return the text that ends the score in an answer, or None if it can be a part of the answer.
+
+    A run's own template can ask for another form, such as a reason before the score. A model that
+    is not asked for the separator can write it in other text, such as the operator of a program.
+    The separator then ends nothing.
+    """
+    asked = SEPARATOR in library.texts[TEMPLATE_OF[rubric]]
+    return SEPARATOR if asked or decoding == "Constrained" else None
 
 
 def assessment_prompt(

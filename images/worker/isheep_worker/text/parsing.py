@@ -37,6 +37,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from isheep.contract.choices import DropLast
+from isheep_worker.text.comparison import visible
 from isheep_worker.text.parse_failures import ParseFailure
 
 
@@ -102,8 +103,8 @@ def parse_completion(
     for block in blocks:
         instruction = block.text("instruction")
         output = block.text("output") if outputs else None
-        failure = block.failure if instruction else ParseFailure.EMPTY_INSTRUCTION
-        if failure is None and output == "":
+        failure = block.failure if visible(instruction) else ParseFailure.EMPTY_INSTRUCTION
+        if failure is None and output is not None and not visible(output):
             failure = ParseFailure.MISSING_OUTPUT
         if failure:
             failures[failure] += 1
@@ -207,4 +208,5 @@ def _without_separator(line: str) -> tuple[str, bool]:
 
 
 def _input(text: str) -> str:
-    return "" if text.lower() in _NO_INPUT else text
+    bare = visible(text)
+    return "" if not bare or bare.lower() in _NO_INPUT else text

@@ -7,15 +7,17 @@ scripts count. A script with spaces between words gives words. A script without 
 Japanese, Thai, Lao, Khmer, Burmese) gives single characters, the usual unit of ROUGE for these
 scripts. Vowel signs and accents after a letter belong to the letter's word.
 
-This module contains the character ranges. The tables of `unicodedata` differ between Python
-versions, and the decisions must not differ. Texts are not normalised, so composed and decomposed
-accents differ: normalisation takes quadratic time on a hostile run of accents. Each function here
-takes time linear in the length of the text.
+Words are compared, so they are those of the plain form (`comparison`): invisible characters hide no
+word, and composed and decomposed accents are equal. This module contains the character ranges. The
+tables of `unicodedata` differ between Python versions, and the decisions must not differ. Each
+function here takes time linear in the length of the text.
 """
 
 from __future__ import annotations
 
 import re
+
+from isheep_worker.text.comparison import comparable, visible
 
 _SPACELESS = (
     "\u0e00-\u0eff"  # Thai, Lao
@@ -39,7 +41,7 @@ _WORD = re.compile(
 
 
 def words(text: str) -> list[str]:
-    """Return the lower-cased words of a text, in order.
+    """Return the lower-cased words of the plain form of a text, in order.
 
     Args:
         text: Any text, in any script.
@@ -47,14 +49,15 @@ def words(text: str) -> list[str]:
     Returns:
         The words; single characters for scripts without spaces.
     """
-    lowered = text.lower()
+    lowered = comparable(text).lower()
     return (_ASCII_WORD if lowered.isascii() else _WORD).findall(lowered)
 
 
 def word_count(text: str) -> int:
     """Return the number of words of a text as people count them.
 
-    White space separates words; in scripts without spaces, each character is a word. Unlike
+    White space separates words; in scripts without spaces, each character is a word. Invisible
+    characters are not words. Unlike
     `len(words(text))`, this function counts `it's` as one word and a lone dash as a word, as the
     method's limits of 4 and 150 words do (Self-Instruct's filter).
 
@@ -66,4 +69,4 @@ def word_count(text: str) -> int:
     """
     if text.isascii():
         return len(text.split())
-    return len(_SPACELESS_CHARACTER.sub(r" \g<0> ", text).split())
+    return len(_SPACELESS_CHARACTER.sub(r" \g<0> ", visible(text)).split())

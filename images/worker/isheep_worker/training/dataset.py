@@ -1,8 +1,8 @@
 """D(t) as training rows: tokens in one flat buffer, labels on the response only (§3.3).
 
 The pairs arrive rendered, as the token ids of prompt and response, because training uses the
-same function to render them as inference. This module cuts them to the maximum length, limits
-their number, and splits off the validation rows. All functions are pure, so the same D(t) gives
+same function to render them as inference. This module cuts them to the maximum length, and splits
+off the validation rows. All functions are pure, so the same D(t) gives
 the same rows on every machine and after every interruption.
 
 The rows are in one int32 buffer with offsets: 100,000 rows of 1,024 tokens need 400 MiB. As
@@ -11,13 +11,11 @@ Python lists they need several GiB.
 
 from __future__ import annotations
 
-import math
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -26,15 +24,13 @@ IGNORED_LABEL = -100
 
 _FILES = ("tokens.npy", "offsets.npy", "first_labels.npy", "seeds.npy")
 
-ItemT = TypeVar("ItemT")
-
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One rendered pair of D(t). `response_ids` ends with the end-of-turn token.
+    """One rendered pair of D(t). `response_ids` ends with the end-of-turn token, unless it was cut.
 
-    `seed` is the item's 63-bit hash. It decides whether the row is held out for validation, so
-    the choice depends neither on the order of D(t) nor on its source.
+    `seed` is a 63-bit hash of the pair. It identifies the row, and `holdout` decides by it whether
+    the row is held out for validation.
     """
 
     seed: int
@@ -128,17 +124,6 @@ class Split:
     validation: TrainingRows
 
 
-def first_of_each(datasets: Iterable[Iterable[ItemT]], count: int | None) -> Iterator[ItemT]:
-    """Yield the first items of each D(t) (`training.maxSamples`, 3,000 in Appendix E).
-
-    Args:
-        datasets: The training sets, each in its order. No more items are read than needed.
-        count: The maximum number of items of each training set, or None for all.
-    """
-    for dataset in datasets:
-        yield from islice(dataset, count)
-
-
 def collect_rows(samples: Iterable[Sample], max_length: int) -> tuple[TrainingRows, RowCounts]:
     """Return the samples as rows, in their order, and the numbers of kept and dropped samples.
 
@@ -179,24 +164,17 @@ def collect_rows(samples: Iterable[Sample], max_length: int) -> tuple[TrainingRo
     return rows, RowCounts(len(ends), cut, dropped)
 
 
-def split_rows(rows: TrainingRows, validation_share: float) -> Split:
-    """Hold out the rows with the lowest seeds for validation.
-
-    The choice depends on the set of rows only, not on their order. Both parts keep the order.
+def split_rows(rows: TrainingRows, held_out: Collection[int]) -> Split:
+    """Divide rows into those to train on and those held out; both parts keep the order.
 
     Args:
         rows: All rows.
-        validation_share: The share of rows to hold out, from 0 to below 1; their number is
-            rounded down (`training.validationShare`, 0.1 in Appendix E).
-
-    Returns:
-        The rows to train on and the rows held out.
+        held_out: The seeds of the rows that are held out (see `holdout.held_out`).
     """
-    held_out = math.floor(len(rows) * validation_share + 1e-9)
-    by_seed = np.argsort(rows.seeds, kind="stable")
+    validates = np.isin(rows.seeds, np.fromiter(held_out, np.int64, len(held_out)))
     return Split(
-        train=rows.take(np.sort(by_seed[held_out:])),
-        validation=rows.take(np.sort(by_seed[:held_out])),
+        train=rows.take(np.flatnonzero(~validates)),
+        validation=rows.take(np.flatnonzero(validates)),
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from isheep.api.assessment import Assessment
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.choices import PromptFormat
+from isheep.contract.choices import EXPLANATIONS, PromptFormat
 from isheep.recipes import settings as s
-from isheep.recipes.builders.context import RunContext, sampling, with_model
+from isheep.recipes.builders.context import RunContext, kept_if_cut, sampling, with_model
 from isheep.recipes.interface import Stage
 from isheep.recipes.selection_methods import needs_scores
 from isheep.recipes.stage_kinds import StageKind
@@ -20,6 +20,8 @@ def assess(run: RunContext, t: int, pairs: str, items: int) -> Stage:
     """
     spec = run.spec.assessment
     expected = needs_expected_scores(run.spec)
+    sampled = spec.scoring == "Sampled" or spec.compare is not None
+    explained = sampled and spec.explanations != EXPLANATIONS
     model = run.model_of(t - 1) if spec.assessor == "Previous" else ""
     prompt_format = _assessor_format(spec, t)
     return Stage(
@@ -37,11 +39,14 @@ def assess(run: RunContext, t: int, pairs: str, items: int) -> Stage:
             sampling=sampling(spec.sampling),
             language=run.spec.language,
             rules=run.spec.curation.rules,
+            cut=kept_if_cut(run.spec),
             templates=run.prepared.templates_digest,
             labels=_labels(run, prompt_format) if expected else None,
             score_templates=run.prepared.score_templates_digest if expected else None,
             example_order="Shuffled" if spec.example_order == "Shuffled" else None,
             compare=spec.compare,
+            parsing="Strict" if sampled and spec.parsing == "Strict" else None,
+            explanations=spec.explanations if explained else None,
         ),
         inputs=with_model(model, pairs=(pairs,)),
         items=items,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import PromptFormat, ResponsePromptFormat
@@ -51,6 +52,11 @@ def with_model(model: str, **inputs: tuple[str, ...]) -> Inputs:
 def sampling(spec: object) -> s.Sampling:
     """Return a sampling of the spec as settings."""
     return s.Sampling.model_validate(spec, from_attributes=True)
+
+
+def kept_if_cut(spec: SelfAlignmentRunSpec) -> Literal["Keep"] | None:
+    """Return the setting for responses that ended by length; None means that they are dropped."""
+    return "Keep" if spec.responses.cut == "Keep" else None
 
 
 def response_format(wanted: ResponsePromptFormat, t: int) -> PromptFormat:

@@ -30,6 +30,7 @@ def train(run: RunContext, t: int, selects: Sequence[str]) -> Stage:
             prompt_format=response_format(run.spec.responses.prompt_format, t + 1),
             templates=prepared.templates_digest,
             max_samples=spec.max_samples,
+            take="Drawn" if spec.take == "Drawn" else None,
             validation_share=spec.validation_share,
             effective_batch_size=spec.effective_batch_size,
             num_train_epochs=spec.num_train_epochs,

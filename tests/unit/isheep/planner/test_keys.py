@@ -60,6 +60,8 @@ def test_no_two_stages_have_the_same_key() -> None:
         ({"training": {"checkpoint": "Last"}}, ["prepare", "train", "merge", "report"]),
         ({"training": {"evaluationSteps": 50}}, ["prepare", "train", "merge", "report"]),
         ({"assessment": {"rubric": "Simple"}}, ["prepare", *ALL[4:]]),
+        ({"assessment": {"parsing": "Strict"}}, ["prepare", *ALL[4:]]),
+        ({"assessment": {"explanations": 0}}, ["prepare", *ALL[4:]]),
         ({"responses": {"sampling": {"topP": 0.9}}}, ["prepare", *ALL[3:]]),
         ({"curation": {"deduplication": {"maxRougeL": 0.6}}}, ["prepare", *ALL[2:]]),
         ({"randomSeed": 1}, ALL),
@@ -95,6 +97,7 @@ def test_a_change_of_training_changes_all_keys_of_the_next_iteration() -> None:
         {"selection": {"threshold": 6.0}},
         {"training": {"learningRate": 0.00005, "lora": {"alpha": 16.0}}},
         {"training": {"checkpoint": "LowestValidationLoss", "evaluationSteps": 100}},
+        {"assessment": {"parsing": "Tolerant", "explanations": 20}},
         {"instructions": {"count": 1000, "sampling": {"temperature": 1}}},
     ],
 )
@@ -116,9 +119,10 @@ def test_a_stage_version_changes_the_keys_of_its_stage_and_of_later_stages(kind:
 
 def test_the_version_of_measure_changes_only_the_keys_of_runs_that_measure() -> None:
     base = walked(selection={"method": "Perplexity"})
-    other = walked({**VERSIONS, "measure": 2}, selection={"method": "Perplexity"})
+    versions = {**VERSIONS, "measure": VERSIONS["measure"] + 1}
+    other = walked(versions, selection={"method": "Perplexity"})
     assert changed_kinds(other, 1, base) == ["measure", "select", "train", "merge", "report"]
-    assert walked({**VERSIONS, "measure": 2}).keys == BASE.keys
+    assert walked(versions).keys == BASE.keys
 
 
 def test_runs_with_different_assessors_share_the_first_iteration() -> None:

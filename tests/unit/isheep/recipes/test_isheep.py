@@ -191,6 +191,22 @@ def test_expected_scores_have_the_labels_for_the_assessors_format(
     assert stages["i1/respond"] == sampled["i1/respond"]
 
 
+@pytest.mark.parametrize(
+    ("scoring", "wanted"),
+    [
+        ({}, {"parsing": "Strict", "explanations": 5}),
+        ({"scoring": "Expected"}, {}),
+        ({"scoring": "Expected", "compare": 64}, {"parsing": "Strict", "explanations": 5}),
+    ],
+)
+def test_only_sampled_scores_have_settings_for_answers(
+    scoring: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    spec = spec_of(assessment={**scoring, "parsing": "Strict", "explanations": 5})
+    settings = walk(spec, all_accepted(2), LABELLED)[0]["i1/assess"].settings.canonical()
+    assert {k: v for k, v in settings.items() if k in ("parsing", "explanations")} == wanted
+
+
 def test_sampled_scores_have_no_settings_for_labels() -> None:
     for prepared in (PREPARED, LABELLED):
         stages, _ = walk(spec_of(), all_accepted(2), prepared)
@@ -336,6 +352,23 @@ def test_runs_that_differ_only_in_the_selection_share_their_measures() -> None:
     assert density != measured(method="Perplexity")
 
 
+@pytest.mark.parametrize(
+    ("selection", "given"),
+    [
+        ({"method": "Perplexity"}, "Nothing"),
+        ({"method": "Perplexity", "perplexity": {"given": "Prompt"}}, None),
+        ({"method": "Random", "random": {"sizeOf": "Perplexity"}}, "Nothing"),
+        ({"method": "Density"}, None),
+        ({"method": "DensityPerplexity"}, None),
+    ],
+)
+def test_only_the_method_perplexity_measures_plain_texts(
+    selection: dict[str, Any], given: str | None
+) -> None:
+    stages, _ = walk(spec_of(selection=selection), all_accepted(1))
+    assert stages["i1/measure"].settings.canonical().get("given") == given
+
+
 def test_handover_adapter_has_no_merge_stage() -> None:
     stages, end = walk(spec_of(training={"handover": "Adapter"}), all_accepted(2))
     assert [s for s in stages if "merge" in s] == []
@@ -372,6 +405,33 @@ def test_a_low_keep_rate_fails_after_three_rounds_with_the_counts() -> None:
     assert "rouge-l 60, length 3" in end.failure.message
     _, undecided = walk(spec_of(), curates(10, 20))
     assert undecided == End(complete=False)
+
+
+def test_the_message_about_a_low_keep_rate_says_that_the_language_may_be_wrong() -> None:
+    chinese = {"accepted": 2, "drop:first-character": 982, "drop:length": 16, "drop:parse-cut": 3}
+    rounds: dict[str, Statistics] = {f"i1/curate/r{n}": chinese for n in (1, 2, 3)}
+    _, end = walk(spec_of(), rounds)
+    assert end.failure is not None
+    assert (
+        "2,946 of 2,996 instructions are not ASCII or begin with punctuation: if they are not in "
+        "English, set language to their language. Loosen curation"
+    ) in end.failure.message
+    _, other = walk(spec_of(), curates(10, 20, 30))
+    assert other.failure is not None
+    assert "ASCII" not in other.failure.message
+
+
+def test_kept_cut_responses_are_a_setting_of_the_stages_that_apply_the_rules() -> None:
+    kept = walk(spec_of(responses={"cut": "Keep"}), all_accepted(1))[0]
+    dropped = walk(spec_of(), all_accepted(1))[0]
+    assert kept["i1/assess"].settings.canonical()["cut"] == "Keep"
+    assert "cut" not in kept["i1/select"].settings.canonical()
+    assert "cut" not in dropped["i1/assess"].settings.canonical()
+    rules_only = spec_of(responses={"cut": "Keep"}, selection={"method": "None"})
+    assert walk(rules_only, all_accepted(1))[0]["i1/select"].settings.canonical()["cut"] == "Keep"
+    measured = spec_of(responses={"cut": "Keep"}, selection={"method": "Perplexity"})
+    stages = walk(measured, all_accepted(1))[0]
+    assert stages["i1/measure"].settings.canonical()["cut"] == "Keep"
 
 
 def test_a_low_keep_rate_continues_if_the_rounds_are_enough() -> None:

@@ -23,6 +23,12 @@ def test_each_kind_has_its_own_settings() -> None:
 def test_the_versions_are_those_of_the_table() -> None:
     """A version in a key never decreases, so this test names the versions that were raised."""
     assert {kind: version for kind, version in STAGE_VERSIONS.items() if version > 1} == {
-        StageKind.TRAIN: 3,
-        StageKind.REPORT: 3,
+        StageKind.CURATE: 2,
+        StageKind.TOPICS: 2,
+        StageKind.INSTANTIATE: 2,
+        StageKind.ASSESS: 2,
+        StageKind.MEASURE: 2,
+        StageKind.SELECT: 2,
+        StageKind.TRAIN: 4,
+        StageKind.REPORT: 4,
     }

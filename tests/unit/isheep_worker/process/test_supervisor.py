@@ -85,9 +85,7 @@ def test_the_exit_code_follows_from_the_result_the_return_code_and_the_stop(
         ("BadInput", b"CUDA out of memory", ExitCode.DEFECT),
     ],
 )
-def test_the_log_can_have_the_cause_of_a_defect(
-    reason, log, exit_code
-) -> None:
+def test_the_log_can_have_the_cause_of_a_defect(reason, log, exit_code) -> None:
     tail = LogTail(1000)
     tail.append(log)
     result = StageResult(outcome=Outcome.FAILED, exit_code=70, reason=reason, message="x")

@@ -15,6 +15,7 @@ from isheep_worker.report.document import (
     TrainingStep,
     report_document,
 )
+from isheep_worker.report.explanations import AssessedPair, AssessorAnswer
 from isheep_worker.report.figures import StageFigures, StageTime
 from isheep_worker.report.html import duration, extent, points, polyline, render
 from isheep_worker.report.invisible_characters import show_invisible
@@ -86,6 +87,19 @@ def test_the_funnel_shows_the_drops_of_a_stage_before_its_result():
         ("score-quality", 3, True),
         ("pairs kept: D(t)", 7, False),
     ]
+
+
+def test_the_page_says_that_the_language_may_be_wrong():
+    rounds = [
+        stage("curate", 10, 11, round_=n, parsed=100, accepted=2 * n, drop__first_character=98)
+        for n in (1, 2)
+    ]
+    doc = document(stages=(*rounds, *STAGES[2:]))
+    sentence = "196 of 200 instructions are not ASCII or begin with punctuation: if"
+    assert doc["iterations"][0]["language_mismatch"].startswith(sentence)
+    assert sentence in render(doc)
+    assert document()["iterations"][0]["language_mismatch"] is None
+    assert "ASCII" not in render(document())
 
 
 def test_the_funnel_shows_measures_and_counts_their_drops_once():
@@ -179,9 +193,11 @@ class Tags(html.parser.HTMLParser):
 def test_the_page_escapes_generated_text_and_makes_no_requests():
     hostile = "<img src=x onerror=alert(1)>\x1b[31m\u202eevil\x00"
     row = SelectionRow("i1-r1-c00000-p0", hostile, hostile, hostile, "stop", True, None, {})
+    answer = AssessorAnswer("Quality", None, "unparseable-ambiguous", hostile)
     page = render(
         document(
             pairs={1: [row]},
+            answers={1: [AssessedPair(hostile, hostile, hostile, (answer,))]},
             training={1: [TrainingStep(1, 2.0, None, 1e-5, 0.5)]},
             samples=[SampleAnswer("M(0)", hostile, hostile), SampleAnswer("M(1)", hostile, "b")],
         )
@@ -204,6 +220,19 @@ def test_page_and_json_have_the_same_figures():
     assert doc["model_loads"] == [1]
     assert ">7<" in page
     assert "hf://o/m" in page
+
+
+def test_the_page_shows_the_answers_of_the_assessor():
+    answers = (
+        AssessorAnswer("Quality", 9.0, None, "9||two rivers"),
+        AssessorAnswer("Following", None, "unparseable-ambiguous", "8-9"),
+    )
+    doc = document(answers={1: [AssessedPair("Name rivers.", "", "Nile", answers)]})
+    assert doc["iterations"][0]["answers"][0]["answers"][0]["text"] == "9||two rivers"
+    page = render(doc)
+    for shown in ("Answers of the assessor", "9||two rivers", "unparseable-ambiguous", "8-9"):
+        assert shown in page
+    assert "Answers of the assessor" not in render(document())
 
 
 def test_the_page_shows_the_figures_of_expected_scores():
@@ -273,6 +302,14 @@ def test_the_page_shows_which_training_step_is_the_iterations_model():
     train = stage("train", 26, 30, samples=7, trainLoss=1.5, evalLoss=1.25, adapterStep=1)
     page = render(document(stages=(*STAGES, train), training={1: steps}))
     assert "dots: validation loss, 1.250 after step 1, whose adapter is M(1)" in page
+
+
+def test_the_page_shows_the_share_of_the_linear_weights_that_lora_adapts():
+    steps = [TrainingStep(1, 2.0, 1.25, 1e-5, 0.5)]
+    train = stage("train", 26, 30, samples=7, trainLoss=1.5, adaptedShare=0.334)
+    doc = document(stages=(*STAGES, train), training={1: steps})
+    assert doc["iterations"][0]["adapted_share"] == 0.334
+    assert "LoRA adapts 33 % of the linear weights" in render(doc)
 
 
 @given(st.text())

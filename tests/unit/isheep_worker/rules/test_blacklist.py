@@ -12,6 +12,8 @@ from isheep_worker.text.parsing import ParsedTask
         ("Describe the image below.", "", "image"),
         ("Compare two Images for me.", "", "Images"),
         ("Plot the numbers.", "", "Plot"),
+        ("Describe the im\u00adage and the m\u200bap.", "", "image"),
+        ("Describe the ｉｍａｇｅ.", "", "image"),
         ("Go to the shop and buy milk.", "", "Go to"),
         ("Read this.", "Open the FILE now", "FILE"),
         ("Name the music style.", "", "music"),

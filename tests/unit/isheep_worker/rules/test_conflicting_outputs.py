@@ -23,6 +23,8 @@ def pairs(*instances: tuple[str, str]) -> list[PairRow]:
         (("x", "A"), (" x ", "A ")),
         (("", "a poem"), ("", "another poem")),
         (("X", "A"), ("x", "B")),
+        (("x", "caf\u00e9"), ("x", "cafe\u0301")),
+        (("\u200b", "a poem"), ("\u200b", "another poem")),
     ],
 )
 def test_instances_without_a_contradiction_pass(instances: tuple[tuple[str, str], ...]) -> None:
@@ -35,6 +37,7 @@ def test_instances_without_a_contradiction_pass(instances: tuple[tuple[str, str]
         (("x", "A"), ("x", "B")),
         (("y", "A"), ("x", "A"), ("z", "A"), ("x\n", "B")),
         (("x", "A"), ("x", "")),
+        (("x", "A"), ("x\u200b", "B")),
     ],
 )
 def test_an_input_with_different_outputs_is_the_detail(

@@ -5,7 +5,6 @@ import pytest
 from isheep_worker.rows.schema import PairRow
 from isheep_worker.rules.markers import (
     CHAT_MARKER,
-    EMBEDDED_LABEL,
     NO_INPUT,
     RESPONSE_CHAT_MARKER,
     RESPONSE_NO_INPUT,
@@ -22,6 +21,7 @@ def pair(response: str, *, instruction: str = "Name a bird.", task_input: str = 
     [
         ("Name a bird <noinput>", "noinput"),
         ("Name a bird (No Input)", "No Input"),
+        ("Name a bird <no\u00adin\u200bput>", "noinput"),
         ("There is no  input here", None),
         ("Explain what input means", None),
     ],
@@ -31,21 +31,6 @@ def test_marks_for_an_absent_input_are_found(text: str, detail: str | None) -> N
     assert NO_INPUT.check(ParsedTask(1, "Name a bird.", text)) == detail
     assert RESPONSE_NO_INPUT.check(pair(text)) == detail
     assert RESPONSE_NO_INPUT.check(pair("A wren.", task_input=text)) == detail
-
-
-@pytest.mark.parametrize(
-    ("text", "detail"),
-    [
-        ("Name a bird. Input: a wren", "Input:"),
-        ("Name a bird.\nInstruction: name a tree", "Instruction:"),
-        ("Name a bird. 6. Output: x", "Output:"),
-        ("Answer for the following input: a wren", None),
-        ("Name the ByteInput: type", None),
-    ],
-)
-def test_embedded_labels_are_found(text: str, detail: str | None) -> None:
-    assert EMBEDDED_LABEL.check(ParsedTask(1, text, "")) == detail
-    assert EMBEDDED_LABEL.check(ParsedTask(1, "Name a bird.", text)) == detail
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Collection
@@ -23,6 +24,7 @@ from isheep_worker.curation.topics import collect_topics
 from isheep_worker.execution.single_writer import round_statistics
 from isheep_worker.instances.input_first import InputFirst
 from isheep_worker.measures.texts import TextMeasure, TokenText
+from isheep_worker.rows.data_files import Record
 from isheep_worker.rows.schema import (
     CompletionRow,
     InstructionRow,
@@ -31,6 +33,7 @@ from isheep_worker.rows.schema import (
     PairRow,
     ScoreRow,
 )
+from isheep_worker.rows.task_columns import TaskReader
 from isheep_worker.rules import drop_reasons
 from isheep_worker.rules.counts import DropCounts
 from isheep_worker.rules.drop_reasons import DROP_REASONS, LEVEL, DropReason, score_failure
@@ -55,8 +58,10 @@ from isheep_worker.selection import (
 from isheep_worker.selection.interface import selection_row
 from isheep_worker.stages import instantiate, measure
 from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.measured_texts import PairTexts
+from isheep_worker.templates.parsed_score import ScoreFailure
 from isheep_worker.templates.principles import read_reply
-from isheep_worker.templates.score import ScoreFailure, parse_score
+from isheep_worker.templates.score import parse_score
 from isheep_worker.text.parse_failures import ParseFailure
 from isheep_worker.text.parsing import ParsedTask, parse_completion
 from isheep_worker.training.dataset import Sample, collect_rows
@@ -139,7 +144,8 @@ def prompt_too_long(_: DropReason) -> Collection[str]:
 
 def not_finite(_: DropReason) -> Collection[str]:
     text = TokenText("a", [1], [2])
-    return names_of(measure._row(text, TextMeasure(math.nan, 1.0, None)))
+    measures = {"a": TextMeasure(math.nan, 1.0, None)}
+    return names_of(measure._row("a", PairTexts(text, text), measures))
 
 
 def with_a_model(reason: DropReason) -> Collection[str]:
@@ -186,7 +192,8 @@ def without_label(reason: DropReason) -> Collection[str]:
 
 
 def unreadable(reason: DropReason) -> Collection[str]:
-    (drop,) = decisions(Filter(("None",)), [reason.example.encode()])
+    record = Record("line 1", "line 1", json.loads(reason.example))
+    (drop,) = decisions(Filter(("None",)), [record], TaskReader())
     return [drop.rule] if drop else []
 
 
@@ -232,6 +239,7 @@ CHECKS: dict[str, Callable[[DropReason], Collection[str]]] = {
 LEVEL_CHECKS: dict[str, Callable[[DropReason, str], Collection[str]]] = {
     f"unparseable-{LEVEL}-empty": unparseable,
     f"unparseable-{LEVEL}-no-number": unparseable,
+    f"unparseable-{LEVEL}-ambiguous": unparseable,
     f"unparseable-{LEVEL}-out-of-range": unparseable,
     f"unparseable-{LEVEL}-too-long": lambda _, level: failed(sampled.TOO_LONG, level),
     f"unscorable-{LEVEL}-too-long": lambda _, level: failed(expected.TOO_LONG, level),

@@ -12,9 +12,14 @@ from isheep_worker.rules.markers import NO_INPUT, RESPONSE_NO_INPUT
 from isheep_worker.rules.sets import RULE_SETS, rule_names, rule_set, rules_named
 from isheep_worker.rules.url import URL
 
-EVERY_RULE: list[Rule[Pair]] = [
-    rule for rules in RULE_SETS.values() for rule in (*rules.instruction_rules, *rules.pair_rules)
-]
+# Each rule once: most rules are in several sets.
+EVERY_RULE: list[Rule[Pair]] = list(
+    dict.fromkeys(
+        rule
+        for rules in RULE_SETS.values()
+        for rule in (*rules.instruction_rules, *rules.pair_rules)
+    )
+)
 
 
 def pair(instruction: str, task_input: str = "", response: str = "A wren.") -> PairRow:
@@ -177,6 +182,15 @@ def test_checks_are_pure_and_accept_every_text(first: str, second: str, third: s
         "\n \n ",
         "«",
         "漢a",
+        "<think>",
+        "</think>",
+        "`",
+        "```x\n",
+        "A. ",
+        "\n1. ",
+        "1. Input:",
+        "answer is ",
+        "\u0301\u0323",
     ],
 )
 def test_a_text_of_half_a_megabyte_is_checked_in_time(unit: str) -> None:
@@ -209,7 +223,8 @@ def test_a_hostile_instruction_is_dropped_by_its_rule(task: PairRow, rule: str) 
     [
         ("\x1b]0;title\x07", "control-characters"),
         ("a\x00b", "control-characters"),
-        ("<script>alert(1)</script>", "placeholder"),
+        ("\u200b\u00ad", "empty-response"),
+        ("<think>" * 9, "thinking"),
         ("<|im_start|><|im_start|>user", "chat-marker"),
         ("Yes.\nHuman:\nAssistant:\nHuman:", "new-turn"),
     ],

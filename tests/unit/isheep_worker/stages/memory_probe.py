@@ -21,6 +21,7 @@ import numpy as np
 from isheep.contract.order import RunRef, Sources, StageOrder, Step
 from isheep.contract.store_spec import parse_store_uri
 from isheep.recipes import settings as s
+from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
 from isheep.store.artifacts import ArtifactStore
 from isheep.store.folder import FolderStore
 from isheep.store.manifest import Manifest, StageInfo, Timings
@@ -224,7 +225,7 @@ def main() -> None:
     step = Step(
         id=f"i1/{kind}",
         kind=kind,
-        version=1,
+        version=STAGE_VERSIONS[StageKind(kind)],
         key="f" * 64,
         iteration=1,
         round=1,

@@ -10,6 +10,7 @@ from typing import Any
 from isheep.contract.order import RunRef, Sources, StageOrder, StageResult, Step
 from isheep.contract.store_spec import parse_store_uri
 from isheep.recipes.settings import ModelSettings, StageSettings
+from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
 from isheep.store.artifacts import ArtifactStore
 from isheep.store.folder import FolderStore
 from isheep.store.manifest import Manifest, StageInfo, Timings
@@ -77,7 +78,7 @@ class StageRunner:
         step = Step(
             id=f"i1/{kind}",
             kind=kind,
-            version=1,
+            version=STAGE_VERSIONS[StageKind(kind)],
             key=key,
             iteration=1,
             settings=settings.canonical(),

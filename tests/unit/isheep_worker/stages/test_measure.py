@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from isheep.contract.order import Outcome
 from isheep.recipes.settings import MeasureSettings
@@ -100,6 +100,30 @@ def test_the_losses_of_a_pair_are_those_after_its_prompt(
             loss = float(model(input_ids=ids, labels=labels).loss)
         assert found == pytest.approx(loss, abs=1e-4)
     assert (row.response_tokens, row.pair_tokens) == (len(response), len(prompt + response) - 1)
+
+
+def test_the_losses_of_plain_texts_have_nothing_before_them(
+    tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    """As in the paper's scripts: the response alone, and the whole pair as plain text."""
+    runner = StageRunner(tmp_path, tiny_model_dir)
+    runner.commit("pairs", PAIRS, [pair("a", "The answer is here."), pair("empty", "")])
+    runner.run("measure", settings(runner, given="Nothing", vectors=False), 2)
+    row, empty = runner.rows(MEASURES)
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
+    model = AutoModelForCausalLM.from_pretrained(tiny_model_dir, dtype=torch.float32)
+    texts = {
+        "The answer is here.": (row.response_loss, row.response_tokens),
+        "Name a bird.\nThe answer is here.": (row.pair_loss, row.pair_tokens),
+    }
+    for text, (found, tokens) in texts.items():
+        ids = tokenizer(text, return_tensors="pt")["input_ids"]
+        with torch.no_grad():
+            loss = float(model(input_ids=ids, labels=ids).loss)
+        assert found == pytest.approx(loss, abs=1e-4)
+        assert tokens == ids.shape[1] - 1
+    assert empty.reason == "unscorable-no-tokens"
 
 
 def test_a_pair_that_a_rule_drops_is_not_measured(tiny_model_dir: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from itertools import pairwise
@@ -128,6 +129,10 @@ def test_each_run_has_a_copy_of_its_report_under_its_name(
     documents = RunDocuments(store, run)
     page, keys = documents.read("report.html"), documents.read_stages()
     assert keys == {s: finished_run.key(s) for s in finished_run.statistics if s != "prepare"}
+    (iteration,) = json.loads(documents.read("report.json"))["iterations"]
+    assert len(iteration["answers"]) == 20
+    assert all("||" in answer["text"] for answer in iteration["answers"][0]["answers"])
+    assert b"Answers of the assessor" in page
     store.delete("default/runs/demo/report.html")
     make_driver(finished_run.folder, fork_server.run_order).run()
     assert documents.read("report.html") == page

@@ -71,7 +71,18 @@ def test_small_deviations_are_parsed(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "mark", ["<noinput>", "<NoInput>", "", "  ", "<no input>", "[noinput]", "noinput"]
+    "mark",
+    [
+        "<noinput>",
+        "<NoInput>",
+        "",
+        "  ",
+        "<no input>",
+        "[noinput]",
+        "noinput",
+        "\u200b",
+        "\ufeff<noinput>",
+    ],
 )
 def test_marks_for_an_absent_input_make_an_empty_input(mark: str) -> None:
     assert tasks(f" Name a bird.\n6. Input:\n{mark}\n###") == [("Name a bird.", "")]
@@ -88,6 +99,7 @@ def test_a_task_without_an_input_label_has_an_empty_input(ending: str) -> None:
         ("", {"parse-empty-instruction": 1}),
         ("\n6. Input:\nx", {"parse-empty-instruction": 1}),
         (" One.\n###\n7. Input:\nx", {"parse-empty-instruction": 1}),
+        (" \u200b\u00ad\n6. Input:\nx", {"parse-empty-instruction": 1}),
         (" One.\n6. Input:\nx\n6. Input:\ny", {"parse-repeated-input": 1}),
         (" One.\n9. Input:\nx", {"parse-broken-numbering": 1}),
         (" One.\n###\nA:\n\nB:", {"parse-unlabelled": 1}),

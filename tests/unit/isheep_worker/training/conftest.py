@@ -49,7 +49,8 @@ def random_split(count: int = 21, validation_share: float = 0.1) -> Split:
 
     samples = [Sample(draw.getrandbits(63), ids(15), ids(15)) for _ in range(count)]
     rows, _ = collect_rows(samples, MAX_LENGTH)
-    return split_rows(rows, validation_share)
+    count = int(len(rows) * validation_share)
+    return split_rows(rows, sorted(rows.seeds.tolist())[:count])
 
 
 @dataclass

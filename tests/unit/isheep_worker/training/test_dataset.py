@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from isheep_worker.training.dataset import (
     RowCounts,
     Sample,
     collect_rows,
-    first_of_each,
     split_rows,
 )
 
@@ -82,45 +80,16 @@ def test_rows_are_the_samples_cut_to_the_maximum_length(
     assert all((row["labels"] != IGNORED_LABEL).any() for row in found)
 
 
-@given(samples, st.floats(0, 0.9), st.randoms())
-def test_the_split_depends_on_the_set_of_rows_only(
-    batch: list[Sample], share: float, draw: object
+@given(samples, st.data())
+def test_a_split_moves_the_held_out_rows_and_keeps_the_order(
+    batch: list[Sample], data: st.DataObject
 ) -> None:
     rows, _ = collect_rows(batch, 50)
-    shuffled = list(batch)
-    draw.shuffle(shuffled)  # type: ignore[attr-defined]
-    again, _ = collect_rows(shuffled, 50)
-    one, other = split_rows(rows, share), split_rows(again, share)
-    assert len(one.validation) == int(len(rows) * share + 1e-9)
-    assert set(one.validation.seeds.tolist()) == set(other.validation.seeds.tolist())
-    # Both parts together are all rows, and each part keeps the order.
-    order = {seed: index for index, seed in enumerate(rows.seeds.tolist())}
-    for half in (one.train, one.validation):
-        positions = [order.pop(seed) for seed in half.seeds.tolist()]
-        assert positions == sorted(positions)
-    assert not order
-
-
-def test_a_tenth_of_30_rows_are_3_validation_rows() -> None:
-    rows, _ = collect_rows([Sample(seed, [1], [2]) for seed in range(30)], 8)
-    halves = split_rows(rows, 0.1)
-    assert (len(halves.train), len(halves.validation)) == (27, 3)
-
-
-@given(st.lists(st.lists(st.integers(), max_size=6), max_size=4), st.none() | st.integers(0, 7))
-def test_the_first_items_of_each_data_set_are_taken(
-    datasets: list[list[int]], count: int | None
-) -> None:
-    assert list(first_of_each(datasets, count)) == [
-        item for dataset in datasets for item in dataset[:count]
-    ]
-
-
-def test_no_more_items_are_read_than_needed() -> None:
-    def endless() -> Iterator[int]:
-        yield from iter(int, 1)
-
-    assert list(first_of_each([endless()], 3)) == [0, 0, 0]
+    seeds = rows.seeds.tolist()
+    chosen = data.draw(st.sets(st.sampled_from(seeds))) if seeds else set()
+    split = split_rows(rows, frozenset({*chosen, 2**63 - 1} - (set(seeds) - chosen)))
+    assert split.validation.seeds.tolist() == [seed for seed in seeds if seed in chosen]
+    assert split.train.seeds.tolist() == [seed for seed in seeds if seed not in chosen]
 
 
 def test_rows_need_little_more_than_4_bytes_a_token() -> None:

@@ -99,7 +99,7 @@ def ours(training: Any, settings: Any, rows: list[Sample]) -> tuple[Any, Any]:
     collected, counts = collect_rows(rows, settings.max_length)
     assert counts.cut
     assert not counts.dropped
-    data: Split = split_rows(collected, 0.0)
+    data: Split = split_rows(collected, ())
     outcome, out = training(settings=settings, data=data)
     return load_file(out / ADAPTER_WEIGHTS), outcome.log
 

@@ -1,0 +1,28 @@
+"""What training predicts of a response that ended by length: no end of its turn."""
+
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer
+
+from isheep_worker.rows.schema import SelectionRow
+from isheep_worker.stages.train import _response_ids
+from isheep_worker.templates.chat import PromptRenderer, resolve_chat_format
+
+
+def row(finish_reason: str) -> SelectionRow:
+    return SelectionRow("a", "List rivers.", "", "1. Mekong: it", finish_reason, True, None)
+
+
+@pytest.fixture(scope="module")
+def renderer(tiny_model_dir: Path) -> PromptRenderer:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
+    return PromptRenderer(tokenizer, resolve_chat_format(tokenizer))
+
+
+def test_only_a_whole_response_ends_with_the_end_of_the_turn(renderer: PromptRenderer) -> None:
+    whole, cut = (_response_ids(renderer, row(reason)) for reason in ("stop", "length"))
+    assert whole == renderer.response("1. Mekong: it")
+    assert cut == renderer.text("1. Mekong: it")
+    assert whole[: len(cut)] == cut
+    assert len(whole) > len(cut)
