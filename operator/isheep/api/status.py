@@ -112,10 +112,24 @@ class IterationRecord(SpecModel):
     kept: Count | None = Field(default=None, description="Number of pairs in D(t).")
     mean_score: Number | None = Field(default=None, description="Mean score of the kept pairs.")
     training_loss: Number | None = Field(
-        default=None, description="Mean training loss over all steps."
+        default=None,
+        description=(
+            "Mean training loss over the steps before M(t), since the previous measurement of the "
+            "validation loss."
+        ),
+    )
+    training_samples: Count | None = Field(
+        default=None, description="Number of pairs that M(t) was trained on."
     )
     validation_loss: Number | None = Field(
-        default=None, description="Loss of M(t) on the held-out pairs."
+        default=None,
+        description=(
+            "Loss of M(t) on the held-out pairs. The losses of different iterations are over "
+            "different pairs, so they cannot be compared."
+        ),
+    )
+    validation_samples: Count | None = Field(
+        default=None, description="Number of held-out pairs."
     )
     gpu_seconds: Number | None = Field(
         default=None, ge=0, description="GPU time of all Jobs of the iteration, in seconds."

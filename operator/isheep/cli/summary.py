@@ -27,6 +27,12 @@ COLUMNS = (
 )
 
 
+NOTE = (
+    "(n): the number of pairs. The losses of different iterations are over different pairs, so "
+    "they cannot be compared."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One iteration; a value is None if its stage is not committed or does not measure it.
@@ -41,7 +47,9 @@ class Row:
     kept: float | None
     mean_score: float | None
     training_loss: float | None
+    training_samples: float | None
     validation_loss: float | None
+    validation_samples: float | None
     seconds: float
 
 
@@ -58,14 +66,23 @@ def rows(artifacts: ArtifactStore, status: SelfAlignmentRunStatus) -> list[Row]:
 
 def table(found: Iterable[Row]) -> Table:
     """Return the rows as a table."""
-    drawn = Table(*COLUMNS, box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    drawn = Table(
+        *COLUMNS,
+        box=None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        caption=NOTE,
+        caption_justify="left",
+    )
     for column in drawn.columns:
         column.justify = "right"
     for row in found:
         drawn.add_row(
             str(row.iteration),
             *(_count(n) for n in (row.completions, row.parsed, row.accepted, row.kept)),
-            *(_figure(x) for x in (row.mean_score, row.training_loss, row.validation_loss)),
+            _figure(row.mean_score),
+            _figure_of(row.training_loss, row.training_samples),
+            _figure_of(row.validation_loss, row.validation_samples),
             duration(row.seconds),
         )
     return drawn
@@ -83,7 +100,9 @@ def _row(iteration: int, manifests: Mapping[str, Manifest]) -> Row:
         kept=select.get("kept"),
         mean_score=select.get("meanScore"),
         training_loss=train.get("trainLoss"),
+        training_samples=train.get("samples"),
         validation_loss=train.get("evalLoss"),
+        validation_samples=train.get("validationSamples"),
         seconds=sum(
             (m.timings.finished_at - m.timings.started_at).total_seconds()
             for m in manifests.values()
@@ -107,3 +126,9 @@ def _count(number: float | None) -> str:
 
 def _figure(number: float | None) -> str:
     return "–" if number is None else f"{number:.3f}"
+
+
+def _figure_of(number: float | None, samples: float | None) -> str:
+    """Return a mean with the number of pairs that it is over, such as `1.234 (90)`."""
+    pairs = "" if number is None or samples is None else f" ({samples:.0f})"
+    return _figure(number) + pairs

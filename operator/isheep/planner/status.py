@@ -179,7 +179,9 @@ def _iteration(
         kept=_count(figures.get("kept")),
         mean_score=figures.get("meanScore"),
         training_loss=figures.get("trainLoss"),
+        training_samples=_count(figures.get("samples")),
         validation_loss=figures.get("evalLoss"),
+        validation_samples=_count(figures.get("validationSamples")),
         gpu_seconds=round(sum(gpu), 1) if gpu else None,
     )
 

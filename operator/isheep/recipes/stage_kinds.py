@@ -98,9 +98,9 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         s.TrainSettings,
         # leaves out the end of the turn of a response that was cut; holds out pairs by their own
         # hash and not by the stage's, and near copies together; adapts experts, and no vision tower
-        # and names a base on the hub in the adapter
+        # and names a base on the hub in the adapter; the training loss is that of M(t)'s steps
         version=4,
-        essential_statistics=("samples", "trainLoss", "evalLoss"),
+        essential_statistics=("samples", "trainLoss", "evalLoss", "validationSamples"),
     ),
     StageKind.MERGE: StageDefinition(Pool.PROCESSING, s.MergeSettings),
     StageKind.REPORT: StageDefinition(

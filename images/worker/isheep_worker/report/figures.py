@@ -107,7 +107,8 @@ class IterationFigures:
 
     M(t) is the adapter after the training step `adapter_step`, and `eval_loss` is its validation
     loss. `language_mismatch` is a sentence if most instructions seem to be in another language than
-    the run's. `adapted_share` is the share of the linear weights that LoRA adapts.
+    the run's. `adapted_share` is the share of the linear weights that LoRA adapts. The training
+    loss is a mean over `samples` pairs, and the validation loss over `validation_samples` pairs.
     """
 
     iteration: int
@@ -124,6 +125,7 @@ class IterationFigures:
     samples: int | None
     language_mismatch: str | None = None
     adapted_share: float | None = None
+    validation_samples: int | None = None
 
 
 def iteration_figures(iteration: int, stages: Iterable[StageFigures]) -> IterationFigures:
@@ -147,6 +149,9 @@ def iteration_figures(iteration: int, stages: Iterable[StageFigures]) -> Iterati
         samples=int(train["samples"]) if "samples" in train else None,
         language_mismatch=_language_mismatch(mine),
         adapted_share=train.get("adaptedShare"),
+        validation_samples=(
+            int(train["validationSamples"]) if "validationSamples" in train else None
+        ),
     )
 
 

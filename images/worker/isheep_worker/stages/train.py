@@ -45,7 +45,7 @@ from isheep_worker.training.dataset import (
 from isheep_worker.training.distributed_launch import ProcessGroup, launch_training, process_group
 from isheep_worker.training.holdout import Origin, held_out
 from isheep_worker.training.machine import this_machine
-from isheep_worker.training.outcome import LogRow, TrainingOutcome
+from isheep_worker.training.outcome import LogRow, TrainingOutcome, training_loss
 from isheep_worker.training.sample_answers import QUESTIONS, SampleAnswer, sample_answers
 from isheep_worker.training.sample_choice import drawn, first
 from isheep_worker.training.sft import train
@@ -277,7 +277,6 @@ def _statistics(
     outcome: TrainingOutcome,
     group: ProcessGroup,
 ) -> dict[str, float]:
-    losses = [row.loss for row in outcome.log]
     (written,) = (row for row in outcome.log if row.step == outcome.adapter_step)
     statistics: dict[str, float] = {
         "samples": len(split.train),
@@ -286,7 +285,7 @@ def _statistics(
         "steps": outcome.step,
         "adapterStep": written.step,
         "tokens": round(split.train.token_count * settings.num_train_epochs),
-        "trainLoss": sum(losses) / len(losses),
+        "trainLoss": training_loss(outcome.log, written.step),
         "resumedFromStep": outcome.resumed_from or 0,
         "modelLoads": 1,
         "processes": group.world_size,

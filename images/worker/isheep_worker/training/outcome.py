@@ -108,3 +108,20 @@ def log_rows(history: Sequence[Mapping[str, float]]) -> tuple[LogRow, ...]:
         for entry in history
         if "loss" in entry
     )
+
+
+def training_loss(log: Sequence[LogRow], adapter_step: int) -> float:
+    """Return the training loss that can be shown next to the validation loss of M(t).
+
+    Args:
+        log: A row for each step, in order.
+        adapter_step: The step whose adapter is M(t).
+
+    Returns:
+        The mean loss over the steps up to the adapter's, since the measurement of the validation
+        loss before it. A mean over all steps would contain steps after M(t).
+    """
+    before = [row.step for row in log if row.eval_loss is not None and row.step < adapter_step]
+    since = max(before, default=0)
+    losses = [row.loss for row in log if since < row.step <= adapter_step]
+    return sum(losses) / len(losses)

@@ -321,7 +321,8 @@ class PlannerSimulation:
             kept = pairs * (10 - settings.get("threshold", 0)) // 10
             return {"pairs": pairs, "kept": kept, "meanScore": 8.123456, "drop:low": pairs - kept}
         if step.kind == "train":
-            return {"samples": of("data", "kept"), "trainLoss": 1.25, "evalLoss": 1.5}
+            losses = {"trainLoss": 1.25, "evalLoss": 1.5, "validationSamples": 7}
+            return {"samples": of("data", "kept"), **losses}
         return {}
 
     # Actions of the user.

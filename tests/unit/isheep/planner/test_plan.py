@@ -45,6 +45,8 @@ def test_an_undisturbed_run_starts_each_stage_once_and_completes() -> None:
     # 5 completions give 15 instructions; the 25 that are missing need 1.1 * 25 / 3 = 10 more.
     assert (history.completions, history.accepted, history.kept) == (15, 40, 16)
     assert (history.training_loss, history.validation_loss) == (1.25, 1.5)
+    assert history.training_samples == history.kept
+    assert history.validation_samples == 7
     assert status.completion_time is not None
     assert simulation.attempts == {}
 

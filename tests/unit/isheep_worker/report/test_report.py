@@ -253,7 +253,12 @@ def test_the_page_shows_the_figures_of_expected_scores():
         assert shown in page
     assert doc["iterations"][0]["scores"][0]["agreement"]["correlation"] is None
     bare = render(document(scores={1: (plain,)}))
-    for heading in ("Expected scores", "compared", "order of the worked examples", "discriminate"):
+    for heading in (
+        "Expected scores",
+        "scores compared",
+        "order of the worked examples",
+        "discriminate",
+    ):
         assert heading in page
         assert heading not in bare
 
@@ -302,6 +307,15 @@ def test_the_page_shows_which_training_step_is_the_iterations_model():
     train = stage("train", 26, 30, samples=7, trainLoss=1.5, evalLoss=1.25, adapterStep=1)
     page = render(document(stages=(*STAGES, train), training={1: steps}))
     assert "dots: validation loss, 1.250 after step 1, whose adapter is M(1)" in page
+
+
+def test_the_page_says_on_how_many_pairs_the_losses_rest():
+    counts = {"samples": 7, "validationSamples": 2}
+    train = stage("train", 26, 30, trainLoss=1.5, evalLoss=1.25, adapterStep=1, **counts)
+    page = render(document(stages=(*STAGES, train)))
+    assert "1.500 (7)" in page
+    assert "1.250 (2)" in page
+    assert "so they cannot be compared" in " ".join(page.split())
 
 
 def test_the_page_shows_the_share_of_the_linear_weights_that_lora_adapts():
