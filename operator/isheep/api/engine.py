@@ -23,7 +23,8 @@ class VllmOptions(SpecModel):
         le=1048576,
         description=(
             "Maximum length of prompt and completion together, in tokens. A smaller value leaves "
-            "more memory for sequences. If absent: the model's maximum."
+            "more memory for sequences. If absent: what the longest prompt and its answer need, "
+            "rounded up, but not more than the model's maximum."
         ),
     )
     gpu_memory_utilization: Number | None = Field(
@@ -44,7 +45,7 @@ class VllmOptions(SpecModel):
         ge=1,
         le=4096,
         description=(
-            "Maximum number of sequences in one batch. If absent: the number that fits the device."
+            "Maximum number of sequences in one batch. If absent: vLLM's own choice for the device."
         ),
     )
 

@@ -24,7 +24,7 @@ from typing import Any, get_args
 from isheep_worker.engines.adapter import Adapter, AdapterError
 from isheep_worker.engines.interface import Completion, FinishReason, PromptTooLongError, Request
 from isheep_worker.engines.memory import device_memory_errors
-from isheep_worker.engines.runtime import EngineRuntime
+from isheep_worker.engines.runtime import USUAL_MAX_NUM_SEQS, EngineRuntime
 
 GIB = 1024**3
 CPU_BLOCK_SIZE = 32
@@ -60,7 +60,7 @@ class VLLMEngine:
             "model": str(model_dir),
             "dtype": dtype,
             "max_model_len": max_model_length,
-            "max_num_seqs": runtime.reduced_max_num_seqs,
+            "max_num_seqs": runtime.reduced_max_num_seqs,  # None: vLLM's choice for the device
             "enforce_eager": runtime.enforce_eager,
             "enable_prefix_caching": True,
             "structured_outputs_config": {"backend": "guidance"},
@@ -79,7 +79,7 @@ class VLLMEngine:
             self._engine: Any = _start(settings)
         self._lora: Any = None
         self._loras = 0
-        self._max_num_seqs = runtime.reduced_max_num_seqs
+        self._max_num_seqs: int = self._engine.vllm_config.scheduler_config.max_num_seqs
         self._labels: dict[str, tuple[int, ...]] = {}
         self._max_length: int = self._engine.model_config.max_model_len
 
@@ -178,9 +178,11 @@ def _quiet() -> None:
 
 def _start(settings: dict[str, Any]) -> Any:
     from vllm.engine.arg_utils import EngineArgs  # noqa: PLC0415 - heavy
+    from vllm.usage.usage_lib import UsageContext  # noqa: PLC0415 - heavy
     from vllm.v1.engine.llm_engine import LLMEngine  # noqa: PLC0415 - heavy
 
-    return LLMEngine.from_engine_args(EngineArgs(**settings))
+    # This context has the batch sizes for offline inference, which are the largest.
+    return LLMEngine.from_engine_args(EngineArgs(**settings), UsageContext.LLM_CLASS)
 
 
 def _adapter_settings(rank: int) -> dict[str, Any]:
@@ -206,13 +208,15 @@ def _cpu_settings(
     os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
     config = AutoConfig.from_pretrained(model_dir, local_files_only=True).get_text_config()
     length = max_model_length or config.max_position_embeddings
+    sequences = runtime.reduced_max_num_seqs or USUAL_MAX_NUM_SEQS
     return {
         # bfloat16 is emulated on most CPUs: four times slower than float32.
         "dtype": "float32" if dtype == "auto" else dtype,
         "block_size": CPU_BLOCK_SIZE,
         "enable_chunked_prefill": False,
         "max_num_batched_tokens": max(length, CPU_STEP_TOKENS),
-        "kv_cache_memory_bytes": _cpu_cache_bytes(config, length, runtime.reduced_max_num_seqs),
+        "max_num_seqs": sequences,
+        "kv_cache_memory_bytes": _cpu_cache_bytes(config, length, sequences),
     }
 
 

@@ -9,6 +9,9 @@ from isheep.planner import pinning
 from isheep_worker.inputs.model_files import ModelFiles
 from isheep_worker.runtime.errors import BadInputError
 
+LENGTH_STEP = 256
+"""A resolved maximum length is a multiple of this, so a small change of a prompt changes no key."""
+
 
 def check_model_is_pinned_one(sources: Sources, model: ModelFiles) -> None:
     """Raise `BadInputError` if the run is pinned to a model with another digest."""
@@ -47,11 +50,23 @@ def runs_on_gpu(runtime: Runtime) -> bool:
     return bool(torch.cuda.is_available())
 
 
-def resolve_max_length(spec: SelfAlignmentRunSpec, model: ModelFiles) -> int:
+def resolve_max_length(spec: SelfAlignmentRunSpec, model: ModelFiles, needed: int) -> int:
     """Return the maximum length of a prompt with its completion, in tokens.
 
+    A model's own maximum can be far above what a run needs, and vLLM reserves memory for one
+    sequence of the maximum length. A GPU with 24 GB does not hold one sequence of 131,072 tokens.
+
+    Args:
+        spec: The run.
+        model: The base model.
+        needed: The longest prompt that is known before the start, with its answer, in tokens.
+
+    Returns:
+        The spec's length. If it has none: `needed` with room for a task that fills a whole
+        completion, rounded up, but not more than the model's own maximum.
+
     Raises:
-        BadInputError: A length of the spec exceeds the model's own, or neither gives a length.
+        BadInputError: A length of the spec exceeds the model's own.
     """
     wanted, own = spec.engine.vllm.max_model_length, model.max_length
     if wanted is not None and own is not None and wanted > own:
@@ -64,10 +79,8 @@ def resolve_max_length(spec: SelfAlignmentRunSpec, model: ModelFiles) -> int:
             f"training.maxLength: {spec.training.max_length}, but the model was made for {own} "
             f"tokens; set {own} or less"
         )
-    length = wanted or own
-    if length is None:
-        raise BadInputError(
-            "engine.vllm.maxModelLength: the model's config.json does not give the maximum length "
-            "of its texts (max_position_embeddings); set this field"
-        )
-    return length
+    if wanted is not None:
+        return wanted
+    room = needed + spec.instructions.sampling.max_tokens
+    length = -(-room // LENGTH_STEP) * LENGTH_STEP
+    return length if own is None else min(length, own)

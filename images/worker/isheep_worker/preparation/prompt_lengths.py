@@ -7,6 +7,7 @@ recipe predicts the stages of the run. Therefore this module depends on no recip
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from isheep.recipes.interface import Stage
@@ -41,25 +42,45 @@ def longest_prompts(
             yield from function(settings, known)
 
 
-def check_prompt_lengths(
-    stages: Iterable[Stage], known: Known, max_length: int, function_of: LongestPromptsOf
-) -> None:
+@dataclass(frozen=True, slots=True)
+class MeasuredPrompt:
+    """A longest prompt and its length in tokens, with what the model writes into it."""
+
+    prompt: LongestPrompt
+    tokens: int
+
+    @property
+    def with_answer(self) -> int:
+        """The length of the prompt with its answer, in tokens."""
+        return self.tokens + self.prompt.answer
+
+
+def measured_prompts(
+    stages: Iterable[Stage], known: Known, function_of: LongestPromptsOf
+) -> list[MeasuredPrompt]:
+    """Return the longest prompts of stages with their lengths.
+
+    The arguments and the errors are those of `longest_prompts`.
+    """
+    return [
+        MeasuredPrompt(prompt, known.length(prompt.text) + prompt.generated)
+        for prompt in longest_prompts(stages, known, function_of)
+    ]
+
+
+def check_prompt_lengths(prompts: Iterable[MeasuredPrompt], max_length: int) -> None:
     """Check that each prompt fits the model together with its answer.
 
     Args:
-        stages: The predicted stages of a run.
-        known: The run's templates and seed tasks, from which the prompts are made.
+        prompts: The longest prompts.
         max_length: The model's maximum length of prompt and answer together, in tokens.
-        function_of: The function of each stage kind that yields the longest prompts.
 
     Raises:
-        BadInputError: A prompt is too long, or see `longest_prompts`.
-        PromptTemplateError: See `longest_prompts`.
+        BadInputError: A prompt is too long.
     """
-    for prompt in longest_prompts(stages, known, function_of):
-        tokens = known.length(prompt.text) + prompt.generated
-        if tokens + prompt.answer > max_length:
-            raise BadInputError(_too_long(prompt, tokens, max_length))
+    for measured in prompts:
+        if measured.with_answer > max_length:
+            raise BadInputError(_too_long(measured.prompt, measured.tokens, max_length))
 
 
 def _too_long(prompt: LongestPrompt, tokens: int, max_length: int) -> str:

@@ -44,7 +44,7 @@ from isheep_worker.preparation.model import (
     resolve_max_length,
     runs_on_gpu,
 )
-from isheep_worker.preparation.prompt_lengths import check_prompt_lengths
+from isheep_worker.preparation.prompt_lengths import check_prompt_lengths, measured_prompts
 from isheep_worker.rows.file_names import PREPARE_TIMINGS_FILE
 from isheep_worker.runtime.meter import Activity
 from isheep_worker.stages.registry import longest_prompts_of
@@ -113,7 +113,6 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
         prompting = resolve_prompting(context.models.tokenizer())
         on_gpu = runs_on_gpu(context.order.runtime)
     check_model_is_pinned_one(context.order.sources, model)
-    max_length = resolve_max_length(spec, model)
     check_adapted_weights(spec, base)
     check_example_orders(spec, library)
     chat_format = prompting.chat_format
@@ -130,7 +129,7 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
         benchmarks={name: context.inputs.put(text) for name, text in benchmarks.items()},
         engine=resolve_engine(spec),
         dtype=resolve_dtype(spec, model, on_gpu=on_gpu),
-        max_model_length=max_length,
+        max_model_length=0,  # resolved below, from the prompts of the stages
         chat_format=ChatFormatRef(
             kind=chat_format.kind,
             digest=chat_format_digest(chat_format),
@@ -141,8 +140,11 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
     )
     known = _known(spec, library, prompting, seeds)
     stages = predicted_stages(RECIPES[spec.recipe], spec, prepared)
-    check_prompt_lengths(stages, known, max_length, longest_prompts_of)
-    return prepared
+    prompts = measured_prompts(stages, known, longest_prompts_of)
+    needed = max((prompt.with_answer for prompt in prompts), default=0)
+    max_length = resolve_max_length(spec, model, needed)
+    check_prompt_lengths(prompts, max_length)
+    return prepared.model_copy(update={"max_model_length": max_length})
 
 
 def _known(

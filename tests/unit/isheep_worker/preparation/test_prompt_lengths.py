@@ -17,6 +17,7 @@ from isheep_worker.preparation.prompt_lengths import (
     LongestPromptsOf,
     check_prompt_lengths,
     longest_prompts,
+    measured_prompts,
 )
 from isheep_worker.runtime.errors import BadInputError
 from isheep_worker.stages.registry import longest_prompts_of
@@ -166,12 +167,13 @@ def test_a_prompt_that_just_fits_passes_and_the_message_about_a_longer_one_names
         variables += "{{ response }} {{ level }}"
     text = "word " * 4000 + variables
     stages, known, function_of = predicted(spec_of(recipe=recipe), **{template: text})
-    found = longest_prompts(stages, known, function_of)
-    long = next(one for one in found if one.template == template)
-    whole = known.length(long.text) + long.generated + long.answer
-    check_prompt_lengths(stages, known, whole, function_of)
+    found = measured_prompts(stages, known, function_of)
+    long = next(one for one in found if one.prompt.template == template)
+    assert long.tokens == known.length(long.prompt.text) + long.prompt.generated
+    whole = long.tokens + long.prompt.answer
+    check_prompt_lengths(found, whole)
     with pytest.raises(BadInputError, match=message):
-        check_prompt_lengths(stages, known, whole - 1, function_of)
+        check_prompt_lengths(found, whole - 1)
 
 
 def test_every_kind_of_prompt_is_measured_with_the_longest_seed_task() -> None:

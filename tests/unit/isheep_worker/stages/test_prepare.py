@@ -47,7 +47,7 @@ def test_open_values_are_resolved_and_small_inputs_are_copied(make_driver, tmp_p
     assert (prepared.engine, prepared.dtype, prepared.max_model_length) == (
         "Transformers",
         "float32",
-        4096,
+        512,
     )
     assert prepared.architecture == "LlamaForCausalLM"
     assert prepared.chat_format.kind == "Own"
