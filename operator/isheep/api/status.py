@@ -128,9 +128,7 @@ class IterationRecord(SpecModel):
             "different pairs, so they cannot be compared."
         ),
     )
-    validation_samples: Count | None = Field(
-        default=None, description="Number of held-out pairs."
-    )
+    validation_samples: Count | None = Field(default=None, description="Number of held-out pairs.")
     gpu_seconds: Number | None = Field(
         default=None, ge=0, description="GPU time of all Jobs of the iteration, in seconds."
     )
