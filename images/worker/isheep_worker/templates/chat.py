@@ -25,9 +25,12 @@ from typing import Any
 from isheep.contract.choices import ChatFormatKind
 from isheep.contract.reasons import Reason
 from isheep_worker.runtime.errors import WorkerError
+from isheep_worker.templates.answer_start import answer_start
 
 # Letters only and no words, so that no template, normalizer or trimming changes it.
 SENTINEL = "qzxvsentinelqzxv"
+
+ANSWER_SENTINEL = "vkjwanswervkjw"
 
 # For templates that ask for today's date.
 FROZEN_DATE = "1 January 2025"
@@ -64,8 +67,8 @@ class ChatFormat:
     """The format of a conversation, resolved once a run; plain data for keys and orders.
 
     `template` is the Jinja text that merged models contain. A prompt is `before`, then the user's
-    message, then `after`. In training, `end_of_turn_ids` close a response; in inference,
-    `stop_token_ids` end a completion.
+    message, then `after` (see `answer_start`). In training, `end_of_turn_ids` close a response; in
+    inference, `stop_token_ids` end a completion.
     """
 
     kind: ChatFormatKind
@@ -101,7 +104,8 @@ def resolve_chat_format(tokenizer: Any, eos_token_ids: Iterable[int] = ()) -> Ch
             "set eos_token in tokenizer_config.json"
         )
     kind, template = _template_of(tokenizer)
-    before, after = _around_message(tokenizer, template)
+    before, generation_prompt = _around_message(tokenizer, template)
+    after = answer_start(generation_prompt, _before_answer(tokenizer, template, before))
     end_of_turn = _end_of_turn_ids(tokenizer, template)
     stops = {*eos_token_ids, tokenizer.eos_token_id, end_of_turn[-1]}
     return ChatFormat(
@@ -242,6 +246,21 @@ def _around_message(tokenizer: Any, template: str) -> tuple[str, str]:
             "it must do so once: set another chat_template in the tokenizer"
         )
     return parts[0], parts[1]
+
+
+def _before_answer(tokenizer: Any, template: str, before: str) -> str | None:
+    """Return what the template writes between a user's message and an answer in a conversation.
+
+    The result is None if the template does not write both texts once and as they are.
+    """
+    messages = [
+        {"role": "user", "content": SENTINEL},
+        {"role": "assistant", "content": ANSWER_SENTINEL},
+    ]
+    text = _apply(tokenizer, template, messages, prompt=False)
+    start, user, rest = text.partition(SENTINEL)
+    between, answer, _ = rest.partition(ANSWER_SENTINEL)
+    return between if user and answer and start == before else None
 
 
 def _end_of_turn_ids(tokenizer: Any, template: str) -> tuple[int, ...]:
