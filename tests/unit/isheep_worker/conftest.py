@@ -13,6 +13,9 @@ import pytest
 
 from isheep.contract.order import RunRef, Sources, StageOrder, Step
 from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
+from isheep.recipes.stage_kinds import STAGE_VERSIONS
+
+CURRENT_VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
 
 
 @pytest.fixture
@@ -39,8 +42,17 @@ def reserve_port() -> Iterator[Callable[[], int]]:
 def make_order(tmp_path: Path) -> Callable[..., StageOrder]:
     """Returns a function that makes an order of one stage, with a folder store."""
 
-    def make(kind: str = "select", version: int = 1, store: Path = tmp_path) -> StageOrder:
-        step = Step(id="i1/x", kind=kind, version=version, key="0" * 64, iteration=1, settings={})
+    def make(
+        kind: str = "select", version: int | None = None, store: Path = tmp_path
+    ) -> StageOrder:
+        step = Step(
+            id="i1/x",
+            kind=kind,
+            version=version or CURRENT_VERSIONS.get(kind, 1),
+            key="0" * 64,
+            iteration=1,
+            settings={},
+        )
         return StageOrder(
             run=RunRef(namespace="default", name="demo", uid="u"),
             attempt=2,

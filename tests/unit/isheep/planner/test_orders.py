@@ -10,6 +10,7 @@ import pytest
 from isheep.contract.choices import Pool
 from isheep.contract.order import canonical_order, parse_order
 from isheep.planner.types import Environment, PodFolders, Start
+from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
 
 from .simulation import PlannerSimulation, make_run, spec_with
 
@@ -89,7 +90,7 @@ def test_an_order_contains_all_that_its_worker_needs() -> None:
     assert assess.runtime.tensor_parallel_size == 2
     assert assess.runtime.enforce_eager
     assert assess.runtime.max_num_seqs == 9
-    assert assess.stage_versions["assess"] == 1
+    assert assess.stage_versions["assess"] == STAGE_VERSIONS[StageKind.ASSESS]
     (step,) = assess.steps
     assert (step.kind, step.iteration, step.items) == ("assess", 1, 40)
     assert step.inputs == {"pairs": (found["i1/respond"].order.steps[0].key,)}
