@@ -15,7 +15,7 @@ from isheep.store.artifacts import ArtifactStore
 from isheep.store.manifest import Manifest
 
 COLUMNS = (
-    "iteration",
+    "t",
     "completions",
     "parsed",
     "accepted",
