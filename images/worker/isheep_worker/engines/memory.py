@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from isheep_worker.engines.interface import DeviceMemoryError
+from isheep_worker.runtime.errors import causes
 
 # Substrings of the messages of torch (CUDA and CPU) and of vLLM, in lower case.
 _MESSAGES = (
@@ -33,11 +34,10 @@ def says_out_of_memory(text: str) -> bool:
 
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Return whether an exception, or one of its causes, reports exhausted device memory."""
-    while error is not None:
-        if isinstance(error, DeviceMemoryError | MemoryError) or says_out_of_memory(str(error)):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    return any(
+        isinstance(cause, DeviceMemoryError | MemoryError) or says_out_of_memory(str(cause))
+        for cause in causes(error)
+    )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ needs a smaller batch (see `engines.memory`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from isheep_worker.runtime.errors import causes
 
 _CLASSES = frozenset(
     {
@@ -59,20 +59,10 @@ def is_device_failure(error: BaseException) -> bool:
     """Return whether an exception, or one of its causes, reports a failed device or engine."""
     return any(
         type(cause).__name__ in _CLASSES or says_device_failed(str(cause))
-        for cause in _causes(error)
+        for cause in causes(error)
     )
 
 
 def _is_rpc_timeout(lowered: str) -> bool:
     """Return whether vLLM waited in vain for a process of tensor parallelism."""
     return "rpc call to" in lowered and "timed out" in lowered
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the exception and its causes, at most 20."""
-    current: BaseException | None = error
-    for _ in range(20):
-        if current is None:
-            return
-        yield current
-        current = current.__cause__ or current.__context__

@@ -9,9 +9,22 @@ below all other packages of the worker, so every package can import the base cla
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from isheep.contract.reasons import Reason
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception, its cause, the cause of that, and so on; at most 20, because of circles.
+
+    Libraries raise errors of their own with the informative one as the cause or the context.
+    """
+    for _ in range(20):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 class WorkerError(Exception):
