@@ -39,6 +39,9 @@ def held_out(datasets: Iterable[Sequence[Origin]], share: float) -> frozenset[in
         The seeds. For D(1) to D(t), those of D(1) to D(t-1) are a subset of what the same call
         without D(t) returns.
     """
+    if share <= 0:
+        # The training sets are read from the store, so they are not read in vain.
+        return frozenset()
     splitter = _Splitter(share)
     for dataset in datasets:
         splitter.add(dataset)
@@ -54,8 +57,6 @@ class _Splitter:
         self._validating: set[int] = set()
 
     def add(self, dataset: Sequence[Origin]) -> None:
-        if self._share <= 0:
-            return
         seeds: defaultdict[int, list[int]] = defaultdict(list)
         for origin in dataset:
             group, merged = self._copies.add(origin.instruction)
