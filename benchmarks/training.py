@@ -40,8 +40,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from isheep.recipes.settings import LoraSettings, TrainSettings
+from isheep_worker.training.batch_sharding import BatchShare
 from isheep_worker.training.dataset import IGNORED_LABEL, Sample, Split, collect_rows, split_rows
-from isheep_worker.training.machine import machine_for, micro_batch_size
+from isheep_worker.training.machine import machine_for
 from isheep_worker.training.step_schedule import StepSchedule
 from isheep_worker.training.trainer_setup import build_trainer
 
@@ -190,10 +191,9 @@ def ours(
 ) -> float:
     """Return the seconds of all steps of the worker's trainer.
 
-    `rows_at_once` replaces the worker's own micro-batch size. `change` may change the trainer
-    before it trains.
+    `rows_at_once` replaces the worker's own cut by tokens. `change` may change the trainer before
+    it trains.
     """
-    machine = machine_for(task.device, {})
     timer = StepTimer(task.clock)
     with tempfile.TemporaryDirectory() as scratch:
         trainer = build_trainer(
@@ -202,10 +202,7 @@ def ours(
             seed=1,
             base=task.model,
             scratch=Path(scratch),
-            device=task.device,
-            world_size=1,
-            rows_at_once=rows_at_once or usual_rows_at_once(task),
-            recompute_activations=machine.recompute_activations,
+            machine=machine_for(task.device, {}),
             schedule=StepSchedule(
                 checkpoints=NoCheckpoints(),
                 provenance={},
@@ -216,16 +213,28 @@ def ours(
             ),
             progress=lambda *_: None,
         )
+        PLAN.recomputes = trainer.args.gradient_checkpointing
+        if rows_at_once is not None:
+            cut_by_rows(trainer, rows_at_once)
         trainer.add_callback(timer)
         change(trainer)
         trainer.train()
     return timer.seconds
 
 
-def usual_rows_at_once(task: Task) -> int:
-    """Return the number of rows in a micro-batch of the worker's trainer."""
-    tokens = machine_for(task.device, {}).tokens_at_once
-    return micro_batch_size(BATCH, task.settings.max_length, tokens)
+@dataclass
+class Plan:
+    """Whether our trainer computes activations twice; every other way does the same."""
+
+    recomputes: bool = False
+
+
+PLAN = Plan()
+
+
+def cut_by_rows(trainer: Any, rows_at_once: int) -> None:
+    """Make a trainer use micro-batches with this number of rows."""
+    trainer._share = lambda rows: BatchShare(1, 0, [1] * len(rows), rows_at_once)
 
 
 def pad_batches(trainer: Any) -> None:
@@ -274,7 +283,7 @@ def pad(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def trl(task: Task, rows_at_once: int, **changes: Any) -> float:
     """Return the seconds of all of TRL's steps with `rows_at_once` rows in a micro-batch."""
-    settings, usual = task.settings, machine_for(task.device, {})
+    settings = task.settings
     dataset = Dataset.from_list(
         [
             {
@@ -292,7 +301,7 @@ def trl(task: Task, rows_at_once: int, **changes: Any) -> float:
             bf16=settings.dtype == "bfloat16",
             per_device_train_batch_size=rows_at_once,
             gradient_accumulation_steps=BATCH // rows_at_once,
-            gradient_checkpointing=usual.recompute_activations,
+            gradient_checkpointing=PLAN.recomputes,
             num_train_epochs=1,
             learning_rate=settings.learning_rate,
             lr_scheduler_type="cosine",

@@ -17,6 +17,7 @@ from typing import Any
 
 import zstandard
 
+from isheep.contract.choices import PromptFormat
 from isheep.contract.order import Outcome
 from isheep.contract.rule_names import DROP
 from isheep.recipes.settings import TrainSettings
@@ -31,7 +32,14 @@ from isheep_worker.rules.drop_reasons import NO_LABEL
 from isheep_worker.runtime.errors import StoppedError
 from isheep_worker.runtime.meter import Activity
 from isheep_worker.templates.chat import PromptRenderer
-from isheep_worker.templates.prompting import Prompting, load_library, load_prompting, task_prompt
+from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.prompting import (
+    Prompting,
+    load_library,
+    load_prompting,
+    task_prompt,
+    task_response,
+)
 from isheep_worker.training.base_name import name_base
 from isheep_worker.training.chat_files import write_chat
 from isheep_worker.training.checkpoint_storage import StoredCheckpoints
@@ -69,7 +77,10 @@ def run(context: StageContext[TrainSettings]) -> StageOutcome:
     def prompt(instruction: str, input_: str) -> list[int]:
         return task_prompt(library, prompting.renderer, settings.prompt_format, instruction, input_)
 
-    split, counts = _rows(context, prompt, prompting.renderer)
+    def response(row: SelectionRow) -> list[int]:
+        return _response_ids(library, prompting.renderer, settings.prompt_format, row)
+
+    split, counts = _rows(context, prompt, response)
     task = Task(
         order=context.order,
         step_id=context.step.id,
@@ -144,7 +155,7 @@ def _bytes(model: Path) -> int:
 def _rows(
     context: StageContext[TrainSettings],
     prompt: Callable[[str, str], list[int]],
-    renderer: PromptRenderer,
+    response: Callable[[SelectionRow], list[int]],
 ) -> tuple[Split, RowCounts]:
     """Return the token rows of D(t), split into training and validation, and their counts."""
     settings = context.settings
@@ -153,7 +164,7 @@ def _rows(
         Sample(
             seed=_seed(settings, "validation", row),
             prompt_ids=prompt(row.instruction, row.input),
-            response_ids=_response_ids(renderer, row),
+            response_ids=response(row),
         )
         for key, positions in used
         for row in _rows_at(context, key, positions)
@@ -193,11 +204,15 @@ def _rows_at(
             yield row
 
 
-def _response_ids(renderer: PromptRenderer, row: SelectionRow) -> list[int]:
+def _response_ids(
+    library: TemplateLibrary,
+    renderer: PromptRenderer,
+    prompt_format: PromptFormat,
+    row: SelectionRow,
+) -> list[int]:
     """Return the ids to predict; a response that was cut has no end of its turn to learn."""
-    if row.finish_reason == LENGTH:
-        return renderer.text(row.response)
-    return renderer.response(row.response)
+    ended = row.finish_reason != LENGTH
+    return task_response(library, renderer, prompt_format, row, ended=ended)
 
 
 def _kept(context: StageContext[TrainSettings], key: str) -> Iterator[SelectionRow]:
@@ -289,6 +304,8 @@ def _statistics(
         "resumedFromStep": outcome.resumed_from or 0,
         "modelLoads": 1,
         "processes": group.world_size,
+        "tokensAtOnce": outcome.tokens_at_once,
+        "recomputesActivations": int(outcome.recomputes_activations),
     }
     if written.eval_loss is not None:
         statistics["evalLoss"] = written.eval_loss

@@ -1,10 +1,14 @@
-"""The rows that each of several training processes takes from an effective batch.
+"""The micro-batches of each training process: which rows of an effective batch, and how many.
 
 An optimizer step uses the same rows for any number of processes: all processes draw the same
-order, and the rows of each batch are dealt out one by one. If they cannot be divided evenly (the
-number of processes does not divide the effective batch, or an epoch ends), some processes get
-fewer rows and run micro-batches without rows. Each process must run the model equally often,
-because the model is sharded.
+order, and the rows of each batch are dealt out one by one. Each process cuts its rows, in their
+order, into micro-batches of at most `tokens_at_once` tokens. Rows are packed without padding, so
+the tokens of a micro-batch are real tokens: a limit in rows would have to assume that each row has
+the maximum length, and most rows are much shorter.
+
+Each process must run the model equally often, because the model is sharded. So processes with
+fewer micro-batches than others add micro-batches without rows. Each process knows the lengths of
+all rows, so it finds their number without asking the others.
 """
 
 from __future__ import annotations
@@ -31,76 +35,63 @@ class EpochOrder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BatchShare:
-    """The share of process `index` of `processes` in every `batch` rows.
+    """The share of process `index` of `processes` in every batch.
 
-    `rows_at_once` is the number of rows in a micro-batch.
+    `lengths` are the tokens of all rows of the data set. `tokens_at_once` is the maximum number of
+    tokens in a micro-batch; a longer row is a separate micro-batch. With 0, each row is one.
     """
 
     processes: int
     index: int
-    batch: int
-    rows_at_once: int
+    lengths: Sequence[int]
+    tokens_at_once: int
 
-    @property
-    def passes(self) -> int:
-        """The number of forward passes of each process for one batch."""
-        return passes(self.batch, self.processes, self.rows_at_once)
-
-    def of(self, rows: Sequence[int]) -> Iterator[list[int]]:
-        """Yield this process's micro-batches of one batch.
+    def of(self, rows: Sequence[int]) -> list[list[int]]:
+        """Return this process's micro-batches of one batch.
 
         Args:
-            rows: The indices of at most `batch` rows.
+            rows: The indices of the batch's rows.
 
-        Yields:
-            The indices of a micro-batch, `passes` times; some micro-batches may be empty.
+        Returns:
+            The indices of each micro-batch, at least one micro-batch and the same number in all
+            processes; the last ones may be empty.
         """
-        own = rows[self.index :: self.processes]
-        for number in range(self.passes):
-            begin = number * self.rows_at_once
-            yield list(own[begin : begin + self.rows_at_once])
+        cuts = [self._cut(rows[index :: self.processes]) for index in range(self.processes)]
+        own, most = cuts[self.index], max(1, *map(len, cuts))
+        return own + [[] for _ in range(most - len(own))]
+
+    def _cut(self, rows: Sequence[int]) -> list[list[int]]:
+        """Cut rows into the fewest micro-batches of consecutive rows that fit."""
+        found: list[list[int]] = []
+        room = 0
+        for row in rows:
+            length = int(self.lengths[row])
+            if not found or length > room:
+                found.append([])
+                room = self.tokens_at_once
+            found[-1].append(row)
+            room -= length
+        return found
 
 
-class MicroBatchSampler:
-    """The micro-batches of one process in an epoch, as a PyTorch batch sampler."""
+class StepSampler:
+    """The steps of an epoch, each as one process's micro-batches, as a PyTorch batch sampler."""
 
-    def __init__(self, order: EpochOrder, share: BatchShare) -> None:
+    def __init__(self, order: EpochOrder, share: BatchShare, effective_batch_size: int) -> None:
         self._order = order
         self._share = share
+        self._batch = effective_batch_size
 
     def __len__(self) -> int:
-        return ceil(len(self._order) / self._share.batch) * self._share.passes
+        return ceil(len(self._order) / self._batch)
 
-    def __iter__(self) -> Iterator[list[int]]:
-        for rows in _batches(self._order, self._share.batch):
-            yield from self._share.of(rows)
+    def __iter__(self) -> Iterator[list[list[int]]]:
+        for rows in _batches(self._order, self._batch):
+            yield self._share.of(rows)
 
     def set_epoch(self, epoch: int) -> None:
         """Select the epoch."""
         self._order.set_epoch(epoch)
-
-
-def passes(batch: int, processes: int, rows_at_once: int) -> int:
-    """Return the number of forward passes of each process for one effective batch.
-
-    Args:
-        batch: Rows of the effective batch, over all processes.
-        processes: Number of processes.
-        rows_at_once: Maximum number of rows in a micro-batch.
-    """
-    return ceil(ceil(batch / processes) / rows_at_once)
-
-
-def even_rows(batch: int, processes: int, fitting: int) -> int:
-    """Return the rows of a micro-batch that divide the largest share most evenly.
-
-    Args:
-        batch: Rows of the effective batch, over all processes.
-        processes: Number of processes.
-        fitting: Maximum number of rows in a micro-batch. The result is at most this number and
-            needs no more passes than this number does.
-    """
-    return ceil(ceil(batch / processes) / passes(batch, processes, fitting))
 
 
 def _batches(order: Iterable[int], size: int) -> Iterator[list[int]]:

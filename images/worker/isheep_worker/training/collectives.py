@@ -28,6 +28,13 @@ def sum_of(numbers: Sequence[float], device: Any) -> list[float]:
     return sums
 
 
+def least_of(number: int, device: Any) -> int:
+    """Return the smallest number of all processes."""
+    reduced = torch.tensor(number, dtype=torch.int64, device=device)
+    dist.all_reduce(reduced, op=dist.ReduceOp.MIN)
+    return int(reduced.item())
+
+
 def broadcast_from_first(value: int | None, device: Any) -> int | None:
     """Return the first process's value, an integer of at least 0 or None."""
     shared = torch.tensor([-1 if value is None else value], device=device)

@@ -96,9 +96,14 @@ class TrainingRows:
         return self._seeds
 
     @property
+    def lengths(self) -> Any:
+        """The rows' lengths in tokens, int64[rows]."""
+        return self._offsets[:, 1] - self._offsets[:, 0]
+
+    @property
     def token_count(self) -> int:
         """The number of tokens in one epoch."""
-        return int((self._offsets[:, 1] - self._offsets[:, 0]).sum())
+        return int(self.lengths.sum())
 
     @property
     def label_count(self) -> int:

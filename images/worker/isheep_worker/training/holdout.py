@@ -40,7 +40,7 @@ def held_out(datasets: Iterable[Sequence[Origin]], share: float) -> frozenset[in
         without D(t) returns.
     """
     if share <= 0:
-        # The training sets are read from the store, so they are not read in vain.
+        # The training sets are read from the store, which takes time, and nothing is held out.
         return frozenset()
     splitter = _Splitter(share)
     for dataset in datasets:

@@ -13,7 +13,6 @@ from typing import Literal
 
 from isheep.contract.choices import CHECKPOINT_SECONDS
 from isheep.contract.order import Runtime
-from isheep_worker.training.batch_sharding import even_rows
 
 _GPU_TOKENS_AT_ONCE = 8192
 _CPU_TOKENS_AT_ONCE = 2048
@@ -27,8 +26,9 @@ class Machine:
 
     `rank` is the number of this process among all `world_size` processes, `local_rank` its
     number among those of its node. `tokens_at_once` is the maximum number of tokens in one
-    forward pass; a single row may exceed it. `recompute_activations` trades time for memory.
-    `checkpoint_seconds` is the time between two checkpoints.
+    forward pass; a single row may exceed it. On a GPU, both it and the answer to whether
+    activations are computed twice also depend on the free memory (`memory_plan`), unless
+    `recompute_activations` is True. `checkpoint_seconds` is the time between two checkpoints.
     """
 
     device: TorchDevice
@@ -54,7 +54,9 @@ def machine_for(
             LOCAL_RANK, if torchrun started the process. No other code reads them, except for
             the rank that a training process needs before it has loaded anything.
         checkpoint_seconds: The time between two checkpoints, in seconds.
-        memory_reduction: n divides the usual number of tokens in a forward pass by 2^n.
+        memory_reduction: The number of earlier attempts that ran out of device memory. n divides
+            the usual number of tokens in a forward pass by 2^n, and from 1 on, a GPU computes
+            activations twice in any case.
     """
     on_gpu = device == "cuda"
     tokens = _GPU_TOKENS_AT_ONCE if on_gpu else _CPU_TOKENS_AT_ONCE
@@ -64,7 +66,7 @@ def machine_for(
         rank=int(environment.get("RANK", "0")),
         local_rank=int(environment.get("LOCAL_RANK", "0")),
         tokens_at_once=tokens >> memory_reduction,
-        recompute_activations=on_gpu,
+        recompute_activations=on_gpu and memory_reduction > 0,
         checkpoint_seconds=checkpoint_seconds,
     )
 
@@ -75,27 +77,3 @@ def this_machine(runtime: Runtime) -> Machine:
 
     device: TorchDevice = "cuda" if torch.cuda.is_available() else "cpu"
     return machine_for(device, os.environ, runtime.checkpoint_seconds, runtime.memory_reduction)
-
-
-def micro_batch_size(
-    effective_batch_size: int, max_length: int, tokens_at_once: int, world_size: int = 1
-) -> int:
-    """Return the number of rows in a micro-batch: as many as fit, at least 1.
-
-    With one process the number divides the effective batch. With several processes it
-    divides the share of each process as evenly as possible.
-
-    Args:
-        effective_batch_size: Rows of one optimizer step, over all processes.
-        max_length: Maximum number of tokens in a row.
-        tokens_at_once: Maximum number of tokens in one forward pass.
-        world_size: Number of processes.
-    """
-    fitting = max(1, tokens_at_once // max_length)
-    if world_size > 1:
-        return even_rows(effective_batch_size, world_size, fitting)
-    return max(
-        rows
-        for rows in range(1, min(fitting, effective_batch_size) + 1)
-        if effective_batch_size % rows == 0
-    )

@@ -54,7 +54,8 @@ class TrainingOutcome:
     `step` of `max_steps` optimizer steps are done. `adapter_step` is the step whose adapter
     was written. `resumed_from` is the step of the checkpoint that the attempt resumed from,
     and `restarted_because` the reason for not using a stored checkpoint; both are None if there
-    was no checkpoint. `micro_batch_size` is in rows.
+    was no checkpoint. `tokens_at_once` is the limit of a micro-batch, and 0 if each row was trained
+    on alone. `recomputes_activations` is True if activations were computed twice.
     """
 
     completed: bool
@@ -62,7 +63,8 @@ class TrainingOutcome:
     max_steps: int
     adapter_step: int | None
     log: tuple[LogRow, ...]
-    micro_batch_size: int
+    tokens_at_once: int
+    recomputes_activations: bool
     resumed_from: int | None
     restarted_because: str | None
     load_seconds: float

@@ -1,7 +1,7 @@
 """Which pairs of D(t) are used if there are more than `training.maxSamples`.
 
 The released scripts take the first ones. D(t) is in the order of the rounds, so the first pairs are
-all from round 1, where no example in the prompt is machine-made. A draw represents all of D(t).
+all from round 1, in which no example in a prompt is machine-made. A draw represents all of D(t).
 """
 
 from __future__ import annotations

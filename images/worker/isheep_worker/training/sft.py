@@ -4,8 +4,8 @@ The run's settings determine the method's numbers. The machine determines only h
 batch is divided into micro-batches and among processes. This division changes the order in
 which floats are added and, with dropout, which of the equally likely masks is drawn; it changes
 nothing else. Several rows are packed into one sequence, because a single short row keeps neither
-a GPU nor the cores of a CPU busy. `tokens_at_once` limits the memory for any batch size, and on
-a GPU activations are recomputed in addition.
+a GPU nor the cores of a CPU busy. `tokens_at_once` limits the memory for any batch size. On a GPU,
+activations are computed twice only if they do not fit (`memory_plan`).
 
 Several processes share the base: each keeps a part of every weight on its device (FSDP2), so a
 model may be larger than the memory of one device. The adapter and its optimizer are small. Each
@@ -33,7 +33,7 @@ from isheep.recipes.settings import TrainSettings
 from isheep_worker.engines.interface import DeviceMemoryError
 from isheep_worker.training.checkpoints import Checkpoints, provenance, resume_point
 from isheep_worker.training.dataset import Split
-from isheep_worker.training.machine import Machine, micro_batch_size
+from isheep_worker.training.machine import Machine
 from isheep_worker.training.outcome import TrainingInputError, TrainingOutcome, log_rows
 
 _LOG = logging.getLogger(__name__)
@@ -121,15 +121,7 @@ def train(
             seed=seed % 2**_SEED_BITS,
             base=base,
             scratch=Path(scratch),
-            device=machine.device,
-            world_size=machine.world_size,
-            rows_at_once=micro_batch_size(
-                settings.effective_batch_size,
-                settings.max_length,
-                machine.tokens_at_once,
-                machine.world_size,
-            ),
-            recompute_activations=machine.recompute_activations,
+            machine=machine,
             schedule=schedule,
             progress=progress,
         )
@@ -154,7 +146,8 @@ def train(
         max_steps=state.max_steps,
         adapter_step=(best.step or state.max_steps) if completed else None,
         log=log_rows(state.log_history),
-        micro_batch_size=trainer.args.per_device_train_batch_size,
+        tokens_at_once=trainer.tokens_at_once,
+        recomputes_activations=trainer.args.gradient_checkpointing,
         resumed_from=resume.step,
         restarted_because=resume.refused,
         load_seconds=loaded - began,

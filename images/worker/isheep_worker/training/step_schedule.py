@@ -79,7 +79,7 @@ class StepSchedule(TrainerCallback):  # type: ignore[misc]  # transformers is un
         """Request an evaluation, a checkpoint and a stop if they are due.
 
         The Trainer then logs, evaluates and saves, in this order. So a checkpoint contains the
-        figures of its own step, and a resumed training does not repeat them.
+        figures of its step, and a resumed training does not repeat them.
         """
         finished = state.global_step >= state.max_steps
         if self._evaluate_every is not None:

@@ -6,17 +6,19 @@
 - The validation loss is also a mean over tokens. So both losses are comparable, and neither
   depends on how rows are batched. An evaluation does not change what is trained.
 - A loss that is NaN or infinite ends training at once.
-- Several processes train on the rows that one process would train on in each step
-  (`batch_sharding`). The Trainer averages gradients over processes, so each loss is scaled by
-  the number of processes and the average becomes a sum. All processes save and stop at the
-  same step (`step_schedule`).
+- A batch of the Trainer is an optimizer step with all its micro-batches, because their number
+  depends on the lengths of the step's rows (`batch_sharding`). The Trainer's own accumulation needs
+  the same number in every step.
+- Several processes train on the rows that one process would train on in each step. The Trainer
+  averages gradients over processes, so each loss is scaled by the number of processes and the
+  average becomes a sum. All processes save and stop at the same step (`step_schedule`).
 """
 
 from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,9 @@ from transformers import Trainer
 from transformers.trainer_callback import PrinterCallback
 
 from isheep_worker.training.adapter import save_adapter
-from isheep_worker.training.batch_sharding import BatchShare, MicroBatchSampler
+from isheep_worker.training.batch_sharding import BatchShare, StepSampler
 from isheep_worker.training.collectives import sum_of
-from isheep_worker.training.dataset import IGNORED_LABEL
+from isheep_worker.training.dataset import IGNORED_LABEL, TrainingRows
 from isheep_worker.training.outcome import diverged
 from isheep_worker.training.packing import model_inputs
 from isheep_worker.training.step_schedule import StepSchedule
@@ -39,8 +41,11 @@ ProgressReport = Callable[[int, int, float], None]
 """Gets the step, the number of steps of the training, and the step's loss."""
 
 
+_MICRO_BATCHES = "micro_batches"
+
+
 class ResponseTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped here
-    """A Trainer over batches of `packing.pack`."""
+    """A Trainer over steps of micro-batches of `packing.pack`."""
 
     control: Any
 
@@ -48,6 +53,7 @@ class ResponseTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
         self,
         *,
         effective_batch_size: int,
+        tokens_at_once: int,
         schedule: StepSchedule,
         progress: ProgressReport,
         **arguments: Any,
@@ -56,6 +62,7 @@ class ResponseTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
 
         Args:
             effective_batch_size: Rows of one optimizer step, over all processes.
+            tokens_at_once: Maximum number of tokens in a micro-batch; with 0, each row is one.
             schedule: Evaluates, saves and stops at the end of a step.
             progress: Called once a step.
             **arguments: The arguments of Transformers' Trainer.
@@ -66,6 +73,7 @@ class ResponseTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
         # `compute_loss` divides by the number of labels in the effective batch for every model.
         self.model_accepts_loss_kwargs = True
         self._effective_batch_size = effective_batch_size
+        self.tokens_at_once = tokens_at_once
         self._schedule = schedule
         self._progress = progress
         parameters = inspect.signature(self.model.get_base_model().forward).parameters
@@ -91,16 +99,34 @@ class ResponseTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
         """
         return self._loss_sum(model, inputs) * self.args.world_size / num_items_in_batch
 
+    def training_step(
+        self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None
+    ) -> Any:
+        """Add up the gradients of this process's micro-batches of one step.
+
+        Returns:
+            This process's part of the mean loss over the effective batch's labels, a scalar tensor.
+        """
+        loss: Any = 0.0
+        micro_batches = inputs[_MICRO_BATCHES]
+        for number, batch in enumerate(micro_batches, start=1):
+            # The processes add up their gradients once, after the last micro-batch.
+            self.accelerator.gradient_state._set_sync_gradients(number == len(micro_batches))
+            loss += super().training_step(model, batch, num_items_in_batch)
+        return loss
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:  # noqa: ARG002 (the Trainer's signature)
+        """Return 0: the Trainer would estimate them from a single sequence."""
+        return 0
+
     def get_train_dataloader(self) -> Any:
-        """Return the micro-batches of this process, in the order that one process would use."""
-        if self.args.world_size == 1:
-            return super().get_train_dataloader()
+        """Return the steps with this process's micro-batches, for any number of processes."""
         order = SeedableRandomSampler(self.train_dataset, data_seed=self.args.data_seed)
-        share = self._share(self._effective_batch_size)
+        share = self._share(self.train_dataset)
         return _EpochLoader(
-            self.train_dataset,
-            batch_sampler=MicroBatchSampler(order, share),
-            collate_fn=self.data_collator,
+            _Packed(self.train_dataset, self.data_collator),
+            batch_sampler=StepSampler(order, share, self._effective_batch_size),
+            collate_fn=_step,
             pin_memory=self.args.dataloader_pin_memory,
         )
 
@@ -145,14 +171,12 @@ class ResponseTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
         # A PyTorch loader would draw a random number for each evaluation. The number of
         # evaluations would then change the dropout.
         rows = self.eval_dataset
-        share = self._share(len(rows)).of(range(len(rows)))
-        return (self.data_collator([rows[index] for index in batch]) for batch in share)
+        packed = _Packed(rows, self.data_collator)
+        return (packed[batch] for batch in self._share(rows).of(range(len(rows))))
 
-    def _share(self, batch: int) -> BatchShare:
+    def _share(self, rows: TrainingRows) -> BatchShare:
         args = self.args
-        return BatchShare(
-            args.world_size, args.process_index, batch, args.per_device_train_batch_size
-        )
+        return BatchShare(args.world_size, args.process_index, rows.lengths, self.tokens_at_once)
 
     def _loss_sum(self, model: Any, inputs: dict[str, Any]) -> Any:
         """Return the sum of the cross-entropy over a batch's labels, a float32 scalar."""
@@ -178,6 +202,26 @@ class ResponseTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ARG002 (the Trainer's signature)
         # The Trainer's own method adds a model card with this machine's paths, and pickles.
         save_adapter(self.model, Path(output_dir or self.args.output_dir))
+
+
+class _Packed:
+    """Micro-batches as a data set: its index is the indices of a micro-batch's rows."""
+
+    def __init__(self, rows: TrainingRows, pack: Callable[[list[Any]], dict[str, Any]]) -> None:
+        self._rows = rows
+        self._pack = pack
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, indices: Sequence[int]) -> dict[str, Any]:
+        return self._pack([self._rows[index] for index in indices])
+
+
+def _step(micro_batches: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the batch of a step. The Trainer counts the labels of the batch."""
+    labels = torch.cat([batch["labels"].flatten() for batch in micro_batches])
+    return {"labels": labels.unsqueeze(0), _MICRO_BATCHES: micro_batches}
 
 
 class _EpochLoader(DataLoader):  # type: ignore[misc]  # torch is untyped here

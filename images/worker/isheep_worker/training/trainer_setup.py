@@ -7,6 +7,7 @@ that determines it.
 from __future__ import annotations
 
 import logging
+from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from transformers.utils.logging import disable_progress_bar
 
 from isheep.recipes.settings import TrainSettings
 from isheep_worker.engines.causal_model import load_model
-from isheep_worker.training.batch_sharding import passes
+from isheep_worker.training.collectives import least_of
 from isheep_worker.training.dataset import Split
+from isheep_worker.training.machine import Machine
+from isheep_worker.training.memory_plan import Memory, MemoryPlan, plan_memory, shape_of
 from isheep_worker.training.packing import pack, prepare_packing
 from isheep_worker.training.step_schedule import StepSchedule
-from isheep_worker.training.targets import add_adapter
+from isheep_worker.training.targets import adapted_weights, add_adapter
 from isheep_worker.training.trainer import ProgressReport, ResponseTrainer
 
 _LOG = logging.getLogger(__name__)
@@ -34,10 +37,7 @@ def build_trainer(
     seed: int,
     base: Path,
     scratch: Path,
-    device: str,
-    world_size: int,
-    rows_at_once: int,
-    recompute_activations: bool,
+    machine: Machine,
     schedule: StepSchedule,
     progress: ProgressReport,
 ) -> ResponseTrainer:
@@ -50,22 +50,22 @@ def build_trainer(
             2^32.
         base: The folder of the model to start from.
         scratch: The folder in which checkpoints are written before they are stored.
-        device: The kind of device, `cpu` or `cuda`.
-        world_size: The number of processes.
-        rows_at_once: Rows in a micro-batch. With one process the number must divide the
-            effective batch. It becomes 1 if the model's architecture cannot keep packed rows
-            apart.
-        recompute_activations: Whether the backward pass computes activations a second time
-            instead of keeping them in memory.
+        machine: The device, the rank and the memory limits of this process. Each row is trained on
+            alone if the model's architecture cannot keep packed rows apart.
         schedule: Evaluates, saves and stops at the end of a step.
         progress: Called once a step.
     """
-    model = load_for_training(settings, base, seed, device, world_size)
-    if rows_at_once > 1 and not prepare_packing(model.get_base_model()):
+    device = machine.device
+    model = load_for_training(settings, base, seed, device, machine.world_size)
+    tokens_at_once = machine.tokens_at_once
+    if tokens_at_once and not prepare_packing(model.get_base_model()):
         _LOG.warning(
             "this architecture does not keep packed rows apart: training with one row at a time"
         )
-        rows_at_once = 1
+        tokens_at_once = 0
+    plan = MemoryPlan(tokens_at_once, machine.recompute_activations)
+    if device == "cuda":
+        plan = plan_for_gpu(model, data, plan, machine.world_size)
     arguments = TrainingArguments(
         output_dir=str(scratch),
         seed=seed,
@@ -73,9 +73,10 @@ def build_trainer(
         use_cpu=device == "cpu",
         bf16=settings.dtype == "bfloat16",
         fp16=settings.dtype == "float16",
-        per_device_train_batch_size=rows_at_once,
-        gradient_accumulation_steps=passes(settings.effective_batch_size, world_size, rows_at_once),
-        gradient_checkpointing=recompute_activations,
+        # A batch of the loader is a step; `ResponseTrainer` cuts it into micro-batches.
+        per_device_train_batch_size=ceil(settings.effective_batch_size / machine.world_size),
+        gradient_accumulation_steps=1,
+        gradient_checkpointing=plan.recomputes,
         gradient_checkpointing_kwargs={"use_reentrant": False},
         num_train_epochs=settings.num_train_epochs,
         learning_rate=settings.learning_rate,
@@ -103,6 +104,7 @@ def build_trainer(
         train_dataset=data.train,
         eval_dataset=data.validation,
         effective_batch_size=settings.effective_batch_size,
+        tokens_at_once=plan.tokens_at_once,
         schedule=schedule,
         progress=progress,
     )
@@ -130,3 +132,62 @@ def load_for_training(
     model = load_model(base, dtype=getattr(torch, settings.dtype), **place)
     set_seed(seed)
     return add_adapter(model, settings.lora)
+
+
+def memory_of(model: Any, free: int, world_size: int) -> Memory:
+    """Return the memory for the training of a loaded model with its adapter.
+
+    Args:
+        model: The model with its adapter, as `load_for_training` returns it.
+        free: The free bytes of the device.
+        world_size: The number of processes over which the model is sharded.
+    """
+    base = model.get_base_model()
+    element = base.dtype.itemsize
+    gathered = 0
+    if world_size > 1:
+        shape = shape_of(base.config)
+        weights = sum(weight.numel() for weight in base.parameters())
+        # The present layer, the next one, and the output head.
+        gathered = element * (2 * weights // shape.layers + shape.vocabulary * shape.hidden)
+    return Memory(
+        free=free,
+        trained=sum(weight.numel() for weight in base.parameters() if weight.requires_grad),
+        rebuilt=element
+        * sum(
+            prod(weight.shape)
+            for weight in adapted_weights(model).values()
+            if hasattr(weight.layer, "parameter_name")
+        ),
+        gathered=gathered,
+    )
+
+
+def plan_for_gpu(model: Any, data: Split, limits: MemoryPlan, world_size: int) -> MemoryPlan:
+    """Return the plan for the memory of the GPUs, the same in all processes.
+
+    If one process computed activations twice and another did not, each would wait for layers that
+    the other one does not send.
+    """
+    free, _ = torch.cuda.mem_get_info()
+    # PyTorch has reserved this memory and does not use it.
+    free += torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+    if world_size > 1:
+        free = least_of(free, "cuda")
+    base = model.get_base_model()
+    plan = plan_memory(
+        shape_of(base.config),
+        memory_of(model, free, world_size),
+        longest=max(int(rows.lengths.max(initial=1)) for rows in (data.train, data.validation)),
+        most=limits.tokens_at_once,
+        element=base.dtype.itemsize,
+        always_recompute=limits.recomputes,
+    )
+    _LOG.info(
+        "a micro-batch has up to %d tokens, and activations are computed %s: the device has %.1f "
+        "GiB of free memory",
+        plan.tokens_at_once,
+        "twice" if plan.recomputes else "once",
+        free / 2**30,
+    )
+    return plan

@@ -26,8 +26,8 @@ INTERRUPTED = str(Path(__file__).with_name("interrupted_training_process.py"))
 def training(copied_run: Any, nodes: int, key: str, **changes: Any) -> StageOrder:
     """Return an order for the training of a finished run, without dropout and under another key.
 
-    Neither the effective batch nor the last step divides evenly over two nodes. Each step writes a
-    checkpoint.
+    Neither the effective batch nor the last step divides evenly over two nodes. A micro-batch has
+    up to 128 tokens, so the nodes need different numbers of them. Each step writes a checkpoint.
     """
     order = copied_run.step("i1/train")
     (step,) = order.steps
@@ -36,7 +36,7 @@ def training(copied_run: Any, nodes: int, key: str, **changes: Any) -> StageOrde
     settings["effectiveBatchSize"] = 5
     settings |= changes
     step = step.model_copy(update={"key": key, "settings": settings})
-    runtime = Runtime(num_nodes=nodes, checkpoint_seconds=0.0)
+    runtime = Runtime(num_nodes=nodes, checkpoint_seconds=0.0, memory_reduction=4)
     return order.model_copy(update={"steps": (step,), "runtime": runtime})
 
 
@@ -84,6 +84,7 @@ def test_the_adapter_after_a_kill_equals_that_of_a_single_process(
     assert statistics["resumedFromStep"] == stored
     assert (statistics["processes"], expected["processes"]) == (NODES, 1)
     assert statistics["steps"] == expected["steps"]
+    assert (statistics["tokensAtOnce"], statistics["recomputesActivations"]) == (128, 0)
     assert statistics["trainLoss"] == pytest.approx(expected["trainLoss"], abs=1e-5)
     assert statistics["evalLoss"] == pytest.approx(expected["evalLoss"], abs=1e-5)
     folder = copied_run.folder / "default/stages"

@@ -126,13 +126,11 @@ def test_the_loss_is_the_mean_over_the_batchs_response_tokens(
     assert only.eval_loss == pytest.approx(mean_loss(data.validation), abs=1e-5)
 
 
-def test_the_micro_batch_size_changes_only_the_order_of_additions(
-    training: Any, settings: Any
-) -> None:
+def test_the_micro_batches_change_only_the_order_of_additions(training: Any, settings: Any) -> None:
     without_dropout = settings(dropout=0.0)
     single, one = training(settings=without_dropout)
-    packed, other = training(settings=without_dropout, tokens_at_once=128)
-    assert (single.micro_batch_size, packed.micro_batch_size) == (1, 4)
+    packed, other = training(settings=without_dropout, tokens_at_once=48)
+    assert (single.tokens_at_once, packed.tokens_at_once) == (0, 48)
     expected, found = load_file(one / ADAPTER_WEIGHTS), load_file(other / ADAPTER_WEIGHTS)
     for name, tensor in expected.items():
         assert torch.allclose(found[name], tensor, atol=1e-4), name
@@ -144,8 +142,9 @@ def test_the_micro_batch_size_changes_only_the_order_of_additions(
 def test_recomputing_activations_does_not_change_the_adapter(
     training: Any, uninterrupted: Any
 ) -> None:
-    _, expected = uninterrupted
-    _, out = training(recompute_activations=True)
+    once, expected = uninterrupted
+    again, out = training(recompute_activations=True)
+    assert (once.recomputes_activations, again.recomputes_activations) == (False, True)
     assert _weights(out) == _weights(expected)
 
 
