@@ -299,7 +299,7 @@ def _prefill(
     """Run the model on prompts.
 
     Returns:
-        The cache; the mask of its positions that are no padding, int64 [rows, length]; and the
+        The cache; the mask of its positions without padding, int64 [rows, length]; and the
         logits after each prompt, float32 [rows, vocabulary].
     """
     from transformers import DynamicCache  # noqa: PLC0415 - heavy

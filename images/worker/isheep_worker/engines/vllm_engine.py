@@ -18,13 +18,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, get_args
 
 from isheep_worker.engines.adapter import Adapter, AdapterError
+from isheep_worker.engines.compile_cache import compile_cache, compile_facts
 from isheep_worker.engines.interface import Completion, FinishReason, PromptTooLongError, Request
 from isheep_worker.engines.memory import device_memory_errors
+from isheep_worker.engines.model_link import linked_model
 from isheep_worker.engines.runtime import USUAL_MAX_NUM_SEQS, EngineRuntime
+from isheep_worker.runtime.cache_folder import cache_folder
 
 GIB = 1024**3
 CPU_BLOCK_SIZE = 32
@@ -53,6 +57,7 @@ class VLLMEngine:
         If `max_adapter_rank` is 0, the engine serves no adapters and reserves no memory for them.
         """
         _quiet()
+        from vllm.envs import disable_envs_cache  # noqa: PLC0415 - heavy
         from vllm.platforms import current_platform  # noqa: PLC0415 - heavy
 
         self._in_process = bool(current_platform.is_cpu())
@@ -67,6 +72,8 @@ class VLLMEngine:
             "disable_log_stats": True,
         }
         if self._in_process:
+            # vLLM remembers the variables of the first engine in this process.
+            disable_envs_cache()
             settings |= _cpu_settings(model_dir, dtype, max_model_length, runtime)
         else:
             settings |= {
@@ -75,8 +82,15 @@ class VLLMEngine:
             }
         if max_adapter_rank:
             settings |= _adapter_settings(max_adapter_rank)
-        with device_memory_errors(f"loading {model_dir}"):
-            self._engine: Any = _start(settings)
+        with ExitStack() as until_closed:
+            settings["model"] = str(until_closed.enter_context(linked_model(model_dir)))
+            facts = compile_facts(settings, (model_dir / "config.json").read_text())
+            with (
+                device_memory_errors(f"loading {model_dir}"),
+                compile_cache(cache_folder(os.environ), current_platform.get_device_name(), facts),
+            ):
+                self._engine: Any = _start(settings)
+            self._until_closed = until_closed.pop_all()
         self._lora: Any = None
         self._loras = 0
         self._max_num_seqs: int = self._engine.vllm_config.scheduler_config.max_num_seqs
@@ -152,6 +166,7 @@ class VLLMEngine:
 
         engine, self._engine = self._engine, None
         engine.engine_core.shutdown()
+        self._until_closed.close()
         del engine
         if self._in_process:
             cleanup_dist_env_and_memory()
@@ -203,6 +218,9 @@ def _cpu_settings(
     from transformers import AutoConfig  # noqa: PLC0415 - heavy
 
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    # On a CPU, vLLM 0.32 cannot load the file that this option stores, and compiles everything
+    # again. Without it, PyTorch finds the compiled code in its own cache.
+    os.environ.setdefault("VLLM_USE_AOT_COMPILE", "0")
     # If this variable is not set, vLLM reduces this process to one thread "for serving". Here the
     # same process also computes.
     os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import partial
@@ -31,6 +31,7 @@ from isheep.store.interface import NoSuchKeyError, ObjectInfo
 from isheep.store.manifest import FileInfo
 from isheep_worker.engines.adapter import Adapter, read_adapter
 from isheep_worker.inputs import model_cache
+from isheep_worker.runtime.error_texts import describe
 from isheep_worker.runtime.errors import BadInputError, SourceUnreachableError
 
 _SMALL_FILES = ("*.json", "*.jinja", "*.model", "*.tiktoken", "*.txt")
@@ -163,12 +164,6 @@ def unreadable(uri: str, kinds: str) -> str:
     return f"this worker cannot read {uri!r}; use {kinds}"
 
 
-def cache_folder(environment: Mapping[str, str]) -> Path:
-    """Return the folder for downloads: `$XDG_CACHE_HOME/isheep`, or `~/.cache/isheep`."""
-    base = environment.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "isheep"
-
-
 def _existing(folder: Path, uri: str) -> Path:
     if not folder.is_dir():
         raise BadInputError(
@@ -215,9 +210,19 @@ def _from_hub(name: str, revision: str | None, *, weights: bool) -> Path:
         ) from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise SourceUnreachableError(
-            f"model.storageUri: hf://{name} could not be downloaded from the hub ({error}); try "
-            f"again later, or name a copy: {MIRROR_ADVICE}"
+            f"model.storageUri: hf://{name} could not be downloaded from the hub "
+            f"({_hub_answer(error)}); try again later, or name a copy: {MIRROR_ADVICE}"
         ) from error
+
+
+def _hub_answer(error: Exception) -> str:
+    """Return the status of the hub's answer, or the type of the error.
+
+    The hub redirects a download to a signed URL, and the message of the error contains that URL.
+    """
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    return describe(error) if status is None else f"{type(error).__name__}, HTTP status {status}"
 
 
 def _is_small(key: str) -> bool:

@@ -3,8 +3,11 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
+import huggingface_hub
 import pytest
+from huggingface_hub.errors import HfHubHTTPError
 
 from isheep.contract.order import RunRef, Sources
 from isheep.contract.store_spec import parse_store_uri
@@ -14,8 +17,9 @@ from isheep.store.folder import FolderStore
 from isheep.store.manifest import Manifest, StageInfo, Timings
 from isheep_worker.engines.adapter import Adapter
 from isheep_worker.inputs.model_files import inspect_model
-from isheep_worker.inputs.models import ModelFolders, Weights, bucket_spec, cache_folder
-from isheep_worker.runtime.errors import BadInputError
+from isheep_worker.inputs.models import ModelFolders, Weights, bucket_spec
+from isheep_worker.runtime.errors import BadInputError, SourceUnreachableError
+from isheep_worker.runtime.failures import failure_of
 
 KEY = "a" * 64
 
@@ -39,11 +43,6 @@ def test_a_bucket_is_at_the_service_of_the_runs_store() -> None:
         BadInputError, match=r"model.storageUri: s3://models/my llama is not a bucket"
     ):
         bucket_spec("s3://models/my llama", own, "model.storageUri")
-
-
-def test_the_cache_follows_the_environment() -> None:
-    assert cache_folder({"XDG_CACHE_HOME": "/cache"}) == Path("/cache/isheep")
-    assert cache_folder({}) == Path.home() / ".cache/isheep"
 
 
 def folders(
@@ -73,6 +72,22 @@ def test_a_base_model_that_does_not_exist_is_bad_input(make_order, tmp_path: Pat
     models = folders(make_order, FolderStore(tmp_path), tmp_path, str(tmp_path / "none"))
     with pytest.raises(BadInputError, match=r"model.storageUri: .*none"):
         models.base()
+
+
+def test_a_failed_download_shows_the_status_of_the_hub_and_no_signed_url(
+    make_order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    response = SimpleNamespace(status_code=403, headers={}, request=None)
+
+    def fail(*_: object, **__: object) -> str:
+        url = "https://files.example/weights?Signature=secret"
+        raise HfHubHTTPError(f"403 Client Error: Forbidden for url: {url}", response=response)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    models = folders(make_order, FolderStore(tmp_path), tmp_path, "hf://org/model")
+    with pytest.raises(SourceUnreachableError, match="HfHubHTTPError, HTTP status 403") as caught:
+        models.base()
+    assert "secret" not in failure_of(caught.value).message
 
 
 def test_a_claim_is_read_from_the_folder_where_it_is_mounted(make_order, tmp_path: Path) -> None:
