@@ -111,7 +111,7 @@ def tiny_chat_model(make: Texts | None = None, steps: int = STEPS) -> Path:
 
     The first text of each draw is the longest, and it forms a separate batch.
     """
-    from isheep_worker.inputs.models import cache_folder
+    from isheep_worker.runtime.cache_folder import cache_folder
 
     make = make or texts()
     corpus = [text for seed in range(40) for text in make(random.Random(seed))]

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from isheep.api.base import SpecModel
 from isheep.api.sampling import ResponseSampling
-from isheep.contract.choices import CutResponses, ResponsePromptFormat
+from isheep.contract.choices import CutResponses, ResponsePromptFormat, Thinking
 
 
 class Responses(SpecModel):
@@ -27,5 +27,16 @@ class Responses(SpecModel):
         description=(
             "What happens to a response that ended at sampling.maxTokens: the rule `cut` drops and "
             "counts it (Drop), or it is kept, and training leaves out the end of its turn (Keep)."
+        ),
+    )
+    thinking: Thinking = Field(
+        default="Remove",
+        description=(
+            "What happens to the thoughts that a model writes before its answer, such as "
+            "`<think>…</think>`. Remove asks for an answer without thoughts and removes a block of "
+            "thoughts before the answer. Keep asks for thoughts and leaves them in the response, "
+            "which is trained and exported; the rules and the assessor see the answer only. "
+            "Thoughts count for sampling.maxTokens. Keep needs promptFormat Chat in iteration 1 if "
+            "the base model thinks in its chat template only."
         ),
     )

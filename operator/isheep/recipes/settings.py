@@ -177,6 +177,7 @@ class RespondSettings(StageSettings):
     asking: ResponseStyle | None = None
     exemplars: int | None = None
     drawn: Literal[True] | None = None
+    thinking: Literal["Keep"] | None = Field(default=None, description="None: Remove")
 
 
 class ScoreLabels(StageSettings):
@@ -207,6 +208,7 @@ class AssessSettings(StageSettings):
     rules: str
     templates: str
     cut: Literal["Keep"] | None = Field(default=None, description="None: Drop")
+    thinking: Literal["Keep"] | None = Field(default=None, description="None: Remove")
     labels: ScoreLabels | None = None
     score_templates: str | None = None
     example_order: Literal["Shuffled"] | None = Field(default=None, description="None: Fixed")
@@ -231,6 +233,7 @@ class MeasureSettings(StageSettings):
     rules: str
     templates: str
     cut: Literal["Keep"] | None = Field(default=None, description="None: Drop")
+    thinking: Literal["Keep"] | None = Field(default=None, description="None: Remove")
 
 
 class SelectSettings(StageSettings):
@@ -238,7 +241,8 @@ class SelectSettings(StageSettings):
 
     `size_of` is the method that determines how many pairs Random draws. `levels`, `threshold`,
     `max_perplexity` and `clusters` belong to that method if it is set, and to `method` otherwise.
-    `rules`, `language` and `cut` are set if no earlier stage has applied the rules for pairs.
+    `rules`, `language`, `cut` and `thinking` are set if no earlier stage has applied the rules for
+    pairs.
     """
 
     method: SelectionMethod
@@ -252,6 +256,7 @@ class SelectSettings(StageSettings):
     rules: str | None = None
     language: str | None = None
     cut: Literal["Keep"] | None = Field(default=None, description="None: Drop")
+    thinking: Literal["Keep"] | None = Field(default=None, description="None: Remove")
 
 
 class LoraSettings(StageSettings):

@@ -43,7 +43,7 @@ def first_exchange(messages: object, where: str, field: str) -> Exchange:
         The exchange. The answer is None if the conversation ends with the user's message.
 
     Raises:
-        RecordError: The value is no conversation, the user does not speak first (after the system),
+        RecordError: The value is not a conversation, the user is not first (after the system),
             or the answer to the user's message is not the assistant's.
     """
     if not isinstance(messages, list) or not messages:

@@ -1,8 +1,9 @@
 """The reader of every data file that a user names: seed tasks, benchmarks, a pool, data to filter.
 
-A file is JSON Lines, one JSON list, a JSON object that holds a list, or Parquet, each plain or
-packed with gzip or zstd. The content decides, not the name. In JSON Lines a fault costs one line;
-in the other formats it ends the reading.
+A file is JSON Lines, one JSON list, a JSON object that holds a list, CSV, TSV or Parquet, each
+plain or packed with gzip or zstd. The content decides, not the name. In JSON Lines a fault costs
+one line, and in CSV a row with another number of cells costs one row; every other fault ends the
+reading.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, BinaryIO, cast
 
+from isheep_worker.rows.csv_files import Header, csv_header, csv_rows
 from isheep_worker.rows.json_documents import LIST_NAMES, json_items
 from isheep_worker.rows.packed_files import unpacked
 from isheep_worker.rows.parquet_files import MAGIC, parquet_rows
@@ -51,7 +53,7 @@ class Record:
         return self.value
 
     def object(self) -> dict[str, Any]:
-        """Return the value as an object; raise `RecordError` if it is none."""
+        """Return the value as an object; raise `RecordError` for another value."""
         return as_object(self.read(), self.place)
 
 
@@ -78,6 +80,9 @@ class DataFile:
             self._stream.read(len(codecs.BOM_UTF8))
         self._seen: list[bytes] = []
         self._is_document = False if self.is_parquet else self._find_document()
+        self._header = None
+        if not (self.is_parquet or self._is_document):
+            self._header = csv_header(next((line for line in self._seen if line.strip()), b""))
 
     @property
     def is_json(self) -> bool:
@@ -88,14 +93,21 @@ class DataFile:
         return isinstance(_parsed(value), dict)
 
     @property
+    def is_csv(self) -> bool:
+        """Whether the first line names the columns of a CSV file."""
+        return self._header is not None
+
+    @property
     def is_lines(self) -> bool:
         """Whether the file is JSON Lines or another text with one record a line."""
-        return not (self.is_parquet or self._is_document)
+        return not (self.is_parquet or self._is_document or self.is_csv)
 
     def records(self) -> Iterator[Record]:
         """Yield the records; a blank line of JSON Lines is a record with an error."""
         if self.is_parquet:
             return self._rows()
+        if self._header is not None:
+            return self._csv_rows(self._header)
         return self._items() if self._is_document else line_records(self.lines(), self._name)
 
     def lines(self) -> Iterator[bytes]:
@@ -113,6 +125,14 @@ class DataFile:
             copy.seek(0)
             for number, row in enumerate(parquet_rows(copy, self._name or "the file"), start=1):
                 yield self._record(f"row {number}", row)
+
+    def _csv_rows(self, header: Header) -> Iterator[Record]:
+        for number, (line, row) in enumerate(csv_rows(header, self.lines(), self._where), start=1):
+            position = f"row {number} (line {line})"
+            if isinstance(row, RecordError):
+                yield Record(self._where + position, position, error=row)
+            else:
+                yield self._record(position, row)
 
     def _items(self) -> Iterator[Record]:
         chunks = chain(self._seen, iter(lambda: self._stream.read1(_CHUNK), b""))

@@ -142,7 +142,7 @@ class _Source:
                 self.fail(str(error))
             else:
                 distance = end - self._at
-                # A number may go on in the next chunk.
+                # A number may continue in the next chunk.
                 if end < len(self._text) or not self._more(want):
                     self._move(self._at + distance)
                     return value

@@ -20,7 +20,7 @@ from isheep_worker.rows.records import RecordError
 MAX_RATIO = 200
 """Text packs to a twentieth at most, and very repetitive text to a hundredth."""
 FREE_BYTES = 1 << 26
-"""The ratio does not count below this size, because a small file does no harm."""
+"""The ratio does not count below this size, because a small file fits into memory."""
 _CHUNK = 1 << 16
 # A zstd decoder has no limit for its output. A block of 4 bytes unpacks to at most 128 KiB, so
 # pieces of 1 KiB unpack to at most 32 MiB.

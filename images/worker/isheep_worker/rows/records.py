@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 NO_INPUT = "<noinput>"
-"""The placeholder for an empty input in the files of Self-Instruct and I-SHEEP."""
+"""The mark of an absent input, in the files of Self-Instruct and I-SHEEP and in prompts."""
 
 
 class RecordError(ValueError):

@@ -8,9 +8,9 @@
 | `prompt`, `completion` (texts or lists of messages), `chosen` | TRL, `isheep export` |
 | `messages`, `conversations` | chat data, ShareGPT, LIMA |
 
-null is as good as absent. Two columns that say different things are an error, because only the
-user knows which one counts. A column that is not read is counted by name, so nothing is lost in
-silence.
+A column that is null counts as absent. Two columns with different content are an error, because
+only the user knows which one is correct. A column that is not read is counted by name, so the user
+learns of every column that is left out.
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ def _instance(
     named = _one_of(columns, RESPONSES, where, prefix)
     if answer and named and answer.strip() != named:
         raise RecordError(
-            f"{where}: the response of the conversation and the response in a column of its own "
+            f"{where}: the response of the conversation and the response in a separate column "
             "differ; remove one of them"
         )
     response = named or (answer if answer is not None else named)
@@ -226,7 +226,7 @@ def _instance(
 def _one_of(columns: dict[str, Any], names: tuple[str, ...], where: str, prefix: str) -> str | None:
     """Return the text of the columns that mean the same, or None if the record has none of them.
 
-    A blank column gives way to one with a text. Raises `RecordError` if two texts differ.
+    A blank column is ignored if another one has a text. Raises `RecordError` if two texts differ.
     """
     texts = {
         name: text_field(columns, name, where, prefix=prefix) for name in names if name in columns

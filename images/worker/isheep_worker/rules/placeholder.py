@@ -2,9 +2,9 @@
 
 The rules check the instruction and the input, as the released scripts do, because a model writes
 such marks in place of an input. They do not check the response. In code, `#include <iostream>`,
-`<html>` and `return None` are complete, and no rule can tell a response that is code from a text.
-Guillemets are quotation marks in French and Russian, and "none" is an English word, so the rules
-apply to runs in English only.
+`<html>` and `return None` are complete, and no rule can distinguish a response that is code from a
+text. Guillemets are quotation marks in French and Russian, and "none" is an English word, so the
+rules apply to runs in English only.
 """
 
 from __future__ import annotations

@@ -8,9 +8,12 @@ response is empty and the pair contains the reason. Such a pair is dropped with 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from isheep.contract.choices import Thinking
 from isheep_worker.rows.schema import PairRow
 from isheep_worker.rules.interface import Drop, Pair, Rule, first_drop
+from isheep_worker.text.thoughts import without_thoughts
 
 
 def pair_drop(rules: Iterable[Rule[Pair]], pair: PairRow) -> Drop | None:
@@ -26,3 +29,16 @@ def pair_drop(rules: Iterable[Rule[Pair]], pair: PairRow) -> Drop | None:
     if pair.rule is not None:
         return Drop(pair.rule, "the response could not be read")
     return first_drop(rules, pair)
+
+
+def judged(pair: PairRow, thinking: Thinking | None) -> PairRow:
+    """Return the pair that rules and assessors see: without the thoughts before its answer.
+
+    Args:
+        pair: The pair.
+        thinking: What happens to thoughts in responses; None means Remove, and respond has removed
+            them.
+    """
+    if thinking != "Keep":
+        return pair
+    return replace(pair, response=without_thoughts(pair.response))

@@ -3,15 +3,16 @@
 The order decides the rule under which a dropped row is counted, not whether the row is dropped.
 
 - `ISheep` has the rules of the paper (§3.2) and of its released scripts.
-- `ISheepCode` is ISheep with two better rules: about options and about questions back, it spares
-  code and what the task asks for. It is ours, for users who do not reproduce the paper.
+- `ISheepCode` is ISheep with three better rules: about options, questions back and new turns, it
+  spares code and what the task asks for. It is ours, for users who do not reproduce the paper.
 - `SelfInstruct` has Self-Instruct's filters, and the rules that the form of this parser needs. Its
   rule about one input with different outputs reads all pairs of an instruction.
 - `Dromedary` passes two kinds of rows that other sets drop: tasks that a language model cannot
   perform (so it has no blacklist), because red-teaming is about them, and questions back, because
   its principles ask for one if a task is unclear.
 - Each of these sets drops responses that were cut (`cut`) and responses that contain thoughts
-  (`thinking`). With `responses.cut: Keep` the first rule does not apply.
+  (`thinking`). With `responses.cut: Keep` the first rule does not apply. With `responses.thinking:
+  Keep` all rules see the answer without the block of thoughts before it.
 - `None` has no rules, like the paper's runs with a threshold of -1 (§4).
 """
 
@@ -41,6 +42,7 @@ from isheep_worker.rules import (
     thinking,
     unrequested_options,
     unrequested_question,
+    unrequested_turn,
     url,
 )
 from isheep_worker.rules.interface import GroupRule, Pair, Rule, Task
@@ -89,6 +91,7 @@ _I_SHEEP = RuleSet(
 _REPLACED = {
     question_back.QUESTION_BACK: unrequested_question.UNREQUESTED_QUESTION,
     options.OPTIONS: unrequested_options.UNREQUESTED_OPTIONS,
+    new_turn.NEW_TURN: unrequested_turn.UNREQUESTED_TURN,
 }
 _I_SHEEP_CODE = replace(
     _I_SHEEP,
@@ -139,7 +142,7 @@ _DROMEDARY = RuleSet(
         control_characters.RESPONSE_CONTROL_CHARACTERS,
         thinking.THINKING,
         markers.RESPONSE_CHAT_MARKER,
-        new_turn.NEW_TURN,
+        unrequested_turn.UNREQUESTED_TURN,
         fields.ENDS_WITH_COLON,
     ),
 )

@@ -2,7 +2,7 @@
 
 Some chat templates begin a block of thoughts that the model ends with `</think>`, and some models
 write the name of a channel before the text of the channel. If such text becomes a response, the
-training teaches the model to show its thoughts. The rule has a name of its own, so that the report
+training teaches the model to show its thoughts. The rule has a separate name, so that the report
 shows this cause.
 
 A response about such marks is spared if the marks are in code or in the middle of a sentence. So is
@@ -15,11 +15,11 @@ import re
 
 from isheep_worker.rules.interface import Example, Pair, Rule
 from isheep_worker.text.code import without_code
+from isheep_worker.text.thoughts import THOUGHT_TAGS
 
-_THOUGHTS = "think|thinking|thought|thoughts|seed:think"
 _OTHERS = "reasoning|reflection|scratchpad|analysis|inner_monologue"
-_OPENING = rf"<\|?(?:{_THOUGHTS})\|?>|\[think(?:ing)?\]|\u25c1think\u25b7"
-_CLOSING = rf"</(?:{_THOUGHTS})>|\[/think(?:ing)?\]|\u25c1/think\u25b7"
+_OPENING = rf"<\|?(?:{THOUGHT_TAGS})\|?>|\[think(?:ing)?\]|\u25c1think\u25b7"
+_CLOSING = rf"</(?:{THOUGHT_TAGS})>|\[/think(?:ing)?\]|\u25c1/think\u25b7"
 
 _ANY_MARK = re.compile(r"[<\[\u25c1]|assistant|\A\s*+analysis")
 """A part of every mark; most responses do not contain it, so the check of it saves time."""
@@ -33,7 +33,7 @@ _CHANNEL = re.compile(
     r"|(?-i:assistant(?:analysis|commentary|final))",
     re.IGNORECASE,
 )
-_ON_ONE_LINE = re.compile(rf"<({_THOUGHTS})>[^<\n]{{0,200}}</\1>", re.IGNORECASE)
+_ON_ONE_LINE = re.compile(rf"<({THOUGHT_TAGS})>[^<\n]{{0,200}}</\1>", re.IGNORECASE)
 _IN_TEXT = re.compile(
     rf"^[ ]{{0,3}}((?:{_OPENING})[ \t]*$|{_CLOSING})"  # begins a line
     rf"|(?<=[^\s\"'`\u2018\u201c\u00ab(\[{{<>])({_CLOSING})"  # ends a word

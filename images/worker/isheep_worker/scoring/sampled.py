@@ -92,7 +92,11 @@ class SampledScoring:
             input_text=pair.input,
             response=pair.response,
         )
-        return token_ids(self._inference.renderer, self._settings.prompt_format, text)
+        renderer, settings = self._inference.renderer, self._settings
+        if settings.prompt_format == "Chat" and settings.decoding == "Constrained":
+            # The answer must begin with a digit, so the white space before it is in the prompt.
+            return renderer.chat(text, "")
+        return token_ids(renderer, settings.prompt_format, text)
 
 
 def longest_sampled_prompts(settings: AssessSettings, known: Known) -> Iterator[LongestPrompt]:

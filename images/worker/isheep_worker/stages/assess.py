@@ -27,7 +27,7 @@ from isheep_worker.execution.inference import (
 from isheep_worker.execution.parts import FilledPart, PartProgram
 from isheep_worker.rows.schema import PAIRS, SCORES, LevelScore, PairRow, ScoreRow
 from isheep_worker.rules.interface import Pair, Rule
-from isheep_worker.rules.response import pair_drop
+from isheep_worker.rules.response import judged, pair_drop
 from isheep_worker.rules.sets import rule_set
 from isheep_worker.scoring.interface import Scoring
 from isheep_worker.scoring.registry import SCORING_METHODS, compared_with
@@ -48,7 +48,10 @@ def run(context: StageContext[AssessSettings]) -> StageOutcome:
     plan = _plan(settings, inference, context.step.id)
 
     def program(part: int) -> PartProgram:
-        rows = [PAIRS.decode(line) for line in context.artifacts.read_part(source, part)]
+        rows = [
+            judged(PAIRS.decode(line), settings.thinking)
+            for line in context.artifacts.read_part(source, part)
+        ]
         return score_part(plan, rules, rows, part)
 
     fill_own_parts(context, items, inference, program)

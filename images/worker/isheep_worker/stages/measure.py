@@ -1,8 +1,8 @@
 """measure: compute the losses of each pair with M(t-1), and its vector for clusters (Table 3).
 
 The pair rules run first, because a pair that they drop needs no forward pass. If the perplexity is
-that of the paper's scripts (`given` is Nothing), the response and the whole pair are plain texts of
-their own. Otherwise the loss of a response is computed after its zero-shot prompt, which is the
+that of the paper's scripts (`given` is Nothing), the response and the whole pair are separate plain
+texts. Otherwise the loss of a response is computed after its zero-shot prompt, which is the
 prompt of respond and of the training of M(t). The end of the turn is left out: a response that was
 cut has none, and a base model without a chat template has not learned it.
 
@@ -33,7 +33,7 @@ from isheep_worker.rules.drop_reasons import (
     MEASURE_NOT_FINITE,
     MEASURE_TOO_LONG,
 )
-from isheep_worker.rules.response import pair_drop
+from isheep_worker.rules.response import judged, pair_drop
 from isheep_worker.rules.sets import rule_set
 from isheep_worker.runtime.meter import Activity
 from isheep_worker.templates.measured_texts import PairTexts, plain_texts, prompted_texts
@@ -109,9 +109,9 @@ class _Measurement:
 
     def _texts(self, pair: PairRow) -> PairTexts | MeasureRow:
         """Return the texts of a pair, or the row with the reason why it has no measures."""
-        if (drop := pair_drop(self._rules, pair)) is not None:
-            return MeasureRow(pair.id, rule=drop.rule)
         settings = self._context.settings
+        if (drop := pair_drop(self._rules, judged(pair, settings.thinking))) is not None:
+            return MeasureRow(pair.id, rule=drop.rule)
         if settings.given == "Nothing":
             texts = plain_texts(self._library, self._renderer, pair)
         else:

@@ -136,6 +136,7 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
             end_of_turn_ids=chat_format.end_of_turn_ids,
             stop_token_ids=chat_format.stop_token_ids,
         ),
+        thinking_chat_format=_thinking_chat_format(context, spec),
         score_labels=resolve_score_labels(spec, library, prompting),
     )
     known = _known(spec, library, prompting, seeds)
@@ -145,6 +146,16 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
     max_length = resolve_max_length(spec, model, needed)
     check_prompt_lengths(prompts, max_length)
     return prepared.model_copy(update={"max_model_length": max_length})
+
+
+def _thinking_chat_format(
+    context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec
+) -> str | None:
+    """Return the digest of the chat format for responses with thoughts, or None without them."""
+    if spec.responses.thinking != "Keep":
+        return None
+    prompting = resolve_prompting(context.models.tokenizer(), "Keep")
+    return chat_format_digest(prompting.chat_format)
 
 
 def _known(

@@ -2,7 +2,8 @@
 
 The settings can extend the prompt: the model first selects principles, which are cut from its
 answer, or it answers at length (SELF-ALIGN, steps 2 and 4). These extensions are in the prompts of
-this stage only, never in a pair.
+this stage only, never in a pair. Thoughts of a model that thinks before its answer are in a pair
+only with `responses.thinking: Keep`.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from isheep_worker.templates.principles import (
 )
 from isheep_worker.templates.prompting import task_text, token_ids
 from isheep_worker.templates.response import CHAT, RAW, VERBOSE, response_verbose
+from isheep_worker.text.thoughts import without_thoughts
 
 
 def run(context: StageContext[RespondSettings]) -> StageOutcome:
@@ -121,7 +123,8 @@ def _pair(
 ) -> PairRow:
     """Return the row with its response, which is empty if the prompt is too long for the model.
 
-    The pair rules drop and count empty responses.
+    The pair rules drop and count empty responses. Thoughts before the answer are removed unless
+    they are kept.
     """
     reply = Reply(answer.text.strip() if answer else "")
     if answer is not None and settings.asking == "Principles":
@@ -130,7 +133,7 @@ def _pair(
         id=row.id,
         instruction=row.instruction,
         input=row.input,
-        response=reply.text,
+        response=reply.text if settings.thinking == "Keep" else without_thoughts(reply.text),
         finish_reason=answer.finish_reason if answer else "length",
         prompt_tokens=prompt_tokens,
         tokens=answer.tokens if answer else 0,

@@ -3,25 +3,21 @@
 A chat template has two forms of this text: the one that it writes before an answer in a
 conversation, and the generation prompt, which may stop earlier or add something. Inference and
 training must use the same text, or a model is trained on a start that it never sees. A response
-must contain no thoughts, because a training on them teaches the model to show its thoughts, and the
-rules drop it.
+must contain no thoughts, because a training on them teaches the model to show its thoughts.
 
 - The template writes more than the generation prompt, such as the name of the channel for the final
   answer (gpt-oss) or an empty block of thoughts: this text is used, so the model answers at once.
 - The generation prompt opens a block of thoughts that the template cannot turn off: the block is
   closed. The model then answers without thoughts.
 - Otherwise the generation prompt is used as it is.
+
+With `responses.thinking: Keep` a response may contain thoughts, so the text ends before a block of
+them (`thoughts_start`).
 """
 
 from __future__ import annotations
 
-import re
-
-_TAGS = r"think|thinking|thought|thoughts|reasoning|seed:think"
-_OPENING = re.compile(
-    rf"<(?P<tag>{_TAGS})>|\[(?P<bracket>think|thinking)\]|(?P<kimi>\u25c1think\u25b7)",
-    re.IGNORECASE,
-)
+from isheep_worker.text.thoughts import closing_tag, opening_tag
 
 
 def answer_start(generation_prompt: str, written: str | None) -> str:
@@ -41,16 +37,27 @@ def answer_start(generation_prompt: str, written: str | None) -> str:
     return f"{start.rstrip()}\n\n{closing}\n\n"
 
 
+def thoughts_start(generation_prompt: str) -> str:
+    """Return the text between a user's message and a response that may begin with thoughts.
+
+    Args:
+        generation_prompt: The text after the user's message, rendered with thoughts turned on.
+
+    Returns:
+        The generation prompt without a block of thoughts that it opens. The model opens the block
+        itself, so the response contains both tags, and a response without thoughts has the same
+        prompt.
+    """
+    opening = opening_tag(generation_prompt)
+    if opening is None or _closing_of_open_thoughts(generation_prompt) is None:
+        return generation_prompt
+    return generation_prompt[: opening.start()]
+
+
 def _closing_of_open_thoughts(text: str) -> str | None:
     """Return the tag that closes the last block of thoughts, or None if no block is open."""
-    found = list(_OPENING.finditer(text))
-    if not found:
+    opening = opening_tag(text)
+    if opening is None:
         return None
-    closing = _closing(found[-1])
-    return None if closing.lower() in text[found[-1].end() :].lower() else closing
-
-
-def _closing(opening: re.Match[str]) -> str:
-    if opening["tag"]:
-        return f"</{opening['tag']}>"
-    return f"[/{opening['bracket']}]" if opening["bracket"] else "\u25c1/think\u25b7"
+    closing = closing_tag(opening)
+    return None if closing.lower() in text[opening.end() :].lower() else closing

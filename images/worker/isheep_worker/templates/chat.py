@@ -18,14 +18,17 @@ the message with a copy of the tokenizer that has no control tokens.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from isheep.contract.choices import ChatFormatKind
+from isheep.contract.choices import ChatFormatKind, Thinking
 from isheep.contract.reasons import Reason
+from isheep_worker.runtime.error_texts import describe
 from isheep_worker.runtime.errors import WorkerError
-from isheep_worker.templates.answer_start import answer_start
+from isheep_worker.templates.answer_start import answer_start, thoughts_start
+from isheep_worker.templates.token_boundaries import LiteralEncoder, response_lead
+from isheep_worker.text.thoughts import closing_tag, opening_tag
 
 # Letters only and no words, so that no template, normalizer or trimming changes it.
 SENTINEL = "qzxvsentinelqzxv"
@@ -34,6 +37,8 @@ ANSWER_SENTINEL = "vkjwanswervkjw"
 
 # For templates that ask for today's date.
 FROZEN_DATE = "1 January 2025"
+
+_NO_THOUGHTS = {"enable_thinking": False}
 
 CHATML_MARKERS = ("<|im_start|>", "<|im_end|>")
 CHATML_TEMPLATE = (
@@ -67,8 +72,10 @@ class ChatFormat:
     """The format of a conversation, resolved once a run; plain data for keys and orders.
 
     `template` is the Jinja text that merged models contain. A prompt is `before`, then the user's
-    message, then `after` (see `answer_start`). In training, `end_of_turn_ids` close a response; in
-    inference, `stop_token_ids` end a completion.
+    message, then `after` (see `answer_start`). A response follows after `lead`, white space that
+    belongs to its first token (see `token_boundaries`). In training, `end_of_turn_ids` close a
+    response; `end_text` is the text before the control token among them. In inference,
+    `stop_token_ids` end a completion.
     """
 
     kind: ChatFormatKind
@@ -77,21 +84,27 @@ class ChatFormat:
     after: str
     end_of_turn_ids: tuple[int, ...]
     stop_token_ids: tuple[int, ...]
+    lead: str = ""
+    end_text: str = ""
 
 
-def resolve_chat_format(tokenizer: Any, eos_token_ids: Iterable[int] = ()) -> ChatFormat:
+def resolve_chat_format(
+    tokenizer: Any, eos_token_ids: Iterable[int] = (), thinking: Thinking = "Remove"
+) -> ChatFormat:
     """Return the format of a conversation with a model.
 
     Args:
         tokenizer: The model's tokenizer, as Transformers loads it.
         eos_token_ids: More ids that end a completion, from the model's generation config.
+        thinking: Whether a response may begin with the model's thoughts.
 
     Returns:
         The format.
 
     Raises:
         ChatFormatError: The tokenizer is not a fast one, has no EOS token, or has a template that
-            does not render or does not write the user's message exactly once.
+            does not render or does not write the user's message exactly once; or thoughts must be
+            kept, and their marks are control tokens, which no response contains.
     """
     if not getattr(tokenizer, "is_fast", False):
         raise ChatFormatError(
@@ -104,17 +117,26 @@ def resolve_chat_format(tokenizer: Any, eos_token_ids: Iterable[int] = ()) -> Ch
             "set eos_token in tokenizer_config.json"
         )
     kind, template = _template_of(tokenizer)
-    before, generation_prompt = _around_message(tokenizer, template)
-    after = answer_start(generation_prompt, _before_answer(tokenizer, template, before))
-    end_of_turn = _end_of_turn_ids(tokenizer, template)
+    chat = _Template(tokenizer, template, thoughts=thinking == "Keep")
+    before, generation_prompt = chat.around_message()
+    written = chat.before_answer(before)
+    if thinking == "Keep":
+        chat.check_thoughts(generation_prompt, written)
+        after = thoughts_start(generation_prompt)
+    else:
+        after = answer_start(generation_prompt, written)
+    lead = response_lead(chat.encode, before + SENTINEL + after)
+    end_text, end_of_turn = chat.end_of_turn()
     stops = {*eos_token_ids, tokenizer.eos_token_id, end_of_turn[-1]}
     return ChatFormat(
         kind=kind,
         template=template,
         before=before,
-        after=after,
+        after=after.removesuffix(lead),
         end_of_turn_ids=end_of_turn,
         stop_token_ids=tuple(sorted(stops)),
+        lead=lead,
+        end_text=end_text,
     )
 
 
@@ -125,64 +147,196 @@ class PromptRenderer:
         """Take a fast tokenizer, which is not changed."""
         from tokenizers import Tokenizer  # noqa: PLC0415 - heavy
 
-        self._tokenizer = tokenizer
         self._format = chat_format
         self._parsing = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
         self._parsing.no_padding()
         self._parsing.no_truncation()
-        self._literal = Tokenizer.from_str(self._parsing.to_str())
-        self._literal.encode_special_tokens = True
+        self._literal = LiteralEncoder(self._parsing)
         self._special = _special_ids(tokenizer)
         self._bos = _bos_ids(tokenizer)
-        self._before = self._ids(chat_format.before)
-        self._after = self._ids(chat_format.after)
-        self._controls = self._count_controls(self._before + self._after)
+        self._before = self._split(chat_format.before)
+        self._after = self._split(chat_format.after)
+        self._controls = len(self._before.controls) + len(self._after.controls)
 
     def raw(self, text: str) -> list[int]:
         """Return the ids of a prompt that is not a chat, after the BOS that the model expects."""
-        return [*self._bos, *self._plain_ids(text)]
+        return [*self._bos, *self._literal.ids(text)]
 
-    def chat(self, user: str, begun: str = "") -> list[int]:
+    def chat(self, user: str, begun: str | None = None) -> list[int]:
         """Return the ids of a user's message, up to the start of the assistant's turn.
 
         Args:
             user: The user's message.
-            begun: A text that starts the assistant's turn; it contains no control tokens.
+            begun: A text that starts the assistant's turn; it contains no control tokens. An empty
+                text starts it too: the white space before a response is then a part of the prompt.
 
         Returns:
             The ids of the message in the chat format, and of `begun`.
         """
-        after = self._format.after + begun
-        ids = self._ids(self._format.before + user + after)
-        if self._count_controls(ids) == self._controls:
-            return ids
-        return [
-            *self._before,
-            *self._plain_ids(user),
-            *(self._ids(after) if begun else self._after),
-        ]
+        before, after = self._format.before, self._format.after
+        if begun is not None:
+            after += self._format.lead + begun
+        ids = self._encode(before + user + after).ids
+        if sum(token in self._special for token in ids) == self._controls:
+            return list(ids)
+        # The message contains the name of a control token, so it is encoded without them.
+        last, first = self._before, self._split(after)
+        inner = last.tail + user + first.head
+        encoded = self._literal.continued("", inner, after_control=bool(last.controls))
+        return [*last.ids_to_last, *encoded, *first.ids_from_first]
 
-    def response(self, text: str) -> list[int]:
-        """Return the ids of a response and of the end of its turn, which training predicts."""
-        return [*self._plain_ids(text), *self._format.end_of_turn_ids]
+    def response(
+        self, text: str, raw_prompt: str | None = None, *, ended: bool = True
+    ) -> list[int]:
+        """Return the ids of a response after its prompt, which training predicts.
 
-    def text(self, text: str) -> list[int]:
-        """Return the ids of a text alone, without a BOS or a chat format."""
-        return self._plain_ids(text)
+        They are the ids that the whole text of prompt and response has after the prompt.
+
+        Args:
+            text: The response.
+            raw_prompt: The text of the prompt if it is not a chat.
+            ended: Whether the end of the turn follows. A response that was cut has none.
+        """
+        after = self._after
+        if raw_prompt is not None:
+            context, after_control = raw_prompt, False
+        else:
+            context = after.tail if after.controls else SENTINEL + after.tail
+            text, after_control = self._format.lead + text, bool(after.controls)
+        if not ended:
+            return self._literal.continued(context, text, after_control=after_control)
+        text += self._format.end_text
+        ids = self._literal.continued(context, text, after_control=after_control)
+        return [*ids, self._format.end_of_turn_ids[-1]]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids, without control tokens and without any cleanup of blanks."""
         text: str = self._parsing.decode(list(ids), skip_special_tokens=True)
         return text
 
-    def _ids(self, text: str) -> list[int]:
-        return list(self._parsing.encode(text, add_special_tokens=False).ids)
+    def _encode(self, text: str) -> Any:
+        return self._parsing.encode(text, add_special_tokens=False)
 
-    def _plain_ids(self, text: str) -> list[int]:
-        return list(self._literal.encode(text, add_special_tokens=False).ids)
+    def _split(self, text: str) -> _Split:
+        return _split_at_controls(self._encode(text), text, self._special)
 
-    def _count_controls(self, ids: Sequence[int]) -> int:
-        return sum(token in self._special for token in ids)
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """A text of a template, split at its control tokens.
+
+    `controls` are the ids of the control tokens, `head` and `tail` the plain texts before the first
+    and after the last one. Without control tokens, both are the whole text.
+    """
+
+    head: str
+    tail: str
+    ids_to_last: Sequence[int]
+    ids_from_first: Sequence[int]
+    controls: Sequence[int]
+
+
+def _split_at_controls(encoded: Any, text: str, special: frozenset[int]) -> _Split:
+    ids, offsets = list(encoded.ids), encoded.offsets
+    places = [place for place, token in enumerate(ids) if token in special]
+    if not places:
+        return _Split(text, text, (), (), ())
+    first, last = places[0], places[-1]
+    return _Split(
+        head=text[: offsets[first][0]],
+        tail=text[offsets[last][1] :],
+        ids_to_last=ids[: last + 1],
+        ids_from_first=ids[first:],
+        controls=[ids[place] for place in places],
+    )
+
+
+class _Template:
+    """A chat template of a tokenizer, rendered with or without the model's thoughts."""
+
+    def __init__(self, tokenizer: Any, template: str, *, thoughts: bool) -> None:
+        self._tokenizer = tokenizer
+        self._template = template
+        # Some templates can ask for thoughts, under one of these names.
+        self._flags = {"enable_thinking": True, "thinking": True} if thoughts else _NO_THOUGHTS
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text with its control tokens."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
+        return ids
+
+    def around_message(self) -> tuple[str, str]:
+        """Return the text of the template before and after one user message."""
+        parts = self._apply({"user": SENTINEL}, prompt=True).split(SENTINEL)
+        if len(parts) != 2:
+            raise ChatFormatError(
+                f"the tokenizer's chat template writes the user's message {len(parts) - 1} times; "
+                "it must do so once: set another chat_template in the tokenizer"
+            )
+        return parts[0], parts[1]
+
+    def before_answer(self, before: str) -> str | None:
+        """Return what the template writes between a message and an answer in a conversation.
+
+        The result is None if the template does not write both texts once and as they are.
+        """
+        text = self._apply({"user": SENTINEL, "assistant": ANSWER_SENTINEL}, prompt=False)
+        start, user, rest = text.partition(SENTINEL)
+        between, answer, _ = rest.partition(ANSWER_SENTINEL)
+        return between if user and answer and start == before else None
+
+    def check_thoughts(self, generation_prompt: str, written: str | None) -> None:
+        """Raise `ChatFormatError` if control tokens mark the thoughts or the answer."""
+        special = _special_ids(self._tokenizer)
+        opening = opening_tag(self._template)
+        marks = "" if opening is None else opening[0] + closing_tag(opening)
+        if written is not None and written.startswith(generation_prompt):
+            marks += written.removeprefix(generation_prompt)
+        if any(token in special for token in self.encode(marks)):
+            raise ChatFormatError(
+                "responses.thinking is Keep, but the marks between the model's thoughts and its "
+                "answer are control tokens, which a response cannot contain: set responses."
+                "thinking: Remove"
+            )
+
+    def end_of_turn(self) -> tuple[str, tuple[int, ...]]:
+        """Return the text before the control token that ends an assistant's turn, and all its ids.
+
+        The template writes them after an assistant's message. If it writes no control token there,
+        the EOS closes the turn.
+        """
+        messages = {"user": "user", "assistant": SENTINEL}
+        rest = self._apply(messages, prompt=False).rpartition(SENTINEL)[2]
+        encoded = self._tokenizer.backend_tokenizer.encode(rest, add_special_tokens=False)
+        split = _split_at_controls(encoded, rest, _special_ids(self._tokenizer))
+        if not split.controls:
+            return "", (self._tokenizer.eos_token_id,)
+        message = self.encode(SENTINEL)
+        ended = self.encode(SENTINEL + split.head)
+        inner = ended[len(message) :] if ended[: len(message)] == message else []
+        return split.head, (*inner, split.controls[0])
+
+    def _apply(self, messages: Mapping[str, str], *, prompt: bool) -> str:
+        """Return the text of a conversation, which maps each role to its message."""
+        from jinja2 import TemplateError  # noqa: PLC0415
+
+        try:
+            text: str = self._tokenizer.apply_chat_template(
+                [{"role": role, "content": content} for role, content in messages.items()],
+                chat_template=self._template,
+                tokenize=False,
+                add_generation_prompt=prompt,
+                date_string=FROZEN_DATE,
+                strftime_now=lambda _format: FROZEN_DATE,
+                **self._flags,
+            )
+        except (TemplateError, TypeError, LookupError, ValueError) as error:
+            # An error of Python can quote a message, which can be generated text.
+            shown = str(error) if isinstance(error, TemplateError) else describe(error)
+            raise ChatFormatError(
+                f"the tokenizer's chat template does not render: {shown}"
+            ) from error
+        return text
 
 
 def _template_of(tokenizer: Any) -> tuple[ChatFormatKind, str]:
@@ -215,68 +369,3 @@ def _bos_ids(tokenizer: Any) -> list[int]:
         if ids[start : start + len(inner)] == inner:
             return ids[:start]
     return []
-
-
-def _apply(tokenizer: Any, template: str, messages: list[dict[str, str]], *, prompt: bool) -> str:
-    from jinja2 import TemplateError  # noqa: PLC0415
-
-    try:
-        text: str = tokenizer.apply_chat_template(
-            messages,
-            chat_template=template,
-            tokenize=False,
-            add_generation_prompt=prompt,
-            # Some templates can ask for thoughts; a response must contain the answer only.
-            enable_thinking=False,
-            date_string=FROZEN_DATE,
-            strftime_now=lambda _format: FROZEN_DATE,
-        )
-    except (TemplateError, TypeError, LookupError, ValueError) as error:
-        raise ChatFormatError(f"the tokenizer's chat template does not render: {error}") from error
-    return text
-
-
-def _around_message(tokenizer: Any, template: str) -> tuple[str, str]:
-    """Return the text of the template before and after one user message."""
-    user = {"role": "user", "content": SENTINEL}
-    parts = _apply(tokenizer, template, [user], prompt=True).split(SENTINEL)
-    if len(parts) != 2:
-        raise ChatFormatError(
-            f"the tokenizer's chat template writes the user's message {len(parts) - 1} times; "
-            "it must do so once: set another chat_template in the tokenizer"
-        )
-    return parts[0], parts[1]
-
-
-def _before_answer(tokenizer: Any, template: str, before: str) -> str | None:
-    """Return what the template writes between a user's message and an answer in a conversation.
-
-    The result is None if the template does not write both texts once and as they are.
-    """
-    messages = [
-        {"role": "user", "content": SENTINEL},
-        {"role": "assistant", "content": ANSWER_SENTINEL},
-    ]
-    text = _apply(tokenizer, template, messages, prompt=False)
-    start, user, rest = text.partition(SENTINEL)
-    between, answer, _ = rest.partition(ANSWER_SENTINEL)
-    return between if user and answer and start == before else None
-
-
-def _end_of_turn_ids(tokenizer: Any, template: str) -> tuple[int, ...]:
-    """Return the ids that close an assistant's turn, up to the first control token.
-
-    The template writes them after an assistant's message. If it writes no control token there, the
-    EOS closes the turn.
-    """
-    messages = [
-        {"role": "user", "content": "user"},
-        {"role": "assistant", "content": SENTINEL},
-    ]
-    rest = _apply(tokenizer, template, messages, prompt=False).rpartition(SENTINEL)[2]
-    special = _special_ids(tokenizer)
-    ids: list[int] = tokenizer.encode(rest, add_special_tokens=False)
-    for position, token in enumerate(ids):
-        if token in special:
-            return tuple(ids[: position + 1])
-    return (tokenizer.eos_token_id,)

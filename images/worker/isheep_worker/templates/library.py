@@ -25,6 +25,7 @@ from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from isheep.contract.reasons import Reason
+from isheep_worker.runtime.error_texts import describe
 from isheep_worker.runtime.errors import WorkerError
 
 SAMPLE_VALUES = {
@@ -129,7 +130,10 @@ class TemplateLibrary:
         try:
             return self._templates[name].render(values)
         except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-            raise PromptTemplateError(f"template {name!r} does not render: {error}") from error
+            # The message can quote a value, which can be generated text.
+            raise PromptTemplateError(
+                f"template {name!r} does not render: {describe(error)}"
+            ) from error
 
     def digest(self, name: str) -> str:
         """Return the sha256 of the text of template `name`, for keys and manifests."""

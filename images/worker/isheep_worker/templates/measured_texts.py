@@ -14,7 +14,7 @@ from isheep_worker.measures.texts import TokenText
 from isheep_worker.rows.schema import PairRow
 from isheep_worker.templates.chat import PromptRenderer
 from isheep_worker.templates.library import TemplateLibrary
-from isheep_worker.templates.prompting import task_prompt
+from isheep_worker.templates.prompting import task_prompt, task_response
 from isheep_worker.templates.response import response_raw
 
 
@@ -34,7 +34,8 @@ def prompted_texts(
 ) -> PairTexts | None:
     """Return the zero-shot prompt with the response, or None if one of the two has no tokens."""
     prompt = task_prompt(library, renderer, prompt_format, pair.instruction, pair.input)
-    text = TokenText(pair.id, prompt, renderer.text(pair.response))
+    response = task_response(library, renderer, prompt_format, pair, ended=False)
+    text = TokenText(pair.id, prompt, response)
     return PairTexts(text, text) if text.prompt_ids and text.response_ids else None
 
 

@@ -20,10 +20,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from isheep_worker.rows.records import NO_INPUT
 from isheep_worker.templates.library import TemplateLibrary
 
 TEMPLATE = "instructions"
-NO_INPUT = "<noinput>"
 SEPARATOR = "###"
 NUMBER_OF_TASKS = 20
 LAST_TASK = 16

@@ -114,7 +114,7 @@ def read_reply(answer: str) -> Reply:
     return Reply(text) if text else Reply(rule=EMPTY_REPLY)
 
 
-# The label of the reply starts a line. In a reply, a label at any place is a sign of a leak.
+# The label of the reply starts a line. With a label in it, a reply may contain thoughts.
 _REPLY_LINE = re.compile(
     r"^[ \t]{0,8}+\*{0,2}+public reply\*{0,2}+[ \t]{0,8}+:\*{0,2}+", re.IGNORECASE | re.MULTILINE
 )

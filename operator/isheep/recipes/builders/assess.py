@@ -6,7 +6,13 @@ from isheep.api.assessment import Assessment
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import EXPLANATIONS, PromptFormat
 from isheep.recipes import settings as s
-from isheep.recipes.builders.context import RunContext, kept_if_cut, sampling, with_model
+from isheep.recipes.builders.context import (
+    RunContext,
+    kept_if_cut,
+    kept_thoughts,
+    sampling,
+    with_model,
+)
 from isheep.recipes.interface import Stage
 from isheep.recipes.selection_methods import needs_scores
 from isheep.recipes.stage_kinds import StageKind
@@ -40,6 +46,7 @@ def assess(run: RunContext, t: int, pairs: str, items: int) -> Stage:
             language=run.spec.language,
             rules=run.spec.curation.rules,
             cut=kept_if_cut(run.spec),
+            thinking=kept_thoughts(run.spec),
             templates=run.prepared.templates_digest,
             labels=_labels(run, prompt_format) if expected else None,
             score_templates=run.prepared.score_templates_digest if expected else None,

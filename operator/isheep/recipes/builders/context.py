@@ -31,8 +31,17 @@ class RunContext:
             return ""
         return f"i{t}/merge" if self.merges else f"i{t}/train"
 
-    def model_settings(self, model: str) -> s.ModelSettings:
-        """Return the settings for loading the model of a stage ("" for M(0))."""
+    @property
+    def response_chat_format(self) -> str:
+        """The digest of the chat format for responses and for their training."""
+        prepared = self.prepared
+        return prepared.thinking_chat_format or prepared.chat_format.digest
+
+    def model_settings(self, model: str, chat_format: str | None = None) -> s.ModelSettings:
+        """Return the settings for loading the model of a stage ("" for M(0)).
+
+        `chat_format` is the digest of the chat format, None for the one without thoughts.
+        """
         prepared = self.prepared
         return s.ModelSettings(
             base_model=prepared.model_digest,
@@ -40,7 +49,7 @@ class RunContext:
             dtype=prepared.dtype,
             max_model_length=prepared.max_model_length,
             handover=self.spec.training.handover if model else None,
-            chat_format=prepared.chat_format.digest,
+            chat_format=chat_format or prepared.chat_format.digest,
         )
 
 
@@ -57,6 +66,11 @@ def sampling(spec: object) -> s.Sampling:
 def kept_if_cut(spec: SelfAlignmentRunSpec) -> Literal["Keep"] | None:
     """Return the setting for responses that ended by length; None means that they are dropped."""
     return "Keep" if spec.responses.cut == "Keep" else None
+
+
+def kept_thoughts(spec: SelfAlignmentRunSpec) -> Literal["Keep"] | None:
+    """Return the setting for thoughts in responses; None means that they are removed."""
+    return "Keep" if spec.responses.thinking == "Keep" else None
 
 
 def response_format(wanted: ResponsePromptFormat, t: int) -> PromptFormat:

@@ -7,7 +7,13 @@ from typing import Literal
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.selection import PerplexitySelection
 from isheep.recipes import settings as s
-from isheep.recipes.builders.context import RunContext, kept_if_cut, response_format, with_model
+from isheep.recipes.builders.context import (
+    RunContext,
+    kept_if_cut,
+    kept_thoughts,
+    response_format,
+    with_model,
+)
 from isheep.recipes.interface import Stage
 from isheep.recipes.selection_methods import judging_method
 from isheep.recipes.stage_kinds import StageKind
@@ -25,13 +31,14 @@ def measure(run: RunContext, t: int, pairs: str, items: int) -> Stage:
         StageKind.MEASURE,
         t,
         s.MeasureSettings(
-            model=run.model_settings(model),
+            model=run.model_settings(model, run.response_chat_format),
             prompt_format=response_format(run.spec.responses.prompt_format, t),
             given=_given(run.spec),
             vectors=judging_method(run.spec).vectors,
             language=run.spec.language,
             rules=run.spec.curation.rules,
             cut=kept_if_cut(run.spec),
+            thinking=kept_thoughts(run.spec),
             templates=run.prepared.templates_digest,
         ),
         inputs=with_model(model, pairs=(pairs,)),

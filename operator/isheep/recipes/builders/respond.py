@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from isheep.contract.choices import ResponseStyle
 from isheep.recipes import settings as s
-from isheep.recipes.builders.context import RunContext, response_format, sampling, with_model
+from isheep.recipes.builders.context import (
+    RunContext,
+    kept_thoughts,
+    response_format,
+    sampling,
+    with_model,
+)
 from isheep.recipes.interface import Stage
 from isheep.recipes.stage_kinds import StageKind
 
@@ -32,7 +38,7 @@ def respond(
         StageKind.RESPOND,
         t,
         s.RespondSettings(
-            model=run.model_settings(model),
+            model=run.model_settings(model, run.response_chat_format),
             random_seed=run.spec.random_seed,
             prompt_format="Raw"
             if asking == "Principles"
@@ -42,6 +48,7 @@ def respond(
             asking=asking,
             exemplars=exemplars,
             drawn=drawn or None,
+            thinking=kept_thoughts(run.spec),
         ),
         inputs=with_model(model, instructions=(instructions,)),
         items=accepted,

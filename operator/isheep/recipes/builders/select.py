@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isheep.recipes import settings as s
-from isheep.recipes.builders.context import Inputs, RunContext, kept_if_cut
+from isheep.recipes.builders.context import Inputs, RunContext, kept_if_cut, kept_thoughts
 from isheep.recipes.interface import Stage
 from isheep.recipes.selection_methods import judging_method, selection_method
 from isheep.recipes.stage_kinds import StageKind
@@ -31,6 +31,7 @@ def select(run: RunContext, t: int, pairs: str) -> Stage:
             rules=run.spec.curation.rules if applies_rules else None,
             language=run.spec.language if applies_rules else None,
             cut=kept_if_cut(run.spec) if applies_rules else None,
+            thinking=kept_thoughts(run.spec) if applies_rules else None,
             **judging.settings(run.spec),
         ),
         inputs=inputs,

@@ -24,7 +24,7 @@ def train(run: RunContext, t: int, selects: Sequence[str]) -> Stage:
         t,
         s.TrainSettings(
             base_model=prepared.model_digest,
-            chat_format=prepared.chat_format.digest,
+            chat_format=run.response_chat_format,
             dtype=prepared.dtype,
             random_seed=run.spec.random_seed,
             prompt_format=response_format(run.spec.responses.prompt_format, t + 1),
@@ -60,7 +60,7 @@ def merge(run: RunContext, t: int) -> Stage:
         s.MergeSettings(
             base_model=run.prepared.model_digest,
             dtype=run.prepared.dtype,
-            chat_format=run.prepared.chat_format.digest,
+            chat_format=run.response_chat_format,
         ),
         inputs=with_model(_start(run, t), adapter=(f"i{t}/train",)),
     )

@@ -35,6 +35,23 @@ def test_the_rows_of_parquet_are_records() -> None:
     assert texts(sink.getvalue(), "b.parquet") == TEXTS
 
 
+@pytest.mark.parametrize("name", ["b.csv", "b.tsv", "b.csv.gz"])
+def test_each_cell_of_csv_is_a_text(name: str) -> None:
+    # The file may have no header, as that of MMLU.
+    content = b'"Which, and\nwhy?",a, ,b\nWhy?,a\n'
+    if name == "b.tsv":
+        content = b'"Which, and\nwhy?"\ta\t \tb\nWhy?\ta\n'
+    assert texts(content, name) == ["Which, and\nwhy?", "a", "b", "Why?", "a"]
+    with pytest.raises(BenchmarkError, match=r"line 1: is not CSV .*give it the suffix \.txt"):
+        texts(b'"a\n', name)
+    lines = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
+    assert texts(lines, name) == TEXTS
+
+
+def test_the_rows_of_csv_are_recognised_by_their_header() -> None:
+    assert texts(b"prompt,answer\nWhich?,a\nWhy?,\n", "b") == ["Which?", "a", "Why?"]
+
+
 @pytest.mark.parametrize("name", ["b.txt", "b", "b.txt.gz"])
 def test_each_line_of_a_text_is_a_text(name: str) -> None:
     content = b"\xef\xbb\xbfone\r\n\n{two}\n"

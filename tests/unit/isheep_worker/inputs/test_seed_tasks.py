@@ -45,6 +45,14 @@ def test_one_file_may_have_both_formats() -> None:
     ]
 
 
+def test_csv_is_read_and_stored_as_json_lines() -> None:
+    data = b"instruction,context,response,category\nSay hello.,<noinput>,Hello.,qa\n"
+    found = read_seed_file(data, "s.csv")
+    assert found.tasks == [SeedTask("row-1", "Say hello.", "", "Hello.")]
+    assert read_seed_tasks(found.document, "stored") == found.tasks
+    assert found.notes == ["ignored columns (records): 'category' (1)"]
+
+
 def test_a_byte_order_mark_blank_lines_and_carriage_returns_are_allowed() -> None:
     data = b"\xef\xbb\xbf\n" + lines(SELF_INSTRUCT).replace(b"\n", b"\r\n") + b"  \r\n\n"
     assert [task.id for task in read_seed_tasks(data, "s.jsonl")] == ["t1"]

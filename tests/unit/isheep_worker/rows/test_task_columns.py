@@ -92,7 +92,7 @@ def test_each_form_is_read_as_the_same_task(record: dict[str, Any], instance: An
         ),
         (
             {"messages": [USER, ASSISTANT], "output": "Ob"},
-            "the response of the conversation and the response in a column of its own differ",
+            "the response of the conversation and the response in a separate column differ",
         ),
         ({"messages": [USER], "conversations": [TASK]}, "'messages' and 'conversations' are both"),
         ({"messages": []}, "field 'messages' is an empty list, not a list of messages"),

@@ -245,7 +245,7 @@ def test_dromedary_keeps_tasks_of_red_teaming_and_questions_back() -> None:
     assert first_drop(dromedary.pair_rules, asking) is None
     assert first_drop(i_sheep.pair_rules, asking) is not None
     turn = pair("Name a bird.", response="A wren.\nUser: And a fish?")
-    assert first_drop(dromedary.pair_rules, turn) == Drop("new-turn", "User")
+    assert first_drop(dromedary.pair_rules, turn) == Drop("unrequested-turn", "User")
 
 
 def test_rules_are_found_by_name_in_all_sets() -> None:

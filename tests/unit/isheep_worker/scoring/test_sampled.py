@@ -33,6 +33,8 @@ ANSWERS = (
     "2",
     "",
 )
+LEAD = " "
+"""The white space before a response, which is a part of the prompt of an answer that is begun."""
 CUSTOM = "{{ instruction }}{{ input }}{{ response }}{{ level }} Reason, then Rating: [[score]]\n"
 
 
@@ -46,7 +48,8 @@ class Prompts:
     def raw(self, text: str) -> list[int]:
         return list(text.encode())
 
-    chat = raw
+    def chat(self, text: str, begun: str | None = None) -> list[int]:
+        return self.raw(text if begun is None else f"{text}{LEAD}{begun}")
 
     def fits(self, prompt: list[int], sampling: Sampling) -> bool:
         return True
@@ -65,13 +68,7 @@ def complete(request: Request) -> Completion:
     return Completion(request.id, cut[:at], reason, 1, at + length)
 
 
-def scored(
-    explanations: int,
-    templates: Mapping[str, str] | None = None,
-    part: int = 0,
-    **changes: Any,
-) -> tuple[list[ScoreRow], int]:
-    """Return the rows and the tokens of a part whose answers are `ANSWERS`."""
+def settings_of(**changes: Any) -> AssessSettings:
     fields = {
         "model": ModelSettings(
             base_model="", engine="VLLM", dtype="float32", max_model_length=9, chat_format=""
@@ -87,7 +84,17 @@ def scored(
         "rules": "None",
         "templates": "",
     }
-    settings = AssessSettings(**{**fields, **changes})
+    return AssessSettings(**{**fields, **changes})
+
+
+def scored(
+    explanations: int,
+    templates: Mapping[str, str] | None = None,
+    part: int = 0,
+    **changes: Any,
+) -> tuple[list[ScoreRow], int]:
+    """Return the rows and the tokens of a part whose answers are `ANSWERS`."""
+    settings = settings_of(**changes)
     pairs = [PairRow(str(n), "Name a river.", "", "Nile.", "stop", 1, 1) for n in range(15)]
     prompts: Any = Prompts(templates)
     scoring = SampledScoring(settings, prompts, "i1/assess")
@@ -145,6 +152,24 @@ def test_a_template_that_does_not_ask_for_the_separator_gets_whole_answers() -> 
     # Constrained answers have the separator in every case.
     rows, _ = scored(0, whole, decoding="Constrained")
     assert rows[0].levels["Quality"].raw == "8"
+
+
+@pytest.mark.parametrize(
+    ("decoding", "prompt_format", "end"),
+    [("Constrained", "Chat", b"\n "), ("Free", "Chat", b"\n"), ("Constrained", "Raw", b"\n")],
+)
+def test_white_space_before_a_constrained_answer_is_in_the_prompt(
+    decoding: str, prompt_format: str, end: bytes
+) -> None:
+    prompts: Any = Prompts()
+    settings = settings_of(decoding=decoding, prompt_format=prompt_format)
+    pair = PairRow("a", "Name a river.", "", "Nile.", "stop", 1, 1)
+    scoring = SampledScoring(settings, prompts, "i1/assess")
+    request = scoring.request("0", pair, "Quality", explained=False)
+    assert request is not None
+    prompt = bytes(request.prompt_token_ids)
+    assert prompt.endswith(end)
+    assert not prompt.removesuffix(end).endswith((b" ", b"\n"))
 
 
 def test_an_answer_that_is_cut_right_after_its_number_has_no_score() -> None:

@@ -8,6 +8,7 @@ from transformers import AutoTokenizer
 from isheep_worker.rows.schema import SelectionRow
 from isheep_worker.stages.train import _response_ids
 from isheep_worker.templates.chat import PromptRenderer, resolve_chat_format
+from isheep_worker.templates.library import TemplateLibrary
 
 
 def row(finish_reason: str) -> SelectionRow:
@@ -21,8 +22,11 @@ def renderer(tiny_model_dir: Path) -> PromptRenderer:
 
 
 def test_only_a_whole_response_ends_with_the_end_of_the_turn(renderer: PromptRenderer) -> None:
-    whole, cut = (_response_ids(renderer, row(reason)) for reason in ("stop", "length"))
+    library = TemplateLibrary()
+    whole, cut = (
+        _response_ids(library, renderer, "Chat", row(reason)) for reason in ("stop", "length")
+    )
     assert whole == renderer.response("1. Mekong: it")
-    assert cut == renderer.text("1. Mekong: it")
+    assert cut == renderer.response("1. Mekong: it", ended=False)
     assert whole[: len(cut)] == cut
     assert len(whole) > len(cut)

@@ -89,7 +89,7 @@ def test_the_losses_of_a_pair_are_those_after_its_prompt(
     digest = runner.model_settings(MAX_LENGTH).chat_format
     renderer = load_prompting(tiny_model_dir, digest).renderer
     prompt = task_prompt(TemplateLibrary(), renderer, prompt_format, "Name a bird.", "")
-    response = renderer.text("The answer is here.")
+    response = renderer.response("The answer is here.", ended=False)
     assert renderer.response("The answer is here.")[: len(response)] == response
     model = AutoModelForCausalLM.from_pretrained(tiny_model_dir, dtype=torch.float32)
     ids = torch.tensor([prompt + response])

@@ -15,6 +15,7 @@ from isheep_worker.runtime.meter import Meter
 from isheep_worker.runtime.orders import Shard
 from isheep_worker.runtime.progress import Progress
 from isheep_worker.runtime.stopping import StopFlag
+from isheep_worker.templates.prompting import chat_format_digest, resolve_prompting
 
 TASK = {"instruction": "Name a colour.", "input": "", "output": "Red."}
 
@@ -64,6 +65,30 @@ def test_open_values_are_resolved_and_small_inputs_are_copied(make_driver, tmp_p
     again = make_driver(tmp_path / "store", run_order, sources=sources | {"pinned": pinned})
     again.run(until="i1/generate")
     assert again.prepared == prepared
+
+
+def test_the_chat_format_with_thoughts_is_resolved_if_they_are_kept(
+    make_driver, short_text_model_dir, tmp_path
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(short_text_model_dir, model)
+    (model / "chat_template.jinja").write_text(
+        "{% for m in messages %}{{ '<|im_start|>' + m.role + ': ' + m.content + '<|im_end|>' }}"
+        "{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant: <think>' }}{% endif %}"
+    )
+
+    def prepared(**changes: str):
+        driver = make_driver(tmp_path / "store", run_order, model, **changes)
+        driver.run(until="i1/generate")
+        return driver.prepared
+
+    kept, removed = prepared(responses__thinking="Keep"), prepared()
+    assert removed.thinking_chat_format is None
+    assert kept.chat_format == removed.chat_format
+    keeping = resolve_prompting(model, "Keep").chat_format
+    assert kept.thinking_chat_format == chat_format_digest(keeping)
+    assert (keeping.after + keeping.lead).endswith("<|im_end|><|im_start|>assistant: ")
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,15 @@ def test_a_bad_override_is_refused_before_its_use(name: str, text: str, parts: l
         assert part in str(caught.value)
 
 
+def test_an_error_during_a_stage_does_not_quote_a_value():
+    failing = "{% if input == 'x' %}{{ {}[instruction] + 1 }}{% endif %}{{ instruction }}"
+    library = TemplateLibrary({"response-raw": failing})
+    with pytest.raises(PromptTemplateError, match="'response-raw' does not render") as caught:
+        library.render("response-raw", instruction="a generated text", input="x")
+    assert "generated" in str(caught.value.__cause__)
+    assert "generated" not in str(caught.value)
+
+
 def test_values_are_not_rendered_as_templates():
     hostile = "{{ 7 * 7 }} {% raw %} <b>&amp;</b>"
     library = TemplateLibrary()
