@@ -89,15 +89,6 @@ def test_the_failure_of_one_node_ends_the_attempt_of_all_nodes(namespace: Namesp
     assert stages["i1/train"]["failures"] == 1
 
 
-def test_adjacent_stages_with_the_same_model_can_be_one_job(namespace: NamespaceFixture) -> None:
-    joined = Run().spec(compute={"inference": {"jobs": "Joined"}}).skip_to("i1/respond")
-    namespace.create(joined)
-    namespace.until_phase("Succeeded")
-    job = namespace.until_job("i1/assess")
-    assert [stage for stage, _ in steps_of(job)] == ["i1/respond", "i1/assess"]
-    assert namespace.started() == ["prepare", "i1/respond", "i1/select", *ORDER[1:]]
-
-
 # Several runs have the same stages.
 
 

@@ -28,6 +28,8 @@ from timeline import Timeline
 
 ISHEEP = str(Path(sysconfig.get_path("scripts")) / "isheep")
 NAME = "tiny"
+PODS = 2
+"""The pods that generate and assess together; they walk through the stages of their Jobs."""
 RUN_SECONDS = 1500
 STAGE_SECONDS = 300
 
@@ -58,7 +60,9 @@ def document(bucket: Bucket) -> dict[str, Any]:
             "engine": {"type": "Transformers", "dtype": "Float32"},
             "storage": bucket.storage("cluster"),
             "compute": {
-                pool: {"resources": limits} for pool in ("inference", "training", "processing")
+                "inference": {"resources": limits, "parallelism": PODS},
+                "training": {"resources": limits},
+                "processing": {"resources": limits},
             },
         },
     }
@@ -76,7 +80,7 @@ def finished(
         team.apply(document)
         delete_a_pod(team, stage="generate", iteration=1)
         kill_a_worker(team, stage="train", iteration=1)
-        drain_the_node(operator, team, stage="respond", iteration=2)
+        drain_the_node(operator, team, stage="generate", iteration=2)
         run = wait_until("the run", lambda: final(team), RUN_SECONDS)
     file = tmp_path_factory.mktemp("cluster") / "run.yaml"
     file.write_text(yaml.safe_dump(document))
@@ -94,8 +98,24 @@ def test_the_run_succeeds_and_its_status_is_complete(finished: Finished, team: C
 
 def test_interrupted_stages_have_more_than_one_pod(finished: Finished) -> None:
     pods = {job.stage: len(job.pods) for job in finished.timeline.jobs.values()}
-    for stage in ("i1/generate/r1", "i1/train", "i2/respond"):
-        assert pods[stage] > 1, pods
+    for stage, without_interruption in (
+        ("i1/generate/r1", PODS),
+        ("i1/train", 1),
+        ("i2/generate/r1", PODS),
+    ):
+        assert pods[stage] > without_interruption, pods
+
+
+def test_generation_and_assessment_are_one_job_each(finished: Finished) -> None:
+    stages = [job.stage for job in finished.timeline.jobs.values()]
+    names = ("generate", "curate", "respond", "assess")
+    inference = [stage for stage in stages if stage.split("/")[1] in names]
+    assert sorted(set(inference)) == [
+        "i1/assess",
+        "i1/generate/r1",
+        "i2/assess",
+        "i2/generate/r1",
+    ], stages
 
 
 def test_the_data_equals_the_data_of_isheep_run_on_one_machine(

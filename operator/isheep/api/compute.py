@@ -175,16 +175,18 @@ class InferencePool(Pool):
         description="Number of pods that share the parts of a stage. It changes no output.",
     )
     jobs: JobGrouping = Field(
-        default="PerStage",
+        default="PerRole",
         description=(
-            "One Job for each stage (PerStage), or one Job for consecutive stages with the same "
-            "model, such as respond and assess, so that they load it once (Joined)."
+            "Which stages of an iteration one Job executes. The pods of a Job load the model once. "
+            "PerRole: one Job for the rounds and the responses, and one for the scores. Joined: "
+            "one Job for all of them, if they use the same model. PerStage: one Job for each "
+            "stage. It changes no output."
         ),
     )
 
 
 class ModelCache(SpecModel):
-    """A volume that keeps downloaded models for later Jobs."""
+    """A volume that keeps downloaded models and compiled code for later Jobs."""
 
     claim_name: ObjectName = Field(
         description=(
@@ -198,7 +200,10 @@ class Compute(SpecModel):
 
     inference: InferencePool = Field(
         default=InferencePool(),
-        description="Pods of generate, classify, instantiate, respond, assess and measure.",
+        description=(
+            "Pods of generate, classify, instantiate, respond, assess and measure, and of curate "
+            "and topics unless jobs is PerStage."
+        ),
     )
     training: Pool = Field(default=Pool(), description="Pods of train.")
     processing: Pool = Field(
@@ -206,7 +211,10 @@ class Compute(SpecModel):
     )
     model_cache: ModelCache | None = Field(
         default=None,
-        description="Volume for downloaded models. If absent: each pod downloads its model.",
+        description=(
+            "Volume for downloaded models and compiled code. If absent: each pod downloads its "
+            "model, and compiles it."
+        ),
     )
 
     def pool(self, name: PoolName) -> Pool:

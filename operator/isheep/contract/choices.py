@@ -46,6 +46,8 @@ DropLast = Literal["IfCut", "Always"]
 DeduplicationPool = Literal["Iteration", "Run"]
 CutResponses = Literal["Drop", "Keep"]
 """What happens to a response that ended by length."""
+Thinking = Literal["Remove", "Keep"]
+"""What happens to the thoughts that a model writes before its answer."""
 
 # Assessment.
 Level = Literal["Quality", "Following"]
@@ -58,7 +60,11 @@ LabelKind = Literal["DigitsAfterSpace", "DigitsAfterNewline", "LettersAfterNewli
 
 # Selection.
 PerplexityGiven = Literal["Nothing", "Prompt"]
-JudgingMethod = Literal["SelfAssessment", "Perplexity", "Density", "DensityPerplexity"]
+ClusteringMethod = Literal["Density", "DensityPerplexity"]
+"""The selection methods that cluster the pairs, and have the settings `selection.density`."""
+MeasuringMethod = Literal["Perplexity", ClusteringMethod]
+"""The selection methods that read the stage measure."""
+JudgingMethod = Literal["SelfAssessment", MeasuringMethod]
 """The selection methods that judge each pair."""
 SelectionMethod = Literal[JudgingMethod, "Random", "None"]
 SelectionMethodSetting = Literal["Auto", SelectionMethod]
@@ -78,7 +84,8 @@ RepositoryType = Literal["dataset", "model"]
 """The types of a hub's repositories to which `isheep push` uploads."""
 
 # Compute and storage.
-JobGrouping = Literal["PerStage", "Joined"]
+JobGrouping = Literal["PerRole", "PerStage", "Joined"]
+"""Which stages of an iteration one Job of inference pods executes."""
 ImagePullPolicy = Literal["Always", "IfNotPresent", "Never"]
 Addressing = Literal["Virtual", "Path"]
 

@@ -29,6 +29,7 @@ from isheep.contract.choices import (
     ChatFormatKind,
     Dtype,
     EngineType,
+    JobGrouping,
     LabelKind,
     PromptFormat,
 )
@@ -120,23 +121,6 @@ class Step(Contract):
     items: int | None = None
 
 
-class StageOrder(Contract):
-    """Everything that a worker needs.
-
-    `stage_versions` contains the run's pinned stage versions by kind. prepare computes keys with
-    them.
-    """
-
-    schema_version: int = SCHEMA_VERSION
-    run: RunRef
-    attempt: int = 1
-    store: StoreSpec
-    sources: Sources
-    runtime: Runtime = Runtime()
-    stage_versions: dict[str, int] = Field(default_factory=dict)
-    steps: tuple[Step, ...]
-
-
 class ChatFormatRef(Contract):
     """The chat format that prepare resolved. A worker resolves it again and compares."""
 
@@ -158,7 +142,8 @@ class Prepared(Contract):
 
     Digests are hex sha256. `benchmarks` maps a name to the digest of its texts.
     `score_templates_digest` is the digest of the templates for expected scores. `score_labels` maps
-    a prompt format to its labels and is set if a score is an expectation.
+    a prompt format to its labels and is set if a score is an expectation. `thinking_chat_format` is
+    the digest of the chat format for responses with thoughts, and is set if they are kept.
     """
 
     model_digest: str
@@ -173,11 +158,49 @@ class Prepared(Contract):
     dtype: Dtype
     max_model_length: int
     chat_format: ChatFormatRef
+    thinking_chat_format: str | None = None
     score_labels: dict[PromptFormat, ScoreLabelsRef] | None = None
+
+
+class StageWalk(Contract):
+    """What a worker needs to find the stages after the first one itself.
+
+    The worker executes the recipe over the store, as the planner executes it over the status. So
+    the worker finds the same stages with the same keys, and continues as long as `grouping` puts
+    the next stage into the same Job. `spec` is the resolved spec without the fields that no recipe
+    reads. `claim` is the key of the Job's first stage in the iteration, wherever this Job begins.
+    """
+
+    grouping: JobGrouping
+    claim: str
+    spec: dict[str, Any]
+    prepared: Prepared
+
+
+class StageOrder(Contract):
+    """Everything that a worker needs.
+
+    `stage_versions` contains the run's pinned stage versions by kind. prepare and a walk compute
+    keys with them. With `walk`, `steps` contains the first stage only.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    run: RunRef
+    attempt: int = 1
+    store: StoreSpec
+    sources: Sources
+    runtime: Runtime = Runtime()
+    stage_versions: dict[str, int] = Field(default_factory=dict)
+    steps: tuple[Step, ...]
+    walk: StageWalk | None = None
 
 
 class Frontier(Contract):
     """How many stages of the run are committed, counted from the first stage after prepare.
+
+    In the result of a walk, the count begins at the stage `first`, and `keys_digest` is the digest
+    of the keys of the counted stages. The planner computes the keys again and ignores a frontier
+    with another digest, because the spec was then edited after the start of the Job.
 
     Reports are not counted, because no stage reads them and a run makes them again.
     `statistics` contains, for the stages on which later ones depend, the essential statistics in
@@ -188,6 +211,8 @@ class Frontier(Contract):
 
     count: int = 0
     statistics: dict[str, tuple[float | None, ...]] = Field(default_factory=dict)
+    first: str | None = None
+    keys_digest: str | None = None
 
 
 class Outcome(StrEnum):
@@ -272,7 +297,8 @@ def dump_result(result: StageResult) -> str:
 
     A result that is too long loses, in this order, the end of the message, the end of the frontier
     (see `Frontier`), and the statistics of counted families (`drop:…`, `score:…`). Statistics on
-    which later stages depend are always kept.
+    which later stages depend are always kept. The result of a walk keeps its frontier, and loses
+    the oldest of its steps instead: the frontier counts them too.
 
     Raises:
         ContractError: The shortest result is still too long.
@@ -308,7 +334,10 @@ def _shorten(result: StageResult) -> StageResult | None:
     if result.message and len(result.message) > 40:
         return result.model_copy(update={"message": result.message[: len(result.message) // 2]})
     frontier = result.frontier
-    if frontier is not None and frontier.count > 0:
+    if frontier is not None and frontier.first is not None:
+        if len(result.steps) > 1:
+            return result.model_copy(update={"steps": result.steps[1:]})
+    elif frontier is not None and frontier.count > 0:
         return result.model_copy(update={"frontier": shorten_frontier(frontier)})
     if any(":" in name for step in result.steps for name in step.statistics):
         steps = tuple(_without_families(step) for step in result.steps)

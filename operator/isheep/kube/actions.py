@@ -100,7 +100,7 @@ class Actions:
         return rejected
 
     async def delete(self, job: JobRecord, why: str) -> None:
-        """Delete a Job and its pods; a Job that does not exist any more is no error."""
+        """Delete a Job and its pods; a Job that does not exist any more is not an error."""
         await self.fence()
         try:
             left = await self._api.delete(jobs_path(job.namespace, job.name), job.uid)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import StepResult
 from isheep.contract.reasons import Reason
 from isheep.kube.config import Timings
 from isheep.kube.pod_endings import Ending
@@ -20,8 +21,9 @@ class PodObservation:
     """The state of a Job's pods at a time, and the failed indexes that the Job had then.
 
     `final` is True if the Job had ended. `address` is the pod that serves the progress of the
-    stage; `items_done` and `items_total` are computed from its answers, and `items_first` is the
-    first answer.
+    stage `stage`; `items_done` and `items_total` are computed from its answers, and `items_first`
+    is the first answer about that stage. `committed` has the stages that the pod has reported as
+    committed.
     """
 
     at: datetime
@@ -32,6 +34,8 @@ class PodObservation:
     started: datetime | None = None
     address: str | None = None
     polled: datetime | None = None
+    stage: str | None = None
+    committed: tuple[StepResult, ...] = ()
     items_first: int | None = None
     items_done: int | None = None
     items_total: int | None = None
@@ -83,7 +87,7 @@ def attempt_of(job: JobRecord, observation: PodObservation | None) -> Attempt:
     """Return a Job as an attempt of the planner."""
     seen = observation or PodObservation(at=job.created)
     state = _state(job, seen)
-    ending = seen.ending if seen.final else NO_ENDING
+    ending = seen.ending if seen.final else replace(NO_ENDING, results=seen.ending.results)
     return Attempt(
         name=job.name,
         steps=job.steps,
@@ -98,8 +102,11 @@ def attempt_of(job: JobRecord, observation: PodObservation | None) -> Attempt:
         pod=ending.pod,
         message=ending.message or (job.message or None if job.failed else None),
         waiting=_waiting(job, seen) if state is AttemptState.ACTIVE else None,
+        stage=seen.stage,
         items_done=seen.items_done,
         items_total=seen.items_total,
+        walk=job.walk,
+        committed=seen.committed,
     )
 
 

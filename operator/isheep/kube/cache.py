@@ -2,7 +2,7 @@
 
 Three sources fill the cache: watch events, the answers to our own writes (so a pass never acts on
 a state that it has just changed), and a LIST of everything every few minutes. The newer resource
-version wins, so the order of arrival does not matter. The LIST also removes the objects that it
+version counts, so the order of arrival does not matter. The LIST also removes the objects that it
 does not return: if a watch was lost for longer than the API server keeps its history, no event
 reports the deletions of that time.
 """

@@ -64,7 +64,9 @@ class Claims:
     ) -> set[str]:
         """State the claims of a run; return the waiting runs that should plan again."""
         peer = claims(run, attempts)
-        started = {s.key for a in actions if isinstance(a, Start) for s in a.order.steps}
+        starts = [action for action in actions if isinstance(action, Start)]
+        started = {step.key for start in starts for step in start.order.steps}
+        started |= {start.walk.claim for start in starts if start.walk is not None}
         if started:
             peer = replace(peer, working=peer.working | started)
         waits = any(c.reason == Reason.WAITING_FOR_PEER for c in run.status.conditions)

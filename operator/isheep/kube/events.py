@@ -1,7 +1,7 @@
 """Events: the transitions of a run that `kubectl describe` shows, from two statuses.
 
-The operator creates Events after it has written the status, so an Event never says more than the
-object. If the process dies in between, the Event is lost; Events are for people only.
+The operator creates Events after it has written the status, so an Event never contains more than
+the object. If the process ends in between, the Event is lost; Events are for people only.
 """
 
 from __future__ import annotations

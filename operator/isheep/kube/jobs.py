@@ -80,6 +80,7 @@ def job_document(start: Start, owner: Owner, resolved: Resolved, chart: Installa
             "annotations": {
                 names.STEPS_ANNOTATION: _steps(order),
                 names.ORDER_ANNOTATION: order_sha256(text),
+                **({names.WALK_ANNOTATION: names.dump_walk(start.walk)} if start.walk else {}),
             },
             "ownerReferences": owner_references(owner),
         },

@@ -11,6 +11,11 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
+from typing import get_args
+
+from isheep.contract.choices import JobGrouping
+from isheep.planner.types import JobWalk
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "isheep-operator"
@@ -24,6 +29,8 @@ POOL_LABEL = "isheep.dev/pool"
 
 STEPS_ANNOTATION = "isheep.dev/steps"
 """The steps of a Job's order with their full keys, as JSON: `[{"id": …, "key": …}]`."""
+WALK_ANNOTATION = "isheep.dev/walk"
+"""The walk of a Job that continues after its first stage, as JSON."""
 ORDER_ANNOTATION = "isheep.dev/order-sha256"
 
 KUEUE_PREFIX = "kueue.x-k8s.io/"
@@ -61,3 +68,18 @@ def service_name(run: str, run_uid: str) -> str:
 def dump_steps(steps: Iterable[tuple[str, str]]) -> str:
     """Return the value of the steps annotation, from pairs of id and key."""
     return json.dumps([{"id": i, "key": k} for i, k in steps], separators=(",", ":"))
+
+
+def dump_walk(walk: JobWalk) -> str:
+    """Return the value of the walk annotation."""
+    return json.dumps(asdict(walk), separators=(",", ":"))
+
+
+def read_walk(annotation: str | None) -> JobWalk | None:
+    """Return the walk in an annotation, or None if it has none or somebody has edited it."""
+    try:
+        fields = json.loads(annotation or "null")
+        walk = JobWalk(fields["grouping"], str(fields["claim"]), str(fields["settings_digest"]))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return walk if walk.grouping in get_args(JobGrouping) else None

@@ -2,7 +2,8 @@
 
 The operator does not watch pods. It lists the pods of a Job when the Job has ended, because the
 results are in their termination messages, and while pods that should run do not. It reads the
-progress of a running stage from one of its pods.
+progress of a running stage from one of its pods, and with it the stages that the pods of a Job with
+a walk have committed.
 """
 
 from __future__ import annotations
@@ -13,20 +14,22 @@ from dataclasses import replace
 from datetime import datetime
 
 import aiohttp
+from pydantic import ValidationError
 
+from isheep.contract.order import StepResult
 from isheep.contract.reasons import Reason
 from isheep.kube.attempts import PodObservation, is_over, is_working
 from isheep.kube.client import Api, ApiError, events_path, pods_path
 from isheep.kube.events import probe_document
 from isheep.kube.names import HTTP_PORT
-from isheep.kube.pod_endings import how_ended
+from isheep.kube.pod_endings import Ending, how_ended
 from isheep.kube.pod_records import EventRecord, PodRecord, pod_record
 from isheep.kube.pod_waiting import why_no_pods, why_waiting
 from isheep.kube.records import JobRecord
 from isheep.planner.types import Waiting
 
 POLL_SECONDS = 2.0
-POLL_BYTES = 4096
+POLL_BYTES = 64 * 1024
 CREATING = ("ContainerCreating", "PodInitializing")
 _LOG = logging.getLogger(__name__)
 
@@ -50,14 +53,19 @@ class PodInspector:
         pods = await self._pods(job)
         started = min((s for pod in pods if (s := _started(pod)) is not None), default=None)
         observation = PodObservation(at=now, failed_indexes=job.failed_indexes, started=started)
+        found = before or observation
+        observation = replace(observation, committed=found.committed)
         if is_over(job):
             return replace(observation, final=True, ending=how_ended(pods))
+        if job.walk is not None:
+            # Some pods may have walked to the end of the Job while others still wait for a node.
+            observation = replace(observation, ending=Ending(results=how_ended(pods).results))
         if not working:
             return replace(observation, waiting=await self._waiting(job, pods))
-        found = before or observation
         known = replace(
             observation,
             address=_address(pods),
+            stage=found.stage,
             items_first=found.items_first,
             items_done=found.items_done,
             items_total=found.items_total,
@@ -125,16 +133,17 @@ class PodInspector:
                 timeout=aiohttp.ClientTimeout(total=POLL_SECONDS),
                 allow_redirects=False,
             ) as response:
-                content = await response.content.read(POLL_BYTES)
-                answer = json.loads(content)
+                answer = json.loads(await _first_bytes(response.content, POLL_BYTES))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError):
             return None
         reported, total = _counts(answer)
-        first = observation.items_first if observation.items_first is not None else reported
+        stage = _stage(answer)
+        known = observation.items_first if stage == observation.stage else None
+        first = known if known is not None else reported
         done = reported
         if reported is not None and first is not None:
             # A pod starts with the number of items that existed, then counts only its own items.
-            # The other pods are about as fast, so its own items stand for all pods.
+            # The other pods are about as fast, so its own items represent those of all pods.
             shares = 1 if job.together else max(1, job.parallelism)
             done = first + (reported - first) * shares
             done = min(done, total) if total is not None else done
@@ -142,6 +151,8 @@ class PodInspector:
             observation,
             polled=now,
             waiting=None,
+            stage=stage,
+            committed=_committed(answer) or observation.committed,
             items_first=first,
             items_done=done,
             items_total=total,
@@ -155,6 +166,31 @@ def _counts(answer: object) -> tuple[int | None, int | None]:
     done, total = (answer.get(name) for name in ("itemsDone", "itemsTotal"))
     fits = all(v is None or (type(v) is int and 0 <= v < 2**53) for v in (done, total))
     return (done, total) if fits else (None, None)
+
+
+async def _first_bytes(stream: aiohttp.StreamReader, limit: int) -> bytes:
+    """Return the first bytes of a stream; a single read may return fewer than there are."""
+    content = b""
+    while len(content) < limit and (chunk := await stream.read(limit - len(content))):
+        content += chunk
+    return content
+
+
+def _stage(answer: object) -> str | None:
+    stage = answer.get("stage") if isinstance(answer, dict) else None
+    return stage if isinstance(stage, str) else None
+
+
+def _committed(answer: object) -> tuple[StepResult, ...]:
+    """Return the stages that a pod has reported as committed; none if the list is not valid.
+
+    The planner uses a report only if it computes the same key for a stage of the run.
+    """
+    found = answer.get("committed") if isinstance(answer, dict) else None
+    try:
+        return tuple(StepResult.model_validate(step) for step in found or ())
+    except (ValidationError, TypeError):
+        return ()
 
 
 def _address(pods: list[PodRecord]) -> str | None:

@@ -105,7 +105,7 @@ def _of_pod(pod: PodRecord, events: Sequence[EventRecord]) -> Waiting | None:
 
 def _unscheduled(pod: str, reason: str, message: str) -> Waiting:
     if reason == "SchedulingGated":
-        return Waiting(Reason.QUEUED, f"a scheduling gate holds {pod} back", stalled=False)
+        return Waiting(Reason.QUEUED, f"a scheduling gate delays {pod}", stalled=False)
     return _stalled(_reason_in(message, Reason.UNSCHEDULABLE), message)
 
 

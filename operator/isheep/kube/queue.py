@@ -1,7 +1,7 @@
 """A work queue of keys: one worker at a time works on a key, and no wake-up is lost.
 
 A key that is woken while a worker works on it is due again afterwards. A key can be woken for a
-later time. The earliest time wins, and taking the key clears the time, because the worker decides
+later time. The earliest time counts, and taking the key clears the time, because the worker decides
 when the key is due next.
 
 Urgent keys come first, and some workers take urgent keys only. So a thousand new runs cannot

@@ -369,8 +369,9 @@ class Reconciler:
 
     def _working_keys(self, uid: str) -> set[str]:
         """Return the keys that a run's Jobs work on, even if the run itself is deleted."""
-        jobs = (job for job in self._cache.jobs_of(uid) if not is_over(job))
-        return {step.key for job in jobs for step in job.steps}
+        jobs = [job for job in self._cache.jobs_of(uid) if not is_over(job)]
+        claims = {job.walk.claim for job in jobs if job.walk is not None}
+        return claims | {step.key for job in jobs for step in job.steps}
 
 
 def _view(record: RunRecord) -> RunView:

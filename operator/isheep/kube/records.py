@@ -23,8 +23,10 @@ from isheep.kube.names import (
     RUN_LABEL,
     RUN_UID_LABEL,
     STEPS_ANNOTATION,
+    WALK_ANNOTATION,
+    read_walk,
 )
-from isheep.planner.types import RunView, StageRef
+from isheep.planner.types import JobWalk, RunView, StageRef
 
 Json = Mapping[str, Any]
 
@@ -63,7 +65,10 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A Job of the operator. `together` is True if its pods train together."""
+    """A Job of the operator.
+
+    `together` is True if its pods train together. `walk` is set if they may continue after `steps`.
+    """
 
     namespace: str
     name: str
@@ -76,6 +81,7 @@ class JobRecord:
     managed: bool
     parallelism: int
     created: datetime
+    walk: JobWalk | None = None
     together: bool = False
     deleting: bool = False
     suspended: bool = False
@@ -140,6 +146,7 @@ def job_record(document: Json) -> JobRecord:
         managed=labels.get(MANAGED_BY_LABEL) == MANAGED_BY,
         parallelism=int(spec.get("parallelism") or 0),
         created=timestamp(metadata["creationTimestamp"]),
+        walk=read_walk(annotations.get(WALK_ANNOTATION)),
         together=spec.get("backoffLimit") == 0,
         deleting="deletionTimestamp" in metadata,
         suspended=bool(spec.get("suspend")),

@@ -43,6 +43,7 @@ class Rejection:
             state=AttemptState.ACTIVE,
             created=self.since,
             waiting=Waiting(self.reason, self.message, stalled=True),
+            walk=self.start.walk,
         )
 
 

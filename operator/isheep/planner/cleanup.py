@@ -2,7 +2,8 @@
 
 An attempt is deleted only if the stored status already contains its end. The status that this
 plan is about to write may never be stored. The last attempt of a stage that is not committed
-stays, because its logs show the cause.
+stays, because its logs show the cause. A failed attempt with a walk stays until a later attempt of
+its walk has ended, or until no stage of its role waits in its iteration.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Collection, Iterable
 
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.planner.types import Attempt, AttemptState, Remove, StageRef
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, kind_of
 
 _FINISHED = (AttemptState.SUCCEEDED, AttemptState.FAILED)
 
@@ -21,11 +23,16 @@ def removals(
     planned: Collection[StageRef] | None,
 ) -> list[Remove]:
     """Return the attempts to remove; `planned` is None until prepare has committed."""
+    attempts = list(attempts)
     records = {StageRef(r.id, r.key): r for r in status.stages}
 
     def is_recorded(attempt: Attempt) -> bool:
         if planned is not None and not any(step in planned for step in attempt.steps):
             return True
+        if attempt.walk is not None and attempt.state is AttemptState.FAILED:
+            ended = records.get(attempt.steps[0])
+            is_stored = ended is not None and ended.attempts >= attempt.number
+            return is_stored and (_has_successor(attempt, attempts) or not _waits(attempt, status))
         known = [records.get(step) for step in attempt.steps]
         return all(
             record is not None and (record.committed or record.attempts > attempt.number)
@@ -33,3 +40,26 @@ def removals(
         )
 
     return [Remove(a.name) for a in attempts if a.state in _FINISHED and is_recorded(a)]
+
+
+def _has_successor(attempt: Attempt, attempts: Iterable[Attempt]) -> bool:
+    """Return whether a later attempt of the same walk has ended."""
+    return any(
+        other.walk is not None
+        and attempt.walk is not None
+        and other.walk.claim == attempt.walk.claim
+        and (other.created, other.number) > (attempt.created, attempt.number)
+        for other in attempts
+        if other.state in _FINISHED
+    )
+
+
+def _waits(attempt: Attempt, status: SelfAlignmentRunStatus) -> bool:
+    """Return whether a stage that the attempt's walk may have reached is not committed."""
+    iteration = attempt.steps[0].id.partition("/")[0]
+    return any(
+        not record.committed
+        and record.id.partition("/")[0] == iteration
+        and STAGE_DEFINITIONS[kind_of(record.id)].role is not None
+        for record in status.stages
+    )

@@ -4,24 +4,26 @@ Only a worker can read the store, and only the planner decides. So prepare walks
 the store (`known_stages`) and reports the number of stages that exist, with the statistics that
 later stages depend on. The planner walks the same recipe over that report (`expand`) and computes
 every key again. A run whose results exist needs no Job per stage to find them.
+
+A Job that walks through several stages reports them in the same form (`walk_frontier`), counted
+from its first stage. So the result of a Job with any number of rounds fits into its message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Frontier, Prepared
+from isheep.planner.job_stages import keys_digest
 from isheep.planner.types import StageRef
-from isheep.planner.walk import walk
+from isheep.planner.walk import Lookup, Walk, walk
 from isheep.recipes.interface import Recipe, Stage, Statistics
-from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS
 
 DIGITS = 4
 """Decimals of a statistic in a frontier: enough for people and for decisions on counts."""
-
-NOT_COUNTED = (StageKind.PREPARE, StageKind.REPORT)
-"""prepare reports the frontier itself; no stage depends on a report, so every run makes its own."""
 
 
 def known_stages(
@@ -31,7 +33,7 @@ def known_stages(
     versions: Mapping[str, int],
     exists: Callable[[str], Statistics | None],
 ) -> Frontier:
-    """Return the leading stages that exist; `exists` reads a key's manifest's statistics.
+    """Return the leading stages that exist; `exists` returns the statistics in a key's manifest.
 
     The walk calls it once for each stage, in order, and not again after the first None.
     """
@@ -41,19 +43,36 @@ def known_stages(
 
     def lookup(stage: Stage, key: str) -> Statistics | None:
         nonlocal count, ended
-        if ended or stage.kind in NOT_COUNTED:
+        if ended or not STAGE_DEFINITIONS[stage.kind].adoptable:
             return None
         statistics = exists(key)
         if statistics is None:
             ended = True
             return None
         count += 1
-        if names := STAGE_DEFINITIONS[stage.kind].essential_statistics:
-            figures[stage.id] = tuple(_rounded(statistics.get(name)) for name in names)
+        if row := _row(stage, statistics):
+            figures[stage.id] = row
         return statistics
 
     walk(recipe, spec, prepared, versions, lookup)
     return Frontier(count=count, statistics=figures)
+
+
+def walk_frontier(stages: Sequence[Stage], walked: Walk) -> Frontier:
+    """Return the leading stages of a Job that are committed, for the result of the Job.
+
+    Args:
+        stages: The stages of the Job from the one with which it began, as far as they are known.
+        walked: The walk that found the stages.
+    """
+    done = list(takewhile(lambda stage: stage.id in walked.results, stages))
+    rows = {stage.id: _row(stage, walked.results[stage.id]) for stage in done}
+    return Frontier(
+        count=len(done),
+        statistics={stage: row for stage, row in rows.items() if row},
+        first=stages[0].id,
+        keys_digest=keys_digest(walked.keys[stage.id] for stage in done),
+    )
 
 
 def expand(
@@ -62,18 +81,27 @@ def expand(
     spec: SelfAlignmentRunSpec,
     prepared: Prepared,
     versions: Mapping[str, int],
+    *,
+    known: Lookup | None = None,
 ) -> dict[StageRef, Statistics]:
     """Return the stages that exist according to a frontier, with their essential statistics.
 
     A frontier that was cut to fit its message has statistics for fewer stages than it counts.
     The walk ends at the first stage without its statistics; later orders find the other stages.
+
+    `known` returns the results of the stages before the first one of the frontier. If the frontier
+    counts other keys, it is of another spec, and the result is empty.
     """
     found: dict[StageRef, Statistics] = {}
+    begun = frontier.first is None
     ended = False
 
     def lookup(stage: Stage, key: str) -> Statistics | None:
-        nonlocal ended
-        if stage.kind in NOT_COUNTED:
+        nonlocal begun, ended
+        begun = begun or stage.id == frontier.first
+        if not begun:
+            return None if known is None else known(stage, key)
+        if not STAGE_DEFINITIONS[stage.kind].adoptable:
             return None
         names = STAGE_DEFINITIONS[stage.kind].essential_statistics
         values = frontier.statistics.get(stage.id)
@@ -85,7 +113,14 @@ def expand(
         return statistics
 
     walk(recipe, spec, prepared, versions, lookup)
+    if frontier.keys_digest not in (None, keys_digest(ref.key for ref in found)):
+        return {}
     return found
+
+
+def _row(stage: Stage, statistics: Statistics) -> tuple[float | None, ...]:
+    names = STAGE_DEFINITIONS[stage.kind].essential_statistics
+    return tuple(_rounded(statistics.get(name)) for name in names)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -18,6 +18,7 @@ from isheep.contract.reasons import Reason
 from isheep.contract.store_spec import StoreSpec
 from isheep.planner import retry_schedule
 from isheep.planner.conditions import RunPhase, State
+from isheep.planner.job_stages import claim_keys, walked_from
 from isheep.planner.orders import build_start, resolve_sources
 from isheep.planner.peers import holder
 from isheep.planner.pinning import PlanningError
@@ -84,7 +85,7 @@ def group_status(group: tuple[Stage, ...], context: PlanningContext) -> GroupSta
     ids = {stage.id for stage in group}
     for attempt in context.observed.attempts:
         occupies = attempt.state in (AttemptState.ACTIVE, AttemptState.TERMINATING)
-        if occupies and any(step.id in ids for step in attempt.steps):
+        if occupies and not ids.isdisjoint(_occupied_ids(attempt, context.walked)):
             return _occupied(group, attempt)
     refs = [StageRef(stage.id, context.walked.keys[stage.id]) for stage in group]
     own = [context.stage_records.record(ref) for ref in refs]
@@ -94,10 +95,12 @@ def group_status(group: tuple[Stage, ...], context: PlanningContext) -> GroupSta
         return GroupStatus(
             group, rank, hold.reason, _named(group, hold.message), wake_at=hold.until
         )
-    keys = [ref.key for ref in refs if ref.id != PREPARE]
+    keys = {ref.key for ref in refs if ref.id != PREPARE}
+    keys |= claim_keys(context.walked.stages, group[0], context.walked.keys)
     peer = holder(context.run, context.observed.peers, keys)
     if peer is not None:
-        message = _named(group, f"the run {peer.name} makes this stage; this run reuses its result")
+        text = f"the run {peer.name} executes this stage; this run reuses its result"
+        message = _named(group, text)
         wake_at = context.now + PEER_WAIT
         return GroupStatus(group, Rank.WAITING, Reason.WAITING_FOR_PEER, message, wake_at=wake_at)
     return _started(group, own, context)
@@ -116,6 +119,14 @@ def state_of(groups: Sequence[GroupStatus], *, begun: bool) -> State:
     begun = begun or (decisive.rank is Rank.RUNNING and decisive.attempt is not None)
     run_phase = RunPhase.RUNNING if begun else RunPhase.PENDING
     return State(run_phase, decisive.reason, decisive.message)
+
+
+def _occupied_ids(attempt: Attempt, walked: Walk) -> set[str]:
+    ids = {step.id for step in attempt.steps}
+    if attempt.walk is None:
+        return ids
+    first, grouping = attempt.steps[0].id, attempt.walk.grouping
+    return ids | {stage.id for stage in walked_from(walked.stages, first, grouping)}
 
 
 def _occupied(group: tuple[Stage, ...], attempt: Attempt) -> GroupStatus:

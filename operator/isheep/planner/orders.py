@@ -1,9 +1,12 @@
 """Which stages can start now, and the orders that start them.
 
 A stage is ready when every stage that it reads is committed. Usually one stage is ready, and with
-it the report of the previous iteration. With `compute.inference.jobs: Joined`, consecutive stages
-that load the same model become one order. They share their items part by part, so no stage waits
-for the last item of the stage before it.
+it the report of the previous iteration. On Kubernetes, the pods of one Job may walk through several
+stages (`job_stages`); the first of them that is not committed is then the one that starts.
+
+The local driver gives each stage an order and keeps the model's process. There, `Joined` puts
+consecutive stages that load the same model into one order. They share their items part by part, so
+no stage waits for the last item of the stage before it.
 """
 
 from __future__ import annotations
@@ -13,14 +16,22 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.choices import BUILTIN_SEED_TASKS, Accelerator, Pool
-from isheep.contract.order import RunRef, Runtime, Sources, StageOrder, Step
+from isheep.contract.choices import BUILTIN_SEED_TASKS, Accelerator, JobGrouping, Pool
+from isheep.contract.order import (
+    RunRef,
+    Runtime,
+    Sources,
+    StageOrder,
+    StageWalk,
+    Step,
+)
 from isheep.contract.reasons import Reason
 from isheep.contract.store_spec import StoreSpec
 from isheep.planner import pinning
-from isheep.planner.pinning import PlanningError, Resolved
+from isheep.planner.job_stages import ExpectedJob, can_walk, expected_job, job_of, walked_from
+from isheep.planner.pinning import PlanningError, Resolved, recipe_of, spec_of
 from isheep.planner.spec_references import claim_mirrors, source_uris
-from isheep.planner.types import Environment, RunView, Start
+from isheep.planner.types import Environment, JobWalk, RunView, Start
 from isheep.planner.walk import Walk
 from isheep.recipes.interface import PART_ITEMS, Stage
 from isheep.recipes.stage_kinds import StageKind
@@ -28,20 +39,30 @@ from isheep.recipes.stage_kinds import StageKind
 PREPARE_DEADLINE_SECONDS = 1800
 """Time limit of prepare, image pull included. prepare runs again afterwards, so the limit only
 ends an attempt that hangs."""
+NO_RECIPE_READS = ("compute", "serviceAccountName", "storage")
+"""Fields of the spec on which no stage depends. An order has to fit into 64 KiB without them."""
 _MIG = "nvidia.com/mig-"
 """The prefix of NVIDIA's resource names for a slice of a GPU; the size of the slice follows."""
 
 
-def ready_groups(walked: Walk, spec: SelfAlignmentRunSpec) -> list[tuple[Stage, ...]]:
+def grouping_of(spec: SelfAlignmentRunSpec, environment: Environment) -> JobGrouping:
+    """Return the grouping for walks: on one machine there are none, because there are no Jobs."""
+    return spec.compute.inference.jobs if environment.pods is not None else "PerStage"
+
+
+def ready_groups(
+    walked: Walk, spec: SelfAlignmentRunSpec, environment: Environment
+) -> list[tuple[Stage, ...]]:
     """Return the stages that can start now, each with the stages that join its order."""
-    joined = spec.compute.inference.jobs == "Joined"
+    grouping = grouping_of(spec, environment)
+    joined = spec.compute.inference.jobs == "Joined" and environment.pods is None
     groups: list[tuple[Stage, ...]] = []
     taken: set[str] = set()
     for position, stage in enumerate(walked.stages):
         if stage.id in taken or stage.id in walked.results or not _fed(stage, walked.results):
             continue
         group = _join(walked, position) if joined and _shares(stage) else (stage,)
-        taken.update(s.id for s in group)
+        taken.update(s.id for s in (*group, *walked_from(walked.stages, stage.id, grouping)))
         groups.append(group)
     return groups
 
@@ -60,18 +81,52 @@ def build_start(
     environment: Environment,
 ) -> Start:
     """Return the start of an attempt for a group of stages, with its order."""
+    first = group[0]
     order = StageOrder(
         run=RunRef(namespace=run.namespace, name=run.name, uid=run.uid),
         attempt=attempt,
         store=store,
         sources=sources,
-        runtime=_runtime(group[0], spec, memory_reduction, environment),
+        runtime=_runtime(first, spec, memory_reduction, environment),
         stage_versions=resolved.stage_versions,
-        steps=tuple(_step(stage, walked.keys, resolved) for stage in group),
+        steps=tuple(step_of(stage, walked.keys, resolved.stage_versions) for stage in group),
     )
-    first = group[0]
     overdue = PREPARE_DEADLINE_SECONDS if first.kind is StageKind.PREPARE else None
-    return Start(order, first.pool, _parallelism(first, spec), overdue)
+    start = Start(order, first.pool, _parallelism(first, spec), overdue)
+    if can_walk(first, grouping_of(spec, environment)):
+        return _walking(start, first, walked, resolved)
+    return start
+
+
+def step_of(stage: Stage, keys: Mapping[str, str], versions: Mapping[str, int]) -> Step:
+    """Return the step of an order for a stage; `keys` has the keys of the stage and its inputs."""
+    return Step(
+        id=stage.id,
+        kind=str(stage.kind),
+        version=versions[str(stage.kind)],
+        key=keys[stage.id],
+        iteration=stage.iteration,
+        round=stage.round,
+        settings=stage.settings.canonical(),
+        inputs={role: tuple(keys[i] for i in ids) for role, ids in stage.inputs.items()},
+        items=stage.items,
+    )
+
+
+def expected_job_of(
+    first: Stage, spec: SelfAlignmentRunSpec, resolved: Resolved, grouping: JobGrouping
+) -> ExpectedJob | None:
+    """Return what is known about the Job that begins with a stage; None before prepare commits."""
+    if resolved.prepared is None:
+        return None
+    return expected_job(
+        first,
+        grouping,
+        recipe=recipe_of(spec),
+        spec=spec,
+        prepared=resolved.prepared,
+        versions=resolved.stage_versions,
+    )
 
 
 def resolve_store(spec: SelfAlignmentRunSpec, environment: Environment) -> StoreSpec:
@@ -160,17 +215,21 @@ def _join(walked: Walk, position: int) -> tuple[Stage, ...]:
     return tuple(group)
 
 
-def _step(stage: Stage, keys: Mapping[str, str], resolved: Resolved) -> Step:
-    return Step(
-        id=stage.id,
-        kind=str(stage.kind),
-        version=resolved.stage_versions[str(stage.kind)],
-        key=keys[stage.id],
-        iteration=stage.iteration,
-        round=stage.round,
-        settings=stage.settings.canonical(),
-        inputs={role: tuple(keys[i] for i in ids) for role, ids in stage.inputs.items()},
-        items=stage.items,
+def _walking(start: Start, first: Stage, walked: Walk, resolved: Resolved) -> Start:
+    """Return the start of a Job whose pods walk from its first stage; prepare has committed."""
+    spec = spec_of(resolved)
+    pool = spec.compute.inference
+    expected = expected_job_of(first, spec, resolved, pool.jobs)
+    if resolved.prepared is None or expected is None:
+        return start
+    claim = walked.keys[job_of(walked.stages, first, pool.jobs)[0].id]
+    document = {n: v for n, v in resolved.spec.items() if n not in NO_RECIPE_READS}
+    walk = StageWalk(grouping=pool.jobs, claim=claim, spec=document, prepared=resolved.prepared)
+    return Start(
+        start.order.model_copy(update={"walk": walk}),
+        Pool.INFERENCE,
+        min(pool.parallelism, expected.parts),
+        walk=JobWalk(pool.jobs, claim, expected.settings_digest),
     )
 
 

@@ -20,7 +20,9 @@ _AT_WORK = (AttemptState.ACTIVE, AttemptState.TERMINATING)
 
 def claims(run: RunView, attempts: Iterable[Attempt]) -> Peer:
     """Return the keys that a run works on and wants, for its peers."""
-    working = {s.key for a in attempts if a.state in _AT_WORK for s in a.steps}
+    at_work = [a for a in attempts if a.state in _AT_WORK]
+    working = {step.key for attempt in at_work for step in attempt.steps}
+    working |= {attempt.walk.claim for attempt in at_work if attempt.walk is not None}
     status = run.status
     wanted = {r.key for r in status.stages if not r.committed and not (r.hold and r.hold.stalled)}
     reconciling = any(c.type == "Reconciling" for c in status.conditions)

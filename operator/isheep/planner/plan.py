@@ -78,11 +78,11 @@ def plan(run: RunView, observed: Observed, now: datetime, environment: Environme
     if state is not None:
         stops = stop_all(observed.attempts, state.reason)
     else:
-        stops = stop_departed(observed.attempts, walked, prepared=resolved.prepared is not None)
+        stops = stop_departed(observed.attempts, walked, spec, resolved)
         context = PlanningContext(
             run, _stopped(observed, stops), environment, spec, store, walked, stage_records, now
         )
-        groups = [group_status(group, context) for group in ready_groups(walked, spec)]
+        groups = [group_status(group, context) for group in ready_groups(walked, spec, environment)]
         state = state_of(groups, begun=resolved.prepared is not None)
     stage_records.note_stop(observed.attempts, stops)
 

@@ -5,26 +5,32 @@ status for the stages of the plan. The end of an attempt is counted once: `attem
 of the last attempt whose end the record contains. A commit can be added repeatedly, because it
 changes nothing the second time. An attempt that disappeared without a result changes no record,
 and the next attempt has the same number.
+
+The workers of an attempt with a walk report the stages that they have committed while they run, and
+again in their results. Its failure counts against the first stage that is not committed. So each
+commit begins a new count, because it is another stage that can fail next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import Failure, Hold, StageRecord
 from isheep.contract.choices import Pool
 from isheep.contract.exit_codes import ExitCode
-from isheep.contract.order import Frontier, StepResult
+from isheep.contract.order import Frontier, Prepared, StepResult
 from isheep.contract.reasons import Reason
 from isheep.planner.failure_policy import Ending, FailureAction, FailureDecision, decide
 from isheep.planner.frontier import expand
+from isheep.planner.job_stages import walked_from
 from isheep.planner.orders import PREPARE_DEADLINE_SECONDS
 from isheep.planner.pinning import Resolved, recipe_of, spec_of
 from isheep.planner.types import Attempt, AttemptState, StageRef, Stop
+from isheep.planner.walk import Lookup, Walk, walk
 from isheep.recipes.interface import RecipeFailure, Stage, Statistics
-from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind, kind_of
 
 PREPARE = str(StageKind.PREPARE)
 MESSAGE_CHARACTERS = 1000
@@ -64,6 +70,8 @@ class StageRecords:
         """Add the ends of attempts and the results of prepare."""
         gpus = _gpus(spec_of(self.resolved))
         for attempt in sorted(attempts, key=lambda a: (a.number, a.created, a.name)):
+            if attempt.walk is not None:
+                self._add_walk(attempt)
             if attempt.state is AttemptState.ACTIVE:
                 continue
             committed = {StageRef(s.id, s.key): s for r in attempt.results for s in r.steps}
@@ -96,7 +104,7 @@ class StageRecords:
         ref = StageRef(result.id, result.key)
         if self.record(ref).committed:
             return
-        names = STAGE_DEFINITIONS[_kind(ref.id)].essential_statistics
+        names = STAGE_DEFINITIONS[kind_of(ref.id)].essential_statistics
         if names and names[0] not in result.statistics:
             message = (
                 f"the result of {ref.id} has no statistic {names[0]!r}; use the worker image of "
@@ -105,6 +113,61 @@ class StageRecords:
             self._fail(ref, attempt, FailureDecision(FailureAction.FAIL, Reason.DEFECT), message)
             return
         self._update(ref, committed=True, counts=_bounded(result.statistics), hold=None)
+
+    def _add_walk(self, attempt: Attempt) -> None:
+        """Add the stages that the workers of a walk have committed; prepare must have committed."""
+        prepared = self.resolved.prepared
+        if prepared is None:
+            return
+        steps = (*attempt.committed, *(s for r in attempt.results for s in r.steps))
+        reported = {StageRef(step.id, step.key): step.statistics for step in steps}
+        spec, versions = spec_of(self.resolved), self.resolved.stage_versions
+        for frontier in (r.frontier for r in attempt.results if r.frontier is not None):
+            found = expand(frontier, recipe_of(spec), spec, prepared, versions, known=self.lookup)
+            for ref, statistics in found.items():
+                self._commit_walked(attempt, ref, {**statistics, **reported.get(ref, {})})
+        if any(not self.record(ref).committed for ref in reported):
+            self._walk(prepared, self._reported_lookup(attempt, reported))
+
+    def _reported_lookup(self, attempt: Attempt, reported: Mapping[StageRef, Statistics]) -> Lookup:
+        """Return a lookup that commits a reported stage when the walk computes the same key.
+
+        So a report of any other stage has no effect.
+        """
+
+        def lookup(stage: Stage, key: str) -> Statistics | None:
+            ref = StageRef(stage.id, key)
+            names = STAGE_DEFINITIONS[stage.kind].essential_statistics
+            statistics = reported.get(ref)
+            if statistics is not None and (not names or names[0] in statistics):
+                self._commit_walked(attempt, ref, statistics)
+            return self.lookup(stage, key)
+
+        return lookup
+
+    def _commit_walked(self, attempt: Attempt, ref: StageRef, statistics: Statistics) -> None:
+        record = self.record(ref)
+        if record.committed:
+            return
+        self._update(ref, committed=True, counts=_bounded(statistics), hold=None)
+        if ref not in attempt.steps:
+            # The count of the first stage shows whether the end of the attempt has been counted.
+            self._update(ref, attempts=record.attempts + 1)
+
+    def _undone(self, attempt: Attempt) -> list[StageRef]:
+        """Return the stages of an attempt that are not committed, as far as they are known."""
+        refs = list(attempt.steps)
+        if attempt.walk is not None and self.resolved.prepared is not None:
+            walked = self._walk(self.resolved.prepared, self.lookup)
+            first = attempt.steps[0]
+            stages = walked_from(walked.stages, first.id, attempt.walk.grouping)
+            if walked.keys.get(first.id) == first.key:
+                refs = [StageRef(stage.id, walked.keys[stage.id]) for stage in stages]
+        return [ref for ref in refs if not self._is_committed(ref)]
+
+    def _walk(self, prepared: Prepared, lookup: Lookup) -> Walk:
+        spec = spec_of(self.resolved)
+        return walk(recipe_of(spec), spec, prepared, self.resolved.stage_versions, lookup)
 
     def _prepare(self, ref: StageRef, attempt: Attempt) -> None:
         resolved = self.resolved
@@ -133,13 +196,25 @@ class StageRecords:
         fresh = [s for s in attempt.steps if attempt.number > self.record(s).attempts]
         if not fresh:
             return
-        undone = [s for s in attempt.steps if not self._is_committed(s)]
+        undone = self._undone(attempt)
         first = attempt.steps[0]
         self._update(first, gpu_seconds=self._spent(attempt, gpus, now))
-        if undone and undone[0] in fresh and undone[0] not in self._fatal:
+        if undone and self._counts_against(undone[0], attempt, fresh):
             self._decide(undone[0], attempt, now)
+            if undone[0] not in attempt.steps:
+                self._update(undone[0], attempts=self.record(undone[0]).attempts + 1)
         for step in fresh:
             self._update(step, attempts=attempt.number)
+
+    def _counts_against(self, ref: StageRef, attempt: Attempt, fresh: list[StageRef]) -> bool:
+        """Return whether the end of an attempt is a failure of its first uncommitted stage."""
+        if ref in self._fatal:
+            return False
+        if attempt.walk is None or ref in attempt.steps:
+            return ref in fresh
+        # A walk may end after any commit: the worker waited for others for too long, or its image
+        # is of a version that does not walk. The next Job continues.
+        return attempt.state is not AttemptState.SUCCEEDED
 
     def _spent(
         self, attempt: Attempt, gpus: Callable[[Pool], float], now: datetime
@@ -147,7 +222,9 @@ class StageRecords:
         first = attempt.steps[0]
         workers = max(1, len(attempt.results))
         seconds = _lasted(attempt, now).total_seconds()
-        spent = round(seconds * workers * gpus(STAGE_DEFINITIONS[_kind(first.id)].pool), 1)
+        pool = STAGE_DEFINITIONS[kind_of(first.id)].pool
+        pool = pool if attempt.walk is None else Pool.INFERENCE
+        spent = round(seconds * workers * gpus(pool), 1)
         before = self.record(first).gpu_seconds
         return before if spent <= 0 else (before or 0) + spent
 
@@ -162,7 +239,7 @@ class StageRecords:
         stalled = record.hold is not None and record.hold.stalled
         decision = decide(
             Ending(
-                kind=_kind(ref.id),
+                kind=kind_of(ref.id),
                 exit_code=code,
                 disrupted=attempt.disrupted,
                 overdue=_overdue(ref, attempt, now),
@@ -199,12 +276,6 @@ class StageRecords:
         self._failures[ref] = Failure(stage=ref.id, pod=attempt.pod, reason=reason, message=message)
         if decision.action is FailureAction.FAIL:
             self._fatal[ref] = RecipeFailure(reason, f"{ref.id}: {message}"[:MESSAGE_CHARACTERS])
-
-
-def _kind(stage: str) -> StageKind:
-    """Return the kind in the id of a stage such as `prepare`, `i2/respond`, `i1/generate/r3`."""
-    parts = stage.split("/")
-    return StageKind(parts[1] if len(parts) > 1 else parts[0])
 
 
 def _lasted(attempt: Attempt, now: datetime) -> timedelta:

@@ -115,6 +115,9 @@ def _stage_progress(
     if attempt is None:
         return StageProgress(id=stage.id, key=key, items_total=stage.items)
     done, total = attempt.items_done, attempt.items_total or stage.items
+    if attempt.stage not in (None, stage.id):
+        # The counts are of another stage of the attempt.
+        done, total = None, stage.items
     same = before is not None and (before.id, before.items_done) == (stage.id, done)
     # The estimate changes only with progress. If it changed with the clock, each write of the
     # status would cause another plan and another write, without end.

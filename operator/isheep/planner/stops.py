@@ -1,14 +1,19 @@
 """Which attempts stop: all of a suspended or ended run, and those whose key left the plan.
 
 An attempt continues through an edit of the spec if its key stays in the plan. Until prepare has
-committed for the edited spec, the later keys are unknown, so running attempts continue.
+committed for the edited spec, the later keys are unknown, so running attempts continue. An attempt
+with a walk stops as well if the edit changed the settings of a stage that it would still reach.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from isheep.planner.types import Attempt, AttemptState, Stop
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.planner.job_stages import walked_from
+from isheep.planner.orders import expected_job_of
+from isheep.planner.pinning import Resolved
+from isheep.planner.types import Attempt, AttemptState, JobWalk, Stop
 from isheep.planner.walk import Walk
 
 
@@ -17,24 +22,40 @@ def stop_all(attempts: Iterable[Attempt], reason: str) -> list[Stop]:
     return [Stop(a.name, reason) for a in attempts if a.state is AttemptState.ACTIVE]
 
 
-def stop_departed(attempts: Iterable[Attempt], walked: Walk, *, prepared: bool) -> list[Stop]:
+def stop_departed(
+    attempts: Iterable[Attempt], walked: Walk, spec: SelfAlignmentRunSpec, resolved: Resolved
+) -> list[Stop]:
     """Return the stops of attempts whose key is not in the plan or is already committed."""
     active = (a for a in attempts if a.state is AttemptState.ACTIVE)
     return [
         Stop(attempt.name, "its stage left the plan")
         for attempt in active
-        if not _has_place(attempt, walked.keys, walked.results, prepared)
+        if not _has_place(attempt, walked, spec, resolved)
     ]
 
 
 def _has_place(
-    attempt: Attempt,
-    keys: Mapping[str, str],
-    results: Mapping[str, object],
-    prepared: bool,
+    attempt: Attempt, walked: Walk, spec: SelfAlignmentRunSpec, resolved: Resolved
 ) -> bool:
-    if not prepared and all(step.id != "prepare" for step in attempt.steps):
+    if resolved.prepared is None and all(step.id != "prepare" for step in attempt.steps):
         return True
-    if any(keys.get(step.id) != step.key for step in attempt.steps):
+    if any(walked.keys.get(step.id) != step.key for step in attempt.steps):
         return False
-    return any(step.id not in results for step in attempt.steps)
+    if attempt.walk is not None:
+        return _walk_has_place(attempt, attempt.walk, walked, spec, resolved)
+    return any(step.id not in walked.results for step in attempt.steps)
+
+
+def _walk_has_place(
+    attempt: Attempt,
+    walk: JobWalk,
+    walked: Walk,
+    spec: SelfAlignmentRunSpec,
+    resolved: Resolved,
+) -> bool:
+    stages = walked_from(walked.stages, attempt.steps[0].id, walk.grouping)
+    if all(stage.id in walked.results for stage in stages):
+        # Its pods end on their own, unless they still wait for a node.
+        return attempt.waiting is None
+    expected = expected_job_of(stages[0], spec, resolved, walk.grouping)
+    return expected is None or expected.settings_digest == walk.settings_digest

@@ -3,7 +3,7 @@
 `plan(run, observed, now, environment) -> Plan` is pure. A driver passes the stored run, its
 attempts (Jobs or subprocesses) with their results, and the other live runs that may work on the
 same keys. The driver performs the actions, writes the status, and plans again when something
-changes or at `wake_at`. All state is in the run's status and in the attempts, so a driver may die
+changes or at `wake_at`. All state is in the run's status and in the attempts, so a driver may end
 between any two of its writes.
 """
 
@@ -16,8 +16,8 @@ from enum import StrEnum
 from typing import Any
 
 from isheep.api.status import SelfAlignmentRunStatus
-from isheep.contract.choices import Pool
-from isheep.contract.order import StageOrder, StageResult
+from isheep.contract.choices import JobGrouping, Pool
+from isheep.contract.order import StageOrder, StageResult, StepResult
 from isheep.contract.store_spec import StoreSpec
 
 
@@ -54,6 +54,19 @@ class StageRef:
 
 
 @dataclass(frozen=True, slots=True)
+class JobWalk:
+    """The walk of an attempt: it continues after its first stage, as far as `grouping` allows.
+
+    `claim` is the key that peers compare, and `settings_digest` identifies the settings of all
+    stages that the attempt can reach.
+    """
+
+    grouping: JobGrouping
+    claim: str
+    settings_digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """Why an active attempt makes no progress, if the cause is outside of the attempt.
 
@@ -72,8 +85,11 @@ class Attempt:
     `results` are the parsed results of its workers. `exit_code` is the code of the worker that
     ended the attempt; None if it is unknown (deleted, node lost, killed from outside). `message`
     is the message of a result or the tail of the log. `started` is when its workers started to
-    run. `disrupted` is True if the cluster or a person ended it. The item counts are for progress
-    only.
+    run. `disrupted` is True if the cluster or a person ended it. The item counts of the stage
+    `stage` are for progress only.
+
+    With a `walk`, `steps` has the first stage only, and `committed` has the stages that the workers
+    have reported as committed while they run.
     """
 
     name: str
@@ -89,8 +105,11 @@ class Attempt:
     pod: str | None = None
     message: str | None = None
     waiting: Waiting | None = None
+    stage: str | None = None
     items_done: int | None = None
     items_total: int | None = None
+    walk: JobWalk | None = None
+    committed: tuple[StepResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +147,9 @@ class Environment:
     """What the installation adds to a run: the chart's values, or the options of `isheep run`.
 
     `mirrors` maps prefixes of URIs to what is read instead: an absolute folder or another URI.
-    Every order contains them. `pods` is None if stages run on this machine, and otherwise says
-    where their pods mount volumes. Without pods, `config_maps` maps the names of ConfigMaps to
-    folders that contain their keys as files.
+    Every order contains them. `pods` is None if stages run on this machine, and otherwise has the
+    folders in which their pods mount volumes. Without pods, `config_maps` maps the names of
+    ConfigMaps to folders that contain their keys as files.
     """
 
     default_storage: StoreSpec | None = None
@@ -148,6 +167,7 @@ class Start:
     pool: Pool
     parallelism: int
     deadline_seconds: int | None = None
+    walk: JobWalk | None = None
 
 
 @dataclass(frozen=True, slots=True)

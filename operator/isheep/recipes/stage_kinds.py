@@ -19,8 +19,8 @@ class StageKind(StrEnum):
 
     PREPARE = "prepare"
     GENERATE = "generate"
-    CURATE = "curate"
     TOPICS = "topics"
+    CURATE = "curate"
     CLASSIFY = "classify"
     INSTANTIATE = "instantiate"
     RESPOND = "respond"
@@ -30,6 +30,39 @@ class StageKind(StrEnum):
     TRAIN = "train"
     MERGE = "merge"
     REPORT = "report"
+
+
+class JobRole(StrEnum):
+    """What the pods of one Job do in an iteration. They may walk through all stages of a role."""
+
+    GENERATION = "generation"
+    ASSESSMENT = "assessment"
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelBar:
+    """One bar of the report's funnel: its label, and the statistic of the stage that it shows.
+
+    A bar shows the sum over the rounds, or the statistic of the last round if `of_last_round`.
+    """
+
+    label: str
+    statistic: str
+    of_last_round: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """The bars of one stage kind in the report's funnel.
+
+    The order is: the bars in `before`, one bar for each reason for drops, and the bar `result`.
+    `repeats_drops_of` is the role of the earlier stages whose drops the stage counts again. If an
+    iteration has such a stage, the funnel shows only the drops that this stage counts first.
+    """
+
+    result: FunnelBar
+    before: tuple[FunnelBar, ...] = ()
+    repeats_drops_of: JobRole | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,68 +78,129 @@ class StageDefinition:
 
     `essential_statistics` are the statistics that a later stage or the status history depends on.
     A committed stage always has the first one, and has the others if they could be measured.
+
+    `role` is the role of the inference pods that can execute the stage within a walk. A stage of
+    the processing pool has a role if it lies between stages of that role.
+
+    `adoptable` is True if a run can use the committed output of another run. Each run executes
+    `prepare` itself, because it reads the inputs, and `report`, because it describes this run.
+
+    `after_inference` is True if no later stage of the same iteration loads a model for inference.
+
+    `funnel` has the bars of the kind in the report. The funnel shows them in the order of the
+    table.
     """
 
     pool: Pool
     settings: type[s.StageSettings]
     version: int = 1
     essential_statistics: tuple[str, ...] = ()
+    role: JobRole | None = None
+    adoptable: bool = True
+    after_inference: bool = False
+    funnel: Funnel | None = None
 
 
 STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
-    StageKind.PREPARE: StageDefinition(Pool.PROCESSING, s.PrepareSettings),
-    StageKind.GENERATE: StageDefinition(Pool.INFERENCE, s.GenerateSettings),
-    StageKind.CURATE: StageDefinition(
-        Pool.PROCESSING,
-        s.CurateSettings,
-        version=2,  # compares texts in their plain form, and spares lists and labels of good tasks
-        essential_statistics=("accepted",),
+    StageKind.PREPARE: StageDefinition(Pool.PROCESSING, s.PrepareSettings, adoptable=False),
+    StageKind.GENERATE: StageDefinition(
+        Pool.INFERENCE, s.GenerateSettings, role=JobRole.GENERATION
     ),
     StageKind.TOPICS: StageDefinition(
         Pool.PROCESSING,
         s.TopicsSettings,
         version=2,  # compares topics in their plain form
         essential_statistics=("accepted",),
+        role=JobRole.GENERATION,
+        funnel=Funnel(
+            before=(
+                FunnelBar("completions for topics", "completions"),
+                FunnelBar("topics parsed", "parsed"),
+            ),
+            result=FunnelBar("topics accepted", "accepted", of_last_round=True),
+        ),
     ),
-    StageKind.CLASSIFY: StageDefinition(Pool.INFERENCE, s.ClassifySettings),
+    StageKind.CURATE: StageDefinition(
+        Pool.PROCESSING,
+        s.CurateSettings,
+        version=2,  # compares texts in their plain form, and spares lists and labels of good tasks
+        essential_statistics=("accepted",),
+        role=JobRole.GENERATION,
+        funnel=Funnel(
+            before=(
+                FunnelBar("completions", "completions"),
+                FunnelBar("instructions parsed", "parsed"),
+            ),
+            result=FunnelBar("instructions accepted", "accepted", of_last_round=True),
+        ),
+    ),
+    StageKind.CLASSIFY: StageDefinition(
+        Pool.INFERENCE,
+        s.ClassifySettings,
+        role=JobRole.GENERATION,
+        funnel=Funnel(FunnelBar("of them classifications", "classifications")),
+    ),
     StageKind.INSTANTIATE: StageDefinition(
         Pool.INFERENCE,
         s.InstantiateSettings,
         version=2,  # compares instances in their plain form, and drops thoughts
+        role=JobRole.GENERATION,
+        funnel=Funnel(FunnelBar("pairs instantiated", "pairs")),
     ),
-    StageKind.RESPOND: StageDefinition(Pool.INFERENCE, s.RespondSettings),
+    StageKind.RESPOND: StageDefinition(
+        Pool.INFERENCE,
+        s.RespondSettings,
+        version=2,  # removes thoughts before the answer
+        role=JobRole.GENERATION,
+        funnel=Funnel(FunnelBar("pairs answered", "pairs")),
+    ),
     StageKind.ASSESS: StageDefinition(
         Pool.INFERENCE,
         s.AssessSettings,
         # reads scores in more forms, and stops most answers after the score; drops cut responses
-        # and thoughts, and keeps code
-        version=2,
+        # and thoughts, and keeps code; spares code with labels of speakers (ISheepCode, Dromedary)
+        version=3,
+        role=JobRole.ASSESSMENT,
+        funnel=Funnel(FunnelBar("pairs scored", "scored")),
     ),
     StageKind.MEASURE: StageDefinition(
         Pool.INFERENCE,
         s.MeasureSettings,
-        version=2,  # drops cut responses and thoughts, and keeps code
+        # drops cut responses and thoughts, and keeps code; spares code with labels of speakers
+        # (ISheepCode, Dromedary); a response has the tokens that it has after its prompt
+        version=3,
+        role=JobRole.ASSESSMENT,
+        funnel=Funnel(FunnelBar("pairs measured", "measured")),
     ),
     StageKind.SELECT: StageDefinition(
         Pool.PROCESSING,
         s.SelectSettings,
-        version=2,  # drops cut responses and thoughts, and keeps code
+        # drops cut responses and thoughts, and keeps code; spares code with labels of speakers
+        # (ISheepCode, Dromedary)
+        version=3,
         essential_statistics=("kept", "meanScore"),
+        funnel=Funnel(FunnelBar("pairs kept: D(t)", "kept"), repeats_drops_of=JobRole.ASSESSMENT),
     ),
     StageKind.TRAIN: StageDefinition(
         Pool.TRAINING,
         s.TrainSettings,
         # leaves out the end of the turn of a response that was cut; holds out pairs by their own
         # hash and not by the stage's, and near copies together; adapts experts, and no vision tower
-        # and names a base on the hub in the adapter; the training loss is that of M(t)'s steps
-        version=4,
+        # and names a base on the hub in the adapter; the training loss is that of M(t)'s steps;
+        # cuts micro-batches by real tokens, so that dropout draws other masks; a response has the
+        # tokens that it has after its prompt
+        version=5,
         essential_statistics=("samples", "trainLoss", "evalLoss", "validationSamples"),
+        after_inference=True,
+        funnel=Funnel(FunnelBar("pairs trained on", "samples")),
     ),
-    StageKind.MERGE: StageDefinition(Pool.PROCESSING, s.MergeSettings),
+    StageKind.MERGE: StageDefinition(Pool.PROCESSING, s.MergeSettings, after_inference=True),
     StageKind.REPORT: StageDefinition(
         Pool.PROCESSING,
         s.ReportSettings,
         version=4,  # shows the assessor's first answers, and a wrong language
+        adoptable=False,
+        after_inference=True,
     ),
 }
 
@@ -114,3 +208,9 @@ STAGE_VERSIONS: Mapping[StageKind, int] = {
     kind: definition.version for kind, definition in STAGE_DEFINITIONS.items()
 }
 """The current version of each stage kind."""
+
+
+def kind_of(stage: str) -> StageKind:
+    """Return the kind in the id of a stage such as `prepare`, `i2/respond`, `i1/generate/r3`."""
+    parts = stage.split("/")
+    return StageKind(parts[1] if len(parts) > 1 else parts[0])

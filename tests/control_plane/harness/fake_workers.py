@@ -14,6 +14,7 @@ from typing import Any
 from isheep.contract.order import Outcome, StageOrder, StageResult
 
 from ...unit.isheep.planner.simulation import PlannerSimulation, make_run
+from ...unit.isheep.planner.walking_workers import walk_job
 from .pod_behaviour import PodBehaviour, Work
 
 
@@ -76,12 +77,19 @@ class FakeWorkers(PlannerSimulation):
         """Return the result of one worker: Partial for all but the last of several workers."""
         if [step.kind for step in order.steps] == ["prepare"]:
             return self._prepare(order)
+        if order.walk is not None:
+            return self.walk(order)
         first = order.steps[0].key
         self._shares[first].add(index)
         if len(self._shares[first]) < workers and first not in self.store:
             return StageResult(outcome=Outcome.PARTIAL)
         steps = tuple(self._commit(step) for step in order.steps)
         return StageResult(outcome=Outcome.COMMITTED, steps=steps)
+
+    def walk(self, order: StageOrder, limit: int | None = None) -> StageResult:
+        """Walk through a Job's stages, or through its first `limit` stages, as one of its pods."""
+        steps, frontier = walk_job(order, self.store, self._commit, limit)
+        return StageResult(outcome=Outcome.COMMITTED, steps=steps, frontier=frontier)
 
     def _names(self, order: StageOrder) -> list[tuple[str | None, str]]:
         stages = [name for step in order.steps for name in (step.id, step.kind)]

@@ -23,7 +23,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from isheep.contract.order import StageOrder, StageResult, parse_order
+from isheep.contract.order import StageOrder, StageResult, StepResult, parse_order
 
 from .api import MERGE_PATCH, STRATEGIC_PATCH, ApiServer
 from .background import Background
@@ -217,9 +217,13 @@ class _Pod:
         state = {} if code is None else self._terminated(code, "", "Error")
         await self._write("Failed", state, extra=[target])
 
-    async def serve_progress(self, done: int, total: int) -> None:
+    async def serve_progress(
+        self, done: int, total: int, committed: tuple[StepResult, ...] = ()
+    ) -> None:
+        rows = [step.model_dump(mode="json", by_alias=True) for step in committed]
+
         async def answer(_: web.BaseRequest) -> web.Response:
-            return web.json_response({"itemsDone": done, "itemsTotal": total})
+            return web.json_response({"itemsDone": done, "itemsTotal": total, "committed": rows})
 
         loop = asyncio.get_running_loop()
         port = int(_environment(self._document)["ISHEEP_HTTP_PORT"])
@@ -228,6 +232,9 @@ class _Pod:
     def result(self) -> StageResult:
         workers = self._kubelet.workers(self.namespace)
         return workers.execute(self.order, self.index, self.workers)
+
+    def walk(self, limit: int) -> StageResult:
+        return self._kubelet.workers(self.namespace).walk(self.order, limit)
 
     def is_set(self, behaviour: PodBehaviour) -> bool:
         return self._kubelet.workers(self.namespace).is_set(behaviour, self.order)

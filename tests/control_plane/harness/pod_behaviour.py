@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
-from isheep.contract.order import Outcome, StageOrder, StageResult, dump_result
+from isheep.contract.order import Outcome, StageOrder, StageResult, StepResult, dump_result
 
 KILLED = 137
 STOPPED = 143
@@ -36,8 +36,13 @@ class Pod(Protocol):
     async def disrupt(self, reason: str, code: int | None) -> None:
         """Report that the pod was the target of a disruption."""
 
-    async def serve_progress(self, done: int, total: int) -> None:
+    async def serve_progress(
+        self, done: int, total: int, committed: tuple[StepResult, ...] = ()
+    ) -> None:
         """Serve /progress until the pod has terminated."""
+
+    def walk(self, limit: int) -> StageResult:
+        """Commit the first `limit` stages of a Job with a walk, and return the result so far."""
 
     def result(self) -> StageResult:
         """Execute the order as a worker does, and return the result."""
@@ -91,6 +96,37 @@ class Hold:
                 await pod.end(STOPPED)
                 return
         await pod.end(0, dump_result(pod.result()))
+
+
+@dataclass(frozen=True)
+class HoldAfter:
+    """Commit some stages of a walk, report them until the test sets another behaviour, then work.
+
+    A pod that is stopped meanwhile ends without a result.
+    """
+
+    stages: int
+
+    async def __call__(self, pod: Pod) -> None:
+        await pod.serve_progress(0, 1, pod.walk(self.stages).steps)
+        await pod.run()
+        while pod.is_set(self):
+            if await stopped_within(pod, 0.1):
+                await pod.end(STOPPED)
+                return
+        await pod.end(0, dump_result(pod.result()))
+
+
+@dataclass(frozen=True)
+class KilledAfter:
+    """Commit some stages of a walk, and terminate as SIGKILL ends a container."""
+
+    stages: int
+
+    async def __call__(self, pod: Pod) -> None:
+        await pod.run()
+        pod.walk(self.stages)
+        await pod.end(KILLED)
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,8 @@ def part_items(part: int, items: int) -> range:
 
 def own_parts(shard: Shard, count: int, existing: set[int]) -> list[int]:
     """Return the parts that this worker still has to make."""
-    return [part for part in range(shard.index, count, shard.count) if part not in existing]
+    own = range(shard.index, count, shard.count) if shard.parts is None else sorted(shard.parts)
+    return [part for part in own if part not in existing]
 
 
 def fill_parts(

@@ -1,9 +1,10 @@
 """The lines that a worker writes to its parent process: progress, and the result of an order.
 
-Each line is a JSON object, `{"type": "progress", …}` or `{"type": "result", "result":
-<StageResult>, "exitCode": n}`. The local worker writes to the driver, and a pod's worker to its
-supervisor. The lines have a separate stream, which libraries do not print to. The reader
-nevertheless checks every line, because the writer may be killed at any byte.
+Each line is a JSON object: `{"type": "progress", …}`, `{"type": "committed", "step":
+<StepResult>}` or `{"type": "result", "result": <StageResult>, "exitCode": n}`. The local worker
+writes to the driver, and a pod's worker to its supervisor. The lines have a separate stream, which
+libraries do not print to. The reader nevertheless checks every line, because the writer may be
+killed at any byte.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import BinaryIO, TextIO
 
-from isheep.contract.order import StageResult, dump_result
+from isheep.contract.order import StageResult, StepResult, dump_result
 from isheep_worker.runtime.progress import Report
 
 MAX_LINE_BYTES = 64 * 1024
@@ -30,6 +31,10 @@ class Channel:
         """Write a progress line."""
         self._write({"type": "progress", **report.document()})
 
+    def committed(self, step: StepResult) -> None:
+        """Write a line about a stage that a walk has found committed."""
+        self._write({"type": "committed", "step": step.model_dump(mode="json", by_alias=True)})
+
     def result(self, result: StageResult) -> None:
         """Write a result line."""
         document = json.loads(dump_result(result))
@@ -42,19 +47,21 @@ class Channel:
             self._stream.flush()
 
 
-def read_lines(stream: BinaryIO) -> Iterator[Report | StageResult]:
-    """Yield the reports and results of a worker's lines as they arrive; skip invalid lines."""
+def read_lines(stream: BinaryIO) -> Iterator[Report | StepResult | StageResult]:
+    """Yield the messages of a worker's lines as they arrive; skip invalid lines."""
     while line := stream.readline(MAX_LINE_BYTES):
         parsed = _parse(line)
         if parsed is not None:
             yield parsed
 
 
-def _parse(line: bytes) -> Report | StageResult | None:
+def _parse(line: bytes) -> Report | StepResult | StageResult | None:
     try:
         document = json.loads(line)
         if document["type"] == "progress":
             return Report.from_document(document)
+        if document["type"] == "committed":
+            return StepResult.model_validate(document["step"])
         if document["type"] == "result":
             return StageResult.model_validate(document["result"])
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):

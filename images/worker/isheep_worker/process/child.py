@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
-from isheep.contract.order import StageResult
+from isheep.contract.order import StageResult, StepResult
 from isheep_worker.process.channel import read_lines
 from isheep_worker.process.log_tail import LogTail
 from isheep_worker.runtime.progress import Report
@@ -61,7 +61,7 @@ def run_child(
     command: Sequence[str],
     events: Events,
     tail: LogTail,
-    on_report: Callable[[Report], None],
+    on_report: Callable[[Report | StepResult], None],
     stop_seconds: float,
 ) -> Ending:
     """Run a child until it ends; kill it `stop_seconds` after the first STOP at the latest."""
@@ -74,7 +74,7 @@ class _Child:
         command: Sequence[str],
         events: Events,
         tail: LogTail,
-        on_report: Callable[[Report], None],
+        on_report: Callable[[Report | StepResult], None],
     ) -> None:
         self._events = events
         self._tail = tail
@@ -140,11 +140,11 @@ class _Child:
     def _listen(self, read_end: int) -> None:
         with os.fdopen(read_end, "rb") as pipe:
             for line in read_lines(pipe):
-                if isinstance(line, Report):
-                    self._on_report(line)
-                else:
+                if isinstance(line, StageResult):
                     self._result = line
                     self._events.put(Event.RESULT)
+                else:
+                    self._on_report(line)
 
     def _pump(self) -> None:
         """Copy the child's output to this process's stderr, and keep its tail."""

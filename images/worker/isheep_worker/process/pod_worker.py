@@ -44,7 +44,8 @@ def work(pipe: int, started: float) -> int:
         channel.result(result)
         return result.exit_code
     progress = Progress(channel.report)
-    worker = Worker(stop, Meter(on_change=progress.activity), progress, shard)
+    meter = Meter(on_change=progress.activity)
+    worker = Worker(stop, meter, progress, shard, on_commit=channel.committed)
     result = worker.run(order, time.monotonic() - started)
     channel.result(result)
     worker.close()

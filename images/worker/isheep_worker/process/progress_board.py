@@ -1,28 +1,52 @@
-"""The newest progress report of the child, for the clients of the pod's HTTP server.
+"""The newest progress of the child, for the clients of the pod's HTTP server.
 
-One thread replaces the report as a whole and other threads read it, so no lock is needed.
+One thread replaces the report, or the list of committed stages, as a whole and other threads read
+them, so no lock is needed.
 """
 
 from __future__ import annotations
 
-from isheep.contract.order import StageOrder
+from isheep.contract.order import StageOrder, StepResult
+from isheep.contract.rule_names import DROP
+from isheep.recipes.stage_kinds import kind_of
 from isheep_worker.runtime.meter import Activity
 from isheep_worker.runtime.progress import Report
 
 
 class ProgressBoard:
-    """The newest report. Until the child sends one, the report says that the child is loading."""
+    """The newest report, and the stages that a walk has found committed.
+
+    Until the child sends a report, the report shows that the child is loading.
+    """
 
     def __init__(self, order: StageOrder, started_at: float) -> None:
         first = order.steps[0]
+        self.committed: tuple[dict[str, object], ...] = ()
         self._kinds = {step.id: step.kind for step in order.steps}
         self.report = Report(first.id, 0, first.items, str(Activity.LOAD), "")
         self.started_at = started_at
 
     def kind_of(self, stage: str) -> str:
-        """Return the kind of a stage, or "" if the order does not contain the stage."""
-        return self._kinds.get(stage, "")
+        """Return the kind of a stage, or "" if its id has none."""
+        try:
+            return self._kinds.get(stage) or str(kind_of(stage))
+        except ValueError:
+            return ""
 
-    def update(self, report: Report) -> None:
-        """Replace the report."""
-        self.report = report
+    def update(self, report: Report | StepResult) -> None:
+        """Replace the report, or add a committed stage."""
+        if isinstance(report, Report):
+            self.report = report
+        else:
+            self.committed = (*self.committed, _row(report))
+
+    def document(self) -> dict[str, object]:
+        """Return the report and the committed stages as JSON values."""
+        committed = {"committed": list(self.committed)} if self.committed else {}
+        return {**self.report.document(), **committed}
+
+
+def _row(step: StepResult) -> dict[str, object]:
+    """Return a committed stage with the statistics that decisions and messages need."""
+    statistics = {n: v for n, v in step.statistics.items() if ":" not in n or n.startswith(DROP)}
+    return {"id": step.id, "key": step.key, "statistics": statistics}

@@ -34,7 +34,7 @@ def serve_progress(board: ProgressBoard, port: int) -> int:
     pages: Mapping[str, Page] = {
         "/progress": lambda: (
             "application/json",
-            json.dumps(board.report.document(), ensure_ascii=False).encode(),
+            json.dumps(board.document(), ensure_ascii=False).encode(),
         ),
         "/metrics": lambda: (CONTENT_TYPE, metrics.text()),
     }

@@ -136,7 +136,7 @@ def with_cause_in_log(result: StageResult, tail: LogTail) -> StageResult:
     """Return the result with the right reason if only the log has the cause.
 
     If the core of an engine is a separate process, the engine reports "failed to start" or "dead",
-    and only the output of that process says that the device failed or that its memory is exhausted.
+    and only the output of that process shows that the device failed or that its memory is full.
     """
     if result.reason not in (Reason.DEFECT, Reason.DEVICE_FAILED):
         return result

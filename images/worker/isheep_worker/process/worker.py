@@ -14,20 +14,30 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from isheep.contract.exit_codes import ExitCode
-from isheep.contract.order import Outcome, StageOrder, StageResult, Step, StepResult
+from isheep.contract.order import (
+    Outcome,
+    StageOrder,
+    StageResult,
+    StageWalk,
+    Step,
+    StepResult,
+)
 from isheep.contract.reasons import Reason
 from isheep.contract.store_spec import StoreSpec
 from isheep.logs import log_event
 from isheep.recipes.settings import StageSettings
-from isheep.recipes.stage_kinds import StageKind
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 from isheep.store import open_store
 from isheep.store.artifacts import ArtifactStore
 from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.execution.engine_provider import EngineProvider
+from isheep_worker.execution.pod_reports import PodReports, reports_folder
 from isheep_worker.execution.references import note_use
-from isheep_worker.inputs.models import ModelFolders, cache_folder
+from isheep_worker.inputs.models import ModelFolders
 from isheep_worker.inputs.stored_inputs import Inputs
+from isheep_worker.process.job_walk import JobWalk
 from isheep_worker.process.order_checks import check_versions, read_settings
+from isheep_worker.runtime.cache_folder import cache_folder
 from isheep_worker.runtime.failures import failed, failure_of
 from isheep_worker.runtime.logs import log_stage
 from isheep_worker.runtime.meter import Meter
@@ -37,9 +47,6 @@ from isheep_worker.runtime.stopping import StopFlag
 from isheep_worker.stages.registry import stage_program
 
 _LOG = logging.getLogger(__name__)
-
-NEVER_ADOPTED = (StageKind.PREPARE, StageKind.REPORT)
-"""Stages that run again for each run, even if their output is already committed."""
 
 
 class Worker:
@@ -52,8 +59,12 @@ class Worker:
         progress: Progress,
         shard: Shard,
         now: Callable[[], float] = time.time,
+        *,
+        on_commit: Callable[[StepResult], None] = lambda _: None,
     ) -> None:
+        """`on_commit` gets each committed stage of a walk."""
         self._stop = stop
+        self._on_commit = on_commit
         self._meter = meter
         self._progress = progress
         self._shard = shard
@@ -67,6 +78,8 @@ class Worker:
         `load_seconds` is the time that the start of this process took before the order began. It
         counts as the load time of the first stage.
         """
+        if order.walk is not None:
+            return self._run_walk(order, order.walk, load_seconds)
         step = order.steps[0]
         done: list[StepResult] = []
         result = StageResult(outcome=Outcome.COMMITTED)
@@ -74,7 +87,7 @@ class Worker:
             check_versions(order)
             for step in order.steps:
                 self._stop.check()
-                adopted, outcome = self._run_stage(order, step, load_seconds)
+                adopted, outcome = self._run_stage(order, step, self._shard, load_seconds)
                 load_seconds = 0.0
                 if outcome.outcome is Outcome.PARTIAL:
                     # Another worker will commit this stage. This worker continues with its own
@@ -99,8 +112,48 @@ class Worker:
         """Free the device."""
         self._engines.close()
 
+    def _run_walk(
+        self, order: StageOrder, stage_walk: StageWalk, load_seconds: float
+    ) -> StageResult:
+        """Walk through the stages of a Job, and return the result; raises nothing."""
+        loading = [load_seconds]
+
+        def run_stage(step: Step, shard: Shard) -> Outcome:
+            seconds = loading.pop() if loading else 0.0
+            return self._run_stage(order, step, shard, seconds)[1].outcome
+
+        def on_commit(result: StepResult) -> None:
+            note_use(artifacts.store, order.run, [result.key])
+            self._on_commit(result)
+
+        artifacts = self._artifacts(order)
+        folder = reports_folder(order.run.namespace, stage_walk.claim, order.attempt)
+        reports = PodReports(artifacts.store, folder, self._shard.index)
+        job_walk = JobWalk(
+            order,
+            stage_walk,
+            artifacts=artifacts,
+            shard=self._shard,
+            reports=reports,
+            run_stage=run_stage,
+            on_commit=on_commit,
+            stop=self._stop,
+            clock=time.monotonic,
+            sleep=time.sleep,
+        )
+        try:
+            check_versions(order)
+            result = StageResult(outcome=job_walk.execute())
+        except Exception as error:  # noqa: BLE001 (every exception becomes a result)
+            self._engines.close()
+            result = _failed(order, job_walk.step, error)
+        finally:
+            reports.close()
+        steps = tuple(job_walk.done.values())
+        return result.model_copy(update={"steps": steps, "frontier": job_walk.frontier})
+
     def _run_stage(
-        self, order: StageOrder, step: Step, load_seconds: float
+        self, order: StageOrder, step: Step, shard: Shard, load_seconds: float
     ) -> tuple[bool, StageOutcome]:
         """Run a stage, or adopt it; return whether it was adopted, and its outcome."""
         started_at = self._now() - load_seconds
@@ -112,14 +165,14 @@ class Worker:
             order,
             step,
             items=step.items,
-            worker=self._shard.index,
-            workers=self._shard.count,
+            worker=shard.index,
+            workers=shard.count,
         )
         settings = read_settings(step)
         outcome = self._adopted(order, step)
         adopted = outcome is not None
         if outcome is None:
-            outcome = self._run_program(order, step, settings, started_at)
+            outcome = self._run_program(order, step, shard, settings, started_at)
         self._progress.end()
         spent = self._meter.seconds()
         log_stage(
@@ -139,13 +192,18 @@ class Worker:
 
     def _adopted(self, order: StageOrder, step: Step) -> StageOutcome | None:
         """Return the outcome of a stage that is committed already, or None."""
-        if step.kind in NEVER_ADOPTED:
+        if not STAGE_DEFINITIONS[StageKind(step.kind)].adoptable:
             return None
         manifest = self._artifacts(order).manifest(step.key)
         return None if manifest is None else StageOutcome(statistics=manifest.statistics)
 
     def _run_program(
-        self, order: StageOrder, step: Step, settings: StageSettings, started_at: float
+        self,
+        order: StageOrder,
+        step: Step,
+        shard: Shard,
+        settings: StageSettings,
+        started_at: float,
     ) -> StageOutcome:
         program = stage_program(StageKind(step.kind))
         artifacts = self._artifacts(order)
@@ -156,7 +214,7 @@ class Worker:
                 settings=settings,
                 artifacts=artifacts,
                 inputs=Inputs(artifacts.store, order.run.namespace),
-                shard=self._shard,
+                shard=shard,
                 models=ModelFolders(order, artifacts, cache_folder(os.environ)),
                 engines=self._engines,
                 stop=self._stop,

@@ -27,10 +27,15 @@ GRACE_VARIABLE = "ISHEEP_GRACE_SECONDS"
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """The parts of a stage that belong to this worker: those whose number is index mod count."""
+    """The parts of a stage that belong to this worker: those whose number is index mod count.
+
+    With `parts`, they are these parts instead. A pod that walks makes the parts of pods that do not
+    run.
+    """
 
     index: int = 0
     count: int = 1
+    parts: frozenset[int] | None = None
 
 
 def order_from_environment(environment: Mapping[str, str]) -> StageOrder:

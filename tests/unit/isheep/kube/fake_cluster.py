@@ -47,7 +47,9 @@ class FakeContent:
     text: bytes
 
     async def read(self, size: int) -> bytes:
-        return self.text[:size]
+        # A real stream returns the bytes that have arrived.
+        chunk, self.text = self.text[: min(size, 1000)], self.text[min(size, 1000) :]
+        return chunk
 
 
 @dataclass

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isheep.kube.names import dump_steps, job_name, service_name
+from isheep.kube.names import dump_steps, dump_walk, job_name, read_walk, service_name
+from isheep.planner.types import JobWalk
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 RUNS = st.from_regex(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True)
@@ -75,3 +76,28 @@ def test_the_steps_of_an_order_are_json() -> None:
     text = dump_steps([("i1/respond", "a"), ("i1/assess", "b")])
     assert json.loads(text) == [{"id": "i1/respond", "key": "a"}, {"id": "i1/assess", "key": "b"}]
     assert " " not in text
+
+
+WALK = JobWalk("PerRole", "c" * 64, "0123456789abcdef")
+
+
+def test_a_walk_is_read_from_its_annotation() -> None:
+    assert read_walk(dump_walk(WALK)) == WALK
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "null",
+        "{",
+        "[]",
+        "7",
+        '{"grouping": "PerRole"}',
+        "[" * 100_000,
+        '{"grouping": "All", "claim": "c", "settings_digest": "d"}',
+    ],
+)
+def test_an_annotation_without_a_valid_walk_has_none(text: str | None) -> None:
+    assert read_walk(text) is None

@@ -12,11 +12,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from isheep.contract.order import Outcome, StageResult, StepResult, dump_result
 from isheep.kube.attempts import PodObservation
 from isheep.kube.client import ApiError, ApiUnreachableError
 from isheep.kube.pod_inspection import PodInspector
 from isheep.kube.records import JobRecord
-from isheep.planner.types import Waiting
+from isheep.planner.types import JobWalk, Waiting
 
 from .builders import a_job, at, condition, pod_json, result_text, terminated
 from .fake_api_server import FakeApiServer, fail_every
@@ -272,7 +273,7 @@ def test_pods_that_are_not_ready_are_not_polled() -> None:
         (7, (None, None)),
         (b"null", (None, None)),
         # The inspector reads a limited number of bytes.
-        (b'{"itemsDone": 3, "itemsTotal": 9, "x": "' + b"x" * 5000 + b'"}', (None, None)),
+        (b'{"itemsDone": 3, "itemsTotal": 9, "x": "' + b"x" * 70_000 + b'"}', (None, None)),
     ],
 )
 def test_the_answer_of_a_pod_is_validated(
@@ -280,6 +281,64 @@ def test_the_answer_of_a_pod_is_validated(
 ) -> None:
     observation, _, _ = inspect(a_job(status=WORKING), pods=[running()], answer=answer)
     assert (observation.items_done, observation.items_total) == counts
+
+
+STEP = {"id": "i1/curate/r1", "key": "k" * 64, "statistics": {"accepted": 12.0}}
+
+
+def test_the_committed_stages_of_a_walk_are_read() -> None:
+    answer = {"stage": "i1/respond", "itemsDone": 3, "itemsTotal": 9, "committed": [STEP]}
+    observation, _, _ = inspect(a_job(status=WORKING), pods=[running()], answer=answer)
+    (step,) = observation.committed
+    assert (step.id, step.key, step.statistics) == (STEP["id"], STEP["key"], {"accepted": 12})
+    assert observation.stage == "i1/respond"
+    # A pod that does not answer once does not take back what it has reported.
+    later, _, _ = inspect(
+        a_job(status=WORKING), pods=[running()], before=observation, answer=TimeoutError()
+    )
+    assert later.committed == observation.committed
+
+
+@pytest.mark.parametrize(
+    "committed", [None, 7, "x", [7], [{"id": 1}], [{**STEP, "statistics": {"accepted": "many"}}]]
+)
+def test_an_invalid_list_of_committed_stages_is_ignored(committed: Any) -> None:
+    answer = {"itemsDone": 3, "itemsTotal": 9, "committed": committed}
+    observation, _, _ = inspect(a_job(status=WORKING), pods=[running()], answer=answer)
+    assert (observation.committed, observation.items_done) == ((), 3)
+
+
+def test_the_items_of_each_stage_of_a_walk_are_counted_from_its_first_answer() -> None:
+    job = a_job(spec={"parallelism": 2}, status={"active": 2, "ready": 2})
+    observation: PodObservation | None = None
+    found = []
+    answers = [
+        ("i1/generate/r1", 0),
+        ("i1/generate/r1", 10),
+        ("i1/respond", 40),
+        ("i1/respond", 50),
+    ]
+    for stage, items in answers:
+        answer = {"stage": stage, "itemsDone": items, "itemsTotal": 100}
+        observation, _, _ = inspect(job, pods=[running()], before=observation, answer=answer)
+        found.append(observation.items_done)
+    assert found == [0, 20, 40, 60]
+
+
+def test_the_results_of_pods_that_have_walked_to_the_end_are_read_before_the_job_ends() -> None:
+    walk = {"grouping": "PerRole", "claim": "c" * 64, "settings_digest": "d"}
+    job = replace(
+        a_job(status={"active": 1, "ready": 0}, spec={"parallelism": 2}), walk=JobWalk(**walk)
+    )
+    result = StageResult(outcome=Outcome.COMMITTED, steps=(StepResult(**STEP),))
+    ended = pod_json(
+        "a",
+        phase="Succeeded",
+        state={"terminated": {"exitCode": 0, "message": dump_result(result)}},
+    )
+    observation, _, _ = inspect(job, pods=[ended, creating("b")])
+    assert observation.ending.results == (result,)
+    assert not observation.final
 
 
 def test_a_deeply_nested_answer_is_ignored() -> None:

@@ -44,6 +44,9 @@ from isheep.planner.types import (
 )
 from isheep.recipes.registry import RECIPES
 
+from .simulated_statistics import statistics_of
+from .walking_workers import walk_job
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 SPEC: dict[str, Any] = {
@@ -108,6 +111,7 @@ class SimulatedAttempt:
     created: datetime
     state: AttemptState = AttemptState.ACTIVE
     finished: datetime | None = None
+    committed: tuple[StepResult, ...] = ()
     results: tuple[StageResult, ...] = ()
     exit_code: int | None = None
     waiting: Any = None
@@ -127,6 +131,8 @@ class SimulatedAttempt:
             results=self.results,
             exit_code=self.exit_code,
             waiting=self.waiting,
+            walk=self.start.walk,
+            committed=self.committed,
         )
 
 
@@ -201,6 +207,13 @@ class PlannerSimulation:
             if attempt.state in (AttemptState.ACTIVE, AttemptState.TERMINATING)
             for step in attempt.order.steps
         ]
+        claims = [
+            attempt.start.walk.claim
+            for attempt in self.attempts.values()
+            if attempt.start.walk
+            and attempt.state in (AttemptState.ACTIVE, AttemptState.TERMINATING)
+        ]
+        assert start.walk is None or start.walk.claim not in claims, "the walk is running already"
         committed = {(r.id, r.key) for r in self.run.status.stages if r.committed}
         for step in start.order.steps:
             assert step.key not in {s.key for s in running}, f"{step.id} is running already"
@@ -226,6 +239,9 @@ class PlannerSimulation:
     def complete(self, name: str, *, only: int | None = None) -> None:
         """End an attempt with success; commit its first `only` steps, or all steps if None."""
         attempt = self.attempts[name]
+        if attempt.order.walk is not None:
+            self._end(attempt, AttemptState.SUCCEEDED, 0, self._walk(attempt.order, only))
+            return
         steps = attempt.order.steps if only is None else attempt.order.steps[:only]
         if [step.kind for step in steps] == ["prepare"]:
             result = self._prepare(attempt.order)
@@ -240,13 +256,28 @@ class PlannerSimulation:
     ) -> None:
         """End an attempt with an exit code, after the commits of its first `only` steps."""
         attempt = self.attempts[name]
-        steps = tuple(self._commit(s) for s in attempt.order.steps[:only] if s.kind != "prepare")
+        if attempt.order.walk is not None:
+            walked = self._walk(attempt.order, only)
+            steps, frontier = walked.steps, walked.frontier
+        else:
+            own = [step for step in attempt.order.steps[:only] if step.kind != "prepare"]
+            steps, frontier = tuple(self._commit(step) for step in own), None
         result = StageResult(
-            outcome=Outcome.FAILED, exit_code=code or 0, reason=reason, message="why", steps=steps
+            outcome=Outcome.FAILED,
+            exit_code=code or 0,
+            reason=reason,
+            message="why",
+            steps=steps,
+            frontier=frontier,
         )
         # A worker that was killed wrote no result.
         writes_result = code in (64, 69, 70, 74, 80)
         self._end(attempt, AttemptState.FAILED, code, result if writes_result or steps else None)
+
+    def report(self, name: str, count: int) -> None:
+        """Let the pods of a walk commit stages, and let the driver read their progress."""
+        attempt = self.attempts[name]
+        attempt.committed = self._walk(attempt.order, count).steps
 
     def delete_attempt(self, name: str) -> None:
         """Delete an attempt, as if a user had deleted its Job."""
@@ -274,6 +305,10 @@ class PlannerSimulation:
 
     # Work of the workers.
 
+    def _walk(self, order: StageOrder, limit: int | None) -> StageResult:
+        steps, frontier = walk_job(order, self.store, self._commit, limit)
+        return StageResult(outcome=Outcome.COMMITTED, steps=steps, frontier=frontier)
+
     def _prepare(self, order: StageOrder) -> StageResult:
         step = order.steps[0]
         spec = SelfAlignmentRunSpec.read({**SPEC, **step.settings["spec"]})
@@ -295,35 +330,11 @@ class PlannerSimulation:
         else:
             for keys in step.inputs.values():
                 assert all(key in self.store for key in keys), f"{step.id} lacks an input"
-            self.store[step.key] = self._statistics(step)
+            self.store[step.key] = statistics_of(step, self.store, self.yield_per_completion)
             self.committed[step.key] += 1
         return StepResult(
             id=step.id, key=step.key, adopted=adopted, statistics=self.store[step.key]
         )
-
-    def _statistics(self, step: Step) -> dict[str, float]:
-        def of(role: str, name: str) -> float:
-            return sum(self.store[key][name] for key in step.inputs.get(role, ()))
-
-        settings = step.settings
-        if step.kind == "generate":
-            return {"completions": settings["completions"], "tokens": 100.0}
-        if step.kind == "curate":
-            new = int(of("completions", "completions") * self.yield_per_completion)
-            accepted = min(settings["count"], of("accepted", "accepted") + new)
-            return {"new": float(new), "accepted": accepted, "drop:rouge-l": 3.0, "drop:short": 1.0}
-        if step.kind == "respond":
-            return {"pairs": of("instructions", "accepted")}
-        if step.kind == "assess":
-            return {"pairs": of("pairs", "pairs"), "score:Quality:9": 5.0}
-        if step.kind == "select":
-            pairs = of("pairs", "pairs")
-            kept = pairs * (10 - settings.get("threshold", 0)) // 10
-            return {"pairs": pairs, "kept": kept, "meanScore": 8.123456, "drop:low": pairs - kept}
-        if step.kind == "train":
-            losses = {"trainLoss": 1.25, "evalLoss": 1.5, "validationSamples": 7}
-            return {"samples": of("data", "kept"), **losses}
-        return {}
 
     # Actions of the user.
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from isheep.contract.choices import JobGrouping
 from isheep.planner import pinning
+from isheep.planner.types import Environment, PodFolders
 from isheep.recipes.stage_kinds import STAGE_VERSIONS
 
 from .simulation import START, PlannerSimulation, make_run, outcome, spec_with
@@ -34,7 +36,9 @@ EDITS: tuple[dict[str, Any], ...] = (
     {"training": {"startFrom": "Previous"}},
     {"compute": {"inference": {"jobs": "Joined"}}},
     {"compute": {"inference": {"jobs": "PerStage"}}},
+    {"compute": {"inference": {"jobs": "PerRole"}}},
 )
+ON_KUBERNETES = Environment(worker_image="image-1", pods=PodFolders("/claims", "/config-maps"))
 
 COUNTED = (74, 137, None)
 UNCOUNTED = (143, 69, 80)
@@ -44,11 +48,14 @@ TERMINAL = (64, 70)
 class DisturbedRun(RuleBasedStateMachine):
     """One run with every kind of disturbance that the planner must handle."""
 
-    @initialize(joined=st.booleans(), iterations=st.integers(1, 2))
-    def begin(self, joined: bool, iterations: int) -> None:
-        jobs = "Joined" if joined else "PerStage"
+    @initialize(
+        jobs=st.sampled_from(get_args(JobGrouping)),
+        iterations=st.integers(1, 2),
+        environment=st.sampled_from((ON_KUBERNETES, Environment(worker_image="image-1"))),
+    )
+    def begin(self, jobs: str, iterations: int, environment: Environment) -> None:
         spec = spec_with(iterations=iterations, compute={"inference": {"jobs": jobs}})
-        self.simulation = PlannerSimulation(make_run(spec))
+        self.simulation = PlannerSimulation(make_run(spec), environment=environment)
         self.retries = 0
 
     @rule(lose=st.booleans(), action_limit=st.one_of(st.none(), st.integers(0, 2)))
@@ -75,8 +82,14 @@ class DisturbedRun(RuleBasedStateMachine):
     @rule(data=st.data(), code=st.sampled_from(COUNTED + UNCOUNTED + TERMINAL))
     def fail(self, data: st.DataObject, code: int | None) -> None:
         name = data.draw(st.sampled_from(self.simulation.active()))
-        steps = len(self.simulation.attempts[name].order.steps)
-        self.simulation.fail(name, code, only=data.draw(st.integers(0, steps - 1)))
+        order = self.simulation.attempts[name].order
+        most = 4 if order.walk is not None else len(order.steps) - 1
+        self.simulation.fail(name, code, only=data.draw(st.integers(0, most)))
+
+    @precondition(lambda self: self.walking())
+    @rule(data=st.data(), count=st.integers(0, 4))
+    def report_commits(self, data: st.DataObject, count: int) -> None:
+        self.simulation.report(data.draw(st.sampled_from(self.walking())), count)
 
     @precondition(lambda self: self.simulation.active())
     @rule(data=st.data())
@@ -120,6 +133,10 @@ class DisturbedRun(RuleBasedStateMachine):
         if planned.wake_at is not None:
             self.simulation.now = max(self.simulation.now, planned.wake_at)
 
+    def walking(self) -> list[str]:
+        attempts = self.simulation.attempts
+        return [n for n in self.simulation.active() if attempts[n].order.walk is not None]
+
     def teardown(self) -> None:
         if not hasattr(self, "simulation"):
             return
@@ -129,7 +146,9 @@ class DisturbedRun(RuleBasedStateMachine):
         # The run has succeeded, or it has failed and this retry lets it succeed.
         simulation.retry("last")
         status = simulation.run_to_end()
-        undisturbed = PlannerSimulation(make_run(dict(simulation.run.spec)))
+        undisturbed = PlannerSimulation(
+            make_run(dict(simulation.run.spec)), environment=simulation.environment
+        )
         assert outcome(status) == outcome(undisturbed.run_to_end())
         assert all(times == 1 for times in simulation.committed.values())
 

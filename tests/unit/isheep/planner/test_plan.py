@@ -115,7 +115,7 @@ def test_the_newer_of_two_runs_waits_for_a_stage_and_adopts_it() -> None:
     planned = newer.run_pass()
     assert newer.active() == []
     assert conditions_of(planned.status)["Reconciling"] == ("True", "WaitingForPeer")
-    assert "the run run makes this stage" in planned.status.conditions[0].message
+    assert "the run run executes this stage" in planned.status.conditions[0].message
     assert planned.wake_at == newer.now + timedelta(seconds=30)
     simulation.complete(name)
     newer.peers = ()

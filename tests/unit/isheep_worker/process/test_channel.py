@@ -5,11 +5,12 @@ import json
 
 import pytest
 
-from isheep.contract.order import Outcome, StageResult
+from isheep.contract.order import Outcome, StageResult, StepResult
 from isheep_worker.process.channel import MAX_LINE_BYTES, Channel, read_lines
 from isheep_worker.runtime.progress import Report
 
 REPORT = Report("i1/respond", 64, None, "load", "part 1 of 2")
+STEP = StepResult(id="i1/curate/r1", key="k" * 64, statistics={"accepted": 12.0})
 RESULT = StageResult(outcome=Outcome.FAILED, exit_code=74, message="§ no space")
 
 
@@ -17,13 +18,14 @@ def written() -> bytes:
     stream = io.StringIO()
     channel = Channel(stream)
     channel.report(REPORT)
+    channel.committed(STEP)
     channel.result(RESULT)
     return stream.getvalue().encode()
 
 
 def test_reports_and_results_are_read_back() -> None:
-    assert list(read_lines(io.BytesIO(written()))) == [REPORT, RESULT]
-    assert json.loads(written().splitlines()[1])["exitCode"] == 74
+    assert list(read_lines(io.BytesIO(written()))) == [REPORT, STEP, RESULT]
+    assert json.loads(written().splitlines()[2])["exitCode"] == 74
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ def test_reports_and_results_are_read_back() -> None:
 )
 def test_invalid_lines_are_skipped(garbage: bytes) -> None:
     found = list(read_lines(io.BytesIO(garbage + written() + garbage + b'{"type": "resu')))
-    assert found == [REPORT, RESULT]
+    assert found == [REPORT, STEP, RESULT]
 
 
 def test_writing_to_a_reader_that_has_ended_is_no_error() -> None:

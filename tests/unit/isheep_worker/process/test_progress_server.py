@@ -9,6 +9,7 @@ import socket
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from isheep.contract.order import StepResult
 from isheep_worker.process.progress_board import ProgressBoard
 from isheep_worker.process.progress_server import serve_progress
 from isheep_worker.runtime.progress import Report
@@ -107,3 +108,21 @@ def test_the_server_disconnects_the_ninth_client(port) -> None:
 def test_a_port_that_is_in_use_is_an_error(board, port) -> None:
     with pytest.raises(OSError, match="in use"):
         serve_progress(board, port)
+
+
+def test_the_committed_stages_of_a_walk_are_on_the_page(board, port) -> None:
+    statistics = {"accepted": 12.0, "drop:short": 2.0, "score:Quality:9": 3.0}
+    board.update(StepResult(id="i1/generate/r1", key="g" * 64))
+    board.update(StepResult(id="i1/curate/r1", key="c" * 64, statistics=statistics))
+    board.update(Report("i1/respond", 64, 100, "engine", ""))
+    page = json.loads(ask(port, "/progress")[1])
+    assert page["stage"] == "i1/respond"
+    assert page["committed"] == [
+        {"id": "i1/generate/r1", "key": "g" * 64, "statistics": {}},
+        {
+            "id": "i1/curate/r1",
+            "key": "c" * 64,
+            "statistics": {"accepted": 12.0, "drop:short": 2.0},
+        },
+    ]
+    assert ("isheep_worker_items_done", "respond", "i1/respond") in samples(port)

@@ -1,0 +1,42 @@
+"""The statistics of the stages in the simulation, as functions of their orders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from isheep.contract.order import Step
+
+
+def statistics_of(
+    step: Step, store: Mapping[str, Mapping[str, float]], yield_per_completion: float
+) -> dict[str, float]:
+    """Return the statistics of a stage.
+
+    Args:
+        step: The stage in an order; the statistics depend on its settings and inputs only.
+        store: The statistics of the committed stages by key.
+        yield_per_completion: The number of new instructions for each completion.
+    """
+
+    def of(role: str, name: str) -> float:
+        return sum(store[key][name] for key in step.inputs.get(role, ()))
+
+    settings = step.settings
+    if step.kind == "generate":
+        return {"completions": settings["completions"], "tokens": 100.0}
+    if step.kind == "curate":
+        new = int(of("completions", "completions") * yield_per_completion)
+        accepted = min(settings["count"], of("accepted", "accepted") + new)
+        return {"new": float(new), "accepted": accepted, "drop:rouge-l": 3.0, "drop:short": 1.0}
+    if step.kind == "respond":
+        return {"pairs": of("instructions", "accepted")}
+    if step.kind == "assess":
+        return {"pairs": of("pairs", "pairs"), "score:Quality:9": 5.0}
+    if step.kind == "select":
+        pairs = of("pairs", "pairs")
+        kept = pairs * (10 - settings.get("threshold", 0)) // 10
+        return {"pairs": pairs, "kept": kept, "meanScore": 8.123456, "drop:low": pairs - kept}
+    if step.kind == "train":
+        losses = {"trainLoss": 1.25, "evalLoss": 1.5, "validationSamples": 7}
+        return {"samples": of("data", "kept"), **losses}
+    return {}
