@@ -9,6 +9,7 @@ needs a smaller batch (see `engines.memory`).
 
 from __future__ import annotations
 
+from isheep_worker.runtime.error_texts import first_line
 from isheep_worker.runtime.errors import causes
 
 _CLASSES = frozenset(
@@ -22,6 +23,9 @@ _CLASSES = frozenset(
         "DistStoreError",
     }
 )
+
+# torch raises RuntimeError, and vLLM's client raises Exception, for what another process reports.
+_TYPES = (RuntimeError, Exception)
 
 # Substrings of the messages of CUDA, ROCm, NCCL and vLLM, in lower case.
 _MESSAGES = (
@@ -63,6 +67,20 @@ def is_device_failure(error: BaseException) -> bool:
     )
 
 
+def device_message(error: BaseException) -> str | None:
+    """Return the type and the first line of the exception that reports the failed device.
+
+    Only torch and vLLM raise the types that are shown, for devices and processes. The message of
+    another type, such as `ValueError`, can quote a generated text, so the result is then None.
+    """
+    for cause in causes(error):
+        of_device = type(cause).__name__ in _CLASSES
+        line = first_line(str(cause))
+        if of_device or (type(cause) in _TYPES and says_device_failed(line)):
+            return f"{type(cause).__name__}: {line}" if line else type(cause).__name__
+    return None
+
+
 def _is_rpc_timeout(lowered: str) -> bool:
-    """Return whether vLLM waited in vain for a process of tensor parallelism."""
+    """Return whether a process of tensor parallelism did not answer vLLM in time."""
     return "rpc call to" in lowered and "timed out" in lowered

@@ -18,7 +18,7 @@ from isheep.contract.reasons import Reason
 def causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an exception, its cause, the cause of that, and so on; at most 20, because of circles.
 
-    Libraries raise errors of their own with the informative one as the cause or the context.
+    Libraries raise their own errors, with the informative one as the cause or the context.
     """
     for _ in range(20):
         if error is None:

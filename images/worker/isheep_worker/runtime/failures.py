@@ -2,7 +2,8 @@
 
 A failure has an exit code, a reason and a message. The exit code decides what the driver does next
 (retry, wait or stop; see `isheep.contract.explanations`). A `WorkerError` names its reason, and
-the table below gives the reasons of errors from other packages. Every other exception is a defect.
+the table below gives the reasons of errors from other packages. Every other exception is a defect,
+and its message is shown only if it contains no generated text and no secret (`error_texts`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from isheep.store.interface import (
     StoreUnreachableError,
     StoreVersionError,
 )
-from isheep_worker.runtime.device_failures import is_device_failure
+from isheep_worker.runtime.device_failures import device_message, is_device_failure
+from isheep_worker.runtime.error_texts import describe, system_message
 from isheep_worker.runtime.errors import WorkerError
 
 # The first class that matches decides, so a base class comes after its subclasses.
@@ -106,12 +108,17 @@ def failure_of(error: BaseException) -> Failure:
     reason = _reason_of(error)
     if reason is not None:
         return Failure.of(reason, str(error))
-    if (isinstance(error, OSError) and error.errno in _DISK_ERRORS) or _NO_SPACE in str(error):
-        return Failure.of(Reason.DISK_FAILED, f"{error}: free some space or use another disk")
-    line = str(error).strip().partition("\n")[0]
-    name = type(error).__name__
-    kind = Reason.DEVICE_FAILED if is_device_failure(error) else Reason.DEFECT
-    return Failure.of(kind, f"{name}: {line}" if line else name)
+    if (disk := _disk_message(error)) is not None:
+        return Failure.of(Reason.DISK_FAILED, f"{disk}: free some space or use another disk")
+    if is_device_failure(error):
+        return Failure.of(Reason.DEVICE_FAILED, device_message(error) or describe(error))
+    return Failure.of(Reason.DEFECT, describe(error))
+
+
+def _disk_message(error: BaseException) -> str | None:
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        return system_message(error)
+    return _NO_SPACE if _NO_SPACE in str(error) else None
 
 
 def _reason_of(error: BaseException) -> Reason | None:

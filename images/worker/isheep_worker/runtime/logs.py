@@ -1,8 +1,8 @@
 """The worker's log: structured lines on stderr, in the operator's format (`isheep.logs`).
 
 A log line contains ids, counts, seconds and the messages of errors, and never a secret or
-generated text. A traceback therefore has the first line of each exception's message only: the
-later lines of some libraries' messages (pydantic's, for example) quote the invalid value.
+generated text. A traceback therefore has only those messages of exceptions that `error_texts`
+shows.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Mapping
 from typing import Any
 
 from isheep.contract.order import StageOrder, Step
 from isheep.logs import JsonFormatter, TextFormatter, log_event, stage_fields
+from isheep_worker.runtime.error_texts import describe
 
 FORMAT_VARIABLE = "ISHEEP_LOG_FORMAT"
 """`json` for one JSON object a line; any other value, or none, for text."""
-_MESSAGE_CHARACTERS = 300
 _PACKAGES = ("isheep", "isheep_worker")
 
 
@@ -32,6 +33,9 @@ def log_to_stderr(environment: Mapping[str, str] = os.environ) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for package in _PACKAGES:
         logging.getLogger(package).setLevel(logging.INFO)
+    # Python's own hooks would write the complete messages of uncaught exceptions.
+    sys.excepthook = lambda _kind, error, _traceback: _log_uncaught(error)
+    threading.excepthook = lambda thread: _log_uncaught(thread.exc_value)
 
 
 def log_stage(
@@ -53,6 +57,11 @@ def log_stage(
     )
 
 
+def _log_uncaught(error: BaseException | None) -> None:
+    if isinstance(error, Exception):
+        logging.getLogger(__name__).error("uncaught exception:", exc_info=error)
+
+
 class _ShortExceptions(logging.Formatter):
     def formatException(self, ei: Any) -> str:  # noqa: N802 (logging's name)
         return short_traceback(ei[1])
@@ -65,10 +74,8 @@ class _ShortJsonFormatter(_ShortExceptions, JsonFormatter): ...
 
 
 def short_traceback(error: BaseException) -> str:
-    """Return the traceback of an exception and of its causes, with one line of each message."""
+    """Return the traceback of an exception and of its causes, with their safe messages."""
     frames = "".join(traceback.format_tb(error.__traceback__)).rstrip("\n")
-    line = str(error).strip().partition("\n")[0][:_MESSAGE_CHARACTERS]
-    name = type(error).__name__
-    own = f"Traceback (most recent call last):\n{frames}\n{name}: {line}".rstrip(": ")
+    own = f"Traceback (most recent call last):\n{frames}\n{describe(error, place=False)}"
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return own if cause is None else f"{short_traceback(cause)}\n\nwhich led to\n\n{own}"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import signal
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -90,9 +91,30 @@ def test_an_error_with_a_reason_keeps_its_message() -> None:
     assert failure_of(BadInputError("model: none\nset one")).message == "model: none\nset one"
 
 
-def test_the_message_of_a_defect_has_one_line_and_the_name_of_the_exception() -> None:
-    assert failure_of(RuntimeError("first\nsecond")).message == "RuntimeError: first"
+def test_the_message_of_a_defect_has_no_text_of_another_library() -> None:
+    quoting = ValueError("could not convert string to float: 'a generated text'")
+    assert failure_of(quoting).message == "ValueError (message not shown)"
     assert failure_of(AssertionError()).message == "AssertionError"
+    assert failure_of(WorkerError("first\nsecond")).message == "first\nsecond"
+
+
+def test_the_message_of_a_failed_device_is_that_of_the_device() -> None:
+    device = RuntimeError("CUDA error: uncorrectable ECC error\nCompile with TORCH_USE_CUDA_DSA")
+    error = ValueError("a generated text")
+    error.__cause__ = device
+    for found in (device, error):
+        assert failure_of(found).message == "RuntimeError: CUDA error: uncorrectable ECC error"
+    quoting = failure_of(ValueError("'CUDA error: ' is not a number"))
+    assert quoting.message == "ValueError (message not shown)"
+
+
+def test_the_message_of_a_full_disk_names_the_path_and_no_other_text(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "part-0"))
+    advice = "free some space or use another disk"
+    expected = f"No space left on device: {tmp_path}/part-0: {advice}"
+    assert failure_of(full).message == expected
+    library = RuntimeError("No space left on device (os error 28) while writing 'a generated text'")
+    assert failure_of(library).message == f"No space left on device: {advice}"
 
 
 def test_the_failure_of_another_process_is_kept() -> None:

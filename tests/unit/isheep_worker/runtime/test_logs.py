@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from isheep_worker.runtime.errors import BadInputError
 from isheep_worker.runtime.logs import FORMAT_VARIABLE, short_traceback
 
 PROGRAM = """
@@ -49,6 +50,32 @@ def log_of(**variables: str) -> list[str]:
     return done.stderr.splitlines()
 
 
+UNCAUGHT = """
+import threading
+from isheep_worker.runtime.logs import log_to_stderr
+
+log_to_stderr()
+
+def fail():
+    float("a generated text")
+
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+fail()
+"""
+
+
+def test_an_uncaught_exception_is_logged_without_its_message() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", UNCAUGHT], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("ValueError (message not shown)") == 2
+    assert done.stderr.count("ERROR isheep_worker.runtime.logs uncaught exception:") == 2
+    assert "could not convert" not in done.stderr
+
+
 def test_the_text_format_has_a_sentence_and_then_fields() -> None:
     first, second, third, *trace = log_of()
     assert first.partition(" ")[2] == (
@@ -57,7 +84,7 @@ def test_the_text_format_has_a_sentence_and_then_fields() -> None:
     )
     assert second.endswith("WARNING library two words")
     assert third.endswith("ERROR isheep_worker.x defect")
-    assert trace[-1] == "ValueError: 1 error"
+    assert trace[-1] == "ValueError (message not shown)"
 
 
 def test_the_json_format_has_one_object_a_line() -> None:
@@ -75,22 +102,26 @@ def test_the_json_format_has_one_object_a_line() -> None:
         "part": 3,
     }
     assert second["message"] == "two words"
-    assert third["exception"].endswith("ValueError: 1 error")
+    assert third["exception"].endswith("ValueError (message not shown)")
     assert "generated" not in str(third)
 
 
-def raised(error: RuntimeError) -> RuntimeError:
-    with pytest.raises(RuntimeError) as caught:
+def raised(error: Exception) -> Exception:
+    with pytest.raises(type(error)) as caught:
         raise error
     return caught.value
 
 
-def test_a_traceback_has_the_causes_and_one_line_of_each_message() -> None:
-    cause, error = ValueError("first\nsecond"), RuntimeError("third\nfourth")
+def test_a_traceback_has_the_causes_and_the_first_lines_of_our_messages() -> None:
+    cause, error = ValueError("generated"), BadInputError("third\nfourth")
     error.__cause__ = cause
     text = short_traceback(raised(error))
     found = [line for line in text.splitlines() if line and line[0] not in " T"]
-    assert found == ["ValueError: first", "which led to", "RuntimeError: third"]
+    assert found == [
+        "ValueError (message not shown)",
+        "which led to",
+        "BadInputError: third",
+    ]
     assert "test_logs.py" in text
 
 
