@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 
+from isheep.contract.choices import Pool
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, STAGE_VERSIONS, StageKind
 
 
@@ -20,15 +21,28 @@ def test_each_kind_has_its_own_settings() -> None:
     assert len(set(settings)) == len(settings)
 
 
+def test_each_run_executes_its_own_prepare_and_report() -> None:
+    own = {kind for kind, definition in STAGE_DEFINITIONS.items() if not definition.adoptable}
+    assert own == {StageKind.PREPARE, StageKind.REPORT}
+
+
+def test_no_stage_uses_an_engine_after_the_training_of_its_iteration() -> None:
+    kinds = list(STAGE_DEFINITIONS)
+    after = kinds[kinds.index(StageKind.TRAIN) :]
+    assert after == [kind for kind in kinds if STAGE_DEFINITIONS[kind].after_inference]
+    assert all(STAGE_DEFINITIONS[kind].pool is not Pool.INFERENCE for kind in after)
+
+
 def test_the_versions_are_those_of_the_table() -> None:
     """A version in a key never decreases, so this test names the versions that were raised."""
     assert {kind: version for kind, version in STAGE_VERSIONS.items() if version > 1} == {
         StageKind.CURATE: 2,
         StageKind.TOPICS: 2,
         StageKind.INSTANTIATE: 2,
-        StageKind.ASSESS: 2,
-        StageKind.MEASURE: 2,
-        StageKind.SELECT: 2,
-        StageKind.TRAIN: 4,
+        StageKind.RESPOND: 2,
+        StageKind.ASSESS: 3,
+        StageKind.MEASURE: 3,
+        StageKind.SELECT: 3,
+        StageKind.TRAIN: 5,
         StageKind.REPORT: 4,
     }
