@@ -1,10 +1,13 @@
 """Measures the cost of parts, streaming and commits: a generate stage against one vLLM call.
 
-    python benchmarks/sharded_worker.py --model FOLDER [--completions 128] [--cpu-seconds]
+    python benchmarks/sharded_worker.py --model FOLDER [--sequences 8] [--cpu-seconds]
 
 A worker runs generate steps, as in a pod or under `isheep run`, in parts of 64 items into a
-folder store. The benchmark records the worker's requests, and one call of `LLM.generate` gets the
-same prompts with the same seeds and limits. Both use the same loaded engine, run alternately, and
+folder store. A step has ten times as many items as the engine runs at once, and the length of a
+completion is drawn by its seed from the distribution of real responses, at a tenth of their length.
+So most of the time the engine is full, and the longest completions of each part end late, as in a
+real stage. The benchmark records the worker's requests, and one call of `LLM.generate` gets the
+same prompts with the same seeds and lengths. Both use the same loaded engine, run alternately, and
 start with an empty prefix cache. The best round of each counts. The time is wall-clock time; with
 `--cpu-seconds`, for a CPU that is shared, it is the CPU time of this process. The benchmark exits
 with 1 if the worker's speed, from the order to the result with all commits, is below 0.95 of the
@@ -22,12 +25,14 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from engine_recording import EngineRecording, recorded_engine
+from simulated_engine import Lengths
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Prepared, RunRef, Runtime, Sources, StageOrder, StageResult, Step
@@ -45,6 +50,10 @@ from isheep_worker.runtime.progress import Progress
 from isheep_worker.runtime.stopping import StopFlag
 
 GOAL = 0.95
+TURNS = 10
+"""Items of a step for each sequence that the engine runs at once."""
+LENGTHS = Lengths(median=8, p90=40, longest=102)
+"""A tenth of the lengths of real responses, because a CPU generates few tokens in a second."""
 VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
 
 
@@ -52,21 +61,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the figures, and return 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description="Measure the cost of parts and commits.")
     parser.add_argument("--model", type=Path, required=True, help="the folder of the model")
-    parser.add_argument("--completions", type=int, default=128, help="completions of a step")
-    parser.add_argument("--tokens", type=int, default=32, help="maximum tokens of a completion")
-    parser.add_argument("--sequences", type=int, default=64, help="sequences in a batch")
+    parser.add_argument("--sequences", type=int, default=8, help="sequences in a batch")
     parser.add_argument("--rounds", type=int, default=2, help="measurements of each way")
     parser.add_argument(
         "--cpu-seconds", action="store_true", help="measure CPU time, not wall-clock time"
     )
     chosen = parser.parse_args(arguments)
     caller = Caller()
-    with tempfile.TemporaryDirectory() as folder, recorded_engine(caller.start) as recording:
+    parameters = with_drawn_length(vllm_engine._sampling_params)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        recorded_engine(caller.start) as recording,
+        patch.object(vllm_engine, "_sampling_params", parameters),
+    ):
         bench = Bench(Path(folder), chosen, caller, recording)
         steps = [bench.generate_step(seed) for seed in (0, 1)]
         missed = [bench.ratio(steps[:count], chosen.rounds) < GOAL for count in (1, 2)]
         bench.worker.close()
     return int(any(missed))
+
+
+def with_drawn_length(parameters: Callable[[Request], Any]) -> Callable[[Request], Any]:
+    """Return a function that gives a request parameters for a completion of a drawn length."""
+
+    def drawn(request: Request) -> Any:
+        length = LENGTHS.draw(request.seed)
+        found = parameters(replace(request, max_tokens=length, stop=(), stop_token_ids=()))
+        found.ignore_eos = True
+        return found
+
+    return drawn
 
 
 @dataclass
@@ -103,9 +127,9 @@ class Bench:
                 "model": {"storageUri": f"file://{self._chosen.model.resolve()}"},
                 "engine": {"type": "VLLM", "vllm": {"maxModelLength": 1024}},
                 "instructions": {
-                    "count": INSTRUCTIONS_PER_COMPLETION * self._chosen.completions,
+                    "count": INSTRUCTIONS_PER_COMPLETION * TURNS * self._chosen.sequences,
                     "examplesPerPrompt": 2,
-                    "sampling": {"maxTokens": self._chosen.tokens},
+                    "sampling": {"maxTokens": LENGTHS.longest},
                 },
                 "responses": {"sampling": {"maxTokens": 64}},
                 "assessment": {"rubric": "Simple", "sampling": {"maxTokens": 64}},

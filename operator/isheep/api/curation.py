@@ -45,8 +45,8 @@ class Benchmark(SpecModel):
     name: ObjectName = Field(description="Name of the benchmark in counts and reports.")
     storage_uri: StorageUri = Field(
         description=(
-            "A data file with the items (JSON Lines, a JSON list or Parquet, plain or packed with "
-            "gzip or zstd), of which every string is a text, or a file with one text a line."
+            "A data file with the items (JSON Lines, a JSON list, CSV or Parquet, plain or packed "
+            "with gzip or zstd), of which every string is a text, or a file with one text a line."
         )
     )
 
@@ -79,10 +79,10 @@ class Curation(SpecModel):
         description=(
             "The rule set for instructions and pairs. The report counts what each rule drops. Auto "
             f"is the recipe's rule set: {defaults_by_recipe(lambda recipe: recipe.rule_set)}. "
-            "ISheepCode is ISheep for data with code and quizzes: it spares code, and options and "
-            "questions that the task asks for. Dromedary accepts tasks that a language model "
-            "cannot do, and responses that ask a question back. None has no rules, as the paper's "
-            "C = -1 (§4)."
+            "ISheepCode is ISheep for data with code and quizzes: it spares code, and options, "
+            "questions and dialogues that the task asks for. Dromedary accepts tasks that a "
+            "language model cannot do, and responses that ask a question back. None has no rules, "
+            "as the paper's C = -1 (§4)."
         ),
     )
     drop_last: DropLast = Field(

@@ -20,8 +20,8 @@ class SeedTasks(SpecModel):
     storage_uri: StorageUri | None = Field(
         default=None,
         description=(
-            "A data file: JSON Lines, a JSON list or Parquet, plain or packed with gzip or zstd, "
-            "in the columns of Self-Instruct, Alpaca, Dolly, TRL or of a chat."
+            "A data file: JSON Lines, a JSON list, CSV or Parquet, plain or packed with gzip or "
+            "zstd, in the columns of Self-Instruct, Alpaca, Dolly, TRL or of a chat."
         ),
     )
     config_map_ref: ConfigMapKeyReference | None = Field(

@@ -36,8 +36,8 @@ def presence_penalty(default: float) -> Any:
         ge=-2.0,
         le=2.0,
         description=(
-            "Value subtracted once from the logit of each token that the completion contains; 0 is "
-            "no penalty."
+            "Value subtracted once from the logit of each token that the completion contains; 0 "
+            "means no penalty."
         ),
     )
 

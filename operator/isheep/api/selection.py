@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from pydantic import Field
 
 from isheep.api.base import Integer, Number, SpecModel
 from isheep.api.recipe_registry import defaults_by_recipe
-from isheep.contract.choices import JudgingMethod, PerplexityGiven, SelectionMethodSetting
+from isheep.contract.choices import (
+    ClusteringMethod,
+    JudgingMethod,
+    PerplexityGiven,
+    SelectionMethodSetting,
+)
 
 
 class PerplexitySelection(SpecModel):
@@ -101,8 +108,8 @@ class Selection(SpecModel):
     density: DensitySelection | None = Field(
         default=None,
         description=(
-            "For the methods Density and DensityPerplexity, and for Random if random.sizeOf is one "
-            "of them."
+            f"For the methods {' and '.join(get_args(ClusteringMethod))}, and for Random if "
+            "random.sizeOf is one of them."
         ),
     )
     random: RandomSelection | None = Field(

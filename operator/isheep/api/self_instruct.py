@@ -59,8 +59,8 @@ class SelfInstruct(SpecModel):
         le=16,
         description=(
             "How many of these tasks are machine-made. They are drawn from the instructions that "
-            "were accepted before the current round. If there are too few, seed tasks fill the "
-            "gap."
+            "were accepted before the current round. If there are too few, seed tasks replace "
+            "the missing ones."
         ),
     )
     sampling: TaskSampling = Field(

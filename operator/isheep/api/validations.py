@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 from cel_expr_python import cel
 from pydantic import BaseModel
@@ -34,6 +34,10 @@ from isheep.api.selection import RandomSelection, Selection
 from isheep.api.storage import Storage
 from isheep.api.training import Training
 from isheep.api.validation_rule import ValidationRule
+from isheep.contract.choices import ClusteringMethod
+
+CLUSTERING = list(get_args(ClusteringMethod))
+"""The methods as a list, whose text in Python is also its text in CEL."""
 
 _RULES: Mapping[type[BaseModel], tuple[ValidationRule, ...]] = {
     SelfAlignmentRun: (
@@ -132,10 +136,9 @@ _RULES: Mapping[type[BaseModel], tuple[ValidationRule, ...]] = {
             "perplexity",
         ),
         ValidationRule(
-            "!has(self.density) || self.method in ['Density', 'DensityPerplexity'] "
-            "|| has(self.random) && has(self.random.sizeOf) "
-            "&& self.random.sizeOf in ['Density', 'DensityPerplexity']",
-            "only methods Density and DensityPerplexity, and Random with one of them as "
+            f"!has(self.density) || self.method in {CLUSTERING} "
+            f"|| has(self.random) && has(self.random.sizeOf) && self.random.sizeOf in {CLUSTERING}",
+            f"only methods {' and '.join(CLUSTERING)}, and Random with one of them as "
             "random.sizeOf, read density: remove it, or set method to one of them",
             "density",
         ),

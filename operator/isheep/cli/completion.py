@@ -3,6 +3,11 @@
 Typer's own options for completion (`add_completion=True`) import pydantic in every command, its
 conversion of arguments imports pydantic, and its help texts in zsh, fish and PowerShell import
 rich. Each of these imports takes longer than the whole completion.
+
+Typer 0.29 has no public name for the classes of the shells or for their help texts, because it
+contains its own copy of click. So this module uses the private module `_completion_classes`, and
+`pyproject.toml` admits one minor version of typer only. `test_completion.py` fails if a later
+version lacks one of the names.
 """
 
 from __future__ import annotations

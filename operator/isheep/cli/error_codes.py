@@ -1,7 +1,7 @@
 """The message and the exit code of every error that ends a command.
 
 The exit codes are those of the worker. An error that is not in the table is a defect of isheep,
-and its message says so; `--debug` shows its traceback. This module imports the modules of all
+and its message states this; `--debug` shows its traceback. This module imports the modules of all
 errors, so `isheep.cli.app` imports it only after a command failed.
 """
 

@@ -41,8 +41,8 @@ def command(
             "--output",
             "-o",
             metavar="PATH",
-            help="Write to this file, or to this folder together with a card; a folder exists or "
-            "its name ends with /. - is stdout.",
+            help="Write to this file, or to this folder together with a card. PATH is a folder if "
+            "it ends with / or is one already. - writes stdout.",
         ),
     ],
     *,

@@ -1,4 +1,4 @@
-"""`isheep filter DATA -o OUT.jsonl`: apply the rules to any data and write a decision a record.
+"""`isheep filter DATA -o OUT.jsonl`: apply the rules to any data; write a decision for each record.
 
 This is the only command that runs code of the worker in its own process. It has no stage, no store
 and no model, and its imports do not import torch (a test checks this).
@@ -41,8 +41,8 @@ def command(
         str,
         typer.Argument(
             metavar="DATA",
-            help="Read this file: JSON Lines, a JSON list or Parquet, plain, .gz or .zst; - reads "
-            "stdin.",
+            help="Read this file: JSON Lines, a JSON list, CSV or Parquet, plain, .gz or .zst; "
+            "- reads stdin.",
         ),
     ],
     output: Annotated[

@@ -22,14 +22,14 @@ def command(
     *,
     kind: Annotated[
         RepositoryType | None,
-        typer.Option("--type", help="Use this type of repository [default: by the files]."),
+        typer.Option("--type", help="Use this type of repository [default: depends on the files]."),
     ] = None,
     private: Annotated[
         bool,
         typer.Option("--private", help="Create a private repository, and refuse a public one."),
     ] = False,
 ) -> None:
-    """Upload a folder to a hub. The token is in HF_TOKEN, or of `hf auth login`."""
+    """Upload a folder to a hub. The token comes from HF_TOKEN or from `hf auth login`."""
     from isheep.cli.errors import BadInputError, UnreachableError
     from isheep.export.hub import HubError, HubUnreachableError, push, repository_type
 

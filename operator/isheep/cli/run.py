@@ -33,7 +33,7 @@ def command(
     mirror: options.Mirrors = None,
     config_map: options.ConfigMaps = None,
     plain: Annotated[
-        bool, typer.Option("--plain", help="Print plain lines, as without a terminal.")
+        bool, typer.Option("--plain", help="Print plain lines, as if stdout were not a terminal.")
     ] = False,
 ) -> None:
     """Run or resume a run on this machine.

@@ -22,7 +22,7 @@ class ReasonGroup(StrEnum):
     STALLED = "Stalled"
     """The run waits for something outside of it and continues by itself."""
     FAILED = "Failed"
-    """The run has ended until somebody edits its spec or asks for a retry."""
+    """The run has ended. It continues only if somebody edits its spec or requests a retry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,9 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         "A drain, a preemption or a person ended an attempt. The next one starts shortly, and the "
         "attempt does not count as a failure.",
     ),
-    Reason.QUEUED: Explanation(_MOVING, "Kueue or a scheduling gate holds the pods back."),
+    Reason.QUEUED: Explanation(_MOVING, "Kueue or a scheduling gate delays the pods."),
     Reason.WAITING_FOR_PEER: Explanation(
-        _MOVING, "Another run makes the same stage. This run reuses the result."
+        _MOVING, "Another run executes the same stage. This run reuses the result."
     ),
     Reason.SUCCEEDED: Explanation(_MOVING, "Every stage is committed.", exit_code=ExitCode.DONE),
     Reason.SUSPENDED: Explanation(
@@ -124,16 +124,16 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.PODS_NOT_CREATED: Explanation(
         _STALLED,
-        "The API server does not accept a pod of the Job. The message is the API server's and "
-        "names the field or the policy.",
+        "The API server does not accept a pod of the Job. The message comes from the API "
+        "server and names the field or the policy.",
     ),
     Reason.VOLUME_NOT_MOUNTED: Explanation(
         _STALLED,
-        "A node cannot mount a volume. The message is the kubelet's.",
+        "A node cannot mount a volume. The message comes from the kubelet.",
     ),
     Reason.CONTAINER_NOT_STARTED: Explanation(
         _STALLED,
-        "A node cannot start the container. The message is the kubelet's.",
+        "A node cannot start the container. The message comes from the kubelet.",
     ),
     Reason.JOB_FORBIDDEN: Explanation(
         _STALLED,
@@ -164,7 +164,7 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     Reason.SERVICE_INVALID: Explanation(
         _STALLED,
         "The API server does not accept the Service that training on several nodes needs. The "
-        "message is the API server's.",
+        "message comes from the API server.",
     ),
     Reason.SERVICE_NAME_CONFLICT: Explanation(
         _STALLED,
@@ -208,7 +208,7 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.PREPARE_OVERDUE: Explanation(
         _STALLED,
-        "prepare did not end within 30 minutes. The message says what prepare waited for.",
+        "prepare did not end within 30 minutes. The message names what prepare waited for.",
         exit_code=ExitCode.UNREACHABLE,
     ),
     Reason.INVALID_INPUT: Explanation(
@@ -311,7 +311,7 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.INVALID_SPEC: Explanation(
         _FAILED,
-        "This operator cannot read the spec, because it is for an older or newer operator.",
+        "This operator cannot read the spec, because the spec is for an older or newer operator.",
         "edit the spec, or install the operator's version that the spec is for",
         ExitCode.BAD_INPUT,
     ),
@@ -335,7 +335,8 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.STORE_FAILED: Explanation(
         _FAILED,
-        "The store answered with an error that a retry did not remove. The message is the store's.",
+        "The store answered with an error that a retry did not remove. The message comes from the "
+        "store.",
         exit_code=ExitCode.DISK,
     ),
     Reason.DISK_FAILED: Explanation(
@@ -354,7 +355,7 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         _FAILED,
         "A GPU, the connection between GPUs, or a process of the engine failed in every attempt, "
         "for example with a memory (ECC) error or a timeout of NCCL.",
-        "look for the GPU's errors in the node's log, keep the run away from that node, then retry "
+        "look for the GPU's errors in the node's log, exclude that node from the run, then retry "
         "the run",
         ExitCode.DISK,
     ),
@@ -388,7 +389,8 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.DEFECT: Explanation(
         _FAILED,
-        "The worker has a defect.",
+        "The worker has a defect. The message of another library's error is not shown, because it "
+        "can contain generated text.",
         "report it with the worker's log, which is under `runs/<name>/logs/` in the store",
         ExitCode.DEFECT,
     ),

@@ -1,8 +1,8 @@
 """The sentence about data in another language than the one that is set.
 
 The rules for English drop nearly all instructions of a data set in Chinese, and the name of the
-rule does not tell why. `isheep filter`, the report and the message of KeepRateTooLow therefore add
-this sentence. All of them make it from the number of drops of one rule.
+rule does not give the reason. `isheep filter`, the report and the message of KeepRateTooLow
+therefore add this sentence. All of them make it from the number of drops of one rule.
 """
 
 from __future__ import annotations

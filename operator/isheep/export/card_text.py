@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
+from isheep.contract.choices import MeasuringMethod
 from isheep.export.facts import Base, Facts
 
 PROJECT = "isheep"
@@ -58,7 +59,7 @@ def scores_text(facts: Facts) -> str:
             "they can be compared only with scores of the same assessor and rubric. A pair is in "
             f"the set if each of its scores is above {settings.get('threshold')}."
         )
-    if method in {"Perplexity", "Density", "DensityPerplexity"}:
+    if method in get_args(MeasuringMethod):
         return (
             f"The pairs were chosen by the method {method}. The scores, if a row has them, are "
             "perplexities under the model that wrote the pairs: lower is more likely, and not "

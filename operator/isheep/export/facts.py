@@ -1,7 +1,7 @@
-"""What a card says about a run, gathered from its spec and from the manifests of its stages.
+"""The facts about a run in a card, gathered from its spec and from the manifests of its stages.
 
-The manifests are what happened, so every figure and every setting of a stage comes from them. The
-spec of the file adds the recipe, the language and the source of the seed tasks.
+The manifests record what happened, so every figure and every setting of a stage comes from them.
+The spec of the file adds the recipe, the language and the source of the seed tasks.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def _is_better(one: Row, other: Row) -> bool:
 
 
 def _is_scored(row: Row) -> bool:
-    # Other selection methods store perplexities, which do not say which response is better.
+    # Other selection methods store perplexities, which do not show which response is better.
     return bool(row.scores) and row.scores.keys() <= _LEVELS
 
 

@@ -13,10 +13,9 @@ import json
 from dataclasses import dataclass
 
 from isheep.contract.order import StageOrder, Step
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 
 TRAIN = "train"
-LAST_KINDS = (TRAIN, "merge", "report")
-"""The stage kinds after which an iteration loads no model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,8 @@ def is_inference(order: StageOrder) -> bool:
 def load_may_follow(order: StageOrder, iterations: int) -> bool:
     """Return True if a run of `iterations` iterations may load a model after the order."""
     step = order.steps[-1]
-    return step.iteration != iterations or step.kind not in LAST_KINDS
+    definition = STAGE_DEFINITIONS[StageKind(step.kind)]
+    return step.iteration != iterations or not definition.after_inference
 
 
 def serves(loaded: Model | None, wanted: Model | None) -> bool:

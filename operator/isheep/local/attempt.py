@@ -37,7 +37,7 @@ class _Share:
 
 
 class LocalAttempt:
-    """Collects the messages of an attempt's workers until all have a result or have died."""
+    """Collects the messages of an attempt's workers until all have a result or have ended."""
 
     def __init__(self, start: Start, workers: Sequence[Worker], created: datetime) -> None:
         self._start = start
@@ -51,7 +51,7 @@ class LocalAttempt:
 
     @property
     def finished(self) -> bool:
-        """True if all workers have a result or have died."""
+        """True if all workers have a result or have ended."""
         return self._finished_at is not None
 
     @property

@@ -196,7 +196,9 @@ class Driver:
         for attempt in self._running():
             attempt.stop("on request", now)
         if self._running():
-            self._listener.note("stopping at the next safe point; again to stop at once")
+            self._listener.note(
+                "stopping at the next safe point; press Ctrl-C again to stop at once"
+            )
         handled = self._stop_requests
         while self._running():
             for attempt in self._running():
@@ -209,7 +211,7 @@ class Driver:
                 for attempt in self._running():
                     attempt.kill("a second stop was requested")
         return Conclusion(
-            "Stopped", ExitCode.STOPPED, "stopped on request; what is committed stays"
+            "Stopped", ExitCode.STOPPED, "stopped on request; committed stages remain"
         )
 
     def _log_phase(self, plan: Plan) -> None:

@@ -2,7 +2,7 @@
 
 Two runs may share stages, for example if only their thresholds differ. One run makes the shared
 stages, and the younger run waits and adopts them. A held lock shows that a run is executed. Runs on
-other machines are not found: both machines make the same stage, and one commit wins.
+other machines are not found: both execute the same stage, and the store accepts one commit.
 """
 
 from __future__ import annotations

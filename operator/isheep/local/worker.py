@@ -126,7 +126,7 @@ class Worker:
     def send(self, order: StageOrder) -> None:
         """Send an order to the process.
 
-        If the process has just died, its reader sends a `ProcessEnd`, and this method raises
+        If the process has just ended, its reader sends a `ProcessEnd`, and this method raises
         nothing.
         """
         self._loaded = loaded_after(self._loaded, model_of(order))

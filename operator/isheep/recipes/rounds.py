@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 INSTRUCTIONS_PER_COMPLETION = 8
-"""Round 1 has one completion for each this many instructions of the count."""
+"""The number of instructions in the count for each completion of round 1."""
 SURPLUS = Fraction(11, 10)
 MIN_YIELD = Fraction(1, 5)
 MAX_ROUND_FACTOR = 4

@@ -53,7 +53,7 @@ def _has_size(path: Path, size: int) -> bool:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock for downloads of this file; the kernel releases the lock of a dead process."""
+    """Hold the lock for downloads of this file; the kernel releases it if the process ends."""
     with explained(f"writing to the model cache {path.parent}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_name(f".{path.name}.lock").open("ab")

@@ -147,7 +147,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _check_code(folder: Path, config: Mapping[str, Any]) -> None:
     """Refuse a model that Transformers can load only with Python code from the model's folder.
 
-    `auto_map` alone is no reason: many models still have it although Transformers now supports
+    `auto_map` alone is not a reason: many models still have it although Transformers now supports
     their architecture.
     """
     from transformers import CONFIG_MAPPING  # noqa: PLC0415 - heavy

@@ -3,7 +3,7 @@
 LoRA trains on float weights and a merge adds to float weights. An engine may serve quantized
 weights nevertheless, so without this check a run would fail only after all of its inference.
 Methods write their name to different places: to the model's configuration or a part of it, or to a
-file of their own. Some weights have no such note, and only the types of the tensors show that they
+separate file. Some weights have no such note, and only the types of the tensors show that they
 are quantized.
 """
 
@@ -28,7 +28,7 @@ _FILES = {
 }
 _SMALL_FLOATS = ("F8", "F6", "F4", "E8M0")
 _INTEGERS = frozenset({"I4", "U4", "I8", "U8", "I16", "U16", "I32", "U32"})
-# Integers that are no weights: masks (the `attn.bias` of GPT-2) and tables of indices.
+# Integers that are not weights: masks (the `attn.bias` of GPT-2) and tables of indices.
 _BUFFERS = ("bias", "mask", "ids", "index", "idx", "indices", "cache")
 
 

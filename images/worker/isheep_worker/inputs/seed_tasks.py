@@ -44,7 +44,7 @@ class SeedFile:
     `document` is the file that later stages read: the user's bytes if they are plain JSON Lines
     with Alpaca's or Self-Instruct's columns, and otherwise the tasks in that form. So a key depends
     on the tasks that a run sees, and later stages need no library for packed files or Parquet.
-    `notes` say what the file contains and no stage reads.
+    `notes` name what the file contains and no stage reads.
     """
 
     tasks: list[SeedTask]

@@ -31,7 +31,7 @@ def weight_files(folder: Path) -> list[Path]:
     """Return the weight files of a model, or nothing if the folder has no safetensors weights.
 
     Other safetensors files in the folder, such as a second copy of the weights, are left out. The
-    single file wins over an index, as in Transformers.
+    single file is preferred to an index, as in Transformers.
     """
     if (folder / SINGLE).is_file():
         return [folder / SINGLE]

@@ -14,8 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from isheep.contract.choices import Pool
 from isheep.contract.language_mismatch import mismatch_of_drops
 from isheep.contract.rule_names import DROP
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, Funnel, FunnelBar, StageKind
 from isheep_worker.measures.perplexity import BOUNDS, perplexity
 from isheep_worker.rules.drop_reasons import SELECTION_REASONS
 
@@ -131,16 +133,15 @@ class IterationFigures:
 def iteration_figures(iteration: int, stages: Iterable[StageFigures]) -> IterationFigures:
     """Return the figures of one iteration from the run's stages, in any order."""
     mine = [stage for stage in stages if stage.iteration == iteration]
-    select = _statistics(mine, "select")
-    train = _statistics(mine, "train")
-    assess = _statistics(mine, "assess")
+    select = _statistics(mine, StageKind.SELECT)
+    train = _statistics(mine, StageKind.TRAIN)
     return IterationFigures(
         iteration=iteration,
         funnel=_funnel(mine),
-        histograms=_histograms(assess),
-        means=_family(assess, "mean:"),
-        perplexities=_perplexities(_statistics(mine, "measure")),
-        tokens=int(sum(s.statistics.get("tokens", 0) for s in mine if s.kind in _GENERATING)),
+        histograms=_histograms(mine),
+        means=_family(mine, "mean:"),
+        perplexities=_perplexities(mine),
+        tokens=int(sum(s.statistics.get("tokens", 0) for s in mine if _uses_engine(s))),
         kept=int(select.get("kept", 0)),
         mean_score=select.get("meanScore"),
         train_loss=train.get("trainLoss"),
@@ -155,71 +156,62 @@ def iteration_figures(iteration: int, stages: Iterable[StageFigures]) -> Iterati
     )
 
 
-_GENERATING = ("generate", "classify", "instantiate", "respond", "assess")
+def _uses_engine(stage: StageFigures) -> bool:
+    return STAGE_DEFINITIONS[StageKind(stage.kind)].pool is Pool.INFERENCE
 
 
-def _statistics(stages: Sequence[StageFigures], kind: str) -> Mapping[str, float]:
+def _statistics(stages: Sequence[StageFigures], kind: StageKind) -> Mapping[str, float]:
     return next((s.statistics for s in stages if s.kind == kind), {})
 
 
-def _family(statistics: Mapping[str, float], prefix: str) -> dict[str, float]:
-    return {k.removeprefix(prefix): v for k, v in statistics.items() if k.startswith(prefix)}
+def _family(stages: Iterable[StageFigures], prefix: str) -> dict[str, float]:
+    """Return the sums of the statistics whose names begin with a prefix, by the rest of the name.
+
+    Only one stage of an iteration has the family of a mean, so a sum of one value is that mean.
+    """
+    sums: dict[str, float] = {}
+    for stage in stages:
+        for name, value in stage.statistics.items():
+            if name.startswith(prefix):
+                rest = name.removeprefix(prefix)
+                sums[rest] = sums.get(rest, 0) + value
+    return sums
 
 
 def _funnel(stages: Sequence[StageFigures]) -> tuple[FunnelStep, ...]:
-    curates = sorted((s for s in stages if s.kind == "curate"), key=lambda s: s.round or 0)
-    topics = sorted((s for s in stages if s.kind == "topics"), key=lambda s: s.round or 0)
-    steps = [
-        *_round_bars("completions for topics", "topics", topics),
-        *_round_bars("completions", "instructions", curates),
-    ]
-    for kind, label, figure in (
-        ("classify", "of them classifications", "classifications"),
-        ("instantiate", "pairs instantiated", "pairs"),
-        ("respond", "pairs answered", "pairs"),
-        ("assess", "pairs scored", "scored"),
-        ("measure", "pairs measured", "measured"),
-        ("select", "pairs kept: D(t)", "kept"),
-        ("train", "pairs trained on", "samples"),
-    ):
-        of_kind = [s for s in stages if s.kind == kind]
-        if not of_kind:
-            continue
-        # The drops of a stage come before its result. Select repeats the reasons of pairs that have
-        # no score or measure; the stage that found them has counted them already.
-        counted_before = kind == "select" and any(s.kind in ("assess", "measure") for s in stages)
-        steps += _drops(of_kind, only=SELECTION_REASONS if counted_before else None)
-        steps.append(_step(label, _total(of_kind, figure)))
-    return tuple(steps)
+    bars: list[FunnelStep] = []
+    for kind, definition in STAGE_DEFINITIONS.items():
+        of_kind = sorted((s for s in stages if s.kind == kind), key=lambda s: s.round or 0)
+        if of_kind and definition.funnel is not None:
+            bars += _bars(definition.funnel, of_kind, stages)
+    return tuple(bars)
 
 
-def _round_bars(first_label: str, noun: str, rounds: Sequence[StageFigures]) -> list[FunnelStep]:
-    """Return the bars of the rounds of one kind, or no bars if the iteration has no rounds."""
-    if not rounds:
-        return []
+def _bars(
+    funnel: Funnel, of_kind: Sequence[StageFigures], stages: Sequence[StageFigures]
+) -> list[FunnelStep]:
+    """Return the bars of the stages of one kind, which are in the order of their rounds."""
+    repeats = funnel.repeats_drops_of is not None and any(
+        STAGE_DEFINITIONS[StageKind(stage.kind)].role is funnel.repeats_drops_of for stage in stages
+    )
     return [
-        _step(first_label, _total(rounds, "completions")),
-        _step(f"{noun} parsed", _total(rounds, "parsed")),
-        *_drops(rounds),
-        _step(f"{noun} accepted", rounds[-1].statistics.get("accepted", 0)),
+        *(_bar(bar, of_kind) for bar in funnel.before),
+        *_drops(of_kind, only=SELECTION_REASONS if repeats else None),
+        _bar(funnel.result, of_kind),
     ]
 
 
-def _step(label: str, count: float) -> FunnelStep:
-    return FunnelStep(label, int(count), is_drop=False)
-
-
-def _total(stages: Sequence[StageFigures], name: str) -> float:
-    return sum(s.statistics.get(name, 0) for s in stages)
+def _bar(bar: FunnelBar, of_kind: Sequence[StageFigures]) -> FunnelStep:
+    shown = of_kind[-1:] if bar.of_last_round else of_kind
+    count = sum(stage.statistics.get(bar.statistic, 0) for stage in shown)
+    return FunnelStep(bar.label, int(count), is_drop=False)
 
 
 def _drops(stages: Sequence[StageFigures], only: frozenset[str] | None = None) -> list[FunnelStep]:
     """Return the drops of stages in descending order; `only` restricts them to some names."""
-    counts: dict[str, float] = {}
+    counts = _family(stages, DROP)
     examples: dict[str, list[str]] = {}
     for stage in stages:
-        for rule, count in _family(stage.statistics, DROP).items():
-            counts[rule] = counts.get(rule, 0) + count
         for rule, texts in stage.examples.items():
             examples.setdefault(rule, []).extend(texts)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -231,34 +223,30 @@ def _drops(stages: Sequence[StageFigures], only: frozenset[str] | None = None) -
 
 
 def _language_mismatch(stages: Sequence[StageFigures]) -> str | None:
-    curates = [stage for stage in stages if stage.kind == "curate"]
-    drops: dict[str, float] = {}
-    for stage in curates:
-        for rule, count in _family(stage.statistics, DROP).items():
-            drops[rule] = drops.get(rule, 0) + count
+    curates = [stage for stage in stages if stage.kind == StageKind.CURATE]
     accepted = max((stage.statistics.get("accepted", 0) for stage in curates), default=0)
-    return mismatch_of_drops(drops, accepted, "language")
+    return mismatch_of_drops(_family(curates, DROP), accepted, "language")
 
 
-def _histograms(assess: Mapping[str, float]) -> dict[str, tuple[int, ...]]:
+def _histograms(stages: Sequence[StageFigures]) -> dict[str, tuple[int, ...]]:
     bins: dict[str, list[int]] = {}
-    for name, count in _family(assess, "score:").items():
+    for name, count in _family(stages, "score:").items():
         level, _, score = name.rpartition(":")
         bins.setdefault(level, [0] * 10)[int(score) - 1] += int(count)
     return {level: tuple(counts) for level, counts in bins.items()}
 
 
-def _perplexities(measure: Mapping[str, float]) -> dict[str, PerplexityFigures]:
+def _perplexities(stages: Sequence[StageFigures]) -> dict[str, PerplexityFigures]:
     labels = [*(f"<{bound}" for bound in BOUNDS), f"≥{BOUNDS[-1]}"]
+    counts = _family(stages, "perplexity:")
     return {
         name: PerplexityFigures(
             of_mean_loss=perplexity(loss),
             bins={
-                label: int(measure.get(f"perplexity:{name}:{number}", 0))
-                for number, label in enumerate(labels)
+                label: int(counts.get(f"{name}:{number}", 0)) for number, label in enumerate(labels)
             },
         )
-        for name, loss in _family(measure, "meanLoss:").items()
+        for name, loss in _family(stages, "meanLoss:").items()
     }
 
 

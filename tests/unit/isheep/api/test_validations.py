@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -11,8 +11,10 @@ from isheep.api.loader import field_path
 from isheep.api.recipe_registry import RECIPE_DEFINITIONS
 from isheep.api.run import SelfAlignmentRun
 from isheep.api.validations import all_rules, violations
+from isheep.contract.choices import ClusteringMethod, SelectionMethod
 
 RULES = [rule for rules in all_rules().values() for rule in rules]
+CLUSTERING = get_args(ClusteringMethod)
 BREAKING: tuple[tuple[str, dict[str, Any]], ...] = (
     ("metadata.name", {"metadata": {"name": "Run"}}),
     ("selection.minSamples", {"instructions": {"count": 10}}),
@@ -138,6 +140,15 @@ def test_a_good_run_meets_all_rules() -> None:
 )
 def test_a_field_is_allowed_with_a_method_that_reads_it(selection: dict[str, Any]) -> None:
     assert violations(run(selection=selection)) == []
+
+
+@pytest.mark.parametrize("method", [m for m in get_args(SelectionMethod) if m != "Random"])
+def test_only_methods_that_cluster_read_density(method: str) -> None:
+    settings = {"density": {"clusters": 64}}
+    found = violations(run(selection={"method": method, **settings}))
+    expected = () if method in CLUSTERING else (" and ".join(CLUSTERING),)
+    assert [text for text in expected for v in found if text in v.message] == list(expected)
+    assert len(found) == len(expected)
 
 
 @pytest.mark.parametrize(("path", "parts"), BREAKING)

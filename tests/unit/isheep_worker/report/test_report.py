@@ -1,11 +1,13 @@
 """The report's figures, its page and the safety of the page, from manifests of the test."""
 
 import html.parser
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from isheep.contract.choices import Pool
 from isheep.contract.order import RunRef
 from isheep.recipes.settings import ReportSettings
 from isheep_worker.report import figures
@@ -87,6 +89,19 @@ def test_the_funnel_shows_the_drops_of_a_stage_before_its_result():
         ("score-quality", 3, True),
         ("pairs kept: D(t)", 7, False),
     ]
+
+
+def test_a_stage_kind_brings_its_bars_and_its_tokens(monkeypatch):
+    before = (figures.FunnelBar("files read", "read"),)
+    funnel = figures.Funnel(figures.FunnelBar("files written", "written"), before)
+    changed = replace(figures.STAGE_DEFINITIONS["merge"], funnel=funnel, pool=Pool.INFERENCE)
+    definitions = {**figures.STAGE_DEFINITIONS, "merge": changed}
+    monkeypatch.setattr(figures, "STAGE_DEFINITIONS", definitions)
+    merge = stage("merge", 26, 27, tokens=30, read=3, written=2, drop__url=1)
+    of_1 = figures.iteration_figures(1, (*STAGES, merge))
+    last = [(s.label, s.count, s.is_drop) for s in of_1.funnel][-3:]
+    assert last == [("files read", 3, False), ("url", 1, True), ("files written", 2, False)]
+    assert of_1.tokens == 900 + 700 + 30
 
 
 def test_the_page_says_that_the_language_may_be_wrong():
