@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from isheep.contract.choices import Pool
+from isheep.contract.stage_ids import kind_name
 from isheep.recipes import settings as s
 
 
@@ -212,5 +213,4 @@ STAGE_VERSIONS: Mapping[StageKind, int] = {
 
 def kind_of(stage: str) -> StageKind:
     """Return the kind in the id of a stage such as `prepare`, `i2/respond`, `i1/generate/r3`."""
-    parts = stage.split("/")
-    return StageKind(parts[1] if len(parts) > 1 else parts[0])
+    return StageKind(kind_name(stage))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from isheep.contract.order import StageOrder, StepResult
 from isheep.contract.rule_names import DROP
-from isheep.recipes.stage_kinds import kind_of
+from isheep.contract.stage_ids import kind_name
 from isheep_worker.runtime.meter import Activity
 from isheep_worker.runtime.progress import Report
 
@@ -27,11 +27,8 @@ class ProgressBoard:
         self.started_at = started_at
 
     def kind_of(self, stage: str) -> str:
-        """Return the kind of a stage, or "" if its id has none."""
-        try:
-            return self._kinds.get(stage) or str(kind_of(stage))
-        except ValueError:
-            return ""
+        """Return the kind of a stage."""
+        return self._kinds.get(stage) or kind_name(stage)
 
     def update(self, report: Report | StepResult) -> None:
         """Replace the report, or add a committed stage."""

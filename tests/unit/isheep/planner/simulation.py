@@ -57,6 +57,8 @@ SPEC: dict[str, Any] = {
     "storage": {"s3": {"bucket": "bucket", "prefix": "some/prefix"}},
     "instructions": {"count": 40, "maxRounds": 10},
     "selection": {"threshold": 6, "minSamples": 1},
+    # Most tests are about one attempt, whatever it executes; `test_job_walks` has the others.
+    "compute": {"inference": {"jobs": "PerStage"}},
 }
 
 

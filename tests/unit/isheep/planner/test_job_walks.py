@@ -11,7 +11,7 @@ import pytest
 from isheep.contract.order import Frontier, Outcome, StageResult, StepResult, canonical_order
 from isheep.planner.peers import claims
 from isheep.planner.retry_schedule import RETRY_SCHEDULE
-from isheep.planner.types import AttemptState, Environment, PodFolders, Stop
+from isheep.planner.types import AttemptState, Environment, PodFolders, Stop, Waiting
 
 from .scenarios import MINUTE, conditions_of, run_until
 from .simulation import PlannerSimulation, make_run, outcome, spec_with
@@ -104,13 +104,18 @@ def test_a_report_of_another_key_has_no_effect() -> None:
     assert records(simulation)["i1/generate/r1"] == (0, 0, False)
 
 
-def test_the_next_job_starts_when_the_last_stage_is_reported_and_the_walk_stops() -> None:
+@pytest.mark.parametrize("waits", [False, True])
+def test_the_next_job_starts_when_the_last_stage_is_reported(waits: bool) -> None:
     simulation = walking()
     name = run_until(simulation, "i1/generate/r1")
     simulation.report(name, len(GENERATION))
+    if waits:
+        # A pod of the Job has no node, and the other pods have walked to the end.
+        simulation.attempts[name].waiting = Waiting("Unschedulable", "no GPU", stalled=True)
     simulation.run_pass()
-    assert simulation.attempts[name].state is AttemptState.TERMINATING
     assert "i1/assess" in simulation.started
+    stopped = simulation.attempts[name].state is AttemptState.TERMINATING
+    assert stopped is waits
     simulation.finish_stops()
     assert simulation.run_to_end().phase == "Succeeded"
 

@@ -122,7 +122,7 @@ def test_rounds_are_numbered(kind: str) -> None:
 def test_the_limits_of_inference_decide_its_accelerator_in_pods(
     limits: dict[str, Any], accelerator: str
 ) -> None:
-    compute = {"inference": {"resources": {"limits": limits}}}
+    compute = {"inference": {"jobs": "PerStage", "resources": {"limits": limits}}}
     pods, local = simulation_with(compute=compute), simulation_with(compute=compute)
     pods.environment = Environment(pods=POD_FOLDERS)
     found, unknown = starts(pods), starts(local)

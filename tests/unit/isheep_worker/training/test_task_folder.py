@@ -69,7 +69,7 @@ def test_progress_stop_failures_and_outcome_are_read_unchanged(tmp_path: Path) -
     folder.write_failure(5, failure)
     assert folder.failures() == {5: failure}
     log = (LogRow(1, 2.0, 0.1, 1.0, 3.0), LogRow(2, 1.5, 0.1, 1.0, 3.0, eval_loss=1.0))
-    outcome = TrainingOutcome(True, 2, 2, 2, log, 1, None, "other versions", 1.0, 2.0)
+    outcome = TrainingOutcome(True, 2, 2, 2, log, 2048, False, None, "other versions", 1.0, 2.0)
     samples = [SampleAnswer("q", None, "a")]
     folder.write_outcome(outcome, samples)
     assert (folder.outcome(), folder.samples()) == (outcome, samples)
