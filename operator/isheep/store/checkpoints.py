@@ -1,7 +1,9 @@
 """The checkpoints of an unfinished training. The newest two are kept.
 
-    <namespace>/work/<train key>/step-<n>/<file> …
-    <namespace>/work/<train key>/step-<n>/manifest.json     written last
+    step-<n>/<file> …
+    step-<n>/manifest.json     written last
+
+in the `work_folder` of the training.
 
 A checkpoint without a manifest does not exist. Unlike a stage, a checkpoint may be written again,
 because a killed trainer may leave an incomplete one. A training that cannot resume (another world
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from isheep.store.artifacts import removal_command
 from isheep.store.interface import NoSuchKeyError, ObjectStore, StoreCorruptError
 from isheep.store.local_files import explained, sha256_of
 from isheep.store.manifest import MANIFEST_NAME, CheckpointManifest, FileInfo, decode, encode
+from isheep.store.work import work_folder
 
 _KEPT = 2
 _STEP = re.compile(r"step-(\d+)/(.+)")
@@ -32,7 +36,7 @@ class CheckpointStore:
 
     def __init__(self, store: ObjectStore, namespace: str) -> None:
         self._store = store
-        self._work = f"{namespace}/work"
+        self._folder = partial(work_folder, namespace)
 
     def save(self, key: str, step: int, folder: Path, context: Mapping[str, Any]) -> None:
         """Store every file under `folder` as the checkpoint of a step; keep the newest two.
@@ -107,14 +111,14 @@ class CheckpointStore:
             self._delete_step(key, step)
 
     def _at(self, key: str, step: int, name: str) -> str:
-        return f"{self._work}/{key}/step-{step}/{name}"
+        return f"{self._folder(key)}step-{step}/{name}"
 
     def _remedy(self, key: str, step: int) -> str:
-        command = removal_command(self._store.uri, f"{self._work}/{key}/step-{step}")
+        command = removal_command(self._store.uri, f"{self._folder(key)}step-{step}")
         return f"Delete that checkpoint and run again: {command}"
 
     def _found(self, key: str) -> dict[int, set[str]]:
-        prefix = f"{self._work}/{key}/"
+        prefix = self._folder(key)
         found: dict[int, set[str]] = {}
         for info in self._store.list(prefix):
             match = _STEP.fullmatch(info.key.removeprefix(prefix))

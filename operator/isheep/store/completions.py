@@ -1,6 +1,8 @@
 """The completions of parts that are not complete yet: a worker that is killed does not lose them.
 
-    <namespace>/work/<stage key>/completions/<sha256 of the object>.zst
+    completions/<sha256 of the object>.zst
+
+in the `work_folder` of the stage.
 
 Each object has a few lines, and is never written again. Its name is its digest, so two workers
 never write different content under one name, and a reader detects damage. The objects are deleted
@@ -15,6 +17,7 @@ from collections.abc import Sequence
 import zstandard
 
 from isheep.store.interface import ObjectStore, StoreCorruptError
+from isheep.store.work import work_folder
 
 _LEVEL = 3
 
@@ -25,7 +28,7 @@ class CompletionStore:
     def __init__(self, store: ObjectStore, namespace: str, key: str) -> None:
         """`key` is the stage's key."""
         self._store = store
-        self._folder = f"{namespace}/work/{key}/completions/"
+        self._folder = f"{work_folder(namespace, key)}completions/"
 
     def save(self, lines: Sequence[bytes]) -> str:
         """Store lines (without newlines) as one object, and return its name."""

@@ -1,6 +1,8 @@
 """What the pods of one Job report to each other through the store, so that no part is left over.
 
-    <namespace>/work/<claim>/pods/<attempt>-<index>.json
+    pods/<attempt>-<index>.json
+
+in the `work_folder` of the claimed key.
 
 Each pod writes the stage that it executes and the parts that it makes, again and again. A pod that
 has finished its own parts reads the reports. Parts that no live pod reports belong to a pod that
@@ -19,6 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from isheep.store.interface import NoSuchKeyError, ObjectStore, StoreError
+from isheep.store.work import work_folder
 
 BEAT_SECONDS = 15.0
 """The time between two writes of a report."""
@@ -142,7 +145,7 @@ class PodReports:
 
 def reports_folder(namespace: str, claim: str, attempt: int) -> str:
     """Return the prefix of the reports of an attempt's pods."""
-    return f"{namespace}/work/{claim}/pods/{attempt}-"
+    return f"{work_folder(namespace, claim)}pods/{attempt}-"
 
 
 def _parse(body: bytes) -> PodReport | None:
