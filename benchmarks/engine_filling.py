@@ -25,6 +25,7 @@ from pathlib import Path
 
 from simulated_engine import Killed, Lengths, SimulatedEngine
 
+from isheep.recipes.interface import part_count
 from isheep.store.completions import CompletionStore
 from isheep.store.folder import FolderStore
 from isheep_worker.engines.interface import Request
@@ -33,7 +34,6 @@ from isheep_worker.execution.parts import (
     FilledPart,
     PartProgram,
     fill_parts,
-    part_count,
     part_items,
 )
 from isheep_worker.runtime.meter import Meter

@@ -18,7 +18,7 @@ from isheep.contract.order import StageOrder
 from isheep.local.affinity import is_inference, model_of
 from isheep.local.devices import groups
 from isheep.local.worker import Worker
-from isheep.recipes.interface import PART_ITEMS
+from isheep.recipes.interface import part_count
 
 
 class Spawn(Protocol):
@@ -148,4 +148,4 @@ def workers_for(order: StageOrder, group_count: int) -> int:
     counts = [step.items for step in order.steps if step.items is not None]
     if len(counts) < len(order.steps):
         return 1
-    return max(1, min(group_count, *(-(-items // PART_ITEMS) for items in counts)))
+    return max(1, min(group_count, *map(part_count, counts)))

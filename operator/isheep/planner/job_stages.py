@@ -24,7 +24,7 @@ from itertools import takewhile
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import JobGrouping
 from isheep.contract.order import Prepared
-from isheep.recipes.interface import PART_ITEMS, Recipe, Stage
+from isheep.recipes.interface import Recipe, Stage, part_count
 from isheep.recipes.prediction import predicted_stages
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS
 
@@ -87,7 +87,7 @@ def expected_job(
     groups = _groups([s for s in iteration if s.iteration == wanted], grouping)
     kinds = [group for group in groups if any(s.kind is first.kind for s in group)]
     stages = [stage for group in kinds for stage in group]
-    parts = max((-(-(stage.items or 0) // PART_ITEMS) for stage in stages), default=1)
+    parts = max((part_count(stage.items or 0) for stage in stages), default=1)
     return ExpectedJob(_settings_digest(stages, versions), max(1, parts))
 
 

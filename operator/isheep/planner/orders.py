@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from math import ceil
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import BUILTIN_SEED_TASKS, Accelerator, JobGrouping, Pool
@@ -29,11 +28,11 @@ from isheep.contract.reasons import Reason
 from isheep.contract.store_spec import StoreSpec
 from isheep.planner import pinning
 from isheep.planner.job_stages import ExpectedJob, can_walk, expected_job, job_of, walked_from
-from isheep.planner.pinning import PlanningError, Resolved, recipe_of, spec_of
+from isheep.planner.pinning import PlanningError, Resolved, recipe_of
 from isheep.planner.spec_references import claim_mirrors, source_uris
 from isheep.planner.types import Environment, JobWalk, RunView, Start
 from isheep.planner.walk import Walk
-from isheep.recipes.interface import PART_ITEMS, Stage
+from isheep.recipes.interface import Stage, part_count
 from isheep.recipes.stage_kinds import StageKind
 
 PREPARE_DEADLINE_SECONDS = 1800
@@ -94,7 +93,7 @@ def build_start(
     overdue = PREPARE_DEADLINE_SECONDS if first.kind is StageKind.PREPARE else None
     start = Start(order, first.pool, _parallelism(first, spec), overdue)
     if can_walk(first, grouping_of(spec, environment)):
-        return _walking(start, first, walked, resolved)
+        return _walking(start, first, walked, spec, resolved)
     return start
 
 
@@ -215,9 +214,10 @@ def _join(walked: Walk, position: int) -> tuple[Stage, ...]:
     return tuple(group)
 
 
-def _walking(start: Start, first: Stage, walked: Walk, resolved: Resolved) -> Start:
+def _walking(
+    start: Start, first: Stage, walked: Walk, spec: SelfAlignmentRunSpec, resolved: Resolved
+) -> Start:
     """Return the start of a Job whose pods walk from its first stage; prepare has committed."""
-    spec = spec_of(resolved)
     pool = spec.compute.inference
     expected = expected_job_of(first, spec, resolved, pool.jobs)
     if resolved.prepared is None or expected is None:
@@ -238,7 +238,7 @@ def _parallelism(stage: Stage, spec: SelfAlignmentRunSpec) -> int:
         return spec.training.num_nodes
     if stage.items is None:
         return 1
-    return min(spec.compute.inference.parallelism, ceil(stage.items / PART_ITEMS))
+    return min(spec.compute.inference.parallelism, part_count(stage.items))
 
 
 def _runtime(

@@ -121,8 +121,9 @@ class StageRecords:
             return
         steps = (*attempt.committed, *(s for r in attempt.results for s in r.steps))
         reported = {StageRef(step.id, step.key): step.statistics for step in steps}
-        spec, versions = spec_of(self.resolved), self.resolved.stage_versions
-        for frontier in (r.frontier for r in attempt.results if r.frontier is not None):
+        frontiers = [r.frontier for r in attempt.results if r.frontier is not None]
+        for frontier in frontiers:
+            spec, versions = spec_of(self.resolved), self.resolved.stage_versions
             found = expand(frontier, recipe_of(spec), spec, prepared, versions, known=self.lookup)
             for ref, statistics in found.items():
                 self._commit_walked(attempt, ref, {**statistics, **reported.get(ref, {})})

@@ -25,6 +25,11 @@ PART_ITEMS = 64
 """Items of a stage's output in one part (in generate: completions)."""
 
 
+def part_count(items: int) -> int:
+    """Return the number of parts for a number of items; 0 items have 0 parts."""
+    return -(-items // PART_ITEMS)
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A stage of an iteration, before it has a key.

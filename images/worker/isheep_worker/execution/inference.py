@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 from isheep.contract.order import ContractError, Outcome
+from isheep.recipes.interface import part_count
 from isheep.recipes.settings import (
     ClassifySettings,
     InstantiateSettings,
@@ -24,7 +25,7 @@ from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.execution.engine_provider import EngineSpec
 from isheep_worker.execution.journal import Journal
 from isheep_worker.execution.missing_parts import MissingParts
-from isheep_worker.execution.parts import PartProgram, fill_parts, part_count
+from isheep_worker.execution.parts import PartProgram, fill_parts
 from isheep_worker.rows.item_seeds import item_seed
 from isheep_worker.runtime.meter import Activity
 from isheep_worker.templates.prompting import load_library, load_prompting

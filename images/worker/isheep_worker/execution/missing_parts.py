@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from isheep.recipes.interface import part_count
 from isheep.recipes.settings import StageSettings
 from isheep_worker.execution.context import StageContext
-from isheep_worker.execution.parts import FilledPart, own_parts, part_count, part_items
+from isheep_worker.execution.parts import FilledPart, own_parts, part_items
 
 
 class MissingParts:

@@ -92,11 +92,6 @@ class _OpenPart:
         return [self.arrived[id_] for id_ in self.waiting_for]
 
 
-def part_count(items: int) -> int:
-    """Return the number of parts for a number of items; 0 items have 0 parts."""
-    return -(-items // PART_ITEMS)
-
-
 def part_items(part: int, items: int) -> range:
     """Return the indices of a part's items."""
     return range(part * PART_ITEMS, min((part + 1) * PART_ITEMS, items))

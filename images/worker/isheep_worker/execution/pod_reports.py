@@ -103,8 +103,9 @@ class PodReports:
                 since = since if body == before else now
                 self._seen[name] = (body, since)
                 report = _parse(body)
-                if report is not None and report.pod != self._pod:
-                    found += [report] if now - since < self._stale_seconds else []
+                is_live = now - since < self._stale_seconds
+                if report is not None and report.pod != self._pod and is_live:
+                    found.append(report)
         return found
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Frontier, Outcome, StageOrder, StageWalk, Step, StepResult
@@ -22,11 +22,10 @@ from isheep.planner.frontier import walk_frontier
 from isheep.planner.job_stages import walked_from
 from isheep.planner.orders import step_of
 from isheep.planner.walk import Walk, walk
-from isheep.recipes.interface import Stage, Statistics
+from isheep.recipes.interface import Stage, Statistics, part_count
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS
 from isheep.store.artifacts import ArtifactStore
-from isheep_worker.execution.parts import part_count
 from isheep_worker.execution.pod_reports import PodReports
 from isheep_worker.runtime.logs import log_stage
 from isheep_worker.runtime.orders import Shard
@@ -175,10 +174,9 @@ class JobWalk:
 
     def _execute(self, stage: Stage, walked: Walk, parts: frozenset[int]) -> None:
         self.step = step_of(stage, walked.keys, self._order.stage_versions)
-        shard = Shard(self._shard.index, self._shard.count)
-        if self._shard.count > 1:
+        shard = replace(self._shard, parts=parts)
+        if shard.count > 1:
             self._reports.state(self.step.key, parts)
-            shard = Shard(self._shard.index, self._shard.count, parts)
         outcome = self._run_stage(self.step, shard)
         self._made.add(stage.id)
         if outcome is Outcome.PARTIAL:

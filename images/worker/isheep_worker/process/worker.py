@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from isheep.contract.exit_codes import ExitCode
@@ -116,10 +117,32 @@ class Worker:
         self, order: StageOrder, stage_walk: StageWalk, load_seconds: float
     ) -> StageResult:
         """Walk through the stages of a Job, and return the result; raises nothing."""
-        loading = [load_seconds]
+        job_walk: JobWalk | None = None
+        with ExitStack() as until_end:
+            try:
+                check_versions(order)
+                job_walk = self._job_walk(order, stage_walk, load_seconds, until_end)
+                result = StageResult(outcome=job_walk.execute())
+            except Exception as error:  # noqa: BLE001 (every exception becomes a result)
+                self._engines.close()
+                result = _failed(order, job_walk.step if job_walk else order.steps[0], error)
+        if job_walk is None:
+            return result
+        steps = tuple(job_walk.done.values())
+        return result.model_copy(update={"steps": steps, "frontier": job_walk.frontier})
+
+    def _job_walk(
+        self,
+        order: StageOrder,
+        stage_walk: StageWalk,
+        load_seconds: float,
+        until_end: ExitStack,
+    ) -> JobWalk:
+        """Return the walk of an order. Its reports end when `until_end` is closed."""
 
         def run_stage(step: Step, shard: Shard) -> Outcome:
-            seconds = loading.pop() if loading else 0.0
+            nonlocal load_seconds
+            seconds, load_seconds = load_seconds, 0.0
             return self._run_stage(order, step, shard, seconds)[1].outcome
 
         def on_commit(result: StepResult) -> None:
@@ -129,7 +152,8 @@ class Worker:
         artifacts = self._artifacts(order)
         folder = reports_folder(order.run.namespace, stage_walk.claim, order.attempt)
         reports = PodReports(artifacts.store, folder, self._shard.index)
-        job_walk = JobWalk(
+        until_end.callback(reports.close)
+        return JobWalk(
             order,
             stage_walk,
             artifacts=artifacts,
@@ -141,16 +165,6 @@ class Worker:
             clock=time.monotonic,
             sleep=time.sleep,
         )
-        try:
-            check_versions(order)
-            result = StageResult(outcome=job_walk.execute())
-        except Exception as error:  # noqa: BLE001 (every exception becomes a result)
-            self._engines.close()
-            result = _failed(order, job_walk.step, error)
-        finally:
-            reports.close()
-        steps = tuple(job_walk.done.values())
-        return result.model_copy(update={"steps": steps, "frontier": job_walk.frontier})
 
     def _run_stage(
         self, order: StageOrder, step: Step, shard: Shard, load_seconds: float

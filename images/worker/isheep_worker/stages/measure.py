@@ -18,12 +18,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 from isheep.contract.rule_names import DROP
+from isheep.recipes.interface import part_count
 from isheep.recipes.settings import MeasureSettings
 from isheep_worker.execution.commit import commit_parts
 from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.execution.inference import item_count
 from isheep_worker.execution.missing_parts import MissingParts
-from isheep_worker.execution.parts import FilledPart, part_count
+from isheep_worker.execution.parts import FilledPart
 from isheep_worker.measures.perplexity import bin_of
 from isheep_worker.measures.texts import TextMeasure, batches
 from isheep_worker.measures.vectors import encode_vector

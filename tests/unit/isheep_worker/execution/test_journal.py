@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isheep.recipes.interface import PART_ITEMS
+from isheep.recipes.interface import PART_ITEMS, part_count
 from isheep.store.completions import CompletionStore
 from isheep.store.folder import FolderStore
 from isheep_worker.engines.interface import Completion, Request
@@ -20,7 +20,6 @@ from isheep_worker.execution.parts import (
     FilledPart,
     PartProgram,
     fill_parts,
-    part_count,
     part_items,
 )
 from isheep_worker.runtime.errors import StoppedError

@@ -10,14 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isheep.recipes.interface import PART_ITEMS
+from isheep.recipes.interface import PART_ITEMS, part_count
 from isheep_worker.engines.interface import Completion, Request
 from isheep_worker.execution.parts import (
     FilledPart,
     PartProgram,
     fill_parts,
     own_parts,
-    part_count,
     part_items,
 )
 from isheep_worker.runtime.errors import StoppedError

@@ -19,13 +19,14 @@ import pytest
 
 from isheep.contract.order import Outcome, StageOrder, StageResult, StepResult
 from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
+from isheep.recipes.interface import part_count
 from isheep.store.artifacts import ArtifactStore
 from isheep.store.folder import FolderStore
 from isheep_worker.execution import pod_reports
 from isheep_worker.execution.commit import commit, commit_parts
 from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.execution.missing_parts import MissingParts
-from isheep_worker.execution.parts import FilledPart, part_count, part_items
+from isheep_worker.execution.parts import FilledPart, part_items
 from isheep_worker.execution.single_writer import write_parts
 from isheep_worker.process import worker as worker_module
 from isheep_worker.process.job_walk import JobWalk, WalkTimings
@@ -307,3 +308,14 @@ def test_the_commit_of_a_pod_that_was_killed_after_its_last_part_is_made_by_anot
     assert len(stored) == 8
     assert (first.outcome, second) == (Outcome.COMMITTED, None)
     assert set(two.made.values()) == {1}
+
+
+def test_a_walk_whose_spec_cannot_be_read_is_a_failure(cluster) -> None:
+    one = cluster(1)
+    assert one.order.walk is not None
+    broken = one.order.walk.model_copy(update={"spec": {"recipe": "ISheep"}})
+    one.order = one.order.model_copy(update={"walk": broken})
+    one.start(0)
+    (result,) = one.results()
+    assert result.outcome is Outcome.FAILED
+    assert (result.steps, result.frontier) == ((), None)
