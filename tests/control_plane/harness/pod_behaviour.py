@@ -90,12 +90,7 @@ class Hold:
     async def __call__(self, pod: Pod) -> None:
         if self.progress is not None:
             await pod.serve_progress(*self.progress)
-        await pod.run()
-        while pod.is_set(self):
-            if await stopped_within(pod, 0.1):
-                await pod.end(STOPPED)
-                return
-        await pod.end(0, dump_result(pod.result()))
+        await work_when_released(pod, self)
 
 
 @dataclass(frozen=True)
@@ -109,12 +104,7 @@ class HoldAfter:
 
     async def __call__(self, pod: Pod) -> None:
         await pod.serve_progress(0, 1, pod.walk(self.stages).steps)
-        await pod.run()
-        while pod.is_set(self):
-            if await stopped_within(pod, 0.1):
-                await pod.end(STOPPED)
-                return
-        await pod.end(0, dump_result(pod.result()))
+        await work_when_released(pod, self)
 
 
 @dataclass(frozen=True)
@@ -215,3 +205,13 @@ async def stopped_within(pod: Pod, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+async def work_when_released(pod: Pod, behaviour: PodBehaviour) -> None:
+    """Run until the test sets another behaviour, and then do the work; a stop ends the pod."""
+    await pod.run()
+    while pod.is_set(behaviour):
+        if await stopped_within(pod, 0.1):
+            await pod.end(STOPPED)
+            return
+    await pod.end(0, dump_result(pod.result()))

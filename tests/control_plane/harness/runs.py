@@ -16,7 +16,7 @@ SPEC: dict[str, Any] = {
     "model": {"storageUri": "hf://org/model"},
     "instructions": {"count": 8},
     "selection": {"threshold": 6, "minSamples": 1},
-    # Most tests are about one Job, whatever it does. `test_walks.py` has the other groupings.
+    # Most tests need a Job for each stage. `test_walks.py` tests the other groupings.
     "compute": {"inference": {"jobs": "PerStage"}},
 }
 """One iteration of prepare, generate, curate, respond, assess, select, train, merge, report."""

@@ -57,7 +57,7 @@ SPEC: dict[str, Any] = {
     "storage": {"s3": {"bucket": "bucket", "prefix": "some/prefix"}},
     "instructions": {"count": 40, "maxRounds": 10},
     "selection": {"threshold": 6, "minSamples": 1},
-    # Most tests are about one attempt, whatever it executes; `test_job_walks` has the others.
+    # Most tests need an attempt for each stage. `test_job_walks` tests the other groupings.
     "compute": {"inference": {"jobs": "PerStage"}},
 }
 
