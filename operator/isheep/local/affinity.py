@@ -41,6 +41,11 @@ def is_inference(order: StageOrder) -> bool:
     return any("model" in step.settings for step in order.steps)
 
 
+def trains(order: StageOrder) -> bool:
+    """Return True if the order trains a model."""
+    return any(step.kind == TRAIN for step in order.steps)
+
+
 def load_may_follow(order: StageOrder, iterations: int) -> bool:
     """Return True if a run of `iterations` iterations may load a model after the order."""
     step = order.steps[-1]

@@ -276,5 +276,7 @@ def _process_end_message(share: _Share) -> str:
     how = f"was killed by signal {code - 128}" if code > 128 else f"ended with exit code {code}"
     if code == 137:
         how += " (SIGKILL: from a user, or from the kernel because memory was full)"
+    if share.worker.log is None:
+        return f"the worker process {how}; read its log"
     tail = share.tail or "(empty)"
     return f"the worker process {how}; the end of its log, {share.worker.log}:\n{tail}"

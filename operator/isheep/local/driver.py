@@ -13,14 +13,15 @@ import queue
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
+from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.exit_codes import ExitCode
 from isheep.local.affinity import load_may_follow
 from isheep.local.attempt import LocalAttempt, attempt_name
 from isheep.local.conclusion import Conclusion, conclusion_of
 from isheep.local.events import Listener
 from isheep.local.pool import Pool
-from isheep.local.stored_run import StoredRun
 from isheep.local.worker import (
     Inbox,
     Message,
@@ -41,6 +42,14 @@ from isheep.planner.types import (
     Stop,
 )
 
+
+class StatusWriter(Protocol):
+    """Stores the status of a run."""
+
+    def write_status(self, status: SelfAlignmentRunStatus) -> None:
+        """Store a changed status."""
+
+
 Planner = Callable[[RunView, Observed, datetime, Environment], Plan]
 Clock = Callable[[], datetime]
 Peers = Callable[[], Iterable[Peer]]
@@ -58,7 +67,7 @@ class Driver:
         self,
         run: RunView,
         *,
-        stored: StoredRun,
+        stored: StatusWriter,
         planner: Planner,
         environment: Environment,
         peers: Peers,

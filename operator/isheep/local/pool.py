@@ -4,8 +4,9 @@ Each group of GPUs has its processes; a machine without GPUs has one group witho
 group keeps the process with the model of the last order, because the next order may need the same
 model, and a model load takes longer than most stages. Imports take seconds, too. So during a stage
 that uses no engine, a group starts a spare process, which imports its libraries before it receives
-an order. A stage that runs at the same time as the model's process (the report of the previous
-iteration) runs in another process, which ends with the stage.
+an order. A training gets one process that sees the devices of all groups. A stage that runs at the
+same time as the model's process (the report of the previous iteration) runs in another process,
+which ends with the stage.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import partial
 from typing import Protocol
 
 from isheep.contract.order import StageOrder
-from isheep.local.affinity import is_inference, model_of
+from isheep.local.affinity import is_inference, model_of, trains
 from isheep.local.devices import groups
 from isheep.local.worker import Worker
 from isheep.recipes.interface import part_count
@@ -67,6 +68,11 @@ class _DeviceGroup:
             self._others.remove(worker)
             worker.end()
 
+    def free(self) -> None:
+        """End the process with the model, so that the memory of the devices is free."""
+        main, self._main = self._main, None
+        self._retire(main)
+
     def close(self) -> None:
         """End all processes."""
         workers = [w for w in (self._main, self._spare, *self._others) if w is not None]
@@ -104,6 +110,7 @@ class Pool:
         self._spawn = spawn
         self._size = 0
         self._groups: tuple[_DeviceGroup, ...] = ()
+        self._trainer: Worker | None = None
 
     def take(self, order: StageOrder) -> tuple[Worker, ...]:
         """Return the processes that share the order.
@@ -112,8 +119,17 @@ class Pool:
             TooFewDevicesError: The machine has fewer GPUs than one worker needs.
         """
         self._make_groups(order.runtime.tensor_parallel_size)
+        if len(self._groups) > 1 and trains(order):
+            return (self._take_all_devices(),)
         count = workers_for(order, len(self._groups))
         return tuple(group.take(order) for group in self._groups[:count])
+
+    def _take_all_devices(self) -> Worker:
+        """Return a process that sees all devices, after the engines have freed their memory."""
+        for group in self._groups:
+            group.free()
+        self._trainer = self._spawn(self._devices, 0, 1, warm=False)
+        return self._trainer
 
     def start_spares(self, order: StageOrder) -> None:
         """Start spare processes during an order that uses no engine."""
@@ -123,11 +139,18 @@ class Pool:
 
     def release(self, worker: Worker, *, clean: bool) -> None:
         """Take a process back after its order; `clean` is True if the order did not fail."""
+        if worker is self._trainer:
+            self._trainer = None
+            worker.end()
+            return
         for group in self._groups:
             group.release(worker, clean=clean)
 
     def close(self) -> None:
         """End all processes."""
+        trainer, self._trainer = self._trainer, None
+        if trainer is not None:
+            trainer.end()
         for group in self._groups:
             group.close()
 

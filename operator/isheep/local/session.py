@@ -18,8 +18,9 @@ from isheep.local.lock import RunLock
 from isheep.local.paths import LocalPaths
 from isheep.local.peers import live_peers
 from isheep.local.pool import Pool
+from isheep.local.spawn import WorkerSpawn
 from isheep.local.stored_run import StoredRun
-from isheep.local.worker import Inbox, Worker
+from isheep.local.worker import Inbox
 from isheep.planner.types import Environment, RunView
 from isheep.store.interface import ObjectStore
 
@@ -79,21 +80,14 @@ class Session:
         numbers = itertools.count(1)
         started = f"{self.clock():%Y%m%dT%H%M%S}"
 
-        def spawn(devices: Sequence[str], index: int, count: int, *, warm: bool) -> Worker:
-            visible = {"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}
-            # The variables are those of the pods of a Job.
-            share = {"JOB_COMPLETION_INDEX": str(index), "ISHEEP_WORKERS": str(count)}
-            warming = {"ISHEEP_WARM": "1"} if warm else {}
-            return Worker(
-                self.command,
-                environment={**self.process_environment, **visible, **share, **warming},
-                log=paths.logs / f"{started}-{next(numbers):03d}.log",
-                inbox=self.inbox,
-                inherit=(lock.descriptor,),
-            )
-
-        devices = visible_devices(self.process_environment)
-        return Pool(devices, spawn)
+        spawn = WorkerSpawn(
+            self.command,
+            self.process_environment,
+            self.inbox,
+            lambda: paths.logs / f"{started}-{next(numbers):03d}.log",
+            inherit=(lock.descriptor,),
+        )
+        return Pool(visible_devices(self.process_environment), spawn)
 
 
 @contextmanager

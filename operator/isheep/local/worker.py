@@ -16,11 +16,11 @@ import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import IO, Any
 
 from pydantic import ValidationError
 
@@ -73,14 +73,14 @@ Inbox = SimpleQueue[Message]
 
 
 class Worker:
-    """A running worker process."""
+    """A running worker process. Without a log file, its stderr is the stderr of this process."""
 
     def __init__(
         self,
         command: Sequence[str],
         *,
         environment: Mapping[str, str],
-        log: Path,
+        log: Path | None,
         inbox: Inbox,
         inherit: Sequence[int] = (),
     ) -> None:
@@ -88,8 +88,7 @@ class Worker:
         self._inbox = inbox
         self._loaded: Model | None = None
         self._busy = False
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as stderr:
+        with _opened(log) as stderr:
             self._process = subprocess.Popen(  # noqa: S603  the command is ours
                 command,
                 stdin=subprocess.PIPE,
@@ -168,7 +167,9 @@ class Worker:
         self._reader.join()
 
     def tail(self) -> str:
-        """Return the last lines of the log."""
+        """Return the last lines of the log file; "" without one."""
+        if self.log is None:
+            return ""
         with self.log.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - TAIL_BYTES))
@@ -211,3 +212,11 @@ class Worker:
         except (ValueError, KeyError, TypeError, ValidationError):
             return None
         return None
+
+
+def _opened(log: Path | None) -> AbstractContextManager[IO[bytes] | None]:
+    """Return the log file opened for a process, with its folder; None stays None."""
+    if log is None:
+        return nullcontext()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return log.open("ab")

@@ -168,3 +168,18 @@ def test_the_close_of_a_pool_ends_all_processes(pool, spawned):
 def test_an_order_has_no_more_workers_than_parts(items, group_count, count):
     steps = tuple(SimpleNamespace(items=n) for n in items)
     assert workers_for(SimpleNamespace(steps=steps), group_count) == count
+
+
+def test_a_training_has_the_devices_of_all_groups_after_the_engines_ended(spawned):
+    pool = Pool(("0", "1", "2", "3"), spawned)
+    execute(pool, order("respond", "m", items=1000))
+    engines = spawned.alive
+    assert len(engines) == 4
+    (trainer,) = start(pool, order("train"))
+    assert (trainer.devices, trainer.share) == (("0", "1", "2", "3"), (0, 1))
+    assert not any(worker.alive for worker in engines)
+    finish(pool, (trainer,))
+    assert not trainer.alive
+    assert len(start(pool, order("respond", "m", items=1000))) == 4
+    pool.close()
+    assert spawned.alive == []
