@@ -19,7 +19,7 @@ WORKERS ?= 2
 
 CLUSTER := cd tests/node && ../../$(BIN)/python -m cluster
 
-.PHONY: help doctor demo test test-node e2e cluster cluster-down bench lint format types unit generate lock clean
+.PHONY: help doctor demo test test-long test-node e2e cluster cluster-down bench lint format types unit generate lock clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -96,8 +96,12 @@ types: $(VENV)/dev.stamp
 
 unit: $(VENV)/dev.stamp $(MODEL)/config.json
 	$(BIN)/python tests/control_plane/binaries/build.py
-	ISHEEP_TEST_MODEL=$(MODEL) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not alone"
+	ISHEEP_TEST_MODEL=$(MODEL) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not alone and not long"
 	$(BIN)/python -m pytest tests/control_plane -m alone
+
+test-long: doctor-test $(VENV)/dev.stamp $(MODEL)/config.json  ## Run the tests that take minutes and are not part of make test.
+	$(BIN)/python tests/control_plane/binaries/build.py
+	ISHEEP_TEST_MODEL=$(MODEL) $(BIN)/python -m pytest -m long
 
 format: $(VENV)/dev.stamp  ## Format the code and fix what ruff can fix.
 	$(BIN)/ruff check --fix .

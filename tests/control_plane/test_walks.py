@@ -1,4 +1,4 @@
-"""Jobs whose pods walk through several stages: generation, assessment, or both."""
+"""Jobs whose pods walk through several stages: generation, assessment, both, or the whole run."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ GENERATION = ["i1/generate/r1", "i1/curate/r1", "i1/respond"]
 
 def run(jobs: str = "PerRole", **pool: Any) -> Run:
     return Run().spec(compute={"inference": {"jobs": jobs, **pool}})
+
+
+def whole_run() -> Run:
+    return Run().spec(compute={"jobs": "Run", "inference": {}})
 
 
 def stages(namespace: NamespaceFixture, name: str = "run") -> dict[str, dict[str, Any]]:
@@ -183,4 +187,44 @@ def test_an_operator_that_restarts_reads_the_walk_again(operators: OperatorFacto
     environment.operator.start()
     namespace.until_phase("Succeeded")
     assert namespace.started() == ["prepare", "i1/generate/r1", "i1/assess", *REST]
+    assert committed_once(namespace)
+
+
+def test_one_job_for_the_whole_run(namespace: NamespaceFixture) -> None:
+    namespace.create(whole_run())
+    namespace.until_phase("Succeeded")
+    assert namespace.started() == ["prepare", "i1/generate/r1"]
+    assert all(stage["committed"] for stage in stages(namespace).values())
+    job = namespace.until_job("i1/generate/r1")
+    assert job["spec"]["parallelism"] == 1
+    assert committed_once(namespace)
+
+
+@pytest.mark.parametrize("done", [3, 5, 7])
+def test_a_job_of_the_whole_run_that_is_deleted_loses_no_commit(
+    done: int, namespace: NamespaceFixture
+) -> None:
+    order = [*GENERATION, "i1/assess", *REST]
+    namespace.workers.set_behaviour("generate", HoldAfter(done))
+    namespace.create(whole_run())
+    job = namespace.until_running("i1/generate/r1")
+    namespace.until(lambda: stages(namespace).get(order[done], {}).get("committed") is False)
+    assert all(stages(namespace)[stage]["committed"] for stage in order[:done])
+    namespace.delete_job(job["metadata"]["name"])
+    namespace.until_phase("Succeeded")
+    assert namespace.started() == ["prepare", "i1/generate/r1", order[done]]
+    assert committed_once(namespace)
+
+
+def test_a_run_in_one_job_and_another_run_make_each_stage_once(
+    namespace: NamespaceFixture,
+) -> None:
+    namespace.workers.set_behaviour("generate", HoldAfter(1), run="older")
+    namespace.create(whole_run().named("older"))
+    namespace.until(lambda: stages(namespace, "older").get("i1/curate/r1") is not None)
+    namespace.create(run("PerStage").named("younger"))
+    namespace.until_reason("WaitingForPeer", "younger")
+    namespace.workers.let_work("generate", run="older")
+    for name in ("older", "younger"):
+        namespace.until_phase("Succeeded", name)
     assert committed_once(namespace)

@@ -23,7 +23,7 @@ from isheep.api.base import (
     SpecModel,
     Text,
 )
-from isheep.contract.choices import GRACE_SECONDS, JobGrouping
+from isheep.contract.choices import GRACE_SECONDS, JobGrouping, RunJobs
 from isheep.contract.choices import Pool as PoolName
 
 Quantities = Annotated[Map[Quantity], Field(max_length=16)]
@@ -198,6 +198,15 @@ class ModelCache(SpecModel):
 class Compute(SpecModel):
     """The pools, and the settings that they share. They change no output."""
 
+    jobs: RunJobs = Field(
+        default="PerPool",
+        description=(
+            "Whether each pool has Jobs. PerPool: the stages of each pool have Jobs, as "
+            "inference.jobs groups them. Run: one Job executes all stages after prepare in one "
+            "pod, with the settings of inference. Choose it if the GPUs of the run are on one "
+            "node. All GPUs of the pod are used for inference, and then for training."
+        ),
+    )
     inference: InferencePool = Field(
         default=InferencePool(),
         description=(

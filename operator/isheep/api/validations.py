@@ -22,7 +22,7 @@ from cel_expr_python import cel
 from pydantic import BaseModel
 
 from isheep.api.assessment import Assessment
-from isheep.api.compute import EnvSource, EnvVar, Toleration
+from isheep.api.compute import Compute, EnvSource, EnvVar, Toleration
 from isheep.api.engine import VllmOptions
 from isheep.api.instructions import SeedTasks
 from isheep.api.model import Model
@@ -63,6 +63,12 @@ _RULES: Mapping[type[BaseModel], tuple[ValidationRule, ...]] = {
             "storage",
         ),
         ValidationRule(
+            "self.compute.jobs != 'Run' || self.training.numNodes == 1",
+            "compute.jobs Run trains in one pod: set training.numNodes to 1, or compute.jobs to "
+            "PerPool",
+            "training.numNodes",
+        ),
+        ValidationRule(
             "self.selection.minSamples <= self.instructions.count",
             "selection.minSamples is above instructions.count, so no iteration can keep enough "
             "pairs: lower it, or raise instructions.count",
@@ -74,6 +80,14 @@ _RULES: Mapping[type[BaseModel], tuple[ValidationRule, ...]] = {
             "selection.random.size is above instructions.count, so there are not enough pairs: "
             "lower it, or raise instructions.count",
             "selection.random.size",
+        ),
+    ),
+    Compute: (
+        ValidationRule(
+            "self.jobs != 'Run' || self.inference.parallelism == 1",
+            "compute.jobs Run executes all stages in one pod, which uses all of its GPUs: set "
+            "inference.parallelism to 1, or compute.jobs to PerPool",
+            "inference.parallelism",
         ),
     ),
     Storage: (

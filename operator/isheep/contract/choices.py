@@ -86,6 +86,10 @@ RepositoryType = Literal["dataset", "model"]
 # Compute and storage.
 JobGrouping = Literal["PerRole", "PerStage", "Joined"]
 """Which stages of an iteration one Job of inference pods executes."""
+RunJobs = Literal["PerPool", "Run"]
+"""Whether each pool has Jobs, or one Job executes the whole run."""
+WalkGrouping = Literal[JobGrouping, "Run"]
+"""Which stages one Job executes, for both of these choices."""
 ImagePullPolicy = Literal["Always", "IfNotPresent", "Never"]
 Addressing = Literal["Virtual", "Path"]
 

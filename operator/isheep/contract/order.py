@@ -29,9 +29,9 @@ from isheep.contract.choices import (
     ChatFormatKind,
     Dtype,
     EngineType,
-    JobGrouping,
     LabelKind,
     PromptFormat,
+    WalkGrouping,
 )
 from isheep.contract.rule_names import current_statistics
 from isheep.contract.store_spec import StoreSpec
@@ -171,7 +171,7 @@ class StageWalk(Contract):
     reads. `claim` is the key of the Job's first stage in the iteration, wherever this Job begins.
     """
 
-    grouping: JobGrouping
+    grouping: WalkGrouping
     claim: str
     spec: dict[str, Any]
     prepared: Prepared

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import get_args
 
-from isheep.contract.choices import JobGrouping
+from isheep.contract.choices import WalkGrouping
 from isheep.planner.types import JobWalk
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
@@ -82,4 +82,4 @@ def read_walk(annotation: str | None) -> JobWalk | None:
         walk = JobWalk(fields["grouping"], str(fields["claim"]), str(fields["settings_digest"]))
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    return walk if walk.grouping in get_args(JobGrouping) else None
+    return walk if walk.grouping in get_args(WalkGrouping) else None

@@ -3,7 +3,7 @@
 An attempt is deleted only if the stored status already contains its end. The status that this
 plan is about to write may never be stored. The last attempt of a stage that is not committed
 stays, because its logs show the cause. A failed attempt with a walk stays until a later attempt of
-its walk has ended, or until no stage of its role waits in its iteration.
+its walk has ended, or until no stage that it may have reached waits.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _has_successor(attempt: Attempt, attempts: Iterable[Attempt]) -> bool:
     return any(
         other.walk is not None
         and attempt.walk is not None
-        and other.walk.claim == attempt.walk.claim
+        and (other.walk.claim == attempt.walk.claim or other.walk.grouping == "Run")
         and (other.created, other.number) > (attempt.created, attempt.number)
         for other in attempts
         if other.state in _FINISHED
@@ -56,6 +56,8 @@ def _has_successor(attempt: Attempt, attempts: Iterable[Attempt]) -> bool:
 
 def _waits(attempt: Attempt, status: SelfAlignmentRunStatus) -> bool:
     """Return whether a stage that the attempt's walk may have reached is not committed."""
+    if attempt.walk is not None and attempt.walk.grouping == "Run":
+        return any(not record.committed for record in status.stages)
     iteration = attempt.steps[0].id.partition("/")[0]
     return any(
         not record.committed

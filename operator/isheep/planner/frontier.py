@@ -11,6 +11,7 @@ from its first stage. So the result of a Job with any number of rounds fits into
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 
@@ -22,6 +23,9 @@ from isheep.planner.walk import Lookup, Walk, walk
 from isheep.recipes.interface import Recipe, Stage, Statistics
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS
 
+WALK_BYTES = 1400
+"""The largest size of the statistics in the frontier of a walk, as JSON. So a Job of a whole run
+with many iterations has a result that fits into its message."""
 DIGITS = 4
 """Decimals of a statistic in a frontier: enough for people and for decisions on counts."""
 
@@ -61,12 +65,21 @@ def known_stages(
 def walk_frontier(stages: Sequence[Stage], walked: Walk) -> Frontier:
     """Return the leading stages of a Job that are committed, for the result of the Job.
 
+    Stages whose statistics do not fit into the result are omitted, from the last one on. The
+    operator then knows them from the reports during the Job, or the next Job finds them.
+
     Args:
         stages: The stages of the Job from the one with which it began, as far as they are known.
         walked: The walk that found the stages.
     """
-    done = list(takewhile(lambda stage: stage.id in walked.results, stages))
-    rows = {stage.id: _row(stage, walked.results[stage.id]) for stage in done}
+    done: list[Stage] = []
+    rows: dict[str, tuple[float | None, ...]] = {}
+    for stage in takewhile(lambda stage: stage.id in walked.results, stages):
+        rows[stage.id] = _row(stage, walked.results[stage.id])
+        if len(json.dumps({name: row for name, row in rows.items() if row})) > WALK_BYTES:
+            break
+        done.append(stage)
+    rows = {stage.id: rows[stage.id] for stage in done}
     return Frontier(
         count=len(done),
         statistics={stage: row for stage, row in rows.items() if row},
@@ -101,7 +114,8 @@ def expand(
         begun = begun or stage.id == frontier.first
         if not begun:
             return None if known is None else known(stage, key)
-        if not STAGE_DEFINITIONS[stage.kind].adoptable:
+        if frontier.first is None and not STAGE_DEFINITIONS[stage.kind].adoptable:
+            # prepare does not count reports. A walk counts those that it has made.
             return None
         names = STAGE_DEFINITIONS[stage.kind].essential_statistics
         values = frontier.statistics.get(stage.id)

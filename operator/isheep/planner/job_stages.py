@@ -1,16 +1,20 @@
-"""Which stages of an iteration one Job executes, so that its pods load a model once.
+"""Which stages one Job executes, so that its pods load a model once.
 
 A Job that executes more than one stage walks: its pods execute the recipe over the store and
 continue with the next stage, curate included, as long as the stage belongs to the same Job.
-`compute.inference.jobs` decides which stages belong together:
+`compute.inference.jobs` decides which stages of an iteration belong together:
 
 - `PerRole`: the rounds and the responses in one Job, and the scores in another one;
 - `Joined`: all stages of an iteration that use an engine;
 - `PerStage`: each stage alone.
 
-Stages with different models are never in one Job. Two parts of the planner must agree on these
-groups: the one that starts Jobs, and the one that decides which stages a running Job occupies. The
-worker uses the same functions, so a pod ends where the planner expects it.
+In these Jobs, stages with different models are never together. With `compute.jobs: Run`, all stages
+after prepare are in one Job. prepare stays alone, because it refuses a bad run before the run asks
+for a GPU.
+
+Two parts of the planner must agree on these groups: the one that starts Jobs, and the one that
+decides which stages a running Job occupies. The worker uses the same functions, so a pod ends where
+the planner expects it.
 """
 
 from __future__ import annotations
@@ -22,11 +26,11 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.choices import JobGrouping
+from isheep.contract.choices import WalkGrouping
 from isheep.contract.order import Prepared
 from isheep.recipes.interface import Recipe, Stage, part_count
 from isheep.recipes.prediction import predicted_stages
-from isheep.recipes.stage_kinds import STAGE_DEFINITIONS
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, JobRole, StageKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +45,19 @@ class ExpectedJob:
     parts: int
 
 
-def can_walk(stage: Stage, grouping: JobGrouping) -> bool:
+def can_walk(stage: Stage, grouping: WalkGrouping) -> bool:
     """Return whether the Job that begins with a stage may continue with later stages."""
+    if grouping == "Run":
+        return stage.kind is not StageKind.PREPARE
     return grouping != "PerStage" and STAGE_DEFINITIONS[stage.kind].role is not None
 
 
-def job_of(stages: Sequence[Stage], stage: Stage, grouping: JobGrouping) -> tuple[Stage, ...]:
+def job_of(stages: Sequence[Stage], stage: Stage, grouping: WalkGrouping) -> tuple[Stage, ...]:
     """Return the known stages that are in one Job with a stage, in order, the stage included."""
     return next(group for group in _groups(stages, grouping) if stage in group)
 
 
-def walked_from(stages: Sequence[Stage], first: str, grouping: JobGrouping) -> tuple[Stage, ...]:
+def walked_from(stages: Sequence[Stage], first: str, grouping: WalkGrouping) -> tuple[Stage, ...]:
     """Return the known stages of a Job that begins with the stage `first`; none if it is gone."""
     found = next((stage for stage in stages if stage.id == first), None)
     if found is None:
@@ -60,20 +66,30 @@ def walked_from(stages: Sequence[Stage], first: str, grouping: JobGrouping) -> t
     return group[group.index(found) :]
 
 
-def claim_keys(stages: Sequence[Stage], stage: Stage, keys: Mapping[str, str]) -> set[str]:
-    """Return the keys that any Job with this stage claims, whatever its grouping is.
+def claimed_stage(stages: Sequence[Stage], stage: Stage, grouping: WalkGrouping) -> Stage:
+    """Return the stage whose key a Job claims that begins with the given stage.
 
     A Job with a walk does not know the keys of its later stages when it starts, because they depend
-    on results. So it claims the key of the first stage that can be in the same Job.
+    on results. So it claims the key of the first stage that can be in the same Job. A Job of a
+    whole run claims the first inference stage of the iteration in which it begins.
     """
-    if STAGE_DEFINITIONS[stage.kind].role is None:
+    if grouping != "Run":
+        return job_of(stages, stage, grouping)[0]
+    iteration = (one for one in stages if one.iteration == stage.iteration)
+    return next((one for one in iteration if _role(one) is not None), stage)
+
+
+def claim_keys(stages: Sequence[Stage], stage: Stage, keys: Mapping[str, str]) -> set[str]:
+    """Return the keys that any Job with this stage claims, whatever its grouping is."""
+    if _role(stage) is None:
         return set()
-    return {keys[job_of(stages, stage, grouping)[0].id] for grouping in ("PerRole", "Joined")}
+    groupings: tuple[WalkGrouping, ...] = ("PerRole", "Joined", "Run")
+    return {keys[claimed_stage(stages, stage, grouping).id] for grouping in groupings}
 
 
 def expected_job(
     first: Stage,
-    grouping: JobGrouping,
+    grouping: WalkGrouping,
     *,
     recipe: Recipe,
     spec: SelfAlignmentRunSpec,
@@ -81,10 +97,10 @@ def expected_job(
     versions: Mapping[str, int],
 ) -> ExpectedJob:
     """Return what is known about the Job that begins with a stage."""
-    wanted = first.iteration
+    last = spec.iterations if grouping == "Run" else first.iteration
     predicted = predicted_stages(recipe, spec, prepared)
-    iteration = takewhile(lambda s: s.iteration <= wanted, predicted)
-    groups = _groups([s for s in iteration if s.iteration == wanted], grouping)
+    reached = takewhile(lambda s: s.iteration <= last, predicted)
+    groups = _groups([s for s in reached if s.iteration >= first.iteration], grouping)
     kinds = [group for group in groups if any(s.kind is first.kind for s in group)]
     stages = [stage for group in kinds for stage in group]
     parts = max((part_count(stage.items or 0) for stage in stages), default=1)
@@ -96,7 +112,7 @@ def keys_digest(keys: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
 
 
-def _groups(stages: Iterable[Stage], grouping: JobGrouping) -> list[tuple[Stage, ...]]:
+def _groups(stages: Iterable[Stage], grouping: WalkGrouping) -> list[tuple[Stage, ...]]:
     groups: list[tuple[Stage, ...]] = []
     for stage in stages:
         if groups and _continues(groups[-1], stage, grouping):
@@ -106,15 +122,21 @@ def _groups(stages: Iterable[Stage], grouping: JobGrouping) -> list[tuple[Stage,
     return groups
 
 
-def _continues(group: tuple[Stage, ...], stage: Stage, grouping: JobGrouping) -> bool:
+def _continues(group: tuple[Stage, ...], stage: Stage, grouping: WalkGrouping) -> bool:
     first = group[0]
-    roles = [STAGE_DEFINITIONS[s.kind].role for s in (first, stage)]
+    if grouping == "Run":
+        return StageKind.PREPARE not in (first.kind, stage.kind)
+    roles = [_role(s) for s in (first, stage)]
     if grouping == "PerStage" or None in roles or first.iteration != stage.iteration:
         return False
     if grouping == "PerRole" and roles[0] is not roles[1]:
         return False
     models = {s.model for s in (*group, stage) if s.model is not None}
     return len(models) <= 1
+
+
+def _role(stage: Stage) -> JobRole | None:
+    return STAGE_DEFINITIONS[stage.kind].role
 
 
 def _settings_digest(stages: Sequence[Stage], versions: Mapping[str, int]) -> str:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.choices import BUILTIN_SEED_TASKS, Accelerator, JobGrouping, Pool
+from isheep.contract.choices import BUILTIN_SEED_TASKS, Accelerator, Pool, WalkGrouping
 from isheep.contract.order import (
     RunRef,
     Runtime,
@@ -27,7 +27,13 @@ from isheep.contract.order import (
 from isheep.contract.reasons import Reason
 from isheep.contract.store_spec import StoreSpec
 from isheep.planner import pinning
-from isheep.planner.job_stages import ExpectedJob, can_walk, expected_job, job_of, walked_from
+from isheep.planner.job_stages import (
+    ExpectedJob,
+    can_walk,
+    claimed_stage,
+    expected_job,
+    walked_from,
+)
 from isheep.planner.pinning import PlanningError, Resolved, recipe_of
 from isheep.planner.spec_references import claim_mirrors, source_uris
 from isheep.planner.types import Environment, JobWalk, RunView, Start
@@ -44,9 +50,11 @@ _MIG = "nvidia.com/mig-"
 """The prefix of NVIDIA's resource names for a slice of a GPU; the size of the slice follows."""
 
 
-def grouping_of(spec: SelfAlignmentRunSpec, environment: Environment) -> JobGrouping:
+def grouping_of(spec: SelfAlignmentRunSpec, environment: Environment) -> WalkGrouping:
     """Return the grouping for walks: on one machine there are none, because there are no Jobs."""
-    return spec.compute.inference.jobs if environment.pods is not None else "PerStage"
+    if environment.pods is None:
+        return "PerStage"
+    return "Run" if spec.compute.jobs == "Run" else spec.compute.inference.jobs
 
 
 def ready_groups(
@@ -92,8 +100,11 @@ def build_start(
     )
     overdue = PREPARE_DEADLINE_SECONDS if first.kind is StageKind.PREPARE else None
     start = Start(order, first.pool, _parallelism(first, spec), overdue)
-    if can_walk(first, grouping_of(spec, environment)):
-        return _walking(start, first, walked, spec, resolved)
+    grouping = grouping_of(spec, environment)
+    if can_walk(first, grouping):
+        return _walking(
+            start, first, grouping=grouping, walked=walked, spec=spec, resolved=resolved
+        )
     return start
 
 
@@ -113,7 +124,7 @@ def step_of(stage: Stage, keys: Mapping[str, str], versions: Mapping[str, int]) 
 
 
 def expected_job_of(
-    first: Stage, spec: SelfAlignmentRunSpec, resolved: Resolved, grouping: JobGrouping
+    first: Stage, spec: SelfAlignmentRunSpec, resolved: Resolved, grouping: WalkGrouping
 ) -> ExpectedJob | None:
     """Return what is known about the Job that begins with a stage; None before prepare commits."""
     if resolved.prepared is None:
@@ -215,21 +226,27 @@ def _join(walked: Walk, position: int) -> tuple[Stage, ...]:
 
 
 def _walking(
-    start: Start, first: Stage, walked: Walk, spec: SelfAlignmentRunSpec, resolved: Resolved
+    start: Start,
+    first: Stage,
+    *,
+    grouping: WalkGrouping,
+    walked: Walk,
+    spec: SelfAlignmentRunSpec,
+    resolved: Resolved,
 ) -> Start:
     """Return the start of a Job whose pods walk from its first stage; prepare has committed."""
-    pool = spec.compute.inference
-    expected = expected_job_of(first, spec, resolved, pool.jobs)
+    expected = expected_job_of(first, spec, resolved, grouping)
     if resolved.prepared is None or expected is None:
         return start
-    claim = walked.keys[job_of(walked.stages, first, pool.jobs)[0].id]
+    claim = walked.keys[claimed_stage(walked.stages, first, grouping).id]
     document = {n: v for n, v in resolved.spec.items() if n not in NO_RECIPE_READS}
-    walk = StageWalk(grouping=pool.jobs, claim=claim, spec=document, prepared=resolved.prepared)
+    walk = StageWalk(grouping=grouping, claim=claim, spec=document, prepared=resolved.prepared)
+    pods = min(spec.compute.inference.parallelism, expected.parts)
     return Start(
         start.order.model_copy(update={"walk": walk}),
         Pool.INFERENCE,
-        min(pool.parallelism, expected.parts),
-        walk=JobWalk(pool.jobs, claim, expected.settings_digest),
+        1 if grouping == "Run" else pods,
+        walk=JobWalk(grouping, claim, expected.settings_digest),
     )
 
 

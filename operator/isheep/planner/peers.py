@@ -11,9 +11,13 @@ is working and needs nothing more to finish.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
+from isheep.api.status import StageRecord
 from isheep.planner.types import Attempt, AttemptState, Peer, RunView
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind, kind_of
+
+PREPARE = str(StageKind.PREPARE)
 
 _AT_WORK = (AttemptState.ACTIVE, AttemptState.TERMINATING)
 
@@ -21,14 +25,39 @@ _AT_WORK = (AttemptState.ACTIVE, AttemptState.TERMINATING)
 def claims(run: RunView, attempts: Iterable[Attempt]) -> Peer:
     """Return the keys that a run works on and wants, for its peers."""
     at_work = [a for a in attempts if a.state in _AT_WORK]
-    working = {step.key for attempt in at_work for step in attempt.steps}
-    working |= {attempt.walk.claim for attempt in at_work if attempt.walk is not None}
+    working = {key for attempt in at_work for key in _working(attempt, run.status.stages)}
     status = run.status
     wanted = {r.key for r in status.stages if not r.committed and not (r.hold and r.hold.stalled)}
     reconciling = any(c.type == "Reconciling" for c in status.conditions)
     if run.deleting or not reconciling:
         wanted = set()
     return Peer(run.name, run.uid, run.created, frozenset(working), frozenset(wanted))
+
+
+def _working(attempt: Attempt, records: Sequence[StageRecord]) -> set[str]:
+    """Return the keys that an attempt works on, as far as they are known.
+
+    The Job of a whole run passes through the iterations. So it claims the first inference stage of
+    each iteration in which it can still make data, and the stages that are known and not committed.
+    """
+    if attempt.walk is None:
+        return {step.key for step in attempt.steps}
+    if attempt.walk.grouping != "Run" or all(r.id == PREPARE for r in records):
+        return {attempt.walk.claim, *(step.key for step in attempt.steps)}
+    left = [record for record in records if not record.committed]
+    inference = [record for record in records if _has_role(record)]
+    open_iterations = {_iteration(record) for record in left if _has_role(record)}
+    firsts = {_iteration(record): record.key for record in reversed(inference)}
+    claims = {key for iteration, key in firsts.items() if iteration in open_iterations}
+    return claims | {record.key for record in left}
+
+
+def _has_role(record: StageRecord) -> bool:
+    return STAGE_DEFINITIONS[kind_of(record.id)].role is not None
+
+
+def _iteration(record: StageRecord) -> str:
+    return record.id.partition("/")[0]
 
 
 def holder(run: RunView, peers: Iterable[Peer], keys: Collection[str]) -> Peer | None:

@@ -112,7 +112,7 @@ class StageRecords:
             )
             self._fail(ref, attempt, FailureDecision(FailureAction.FAIL, Reason.DEFECT), message)
             return
-        self._update(ref, committed=True, counts=_bounded(result.statistics), hold=None)
+        self._update(ref, committed=True, counts=bounded_counts(result.statistics), hold=None)
 
     def _add_walk(self, attempt: Attempt) -> None:
         """Add the stages that the workers of a walk have committed; prepare must have committed."""
@@ -150,7 +150,7 @@ class StageRecords:
         record = self.record(ref)
         if record.committed:
             return
-        self._update(ref, committed=True, counts=_bounded(statistics), hold=None)
+        self._update(ref, committed=True, counts=bounded_counts(statistics), hold=None)
         if ref not in attempt.steps:
             # The count of the first stage shows whether the end of the attempt has been counted.
             self._update(ref, attempts=record.attempts + 1)
@@ -304,7 +304,7 @@ def _default_message(ref: StageRef, attempt: Attempt, code: int | None) -> str:
     return f"attempt {attempt.number} of {ref.id} ended with exit code {code}"
 
 
-def _bounded(statistics: Statistics) -> dict[str, float]:
+def bounded_counts(statistics: Statistics) -> dict[str, float]:
     """Return the counts that the status keeps: plain counts, then the largest drop counts."""
     plain = {n: v for n, v in statistics.items() if ":" not in n}
     drops = sorted(

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from isheep.api.status import SelfAlignmentRunStatus
-from isheep.contract.choices import JobGrouping, Pool
+from isheep.contract.choices import Pool, WalkGrouping
 from isheep.contract.order import StageOrder, StageResult, StepResult
 from isheep.contract.store_spec import StoreSpec
 
@@ -61,7 +61,7 @@ class JobWalk:
     stages that the attempt can reach.
     """
 
-    grouping: JobGrouping
+    grouping: WalkGrouping
     claim: str
     settings_digest: str
 

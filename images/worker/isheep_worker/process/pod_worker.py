@@ -1,5 +1,8 @@
 """The process that a pod's supervisor starts: it runs the order of the environment.
 
+An order for a whole run goes to the driver of `isheep run`, which starts other processes. Every
+other order runs in this process.
+
 Progress and the result go to the supervisor through a pipe, apart from the output of libraries.
 The result is sent before the engine is closed, so that a runtime that hangs or crashes while it
 shuts down does not lose the result of hours.
@@ -12,7 +15,9 @@ import signal
 import time
 
 from isheep.contract.order import ContractError
+from isheep.local.worker import Inbox, StopRequested
 from isheep_worker.process.channel import Channel
+from isheep_worker.process.whole_run import execute_run
 from isheep_worker.process.worker import Worker
 from isheep_worker.runtime.failures import failed, failure_of
 from isheep_worker.runtime.lean_imports import hide_scikit_learn
@@ -30,8 +35,13 @@ def work(pipe: int, started: float) -> int:
     """
     log_to_stderr()
     hide_scikit_learn()
-    stop = StopFlag()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop, inbox = StopFlag(), Inbox()
+
+    def on_sigterm(*_: object) -> None:
+        stop.set()
+        inbox.put(StopRequested())
+
+    signal.signal(signal.SIGTERM, on_sigterm)
     # The processes that engines start must not inherit the pipe: they would keep it open after
     # the result.
     os.set_inheritable(pipe, False)
@@ -41,6 +51,17 @@ def work(pipe: int, started: float) -> int:
         shard = shard_from_environment(os.environ)
     except ContractError as error:
         result = failed(failure_of(error))
+        channel.result(result)
+        return result.exit_code
+    if order.walk is not None and order.walk.grouping == "Run":
+        result = execute_run(
+            order,
+            order.walk,
+            environment=os.environ,
+            inbox=inbox,
+            on_report=channel.report,
+            on_commit=channel.committed,
+        )
         channel.result(result)
         return result.exit_code
     progress = Progress(channel.report)

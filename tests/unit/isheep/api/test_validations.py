@@ -19,6 +19,11 @@ BREAKING: tuple[tuple[str, dict[str, Any]], ...] = (
     ("metadata.name", {"metadata": {"name": "Run"}}),
     ("selection.minSamples", {"instructions": {"count": 10}}),
     (
+        "compute.inference.parallelism",
+        {"compute": {"jobs": "Run", "inference": {"parallelism": 2}}},
+    ),
+    ("training.numNodes", {"compute": {"jobs": "Run"}, "training": {"numNodes": 2}}),
+    (
         "selection.random.size",
         {
             "instructions": {"count": 100},

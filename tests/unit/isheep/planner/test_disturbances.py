@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from isheep.contract.choices import JobGrouping
+from isheep.contract.choices import WalkGrouping
 from isheep.planner import pinning
 from isheep.planner.types import Environment, PodFolders
 from isheep.recipes.stage_kinds import STAGE_VERSIONS
@@ -49,12 +49,13 @@ class DisturbedRun(RuleBasedStateMachine):
     """One run with every kind of disturbance that the planner must handle."""
 
     @initialize(
-        jobs=st.sampled_from(get_args(JobGrouping)),
+        jobs=st.sampled_from(get_args(WalkGrouping)),
         iterations=st.integers(1, 2),
         environment=st.sampled_from((ON_KUBERNETES, Environment(worker_image="image-1"))),
     )
     def begin(self, jobs: str, iterations: int, environment: Environment) -> None:
-        spec = spec_with(iterations=iterations, compute={"inference": {"jobs": jobs}})
+        compute = {"jobs": "Run"} if jobs == "Run" else {"inference": {"jobs": jobs}}
+        spec = spec_with(iterations=iterations, compute=compute)
         self.simulation = PlannerSimulation(make_run(spec), environment=environment)
         self.retries = 0
 

@@ -8,7 +8,14 @@ import pytest
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import JobGrouping
-from isheep.planner.job_stages import can_walk, claim_keys, expected_job, job_of, walked_from
+from isheep.planner.job_stages import (
+    can_walk,
+    claim_keys,
+    claimed_stage,
+    expected_job,
+    job_of,
+    walked_from,
+)
 from isheep.recipes.interface import Stage
 from isheep.recipes.prediction import predicted_stages
 from isheep.recipes.registry import RECIPES
@@ -71,6 +78,17 @@ def test_no_job_has_stages_of_two_iterations_or_two_models(
         assert walked_from(stages, stage.id, grouping) == group[group.index(stage) :]
         if len(group) > 1:
             assert all(can_walk(one, grouping) for one in group)
+
+
+def test_a_job_of_a_whole_run_has_all_stages_after_prepare() -> None:
+    stages = stages_of(spec_of(iterations=2, assessment={"assessor": "Base"}))
+    assert [one.id for one in stages[:1]] == ["prepare"]
+    assert job_of(stages, stages[0], "Run") == (stages[0],)
+    for stage in stages[1:]:
+        assert job_of(stages, stage, "Run") == tuple(stages[1:])
+    claims = {one.id: claimed_stage(stages, one, "Run").id for one in stages[1:]}
+    assert claims["i1/train"] == "i1/generate/r1"
+    assert claims["i2/assess"] == claims["i2/report"] == "i2/generate/r1"
 
 
 def test_a_base_assessor_is_never_joined_with_another_model() -> None:
