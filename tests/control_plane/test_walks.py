@@ -115,6 +115,18 @@ def test_a_pod_without_a_node_holds_nothing_up(namespace: NamespaceFixture) -> N
     assert committed_once(namespace)
 
 
+def test_the_commits_of_running_pods_are_seen_while_another_pod_waits(
+    namespace: NamespaceFixture,
+) -> None:
+    waiting = StayWaiting("CreateContainerError", "no GPU is free")
+    namespace.workers.set_behaviour("generate", waiting, HoldAfter(1))
+    namespace.create(run(parallelism=2).spec(instructions={"count": 128}))
+    namespace.until(lambda: stages(namespace).get("i1/generate/r1", {}).get("committed") is True)
+    assert stages(namespace)["i1/curate/r1"]["committed"] is False
+    namespace.workers.let_work("generate")
+    namespace.until_phase("Succeeded")
+
+
 def test_two_runs_one_round_apart_make_each_stage_once(namespace: NamespaceFixture) -> None:
     namespace.workers.set_behaviour("generate", HoldAfter(2), run="older")
     namespace.create(run().named("older"))

@@ -60,8 +60,6 @@ class PodInspector:
         if job.walk is not None:
             # Some pods may have walked to the end of the Job while others still wait for a node.
             observation = replace(observation, ending=Ending(results=how_ended(pods).results))
-        if not working:
-            return replace(observation, waiting=await self._waiting(job, pods))
         known = replace(
             observation,
             address=_address(pods),
@@ -70,7 +68,13 @@ class PodInspector:
             items_done=found.items_done,
             items_total=found.items_total,
         )
-        return await self._first_poll(job, known, now)
+        if working:
+            return await self._first_poll(job, known, now)
+        waiting = await self._waiting(job, pods)
+        if job.walk is None:
+            return replace(observation, waiting=waiting)
+        # The pods that run walk on, and commit stages, while others wait for a node.
+        return replace(await self._first_poll(job, known, now), waiting=waiting)
 
     async def _pods(self, job: JobRecord) -> list[PodRecord]:
         selector = f"batch.kubernetes.io/controller-uid={job.uid}"

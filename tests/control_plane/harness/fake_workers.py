@@ -26,6 +26,7 @@ class FakeWorkers(PlannerSimulation):
         # One round produces all the instructions that the tests' runs need.
         self.yield_per_completion = 8.0
         self._behaviours: dict[tuple[str | None, str], list[PodBehaviour]] = {}
+        self._set: dict[tuple[str | None, str], tuple[PodBehaviour, ...]] = {}
         self._shares: defaultdict[str, set[int]] = defaultdict(set)
         self.default: PodBehaviour = Work()
 
@@ -40,6 +41,7 @@ class FakeWorkers(PlannerSimulation):
             run: The name of the run; all runs of the namespace if None.
         """
         self._behaviours[run, stage] = list(behaviours)
+        self._set[run, stage] = behaviours
 
     def let_work(self, stage: str, run: str | None = None) -> None:
         """Let the pods of a stage do their work, including pods that hold or wait."""
@@ -53,8 +55,8 @@ class FakeWorkers(PlannerSimulation):
         return self.default
 
     def is_set(self, behaviour: PodBehaviour, order: StageOrder) -> bool:
-        """Return whether a behaviour is still set for the pods of an order."""
-        found = [self._behaviours[name] for name in self._names(order) if name in self._behaviours]
+        """Return whether the test has set a behaviour, and no other since, for an order's pods."""
+        found = [self._set[name] for name in self._names(order) if name in self._set]
         return bool(found) and behaviour in found[0]
 
     def prefill(self, spec: dict[str, Any], before: str) -> dict[str, str]:
