@@ -33,6 +33,7 @@ from isheep.contract.choices import (
     PromptFormat,
     WalkGrouping,
 )
+from isheep.contract.invalid_fields import invalid_fields
 from isheep.contract.rule_names import current_statistics
 from isheep.contract.store_spec import StoreSpec
 
@@ -235,13 +236,17 @@ class StepResult(Contract):
 
 
 class StageResult(Contract):
-    """The result of a worker."""
+    """The result of a worker.
+
+    `stage` is the stage that failed, if the worker executes several stages.
+    """
 
     schema_version: int = SCHEMA_VERSION
     outcome: Outcome
     exit_code: int = 0
     reason: str | None = None
     message: str | None = None
+    stage: str | None = None
     steps: tuple[StepResult, ...] = ()
     prepared: Prepared | None = None
     frontier: Frontier | None = None
@@ -283,7 +288,8 @@ def parse_order(text: str, sha256: str | None = None) -> StageOrder:
     try:
         order = StageOrder.model_validate_json(text)
     except ValidationError as error:
-        raise ContractError(f"the order cannot be read: {error}") from error
+        fields = "; ".join(invalid_fields(error))
+        raise ContractError(f"the order cannot be read: {fields}") from error
     if not SCHEMA_VERSION - 1 <= order.schema_version <= SCHEMA_VERSION:
         raise ContractError(
             f"the order has schemaVersion {order.schema_version}; this worker reads "

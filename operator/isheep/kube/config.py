@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 from isheep.api.base import Flag, Integer, Map, Number, ObjectName, SpecModel, Text
 from isheep.api.storage import S3Storage, Storage
 from isheep.contract.choices import ImagePullPolicy
+from isheep.contract.invalid_fields import invalid_fields
 from isheep.contract.store_spec import StoreSpec
 from isheep.logs import LogFormat
 
@@ -87,13 +88,9 @@ def load_config(path: Path) -> OperatorConfig:
     try:
         config = OperatorConfig.read(document)
     except ValidationError as error:
-        lines = [f"{path}: {_where(e['loc'])}: {e['msg']}" for e in error.errors()]
+        lines = [f"{path}: {field}" for field in invalid_fields(error)]
         raise ConfigError("\n".join(lines)) from error
     storage = config.default_storage
     if storage is not None and (storage.s3 is None or storage.folder is not None):
         raise ConfigError(f"{path}: defaultStorage: set s3 only, because pods share a bucket")
     return config
-
-
-def _where(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location) or "the document"

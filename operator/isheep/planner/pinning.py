@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.invalid_fields import invalid_fields
 from isheep.contract.order import Prepared
 from isheep.contract.reasons import Reason
 from isheep.planner.types import RunView
@@ -161,11 +162,8 @@ def _read(document: Mapping[str, Any]) -> SelfAlignmentRunSpec:
     try:
         return SelfAlignmentRunSpec.read_stored(dict(document))
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise PlanningError(
-            Reason.INVALID_SPEC, f"spec.{field}: {first['msg']}", terminal=True
-        ) from error
+        first = invalid_fields(error)[0]
+        raise PlanningError(Reason.INVALID_SPEC, f"spec.{first}", terminal=True) from error
 
 
 def _current_versions() -> dict[str, int]:

@@ -7,13 +7,14 @@ changes nothing the second time. An attempt that disappeared without a result ch
 and the next attempt has the same number.
 
 The workers of an attempt with a walk report the stages that they have committed while they run, and
-again in their results. Its failure counts against the first stage that is not committed. So each
-commit begins a new count, because it is another stage that can fail next.
+again in their results. Its failure counts against the first stage that is not committed, because
+the next attempt begins there. So each commit begins a new count, because it is another stage that
+can fail next. The message has the stage that the worker names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from isheep.api.run import SelfAlignmentRunSpec
@@ -110,7 +111,8 @@ class StageRecords:
                 f"the result of {ref.id} has no statistic {names[0]!r}; use the worker image of "
                 "the operator's version"
             )
-            self._fail(ref, attempt, FailureDecision(FailureAction.FAIL, Reason.DEFECT), message)
+            decision = FailureDecision(FailureAction.FAIL, Reason.DEFECT)
+            self._fail(ref, attempt, decision, message, failed_stage=ref.id)
             return
         self._update(ref, committed=True, counts=bounded_counts(result.statistics), hold=None)
 
@@ -201,7 +203,7 @@ class StageRecords:
         first = attempt.steps[0]
         self._update(first, gpu_seconds=self._spent(attempt, gpus, now))
         if undone and self._counts_against(undone[0], attempt, fresh):
-            self._decide(undone[0], attempt, now)
+            self._decide(undone[0], attempt, now, failed_stage=_failed_stage(undone, attempt))
             if undone[0] not in attempt.steps:
                 self._update(undone[0], attempts=self.record(undone[0]).attempts + 1)
         for step in fresh:
@@ -229,7 +231,7 @@ class StageRecords:
         before = self.record(first).gpu_seconds
         return before if spent <= 0 else (before or 0) + spent
 
-    def _decide(self, ref: StageRef, attempt: Attempt, now: datetime) -> None:
+    def _decide(self, ref: StageRef, attempt: Attempt, now: datetime, *, failed_stage: str) -> None:
         record = self.record(ref)
         failed = next((r for r in attempt.results if r.exit_code or r.reason), None)
         code = attempt.exit_code
@@ -252,8 +254,8 @@ class StageRecords:
         )
         message = attempt.message or (failed.message if failed is not None else None)
         if not message:
-            message = _default_message(ref, attempt, code)
-        self._fail(ref, attempt, decision, message)
+            message = _default_message(failed_stage, attempt, code)
+        self._fail(ref, attempt, decision, message, failed_stage=failed_stage)
         if decision.action is FailureAction.FAIL:
             return
         stall = decision.action is FailureAction.STALL
@@ -271,12 +273,30 @@ class StageRecords:
         )
 
     def _fail(
-        self, ref: StageRef, attempt: Attempt, decision: FailureDecision, message: str
+        self,
+        ref: StageRef,
+        attempt: Attempt,
+        decision: FailureDecision,
+        message: str,
+        *,
+        failed_stage: str,
     ) -> None:
         reason, message = decision.reason[:REASON_CHARACTERS], message[:MESSAGE_CHARACTERS]
-        self._failures[ref] = Failure(stage=ref.id, pod=attempt.pod, reason=reason, message=message)
+        self._failures[ref] = Failure(
+            stage=failed_stage, pod=attempt.pod, reason=reason, message=message
+        )
         if decision.action is FailureAction.FAIL:
-            self._fatal[ref] = RecipeFailure(reason, f"{ref.id}: {message}"[:MESSAGE_CHARACTERS])
+            text = f"{failed_stage}: {message}"[:MESSAGE_CHARACTERS]
+            self._fatal[ref] = RecipeFailure(reason, text)
+
+
+def _failed_stage(undone: Sequence[StageRef], attempt: Attempt) -> str:
+    """Return the id of the stage that a worker names in its failure, or the first of `undone`.
+
+    A Job for several stages may fail in one stage while parts of the stage before are missing.
+    """
+    named = {result.stage for result in attempt.results if result.exit_code}
+    return next((ref.id for ref in undone if ref.id in named), undone[0].id)
 
 
 def _lasted(attempt: Attempt, now: datetime) -> timedelta:
@@ -296,12 +316,12 @@ def _gpus(spec: SelfAlignmentRunSpec) -> Callable[[Pool], float]:
     return count
 
 
-def _default_message(ref: StageRef, attempt: Attempt, code: int | None) -> str:
+def _default_message(stage: str, attempt: Attempt, code: int | None) -> str:
     if code is None:
-        return f"attempt {attempt.number} of {ref.id} ended without a result"
+        return f"attempt {attempt.number} of {stage} ended without a result"
     if code == ExitCode.DONE:
-        return f"attempt {attempt.number} of {ref.id} reported success but left no commit"
-    return f"attempt {attempt.number} of {ref.id} ended with exit code {code}"
+        return f"attempt {attempt.number} of {stage} reported success but left no commit"
+    return f"attempt {attempt.number} of {stage} ended with exit code {code}"
 
 
 def bounded_counts(statistics: Statistics) -> dict[str, float]:

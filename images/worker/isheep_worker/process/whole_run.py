@@ -93,7 +93,8 @@ def execute_run(
         )
         result = _concluded(driver.run())
     except AttemptFailedError as error:
-        result = _result_of(error.attempt)
+        stage = {"stage": error.attempt.steps[0].id}
+        result = _result_of(error.attempt).model_copy(update=stage)
     except TooFewDevicesError as error:
         result = failed(Failure.of(Reason.INVALID_INPUT, str(error)))
     except Exception as error:  # noqa: BLE001 (every exception becomes a result)
@@ -236,7 +237,7 @@ def _concluded(conclusion: Conclusion) -> StageResult:
     """
     if conclusion.end in ("Succeeded", "Failed"):
         return StageResult(outcome=Outcome.COMMITTED)
-    if conclusion.end == "Stopped":
+    if conclusion.exit_code is ExitCode.STOPPED:
         return failed(Failure.of(Reason.STOPPED, conclusion.message))
     return failed(Failure(ExitCode.DEFECT, Reason.DEFECT, conclusion.message))
 

@@ -265,7 +265,8 @@ def _failed(order: StageOrder, step: Step, error: Exception) -> StageResult:
     )
     if failure.exit_code == ExitCode.DEFECT:
         _LOG.error("traceback of the defect:", exc_info=error)
-    return failed(failure)
+    result = failed(failure)
+    return result.model_copy(update={"stage": step.id}) if order.walk is not None else result
 
 
 def _counts(statistics: Mapping[str, float]) -> dict[str, object]:

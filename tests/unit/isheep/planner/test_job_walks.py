@@ -174,6 +174,20 @@ def test_a_defect_ends_the_run_and_names_the_stage() -> None:
     assert len(simulation.attempts) == 1
 
 
+def test_a_failure_names_the_stage_in_which_the_worker_was() -> None:
+    # Another pod has not yet made its parts of respond.
+    simulation = walking("Joined")
+    name = run_until(simulation, "i1/generate/r1")
+    simulation.report(name, len(GENERATION) - 1)
+    simulation.fail(name, 70, only=len(GENERATION) - 1)
+    attempt = simulation.attempts[name]
+    attempt.results = tuple(r.model_copy(update={"stage": "i1/assess"}) for r in attempt.results)
+    simulation.run_pass()
+    assert simulation.run.status.last_failure is not None
+    assert simulation.run.status.last_failure.stage == "i1/assess"
+    assert simulation.run.status.conditions[0].message == "i1/assess: why"
+
+
 def test_a_failed_job_is_removed_after_the_end_of_its_successor() -> None:
     simulation = walking()
     first = run_until(simulation, "i1/generate/r1")
