@@ -8,10 +8,17 @@ all requests submitted at once. Each case has at least ten times as many items a
 at once, and the lengths of real responses. In a second run the worker is killed (SIGKILL) after
 half of the tokens, and another worker completes the stage.
 
+A kill loses the tokens of the sequences that run, because an engine cannot continue a sequence with
+the random numbers that it would have got. So an ideal worker, which stores each completion in the
+step in which it ends, generates these tokens again. The benchmark measures them with all requests
+submitted at once, and prints the result as the bound. A worker that keeps all places of the engine
+busy cannot cost less for this order of requests, and it cannot choose a better order, because the
+length of a completion is not known before its end. With 256 sequences at once and 2,560 items the
+running sequences have a seventh of all tokens.
+
 The benchmark exits with 1 if the worker needs more than 1.05 times the steps, or if it generates
-more than 1.05 times the committed tokens, without those of the sequences that ran at the kill. To
-store completions cannot save a sequence that still runs. With 256 sequences at once and 2,560 items
-these sequences have a seventh of all tokens.
+more than 1.05 times the committed tokens where the bound allows it, and otherwise more than 0.01
+above the bound.
 """
 
 from __future__ import annotations
@@ -40,6 +47,7 @@ from isheep_worker.runtime.meter import Meter
 from isheep_worker.runtime.stopping import StopFlag
 
 GOAL = 1.05
+ABOVE_BOUND = 0.01
 STEP_SECONDS = 0.025
 """The duration of a step, which decides how much is generated between two saves of the journal."""
 CASES = ((16, 2560), (64, 2560), (256, 2560), (256, 10_240))
@@ -80,12 +88,13 @@ class Stage:
         return FilledPart([], {})
 
 
-def all_at_once(slots: int, items: int) -> SimulatedEngine:
-    """Return an engine that got all requests before its first step."""
-    engine = SimulatedEngine(slots, Lengths())
+def all_at_once(slots: int, items: int, kill_after: float = math.inf) -> SimulatedEngine:
+    """Return an engine that got all requests before its first step, at its end or its kill."""
+    engine = SimulatedEngine(slots, Lengths(), kill_after)
     engine.submit([_request(str(item), item) for item in range(items)])
-    while engine.in_flight:
-        engine.poll()
+    with contextlib.suppress(Killed):
+        while engine.in_flight:
+            engine.poll()
     return engine
 
 
@@ -96,13 +105,14 @@ def measure(slots: int, items: int, folder: Path) -> bool:
     stage = Stage(folder / "killed", slots, items)
     first = stage.work(best.tokens / 2)
     cost = (first.tokens + stage.work().tokens) / best.tokens
-    running = first.running_tokens / best.tokens
-    missed = steps > GOAL or cost - running > GOAL
+    bound = 1 + all_at_once(slots, items, best.tokens / 2).running_tokens / best.tokens
+    goal = max(GOAL, bound + ABOVE_BOUND)
+    missed = steps > GOAL or cost > goal
     print(
         f"{'MISSED: ' if missed else ''}{slots} at once, {items} items of "
         f"{best.tokens / items:.0f} tokens: {steps:.3f} times the steps of all at once (goal: at "
-        f"most {GOAL}); with one kill {cost:.3f} times the committed tokens, of which "
-        f"{running:.3f} were in running sequences (goal for the rest: at most {GOAL})"
+        f"most {GOAL}); with one kill {cost:.3f} times the committed tokens (bound: {bound:.3f}, "
+        f"goal: at most {goal:.3f})"
     )
     return missed
 

@@ -1,12 +1,19 @@
 """Measures the cost of parts, streaming and commits: a generate stage against one vLLM call.
 
-    python benchmarks/sharded_worker.py --model FOLDER [--sequences 8] [--cpu-seconds]
+    python benchmarks/sharded_worker.py --model FOLDER [--simulated] [--items 80] [--cpu-seconds]
 
 A worker runs generate steps, as in a pod or under `isheep run`, in parts of 64 items into a
-folder store. A step has ten times as many items as the engine runs at once, and the length of a
-completion is drawn by its seed from the distribution of real responses, at a tenth of their length.
-So most of the time the engine is full, and the longest completions of each part end late, as in a
-real stage. The benchmark records the worker's requests, and one call of `LLM.generate` gets the
+folder store. The benchmark has two measurements.
+
+**Steps.** A simulated engine counts decode steps (`simulated_engine.py`). A step of the order has
+ten times as many items as the engine runs at once (256), and the lengths are those of real
+responses. The worker, from the order to the commit, is compared with all of its requests submitted
+at once. The benchmark exits with 1 if the worker needs more than 1.05 times the decode steps. With
+`--simulated`, it ends here.
+
+**Speed** of a real model on vLLM, with fewer items, because a CPU generates few tokens in a second.
+The length of a completion is drawn by its seed from the same distribution, at a tenth of the
+length. The benchmark records the worker's requests, and one call of `LLM.generate` gets the
 same prompts with the same seeds and lengths. Both use the same loaded engine, run alternately, and
 start with an empty prefix cache. The best round of each counts. The time is wall-clock time; with
 `--cpu-seconds`, for a CPU that is shared, it is the CPU time of this process. The benchmark exits
@@ -32,7 +39,7 @@ from typing import Any
 from unittest.mock import patch
 
 from engine_recording import EngineRecording, recorded_engine
-from simulated_engine import Lengths
+from simulated_engine import Lengths, SimulatedEngine
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Prepared, RunRef, Runtime, Sources, StageOrder, StageResult, Step
@@ -43,6 +50,7 @@ from isheep.recipes.rounds import INSTRUCTIONS_PER_COMPLETION
 from isheep.recipes.stage_kinds import STAGE_VERSIONS
 from isheep_worker.engines import vllm_engine
 from isheep_worker.engines.interface import Request
+from isheep_worker.execution import engine_provider
 from isheep_worker.process.worker import Worker
 from isheep_worker.runtime.meter import Meter
 from isheep_worker.runtime.orders import Shard
@@ -50,8 +58,9 @@ from isheep_worker.runtime.progress import Progress
 from isheep_worker.runtime.stopping import StopFlag
 
 GOAL = 0.95
-TURNS = 10
-"""Items of a step for each sequence that the engine runs at once."""
+MOST_STEPS = 1.05
+SIMULATED_SEQUENCES = 256
+SIMULATED_ITEMS = 10 * SIMULATED_SEQUENCES
 LENGTHS = Lengths(median=8, p90=40, longest=102)
 """A tenth of the lengths of real responses, because a CPU generates few tokens in a second."""
 VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
@@ -62,11 +71,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Measure the cost of parts and commits.")
     parser.add_argument("--model", type=Path, required=True, help="the folder of the model")
     parser.add_argument("--sequences", type=int, default=8, help="sequences in a batch")
+    parser.add_argument("--items", type=int, default=80, help="items of a step of the real model")
+    parser.add_argument("--simulated", action="store_true", help="measure the steps only")
     parser.add_argument("--rounds", type=int, default=2, help="measurements of each way")
     parser.add_argument(
         "--cpu-seconds", action="store_true", help="measure CPU time, not wall-clock time"
     )
     chosen = parser.parse_args(arguments)
+    missed = [steps_ratio(chosen) > MOST_STEPS]
+    if chosen.simulated:
+        return int(any(missed))
     caller = Caller()
     parameters = with_drawn_length(vllm_engine._sampling_params)
     with (
@@ -75,10 +89,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
         patch.object(vllm_engine, "_sampling_params", parameters),
     ):
         bench = Bench(Path(folder), chosen, caller, recording)
-        steps = [bench.generate_step(seed) for seed in (0, 1)]
-        missed = [bench.ratio(steps[:count], chosen.rounds) < GOAL for count in (1, 2)]
+        steps = [bench.generate_step(seed, chosen.items) for seed in (0, 1)]
+        missed += [bench.ratio(steps[:count], chosen.rounds) < GOAL for count in (1, 2)]
         bench.worker.close()
     return int(any(missed))
+
+
+class CountingEngine(SimulatedEngine):
+    """A simulated engine that notes its requests."""
+
+    def __init__(self) -> None:
+        super().__init__(SIMULATED_SEQUENCES, Lengths())
+        self.requests: list[Request] = []
+
+    def submit(self, group: Sequence[Request]) -> None:
+        """Note and queue a group."""
+        self.requests.extend(group)
+        super().submit(group)
+
+
+def steps_ratio(chosen: argparse.Namespace) -> float:
+    """Print the decode steps of a worker's generate stage, compared with all requests at once."""
+    engine, best = CountingEngine(), SimulatedEngine(SIMULATED_SEQUENCES, Lengths())
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.object(engine_provider, "open_engine", lambda *_, **__: engine),
+    ):
+        bench = Bench(Path(folder), chosen, Caller(), EngineRecording())
+        bench.run_order(bench.generate_step(0, SIMULATED_ITEMS))
+        bench.worker.close()
+    best.submit(engine.requests)
+    while best.in_flight:
+        best.poll()
+    ratio = engine.steps / best.steps
+    print(
+        f"{'MISSED: ' if ratio > MOST_STEPS else ''}simulated, {SIMULATED_SEQUENCES} at once, "
+        f"{len(engine.requests)} items: {engine.steps} decode steps, {ratio:.3f} times those of "
+        f"all at once (goal: at most {MOST_STEPS})"
+    )
+    return ratio
 
 
 def with_drawn_length(parameters: Callable[[Request], Any]) -> Callable[[Request], Any]:
@@ -117,8 +166,8 @@ class Bench:
         self._clock = time.process_time if chosen.cpu_seconds else time.monotonic
         self.worker = Worker(StopFlag(), Meter(), Progress(lambda _: None), Shard())
 
-    def generate_step(self, seed: int) -> Step:
-        """Return the first generate step of a run with this random seed."""
+    def generate_step(self, seed: int, items: int) -> Step:
+        """Return the first generate step of a run with this random seed and number of items."""
         spec = SelfAlignmentRunSpec.read(
             {
                 "recipe": "ISheep",
@@ -127,7 +176,7 @@ class Bench:
                 "model": {"storageUri": f"file://{self._chosen.model.resolve()}"},
                 "engine": {"type": "VLLM", "vllm": {"maxModelLength": 1024}},
                 "instructions": {
-                    "count": INSTRUCTIONS_PER_COMPLETION * TURNS * self._chosen.sequences,
+                    "count": INSTRUCTIONS_PER_COMPLETION * items,
                     "examplesPerPrompt": 2,
                     "sampling": {"maxTokens": LENGTHS.longest},
                 },

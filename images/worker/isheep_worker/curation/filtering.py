@@ -15,9 +15,9 @@ memory grows with the kept records only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from isheep.contract.choices import MAX_ROUGE_L
+from isheep.contract.choices import MAX_ROUGE_L, Thinking
 from isheep.contract.rule_names import current_name
 from isheep_worker.curation.decontamination import Decontaminator
 from isheep_worker.curation.deduplication import Deduplicator
@@ -29,6 +29,7 @@ from isheep_worker.rules.counts import shortened
 from isheep_worker.rules.drop_reasons import CONTAMINATION, ROUGE_L, UNREADABLE
 from isheep_worker.rules.interface import Drop, first_drop
 from isheep_worker.rules.sets import RULE_SETS, RuleSet, rule_names, rule_set, rules_named
+from isheep_worker.text.thoughts import without_thoughts
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Filter:
         language: str = "en",
         max_rouge_l: float = MAX_ROUGE_L,
         decontaminator: Decontaminator | None = None,
+        thinking: Thinking | None = None,
     ) -> None:
         """Take the names of rules and of rule sets.
 
@@ -72,6 +74,8 @@ class Filter:
                 only; a rule that is named applies to every language.
             max_rouge_l: The threshold of `rouge-l`, between 0 and 1.
             decontaminator: The benchmarks of `contamination`.
+            thinking: With Keep, all rules see a response without the thoughts before its answer,
+                as in a run with `responses.thinking: Keep`.
 
         Raises:
             RuleNameError: A name is unknown, or `contamination` has no benchmarks.
@@ -80,6 +84,7 @@ class Filter:
         self._deduplicator = Deduplicator(max_rouge_l)
         self._has_pool = ROUGE_L.name in names
         self._decontaminator = decontaminator
+        self._thinking = thinking
         self._steps = [self._step(name, language) for name in names]
 
     def extend_pool(self, instructions: Iterable[str]) -> None:
@@ -88,6 +93,8 @@ class Filter:
 
     def check(self, rows: Sequence[Row]) -> Drop | None:
         """Return the first drop of a line's rows, or add the line to the pool and return None."""
+        if self._thinking == "Keep":
+            rows = [replace(row, response=without_thoughts(row.response)) for row in rows]
         for step in self._steps:
             for row in rows:
                 if drop := step(row):

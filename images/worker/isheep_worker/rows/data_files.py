@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import io
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -26,6 +27,7 @@ from isheep_worker.rows.records import RecordError, as_object, json_value
 
 MAX_LINE_BYTES = 1 << 24
 _CHUNK = 1 << 16
+_LINE = re.compile(r"\bline (\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,12 @@ class Record:
     def label(self) -> str:
         """The position as an id, such as `line-3`."""
         return "-".join(self.position.split()[:2])
+
+    @property
+    def line(self) -> int | None:
+        """The number of its line, or None in a file without lines."""
+        found = _LINE.search(self.position)
+        return int(found[1]) if found else None
 
     def read(self) -> Any:
         """Return the value; raise the `RecordError` of a line that cannot be read."""

@@ -10,6 +10,8 @@ from typing import Any
 
 NO_INPUT = "<noinput>"
 """The mark of an absent input, in the files of Self-Instruct and I-SHEEP and in prompts."""
+CONVERSATIONS = ("messages", "conversations", "conversation")
+"""The names of columns with a list of messages."""
 
 
 class RecordError(ValueError):

@@ -11,20 +11,34 @@
 A column that is null counts as absent. Two columns with different content are an error, because
 only the user knows which one is correct. A column that is not read is counted by name, so the user
 learns of every column that is left out.
+
+A cell of CSV is a text, and some tools write lists as texts in other files too. So a column whose
+value is a list may be a text with this list as JSON.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from isheep_worker.rows.conversations import Exchange, first_exchange, history_exchange
-from isheep_worker.rows.records import NO_INPUT, RecordError, json_type, text_field
+from isheep_worker.rows.records import (
+    CONVERSATIONS,
+    NO_INPUT,
+    RecordError,
+    json_type,
+    text_field,
+)
 
 INPUTS = ("input", "context")
 RESPONSES = ("response", "output", "completion", "chosen")
-CONVERSATIONS = ("messages", "conversations", "conversation")
+_LISTS = (*CONVERSATIONS, "history", "instances")
+_TEXTS_OR_LISTS = ("prompt", "completion", "chosen")
+_MESSAGES = re.compile(r"\s*\[\s*\{\s*[\"'](?:role|content|from|value)[\"']\s*:.*\]\s*", re.DOTALL)
+"""A text that is a list of messages and no task, in JSON or as Python shows it."""
 _SYSTEMS = ("system", "system_prompt")
 _PLAIN = frozenset({"instruction", "input", "output", "instances", "id", "name"})
 _READ = frozenset(
@@ -89,7 +103,7 @@ class TaskReader:
         Raises:
             RecordError: A column is missing, has the wrong type, or contradicts another column.
         """
-        columns = without_nulls(record)
+        columns = without_nulls(_with_lists(record, where))
         exchange = _exchange(columns, where)
         instances: tuple[Instance, ...]
         if exchange is not None and columns.get("history"):
@@ -134,6 +148,28 @@ class TaskReader:
 def without_nulls(record: dict[str, Any]) -> dict[str, Any]:
     """Return the members of an object that are not null."""
     return {name: value for name, value in record.items() if value is not None}
+
+
+def _with_lists(record: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return the record with the lists that it has as texts; raise `RecordError` for bad JSON."""
+    found = {
+        name: _list_in(text, name, where)
+        for name in (*_LISTS, *_TEXTS_OR_LISTS)
+        if isinstance(text := record.get(name), str)
+        and (text.lstrip().startswith("[") if name in _LISTS else _MESSAGES.fullmatch(text))
+    }
+    return record | found
+
+
+def _list_in(text: str, name: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = str(error) if isinstance(error, json.JSONDecodeError) else "it is too deep or long"
+        raise RecordError(
+            f"{where}: field '{name}' is a text that is not a JSON list ({reason}); write the list "
+            "as JSON with double quotes, as json.dumps does and Python's str does not"
+        ) from error
 
 
 def _exchange(columns: dict[str, Any], where: str) -> Exchange | None:

@@ -88,10 +88,17 @@ def _part(
     stop = STOP if settings.asking == "Principles" else ()
     prompts = {row.id: Prompt(_prompt(settings, inference, row), stop) for row in rows}
     found, tokens = yield from complete_prompts(context, inference, part, prompts)
+    replies = {row.id: _reply(settings, found.get(row.id)) for row in rows}
     pairs = [
-        _pair(settings, row, found.get(row.id), len(prompts[row.id].token_ids)) for row in rows
+        _pair(settings, row, found.get(row.id), replies[row.id], len(prompts[row.id].token_ids))
+        for row in rows
     ]
-    return FilledPart([PAIRS.encode(pair) for pair in pairs], {"pairs": len(pairs), **tokens})
+    statistics = {
+        "pairs": len(pairs),
+        "thoughtsRemoved": sum(pair.response != replies[pair.id].text for pair in pairs),
+        **tokens,
+    }
+    return FilledPart([PAIRS.encode(pair) for pair in pairs], statistics)
 
 
 def _prompt(settings: RespondSettings, inference: Inference, row: InstructionRow) -> list[int]:
@@ -118,17 +125,25 @@ def _template(settings: RespondSettings) -> str:
     return RAW if settings.prompt_format == "Raw" else CHAT
 
 
+def _reply(settings: RespondSettings, answer: Completion | None) -> Reply:
+    """Return the reply in a completion, with the thoughts before it."""
+    if answer is not None and settings.asking == "Principles":
+        return read_reply(answer.text)
+    return Reply(answer.text.strip() if answer else "")
+
+
 def _pair(
-    settings: RespondSettings, row: InstructionRow, answer: Completion | None, prompt_tokens: int
+    settings: RespondSettings,
+    row: InstructionRow,
+    answer: Completion | None,
+    reply: Reply,
+    prompt_tokens: int,
 ) -> PairRow:
     """Return the row with its response, which is empty if the prompt is too long for the model.
 
     The pair rules drop and count empty responses. Thoughts before the answer are removed unless
     they are kept.
     """
-    reply = Reply(answer.text.strip() if answer else "")
-    if answer is not None and settings.asking == "Principles":
-        reply = read_reply(answer.text)
     return PairRow(
         id=row.id,
         instruction=row.instruction,

@@ -160,23 +160,18 @@ def _rows(
     """Return the token rows of D(t), split into training and validation, and their counts."""
     settings = context.settings
     used = [(key, _used(context, key)) for key in context.step.inputs["data"]]
-    samples = (
-        Sample(
-            seed=_seed(settings, "validation", row),
-            prompt_ids=prompt(row.instruction, row.input),
-            response_ids=response(row),
-        )
-        for key, positions in used
-        for row in _rows_at(context, key, positions)
-    )
-    rows, counts = collect_rows(samples, settings.max_length)
-    origins = (
-        [
-            Origin(_seed(settings, "validation", row), row.instruction)
-            for row in _rows_at(context, key, positions)
-        ]
-        for key, positions in used
-    )
+    origins: list[list[Origin]] = []
+
+    def samples() -> Iterator[Sample]:
+        # The rows come from the store, so one pass makes the samples and the origins.
+        for key, positions in used:
+            origins.append([])
+            for row in _rows_at(context, key, positions):
+                seed = _seed(settings, "validation", row)
+                origins[-1].append(Origin(seed, row.instruction))
+                yield Sample(seed, prompt(row.instruction, row.input), response(row))
+
+    rows, counts = collect_rows(samples(), settings.max_length)
     return split_rows(rows, held_out(origins, settings.validation_share)), counts
 
 
@@ -247,7 +242,7 @@ def _train(
             machine=machine,
             checkpoints=StoredCheckpoints(_checkpoints(context), context.step.key, context.scratch),
             stop=context.stop.is_set,
-            progress=_reporter(context),
+            progress=_reporter(context, every_step=True),
             on_completion=sample,
         )
     context.meter.move(outcome.load_seconds, Activity.ENGINE, Activity.LOAD)
@@ -266,15 +261,28 @@ def _train_together(
             folder,
             run=f"{context.step.key}-{context.order.attempt}",
             stop=context.stop.is_set,
-            progress=_reporter(context),
+            progress=_reporter(context, every_step=False),
         )
     outcome = folder.outcome()
     context.meter.move(outcome.load_seconds, Activity.ENGINE, Activity.LOAD)
     return outcome, folder.samples()
 
 
-def _reporter(context: StageContext[TrainSettings]) -> Callable[[int, int, float], None]:
+def _reporter(
+    context: StageContext[TrainSettings], *, every_step: bool
+) -> Callable[[int, int, float], None]:
+    """Return what reports the steps; with `every_step`, no step is left out before the first."""
+    begun = False
+    # Until the end of the first step, a stop loses nothing.
+    context.progress.activity(Activity.LOAD)
+
     def report(step: int, steps: int, loss: float) -> None:
+        nonlocal begun
+        if not begun:
+            context.progress.activity(Activity.ENGINE)
+            if every_step and step > 1:
+                context.progress.found(step - 1, steps)
+        begun = True
         context.progress.items(step, steps, f"loss {loss:.3f}")
 
     return report

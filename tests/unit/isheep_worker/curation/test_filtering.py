@@ -121,7 +121,7 @@ def test_lines_are_compared_with_the_pool() -> None:
     chosen.extend_pool(["Name three rivers in Europe."])
     first, second = decisions(chosen, [line({"instruction": RIVERS}), line({"instruction": "x"})])
     assert first is not None
-    assert first.detail == "0.800 to: Name three rivers in Europe."
+    assert first.detail == "0.800, above 0.7, to: Name three rivers in Europe."
     assert second is None
 
 
@@ -216,3 +216,20 @@ def test_hostile_lines_are_checked_in_time(names: tuple[str, ...]) -> None:
     drops = list(decisions(Filter(names), [line(record) for record in records * 2]))
     assert len(drops) == 2 * len(texts)
     assert all(len(drop.detail) <= 200 for drop in drops if drop is not None)
+
+
+@pytest.mark.parametrize(
+    ("response", "rule"),
+    [
+        ("<think>\nOne of them.\n</think>\n\nOb, Lena.", None),
+        ("Ob, Lena.", None),
+        # The rules see the answer, and a block without an end or an answer is no answer.
+        ("<think>\nOne.\n</think>\nOb.\nUser: more", "new-turn"),
+        ("<think>\nOne of them.\n</think>", "empty-response"),
+        ("<think>\nOne of them.", "thinking"),
+    ],
+)
+def test_thoughts_that_a_run_keeps_can_be_kept(response: str, rule: str | None) -> None:
+    record = {"instruction": RIVERS, "output": response}
+    assert rules_of(record, thinking="Keep") == [rule]
+    assert rules_of(record) == ["thinking" if "<think>" in response else None]

@@ -17,6 +17,7 @@ from isheep_worker.engines.compile_cache import (
     compile_facts,
     digest,
     locked,
+    remove_unused,
     trusted_folder,
 )
 
@@ -184,3 +185,64 @@ def test_the_facts_contain_what_vllm_compiles_for_and_not_where_it_writes() -> N
         compile_facts(ENGINE, "{}", {**environment, "VLLM_USE_X": "0"}),
     ]
     assert len({digest(facts), *map(digest, others)}) == 4
+
+
+def age(folder: Path, days: float) -> None:
+    """Set the last use of a folder to some days ago."""
+    lock = folder.parent / f".{folder.name}.lock"
+    then = lock.stat().st_mtime - days * 86_400
+    os.utime(lock, (then, then))
+
+
+@pytest.fixture
+def two_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT_ENGINES", 2)
+    monkeypatch.setattr(module, "KEPT_PLATFORMS", 2)
+
+
+@pytest.mark.usefixtures("two_kept")
+def test_the_folders_that_were_not_used_for_long_are_removed(tmp_path: Path) -> None:
+    vllm = [
+        start(tmp_path, {**ENGINE, "max_num_seqs": number})["VLLM_CACHE_ROOT"]
+        for number in range(5)
+    ]
+    for folder, days in zip(vllm, (4, 5, 0.9, 3, 6), strict=True):
+        age(folder, days)
+    # A start of an old engine is a use.
+    assert start(tmp_path, {**ENGINE, "max_num_seqs": 4})["VLLM_CACHE_ROOT"] == vllm[4]
+    assert [folder.exists() for folder in vllm] == [False, False, True, False, True]
+    assert not list(vllm[4].parent.glob(".removed-*"))
+    # The engine compiles again, and the code of the others is still complete.
+    assert start(tmp_path, {**ENGINE, "max_num_seqs": 0})["VLLM_CACHE_ROOT"] == vllm[0]
+    assert (vllm[0] / "compiled").exists()
+    assert (vllm[2] / "complete").exists()
+
+
+@pytest.mark.usefixtures("two_kept")
+def test_the_folders_of_old_platforms_are_removed(tmp_path: Path) -> None:
+    roots = [start(tmp_path, device=f"GPU {n}")["TRITON_CACHE_DIR"].parent for n in range(4)]
+    for root, days in zip(roots, (3, 0.5, 2, 4), strict=True):
+        age(root, days)
+    start(tmp_path, device="GPU 1")
+    assert [root.exists() for root in roots] == [False, True, True, False]
+
+
+@pytest.mark.usefixtures("two_kept")
+def test_a_folder_that_an_engine_starts_in_is_not_removed(tmp_path: Path) -> None:
+    start(tmp_path)
+    context = multiprocessing.get_context("spawn")
+    (inside, report), (leave, allow) = context.Pipe(False), context.Pipe(False)
+    other = context.Process(target=_start_in, args=(tmp_path, report, leave))
+    other.start()
+    used = Path(inside.recv())
+    # However old its last use seems to be, for example after a suspended start.
+    age(used, 9)
+    age(used.parent, 9)
+    for number in (1, 2, 3):
+        start(tmp_path, {**ENGINE, "max_num_seqs": number})
+        start(tmp_path, device=f"GPU {number}")
+    assert (used / "complete").exists()
+    allow.send(None)
+    other.join()
+    remove_unused(used.parent, "vllm-*", 1)
+    assert not used.exists()

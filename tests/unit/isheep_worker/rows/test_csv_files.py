@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import json
 
 import pytest
 
 from isheep_worker.rows import csv_files
 from isheep_worker.rows.data_files import open_bytes
 from isheep_worker.rows.records import RecordError
+from isheep_worker.rows.task_columns import TaskReader
 
 A = {"instruction": "Sing, and dance.", "output": 'A "song"\nof two lines'}
 
@@ -80,3 +82,14 @@ def test_a_fault_ends_the_reading_with_its_place(
 def test_a_text_without_a_column_of_tasks_is_no_csv(text: str) -> None:
     data = open_bytes(text.encode(), "f")
     assert (data.is_csv, data.is_lines) == (False, True)
+
+
+@pytest.mark.parametrize("name", ["messages", "conversations"])
+def test_a_cell_may_hold_the_messages_as_json(name: str) -> None:
+    messages = [{"role": "user", "content": "Sing,\nor "}, {"role": "assistant", "content": "No."}]
+    cell = json.dumps(messages, indent=1).replace('"', '""')
+    good, bad = open_bytes(f'id\t{name}\n1\t"{cell}"\n2\t[1'.encode(), "f").records()
+    task = TaskReader().read(good.object(), good.place)
+    assert (task.instruction, task.instances[0].response) == ("Sing,\nor", "No.")
+    with pytest.raises(RecordError, match=rf"^f, row 2 \(line \d+\): field '{name}' is a text"):
+        TaskReader().read(bad.object(), bad.place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -141,3 +142,49 @@ def test_the_columns_of_alpaca_and_self_instruct_are_plain() -> None:
     assert reader.read({"instruction": TASK, "output": ANSWER, "note": 1}, "f").plain
     assert not reader.read({"instruction": TASK, "response": ANSWER}, "f").plain
     assert not reader.read({"messages": [USER]}, "f").plain
+
+
+CHAT = [USER, ASSISTANT]
+SHAREGPT = [{"from": "human", "value": TASK}, {"from": "gpt", "value": ANSWER}]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"messages": CHAT},
+        {"conversations": SHAREGPT},
+        {"prompt": [USER], "completion": [ASSISTANT]},
+        {"prompt": [USER], "completion": ANSWER},
+        {"chosen": CHAT},
+        {"instruction": "And Africa?", "output": "Nile", "history": [[TASK, ANSWER]]},
+        {"instruction": TASK, "instances": [{"input": "", "output": ANSWER}]},
+    ],
+)
+def test_a_list_may_be_a_text_with_json(record: dict[str, Any]) -> None:
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value, indent=1)
+        for name, value in record.items()
+    }
+    assert read(texts) == read(record) == (TASK, (Instance("", ANSWER, answered=True),))
+
+
+@pytest.mark.parametrize(
+    ("record", "field"),
+    [
+        ({"messages": json.dumps(CHAT)[:-1]}, "messages"),
+        ({"conversations": str(SHAREGPT)}, "conversations"),
+        ({"prompt": str([USER]), "completion": ANSWER}, "prompt"),
+        ({"instruction": TASK, "instances": "[1"}, "instances"),
+        ({"messages": "[" * 100_000}, "messages"),
+    ],
+)
+def test_a_text_with_a_bad_list_is_named_with_its_place(record: dict[str, Any], field: str) -> None:
+    with pytest.raises(RecordError, match=f"^f, line 1: field '{field}' is a text .* JSON list"):
+        read(record)
+
+
+@pytest.mark.parametrize(
+    "task", ['[{"a": 1}]', "[1, 2] is a list. Why?", '[{"role": "x"}] in YAML']
+)
+def test_a_task_about_json_is_a_text(task: str) -> None:
+    assert read({"prompt": task, "completion": ANSWER})[0] == task

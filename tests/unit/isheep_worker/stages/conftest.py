@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -164,18 +164,18 @@ class RunDriver:
             self.record(result)
 
     def content(self) -> dict[str, bytes]:
-        """Return the bytes of all parts and files, except those that contain times."""
+        """Return the bytes of all parts and files, except those with times and the report's."""
         return self.content_of(self.folder)
 
     @staticmethod
     def content_of(folder: Path) -> dict[str, bytes]:
         """Return the same content of another store folder."""
-        with_times = {"manifest.json", "log.jsonl.zst", "report.html", "report.json"}
+        left_out = ("/manifest.json", "log.jsonl.zst", ".html", "/report.json", ".jsonl.gz")
         store = FolderStore(folder)
         return {
             info.key: store.get(info.key)
             for info in store.list("default/stages/")
-            if info.key.rpartition("/")[2] not in with_times
+            if not info.key.endswith(left_out)
         }
 
 
@@ -251,33 +251,22 @@ def formatted_text_model_dir(
     state is the last token's embedding, which encodes the kind. The output layer has a fixed
     distribution of the next token for each kind. Each label is a single token.
     """
-    import math
-
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
+    from transformers import AutoTokenizer
 
     folder = tmp_path_factory.mktemp("labelling")
     tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
     tokenizer.add_tokens([*LABELS, *ANSWERS])
-    tokenizer.save_pretrained(folder)
-    config = LlamaConfig.from_pretrained(
-        tiny_model_dir, vocab_size=len(tokenizer), tie_word_embeddings=False
-    )
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     ids = tokenizer.convert_tokens_to_ids
     letters, space, newline = ids(list("abcdefghijklmnopqrst")), ids("\u0120"), ids("\u010a")
-    kinds = torch.full((len(tokenizer),), WORD)
-    for kind, tokens in (
-        (SPACE, [space]),
-        (NEWLINE, [newline]),
-        (LABEL, ids([*LABELS])),
-        (ASK, ids([":"])),
-        (ANSWER, ids([*ANSWERS])),
-        (END, [tokenizer.eos_token_id]),
-    ):
-        kinds[tokens] = kind
-    shares = torch.full((7, len(tokenizer)), 1e-6)
-    for kind, followers, share in (
+    kinds = {
+        SPACE: [space],
+        NEWLINE: [newline],
+        LABEL: ids([*LABELS]),
+        ASK: ids([":"]),
+        ANSWER: ids([*ANSWERS]),
+        END: [tokenizer.eos_token_id],
+    }
+    followers = (
         (WORD, letters, 0.3),
         (WORD, [space], 0.5),
         (WORD, [newline], 0.11),
@@ -289,8 +278,41 @@ def formatted_text_model_dir(
         (LABEL, letters, 1.0),
         (ASK, ids(["Yes"]), 1.0),
         (ANSWER, [newline], 1.0),
-    ):
-        shares[kind, followers] = share / len(followers)
+    )
+    save_model_of_kinds(tiny_model_dir, folder, tokenizer, kinds, followers)
+    return folder
+
+
+def save_model_of_kinds(
+    base: Path,
+    folder: Path,
+    tokenizer: Any,
+    kinds: Mapping[int, Sequence[int]],
+    followers: Iterable[tuple[int, Sequence[int], float]],
+) -> None:
+    """Save a model whose next token depends only on the kind of the last token.
+
+    Args:
+        base: The folder of the model whose configuration is used.
+        folder: The folder for the model and its tokenizer.
+        tokenizer: The tokenizer.
+        kinds: The ids of each kind of tokens; all other tokens are of the kind 0.
+        followers: After a kind, these ids follow, together with this share.
+    """
+    import math
+
+    import torch
+    from transformers import AutoModelForCausalLM, LlamaConfig
+
+    tokenizer.save_pretrained(folder)
+    config = LlamaConfig.from_pretrained(base, vocab_size=len(tokenizer), tie_word_embeddings=False)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    kind_of = torch.zeros(len(tokenizer))
+    for kind, tokens in kinds.items():
+        kind_of[list(tokens)] = kind
+    shares = torch.full((1 + max(kinds), len(tokenizer)), 1e-6)
+    for kind, tokens, share in followers:
+        shares[kind, list(tokens)] = share / len(tokens)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if name.endswith(("o_proj.weight", "down_proj.weight")):
@@ -298,11 +320,10 @@ def formatted_text_model_dir(
         model.get_input_embeddings().weight.zero_()
         model.get_output_embeddings().weight.zero_()
         norm = math.sqrt(config.hidden_size)
-        for kind in range(7):
-            model.get_input_embeddings().weight[kinds == kind, kind] = 1.0
+        for kind in range(len(shares)):
+            model.get_input_embeddings().weight[kind_of == kind, kind] = 1.0
             model.get_output_embeddings().weight[:, kind] = shares[kind].log() / norm
     model.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(autouse=True)
