@@ -38,6 +38,8 @@ NODE_PACKAGES = {
     "runc": "runc",
 }
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+# The tests start this browser by its path. A snap of Chromium cannot read their folders.
+CHROMIUM = Path("/usr/bin/chromium")
 # The folders of administration programs, which may be missing from a user's PATH.
 ADMINISTRATOR_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -135,6 +137,12 @@ def check_disk(goal: str) -> tuple[str | None, str]:
     return None, f"{NEEDED_GIB[goal]} GiB of disk"
 
 
+def check_chromium() -> tuple[str | None, str]:
+    if not CHROMIUM.exists():
+        return f"{CHROMIUM} is missing (tests look at the report in a browser)", "chromium"
+    return None, "Chromium"
+
+
 def main(goals: list[str]) -> int:
     """Run the checks of the given goals (demo, test, node); return 1 if something is missing."""
     unknown = set(goals) - set(NEEDED_GIB)
@@ -144,6 +152,8 @@ def main(goals: list[str]) -> int:
     checks = [check_python(), check_cpu(), check_libnuma(), check_tools()]
     if "test" in goals or "node" in goals:
         checks.append(check_go(goals))
+    if "test" in goals:
+        checks.append(check_chromium())
     if "node" in goals:
         checks += [check_node(), check_node_kernel()]
     checks.append(check_disk(max(goals, key=NEEDED_GIB.__getitem__)))

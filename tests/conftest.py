@@ -43,7 +43,7 @@ def _group_of(item: pytest.Item) -> str | None:
     path = item.path.relative_to(TESTS)
     if path.parts[0] == "control_plane":
         return path.parts[0]
-    if path.parts[0] == "e2e_local":
+    if path.parts[0] in ("docs", "e2e_local"):
         return path.stem
     if "fork_server" in getattr(item, "fixturenames", ()):
         return "fork_server"

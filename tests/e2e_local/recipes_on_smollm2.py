@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
+from isheep_worker.report.funnel import UNEXPLAINED
+
 from .command import command
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -89,6 +91,8 @@ def test_an_example_runs_to_its_end(
         Path(run_command("report", "run.yaml").strip()).with_name("report.json").read_text()
     )
     assert len(report["iterations"]) == spec["iterations"]
+    lines = [step["label"] for one in report["iterations"] for step in one["funnel"]]
+    assert UNEXPLAINED not in lines
     for iteration in range(1, spec["iterations"] + 1):
         run_command("export", "run.yaml", "--iteration", str(iteration), "-o", "data.jsonl")
         rows = [json.loads(line) for line in (tmp_path / "data.jsonl").read_text().splitlines()]

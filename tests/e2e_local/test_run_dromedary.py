@@ -20,6 +20,7 @@ from isheep.store import open_store
 from isheep.store.artifacts import ArtifactStore
 from isheep_worker.inputs.sources import read_templates
 from isheep_worker.process.worker import Worker
+from isheep_worker.report.funnel import UNEXPLAINED
 from isheep_worker.rows.schema import COMPLETIONS, INSTRUCTIONS, PAIRS, SELECTIONS, TOPICS
 from isheep_worker.runtime.meter import Meter
 from isheep_worker.runtime.orders import Shard
@@ -279,4 +280,6 @@ def test_the_report_shows_both_iterations(finished: Finished) -> None:
     assert first["counts"]["instructions accepted"] == 80
     assert "instructions accepted" not in second["counts"]
     assert second["counts"]["pairs answered"] == 40
+    for iteration in (first, second):
+        assert UNEXPLAINED not in [step["label"] for step in iteration["funnel"]]
     assert "iteration 2: kept" in finished.command("status", "run.yaml")

@@ -42,9 +42,9 @@ class JobRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FunnelBar:
-    """One bar of the report's funnel: its label, and the statistic of the stage that it shows.
+    """One line of the report's funnel: its label, and the statistic of the stage that it shows.
 
-    A bar shows the sum over the rounds, or the statistic of the last round if `of_last_round`.
+    A line shows the sum over the rounds, or the statistic of the last round if `of_last_round`.
     """
 
     label: str
@@ -54,16 +54,31 @@ class FunnelBar:
 
 @dataclass(frozen=True, slots=True)
 class Funnel:
-    """The bars of one stage kind in the report's funnel.
+    """The lines of one stage kind in the report's funnel, in the order of what happens.
 
-    The order is: the bars in `before`, one bar for each reason for drops, and the bar `result`.
-    `repeats_drops_of` is the role of the earlier stages whose drops the stage counts again. If an
-    iteration has such a stage, the funnel shows only the drops that this stage counts first.
+    A stage that parses texts has `source`, the texts, and `parsed`, the items that it reads from
+    them; `found` is the label of these items and of the parse failures together. With these lines
+    a new count begins, because an item is not a text.
+
+    Another stage reads the items of the stage before: `reads` has the statistics whose sum is their
+    number. `left_out` is the label of the items of the stage before that the stage does not read.
+
+    A line for each of `notes` describes some of the items, if there are such items. A line for each
+    reason for drops follows, one for each of `set_apart`, and `result`. A stage
+    with `drops_of` shows drops that this later stage counts, because that stage gives each item one
+    reason. `describes` is true if the result need not be what remains of the items.
     """
 
     result: FunnelBar
-    before: tuple[FunnelBar, ...] = ()
-    repeats_drops_of: JobRole | None = None
+    source: FunnelBar | None = None
+    found: str = ""
+    parsed: FunnelBar | None = None
+    reads: tuple[str, ...] = ()
+    left_out: str = ""
+    notes: tuple[FunnelBar, ...] = ()
+    set_apart: tuple[FunnelBar, ...] = ()
+    drops_of: str | None = None
+    describes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +103,8 @@ class StageDefinition:
 
     `after_inference` is True if no later stage of the same iteration loads a model for inference.
 
-    `funnel` has the bars of the kind in the report. The funnel shows them in the order of the
-    table.
+    `funnel` has the lines of the kind in the report. The funnel shows the kinds in the order of
+    the table.
     """
 
     pool: Pool
@@ -114,10 +129,9 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         essential_statistics=("accepted",),
         role=JobRole.GENERATION,
         funnel=Funnel(
-            before=(
-                FunnelBar("completions for topics", "completions"),
-                FunnelBar("topics parsed", "parsed"),
-            ),
+            source=FunnelBar("completions for topics", "completions"),
+            found="topics and unreadable texts",
+            parsed=FunnelBar("topics parsed", "parsed"),
             result=FunnelBar("topics accepted", "accepted", of_last_round=True),
         ),
     ),
@@ -128,10 +142,9 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         essential_statistics=("accepted",),
         role=JobRole.GENERATION,
         funnel=Funnel(
-            before=(
-                FunnelBar("completions", "completions"),
-                FunnelBar("instructions parsed", "parsed"),
-            ),
+            source=FunnelBar("completions", "completions"),
+            found="instructions and unreadable texts",
+            parsed=FunnelBar("instructions parsed", "parsed"),
             result=FunnelBar("instructions accepted", "accepted", of_last_round=True),
         ),
     ),
@@ -139,21 +152,35 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         Pool.INFERENCE,
         s.ClassifySettings,
         role=JobRole.GENERATION,
-        funnel=Funnel(FunnelBar("of them classifications", "classifications")),
+        funnel=Funnel(
+            FunnelBar("classifications", "classifications"),
+            reads=("instructions",),
+            describes=True,
+        ),
     ),
     StageKind.INSTANTIATE: StageDefinition(
         Pool.INFERENCE,
         s.InstantiateSettings,
         version=2,  # compares instances in their plain form, and drops thoughts
         role=JobRole.GENERATION,
-        funnel=Funnel(FunnelBar("pairs instantiated", "pairs")),
+        funnel=Funnel(
+            source=FunnelBar("instructions instantiated", "instructions"),
+            found="instances and unreadable texts",
+            parsed=FunnelBar("instances parsed", "parsed"),
+            result=FunnelBar("pairs instantiated", "pairs"),
+        ),
     ),
     StageKind.RESPOND: StageDefinition(
         Pool.INFERENCE,
         s.RespondSettings,
         version=2,  # removes thoughts before the answer
         role=JobRole.GENERATION,
-        funnel=Funnel(FunnelBar("pairs answered", "pairs")),
+        funnel=Funnel(
+            FunnelBar("pairs answered", "pairs"),
+            reads=("pairs",),
+            left_out="not drawn to be answered",
+            notes=(FunnelBar("responses without their thoughts", "thoughtsRemoved"),),
+        ),
     ),
     StageKind.ASSESS: StageDefinition(
         Pool.INFERENCE,
@@ -162,7 +189,9 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         # and thoughts, and keeps code; spares code with labels of speakers (ISheepCode, Dromedary)
         version=3,
         role=JobRole.ASSESSMENT,
-        funnel=Funnel(FunnelBar("pairs scored", "scored")),
+        funnel=Funnel(
+            FunnelBar("pairs scored", "scored"), reads=("pairs",), drops_of="select", describes=True
+        ),
     ),
     StageKind.MEASURE: StageDefinition(
         Pool.INFERENCE,
@@ -171,7 +200,12 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         # (ISheepCode, Dromedary); a response has the tokens that it has after its prompt
         version=3,
         role=JobRole.ASSESSMENT,
-        funnel=Funnel(FunnelBar("pairs measured", "measured")),
+        funnel=Funnel(
+            FunnelBar("pairs measured", "measured"),
+            reads=("pairs",),
+            drops_of="select",
+            describes=True,
+        ),
     ),
     StageKind.SELECT: StageDefinition(
         Pool.PROCESSING,
@@ -180,7 +214,7 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         # (ISheepCode, Dromedary)
         version=3,
         essential_statistics=("kept", "meanScore"),
-        funnel=Funnel(FunnelBar("pairs kept: D(t)", "kept"), repeats_drops_of=JobRole.ASSESSMENT),
+        funnel=Funnel(FunnelBar("pairs kept: D(t)", "kept")),
     ),
     StageKind.TRAIN: StageDefinition(
         Pool.TRAINING,
@@ -193,13 +227,20 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         version=5,
         essential_statistics=("samples", "trainLoss", "evalLoss", "validationSamples"),
         after_inference=True,
-        funnel=Funnel(FunnelBar("pairs trained on", "samples")),
+        funnel=Funnel(
+            FunnelBar("pairs trained on", "samples"),
+            reads=("samples", "validationSamples", "drop:no-label"),
+            left_out="beyond training.maxSamples",
+            set_apart=(FunnelBar("pairs held out for validation", "validationSamples"),),
+        ),
     ),
     StageKind.MERGE: StageDefinition(Pool.PROCESSING, s.MergeSettings, after_inference=True),
     StageKind.REPORT: StageDefinition(
         Pool.PROCESSING,
         s.ReportSettings,
-        version=4,  # shows the assessor's first answers, and a wrong language
+        # shows the assessor's first answers, and a wrong language; the funnel adds up, the charts
+        # have axes, and the pairs of each reason are drawn and are in a file
+        version=5,
         adoptable=False,
         after_inference=True,
     ),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 from isheep.contract.order import RunRef
 from isheep.store.interface import NoSuchKeyError, ObjectStore, StoreCorruptError
@@ -17,6 +18,8 @@ from isheep.store.manifest import encode
 
 STAGES_FILE = "stages.json"
 """The keys of the stages in the newest report, by their ids."""
+REPORT_FILE = "report.html"
+"""The newest report, which the report stage copies here."""
 
 
 class RunDocuments:
@@ -26,8 +29,11 @@ class RunDocuments:
         self._store = store
         self._run = run
 
-    def write(self, file: str, content: bytes) -> None:
-        """Store a document under the run's name, replacing an earlier one."""
+    def write(self, file: str, content: bytes | Path) -> None:
+        """Store a document, or the content of a file, under the run's name.
+
+        An earlier document of this name is replaced.
+        """
         self._store.put(self._at(file), content)
 
     def read(self, file: str) -> bytes | None:

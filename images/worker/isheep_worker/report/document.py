@@ -6,20 +6,26 @@ no figures, so page and JSON always agree.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
+import yaml
+
+from isheep.api.run import GROUP, KIND, VERSION
 from isheep.contract.order import RunRef
 from isheep.recipes.settings import ReportSettings
 from isheep_worker.report import figures
 from isheep_worker.report.explanations import AssessedPair
-from isheep_worker.report.figures import IterationFigures, Seconds, StageFigures
+from isheep_worker.report.figures import Seconds
+from isheep_worker.report.funnel import counts
+from isheep_worker.report.pairs import PairFigures
 from isheep_worker.report.scores import LevelFigures
-from isheep_worker.rows.schema import SelectionRow
+from isheep_worker.report.stage_figures import StageFigures
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SMALL_MODEL_BYTES = 2 * 1024**3
 """Size of the weights below which the page warns that self-scores are close to noise."""
 
@@ -37,31 +43,39 @@ class SampleAnswer:
 class TrainingStep:
     """One training step.
 
-    The losses are means over response tokens. `eval_loss` is the validation loss after the step, or
-    None if it was not measured. `grad_norm` is the norm of the gradient before clipping.
+    The losses are means over response tokens. `loss` is the training loss. `validation_loss` is the
+    validation loss after the step, or None if it was not measured. `grad_norm` is the norm of the
+    gradient before clipping.
     """
 
     step: int
     loss: float
-    eval_loss: float | None
+    validation_loss: float | None
     learning_rate: float
     grad_norm: float
 
 
 @dataclass(frozen=True, slots=True)
 class ReportInput:
-    """The inputs of the report. The mappings are by iteration."""
+    """The inputs of the report. The mappings are by iteration.
+
+    `model_digest` is the digest of M(0), and `store` the location of the run's store.
+    `pairs_files` has the names of the files with all pairs, next to the page.
+    """
 
     run: RunRef
     settings: ReportSettings
     stages: Sequence[StageFigures]
     training: Mapping[int, Sequence[TrainingStep]] = field(default_factory=dict)
-    pairs: Mapping[int, Sequence[SelectionRow]] = field(default_factory=dict)
+    pairs: Mapping[int, PairFigures] = field(default_factory=dict)
+    pairs_files: Mapping[int, str] = field(default_factory=dict)
     scores: Mapping[int, Sequence[LevelFigures]] = field(default_factory=dict)
     answers: Mapping[int, Sequence[AssessedPair]] = field(default_factory=dict)
     samples: Sequence[SampleAnswer] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     model_bytes: int | None = None
+    model_digest: str = ""
+    store: str = ""
 
 
 def report_document(source: ReportInput) -> dict[str, Any]:
@@ -75,29 +89,36 @@ def report_document(source: ReportInput) -> dict[str, Any]:
     """
     spec = source.settings.spec
     time = figures.stage_seconds(source.stages, source.run.uid)
+    mine = [stage for stage in source.stages if stage.run_uid == source.run.uid]
+    starts = [stage.time.started_at for stage in mine]
+    ends = [stage.time.finished_at for stage in mine]
     iterations = sorted({stage.iteration for stage in source.stages} - {0})
     loads = [figures.model_loads(source.stages, t, source.run.uid) for t in iterations]
     document = {
         "schema_version": SCHEMA_VERSION,
         "run": source.run.model_dump(),
         "recipe": source.settings.recipe,
-        "model": spec.get("model", {}).get("storageUri", ""),
+        "model": source.environment.get("base model")
+        or spec.get("model", {}).get("storageUri", ""),
+        "model_digest": source.model_digest,
+        "started_at": _date(min(starts, default=None)),
+        "finished_at": _date(max(ends, default=None)),
+        "command": _command(source),
         "random_seed": spec.get("randomSeed", 0),
         "planned_iterations": source.settings.iterations,
         "small_model": source.model_bytes is not None and source.model_bytes < SMALL_MODEL_BYTES,
         "iterations": [_iteration(source, t, time) for t in iterations],
+        "tokens_per_second": figures.tokens_per_second(source.stages, source.run.uid),
+        "gpu_hours": figures.gpu_hours(source.stages, source.run.uid),
         "total": _seconds(figures.total_seconds(time)),
         "it_loads": _loads(loads),
         "model_loads": loads,
-        "time": [
-            {"id": row.id, "seconds": _seconds(row.seconds), "wall": row.seconds.wall}
-            for row in time
-        ],
-        "longest": max((row.seconds.wall for row in time), default=0.0) or 1.0,
+        "time": _time(time),
+        "time_by_kind": _time(figures.time_by_kind(time)),
         "samples": _samples(source.samples),
         "sample_models": sorted({s.model for s in source.samples}, key=lambda m: (len(m), m)),
         "environment": dict(source.environment),
-        "spec": json.dumps(spec, indent=2, ensure_ascii=False, sort_keys=True),
+        "spec": _run_file(source),
         "stages": [{"id": s.id, "key": s.key} for s in source.stages if s.key],
     }
     plain: dict[str, Any] = figures.plain(document)
@@ -106,23 +127,52 @@ def report_document(source: ReportInput) -> dict[str, Any]:
 
 def _iteration(source: ReportInput, t: int, time: Sequence[figures.StageSeconds]) -> dict[str, Any]:
     of_t = figures.iteration_figures(t, source.stages)
+    stages = [stage for stage in source.stages if stage.iteration == t]
+    pairs = source.pairs.get(t, PairFigures((), ()))
     mine = [row for row in time if row.id.startswith(f"i{t}/")]
     return {
         **figures.plain(of_t),
-        "counts": _counts(of_t),
-        "widest": max((step.count for step in of_t.funnel), default=0) or 1,
+        "counts": dict(counts(of_t.funnel)),
         "seconds": _seconds(figures.total_seconds(mine)),
+        "tokens_per_second": figures.tokens_per_second(stages, source.run.uid),
+        "gpu_hours": figures.gpu_hours(stages, source.run.uid),
         "scores": [
             {**figures.plain(level), "warning": level.warning} for level in source.scores.get(t, ())
         ],
         "training": [figures.plain(step) for step in source.training.get(t, ())],
         "answers": [figures.plain(pair) for pair in source.answers.get(t, ())],
-        "pairs": [figures.plain(row) for row in source.pairs.get(t, ())],
+        "pairs": figures.plain(pairs.groups),
+        "levels": figures.plain(pairs.levels),
+        "pairs_file": source.pairs_files.get(t),
     }
 
 
-def _counts(of_t: IterationFigures) -> dict[str, int]:
-    return {step.label: step.count for step in of_t.funnel if not step.is_drop}
+def _date(seconds: float | None) -> str | None:
+    """Return a time in epoch seconds as a date and a time in UTC."""
+    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _command(source: ReportInput) -> str:
+    """Return the command that repeats the run on one machine from the run file in the report."""
+    store = f" --store {shlex.quote(source.store)}" if source.store else ""
+    return f"isheep run run.yaml{store}"
+
+
+def _run_file(source: ReportInput) -> str:
+    """Return the run as a file for `isheep run` and `kubectl apply`."""
+    run = {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": KIND,
+        "metadata": {"name": source.run.name, "namespace": source.run.namespace},
+        "spec": source.settings.spec,
+    }
+    return yaml.safe_dump(run, sort_keys=False, allow_unicode=True)
+
+
+def _time(rows: Iterable[figures.StageSeconds]) -> list[dict[str, Any]]:
+    return [
+        {"id": row.id, "seconds": _seconds(row.seconds), "wall": row.seconds.wall} for row in rows
+    ]
 
 
 def _seconds(seconds: Seconds) -> dict[str, float]:

@@ -11,56 +11,16 @@ this run, so the times leave them out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from isheep.contract.choices import Pool
 from isheep.contract.language_mismatch import mismatch_of_drops
 from isheep.contract.rule_names import DROP
-from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, Funnel, FunnelBar, StageKind
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 from isheep_worker.measures.perplexity import BOUNDS, perplexity
-from isheep_worker.rules.drop_reasons import SELECTION_REASONS
-
-
-@dataclass(frozen=True, slots=True)
-class StageTime:
-    """Start and end of a stage in epoch seconds, and its seconds in each bin."""
-
-    started_at: float
-    finished_at: float
-    load: float
-    engine: float
-    cpu: float
-
-    @property
-    def accounted(self) -> float:
-        """The seconds that the stage assigned to a bin."""
-        return self.load + self.engine + self.cpu
-
-
-@dataclass(frozen=True, slots=True)
-class StageFigures:
-    """The content of one stage's manifest that the report uses."""
-
-    id: str
-    kind: str
-    iteration: int
-    round: int | None
-    key: str
-    run_uid: str
-    time: StageTime
-    statistics: Mapping[str, float] = field(default_factory=dict)
-    examples: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class FunnelStep:
-    """One bar of the funnel. The label of a drop is its rule; `examples` are dropped texts."""
-
-    label: str
-    count: int
-    is_drop: bool
-    examples: tuple[str, ...] = ()
+from isheep_worker.report.funnel import FunnelStep, funnel
+from isheep_worker.report.stage_figures import StageFigures, StageTime, family
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +67,11 @@ class PerplexityFigures:
 class IterationFigures:
     """The figures of one iteration. Histograms have ten bins for the scores 1 to 10.
 
-    M(t) is the adapter after the training step `adapter_step`, and `eval_loss` is its validation
-    loss. `language_mismatch` is a sentence if most instructions seem to be in another language than
-    the run's. `adapted_share` is the share of the linear weights that LoRA adapts. The training
-    loss is a mean over `samples` pairs, and the validation loss over `validation_samples` pairs.
+    M(t) is the adapter after the training step `adapter_step`, and `validation_loss` is its loss on
+    the pairs held out. `language_mismatch` is a sentence if most instructions seem to be in another
+    language than the run's. `adapted_share` is the share of the linear weights that LoRA adapts.
+    The training loss is a mean over `samples` pairs, and the validation loss over
+    `validation_samples` pairs.
     """
 
     iteration: int
@@ -121,8 +82,8 @@ class IterationFigures:
     tokens: int
     kept: int
     mean_score: float | None
-    train_loss: float | None
-    eval_loss: float | None
+    training_loss: float | None
+    validation_loss: float | None
     adapter_step: int | None
     samples: int | None
     language_mismatch: str | None = None
@@ -132,20 +93,21 @@ class IterationFigures:
 
 def iteration_figures(iteration: int, stages: Iterable[StageFigures]) -> IterationFigures:
     """Return the figures of one iteration from the run's stages, in any order."""
-    mine = [stage for stage in stages if stage.iteration == iteration]
+    everything = list(stages)
+    mine = [stage for stage in everything if stage.iteration == iteration]
     select = _statistics(mine, StageKind.SELECT)
     train = _statistics(mine, StageKind.TRAIN)
     return IterationFigures(
         iteration=iteration,
-        funnel=_funnel(mine),
+        funnel=funnel(iteration, everything),
         histograms=_histograms(mine),
-        means=_family(mine, "mean:"),
+        means=family(mine, "mean:"),
         perplexities=_perplexities(mine),
         tokens=int(sum(s.statistics.get("tokens", 0) for s in mine if _uses_engine(s))),
         kept=int(select.get("kept", 0)),
         mean_score=select.get("meanScore"),
-        train_loss=train.get("trainLoss"),
-        eval_loss=train.get("evalLoss"),
+        training_loss=train.get("trainLoss"),
+        validation_loss=train.get("evalLoss"),
         adapter_step=int(train["adapterStep"]) if "adapterStep" in train else None,
         samples=int(train["samples"]) if "samples" in train else None,
         language_mismatch=_language_mismatch(mine),
@@ -164,73 +126,15 @@ def _statistics(stages: Sequence[StageFigures], kind: StageKind) -> Mapping[str,
     return next((s.statistics for s in stages if s.kind == kind), {})
 
 
-def _family(stages: Iterable[StageFigures], prefix: str) -> dict[str, float]:
-    """Return the sums of the statistics whose names begin with a prefix, by the rest of the name.
-
-    Only one stage of an iteration has the family of a mean, so a sum of one value is that mean.
-    """
-    sums: dict[str, float] = {}
-    for stage in stages:
-        for name, value in stage.statistics.items():
-            if name.startswith(prefix):
-                rest = name.removeprefix(prefix)
-                sums[rest] = sums.get(rest, 0) + value
-    return sums
-
-
-def _funnel(stages: Sequence[StageFigures]) -> tuple[FunnelStep, ...]:
-    bars: list[FunnelStep] = []
-    for kind, definition in STAGE_DEFINITIONS.items():
-        of_kind = sorted((s for s in stages if s.kind == kind), key=lambda s: s.round or 0)
-        if of_kind and definition.funnel is not None:
-            bars += _bars(definition.funnel, of_kind, stages)
-    return tuple(bars)
-
-
-def _bars(
-    funnel: Funnel, of_kind: Sequence[StageFigures], stages: Sequence[StageFigures]
-) -> list[FunnelStep]:
-    """Return the bars of the stages of one kind, which are in the order of their rounds."""
-    repeats = funnel.repeats_drops_of is not None and any(
-        STAGE_DEFINITIONS[StageKind(stage.kind)].role is funnel.repeats_drops_of for stage in stages
-    )
-    return [
-        *(_bar(bar, of_kind) for bar in funnel.before),
-        *_drops(of_kind, only=SELECTION_REASONS if repeats else None),
-        _bar(funnel.result, of_kind),
-    ]
-
-
-def _bar(bar: FunnelBar, of_kind: Sequence[StageFigures]) -> FunnelStep:
-    shown = of_kind[-1:] if bar.of_last_round else of_kind
-    count = sum(stage.statistics.get(bar.statistic, 0) for stage in shown)
-    return FunnelStep(bar.label, int(count), is_drop=False)
-
-
-def _drops(stages: Sequence[StageFigures], only: frozenset[str] | None = None) -> list[FunnelStep]:
-    """Return the drops of stages in descending order; `only` restricts them to some names."""
-    counts = _family(stages, DROP)
-    examples: dict[str, list[str]] = {}
-    for stage in stages:
-        for rule, texts in stage.examples.items():
-            examples.setdefault(rule, []).extend(texts)
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return [
-        FunnelStep(rule, int(count), is_drop=True, examples=tuple(examples.get(rule, ())[:5]))
-        for rule, count in ordered
-        if count and (only is None or rule in only)
-    ]
-
-
 def _language_mismatch(stages: Sequence[StageFigures]) -> str | None:
     curates = [stage for stage in stages if stage.kind == StageKind.CURATE]
     accepted = max((stage.statistics.get("accepted", 0) for stage in curates), default=0)
-    return mismatch_of_drops(_family(curates, DROP), accepted, "language")
+    return mismatch_of_drops(family(curates, DROP), accepted, "language")
 
 
 def _histograms(stages: Sequence[StageFigures]) -> dict[str, tuple[int, ...]]:
     bins: dict[str, list[int]] = {}
-    for name, count in _family(stages, "score:").items():
+    for name, count in family(stages, "score:").items():
         level, _, score = name.rpartition(":")
         bins.setdefault(level, [0] * 10)[int(score) - 1] += int(count)
     return {level: tuple(counts) for level, counts in bins.items()}
@@ -238,7 +142,7 @@ def _histograms(stages: Sequence[StageFigures]) -> dict[str, tuple[int, ...]]:
 
 def _perplexities(stages: Sequence[StageFigures]) -> dict[str, PerplexityFigures]:
     labels = [*(f"<{bound}" for bound in BOUNDS), f"≥{BOUNDS[-1]}"]
-    counts = _family(stages, "perplexity:")
+    counts = family(stages, "perplexity:")
     return {
         name: PerplexityFigures(
             of_mean_loss=perplexity(loss),
@@ -246,7 +150,7 @@ def _perplexities(stages: Sequence[StageFigures]) -> dict[str, PerplexityFigures
                 label: int(counts.get(f"{name}:{number}", 0)) for number, label in enumerate(labels)
             },
         )
-        for name, loss in _family(stages, "meanLoss:").items()
+        for name, loss in family(stages, "meanLoss:").items()
     }
 
 
@@ -294,6 +198,41 @@ def model_loads(stages: Iterable[StageFigures], iteration: int, run_uid: str) ->
         for s in stages
         if s.iteration == iteration and s.run_uid == run_uid
     )
+
+
+def tokens_per_second(stages: Iterable[StageFigures], run_uid: str) -> float | None:
+    """Return the generated tokens per second of the stages of a run that generate, or None.
+
+    The seconds are those between the start and the end of these stages, with the loading of models.
+    """
+    mine = [s for s in stages if s.run_uid == run_uid and _uses_engine(s)]
+    generating = [s for s in mine if s.statistics.get("tokens")]
+    seconds = sum(s.time.finished_at - s.time.started_at for s in generating)
+    return sum(s.statistics["tokens"] for s in generating) / seconds if seconds > 0 else None
+
+
+def gpu_hours(stages: Iterable[StageFigures], run_uid: str) -> float:
+    """Return the hours of the run's stages multiplied by the GPUs of their workers.
+
+    A manifest has the GPUs of the worker that committed the stage. If several pods shared a stage,
+    the hours are a lower bound. Training reports its processes, one for each GPU of all pods.
+    """
+    return sum(
+        (s.time.finished_at - s.time.started_at)
+        * max(s.devices, int(s.statistics.get("processes", 0)) if s.devices else 0)
+        / 3600
+        for s in stages
+        if s.run_uid == run_uid and STAGE_DEFINITIONS[StageKind(s.kind)].pool is not Pool.PROCESSING
+    )
+
+
+def time_by_kind(rows: Iterable[StageSeconds]) -> tuple[StageSeconds, ...]:
+    """Return the times with the rounds of a stage kind of an iteration added up, in their order."""
+    sums: dict[str, Seconds] = {}
+    for row in rows:
+        name = row.id.partition("/r")[0] if row.id.count("/") > 1 else row.id
+        sums[name] = sums.get(name, Seconds()) + row.seconds
+    return tuple(StageSeconds(name, seconds) for name, seconds in sums.items())
 
 
 def plain(value: Any) -> Any:

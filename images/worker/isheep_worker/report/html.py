@@ -1,17 +1,21 @@
-"""The report as one self-contained page without scripts, fonts or requests.
+"""The report as one self-contained page, which makes no request.
 
-The page has a content security policy that forbids all of these, because its samples are generated
-text. Charts are plain SVG and tables, so the page can be printed and read without colour.
+The page has a content security policy that forbids everything except its own style and its one
+script, which the policy names by a hash: the pairs are generated text. The script searches the
+shown pairs, and opens what is folded before the page is printed. All else works without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import hashlib
 from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
+from isheep_worker.report import charts
 from isheep_worker.report.invisible_characters import show_invisible
 
 
@@ -22,9 +26,14 @@ def render(document: dict[str, Any]) -> str:
     )
     environment.filters["show_invisible"] = show_invisible
     environment.filters["duration"] = duration
-    environment.globals |= {"extent": extent, "polyline": polyline, "points": points}
-    source = resources.files("isheep_worker.report").joinpath("template.html").read_text("utf-8")
-    return environment.from_string(source).render(**document)
+    environment.globals |= {"charts": charts, "svg": _svg}
+    script = _text("search.js")
+    assets = {
+        "style": Markup(_text("style.css")),  # noqa: S704 (our own file)
+        "script": Markup(script),  # noqa: S704 (our own file)
+        "script_hash": _hash(script),
+    }
+    return environment.from_string(_text("template.html")).render(**document, **assets)
 
 
 def duration(seconds: float) -> str:
@@ -37,33 +46,16 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-Extent = tuple[float, float]
-"""The lowest and the highest value of the series in one chart."""
+def _svg(spec: charts.Spec, label: str) -> Markup:
+    # Vega escapes the texts in a chart.
+    return Markup(charts.svg(spec, label))  # noqa: S704
 
 
-def extent(*series: Sequence[float | None]) -> Extent:
-    """Return the extent of several series; None is a gap and does not count."""
-    present = [value for values in series for value in values if value is not None]
-    return (min(present, default=0.0), max(present, default=0.0))
+def _text(name: str) -> str:
+    return resources.files("isheep_worker.report").joinpath(name).read_text("utf-8")
 
 
-def points(
-    values: Sequence[float | None], width: int, height: int, span: Extent
-) -> list[tuple[str, str]]:
-    """Return the coordinates of values in a box of pixels, without gaps.
-
-    The highest value of the extent `span` is at the top of the box.
-    """
-    low, high = span
-    step = width / max(len(values) - 1, 1)
-    return [
-        (f"{index * step:.1f}", f"{height - (value - low) / ((high - low) or 1.0) * height:.1f}")
-        for index, value in enumerate(values)
-        if value is not None
-    ]
-
-
-def polyline(values: Sequence[float], width: int, height: int, span: Extent | None = None) -> str:
-    """Return the points of an SVG polyline for values in a box; `span` defaults to their extent."""
-    coordinates = points(values, width, height, span or extent(values))
-    return " ".join(f"{x},{y}" for x, y in coordinates)
+def _hash(script: str) -> str:
+    """Return the source expression of an inline script for a content security policy."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"

@@ -1,16 +1,20 @@
 """report: write the results of the run so far as one HTML page and one JSON file.
 
 The report is made from the manifests of the stages that the order names, the training logs, the
-scores, the assessor's first answers and the first rows of each D(t). Both files are the stage's
-artifact. A copy under the run's name, with the keys of its stages, makes the newest report easy to
-find. If another run has already committed the same report, the stage still writes these copies.
+scores, the assessor's first answers and the pairs of each iteration. A third file has all pairs of
+the newest iteration, each with its decision. The files are the stage's artifact. A copy under the
+run's name, with the keys of its stages, makes the newest report easy to find. If
+another run has already committed the same report, the stage still writes these copies.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import zstandard
@@ -29,55 +33,60 @@ from isheep_worker.report.document import (
     report_document,
 )
 from isheep_worker.report.explanations import AssessedPair, assessed_pairs
-from isheep_worker.report.figures import StageFigures, StageTime
 from isheep_worker.report.html import render
+from isheep_worker.report.pairs import PairFigures, distance_of, pair_figures
 from isheep_worker.report.scores import LevelFigures, level_figures
+from isheep_worker.report.stage_figures import StageFigures, StageTime
 from isheep_worker.rows.file_names import (
     PREPARE_TIMINGS_FILE,
     SAMPLE_ANSWERS_FILE,
     TRAINING_LOG_FILE,
 )
-from isheep_worker.rows.schema import SCORES, SELECTIONS, SelectionRow
+from isheep_worker.rows.schema import SCORES, SELECTIONS
 
-SHOWN_PAIRS = 6
 HTML_FILE = "report.html"
 JSON_FILE = "report.json"
+_COMPRESSION = 3
 
 
 def run(context: StageContext[ReportSettings]) -> StageOutcome:
-    """Write report.html and report.json, commit them, and copy them under the run's name."""
+    """Write the page, its data and the file of pairs, commit them, and copy them to the run."""
     manifest = context.artifacts.manifest(context.step.key)
     if manifest is not None:
-        _copy(context, {name: _read(context, name) for name in (HTML_FILE, JSON_FILE)})
+        _copy(context, {file.name: _read(context, file.name) for file in manifest.files})
         return StageOutcome(statistics=manifest.statistics)
     manifests = {role: _manifest(context, keys[0]) for role, keys in context.step.inputs.items()}
     document = report_document(_source(context, manifests))
-    contents = {
-        HTML_FILE: render(document).encode(),
-        JSON_FILE: json.dumps(document, indent=1, ensure_ascii=False).encode(),
-    }
-    files = []
-    for name, content in contents.items():
-        path = context.scratch / name
-        path.write_bytes(content)
-        files.append(context.artifacts.write_file(context.step.key, name, path))
-    _copy(context, contents)
+    paths = {name: context.scratch / name for name in (HTML_FILE, JSON_FILE)}
+    paths[HTML_FILE].write_text(render(document), encoding="utf-8")
+    paths[JSON_FILE].write_text(json.dumps(document, indent=1, ensure_ascii=False), "utf-8")
+    name = pairs_file(context.step.iteration)
+    paths[name] = context.scratch / name
+    files = [
+        context.artifacts.write_file(context.step.key, name, path) for name, path in paths.items()
+    ]
+    _copy(context, paths)
     return commit(context, {"bytes": sum(file.bytes for file in files)}, files=files)
 
 
-def _copy(context: StageContext[ReportSettings], contents: Mapping[str, bytes]) -> None:
-    """Write the report and the keys of its stages under the run's name."""
+def pairs_file(iteration: int) -> str:
+    """Return the name of the file with all pairs of an iteration, one JSON object a line."""
+    return f"pairs-i{iteration}.jsonl.gz"
+
+
+def _copy(context: StageContext[ReportSettings], files: Mapping[str, Path]) -> None:
+    """Write the files and the keys of the report's stages under the run's name."""
     documents = RunDocuments(context.artifacts.store, context.order.run)
-    for name, content in contents.items():
-        documents.write(name, content)
+    for name, path in files.items():
+        documents.write(name, path)
     keys = {stage: keys[0] for stage, keys in context.step.inputs.items()}
     documents.write_stages({**keys, context.step.id: context.step.key})
 
 
-def _read(context: StageContext[ReportSettings], name: str) -> bytes:
+def _read(context: StageContext[ReportSettings], name: str) -> Path:
     path = context.scratch / name
     context.artifacts.read_file(context.step.key, name, path)
-    return path.read_bytes()
+    return path
 
 
 def _source(context: StageContext[ReportSettings], manifests: dict[str, Manifest]) -> ReportInput:
@@ -91,9 +100,10 @@ def _source(context: StageContext[ReportSettings], manifests: dict[str, Manifest
     return ReportInput(
         run=context.order.run,
         settings=context.settings,
-        stages=(*_prepare(context), *(_figures(manifest) for manifest in manifests.values())),
+        stages=(*_prepare(context), *(stage_figures(manifest) for manifest in manifests.values())),
         training={t: _training(context, manifest) for t, manifest in trained.items()},
-        pairs={t: _kept(context, manifest) for t, manifest in by_kind["select"].items()},
+        pairs={t: _pairs(context, manifest) for t, manifest in by_kind["select"].items()},
+        pairs_files={t: pairs_file(t) for t in by_kind["select"]},
         scores={t: _scores(context, m) for t, m in by_kind.get("assess", {}).items()},
         answers={
             t: _answers(context, m, by_kind["select"][t])
@@ -104,6 +114,8 @@ def _source(context: StageContext[ReportSettings], manifests: dict[str, Manifest
         ),
         environment=_environment(latest),
         model_bytes=_model_bytes(latest, merged),
+        model_digest=str(latest.settings.get("baseModel", "")),
+        store=context.order.store.uri,
     )
 
 
@@ -137,7 +149,8 @@ def _prepare(context: StageContext[ReportSettings]) -> Iterator[StageFigures]:
         )
 
 
-def _figures(manifest: Manifest) -> StageFigures:
+def stage_figures(manifest: Manifest) -> StageFigures:
+    """Return what the report reads of a committed stage."""
     stage = manifest.stage
     return StageFigures(
         id=stage.id,
@@ -149,6 +162,8 @@ def _figures(manifest: Manifest) -> StageFigures:
         time=_time(manifest.timings),
         statistics=manifest.statistics,
         examples=manifest.examples,
+        inputs=manifest.inputs,
+        devices=_gpus(manifest.environment.device),
     )
 
 
@@ -162,9 +177,29 @@ def _time(timings: Timings) -> StageTime:
     )
 
 
-def _kept(context: StageContext[ReportSettings], manifest: Manifest) -> tuple[SelectionRow, ...]:
-    rows = (SELECTIONS.decode(line) for line in context.artifacts.read_lines(manifest.key))
-    return tuple(islice((row for row in rows if row.kept), SHOWN_PAIRS))
+def _gpus(device: str | None) -> int:
+    """Return the number of GPUs in the description of a worker's device (see `environment`)."""
+    if device is None or re.match(r"\d+ x ", device):
+        return 0
+    return len(device.split(", "))
+
+
+def _pairs(context: StageContext[ReportSettings], manifest: Manifest) -> PairFigures:
+    """Return the figures of an iteration's pairs, and write those of the newest one to its file."""
+    lines = context.artifacts.read_lines(manifest.key)
+    if manifest.stage.iteration == context.step.iteration:
+        lines = _written(lines, context.scratch / pairs_file(context.step.iteration))
+    rows = (SELECTIONS.decode(line) for line in lines)
+    seed = context.settings.spec.get("randomSeed", 0)
+    return pair_figures(rows, seed, distance_of(manifest.settings))
+
+
+def _written(lines: Iterator[bytes], path: Path) -> Iterator[bytes]:
+    """Yield lines, and write them to a compressed file whose bytes contain no time."""
+    with path.open("wb") as raw, gzip.GzipFile("", "wb", _COMPRESSION, raw, mtime=0) as file:
+        for line in lines:
+            file.write(line + b"\n")
+            yield line
 
 
 def _training(
@@ -174,7 +209,7 @@ def _training(
         TrainingStep(
             step=row["step"],
             loss=row["loss"],
-            eval_loss=row["eval_loss"],
+            validation_loss=row["eval_loss"],
             learning_rate=row["learning_rate"],
             grad_norm=row["grad_norm"],
         )

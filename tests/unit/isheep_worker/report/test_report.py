@@ -1,6 +1,9 @@
 """The report's figures, its page and the safety of the page, from manifests of the test."""
 
+import base64
+import hashlib
 import html.parser
+import re
 from dataclasses import replace
 
 import pytest
@@ -18,10 +21,11 @@ from isheep_worker.report.document import (
     report_document,
 )
 from isheep_worker.report.explanations import AssessedPair, AssessorAnswer
-from isheep_worker.report.figures import StageFigures, StageTime
-from isheep_worker.report.html import duration, extent, points, polyline, render
+from isheep_worker.report.html import duration, render
 from isheep_worker.report.invisible_characters import show_invisible
+from isheep_worker.report.pairs import pair_figures
 from isheep_worker.report.scores import Agreement, LevelFigures, OrderMean
+from isheep_worker.report.stage_figures import StageFigures, StageTime
 from isheep_worker.rows.schema import SelectionRow
 
 RUN = RunRef(namespace="default", name="demo", uid="u1")
@@ -76,32 +80,12 @@ def document(**changes):
     return report_document(source)
 
 
-def test_the_funnel_shows_the_drops_of_a_stage_before_its_result():
-    steps = [(s.label, s.count, s.is_drop) for s in figures.iteration_figures(1, STAGES).funnel]
-    assert steps == [
-        ("completions", 4, False),
-        ("instructions parsed", 20, False),
-        ("rouge-l", 5, True),
-        ("url", 3, True),
-        ("instructions accepted", 12, False),
-        ("pairs answered", 12, False),
-        ("pairs scored", 10, False),
-        ("score-quality", 3, True),
-        ("pairs kept: D(t)", 7, False),
-    ]
-
-
-def test_a_stage_kind_brings_its_bars_and_its_tokens(monkeypatch):
-    before = (figures.FunnelBar("files read", "read"),)
-    funnel = figures.Funnel(figures.FunnelBar("files written", "written"), before)
-    changed = replace(figures.STAGE_DEFINITIONS["merge"], funnel=funnel, pool=Pool.INFERENCE)
+def test_the_tokens_of_a_stage_kind_of_the_inference_pool_count(monkeypatch):
+    changed = replace(figures.STAGE_DEFINITIONS["merge"], pool=Pool.INFERENCE)
     definitions = {**figures.STAGE_DEFINITIONS, "merge": changed}
     monkeypatch.setattr(figures, "STAGE_DEFINITIONS", definitions)
-    merge = stage("merge", 26, 27, tokens=30, read=3, written=2, drop__url=1)
-    of_1 = figures.iteration_figures(1, (*STAGES, merge))
-    last = [(s.label, s.count, s.is_drop) for s in of_1.funnel][-3:]
-    assert last == [("files read", 3, False), ("url", 1, True), ("files written", 2, False)]
-    assert of_1.tokens == 900 + 700 + 30
+    merge = stage("merge", 26, 27, tokens=30)
+    assert figures.iteration_figures(1, (*STAGES, merge)).tokens == 900 + 700 + 30
 
 
 def test_the_page_says_that_the_language_may_be_wrong():
@@ -117,7 +101,7 @@ def test_the_page_says_that_the_language_may_be_wrong():
     assert "ASCII" not in render(document())
 
 
-def test_the_funnel_shows_measures_and_counts_their_drops_once():
+def test_the_page_shows_perplexities():
     measure = stage(
         "measure",
         21,
@@ -128,36 +112,15 @@ def test_the_funnel_shows_measures_and_counts_their_drops_once():
         meanLoss__Pair=3.0,
         perplexity__Response__3=9,
         perplexity__Response__9=1,
-        drop__options=1,
-        drop__unscorable_too_long=1,
     )
-    select = stage(
-        "select",
-        25,
-        26,
-        kept=7,
-        drop__options=1,
-        drop__unscorable_too_long=1,
-        drop__perplexity_pair=2,
-        drop__not_drawn=1,
-    )
-    of_1 = figures.iteration_figures(1, (*STAGES[:3], measure, select))
-    steps = [(s.label, s.count, s.is_drop) for s in of_1.funnel]
-    assert steps[6:] == [
-        ("options", 1, True),
-        ("unscorable-too-long", 1, True),
-        ("pairs measured", 10, False),
-        ("perplexity-pair", 2, True),
-        ("not-drawn", 1, True),
-        ("pairs kept: D(t)", 7, False),
-    ]
+    of_1 = figures.iteration_figures(1, (*STAGES[:3], measure))
     found = of_1.perplexities["Response"]
     assert found.of_mean_loss == pytest.approx(7.389, abs=1e-3)
     assert {label: count for label, count in found.bins.items() if count} == {"<20": 9, "≥1000": 1}
     source = ReportInput(
         run=RUN,
         settings=ReportSettings(recipe="ISheep", iterations=1, spec={}),
-        stages=(*STAGES[:3], measure, select),
+        stages=(*STAGES[:3], measure),
     )
     page = render(report_document(source))
     assert "Perplexity: Response" in page
@@ -211,7 +174,7 @@ def test_the_page_escapes_generated_text_and_makes_no_requests():
     answer = AssessorAnswer("Quality", None, "unparseable-ambiguous", hostile)
     page = render(
         document(
-            pairs={1: [row]},
+            pairs={1: pair_figures([row], 0)},
             answers={1: [AssessedPair(hostile, hostile, hostile, (answer,))]},
             training={1: [TrainingStep(1, 2.0, None, 1e-5, 0.5)]},
             samples=[SampleAnswer("M(0)", hostile, hostile), SampleAnswer("M(1)", hostile, "b")],
@@ -219,11 +182,15 @@ def test_the_page_escapes_generated_text_and_makes_no_requests():
     )
     tags = Tags()
     tags.feed(page)
-    assert not {"script", "img", "link", "iframe"} & set(tags.seen)
+    assert not {"img", "link", "iframe", "object", "form"} & set(tags.seen)
+    assert tags.seen.count("script") == 1
+    (script,) = re.findall("<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page
     assert "\x1b" not in page
     assert "\u202e" not in page
-    assert "http://" not in page
-    assert "https://" not in page
+    names = ("http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink")
+    assert set(re.findall(r"https?://[^\"]*", page)) <= set(names)
     assert "&lt;img src=x" in page
     assert "‹U+202E›evil‹U+0000›" in page
 
@@ -286,19 +253,6 @@ def test_durations_have_readable_units(seconds, text):
     assert duration(seconds) == text
 
 
-def test_a_curve_of_one_or_no_value_can_be_drawn():
-    assert polyline([1.0], 10, 10) == "0.0,10.0"
-    assert polyline([], 10, 10) == ""
-
-
-def test_curves_of_one_chart_share_its_extent_and_have_no_points_for_gaps():
-    span = extent([2.0, 1.0, 1.5], [None, None, 3.0])
-    assert span == (1.0, 3.0)
-    assert polyline([2.0, 1.0, 1.5], 10, 10, span) == "0.0,5.0 5.0,10.0 10.0,7.5"
-    assert points([None, None, 3.0], 10, 10, span) == [("10.0", "0.0")]
-    assert extent([], [None]) == (0.0, 0.0)
-
-
 def test_each_training_step_is_in_the_document_and_in_the_chart():
     steps = [TrainingStep(1, 2.0, None, 1e-5, 0.5), TrainingStep(2, 1.0, 3.0, 5e-5, 0.25)]
     doc = document(training={1: steps})
@@ -306,14 +260,14 @@ def test_each_training_step_is_in_the_document_and_in_the_chart():
     assert iteration["training"][1] == {
         "step": 2,
         "loss": 1.0,
-        "eval_loss": 3.0,
+        "validation_loss": 3.0,
         "learning_rate": 5e-5,
         "grad_norm": 0.25,
     }
     page = render(doc)
-    assert "2 steps, 2.000 → 1.000" in page
+    assert "2 optimizer steps; training loss 2.000 → 1.000" in page
     assert "learning rate up to 5e-05" in page
-    assert '<circle cx="360.0" cy="0.0"' in page
+    assert ">validation loss</text>" in page
     assert "0.25 to 0.5" in page
 
 
@@ -321,7 +275,7 @@ def test_the_page_shows_which_training_step_is_the_iterations_model():
     steps = [TrainingStep(1, 2.0, 1.25, 1e-5, 0.5), TrainingStep(2, 1.0, 3.0, 5e-5, 0.25)]
     train = stage("train", 26, 30, samples=7, trainLoss=1.5, evalLoss=1.25, adapterStep=1)
     page = render(document(stages=(*STAGES, train), training={1: steps}))
-    assert "dots: validation loss, 1.250 after step 1, whose adapter is M(1)" in page
+    assert "validation loss 1.250 after step 1, whose adapter is M(1)" in page
 
 
 def test_the_page_says_on_how_many_pairs_the_losses_rest():
@@ -346,17 +300,51 @@ def test_the_shown_text_has_no_control_characters(text):
     assert not any(ord(c) < 32 and c not in "\n\t" for c in show_invisible(text))
 
 
-def test_topics_have_their_own_bars_and_an_iteration_without_rounds_has_no_bars_of_rounds():
-    counts = {"completions": 3, "parsed": 9, "drop__repeated_topic": 2}
-    topics = stage("topics", 0, 1, round_=1, accepted=7, **counts)
-    bars = [(s.label, s.count) for s in figures.iteration_figures(1, (*STAGES, topics)).funnel]
-    assert bars[:5] == [
-        ("completions for topics", 3),
-        ("topics parsed", 9),
-        ("repeated-topic", 2),
-        ("topics accepted", 7),
-        ("completions", 4),
-    ]
+@pytest.mark.parametrize(
+    "text",
+    ["می\u200cخواهم", "क्\u200dष", "PDF\u200cها", "👩\u200d🚀", "❤\ufe0f\u200d🔥", "۲۰\u200cها"],
+    ids=["Persian", "Hindi", "after a Latin word", "emoji", "emoji with a selector", "digits"],
+)
+def test_joiners_of_words_and_emoji_stay(text):
+    assert show_invisible(text) == text
+
+
+@pytest.mark.parametrize("text", ["a\u200db", "\u200c", "a\u200c", "👩\u200c🚀", "ab\u200d👩"])
+def test_other_joiners_are_shown(text):
+    assert "‹U+200" in show_invisible(text)
+    assert not {"\u200c", "\u200d"} & set(show_invisible(text))
+
+
+def test_an_iteration_without_rounds_has_no_counts_of_rounds():
     answered = [s for s in STAGES if s.kind in ("respond", "select")]
-    assert figures.iteration_figures(1, answered).funnel[0].label == "pairs answered"
     assert '<td class="n">–</td>' in render(document(stages=answered))
+
+
+def test_tokens_per_second_and_gpu_hours_are_those_of_this_run():
+    train = replace(stage("train", 30, 3630, processes=4), devices=2)
+    adopted = replace(stage("measure", 0, 99, uid="u0", tokens=9), devices=8)
+    stages = (*STAGES, train, adopted)
+    # generate and respond have tokens, in 10 s and 9 s; training has 4 processes for one hour.
+    assert figures.tokens_per_second(stages, "u1") == pytest.approx(1600 / 19)
+    assert figures.gpu_hours(stages, "u1") == pytest.approx(4)
+    assert figures.tokens_per_second((adopted,), "u1") is None
+    assert figures.gpu_hours(STAGES, "u1") == 0
+
+
+def test_the_report_says_how_to_repeat_the_run():
+    doc = document(store="/data/my store", model_digest="d" * 64)
+    page = render(doc)
+    assert doc["command"] == "isheep run run.yaml --store '/data/my store'"
+    assert "d" * 64 in page
+    assert "apiVersion: isheep.dev/v1alpha1" in doc["spec"]
+
+
+def test_each_loss_has_one_name():
+    train = stage("train", 26, 30, samples=7, trainLoss=1.5, evalLoss=1.25, adapterStep=1)
+    steps = [TrainingStep(1, 2.0, 1.25, 1e-5, 0.5)]
+    doc = document(stages=(*STAGES, train), training={1: steps})
+    page = render(doc).lower()
+    for other in ("eval loss", "val. loss", "eval_loss", "held-out loss", "train loss"):
+        assert other not in page
+    assert "validation_loss" in doc["iterations"][0]
+    assert "eval_loss" not in str(doc)

@@ -16,6 +16,7 @@ import yaml
 
 from isheep.contract.order import Outcome
 from isheep.contract.rule_names import DROP
+from isheep_worker.report.funnel import FunnelStep, funnel
 from isheep_worker.rows.schema import (
     CLASSES,
     COMPLETIONS,
@@ -27,6 +28,9 @@ from isheep_worker.rows.schema import (
     WHOLE_TASKS,
 )
 from isheep_worker.rules.registry import all_names
+from isheep_worker.stages.report import stage_figures
+
+from ..funnel_check import explained
 
 # The model answers yes to prompts that end with a colon, and neither yes nor no to other prompts.
 ASK = "{% if 'e' in instruction %}{{ instruction }}:{% else %}{{ instruction }}?{% endif %}"
@@ -133,6 +137,27 @@ def test_a_run_has_the_stages_of_its_recipe(variant, done) -> None:
         assert names <= all_names()
 
 
+def funnel_of(driver: Any) -> dict[str, FunnelStep]:
+    """Return the funnel of iteration 1 by its labels, after a check that it adds up."""
+    manifests = (driver.artifacts.manifest(driver.key(s)) for s in driver.statistics if "/" in s)
+    steps = explained(funnel(1, [stage_figures(manifest) for manifest in manifests]))
+    assert steps[0].label == "completions"
+    return {step.label: step for step in steps}
+
+
+@pytest.mark.parametrize("variant", CHANGES)
+def test_the_funnel_adds_up(variant, done) -> None:
+    driver = done(variant)
+    found = funnel_of(driver)
+    train = driver.statistics["i1/train"]
+    assert found["pairs held out for validation"].count == train["validationSamples"] > 0
+    assert found["pairs trained on"].count == train["samples"]
+    labels = list(found)
+    parse = [label for label in labels if label.startswith("parse-")]
+    assert parse
+    assert labels.index(parse[0]) < labels.index("instructions parsed")
+
+
 def test_machine_made_examples_are_from_the_pool_of_the_previous_round(done) -> None:
     driver = done("SelfInstruct")
     made: set[str] = set()
@@ -228,6 +253,8 @@ def test_pairs_of_any_recipe_can_be_scored_and_measured(
     )
     assert [row.id for row in rows(driver, codec, stage)] == [pair.id for pair in pairs]
     assert driver.statistics["i1/select"]["kept"] > 0
+    result = "pairs scored" if stage == "i1/assess" else "pairs measured"
+    assert funnel_of(driver)[result].kind in ("count", "note")
 
 
 @pytest.mark.parametrize("stage", ["i1/classify", "i1/instantiate"])
@@ -239,7 +266,7 @@ def test_an_interrupted_stage_has_the_same_bytes(stage, done, make, fork_server,
     driver.prepared, driver.statistics = whole.prepared, dict(whole.statistics)
     order = driver.step(stage)
     driver.uncommit(stage)
-    ((code, result),) = fork_server.run({"order": order, "stop_at": 64})
+    ((code, result),) = fork_server.run({"order": order, "stop_after_parts": 1})
     assert (code, result.reason) == (143, "Stopped")
     assert driver.artifacts.parts(order.steps[0].key) == [0]
     ((code, result),) = fork_server.run({"order": order, "kill_after": 0.05})

@@ -15,7 +15,8 @@ from typing import Any, cast
 
 from isheep.recipes.settings import AssessSettings, Sampling, SelectSettings
 from isheep.store.manifest import Manifest, StageInfo, Timings
-from isheep_worker.report.figures import StageFigures, StageTime, iteration_figures
+from isheep_worker.report.figures import iteration_figures
+from isheep_worker.report.stage_figures import StageFigures, StageTime
 from isheep_worker.rows.schema import (
     PAIRS,
     SCORES,
@@ -216,10 +217,11 @@ def test_the_report_shows_the_current_names_of_a_manifest_of_an_earlier_version(
     )
     funnel = iteration_figures(1, old).funnel
     assert [(step.label, step.count) for step in funnel] == [
+        ("pairs read", 64),
         ("question-back", 2),
-        ("unparseable-quality-no-number", 1),
+        ("unparseable-quality", 1),
         ("pairs scored", 61),
         ("score-quality", 11),
         ("pairs kept: D(t)", 50),
     ]
-    assert funnel[3].examples == ("score:Quality: Name a bird.",)
+    assert funnel[4].examples == ("score:Quality: Name a bird.",)
