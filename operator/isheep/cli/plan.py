@@ -1,66 +1,146 @@
-"""`isheep plan FILE`: the stages, their keys, and which of them are committed."""
+"""`isheep plan FILE`: all stages of a run, which of them exist, and what an edit changes."""
 # ruff: noqa: PLC0415  (a command imports what it needs when it runs)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import os
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from isheep.cli.options import RunFile, Store
+from isheep.cli.status import Output
 
 if TYPE_CHECKING:
-    from isheep.cli.target import Target
-    from isheep.planner.walk import Walk
+    from isheep.local.run_forecast import RunForecast
+    from isheep.planner.forecast import ForecastStage
 
 KEY_DIGITS = 16
+NO_KEY = "-"
 
 
-def command(file: RunFile, store: Store = None) -> None:
-    """Print the stages of a run with their keys, and which of them exist."""
+def command(
+    file: RunFile,
+    store: Store = None,
+    output: Annotated[
+        Output, typer.Option("--output", "-o", help="Print text, or the plan as JSON.")
+    ] = Output.TEXT,
+) -> None:
+    """Print all stages of a run, which of them exist, and what an edit of the file changes."""
     from isheep.cli.target import target
     from isheep.cli.text import printable
+    from isheep.local.lock import holder_of
+    from isheep.local.paths import LocalPaths
+    from isheep.local.run_forecast import forecast_run
+    from isheep.local.session import utc_now
 
-    for line in _lines(_walk(target(file, store))):
+    chosen = target(file, store)
+    metadata = chosen.run.metadata
+    found = forecast_run(
+        chosen.store, chosen.stored, chosen.spec, metadata.annotations, now=utc_now()
+    )
+    executed = holder_of(LocalPaths.of(chosen.stored.ref.uid, os.environ).lock) is not None
+    running = found.current_key if executed else None
+    if output is Output.JSON:
+        typer.echo(json.dumps(_document(found, running), indent=2, ensure_ascii=False))
+        return
+    for line in _lines(found, running):
         typer.echo(printable(line))
 
 
-def _walk(chosen: Target) -> Walk:
-    """Walk through the recipe as `isheep run` does; the store contains what exists."""
-    from isheep.local.session import utc_now
-    from isheep.planner.pinning import pin, recipe_of, spec_of
-    from isheep.planner.walk import walk
-    from isheep.recipes.interface import Stage, Statistics
-    from isheep.recipes.stage_kinds import StageKind
-    from isheep.store.artifacts import ArtifactStore
+def _document(found: RunForecast, running: str | None) -> dict[str, Any]:
+    """Return the plan as JSON values; docs/how-to/watch-a-run.md documents them.
 
-    metadata = chosen.run.metadata
-    view = chosen.stored.preview(chosen.spec, metadata.annotations, utc_now())
-    resolved = pin(view, "", retried=False)
-    spec = spec_of(resolved)
-    artifacts = ArtifactStore(chosen.store, metadata.namespace)
-
-    def exists(stage: Stage, key: str) -> Statistics | None:
-        if stage.kind is StageKind.PREPARE:
-            # prepare writes no artifact; its result is in the status of the run.
-            return {} if resolved.prepared is not None else None
-        manifest = artifacts.manifest(key)
-        return None if manifest is None else manifest.statistics
-
-    return walk(recipe_of(spec), spec, resolved.prepared, resolved.stage_versions, exists)
-
-
-def _lines(walked: Walk) -> list[str]:
-    width = max(len(stage.id) for stage in walked.stages)
-    lines = [
-        f"{stage.id:<{width}}  {walked.keys[stage.id][:KEY_DIGITS]}  "
-        + ("exists" if stage.id in walked.results else "to do")
-        for stage in walked.stages
+    `running` is the key of the stage that a process of this machine executes.
+    """
+    stages = [
+        {
+            "id": one.stage.id,
+            "key": one.key,
+            "exists": one.result is not None,
+            "running": _runs(one, running),
+            "predicted": one.predicted,
+            "items": one.stage.items,
+            "changedBy": list(found.causes.get(one.stage.id, ())),
+        }
+        for one in found.forecast.stages
     ]
-    if walked.end.failure is not None:
-        lines.append(
-            f"then the run fails with {walked.end.failure.reason}: {walked.end.failure.message}"
-        )
-    elif not walked.end.complete:
-        lines.append(f"the next stages depend on the result of {walked.stages[-1].id}")
+    failure = found.forecast.end.failure
+    return {
+        "store": found.store,
+        "storeError": found.store_error,
+        "preparedBy": found.prepared_by,
+        "comparedWith": found.compared_with,
+        "edited": list(found.edited),
+        "stages": stages,
+        "toDo": {
+            "stages": sum(one.result is None for one in found.forecast.stages),
+            "completions": found.work.completions,
+            "optimizerStepsAtMost": found.work.optimizer_steps,
+        },
+        "failure": None
+        if failure is None
+        else {"reason": failure.reason, "message": failure.message},
+    }
+
+
+def _runs(one: ForecastStage, running: str | None) -> bool:
+    return one.result is None and one.key is not None and one.key == running
+
+
+def _lines(found: RunForecast, running: str | None) -> list[str]:
+    stages = found.forecast.stages
+    lines = [f"store: {found.store}"]
+    if found.store_error is not None:
+        lines.append(f"the store cannot be read, so the plan shows no result: {found.store_error}")
+    if found.edited:
+        lines.append(f"changed since {found.compared_with}: {', '.join(found.edited)}")
+    lines += _expectation(found)
+    width = max(len(one.stage.id) for one in stages)
+    lines += [_line(one, width, found, running) for one in stages]
+    failure = found.forecast.end.failure
+    if failure is not None:
+        lines.append(f"then the run fails with {failure.reason}: {failure.message}")
+    lines.append(_summary(found))
     return lines
+
+
+def _expectation(found: RunForecast) -> list[str]:
+    if found.prepare_fields:
+        return [
+            f"prepare computes its result from {', '.join(found.prepare_fields)}; the stages that "
+            "exist are known after prepare"
+        ]
+    if found.prepared_by is not None:
+        return [f"expected of prepare: the result that it had in {found.prepared_by}"]
+    return []
+
+
+def _line(one: ForecastStage, width: int, found: RunForecast, running: str | None) -> str:
+    key = NO_KEY if one.key is None else one.key[:KEY_DIGITS]
+    words = ["exists" if one.result is not None else "to do"]
+    if _runs(one, running):
+        words = ["running"]
+    if one.stage.items is not None:
+        words.append(f"{one.stage.items} items")
+    if one.predicted:
+        words.append("predicted")
+    line = f"{one.stage.id:<{width}}  {key:<{KEY_DIGITS}}  {', '.join(words)}"
+    fields = found.causes.get(one.stage.id)
+    return f"{line}; changed by {', '.join(fields)}" if fields else line
+
+
+def _summary(found: RunForecast) -> str:
+    to_do = [one for one in found.forecast.stages if one.result is None]
+    if not to_do:
+        return "nothing to do"
+    steps = found.work.optimizer_steps
+    trainings = "an unknown number of" if steps is None else f"at most {steps}"
+    line = (
+        f"to do: {len(to_do)} of {len(found.forecast.stages)} stages, "
+        f"{found.work.completions} completions of new instructions, {trainings} optimizer steps"
+    )
+    if any(one.predicted for one in to_do):
+        line += "; the prediction has one round for each collection of items, and can need more"
+    return line

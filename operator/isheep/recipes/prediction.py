@@ -26,14 +26,20 @@ def predicted_stages(
         stage = next(generator)
         while True:
             yield stage
-            stage = generator.send(_best_result(stage, spec))
+            stage = generator.send(best_result(stage, spec))
     except StopIteration:
         return
 
 
-def _best_result(stage: Stage, spec: SelfAlignmentRunSpec) -> Statistics:
+def best_result(stage: Stage, spec: SelfAlignmentRunSpec) -> Statistics:
+    """Return the result with which the run continues after this stage, without another round."""
     if isinstance(stage.settings, CollectingSettings):
         return {"accepted": stage.settings.count}
     if isinstance(stage.settings, SelectSettings):
         return {"kept": spec.selection.min_samples}
     return {}
+
+
+def decides_what_follows(stage: Stage) -> bool:
+    """Return whether the recipe needs the result of this stage to yield the next one."""
+    return isinstance(stage.settings, CollectingSettings | SelectSettings)

@@ -1,0 +1,208 @@
+"""The forecast of a run over the store: what `isheep plan` shows.
+
+The result of prepare is in the status of the run that executed it. A new run, or an edited one, has
+no such result yet. Then the forecast takes the result of a run in this store whose spec is the same
+in every field that prepare reads: of the run itself, or else of another. Its name does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.api.status import SelfAlignmentRunStatus
+from isheep.contract.order import Prepared
+from isheep.local.stored_run import STATUS_FILE, StoredRun
+from isheep.planner.edits import Basis, causes, changed_fields, prepare_can_differ
+from isheep.planner.forecast import Forecast, Work, forecast, work
+from isheep.planner.pinning import Resolved, pin, recipe_of, spec_of
+from isheep.planner.types import RunView
+from isheep.planner.walk import walk
+from isheep.recipes.interface import Stage, Statistics
+from isheep.recipes.stage_kinds import StageKind
+from isheep.store.artifacts import ArtifactStore
+from isheep.store.interface import ObjectStore, StoreCorruptError, StoreError, StoreVersionError
+
+
+@dataclass(frozen=True, slots=True)
+class RunForecast:
+    """The forecast of a run, and from what it was made.
+
+    `store_error` is set if the store could not be read; the forecast then has no results.
+    `prepared_by` is the name of the run whose result of prepare is expected, None if prepare is
+    committed or nothing can be expected. `edited` are the fields that differ from the run
+    `compared_with`, `prepare_fields` are those of them that prepare reads, and `causes` has, by
+    stage id, those that give a stage another key. `current_key` is the key of the stage that the
+    run executes if a process executes the run.
+    """
+
+    store: str
+    forecast: Forecast
+    work: Work
+    store_error: str | None = None
+    prepared_by: str | None = None
+    compared_with: str | None = None
+    edited: tuple[str, ...] = ()
+    prepare_fields: tuple[str, ...] = ()
+    causes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    current_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """A run of this store with a result of prepare."""
+
+    name: str
+    resolved: Resolved
+    prepared: Prepared
+    edited: tuple[str, ...]
+
+    @property
+    def prepare_fields(self) -> tuple[str, ...]:
+        return prepare_can_differ(self.edited)
+
+
+class _Results:
+    """The statistics of committed stages; each manifest is read once."""
+
+    def __init__(self, artifacts: ArtifactStore) -> None:
+        self._artifacts = artifacts
+        self._known: dict[str, Statistics | None] = {}
+
+    def __call__(self, stage: Stage, key: str) -> Statistics | None:
+        if stage.kind is StageKind.PREPARE:
+            return {}
+        if key not in self._known:
+            manifest = self._artifacts.manifest(key)
+            self._known[key] = None if manifest is None else manifest.statistics
+        return self._known[key]
+
+
+def forecast_run(
+    store: ObjectStore,
+    stored: StoredRun,
+    spec: Mapping[str, Any],
+    annotations: Mapping[str, str],
+    *,
+    now: datetime,
+) -> RunForecast:
+    """Return the forecast of a run with this spec; a store that cannot be read is in the result.
+
+    Raises:
+        PlanningError: The run cannot be planned.
+        StoreCorruptError: A document of the run or a manifest is damaged.
+        StoreVersionError: A newer isheep wrote a manifest.
+    """
+    try:
+        return _over_store(store, stored, stored.preview(spec, annotations, now))
+    except (StoreCorruptError, StoreVersionError):
+        raise
+    except StoreError as error:
+        ref = stored.ref
+        status = SelfAlignmentRunStatus()
+        view = RunView(ref.namespace, ref.name, ref.uid, 1, now, dict(spec), status, {})
+        return _without_result(store.uri, pin(view, "", retried=False), str(error))
+
+
+def _without_result(uri: str, resolved: Resolved, error: str | None) -> RunForecast:
+    spec = spec_of(resolved)
+    made = forecast(
+        recipe_of(spec),
+        spec,
+        None,
+        resolved.stage_versions,
+        lambda _stage, _key: None,
+        prepare_committed=False,
+    )
+    return RunForecast(uri, made, work(made.stages), store_error=error)
+
+
+def _over_store(store: ObjectStore, stored: StoredRun, view: RunView) -> RunForecast:
+    resolved = pin(view, "", retried=False)
+    spec, versions = spec_of(resolved), resolved.stage_versions
+    results = _Results(ArtifactStore(store, view.namespace))
+    earlier = _earlier_run(store, stored, view, resolved)
+    committed = resolved.prepared is not None
+    expected = earlier if earlier is not None and not earlier.prepare_fields else None
+    prepared = resolved.prepared or (None if expected is None else expected.prepared)
+    recipe = recipe_of(spec)
+    made = forecast(recipe, spec, prepared, versions, results, prepare_committed=committed)
+    changed: Mapping[str, tuple[str, ...]] = {}
+    if expected is not None and expected.edited and not committed:
+        before = spec_of(expected.resolved)
+        # A stage kind that is newer than the earlier run has no pinned version there.
+        theirs = {**versions, **expected.resolved.stage_versions}
+        old = walk(recipe, before, expected.prepared, theirs, results).results
+        basis = Basis(recipe, expected.prepared, versions, old)
+        changed = causes(before.document(), resolved.spec, basis)
+    compares = earlier is not None and not committed and bool(earlier.edited)
+    return RunForecast(
+        store.uri,
+        made,
+        work(made.stages),
+        prepared_by=expected.name if expected is not None and not committed else None,
+        compared_with=earlier.name if earlier is not None and compares else None,
+        edited=earlier.edited if earlier is not None and compares else (),
+        prepare_fields=earlier.prepare_fields if earlier is not None and compares else (),
+        causes=changed,
+        current_key=None if view.status.stage is None else view.status.stage.key,
+    )
+
+
+def _earlier_run(
+    store: ObjectStore, stored: StoredRun, view: RunView, resolved: Resolved
+) -> _Earlier | None:
+    """Return the run whose result of prepare can be expected, or else this run before its edit."""
+    if resolved.prepared is not None:
+        return None
+    found = list(_prepared_runs(store, stored, view, resolved))
+    usable = [one for one in found if not one.prepare_fields]
+    if usable:
+        # The run itself is first, so it wins among equals.
+        own = usable[0].name == view.name
+        return usable[0] if own else min(usable, key=lambda one: len(one.edited))
+    return found[0] if found and found[0].name == view.name else None
+
+
+def _prepared_runs(
+    store: ObjectStore, stored: StoredRun, view: RunView, resolved: Resolved
+) -> Iterator[_Earlier]:
+    """Yield the runs of the namespace with the same recipe, this run first.
+
+    A run with damaged documents is left out, because the plan does not depend on it.
+    """
+    prefix = f"{view.namespace}/runs/"
+    names = sorted(
+        name
+        for info in store.list(prefix)
+        for name, _, document in [info.key.removeprefix(prefix).partition("/")]
+        if document == STATUS_FILE and name != view.name
+    )
+    statuses = [(view.name, view.status)]
+    for name in names:
+        with suppress(StoreCorruptError):
+            other = StoredRun(store, stored.ref.namespace, name).read()
+            if other is not None:
+                statuses.append((name, other.status))
+    for name, status in statuses:
+        with suppress(ValidationError):
+            if (earlier := _earlier(name, status, resolved)) is not None:
+                yield earlier
+
+
+def _earlier(name: str, status: SelfAlignmentRunStatus, resolved: Resolved) -> _Earlier | None:
+    """Return a run with a result of prepare for the recipe of `resolved`, or None."""
+    if status.resolved is None:
+        return None
+    theirs = Resolved.model_validate(status.resolved)
+    before = SelfAlignmentRunSpec.read_stored(theirs.spec)
+    if theirs.prepared is None or before.recipe != resolved.spec["recipe"]:
+        return None
+    edited = changed_fields(before.document(), resolved.spec)
+    return _Earlier(name, theirs, theirs.prepared, edited)
