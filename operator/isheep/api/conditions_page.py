@@ -17,6 +17,7 @@ kstatus, so `kubectl wait`, Argo CD and Flux understand them.
 | running, queued, retrying | Pending, Running | Reconciling=True, Ready=False |
 | succeeded | Succeeded | Ready=True, Complete=True |
 | suspended | Suspended | Suspended=True, Ready=False |
+| not finished, and no process here executes it | Interrupted (`isheep status`) | unchanged |
 | waiting for something outside of the run | Stalled | Stalled=True, Ready=False |
 | failed, until an edit or a retry | Failed | Failed=True, Stalled=True, Ready=False |
 
@@ -54,7 +55,7 @@ def conditions_markdown() -> str:
     sections = [_HEAD]
     for group, (title, text) in _SECTIONS.items():
         rows = [
-            f"| `{reason}` | {known.meaning} | {known.remedy or '–'} |"
+            f"| [`{reason}`](reasons/{reason}.md) | {known.meaning} | {known.remedy or '–'} |"
             for reason, known in EXPLANATIONS.items()
             if group in known.groups
         ]

@@ -1,4 +1,8 @@
-"""The values that a field allows, as a phrase for error messages and for the reference."""
+"""The values that a field allows, as a phrase for error messages and for the reference.
+
+A pattern is in backticks. In a message they show where the pattern ends, and in the reference they
+keep its brackets from becoming links.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 Schema = dict[str, Any]
+_LARGEST_EXACT = 2**53 - 1
+"""The largest whole number that every reader of JSON keeps exactly."""
 
 
 def describe(schema: Schema) -> str:
@@ -29,7 +35,9 @@ def _array(schema: Schema) -> str:
     items = describe(schema["items"])
     if "maxItems" not in schema:
         return f"a list, each item {items}"
-    return f"a list of {schema.get('minItems', 0)} to {schema['maxItems']}, each item {items}"
+    low, high = schema.get("minItems", 0), schema["maxItems"]
+    size = f"{low} to {high}" if low else f"at most {high}"
+    return f"a list of {size}, each item {items}"
 
 
 def _choices(choices: list[str]) -> str:
@@ -48,7 +56,9 @@ def _number(noun: str, schema: Schema) -> str:
 
 
 def _digits(bound: float) -> str:
-    return str(int(bound)) if float(bound).is_integer() else str(bound)
+    if bound == _LARGEST_EXACT:
+        return "2^53 - 1"
+    return f"{int(bound):,}" if float(bound).is_integer() else str(bound)
 
 
 def _text(schema: Schema) -> str:
@@ -56,9 +66,9 @@ def _text(schema: Schema) -> str:
         return "a time such as 2026-01-31T12:00:00Z"
     phrase = "text"
     if "maxLength" in schema:
-        phrase += f" of at most {schema['maxLength']} characters"
+        phrase += f" of at most {schema['maxLength']:,} characters"
     if "pattern" in schema:
-        phrase += f" that matches {schema['pattern']}"
+        phrase += f" that matches `{schema['pattern']}`"
     return phrase
 
 

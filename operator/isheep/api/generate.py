@@ -10,6 +10,7 @@ from pathlib import Path
 
 from isheep.api.conditions_page import conditions_markdown
 from isheep.api.crd import crd_yaml
+from isheep.api.reason_pages import FOLDER, reason_pages
 from isheep.api.reference import reference_markdown
 
 GENERATED: dict[str, Callable[[], str]] = {
@@ -20,12 +21,19 @@ GENERATED: dict[str, Callable[[], str]] = {
 }
 
 
+def generated() -> dict[str, str]:
+    """Return the text of each generated file by its path in the checkout."""
+    return {**{name: generate() for name, generate in GENERATED.items()}, **reason_pages()}
+
+
 def write(root: Path) -> None:
-    """Write the generated files of a checkout."""
-    for name, generate in GENERATED.items():
+    """Write the generated files of a checkout, and remove the pages of former reasons."""
+    for page in (root / FOLDER).glob("*.md"):
+        page.unlink()
+    for name, text in generated().items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(generate(), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from isheep.api.crd import Schema, run_schema
 from isheep.api.describe import describe
 from isheep.api.run import GROUP, KIND, VERSION, SelfAlignmentRun
 from isheep.api.validations import violations
+from isheep.api.warnings import warnings
 from isheep.api.yaml_reader import Document, FieldPath, Place, YamlError, read_documents
 
 MAX_BYTES = 1024 * 1024
@@ -31,9 +32,16 @@ _SHOWN = 60
 _LIKE, _VERY_LIKE = 0.6, 0.8
 
 
+_BEGIN = Place(1, 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem of a run: its place, its field, and a message with the remedy."""
+    """A problem of a run: its place, its field, and a message with the remedy.
+
+    A problem without a place is one of the whole file, and is shown at its beginning. The text is
+    one line that begins with `file:line:column:`.
+    """
 
     source: str
     place: Place | None
@@ -41,9 +49,10 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        place = self.place
-        start = self.source if place is None else f"{self.source}:{place.line}:{place.column}"
-        return ": ".join(part for part in (start, field_path(self.path), self.message) if part)
+        place = self.place or _BEGIN
+        start = f"{self.source}:{place.line}:{place.column}"
+        message = " ".join(self.message.split("\n"))
+        return ": ".join(part for part in (start, field_path(self.path), message) if part)
 
 
 class SpecError(ValueError):
@@ -71,6 +80,14 @@ class LoadedRun:
         place = _nearest(self.places, tuple(path.split(".")))
         return self.source if place is None else f"{self.source}:{place.line}"
 
+    def warnings(self) -> list[Problem]:
+        """Return the settings without effect, in the order of the file."""
+        found = [
+            Problem(self.source, _nearest(self.places, w.path), w.path, f"warning: {w.message}")
+            for w in warnings(self.run.spec)
+        ]
+        return sorted(found, key=_order)
+
 
 def field_path(path: FieldPath) -> str:
     """Return a path as text, such as `spec.compute.inference.env[0].name`."""
@@ -91,8 +108,19 @@ def load_run(source: Path | str, *, strict: bool = True) -> LoadedRun:
     Raises:
         SpecError: The run has problems.
     """
-    name = str(source) if isinstance(source, Path) else "<text>"
-    document = _only_document(_text(source, name), name)
+    if isinstance(source, str):
+        return _loaded(source, "<text>", strict=strict)
+    name = str(source)
+    return _loaded(_decoded(_content(source, name), name), name, strict=strict)
+
+
+def load_bytes(content: bytes, name: str) -> LoadedRun:
+    """Return the run in the content of a file, which messages call `name`; raises `SpecError`."""
+    return _loaded(_decoded(content, name), name, strict=True)
+
+
+def _loaded(text: str, name: str, *, strict: bool) -> LoadedRun:
+    document = _only_document(text, name)
     return LoadedRun(
         run=_validated(document, name, strict=strict),
         document=document.value,
@@ -101,14 +129,15 @@ def load_run(source: Path | str, *, strict: bool = True) -> LoadedRun:
     )
 
 
-def _text(source: Path | str, name: str) -> str:
-    if isinstance(source, str):
-        return source
+def _content(source: Path, name: str) -> bytes:
     try:
-        content = source.read_bytes()
+        return source.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
         raise _single(name, f"the file cannot be read: {reason}") from error
+
+
+def _decoded(content: bytes, name: str) -> str:
     if len(content) > MAX_BYTES:
         raise _single(name, f"the file is larger than {MAX_BYTES} bytes, the limit for a run")
     try:

@@ -89,6 +89,11 @@ def read_documents(text: str) -> list[Document]:
         place = None if error.problem_mark is None else _place(error.problem_mark)
         parts = [part for part in (error.context, error.problem) if part]
         raise YamlError(f"the text is not valid YAML: {', '.join(parts)}", place) from error
+    except yaml.reader.ReaderError as error:
+        raise YamlError(
+            f"the text is not valid YAML: the character U+{error.character:04X} is not allowed",
+            _place_of(text, error.position),
+        ) from error
     except yaml.YAMLError as error:
         raise YamlError(f"the text is not valid YAML: {error}") from error
     except RecursionError as error:
@@ -109,6 +114,11 @@ class _Loader(yaml.SafeLoader):
 
 def _place(mark: yaml.Mark) -> Place:
     return Place(mark.line + 1, mark.column + 1)
+
+
+def _place_of(text: str, position: int) -> Place:
+    before = text[:position]
+    return Place(before.count("\n") + 1, position - before.rfind("\n"))
 
 
 class _Builder:

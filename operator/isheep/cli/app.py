@@ -8,8 +8,11 @@ checks this module, and `test_startup.py` checks all of them.
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -30,6 +33,10 @@ COMMANDS = (
     "push",
     "report",
     "filter",
+    "suspend",
+    "resume",
+    "retry",
+    "delete",
     "crd",
     "operator",
 )
@@ -48,11 +55,28 @@ def _usage_errors_as_bad_input() -> Iterator[None]:
         raise
 
 
+BROKEN_PIPE = 128 + signal.SIGPIPE
+"""The exit code after the reader of stdout has ended, as a shell shows it for other programs."""
+
+
+@contextmanager
+def _silent_broken_pipe() -> Iterator[None]:
+    """End without a message if the reader of stdout has ended, such as `| head`."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Otherwise Python would write the rest of its buffer at its exit, and report the error.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(BROKEN_PIPE) from None
+
+
 class _Group(TyperGroup):
     """Prints one message for an error and exits with the exit code of the error's kind."""
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
-        with _usage_errors_as_bad_input():
+        with _silent_broken_pipe(), _usage_errors_as_bad_input():
             return super().make_context(*args, **extra)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -67,18 +91,26 @@ class _Group(TyperGroup):
         return option
 
     def invoke(self, ctx: Any) -> Any:
+        with _silent_broken_pipe():
+            return self._invoke(ctx)
+
+    def _invoke(self, ctx: Any) -> Any:
         try:
             with _usage_errors_as_bad_input():
                 return super().invoke(ctx)
-        except (typer.Exit, typer.TyperException):
+        except (typer.Exit, typer.TyperException, BrokenPipeError):
             raise
         except (Exception, KeyboardInterrupt) as error:
             if ctx.params["debug"]:
                 raise
-            from isheep.cli.error_codes import message_and_code  # noqa: PLC0415  (imports pydantic)
+            from isheep.cli.error_codes import (  # noqa: PLC0415  (imports pydantic)
+                begins_with_place,
+                message_and_code,
+            )
 
             message, code = message_and_code(error)
-            typer.echo(f"isheep: {printable(message)}", err=True)
+            prefix = "" if begins_with_place(error) else "isheep: "
+            typer.echo(f"{prefix}{printable(message)}", err=True)
             raise typer.Exit(code) from None
 
 

@@ -1,15 +1,22 @@
-"""What `isheep run` prints at its end: the iterations, the report, the result, the next command."""
+"""What `isheep run` prints at its end: the iterations, the report, the result, what to do next.
+
+A run that was stopped can be resumed by the same command. A run that has failed ends in the same
+way again, so its end names what to change.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
+from isheep.cli.committed_figures import figures
 from isheep.cli.summary import rows, table
 from isheep.cli.text import printable
 from isheep.contract.exit_codes import ExitCode
+from isheep.local.results import committed_keys
 from isheep.store.artifacts import ArtifactStore
 
 if TYPE_CHECKING:
@@ -17,20 +24,55 @@ if TYPE_CHECKING:
     from isheep.local.conclusion import Conclusion
 
 
+_BAD_INPUT = ExitCode.BAD_INPUT
+
+
+class _Console(Console):
+    """A console whose reader may end, which is then an error like that of every other output."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise the error again; rich would exit with 1."""
+        raise  # noqa: PLE0704  (rich calls this method while it handles the error)
+
+
+def console() -> Console:
+    """Return the console of stdout."""
+    return _Console(highlight=False)
+
+
 def show(console: Console, chosen: Target, conclusion: Conclusion, *, again: str) -> None:
-    """Print the end of a run; the caller prints the error of a run that did not succeed.
+    """Print the end of a run; the caller prints the error of a run that failed or is stalled.
 
     `again` is the command line that runs or resumes the run.
     """
     view = chosen.submitted()
-    found = rows(ArtifactStore(chosen.store, view.namespace), view.status)
+    artifacts = ArtifactStore(chosen.store, view.namespace)
+    found = rows(artifacts, view.status)
     if found:
         console.print(table(found))
-    done = conclusion.exit_code is ExitCode.DONE
-    for line in (
-        f"report: {view.status.report_uri}" if view.status.report_uri else None,
-        f"{view.name}: {conclusion.message}" if done else None,
-        f"{'to run it again' if done else 'to resume'}: {again}",
-    ):
-        if line is not None:
+    if conclusion.end == "Failed":
+        for line in figures(artifacts, committed_keys(view.status)):
             console.print(Text(printable(line)), soft_wrap=True)
+    report = chosen.report_uri()
+    lines = [f"report: {report}"] if report else []
+    for line in (*lines, *_last_lines(view.name, chosen.file, conclusion, again)):
+        console.print(Text(printable(line)), soft_wrap=True)
+
+
+def has_error(conclusion: Conclusion) -> bool:
+    """Return whether the run ended with an error; a stop on request is none."""
+    return conclusion.exit_code not in (ExitCode.DONE, ExitCode.STOPPED)
+
+
+def _last_lines(name: str, file: Path, conclusion: Conclusion, again: str) -> list[str]:
+    if conclusion.end == "Failed":
+        where = f"; the settings are in {file}" if conclusion.exit_code == _BAD_INPUT else ""
+        return [f"what to do: {conclusion.remedy}{where}"] if conclusion.remedy else []
+    if conclusion.end == "Stalled":
+        return [f"to resume after that: {again}"]
+    if conclusion.exit_code is ExitCode.STOPPED:
+        return [
+            f"{name}: {conclusion.message}; run the same command to resume",
+            f"to resume: {again}",
+        ]
+    return [f"{name}: {conclusion.message}", f"to run it again: {again}"]

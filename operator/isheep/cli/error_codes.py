@@ -8,9 +8,12 @@ errors, so `isheep.cli.app` imports it only after a command failed.
 from __future__ import annotations
 
 import errno
+import sys
 
 from isheep.api.loader import SpecError
+from isheep.cli.command_line import command_line
 from isheep.cli.errors import BadInputError, UnreachableError
+from isheep.cluster.errors import ClusterError, ClusterUnreachableError
 from isheep.contract.exit_codes import ExitCode
 from isheep.contract.order import ContractError
 from isheep.local.devices import TooFewDevicesError
@@ -26,6 +29,8 @@ from isheep.store.interface import (
 _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (BadInputError, ExitCode.BAD_INPUT),
     (UnreachableError, ExitCode.UNREACHABLE),
+    (ClusterError, ExitCode.BAD_INPUT),
+    (ClusterUnreachableError, ExitCode.UNREACHABLE),
     (SpecError, ExitCode.BAD_INPUT),
     (RunBusyError, ExitCode.BAD_INPUT),
     (TooFewDevicesError, ExitCode.BAD_INPUT),
@@ -38,6 +43,14 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
 )
 """The first row whose class matches decides, so subclasses come before `StoreError`."""
 _INPUT_ERRORS = frozenset({errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM})
+
+
+def begins_with_place(error: BaseException) -> bool:
+    """Return whether each line of the error's message begins with `file:line:column:`.
+
+    Editors and CI systems find the place only if nothing is before it.
+    """
+    return isinstance(error, SpecError)
 
 
 def message_and_code(error: BaseException) -> tuple[str, ExitCode]:
@@ -54,7 +67,7 @@ def message_and_code(error: BaseException) -> tuple[str, ExitCode]:
     line = str(error).strip().partition("\n")[0]
     return (
         f"a defect in isheep: {type(error).__name__}: {line}\n"
-        "Run the command again with `isheep --debug …` to see the traceback, and report the "
+        f"Run `{command_line('--debug', *sys.argv[1:])}` to see the traceback, and report the "
         "defect with it",
         ExitCode.DEFECT,
     )

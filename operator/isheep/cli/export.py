@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from isheep.cli.options import RunFile, Store
+from isheep.cli.outputs import PIPE, is_folder, output_file
 from isheep.contract.choices import ExportFileType, ExportFormat
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from isheep.store.artifacts import ArtifactStore
     from isheep.store.manifest import Manifest
 
-PIPE = "-"
 CARD = "README.md"
 DATA = "train"
 
@@ -107,6 +107,7 @@ class _Iteration:
 
     def stage(self, *kinds: str) -> Manifest:
         """Return the manifest of the first of these stages that is committed."""
+        from isheep.cli.command_line import command_line
         from isheep.cli.errors import BadInputError
 
         for kind in kinds:
@@ -115,7 +116,7 @@ class _Iteration:
         what = "D" if "select" in kinds else "M"
         raise BadInputError(
             f"{self.name} has no {what}({self.number}) yet (stage i{self.number}/{kinds[-1]} is "
-            f"not committed): see `isheep status {self.target.file}`"
+            f"not committed): see `{command_line('status', self.target.file)}`"
         )
 
     def facts(self) -> Facts:
@@ -136,17 +137,16 @@ def _export_data(
     from isheep.export.writers import json_lines
 
     lines = _lines(chosen, form)
-    if output == PIPE:
+    kind = file_type or ("jsonl" if is_folder(output) else _type_of(output))
+    path = output_file(output, f"{DATA}.{kind}")
+    if path is None:
         for line in json_lines(lines):
             sys.stdout.write(line)
         return
-    if not _is_folder(output):
-        count = _write(Path(output), lines, file_type or _type_of(output))
+    count = _write(path, lines, kind)
+    if not is_folder(output):
         typer.echo(f"{output}: {count} rows", err=True)
         return
-    kind = file_type or "jsonl"
-    path = Path(output) / f"{DATA}.{kind}"
-    count = _write(path, lines, kind)
     card = dataset_card(chosen.facts(), form, path.name, count, licence)
     (Path(output) / CARD).write_text(card, encoding="utf-8")
     typer.echo(f"{path}: {count} rows, and {CARD}", err=True)
@@ -190,10 +190,6 @@ def _lines(chosen: _Iteration, form: ExportFormat) -> Lines:
             yield {**example.columns, "provenance": {**provenance, **example.ids}}
 
     return lines
-
-
-def _is_folder(output: str) -> bool:
-    return output.endswith("/") or Path(output).is_dir()
 
 
 def _type_of(output: str) -> ExportFileType:

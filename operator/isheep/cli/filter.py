@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, get_args
 
 import typer
 
 from isheep.cli.errors import BadInputError
+from isheep.cli.outputs import PIPE, output_file
 from isheep.cli.text import printable
 from isheep.contract.choices import (
     CONTAMINATION_NGRAM,
@@ -25,6 +27,7 @@ from isheep.contract.choices import (
     MAX_ROUGE_L,
     MOST_NGRAM,
     RuleSetName,
+    Thinking,
 )
 from isheep.contract.language_mismatch import FIRST_CHARACTER, is_english, language_mismatch
 
@@ -33,7 +36,10 @@ if TYPE_CHECKING:
     from isheep_worker.rows.data_files import Record
     from isheep_worker.rules.interface import Drop
 
-PIPE = "-"
+FILES = {"--output": "decisions.jsonl", "--kept": "kept.jsonl", "--dropped": "dropped.jsonl"}
+"""The names of the outputs in a folder."""
+TICK_SECONDS = 10.0
+MAX_ID = 200
 
 
 def command(
@@ -54,6 +60,15 @@ def command(
         str | None,
         typer.Option(
             "--kept", metavar="FILE", help="Write the kept records to this file, as JSON Lines."
+        ),
+    ] = None,
+    dropped: Annotated[
+        str | None,
+        typer.Option(
+            "--dropped",
+            metavar="FILE",
+            help="Write the dropped records to this file, as JSON Lines; unreadable ones are left "
+            "out.",
         ),
     ] = None,
     pool: Annotated[
@@ -90,6 +105,14 @@ def command(
             help="Set the language of the data; rule sets apply English rules to en only.",
         ),
     ] = "en",
+    keep_thoughts: Annotated[
+        bool,
+        typer.Option(
+            "--keep-thoughts",
+            help="Allow a whole block of thoughts, such as <think>…</think>, before an answer; "
+            "rules see the answer only.",
+        ),
+    ] = False,
     decontaminate: Annotated[
         list[Path] | None,
         typer.Option(
@@ -121,23 +144,29 @@ def command(
     from isheep_worker.rules.drop_reasons import UNREADABLE
 
     benchmarks = decontaminate or []
-    chosen = _filter(_names(rules, bool(benchmarks)), language, max_rouge_l, benchmarks, ngram)
+    chosen = _filter(
+        _names(rules, bool(benchmarks)),
+        language,
+        max_rouge_l,
+        benchmarks,
+        ngram,
+        thinking="Keep" if keep_thoughts else None,
+    )
     if pool is not None:
         _extend(chosen, pool)
-    for target in (output, kept):
-        if target is not None and PIPE not in (file, target) and _same(Path(file), Path(target)):
-            raise BadInputError(f"{target}: is the input; write to another file")
-    if output == kept:
-        raise BadInputError(f"--kept {kept}: is the file of the decisions; name another file")
-    tally, tasks = _Tally(UNREADABLE.name), TaskReader()
-    with _input(file) as stream, _output(output) as sink, _output(kept) as rest:
+    targets = _targets(file, {"--output": output, "--kept": kept, "--dropped": dropped})
+    tally, tasks, ticker = _Tally(UNREADABLE.name), TaskReader(), _Ticker(file)
+    with ExitStack() as files:
+        stream = files.enter_context(_input(file))
+        sinks = {name: files.enter_context(_output(path)) for name, path in targets.items()}
         try:
             for drop in decisions(chosen, tally.seen(_records(stream)), tasks):
                 tally.count(drop)
-                if sink is not None:
-                    sink.write(_line(drop))
-                if drop is None and rest is not None:
-                    rest.write(tally.line())
+                ticker.tick()
+                sinks["--output"].write(tally.verdict(drop))
+                sink = sinks.get("--kept" if drop is None else "--dropped")
+                if sink is not None and tally.is_readable:
+                    sink.write(tally.line())
         except RecordError as error:
             raise BadInputError(f"{file}: {error}") from error
         tally.check_any_is_readable(file)
@@ -166,6 +195,19 @@ class _Tally:
             self._first_unreadable = drop.detail
         if drop is not None and drop.rule == FIRST_CHARACTER:
             self._not_ascii += not drop.detail.isascii()
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the last record has a value."""
+        return self._record is not None and self._record.error is None
+
+    def verdict(self, drop: Drop | None) -> bytes:
+        """Return the decision on the last record as a line of JSON."""
+        decision: dict[str, object] = {} if self._record is None else _place(self._record)
+        decision["kept"] = drop is None
+        if drop is not None:
+            decision |= {"rule": drop.rule, "detail": drop.detail}
+        return json.dumps(decision, ensure_ascii=False).encode() + b"\n"
 
     def line(self) -> bytes:
         """Return the last record as a line of JSON."""
@@ -212,7 +254,13 @@ def _names(rules: str | None, decontaminates: bool) -> list[str]:
 
 
 def _filter(
-    names: list[str], language: str, max_rouge_l: float, benchmarks: list[Path], ngram: int
+    names: list[str],
+    language: str,
+    max_rouge_l: float,
+    benchmarks: list[Path],
+    ngram: int,
+    *,
+    thinking: Thinking | None,
 ) -> Filter:
     from isheep_worker.curation.benchmark_files import read_benchmark_file
     from isheep_worker.curation.decontamination import BenchmarkError, Decontaminator
@@ -225,7 +273,11 @@ def _filter(
                 with path.open("rb") as stream:
                     decontaminator.add_benchmark(path.name, read_benchmark_file(stream, str(path)))
         return Filter(
-            names, language=language, max_rouge_l=max_rouge_l, decontaminator=decontaminator
+            names,
+            language=language,
+            max_rouge_l=max_rouge_l,
+            decontaminator=decontaminator,
+            thinking=thinking,
         )
     except BenchmarkError as error:
         raise BadInputError(f"--decontaminate {error}") from error
@@ -243,6 +295,53 @@ def _extend(chosen: Filter, pool: Path) -> None:
             chosen.extend_pool(read_pool(DataFile(stream, str(pool)).records()))
     except RecordError as error:
         raise BadInputError(f"--pool {error}") from error
+
+
+class _Ticker:
+    """Writes to stderr how many records are read, from time to time."""
+
+    def __init__(self, file: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._file = file
+        self._clock = clock
+        self._began = self._shown = clock()
+        self._count = 0
+
+    def tick(self) -> None:
+        """Count a record."""
+        self._count += 1
+        now = self._clock()
+        if now - self._shown < TICK_SECONDS:
+            return
+        self._shown = now
+        speed = self._count / (now - self._began)
+        typer.echo(f"{self._file}: {self._count:,} records, {speed:,.0f} records/s", err=True)
+
+
+def _place(record: Record) -> dict[str, object]:
+    """Return where a record is, and its id: its own, or its place."""
+    value = record.value if isinstance(record.value, dict) else {}
+    provenance = value.get("provenance")
+    own = value.get("id", provenance.get("id") if isinstance(provenance, dict) else None)
+    named = isinstance(own, str | int) and own != ""
+    # A text may contain half of a surrogate pair, which UTF-8 cannot encode.
+    id_ = str(own).encode(errors="replace").decode()[:MAX_ID] if named else record.label
+    line = {} if record.line is None else {"line": record.line}
+    return {**line, "id": id_}
+
+
+def _targets(file: str, options: Mapping[str, str | None]) -> dict[str, Path | None]:
+    """Return the file of each option, None for stdout; raise `BadInputError` if two are one."""
+    found: dict[str, Path | None] = {}
+    for option, output in options.items():
+        if output is None:
+            continue
+        path = output_file(output, FILES[option])
+        if path is not None and file != PIPE and _same(Path(file), path):
+            raise BadInputError(f"{path}: is the input; write to another file")
+        if any(path == other for other in found.values()):
+            raise BadInputError(f"{option} {output}: another option writes there; name another")
+        found[option] = path
+    return found
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -266,23 +365,13 @@ def _input(file: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _output(output: str | None) -> Iterator[BinaryIO | None]:
+def _output(path: Path | None) -> Iterator[BinaryIO]:
     """Yield the stream of an output; a file appears after its last line is written."""
     from isheep.store.local_files import replacing
 
-    if output is None:
-        yield None
-        return
-    if output == PIPE:
+    if path is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    with replacing(Path(output)) as temporary, temporary.open("wb") as stream:
+    with replacing(path) as temporary, temporary.open("wb") as stream:
         yield stream
-
-
-def _line(drop: Drop | None) -> bytes:
-    decision: dict[str, object] = {"kept": drop is None}
-    if drop is not None:
-        decision |= {"rule": drop.rule, "detail": drop.detail}
-    return json.dumps(decision, ensure_ascii=False).encode() + b"\n"

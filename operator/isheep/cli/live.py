@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from isheep.api.status import SelfAlignmentRunStatus
-from isheep.cli.rates import Rate, duration
+from isheep.cli.rates import Rate, duration, resumed
 from isheep.cli.text import printable
 from isheep.local.events import AttemptEnd, AttemptView
 
@@ -38,6 +38,7 @@ class LiveView:
         self._clock = clock
         self._attempts: dict[str, AttemptView] = {}
         self._rates: dict[str, Rate] = {}
+        self._resumed: set[tuple[str, str]] = set()
         self._status = SelfAlignmentRunStatus()
         self._live = Live(
             console=console, get_renderable=self._draw, refresh_per_second=4, transient=True
@@ -64,14 +65,20 @@ class LiveView:
         """Update the progress of an attempt."""
         self._rates[attempt.name].note(attempt, self._clock())
         self._attempts[attempt.name] = attempt
+        again = resumed(attempt)
+        if again is not None and (attempt.name, attempt.stage) not in self._resumed:
+            self._resumed.add((attempt.name, attempt.stage))
+            self._console.print(Text(f"  {attempt.stage:<24}{again}", "dim"))
 
     def ended(self, end: AttemptEnd) -> None:
         """Remove an attempt from the block and print how it ended."""
         self._attempts.pop(end.name, None)
         line = Text(f"  {', '.join(end.stages):<24}")
-        if end.error is not None:
-            line.append(f"attempt {end.number} failed after {duration(end.seconds)}: ", "red")
-            line.append(printable(end.error))
+        if end.stopped_at is not None:
+            line.append(f"stopped, {end.stopped_at}", "yellow")
+        elif end.error is not None:
+            line.append(f"attempt {end.number} failed after {duration(end.seconds)}", "red")
+            line.append("" if end.is_repeated else f": {printable(end.error)}")
         elif end.adopted:
             line.append("already committed", "dim")
         else:

@@ -15,6 +15,26 @@ MIRRORS_VARIABLE = "ISHEEP_MIRRORS"
 RunFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="The YAML file of a SelfAlignmentRun.")
 ]
+RunName = Annotated[
+    str, typer.Argument(metavar="NAME", help="The name of a SelfAlignmentRun on a cluster.")
+]
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace",
+        "-n",
+        metavar="NAMESPACE",
+        help="Use this namespace [default: the namespace of the context].",
+    ),
+]
+Context = Annotated[
+    str | None,
+    typer.Option(
+        "--context",
+        metavar="CONTEXT",
+        help="Use this context of the kubeconfig [default: its current context].",
+    ),
+]
 Store = Annotated[
     str | None,
     typer.Option(

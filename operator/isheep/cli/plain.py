@@ -1,7 +1,8 @@
 """The progress of a run without a terminal: a line when an attempt starts or ends.
 
 Every line starts with the time. While a stage runs, one line every 30 seconds reports its
-progress: often enough to show that a worker hangs, and seldom enough to keep the log short.
+progress: often enough to show that a worker hangs, and seldom enough to keep the log short. The
+line also appears if no worker reports anything.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from isheep.api.status import SelfAlignmentRunStatus
-from isheep.cli.rates import Rate, duration
+from isheep.cli.rates import Rate, duration, resumed
 from isheep.cli.text import printable
 from isheep.local.events import AttemptEnd, AttemptView
 
@@ -25,6 +26,7 @@ class PlainView:
         self._clock = clock
         self._rates: dict[str, Rate] = {}
         self._printed: dict[str, datetime] = {}
+        self._resumed: set[tuple[str, str]] = set()
 
     def started(self, attempt: AttemptView) -> None:
         """Print that a stage started."""
@@ -40,6 +42,10 @@ class PlainView:
         now = self._clock()
         rate = self._rates[attempt.name]
         rate.note(attempt, now)
+        again = resumed(attempt)
+        if again is not None and (attempt.name, attempt.stage) not in self._resumed:
+            self._resumed.add((attempt.name, attempt.stage))
+            self._line(f"{attempt.stage}: {again}")
         if (now - self._printed[attempt.name]).total_seconds() < PROGRESS_SECONDS:
             return
         self._printed[attempt.name] = now
@@ -49,9 +55,11 @@ class PlainView:
     def ended(self, end: AttemptEnd) -> None:
         """Print how an attempt ended."""
         stages = ", ".join(end.stages)
-        if end.error is not None:
+        if end.stopped_at is not None:
+            self._line(f"{stages}: stopped, {end.stopped_at}")
+        elif end.error is not None:
             self._line(f"{stages}: attempt {end.number} failed after {duration(end.seconds)}")
-            for line in printable(end.error).splitlines():
+            for line in () if end.is_repeated else printable(end.error).splitlines():
                 self._line(f"  {line}")
         elif end.adopted:
             self._line(f"{stages}: already committed")

@@ -5,6 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from isheep.local.events import AttemptView
+from isheep.local.positions import reached, unit
+
+AFTER_LAST_STEP = "then validation, sample answers and upload"
+"""What a training does after its last step; the time left does not contain it."""
 
 
 class Rate:
@@ -41,17 +45,36 @@ class Rate:
         return max(0, attempt.items_total - attempt.items_done) / rate
 
     def describe(self, attempt: AttemptView) -> str:
-        """Return `41/64 items, 3.2 items/s, 7 s left`, without the parts that are unknown."""
+        """Return `41/64 items, 3.2 items/s, 7 s left`, without the parts that are unknown.
+
+        A training has steps: `3/8 steps, 12 s/step, 1 min 00 s left for the steps, then …`.
+        """
+        counted = f"{unit(attempt.stage)}s"
         words = []
         if attempt.items_total is not None:
-            words.append(f"{attempt.items_done}/{attempt.items_total} items")
+            words.append(f"{attempt.items_done}/{attempt.items_total} {counted}")
         elif attempt.items_done:
-            words.append(f"{attempt.items_done} items")
+            words.append(f"{attempt.items_done} {counted}")
+        trains = counted == "steps"
         if (rate := self.per_second) is not None:
-            words.append(f"{rate:.2g} items/s" if rate < 10 else f"{rate:.0f} items/s")
-        if (left := self.seconds_left(attempt)) is not None:
-            words.append(f"{duration(left)} left")
+            words.append(f"{duration(1 / rate)}/step" if trains else _items_per_second(rate))
+        left = self.seconds_left(attempt)
+        if left is not None and (left > 0 or not trains):
+            words.append(f"{duration(left)} left" + (" for the steps" if trains else ""))
+        if trains and attempt.items_total is not None:
+            words.append(AFTER_LAST_STEP)
         return ", ".join(words) or "running"
+
+
+def resumed(attempt: AttemptView) -> str | None:
+    """Return `resumes from step 3 of 8` if the attempt found finished work, else None."""
+    if not attempt.items_found:
+        return None
+    return f"resumes from {reached(attempt.stage, attempt.items_found, attempt.items_total)}"
+
+
+def _items_per_second(rate: float) -> str:
+    return f"{rate:.2g} items/s" if rate < 10 else f"{rate:.0f} items/s"
 
 
 def duration(seconds: float) -> str:

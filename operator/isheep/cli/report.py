@@ -3,38 +3,64 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from isheep.cli.options import RunFile, Store
-
-REPORT_FILE = "report.html"
+from isheep.cli.outputs import output_file
 
 
 def command(
     file: RunFile,
     store: Store = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Copy the report to this file.")
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="Copy the report to this file, or into this folder; - writes stdout.",
+        ),
     ] = None,
 ) -> None:
-    """Print the location of the newest report, or copy the report with -o."""
+    """Print the location of the newest report, or copy the report with -o.
+
+    If the newest iteration has no report yet, stderr gets the figures of its committed stages.
+    """
+    from isheep.cli.committed_figures import figures
     from isheep.cli.errors import BadInputError
     from isheep.cli.target import target
+    from isheep.cli.text import printable
     from isheep.local.results import newest_report
     from isheep.store.artifacts import ArtifactStore
+    from isheep.store.documents import REPORT_FILE
 
     chosen = target(file, store)
     metadata = chosen.run.metadata
-    key = newest_report(chosen.committed())
+    committed = chosen.committed()
+    artifacts = ArtifactStore(chosen.store, metadata.namespace)
+    for line in figures(artifacts, committed):
+        typer.echo(printable(line), err=True)
+    key = newest_report(committed)
     if key is None:
         raise BadInputError(
             f"{metadata.name} has no report yet: the first one is written at the end of iteration 1"
         )
     if output is None:
-        typer.echo(f"{chosen.store_spec.uri}/{metadata.namespace}/stages/{key}/files/{REPORT_FILE}")
+        artifact = f"{chosen.store.uri}/{metadata.namespace}/stages/{key}/files/{REPORT_FILE}"
+        typer.echo(chosen.report_uri() or artifact)
         return
-    ArtifactStore(chosen.store, metadata.namespace).read_file(key, REPORT_FILE, output)
-    typer.echo(output)
+    path = output_file(output, REPORT_FILE)
+    if path is not None:
+        artifacts.read_file(key, REPORT_FILE, path)
+        typer.echo(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / REPORT_FILE
+        artifacts.read_file(key, REPORT_FILE, copy)
+        sys.stdout.buffer.write(copy.read_bytes())
+        sys.stdout.buffer.flush()

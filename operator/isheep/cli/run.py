@@ -4,13 +4,9 @@
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
 import signal
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,43 +28,57 @@ def command(
     store: options.Store = None,
     mirror: options.Mirrors = None,
     config_map: options.ConfigMaps = None,
+    *,
     plain: Annotated[
         bool, typer.Option("--plain", help="Print plain lines, as if stdout were not a terminal.")
+    ] = False,
+    allow_cpu: Annotated[
+        bool,
+        typer.Option("--allow-cpu", help="Use the CPU if the run asks for GPUs and none is found."),
     ] = False,
 ) -> None:
     """Run or resume a run on this machine.
 
     Press Ctrl-C to stop it. The same command resumes it, even after the process was killed.
     """
-    from rich.console import Console
-
     from isheep.cli import ending
+    from isheep.cli.command_line import this_command_line
     from isheep.cli.target import target
     from isheep.cli.text import printable
     from isheep.planner.types import Environment
 
     chosen = target(file, store)
+    for problem in chosen.loaded.warnings():
+        typer.echo(printable(str(problem)), err=True)
+    if not allow_cpu:
+        _check_gpus(chosen)
     environment = Environment(
         default_storage=chosen.store_spec,
         mirrors=options.mirrors(mirror or (), os.environ),
         config_maps=options.config_maps(config_map or ()),
     )
-    console = Console(highlight=False)
+    console = ending.console()
     with _view(chosen, console, live=console.is_terminal and not plain) as view:
         conclusion = _execute(chosen, environment, view)
-    ending.show(console, chosen, conclusion, again=_command_line(sys.argv))
-    if conclusion.exit_code:
+    ending.show(console, chosen, conclusion, again=this_command_line())
+    if ending.has_error(conclusion):
         error = f"{chosen.run.metadata.name}: {conclusion.end}. {conclusion.message}"
         typer.echo(f"isheep: {printable(error)}", err=True)
     raise typer.Exit(conclusion.exit_code)
 
 
-def _command_line(arguments: Sequence[str]) -> str:
-    """Return this command line for a shell, with the program's path if it is not in PATH."""
-    program = Path(arguments[0])
-    found = shutil.which(program.name)
-    known = found is not None and program.exists() and program.samefile(found)
-    return shlex.join([program.name if known else str(program), *arguments[1:]])
+def _check_gpus(chosen: Target) -> None:
+    """Raise `BadInputError` if the run asks for GPUs, and this machine has none."""
+    from isheep.cli.errors import BadInputError
+    from isheep.local.devices import gpu_field, visible_devices
+
+    asked = gpu_field(chosen.run.spec)
+    if asked is not None and not visible_devices(os.environ):
+        raise BadInputError(
+            f"{chosen.loaded.where(f'spec.{asked}')}: spec.{asked} asks for GPUs, and this machine "
+            "shows none (nvidia-smi, CUDA_VISIBLE_DEVICES): use a machine with GPUs, or add "
+            "--allow-cpu"
+        )
 
 
 def _execute(chosen: Target, environment: Environment, view: Listener) -> Conclusion:

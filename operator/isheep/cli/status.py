@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,23 +35,32 @@ def command(
     ] = Output.TEXT,
 ) -> None:
     """Print the state of a run."""
+    from isheep.cli.command_line import command_line
     from isheep.cli.target import target
     from isheep.cli.text import printable
+    from isheep.local.lock import holder_of
+    from isheep.local.paths import LocalPaths
+    from isheep.local.shown_status import shown_status
 
-    view = target(file, store).submitted()
+    chosen = target(file, store)
+    view = chosen.submitted()
+    holder = holder_of(LocalPaths.of(view.uid, os.environ).lock)
+    shown = shown_status(
+        view,
+        executed=holder is not None,
+        store_uri=chosen.store.uri,
+        report_uri=chosen.report_uri(),
+    )
     if output is Output.JSON:
-        typer.echo(json.dumps(view.status.document(), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
         return
-    for line in _lines(view):
+    for line in _lines(view, shown, holder, command_line("run", file)):
         typer.echo(printable(line))
 
 
-def _lines(view: RunView) -> list[str]:
-    from isheep.local.lock import holder_of
-    from isheep.local.paths import LocalPaths
-
+def _lines(view: RunView, shown: Mapping[str, Any], holder: int | None, again: str) -> list[str]:
     status = view.status
-    lines = [f"{view.name}: {status.phase or 'Pending'}"]
+    lines = [f"{view.name}: {shown['phase']}"]
     if status.progress:
         lines[0] += f", {status.progress}"
     lines += [
@@ -63,14 +73,13 @@ def _lines(view: RunView) -> list[str]:
         accepted = "" if record.accepted is None else f"accepted {record.accepted}, "
         score = "" if record.mean_score is None else f", mean score {record.mean_score:.2f}"
         lines.append(f"  iteration {record.iteration}: {accepted}kept {record.kept}{score}")
-    if status.model_uri:
+    if "modelUri" in shown:
         adapter = view.spec.get("training", {}).get("handover") == "Adapter"
-        lines.append(f"  model: {status.model_uri}" + (ADAPTER_NOTE if adapter else ""))
-    if status.report_uri:
-        lines.append(f"  report: {status.report_uri}")
-    holder = holder_of(LocalPaths.of(view.uid, os.environ).lock)
+        lines.append(f"  model: {shown['modelUri']}" + (ADAPTER_NOTE if adapter else ""))
+    if "reportUri" in shown:
+        lines.append(f"  report: {shown['reportUri']}")
     if holder is not None:
         lines.append(f"  running on this machine in process {holder}")
-    elif status.phase == "Running":
-        lines.append("  not running on this machine; `isheep run` resumes it")
+    elif shown["phase"] == "Interrupted":
+        lines.append(f"  no process on this machine executes it; to resume: {again}")
     return lines

@@ -9,13 +9,14 @@ from typing import Any, NoReturn
 from isheep.api.loader import LoadedRun, load_run
 from isheep.api.run import SelfAlignmentRun
 from isheep.api.storage import Storage
+from isheep.cli.command_line import command_line
 from isheep.cli.errors import BadInputError
 from isheep.contract.store_spec import FolderStoreSpec, StoreSpec, parse_store_uri
 from isheep.local.results import committed_keys
 from isheep.local.stored_run import StoredRun
 from isheep.planner.types import RunView
 from isheep.store import open_store
-from isheep.store.documents import RunDocuments
+from isheep.store.documents import REPORT_FILE, RunDocuments
 from isheep.store.interface import ObjectStore
 
 DEFAULT_STORE = "isheep-store"
@@ -60,12 +61,22 @@ class Target:
         view = self.stored.read()
         return self._missing() if view is None else view
 
+    def report_uri(self) -> str | None:
+        """Return the location of the newest report, or None before the first one.
+
+        The report stage copies each report to the same place, so this location stays valid.
+        """
+        metadata = self.run.metadata
+        if self.store.head(f"{metadata.namespace}/runs/{metadata.name}/{REPORT_FILE}") is None:
+            return None
+        return f"{self.stored.uri}/{REPORT_FILE}"
+
     def _missing(self) -> NoReturn:
         metadata = self.run.metadata
         raise BadInputError(
             f"{self.store.uri} has no run {metadata.name} (namespace {metadata.namespace}): start "
-            f"it with `isheep run {self.file}`, or name its store with --store; a run in a cluster "
-            "is here after its first report, and before that in the output of "
+            f"it with `{command_line('run', self.file)}`, or name its store with --store; a run in "
+            "a cluster is here after its first report, and before that in the output of "
             f"`kubectl get sheep {metadata.name}`"
         )
 

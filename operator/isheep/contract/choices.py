@@ -104,6 +104,8 @@ class Pool(StrEnum):
 
 # Status.
 Phase = Literal["Pending", "Running", "Suspended", "Stalled", "Succeeded", "Failed"]
+ShownPhase = Phase | Literal["Interrupted"]
+"""A phase as `isheep status` shows it. Interrupted is derived when it is read, and never stored."""
 ConditionType = Literal["Reconciling", "Ready", "Complete", "Stalled", "Failed", "Suspended"]
 ConditionStatus = Literal["True", "False", "Unknown"]
 

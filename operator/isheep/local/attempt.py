@@ -10,22 +10,27 @@ from datetime import datetime, timedelta
 from isheep.contract.exit_codes import ExitCode
 from isheep.contract.order import StageResult
 from isheep.local.events import AttemptEnd, AttemptView, WorkerView
+from isheep.local.positions import reached
 from isheep.local.worker import ProcessEnd, ProgressReport, ResultReport, Worker
 from isheep.logs import log_event, stage_fields
 from isheep.planner.types import Attempt, AttemptState, StageRef, Start
 
 STOP_SECONDS = 60.0
 """How long a worker may take from SIGTERM to its result before it is killed."""
+LOAD_STOP_SECONDS = 3.0
+"""The same for a worker that starts or loads a model, which has nothing to write yet."""
+ON_REQUEST = "on request"
+"""Why an attempt stops if a person or the system stopped the driver."""
+_LOADING = frozenset({"start", "load"})
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Share:
-    """A worker's share: its first and last report on its current stage, and how it ended."""
+    """A worker's share: its last report, and how it ended."""
 
     worker: Worker
-    first: ProgressReport | None = None
     last: ProgressReport | None = None
     result: StageResult | None = None
     exit_code: int | None = None
@@ -44,7 +49,7 @@ class LocalAttempt:
         self._shares = [_Share(worker) for worker in workers]
         self._created = created
         self._finished_at: datetime | None = None
-        self._kill_at: datetime | None = None
+        self._stopped_since: datetime | None = None
         self._killed = False
         self._stop_reason: str | None = None
         self.name = attempt_name(start)
@@ -68,8 +73,6 @@ class LocalAttempt:
     def add_progress(self, report: ProgressReport) -> None:
         """Record a worker's progress."""
         for share in self._shares_of(report.worker):
-            if share.first is None or share.first.stage != report.stage:
-                share.first = report
             share.last = report
 
     def add_result(self, report: ResultReport, now: datetime) -> None:
@@ -88,10 +91,10 @@ class LocalAttempt:
 
     def stop(self, reason: str, now: datetime) -> None:
         """Request a stop from the workers, unless that has been done or the attempt has ended."""
-        if self.finished or self._kill_at is not None:
+        if self.finished or self._stopped_since is not None:
             return
         self._stop_reason = reason
-        self._kill_at = now + timedelta(seconds=STOP_SECONDS)
+        self._stopped_since = now
         for share in self._running():
             share.worker.stop()
         self._log("Attempt stopped", why=reason)
@@ -109,9 +112,9 @@ class LocalAttempt:
         """Stop the attempt after its deadline, and kill workers that do not stop in time."""
         if self.finished:
             return
-        if self._kill_at is not None:
-            if now >= self._kill_at:
-                self.kill(f"it did not stop within {STOP_SECONDS:.0f} s")
+        if (kill_at := self._kill_at) is not None:
+            if now >= kill_at:
+                self.kill(f"it did not stop within {self._stop_seconds:.0f} s")
         elif (deadline := self._deadline) is not None and now >= deadline:
             self.stop(f"it ran for more than its {self._start.deadline_seconds} s", now)
 
@@ -141,6 +144,7 @@ class LocalAttempt:
     def view(self) -> AttemptView:
         """Return the attempt for a listener."""
         done, total = self._items()
+        founds = [report.items_found for report in self._reports()]
         return AttemptView(
             name=self.name,
             stage=self._stage(),
@@ -149,6 +153,7 @@ class LocalAttempt:
             items_done=done or 0,
             items_total=total,
             workers=tuple(_worker_view(i, share) for i, share in enumerate(self._shares)),
+            items_found=min(founds, default=0),
         )
 
     def end(self) -> AttemptEnd:
@@ -169,7 +174,32 @@ class LocalAttempt:
             items=self._items()[1],
             adopted=bool(steps) and all(step.adopted for step in steps),
             error=(self._message() or f"exit code {self._exit_code()}") if failed else None,
+            stopped_at=self.position if failed and self._is_stopped else None,
         )
+
+    @property
+    def position(self) -> str:
+        """The stage that runs, and how far it is, such as `i1/train after step 3 of 8`."""
+        done, total = self._items()
+        stage = self._stage()
+        return f"{stage} after {reached(stage, done, total)}" if done else stage
+
+    @property
+    def _is_stopped(self) -> bool:
+        if self._stop_reason is not None:
+            return self._stop_reason == ON_REQUEST
+        return self._exit_code() == ExitCode.STOPPED
+
+    @property
+    def _kill_at(self) -> datetime | None:
+        since = self._stopped_since
+        return None if since is None else since + timedelta(seconds=self._stop_seconds)
+
+    @property
+    def _stop_seconds(self) -> float:
+        running = [_worker_view(i, share) for i, share in enumerate(self._shares)]
+        loads = all(view.activity in {*_LOADING, "done"} for view in running)
+        return LOAD_STOP_SECONDS if loads else STOP_SECONDS
 
     @property
     def _deadline(self) -> datetime | None:
@@ -217,7 +247,8 @@ class LocalAttempt:
 
     def _state(self) -> AttemptState:
         if not self.finished:
-            return AttemptState.ACTIVE if self._kill_at is None else AttemptState.TERMINATING
+            stops = self._stopped_since is not None
+            return AttemptState.TERMINATING if stops else AttemptState.ACTIVE
         return AttemptState.FAILED if self._exit_code() else AttemptState.SUCCEEDED
 
     def _exit_code(self) -> int:
@@ -240,22 +271,23 @@ class LocalAttempt:
     def _items(self) -> tuple[int | None, int | None]:
         """Return the number of items that all workers have done, and the number of all items.
 
-        Each worker counts from the items that were done when it began. So the sum is the largest of
-        these starts and the items that each worker has added.
+        Each worker counts from the items that it found when it began. The first worker to begin
+        found the fewest. So the sum is this number and the items that each worker has added.
         """
-        stage = self._stage()
-        pairs = [
-            (share.first, share.last)
-            for share in self._shares
-            if share.first and share.last and share.last.stage == stage
-        ]
+        stage, reports = self._stage(), self._reports()
         known = next((step.items for step in self._start.order.steps if step.id == stage), None)
-        if not pairs:
+        if not reports:
             return None, known
-        found = max(first.items_done for first, _ in pairs)
-        added = sum(last.items_done - first.items_done for first, last in pairs)
-        totals = [last.items_total for _, last in pairs if last.items_total is not None]
+        found = min(report.items_found for report in reports)
+        added = sum(report.items_done - report.items_found for report in reports)
+        totals = [report.items_total for report in reports if report.items_total is not None]
         return found + added, known or max(totals, default=None)
+
+    def _reports(self) -> list[ProgressReport]:
+        """Return the last report of each worker on the stage that runs."""
+        stage = self._stage()
+        lasts = (share.last for share in self._shares)
+        return [last for last in lasts if last is not None and last.stage == stage]
 
 
 def attempt_name(start: Start) -> str:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from isheep.api.status import Condition, SelfAlignmentRunStatus
 from isheep.contract.exit_codes import ExitCode
-from isheep.contract.explanations import EXPLANATIONS
+from isheep.contract.explanations import EXPLANATIONS, Explanation
 from isheep.contract.reasons import Reason
 
 End = Literal["Succeeded", "Failed", "Stalled", "Suspended", "Stopped"]
@@ -20,11 +20,12 @@ End = Literal["Succeeded", "Failed", "Stalled", "Suspended", "Stopped"]
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """How `isheep run` ends."""
+    """How `isheep run` ends; `remedy` says what to do about a cause, and may be empty."""
 
     end: End
     exit_code: ExitCode
     message: str
+    remedy: str = ""
 
 
 def conclusion_of(
@@ -49,14 +50,15 @@ def conclusion_of(
 
 
 def _unsuccessful(end: End, condition: Condition, worker_code: int | None) -> Conclusion:
-    code = _code_of_reason(condition.reason) or _code_of_worker(worker_code)
-    return Conclusion(end, code, f"{condition.reason}: {condition.message}")
+    known = _explanation(condition.reason)
+    code = (known.exit_code if known else None) or _code_of_worker(worker_code)
+    message = f"{condition.reason}: {condition.message}"
+    return Conclusion(end, code, message, known.remedy if known else "")
 
 
-def _code_of_reason(reason: str) -> ExitCode | None:
-    """Return a reason's exit code; None for a reason without one and for an unknown reason."""
-    known = reason in set(Reason)
-    return EXPLANATIONS[Reason(reason)].exit_code if known else None
+def _explanation(reason: str) -> Explanation | None:
+    """Return what is known about a reason, or None for a reason of a newer version."""
+    return EXPLANATIONS[Reason(reason)] if reason in set(Reason) else None
 
 
 def _code_of_worker(code: int | None) -> ExitCode:

@@ -10,6 +10,11 @@ import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.choices import Pool as PoolName
+
+_GPU_RESOURCES = ("nvidia.com/gpu", "nvidia.com/mig-")
+
 
 class TooFewDevicesError(ValueError):
     """The machine has fewer GPUs than one worker of this run needs."""
@@ -53,6 +58,19 @@ def visible_devices(
         elif gpus:
             gpus[-1].append(uuid)
     return tuple(name for gpu in gpus for name in (gpu[1:] or gpu))
+
+
+def gpu_field(spec: SelfAlignmentRunSpec) -> str | None:
+    """Return the field of a spec that asks for GPUs, such as `engine.vllm.tensorParallelSize`."""
+    for pool in PoolName:
+        resources = getattr(spec.compute, pool).resources
+        for part in ("limits", "requests"):
+            for name, quantity in getattr(resources, part).items():
+                if name.startswith(_GPU_RESOURCES) and quantity != "0":
+                    return f"compute.{pool}.resources.{part}"
+    if spec.engine.vllm.tensor_parallel_size > 1:
+        return "engine.vllm.tensorParallelSize"
+    return None
 
 
 def groups(devices: Sequence[str], size: int) -> tuple[tuple[str, ...], ...]:

@@ -18,9 +18,9 @@ from typing import Protocol
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.exit_codes import ExitCode
 from isheep.local.affinity import load_may_follow
-from isheep.local.attempt import LocalAttempt, attempt_name
+from isheep.local.attempt import ON_REQUEST, LocalAttempt, attempt_name
 from isheep.local.conclusion import Conclusion, conclusion_of
-from isheep.local.events import Listener
+from isheep.local.events import AttemptEnd, Listener
 from isheep.local.pool import Pool
 from isheep.local.worker import (
     Inbox,
@@ -56,6 +56,8 @@ Peers = Callable[[], Iterable[Peer]]
 
 STATUS_SECONDS = 15.0
 """How often the stored status is updated with a stage's progress, for other readers."""
+BEAT_SECONDS = 5.0
+"""How often the listener gets an attempt whose workers report nothing."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -86,6 +88,8 @@ class Driver:
         self._listener = listener
         self._clock = clock
         self._attempts: dict[str, LocalAttempt] = {}
+        self._ends: list[AttemptEnd] = []
+        self._next_beat = clock()
         self._stop_requests = 0
         self._worker_code: int | None = None
 
@@ -106,6 +110,7 @@ class Driver:
         attempts = tuple(attempt.observe() for attempt in self._attempts.values())
         observed = Observed(attempts, tuple(self._peers()))
         plan = self._planner(self._run, observed, self._clock(), self._environment)
+        self._report_ends(conclusion_of(plan.status, self._run.generation))
         if plan.status != self._run.status:
             self._stored.write_status(plan.status)
             self._log_phase(plan)
@@ -145,10 +150,20 @@ class Driver:
                 attempt.check(now)
             if until is not None and now >= until:
                 return
+            self._beat(now)
             due = [t for t in (until, *(a.due for a in self._running())) if t is not None]
+            if self._running():
+                due.append(self._next_beat)
             message = self._receive((min(due) - now).total_seconds() if due else None)
             if message is not None and self._handle(message):
                 return
+
+    def _beat(self, now: datetime) -> None:
+        """Show the running attempts again from time to time, although no worker has reported."""
+        if now >= self._next_beat:
+            self._next_beat = now + timedelta(seconds=BEAT_SECONDS)
+            for attempt in self._running():
+                self._listener.progressed(attempt.view())
 
     def _next_plan_time(self, plan: Plan) -> datetime | None:
         if self._running():
@@ -194,7 +209,14 @@ class Driver:
         for worker in attempt.workers:
             worker.finish_order()
             self._pool.release(worker, clean=end.error is None)
-        self._listener.ended(end)
+        self._ends.append(end)
+
+    def _report_ends(self, conclusion: Conclusion | None) -> None:
+        """Report the attempts that have ended since the last plan."""
+        ends, self._ends = self._ends, []
+        for end in ends:
+            repeated = conclusion is not None and end.error and end.error in conclusion.message
+            self._listener.ended(replace(end, is_repeated=bool(repeated)))
 
     def _running(self) -> list[LocalAttempt]:
         return [attempt for attempt in self._attempts.values() if not attempt.finished]
@@ -202,8 +224,9 @@ class Driver:
     def _stop(self) -> Conclusion:
         """Stop the workers and wait for them; kill them at a second request."""
         now = self._clock()
+        at = [attempt.position for attempt in self._running()]
         for attempt in self._running():
-            attempt.stop("on request", now)
+            attempt.stop(ON_REQUEST, now)
         if self._running():
             self._listener.note(
                 "stopping at the next safe point; press Ctrl-C again to stop at once"
@@ -219,9 +242,10 @@ class Driver:
                 handled = self._stop_requests
                 for attempt in self._running():
                     attempt.kill("a second stop was requested")
-        return Conclusion(
-            "Stopped", ExitCode.STOPPED, "stopped on request; committed stages remain"
-        )
+        at = [end.stopped_at for end in self._ends if end.stopped_at is not None] or at
+        self._report_ends(None)
+        where = f" in {' and '.join(at)}" if at else ""
+        return Conclusion("Stopped", ExitCode.STOPPED, f"stopped{where}; everything stored remains")
 
     def _log_phase(self, plan: Plan) -> None:
         before, after = self._run.status.phase, plan.status.phase

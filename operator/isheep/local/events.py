@@ -31,6 +31,7 @@ class AttemptView:
     """A snapshot of an attempt.
 
     `stage` is the id of the step that runs. `items_total` is None if the number is not known.
+    `items_found` items existed before the attempt began the stage.
     """
 
     name: str
@@ -40,6 +41,7 @@ class AttemptView:
     items_done: int
     items_total: int | None
     workers: tuple[WorkerView, ...]
+    items_found: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class AttemptEnd:
     """How an attempt ended.
 
     `error` is None after a success. `adopted` is True if every step was committed before the
-    attempt.
+    attempt. `stopped_at` is the stage that was running when somebody stopped the attempt, with its
+    position, and None if nobody did. `is_repeated` is True if the end of the run repeats `error`.
     """
 
     name: str
@@ -57,6 +60,8 @@ class AttemptEnd:
     items: int | None
     adopted: bool
     error: str | None
+    stopped_at: str | None = None
+    is_repeated: bool = False
 
 
 class Listener(Protocol):

@@ -44,6 +44,7 @@ class ProgressReport:
     items_total: int | None
     activity: str
     detail: str
+    items_found: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,7 @@ class Worker:
                     document.get("itemsTotal"),
                     str(document.get("activity", "")),
                     str(document.get("detail", "")),
+                    int(document.get("itemsFound", 0)),
                 )
             if document["type"] == "result":
                 result = StageResult.model_validate(document["result"])

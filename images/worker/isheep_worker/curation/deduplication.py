@@ -54,6 +54,7 @@ class Deduplicator:
         bound = Fraction(str(max_rouge_l))
         if not 0 <= bound <= 1:
             raise ValueError(f"max_rouge_l is {max_rouge_l}; it must be between 0 and 1")
+        self.max_rouge_l = bound
         self._threshold = Threshold(bound)
         self._index = OverlapIndex(self._threshold)
         self._word_numbers: dict[str, int] = {}

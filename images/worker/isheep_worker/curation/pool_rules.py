@@ -23,4 +23,5 @@ def repetition(deduplicator: Deduplicator, instruction: str) -> Drop | None:
     duplicate = deduplicator.find(instruction)
     if duplicate is None:
         return None
-    return Drop(ROUGE_L.name, f"{float(duplicate.score):.3f} to: {duplicate.text}")
+    score, limit = float(duplicate.score), float(deduplicator.max_rouge_l)
+    return Drop(ROUGE_L.name, f"{score:.3f}, above {limit:g}, to: {duplicate.text}")

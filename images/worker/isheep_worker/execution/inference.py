@@ -154,8 +154,13 @@ def fill_own_parts(
     items: int,
     inference: Inference,
     program_of: Callable[[int], PartProgram],
+    groups: int = 1,
 ) -> None:
-    """Make the parts of this worker that are not stored yet; report progress in items."""
+    """Make the parts of this worker that are not stored yet; report progress in items.
+
+    The program of a part yields at least `groups` groups of requests, and its items are done after
+    the group with this number.
+    """
     missing = MissingParts(context, items)
     if not missing.numbers:
         return
@@ -171,6 +176,8 @@ def fill_own_parts(
         stop=context.stop,
         meter=context.meter,
         journal=journal,
+        groups=groups,
+        on_open_items=missing.note_open_items,
     )
 
 

@@ -19,8 +19,17 @@ class MissingParts:
         existing = set(context.artifacts.parts(context.step.key))
         self.numbers = own_parts(context.shard, self._count, existing)
         self._done = sum(len(part_items(part, items)) for part in existing)
+        self._open_items = 0
         if self.numbers:
-            context.progress.items(self._done, items)
+            context.progress.found(self._done, items)
+
+    def note_open_items(self, count: int) -> None:
+        """Set the number of done items in parts that are not written yet."""
+        grows = count > self._open_items
+        self._open_items = count
+        # A smaller number means that a part is about to be written, which reports its items.
+        if grows:
+            self._context.progress.items(self._done + count, self._items)
 
     def write(self, part: int, filled: FilledPart) -> None:
         """Store a part. From now on no worker makes it again."""
@@ -29,4 +38,5 @@ class MissingParts:
         items = len(part_items(part, self._items))
         self._done += items
         context.log_part(part, items, self._done, items_total=self._items, parts=self._count)
-        context.progress.items(self._done, self._items, f"part {part + 1} of {self._count}")
+        done = self._done + self._open_items
+        context.progress.items(done, self._items, f"part {part + 1} of {self._count}")

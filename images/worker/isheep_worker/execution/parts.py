@@ -9,13 +9,15 @@ Only the number of requests in flight limits the number of open parts. A limit o
 leave the engine half empty: with realistic lengths, the slowest completion of a part needs five
 times as many steps as the mean one. The journal stores the finished completions of open parts.
 
+An item of an open part counts as done when its last request is answered: a part may take minutes.
+
 The program of a part is a generator. It yields groups of requests, receives their completions in
 the order of the requests, and returns its rows.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -86,10 +88,19 @@ class _OpenPart:
     group: int = -1
     waiting_for: list[str] = field(default_factory=list)
     arrived: dict[str, Completion] = field(default_factory=dict)
+    unanswered: Counter[str] = field(default_factory=Counter)
+    """The number of requests of each item in the last group that are not answered yet."""
+    done: int = 0
 
     def completions(self) -> list[Completion]:
         """Return the completions of the current group in the order of its requests."""
         return [self.arrived[id_] for id_ in self.waiting_for]
+
+    def count(self, request_id: str) -> None:
+        """Count the item of an answered request if this was its last one."""
+        item = _item(request_id)
+        self.unanswered[item] -= 1
+        self.done += self.unanswered[item] == 0
 
 
 def part_items(part: int, items: int) -> range:
@@ -112,12 +123,24 @@ def fill_parts(
     stop: StopFlag,
     meter: Meter,
     journal: CompletionJournal | None = None,
+    groups: int = 1,
+    on_open_items: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Make the parts in order, and write each one when it is complete.
 
+    An item is done when its requests in the group with number `groups` of its part are answered;
+    the end of a request's id names its item. `on_open_items` gets the number of done items in parts
+    that are not written yet, after each change.
+
     Raises `StoppedError` if a stop is requested; the written parts and the journal remain.
     """
-    _Stream(engine, program_of, write, meter, journal or NoJournal()).run(deque(parts), stop)
+    stream = _Stream(engine, program_of, write, meter, journal or NoJournal())
+    stream.last_group, stream.on_open_items = groups - 1, on_open_items
+    stream.run(deque(parts), stop)
+
+
+def _item(request_id: str) -> str:
+    return request_id.rpartition("/")[2]
 
 
 class _Stream:
@@ -135,6 +158,8 @@ class _Stream:
         self._meter = meter
         self._journal = journal
         self._open: dict[int, _OpenPart] = {}
+        self.last_group = 0
+        self.on_open_items: Callable[[int], None] = lambda _: None
 
     def run(self, pending: deque[int], stop: StopFlag) -> None:
         while pending or self._open:
@@ -148,6 +173,8 @@ class _Stream:
                 finished = self._engine.poll()
             for completion in finished:
                 self._arrive(completion)
+            if finished:
+                self._report_items()
             self._journal.save_if_due()
 
     def _begin(self, index: int) -> None:
@@ -159,6 +186,8 @@ class _Stream:
         part = self._open[int(completion.id.partition("/")[0])]
         part.arrived[completion.id] = completion
         self._journal.add(part.index, part.group, completion)
+        if part.group == self.last_group:
+            part.count(completion.id)
         if len(part.arrived) == len(part.waiting_for):
             self._advance(part, part.completions())
 
@@ -175,6 +204,7 @@ class _Stream:
                 )
             except StopIteration as end:
                 del self._open[part.index]
+                self._report_items()
                 self._write(part.index, end.value)
                 self._journal.close(part.index)
                 return
@@ -185,10 +215,17 @@ class _Stream:
                 return
             completions = part.completions()
 
+    def _report_items(self) -> None:
+        self.on_open_items(sum(part.done for part in self._open.values()))
+
     def _take_stored(self, part: _OpenPart, group: Sequence[Request]) -> list[Request]:
         """Begin a group with its completions in the journal, and return the other requests."""
         part.group += 1
         part.waiting_for = [request.id for request in group]
         stored = (self._journal.take(part.index, part.group, id_) for id_ in part.waiting_for)
         part.arrived = {completion.id: completion for completion in stored if completion}
+        if part.group == self.last_group:
+            part.unanswered = Counter(_item(id_) for id_ in part.waiting_for)
+            for id_ in part.arrived:
+                part.count(id_)
         return [request for request in group if request.id not in part.arrived]

@@ -62,9 +62,9 @@ def run_child(
     events: Events,
     tail: LogTail,
     on_report: Callable[[Report | StepResult], None],
-    stop_seconds: float,
+    stop_seconds: Callable[[], float],
 ) -> Ending:
-    """Run a child until it ends; kill it `stop_seconds` after the first STOP at the latest."""
+    """Run a child until it ends; kill it `stop_seconds()` after the first STOP at the latest."""
     return _Child(command, events, tail, on_report).watch(stop_seconds)
 
 
@@ -98,7 +98,7 @@ class _Child:
         for thread in (*self._readers, threading.Thread(target=self._wait, daemon=True)):
             thread.start()
 
-    def watch(self, stop_seconds: float) -> Ending:
+    def watch(self, stop_seconds: Callable[[], float]) -> Ending:
         deadline: float | None = None
         stopped = False
         while (event := self._next(deadline)) is not Event.END:
@@ -112,7 +112,7 @@ class _Child:
                 self._process.send_signal(signal.SIGTERM)
                 if stopped:
                     continue
-                stopped, seconds = True, stop_seconds
+                stopped, seconds = True, stop_seconds()
             end = time.monotonic() + seconds
             deadline = end if deadline is None else min(deadline, end)
         self._kill()

@@ -36,6 +36,7 @@ from isheep_worker.process.progress_board import ProgressBoard
 from isheep_worker.runtime.device_failures import says_device_failed
 from isheep_worker.runtime.failures import Failure, ended_by_signal, failed, failure_of
 from isheep_worker.runtime.logs import log_to_stderr
+from isheep_worker.runtime.meter import Activity
 from isheep_worker.runtime.orders import (
     DEFAULT_TERMINATION_LOG,
     GRACE_VARIABLE,
@@ -48,6 +49,8 @@ from isheep_worker.runtime.orders import (
 
 LAST_SECONDS = 5.0
 """The end of the grace period, which is reserved for the supervisor's last actions."""
+LOAD_STOP_SECONDS = 3.0
+"""How long a child that loads a model may take to stop: it has nothing to write yet."""
 _FLUSH_SECONDS = 10.0
 _LOG = logging.getLogger(__name__)
 
@@ -86,7 +89,12 @@ def _supervise(
     uploader.start()
     grace = _grace_seconds(environment)
     last = min(LAST_SECONDS, grace / 2)
-    ending = run_child(command, events, tail, board.update, grace - last)
+
+    def stop_seconds() -> float:
+        loads = board.report.activity == Activity.LOAD
+        return min(LOAD_STOP_SECONDS, grace - last) if loads else grace - last
+
+    ending = run_child(command, events, tail, board.update, stop_seconds)
     result = with_cause_in_log(verdict(ending), tail)
     _write_termination_log(result, environment)
     log_event(

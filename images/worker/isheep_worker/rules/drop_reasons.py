@@ -44,9 +44,14 @@ class DropReason:
     @property
     def names(self) -> tuple[str, ...]:
         """The names as they are counted, one for each level if the name contains a level."""
-        if LEVEL not in self.name:
-            return (self.name,)
-        return tuple(of_level(self.name, level) for level in get_args(Level))
+        return names_of(self.name)
+
+
+def names_of(name: str) -> tuple[str, ...]:
+    """Return the names that an entry is counted under: one, or one for each level."""
+    if LEVEL not in name:
+        return (name,)
+    return tuple(of_level(name, level) for level in get_args(Level))
 
 
 def of_level(name: str, level: str) -> str:

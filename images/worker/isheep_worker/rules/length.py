@@ -11,7 +11,9 @@ MAX_WORDS = 150
 
 def _check(row: Task) -> str | None:
     count = word_count(row.instruction)
-    return None if MIN_WORDS <= count <= MAX_WORDS else f"{count} words"
+    if count < MIN_WORDS:
+        return f"{count} words, fewer than {MIN_WORDS}"
+    return f"{count} words, more than {MAX_WORDS}" if count > MAX_WORDS else None
 
 
 LENGTH: Rule[Task] = Rule(

@@ -10,8 +10,10 @@ MAX_WORDS = 8
 
 
 def _length(topic: str) -> str | None:
+    if not words(topic):
+        return "no word"
     count = word_count(topic)
-    return None if words(topic) and count <= MAX_WORDS else f"{count} words"
+    return f"{count} words, more than {MAX_WORDS}" if count > MAX_WORDS else None
 
 
 LENGTH: Rule[str] = Rule(

@@ -54,7 +54,8 @@ def run(context: StageContext[AssessSettings]) -> StageOutcome:
         ]
         return score_part(plan, rules, rows, part)
 
-    fill_own_parts(context, items, inference, program)
+    groups = len(list(plan.scoring.rounds(plan.levels)))
+    fill_own_parts(context, items, inference, program, groups)
     return commit_inference(context, items, inference, _summary(settings))
 
 

@@ -46,9 +46,11 @@ SAMPLE_VALUES = {
 class Variables:
     """The variables that a template gets (`known`) and those that it must use (`required`).
 
-    `recipe` is the only recipe that uses the template; None if all recipes use it.
+    `recipe` is the only recipe that uses the template; None if all recipes use it. `purpose` says
+    what the template is, for the reference.
     """
 
+    purpose: str
     known: frozenset[str] = frozenset()
     required: frozenset[str] = frozenset()
     recipe: str | None = None
@@ -58,37 +60,95 @@ _INSTRUCTION = frozenset({"instruction"})
 _TASK = frozenset({"instruction", "input"})
 _PAIR = frozenset({"instruction", "input", "response", "level"})
 _LABELS = frozenset({"labels", "legend", "begin"})
-_EXPECTED = Variables(known=_PAIR | _LABELS, required=_PAIR | {"labels"})
 VARIABLES: Mapping[str, Variables] = {
-    "instructions": Variables(known=frozenset({"number_of_tasks", "language"})),
-    "response-raw": Variables(known=_TASK, required=_TASK),
-    "response-chat": Variables(known=_TASK, required=_TASK),
-    "assess-simple": Variables(known=_PAIR, required=_PAIR),
-    "assess-combined": Variables(known=_PAIR, required=_PAIR),
-    "assess-incontext": Variables(known=_PAIR, required=_PAIR),
-    "alpaca": Variables(known=frozenset({"number_of_tasks", "language"}), recipe="Alpaca"),
-    "self-instruct": Variables(known=frozenset({"language"}), recipe="SelfInstruct"),
+    "instructions": Variables(
+        "the text before the list of tasks, which asks the model to continue the list",
+        known=frozenset({"number_of_tasks", "language"}),
+    ),
+    "response-raw": Variables(
+        "the prompt for a response, for a model without a chat format", known=_TASK, required=_TASK
+    ),
+    "response-chat": Variables(
+        "the message of the user that asks for a response", known=_TASK, required=_TASK
+    ),
+    "assess-simple": Variables(
+        "the question to the assessor with the rubric Simple", known=_PAIR, required=_PAIR
+    ),
+    "assess-combined": Variables(
+        "the question to the assessor with the rubric Combined", known=_PAIR, required=_PAIR
+    ),
+    "assess-incontext": Variables(
+        "the question to the assessor with the rubric InContext, with its examples",
+        known=_PAIR,
+        required=_PAIR,
+    ),
+    "alpaca": Variables(
+        "the text before the list of tasks, which asks for tasks with input and output",
+        known=frozenset({"number_of_tasks", "language"}),
+        recipe="Alpaca",
+    ),
+    "self-instruct": Variables(
+        "the text before the list of tasks", known=frozenset({"language"}), recipe="SelfInstruct"
+    ),
     "self-instruct-classify": Variables(
-        known=_INSTRUCTION, required=_INSTRUCTION, recipe="SelfInstruct"
+        "the question whether a task is a classification, with its examples",
+        known=_INSTRUCTION,
+        required=_INSTRUCTION,
+        recipe="SelfInstruct",
     ),
     "self-instruct-input-first": Variables(
-        known=_INSTRUCTION, required=_INSTRUCTION, recipe="SelfInstruct"
+        "the prompt that asks for an input and then for its output",
+        known=_INSTRUCTION,
+        required=_INSTRUCTION,
+        recipe="SelfInstruct",
     ),
     "self-instruct-output-first": Variables(
-        known=_INSTRUCTION, required=_INSTRUCTION, recipe="SelfInstruct"
+        "the prompt that asks for an output and then for an input with it",
+        known=_INSTRUCTION,
+        required=_INSTRUCTION,
+        recipe="SelfInstruct",
     ),
     "dromedary-topics": Variables(
-        known=frozenset({"types", "language"}), required=frozenset({"types"}), recipe="Dromedary"
+        "the text before the list of topics",
+        known=frozenset({"types", "language"}),
+        required=frozenset({"types"}),
+        recipe="Dromedary",
     ),
-    "dromedary-seed-topics": Variables(recipe="Dromedary"),
-    "dromedary-topic-guided": Variables(known=frozenset({"language"}), recipe="Dromedary"),
-    "dromedary-types": Variables(recipe="Dromedary"),
-    "dromedary-principles": Variables(recipe="Dromedary"),
-    "dromedary-exemplars": Variables(recipe="Dromedary"),
-    "dromedary-verbose": Variables(known=_TASK, required=_TASK, recipe="Dromedary"),
-    "score-simple": _EXPECTED,
-    "score-combined": _EXPECTED,
-    "score-incontext": _EXPECTED,
+    "dromedary-seed-topics": Variables("the seed topics, one topic a line", recipe="Dromedary"),
+    "dromedary-topic-guided": Variables(
+        "the text before the list of instructions for topics",
+        known=frozenset({"language"}),
+        recipe="Dromedary",
+    ),
+    "dromedary-types": Variables(
+        "types of instructions: blocks of `Type:`, `About:`, `Topic:` and numbered examples from "
+        "`1.`, separated by `###`",
+        recipe="Dromedary",
+    ),
+    "dromedary-principles": Variables("the principles and their introduction", recipe="Dromedary"),
+    "dromedary-exemplars": Variables(
+        "worked examples: blocks of `Request:`, `Private thoughts:` and `Public reply:`, separated "
+        "by `###`",
+        recipe="Dromedary",
+    ),
+    "dromedary-verbose": Variables(
+        "the request for a thorough answer", known=_TASK, required=_TASK, recipe="Dromedary"
+    ),
+    "score-simple": Variables(
+        "the question of expected scoring with the rubric Simple",
+        known=_PAIR | _LABELS,
+        required=_PAIR | {"labels"},
+    ),
+    "score-combined": Variables(
+        "the question of expected scoring with the rubric Combined",
+        known=_PAIR | _LABELS,
+        required=_PAIR | {"labels"},
+    ),
+    "score-incontext": Variables(
+        "the question of expected scoring with the rubric InContext",
+        known=_PAIR | _LABELS,
+        required=_PAIR | {"labels"},
+    ),
 }
 FOR_EXPECTED_SCORES = frozenset({"score-simple", "score-combined", "score-incontext"})
 """The templates of expected scores. They are a separate input document, so runs that differ only in

@@ -104,9 +104,10 @@ def test_all_problems_are_reported_in_the_order_of_the_file() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "<text>: the file is empty: write a SelfAlignmentRun into it"),
-        ("# nothing\n---\n", "<text>: the file is empty: write a SelfAlignmentRun into it"),
+        ("", "<text>:1:1: the file is empty: write a SelfAlignmentRun into it"),
+        ("# nothing\n---\n", "<text>:1:1: the file is empty: write a SelfAlignmentRun into it"),
         (f"{SPEC}---\n{SPEC}", "<text>:9:1: this is document 2 of 2: write each run into its own "),
+        ("a: 1\nb: \x01", "<text>:2:4: the text is not valid YAML: the character U+0001"),
         ("a: [1", "<text>:1:6: the text is not valid YAML"),
         ("[1, 2]", "<text>:1:1: found a list of 2; allowed: an object with apiVersion, kind"),
         (
@@ -132,7 +133,7 @@ def test_a_file_is_read_and_its_problems_name_it(tmp_path: Path) -> None:
     assert load_run(path).source == str(path)
     for content, message in (
         (SPEC.encode() + b"  language: \xff\n", f"{path}:8:1: the file is not UTF-8"),
-        (b"#" * (MAX_BYTES + 1), f"{path}: the file is larger than"),
+        (b"#" * (MAX_BYTES + 1), f"{path}:1:1: the file is larger than"),
     ):
         path.write_bytes(content)
         with pytest.raises(SpecError, match="^" + message.replace("\\", "\\\\")):

@@ -113,7 +113,7 @@ def test_merge_keys_and_aliases_are_resolved() -> None:
         ("a: !!int yes", "'yes' does not match its tag !!int: remove the tag", Place(1, 4)),
         ("a: !!binary eA==", "!!binary is not supported: write text", Place(1, 4)),
         ("a: {<<: 3}", "<< must have a mapping or a list of mappings as its value", Place(1, 5)),
-        ("a: \x01", "the text is not valid YAML", None),
+        ("a: \x01", "the character U+0001 is not allowed", Place(1, 4)),
         ("[" * 5000, "the document is nested too deeply: remove levels", None),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from isheep.api.loader import load_run
@@ -21,12 +22,17 @@ NAMES = [path.relative_to(ROOT).as_posix() for path in EXAMPLES]
 def test_an_example_is_valid_and_can_be_planned(
     path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    validate.command(path)
+    with pytest.raises(typer.Exit) as end:
+        validate.command([str(path)])
+    assert end.value.exit_code == 0
     assert capsys.readouterr().out == f"{path}: ok\n"
     plan.command(path, str(tmp_path / "store"))
-    first, rest = capsys.readouterr().out.split("\n", 1)
+    store, first, *rest, summary = capsys.readouterr().out.splitlines()
+    assert store == f"store: {tmp_path / 'store'}"
     assert (first.split()[0], first.split()[2:]) == ("prepare", ["to", "do"])
-    assert rest == "the next stages depend on the result of prepare\n"
+    assert all("to do" in line and line.endswith("predicted") for line in rest)
+    stages = len(rest) + 1
+    assert summary.startswith(f"to do: {stages} of {stages} stages, ")
 
 
 def test_the_commands_validate_and_plan_accept_an_example(tmp_path: Path) -> None:

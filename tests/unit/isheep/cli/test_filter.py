@@ -44,10 +44,16 @@ def test_each_line_gets_a_decision_and_stderr_gets_the_counts():
 
     assert result.exit_code == 0, result.output
     assert decisions(Path("out.jsonl").read_text()) == [
-        {"kept": True},
-        {"kept": False, "rule": "rouge-l", "detail": "0.909 to: Name three rivers in Asia."},
-        {"kept": False, "rule": "blacklist", "detail": "Draw"},
-        {"kept": False, "rule": "first-character", "detail": "写"},
+        {"line": 1, "id": "line-1", "kept": True},
+        {
+            "line": 2,
+            "id": "line-2",
+            "kept": False,
+            "rule": "rouge-l",
+            "detail": "0.909, above 0.7, to: Name three rivers in Asia.",
+        },
+        {"line": 3, "id": "line-3", "kept": False, "rule": "blacklist", "detail": "Draw"},
+        {"line": 4, "id": "line-4", "kept": False, "rule": "first-character", "detail": "写"},
     ]
     assert result.stdout == ""
     assert result.stderr == (
@@ -77,7 +83,7 @@ def test_rules_over_all_pairs_of_a_task_do_not_apply():
     instances = [{"input": "2 + 2", "output": "It is 4."}, {"input": "2 + 2", "output": "5"}]
     task = {"instruction": "Add the two numbers.", "instances": instances}
     result = isheep("-", "-o", "-", "--rules", "SelfInstruct", stdin=json.dumps(task))
-    assert decisions(result.stdout) == [{"kept": True}]
+    assert [decision["kept"] for decision in decisions(result.stdout)] == [True]
 
 
 def test_options_select_the_rules_the_language_and_the_pool():
@@ -151,8 +157,48 @@ def test_packed_files_and_parquet_have_the_same_decisions():
     parquet.write_table(pyarrow.Table.from_pylist(TASKS), "in.parquet")
     parquet_bytes = Path("in.parquet").read_bytes()
     assert isheep("in.gz", "-o", "-").stdout == expected
-    assert isheep("in.parquet", "-o", "-").stdout == expected
-    assert isheep("-", "-o", "-", stdin=parquet_bytes).stdout == expected
+    rows = decisions(isheep("in.parquet", "-o", "-").stdout)
+    assert rows == decisions(isheep("-", "-o", "-", stdin=parquet_bytes).stdout)
+    # Parquet has no lines.
+    assert [row.pop("id") for row in rows] == ["row-1", "row-2", "row-3", "row-4"]
+    lines = decisions(expected)
+    assert [(line.pop("line"), line.pop("id")) for line in lines][3] == (4, "line-4")
+    assert rows == lines
+
+
+def test_the_id_of_a_record_is_its_own_or_its_place_and_a_limit_is_in_the_detail():
+    rows = [
+        {"id": "seed-7\ud800", "instruction": "Name birds."},
+        {"id": "", "instruction": "Name birds."},
+        {"provenance": {"id": "i1-r1"}, "instruction": "Name birds."},
+        [],
+    ]
+    stdin = "\n\n".join(json.dumps(row) for row in rows)
+    found = [d for d in decisions(isheep("-", "-o", "-", stdin=stdin).stdout) if d["line"] % 2]
+    assert [(d["line"], d["id"]) for d in found] == [
+        (1, "seed-7?"),
+        (3, "line-3"),
+        (5, "i1-r1"),
+        (7, "line-7"),
+    ]
+    assert [d["detail"] for d in found[:3]] == ["2 words, fewer than 4"] * 3
+
+
+def test_kept_and_dropped_records_are_written_as_they_are(tmp_path):
+    Path("in.jsonl").write_bytes(b"not JSON\n" + Path("in.jsonl").read_bytes())
+    (tmp_path / "out").mkdir()
+    result = isheep("in.jsonl", "-o", "out", "--kept", "new/kept.jsonl", "--dropped", "out/")
+    assert result.exit_code == 0, result.output
+    assert decisions(Path("new/kept.jsonl").read_text()) == TASKS[:1]
+    assert decisions(Path("out/dropped.jsonl").read_text()) == TASKS[1:]
+    assert len(decisions(Path("out/decisions.jsonl").read_text())) == 5
+
+
+def test_a_long_input_shows_its_progress_on_stderr(monkeypatch):
+    monkeypatch.setattr("isheep.cli.filter.TICK_SECONDS", 0)
+    lines = isheep("in.jsonl", "-o", "out.jsonl").stderr.splitlines()
+    assert lines[3].startswith("in.jsonl: 4 records, ")
+    assert lines[4] == "in.jsonl: kept 1 of 4 records"
 
 
 def test_columns_that_no_rule_reads_are_named():
@@ -225,7 +271,7 @@ def test_an_empty_file_has_no_lines():
         (("in.jsonl",), "Missing option"),
         (("in.jsonl", "-o", "in.jsonl"), "in.jsonl: is the input"),
         (("in.jsonl", "-o", "-", "--kept", "in.jsonl"), "in.jsonl: is the input"),
-        (("in.jsonl", "-o", "-", "--kept", "-"), "--kept -: is the file of the decisions"),
+        (("in.jsonl", "-o", "-", "--kept", "-"), "--kept -: another option writes there"),
         (("in.jsonl", "-o", "out.jsonl", "--rules", "rogue"), "--rules: there is no rule or rule"),
         (("in.jsonl", "-o", "out.jsonl", "--rules", "contamination"), "needs benchmark files"),
         (("in.jsonl", "-o", "out.jsonl", "--max-rouge-l", "1.5"), "--max-rouge-l"),
@@ -275,3 +321,11 @@ def test_the_command_imports_neither_torch_nor_transformers():
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "set()"
     assert len(done.stdout.splitlines()) == 4
+
+
+def test_thoughts_are_kept_on_request():
+    task = {**TASKS[0], "output": "<think>\nAsia.\n</think>\n\nOb, Lena, Indus."}
+    Path("thoughts.jsonl").write_text(json.dumps(task) + "\n")
+    for options, kept in (([], False), (["--keep-thoughts"], True)):
+        result = isheep("thoughts.jsonl", "-o", "-", *options)
+        assert [decision["kept"] for decision in decisions(result.stdout)] == [kept]

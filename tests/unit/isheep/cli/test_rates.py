@@ -56,3 +56,13 @@ def test_without_progress_the_description_contains_no_rate():
 def test_each_stage_of_a_joined_attempt_has_its_own_rate():
     rate = noted((0, at(0)), (10, at(100)), (20, at(0, stage="i1/assess")))
     assert rate.per_second is None
+
+
+def test_a_training_counts_steps_and_says_what_follows_the_last_one():
+    rate = noted((0, at(0, 8, stage="i1/train")), (24, at(2, 8, stage="i1/train")))
+    assert rate.describe(at(2, 8, stage="i1/train")) == (
+        "2/8 steps, 12 s/step, 1 min 12 s left for the steps, "
+        "then validation, sample answers and upload"
+    )
+    # Nothing claims that no time is left.
+    assert "left" not in rate.describe(at(8, 8, stage="i1/train"))

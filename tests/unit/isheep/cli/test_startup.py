@@ -59,7 +59,7 @@ def test_the_help_lists_every_command() -> None:
     ("words", "completions"),
     [
         ("isheep ", list(COMMANDS)),
-        ("isheep re", ["report"]),
+        ("isheep re", ["report", "resume", "retry"]),
         ("isheep run run.yaml --s", ["--store"]),
         ("isheep --debug status -o ", ["text", "json"]),
         ("isheep --version ", list(COMMANDS)),

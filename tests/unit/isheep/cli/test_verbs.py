@@ -1,12 +1,15 @@
 """Every command with a finished run and without a run."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from isheep import __version__
+from isheep.cli.app import app
 
 
 def test_run_prints_its_result_and_the_next_command(shell):
@@ -31,14 +34,71 @@ def test_run_of_a_finished_run_reports_it_and_starts_no_stage(finished):
     assert "lamb: every stage is committed" in result.stdout
 
 
-def test_a_failed_run_prints_its_error_once_and_the_command_that_resumes_it(shell):
-    (shell.control / "i1.respond.0").write_text("fail 70 Defect")
+def test_a_failed_run_prints_its_error_once_and_what_to_do(shell):
+    (shell.control / "i1.respond.0").write_text("fail 64 BadTemplate")
 
     result = shell("run", "run.yaml")
 
-    assert result.exit_code == 70
-    assert result.stderr == "isheep: lamb: Failed. Defect: i1/respond: failed with Defect\n"
-    assert result.stdout.splitlines()[-1] == "to resume: isheep run run.yaml"
+    assert result.exit_code == 64
+    error = "isheep: lamb: Failed. BadTemplate: i1/respond: failed with BadTemplate\n"
+    assert result.stderr == error
+    assert result.output.count("failed with BadTemplate") == 1
+    assert result.stdout.splitlines()[-1] == (
+        "what to do: correct the template that the message names; the settings are in run.yaml"
+    )
+    assert "isheep run run.yaml" not in result.output
+    assert shell.status()["phase"] == "Failed"
+
+
+def test_a_failed_iteration_leaves_the_figures_of_its_committed_stages(shell):
+    shell.spec["iterations"] = 2
+    shell.write()
+    (shell.control / "i2.respond.0").write_text("fail 64 BadTemplate")
+    lines = [
+        "iteration 2 has no report yet; its committed stages:",
+        "  i2/generate/r1: ",
+        "  i2/curate/r1: completions 8, parsed 60, accepted 64; dropped: length 9, url 4",
+    ]
+    printed = shell("run", "run.yaml").stdout
+    assert "\n".join(lines) in printed
+    assert "iteration 1" not in printed
+    result = shell("report", "run.yaml")
+    # The report of iteration 1 is there.
+    assert Path(result.stdout.strip()).read_text() == "<p>report</p>"
+    assert result.stderr.splitlines() == lines
+
+
+def test_a_stalled_run_prints_the_command_that_resumes_it(shell):
+    (shell.control / "prepare.0").write_text("fail 69 SourceUnreachable")
+    result = shell("run", "run.yaml")
+    assert result.stdout.splitlines()[-1] == "to resume after that: isheep run run.yaml"
+
+
+def test_a_run_whose_process_was_killed_is_interrupted(finished):
+    """The stored status of a killed driver is that of its last plan."""
+    path = Path("isheep-store/default/runs/lamb/status.json")
+    document = json.loads(path.read_text())
+    document["phase"] = "Running"
+    document["conditions"] = [c for c in document["conditions"] if c["type"] == "Ready"]
+    path.write_text(json.dumps(document))
+
+    assert finished.status()["phase"] == "Interrupted"
+    lines = finished("status", "run.yaml").stdout.splitlines()
+    assert lines[0].startswith("lamb: Interrupted")
+    again = "no process on this machine executes it; to resume: isheep run run.yaml"
+    assert lines[-1] == f"  {again}"
+
+
+def test_a_moved_store_shows_where_its_files_are_now(finished):
+    Path("isheep-store").rename("moved store")
+    shown = json.loads(
+        finished("status", "run.yaml", "--store", "moved store", "-o", "json").stdout
+    )
+    assert Path(shown["modelUri"]).parent.is_dir()
+    assert Path(shown["reportUri"]).read_text() == "<p>report</p>"
+    place = finished("report", "run.yaml", "--store", "moved store").stdout.strip()
+    report = Path("moved store/default/runs/lamb/report.html").absolute()
+    assert place == shown["reportUri"] == str(report)
 
 
 def test_the_store_is_that_of_the_option_or_the_spec_or_the_working_directory(shell):
@@ -58,6 +118,47 @@ def test_validate_reads_only_the_file(shell):
     result = shell("validate", "run.yaml")
     assert (result.exit_code, result.stdout) == (0, "run.yaml: ok\n")
     assert not Path("isheep-store").exists()
+
+
+def test_validate_reads_several_files_and_stdin_and_warns(shell):
+    shell.spec["training"] = {"effectiveBatchSize": 17}
+    shell.write()
+    text = Path("run.yaml").read_text()
+    Path("bad.yaml").write_text(text.replace("iterations: 1", "iterations: two\n  steps: 3"))
+
+    result = CliRunner().invoke(app, ["validate", "run.yaml", "-"], input=text)
+    assert (result.exit_code, result.stdout) == (0, "run.yaml: ok, 1 warning\n-: ok, 1 warning\n")
+    first, second = result.stderr.splitlines()
+    assert first.startswith("run.yaml:17:5: spec.training.effectiveBatchSize: warning: ")
+    assert second.startswith("<stdin>:17:5: ")
+    assert shell("validate", "--strict", "run.yaml").exit_code == 64
+
+    result = shell("validate", "bad.yaml", "run.yaml")
+    assert (result.exit_code, result.stdout) == (64, "run.yaml: ok, 1 warning\n")
+    lines = result.stderr.splitlines()
+    assert len(lines) == 3
+    assert all(re.match(r"(bad|run)\.yaml:\d+:\d+: spec\.", line) for line in lines)
+    # Every other command prints the same lines, with nothing before them.
+    assert shell("plan", "bad.yaml").stderr.splitlines() == lines[:2]
+    assert "effectiveBatchSize: warning: " in shell("run", "run.yaml").stderr
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"engine": {"vllm": {"tensorParallelSize": 2}}},
+        {"compute": {"inference": {"resources": {"limits": {"nvidia.com/gpu": 1}}}}},
+        {"compute": {"training": {"resources": {"requests": {"nvidia.com/mig-1g.5gb": 1}}}}},
+    ],
+)
+def test_a_run_that_asks_for_gpus_is_refused_without_them(shell, spec):
+    shell.spec |= spec
+    shell.write()
+    result = shell("run", "run.yaml")
+    assert result.exit_code == 64
+    assert re.match(r"isheep: run.yaml:\d+: spec\.\S+ asks for GPUs", result.stderr)
+    assert not Path("isheep-store").exists()
+    assert shell("run", "run.yaml", "--allow-cpu").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -81,7 +182,7 @@ def test_the_error_of_a_bad_file_names_file_line_and_field(shell, verb, path, va
     result = shell(verb, "run.yaml")
 
     assert result.exit_code == 64
-    assert result.stderr.startswith(f"isheep: run.yaml:{line}:")
+    assert result.stderr.startswith(f"run.yaml:{line}:")
     assert message in result.stderr
     assert "Traceback" not in result.output
 
@@ -90,7 +191,7 @@ def test_the_error_of_a_bad_file_names_file_line_and_field(shell, verb, path, va
     ("text", "message"),
     [
         ("a: [", "run.yaml:"),
-        ("", "run.yaml: the file is empty"),
+        ("", "run.yaml:1:1: the file is empty"),
         ("kind: Pod", "no apiVersion and kind"),
     ],
 )
@@ -99,33 +200,6 @@ def test_a_file_that_is_not_a_run_is_refused(shell, text, message):
     result = shell("validate", "run.yaml")
     assert result.exit_code == 64
     assert message in result.stderr
-
-
-def test_plan_of_a_new_run_prints_only_prepare(shell):
-    lines = shell("plan", "run.yaml").stdout.splitlines()
-    assert lines[0].split()[0] == "prepare"
-    assert lines[0].endswith("to do")
-    assert lines[1:] == ["the next stages depend on the result of prepare"]
-    assert not Path("isheep-store").exists()
-
-
-def test_plan_prints_the_stages_with_their_keys_and_which_of_them_exist(finished):
-    lines = [line.split(maxsplit=2) for line in finished("plan", "run.yaml").stdout.splitlines()]
-    assert [line[0] for line in lines][-2:] == ["i1/merge", "i1/report"]
-    assert {line[2] for line in lines} == {"exists"}
-    keys = {stage["id"]: stage["key"] for stage in finished.status()["stages"]}
-    assert all(keys[id_].startswith(key) for id_, key, _ in lines)
-
-
-def test_plan_of_an_edited_file_plans_the_new_spec_and_writes_nothing(finished):
-    finished.spec["training"] = {"learningRate": 0.01}
-    finished.write()
-
-    lines = finished("plan", "run.yaml").stdout.splitlines()
-
-    # prepare checks the whole spec, so the other stages depend on its next result.
-    assert [line.split()[0] for line in lines[:-1]] == ["prepare"]
-    assert finished.status()["observedGeneration"] == 1
 
 
 def test_status_prints_the_status_of_the_custom_resource_or_a_few_lines(finished):
@@ -183,7 +257,8 @@ def test_filter_reads_what_export_writes(finished):
             finished("export", "run.yaml", "--iteration", "1", "--format", form, "-o", file)
             result = finished("filter", file, "-o", "-", "--rules", "empty-response")
             assert result.exit_code == 0, result.output
-            assert result.stdout == '{"kept": true}\n' * 2
+            kept = [json.loads(line)["kept"] for line in result.stdout.splitlines()]
+            assert kept == [True, True]
             assert result.stderr == f"{file}: kept 2 of 2 records\n"
     # The plain texts of earlier versions.
     rows = [json.loads(line) for line in Path("text.jsonl").read_text().splitlines()]
@@ -246,6 +321,12 @@ def test_report_prints_its_location_and_copies_the_page(finished):
     assert Path(place).read_text() == "<p>report</p>"
     assert finished("report", "run.yaml", "-o", "out.html").exit_code == 0
     assert Path("out.html").read_text() == "<p>report</p>"
+    assert finished("report", "run.yaml", "-o", "-").stdout == "<p>report</p>"
+    Path("folder").mkdir()
+    for output in (".", "folder", "new/", "other/report.html"):
+        assert finished("report", "run.yaml", "-o", output).exit_code == 0
+    for folder in (".", "folder", "new", "other"):
+        assert Path(folder, "report.html").read_text() == "<p>report</p>"
 
 
 @pytest.mark.parametrize(
@@ -299,7 +380,7 @@ def test_version_prints_the_version(shell):
         (("run", "run.yaml", "--mirror", "hf://a/b=none"), "is not a folder"),
         (("run", "run.yaml", "--config-map", "=x"), "write it as NAME=DIR"),
         (("run", "run.yaml", "--store", "ftp://x"), "--store: store ftp://…: give a folder or s3"),
-        (("run", "none.yaml"), "none.yaml: the file cannot be read"),
+        (("run", "none.yaml"), "none.yaml:1:1: the file cannot be read"),
     ],
 )
 def test_wrong_usage_exits_with_bad_input(shell, arguments, message):

@@ -1,6 +1,7 @@
 """The progress of a run with and without a terminal."""
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
@@ -47,6 +48,31 @@ def test_the_plain_view_prints_start_and_end_and_progress_every_30_seconds():
         "2030-01-01T00:01:00Z i1/respond: 10/64 items (engine)",
         "2030-01-01T00:01:01Z i1/respond: done in 12 s",
     ]
+
+
+def test_both_views_print_where_a_stage_resumes_and_where_it_stopped():
+    lines, screen = [], io.StringIO()
+    found = replace(view(done=3), stage="i1/train", items_found=3, items_total=8)
+    stopped = replace(end(error="stopped: on request"), stopped_at="i1/train after step 5 of 8")
+    plain = PlainView(lines.append, Clock())
+    console = Console(file=screen, force_terminal=True, width=120, color_system=None)
+    with LiveView("lamb", 3, console, Clock()) as live:
+        for listener in (plain, live):
+            listener.started(found)
+            for _ in range(3):
+                listener.progressed(found)
+            listener.ended(stopped)
+            listener.ended(replace(end(error="bad template"), is_repeated=True))
+    shown = [line.partition(" ")[2] for line in lines[1:]]
+    assert shown == [
+        "i1/train: resumes from step 3 of 8",
+        "i1/respond: stopped, i1/train after step 5 of 8",
+        "i1/respond: attempt 2 failed after 12 s",
+    ]
+    assert screen.getvalue().count("resumes from step 3 of 8") == 1
+    assert "stopped, i1/train after step 5 of 8" in screen.getvalue()
+    # The end of the run prints this message.
+    assert "bad template" not in screen.getvalue()
 
 
 def test_the_plain_view_prints_an_error_line_by_line_without_control_characters():

@@ -2,8 +2,9 @@
 
 Files in `$FAKE_ORDERS` define its behaviour. One worker's attempt at a stage reads and deletes one
 file `<stage id with dots>.<n>`, which contains `die`, `hang` (until SIGTERM), `stubborn` (hang even
-after SIGTERM), `exit` (exit with 0 and without a result), `adopt` (report the stage as committed
-before) or `fail <exit code> <reason>`. The worker appends each order to `log.txt`.
+after SIGTERM), `load` (the same while it loads a model), `exit` (exit with 0 and without a result),
+`adopt` (report the stage as committed before) or `fail <exit code> <reason>`. The worker appends
+each order to `log.txt`.
 """
 
 import json
@@ -21,11 +22,19 @@ from isheep.contract.order import ChatFormatRef, Prepared, StageOrder, StageResu
 from isheep.recipes.interface import PART_ITEMS
 from isheep.store import open_store
 from isheep.store.artifacts import ArtifactStore
+from isheep.store.documents import RunDocuments
 from isheep.store.manifest import Manifest, StageInfo, Timings
 
 CONTROL = Path(os.environ["FAKE_ORDERS"])
 STATISTICS = {
-    "curate": {"completions": 8, "parsed": 60, "accepted": 64},
+    "curate": {
+        "completions": 8,
+        "parsed": 60,
+        "accepted": 64,
+        "drop:url": 4,
+        "drop:length": 9,
+        "drop:blacklist": 0,
+    },
     "select": {"pairs": 64, "kept": 2, "meanScore": 8.5},
     "train": {"samples": 2, "trainLoss": 1.5, "evalLoss": 1.75},
 }
@@ -63,7 +72,7 @@ def execute(order: StageOrder, index: int, count: int) -> StageResult:
             "stage": step.id,
             "itemsDone": 0,
             "itemsTotal": total,
-            "activity": "engine",
+            "activity": "load" if todo[:1] == ["load"] else "engine",
             "detail": "working",
         }
     )
@@ -75,7 +84,7 @@ def execute(order: StageOrder, index: int, count: int) -> StageResult:
         os._exit(0)
     if todo[:1] == ["hang"]:
         stopped.wait()
-    while todo[:1] == ["stubborn"]:
+    while todo[:1] in (["stubborn"], ["load"]):
         time.sleep(60)
     if stopped.is_set():
         return StageResult(outcome="Failed", exit_code=143, reason="Stopped", message="stopped")
@@ -109,6 +118,7 @@ def commit(order: StageOrder, step: Step, index: int, count: int) -> StageResult
         page = CONTROL / f"report-{os.getpid()}.html"
         page.write_text("<p>report</p>")
         files = [artifacts.write_file(step.key, "report.html", page)]
+        RunDocuments(artifacts.store, order.run).write("report.html", page)
     now = datetime.now(UTC)
     manifest = artifacts.commit(
         step.key,

@@ -7,7 +7,7 @@ import pytest
 from isheep.contract.choices import Pool
 from isheep.contract.order import RunRef, Sources, StageOrder, StageResult, Step, StepResult
 from isheep.contract.store_spec import parse_store_uri
-from isheep.local.attempt import STOP_SECONDS, LocalAttempt
+from isheep.local.attempt import LOAD_STOP_SECONDS, ON_REQUEST, STOP_SECONDS, LocalAttempt
 from isheep.local.worker import ProcessEnd, ProgressReport, ResultReport
 from isheep.planner.types import AttemptState, Start
 
@@ -46,8 +46,8 @@ def attempt(*workers, items=200, stages=("i1/respond",), deadline=None):
     return LocalAttempt(Start(order, Pool.INFERENCE, 1, deadline), workers, NOW)
 
 
-def report(worker, done, total=200, stage="i1/respond", activity="engine"):
-    return ProgressReport(worker, stage, done, total, activity, "")
+def report(worker, done, total=200, stage="i1/respond", activity="engine", found=0):
+    return ProgressReport(worker, stage, done, total, activity, "", found)
 
 
 def result(worker, outcome="Committed", code=0, **fields):
@@ -95,11 +95,13 @@ def test_the_end_of_a_process_after_its_result_changes_nothing():
 def test_items_that_existed_count_once_and_items_that_workers_add_are_summed():
     first, second = FakeWorker(), FakeWorker()
     made = attempt(first, second)
-    for worker in (first, second):
-        made.add_progress(report(worker, 64))
-    made.add_progress(report(first, 128))
-    made.add_progress(report(second, 72))
+    made.add_progress(report(first, 64, found=64))
+    made.add_progress(report(first, 128, found=64))
+    # The second worker begins later, and finds the items of the first one.
+    made.add_progress(report(second, 128, found=128))
+    made.add_progress(report(second, 136, found=128))
     assert (made.observe().items_done, made.observe().items_total) == (136, 200)
+    assert made.view().items_found == 64
 
 
 def test_each_step_of_a_joined_order_has_its_count():
@@ -119,6 +121,7 @@ def test_a_worker_is_starting_before_its_first_report():
 def test_a_stop_is_requested_once_and_then_enforced():
     worker = FakeWorker()
     made = attempt(worker)
+    made.add_progress(report(worker, 3))
     made.stop("its stage left the plan", NOW)
     made.stop("again", NOW)
     assert made.observe().state is AttemptState.TERMINATING
@@ -129,7 +132,38 @@ def test_a_stop_is_requested_once_and_then_enforced():
     assert worker.calls == "stop kill "
     made.add_process_end(ProcessEnd(worker, 137), NOW)
     assert made.end().error == "stopped: its stage left the plan"
+    assert made.end().stopped_at is None
     assert made.due is None
+
+
+@pytest.mark.parametrize("activity", [None, "load"])
+def test_a_worker_that_starts_or_loads_a_model_is_killed_within_seconds(activity):
+    worker = FakeWorker()
+    made = attempt(worker)
+    if activity:
+        made.add_progress(report(worker, 0, activity=activity))
+    made.stop(ON_REQUEST, NOW)
+    assert made.due == NOW + timedelta(seconds=LOAD_STOP_SECONDS)
+    assert LOAD_STOP_SECONDS <= 5
+    made.check(made.due)
+    assert worker.calls == "stop kill "
+
+
+@pytest.mark.parametrize(
+    ("stage", "done", "at"),
+    [
+        ("i1/train", 3, "i1/train after step 3 of 8"),
+        ("i1/respond", 3, "i1/respond after 3 of 8 items"),
+        ("i1/respond", 0, "i1/respond"),
+    ],
+)
+def test_a_stop_on_request_names_the_position(stage, done, at):
+    worker = FakeWorker()
+    made = attempt(worker, stages=(stage,), items=8)
+    made.add_progress(report(worker, done, 8, stage=stage))
+    made.stop(ON_REQUEST, NOW)
+    made.add_result(result(worker, "Failed", 143, reason="Stopped", message="stopped"), NOW)
+    assert made.end().stopped_at == at
 
 
 def test_an_attempt_is_stopped_at_its_deadline():

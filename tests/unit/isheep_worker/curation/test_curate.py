@@ -68,7 +68,7 @@ def test_each_task_is_accepted_dropped_or_beyond_the_count() -> None:
     ]
     assert drops(curated) == {"length": 1, "blacklist": 1, "rouge-l": 1, "contamination": 1}
     assert curated.drops.by_rule()["rouge-l"].examples[0].detail == (
-        "0.833 to: Name a bird that cannot fly."
+        "0.833, above 0.7, to: Name a bird that cannot fly."
     )
     assert curated.parse_failures == {"parse-cut": 1}
     assert (curated.completions, curated.parsed, curated.beyond_count) == (3, 8, 1)

@@ -94,6 +94,29 @@ def test_parts_have_their_items_in_order_for_every_order_of_completions(
     assert len(engine.groups) == len(parts) * levels
 
 
+@pytest.mark.parametrize("levels", [1, 3])
+def test_an_item_counts_when_its_last_request_is_answered(levels: int) -> None:
+    written = [0]
+    seen: list[int] = []
+
+    def write(part: int, filled: FilledPart) -> None:
+        written[0] += len(part_items(part, 200))
+
+    fill_parts(
+        range(4),
+        lambda part: program(part, 200, levels),
+        write,
+        ShuffledEngine(1),
+        stop=StopFlag(),
+        meter=Meter(),
+        groups=levels,
+        on_open_items=lambda count: seen.append(written[0] + count),
+    )
+    # The reports between two parts rise one by one, and not in steps of a part.
+    assert len({count for count in seen if count % PART_ITEMS}) > 40
+    assert max(seen) <= 200
+
+
 def test_the_next_part_begins_before_the_first_is_complete() -> None:
     engine = ShuffledEngine(0)
     order: list[str] = []

@@ -246,6 +246,14 @@ def test_a_deleted_pod_ends_as_stopped_for_every_behaviour_of_its_child(
     assert (result.outcome, result.reason) == (Outcome.FAILED, "Stopped")
 
 
+def test_a_child_that_loads_a_model_is_killed_long_before_the_end_of_the_grace_period(pod) -> None:
+    one = pod("ignores_sigterm", **{GRACE_VARIABLE: "1200"})
+    one.await_file()
+    one.stop()
+    # The child has sent no report, so it loads.
+    assert one.process.wait(timeout=600) == ExitCode.STOPPED
+
+
 def test_every_sigterm_is_sent_to_the_child(pod) -> None:
     one = pod("stops_at_the_second_sigterm")
     one.await_file()

@@ -9,13 +9,13 @@ from isheep_worker.text.parsing import ParsedTask
 @pytest.mark.parametrize(
     ("instruction", "task_input", "detail"),
     [
-        ("Name three birds", "", "3 words"),
+        ("Name three birds", "", "3 words, fewer than 4"),
         ("Name three small birds", "", None),
         ("word " * 150, "", None),
-        ("word " * 151, "", "151 words"),
-        ("", "", "0 words"),
+        ("word " * 151, "", "151 words, more than 150"),
+        ("", "", "0 words, fewer than 4"),
         ("写一首诗", "", None),
-        ("写诗吧", "", "3 words"),
+        ("写诗吧", "", "3 words, fewer than 4"),
         ("Name three small birds", "word " * 500, None),
     ],
 )

@@ -28,7 +28,7 @@ def pair(instruction: str, task_input: str = "", response: str = "A wren.") -> P
 
 def test_the_first_rule_that_drops_a_row_counts() -> None:
     rules = rule_set("ISheep", "en").instruction_rules
-    assert first_drop(rules, pair("-image")) == Drop("length", "1 words")
+    assert first_drop(rules, pair("-image")) == Drop("length", "1 words, fewer than 4")
     assert first_drop(rules, pair("-Name an image, please")) == Drop("blacklist", "image")
     assert first_drop(rules, pair("-Name a small bird")) == Drop("first-character", "-")
     assert first_drop(rules, pair("Name a small bird")) is None
@@ -146,7 +146,9 @@ def test_sentences_in_other_languages_pass_the_rules_and_are_compared(
 
 def test_rules_for_all_languages_apply_to_every_language() -> None:
     rules = rule_set("ISheep", "zh")
-    assert first_drop(rules.instruction_rules, pair("写诗")) == Drop("length", "2 words")
+    assert first_drop(rules.instruction_rules, pair("写诗")) == Drop(
+        "length", "2 words, fewer than 4"
+    )
     assert first_drop(rules.pair_rules, pair("写一首诗", response="")) is not None
 
 

@@ -47,7 +47,23 @@ def test_the_begin_of_the_engine_is_reported_at_once() -> None:
     now[0] += 60
     progress.activity(Activity.CPU)
     progress.activity(Activity.ENGINE)
-    assert activities[2:] == ["engine", "cpu", "engine"]
+    assert activities[2:] == ["engine", "engine"]
+    now[0] += 1.5
+    progress.activity(Activity.CPU)
+    now[0] += 1.5
+    progress.items(64)
+    assert activities[4:] == ["engine", "cpu"]
+
+
+def test_the_work_of_an_earlier_attempt_is_reported_at_once() -> None:
+    reports: list[Report] = []
+    progress = Progress(reports.append, lambda: 0.0)
+    progress.begin("i1/train", 8)
+    progress.found(3, 8)
+    assert [(r.items_done, r.items_found) for r in reports] == [(0, 0), (3, 3)]
+    assert Report.from_document(reports[1].document()) == reports[1]
+    progress.begin("i1/merge")
+    assert reports[2].items_found == 0
 
 
 def test_nothing_is_reported_between_stages() -> None:

@@ -3,8 +3,9 @@
 These tests kill stages many times. A process that imports torch takes ten seconds to start, but a
 fork starts at once. Each line of stdin is a list of jobs that run in parallel, each with the fields
 `order`, `shard` [index, count], and optionally `environment`, `stop_at` (a number of items that are
-done), `kill_after` (seconds) and `training_process` (a program that torchrun starts, with its
-arguments). Each line of stdout is a list of `[return code, result or null]`.
+done), `stop_after_parts` (a number of stored parts), `kill_after` (seconds) and `training_process`
+(a program that torchrun starts, with its arguments). Each line of stdout is a list of
+`[return code, result or null]`.
 """
 
 from __future__ import annotations
@@ -50,8 +51,13 @@ def start(job: dict[str, Any]) -> tuple[int, int]:
         distributed_launch._PROGRAM = tuple(job["training_process"])
     stop = StopFlag()
 
+    stored: set[str] = set()
+
     def watch(report: Report) -> None:
-        if report.items_done >= job.get("stop_at", float("inf")):
+        if report.detail.startswith("part "):
+            stored.add(report.detail)
+        enough = len(stored) >= job.get("stop_after_parts", float("inf"))
+        if enough or report.items_done >= job.get("stop_at", float("inf")):
             stop.set()
 
     # Progress limits its reports by time. With this clock it makes every report.

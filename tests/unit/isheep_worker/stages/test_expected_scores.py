@@ -117,7 +117,7 @@ def test_a_stopped_and_retried_stage_has_the_same_bytes(
     order = driver.step("i1/assess")
     driver.uncommit("i1/assess")
     # The second part has 6 pairs and no second scores, so it is complete before the first part.
-    ((code, _),) = fork_server.run({"order": order, "stop_at": 6})
+    ((code, _),) = fork_server.run({"order": order, "stop_after_parts": 1})
     assert code == ExitCode.STOPPED
     assert driver.artifacts.parts(order.steps[0].key) == [1]
     assert fork_server.run_order(order).exit_code == 0

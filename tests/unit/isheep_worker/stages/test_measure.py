@@ -190,7 +190,7 @@ def test_a_stopped_stage_keeps_its_parts(clustered_copy, fork_server) -> None:
     before = clustered_copy.content()
     order = clustered_copy.step("i1/measure")
     clustered_copy.uncommit("i1/measure")
-    ((code, result),) = fork_server.run({"order": order, "stop_at": 64})
+    ((code, result),) = fork_server.run({"order": order, "stop_after_parts": 1})
     assert (code, result.reason) == (143, "Stopped")
     assert clustered_copy.artifacts.parts(order.steps[0].key) == [0]
     assert fork_server.run_order(order).outcome is Outcome.COMMITTED

@@ -157,16 +157,19 @@ def test_stages_that_are_killed_at_any_moment_have_the_same_bytes(
     assert driver.content() == finished_run.content()
 
 
-@pytest.mark.parametrize(("stage", "at"), [("i1/generate/r2", 0), ("i1/respond", 64)])
+@pytest.mark.parametrize(
+    ("stage", "stop", "parts"),
+    [("i1/generate/r2", {"stop_at": 0}, 0), ("i1/respond", {"stop_after_parts": 1}, 1)],
+)
 def test_a_stopped_stage_keeps_its_parts_and_resumes(
-    stage, at, finished_run, copied_run, fork_server
+    stage, stop, parts, finished_run, copied_run, fork_server
 ) -> None:
     order = copied_run.step(stage)
     copied_run.uncommit(stage)
-    ((code, result),) = fork_server.run({"order": order, "stop_at": at})
+    ((code, result),) = fork_server.run({"order": order, **stop})
     assert (code, result.outcome, result.exit_code) == (143, Outcome.FAILED, 143)
     assert result.reason == "Stopped"
-    assert len(copied_run.artifacts.parts(order.steps[0].key)) == at // 64
+    assert len(copied_run.artifacts.parts(order.steps[0].key)) == parts
     assert fork_server.run_order(order).outcome is Outcome.COMMITTED
     assert copied_run.content() == finished_run.content()
 
