@@ -19,7 +19,7 @@ WORKERS ?= 2
 
 CLUSTER := cd tests/node && ../../$(BIN)/python -m cluster
 
-.PHONY: help doctor demo test test-long test-node e2e cluster cluster-down bench lint format types unit generate lock clean
+.PHONY: help doctor demo demo-model docs test test-long test-node e2e cluster cluster-down bench lint format types unit generate lock clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,10 @@ $(MODEL)/config.json: | $(VENV)/worker-cpu.stamp
 
 demo: doctor-demo $(VENV)/worker-cpu.stamp $(MODEL)/config.json  ## Align SmolLM2-135M on this CPU in two iterations.
 	$(BIN)/isheep run examples/quickstart.yaml --mirror $(MODEL_URI)=$(MODEL)
+	@cat hack/next-steps.txt
+
+demo-model: $(VENV)/worker-cpu.stamp $(MODEL)/config.json  ## Print the folder of the demo's model.
+	@echo $(MODEL)
 
 test: doctor-test $(VENV)/dev.stamp $(MODEL)/config.json lint types unit  ## Run the linters, the type checker and every test that needs no root.
 	@if [ "$$(id -u)" = 0 ]; then echo "this target does not run the node tests: run make test-node"; \
@@ -107,9 +111,15 @@ format: $(VENV)/dev.stamp  ## Format the code and fix what ruff can fix.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-generate: $(VENV)/dev.stamp  ## Generate the CRD, the reference pages and the paper's examples.
+docs: $(VENV)/dev.stamp  ## Build the documentation as a site, in site/; check all links.
+	$(BIN)/python hack/site.py
+
+generate: $(VENV)/dev.stamp  ## Generate the CRD, the reference pages, the chart's table and the paper's examples.
 	$(BIN)/python -m isheep.api.generate
+	$(BIN)/python -m isheep.cli.generate
 	$(BIN)/python -m isheep_worker.rules.generate
+	$(BIN)/python -m isheep_worker.templates.generate
+	$(BIN)/python hack/chart_readme.py
 	$(BIN)/python hack/examples.py
 
 lock: $(BIN)/uv  ## Update the locks under requirements/.

@@ -59,11 +59,20 @@ def test_contributing_lists_every_package_and_top_level_folder() -> None:
     assert sorted((packages | tests | top) - listed) == []
 
 
-def test_the_map_links_to_every_page_that_is_no_decision() -> None:
+def test_the_map_links_to_every_page_outside_of_the_folders_with_a_list() -> None:
     linked = set(LINK.findall((ROOT / "docs/index.md").read_text("utf-8")))
     pages = {
         page.relative_to(ROOT / "docs").as_posix()
         for page in PAGES
-        if page.is_relative_to(ROOT / "docs") and "decisions" not in page.parts
+        if page.is_relative_to(ROOT / "docs")
+        and page.parent.name not in ("decisions", "reasons", "rules")
     } - {"index.md"}
     assert pages - linked == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_placeholder_is_outside_of_code(page: Path) -> None:
+    """Markdown would read `<name>` as HTML and show nothing."""
+    text = re.sub(r"```.*?```|`[^`\n]*`|<!--.*?-->", "", page.read_text("utf-8"), flags=re.DOTALL)
+    text = re.sub(r"^    .*$", "", text, flags=re.MULTILINE)
+    assert re.findall(r"<\w[^>]*>", text) == []
