@@ -29,6 +29,8 @@ COMMANDS = (
     "validate",
     "plan",
     "status",
+    "list",
+    "logs",
     "export",
     "push",
     "report",
@@ -119,6 +121,7 @@ app = typer.Typer(
     cls=_Group,
     help="Align a language model with data that the model writes itself (I-SHEEP).",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,  # `enable_completion` enables it.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

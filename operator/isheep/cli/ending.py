@@ -75,4 +75,9 @@ def _last_lines(name: str, file: Path, conclusion: Conclusion, again: str) -> li
             f"{name}: {conclusion.message}; run the same command to resume",
             f"to resume: {again}",
         ]
+    if conclusion.end == "Paused":
+        return [
+            f"{name}: {conclusion.message}",
+            "to continue: run the same command without --until, or with a later stage",
+        ]
     return [f"{name}: {conclusion.message}", f"to run it again: {again}"]

@@ -8,6 +8,7 @@ pydantic nor a client of a store or a cluster.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -78,6 +79,8 @@ def _values(option: Any) -> str:
     kind = option.type_descriptor.annotation
     if get_origin(kind) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(kind))
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return ", ".join(f"`{member.value}`" for member in kind)
     noun = {int: "a whole number", float: "a number", Path: "a path"}.get(kind, "text")
     if option.min is not None and option.max is not None:
         return f"{noun} from {option.min} to {option.max}"

@@ -26,8 +26,12 @@ def command(
             help="Copy the report to this file, or into this folder; - writes stdout.",
         ),
     ] = None,
+    *,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Open the report in the browser.")
+    ] = False,
 ) -> None:
-    """Print the location of the newest report, or copy the report with -o.
+    """Print the location of the newest report, copy it with -o, or open it with --open.
 
     If the newest iteration has no report yet, stderr gets the figures of its committed stages.
     """
@@ -52,15 +56,25 @@ def command(
         )
     if output is None:
         artifact = f"{chosen.store.uri}/{metadata.namespace}/stages/{key}/files/{REPORT_FILE}"
-        typer.echo(chosen.report_uri() or artifact)
+        location = chosen.report_uri() or artifact
+        if open_page and not Path(location).is_file():
+            raise BadInputError(f"--open needs a file, and the report is at {location}: add -o")
+        _show(location, open_page=open_page)
         return
     path = output_file(output, REPORT_FILE)
     if path is not None:
         artifacts.read_file(key, REPORT_FILE, path)
-        typer.echo(path)
+        _show(str(path), open_page=open_page)
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / REPORT_FILE
         artifacts.read_file(key, REPORT_FILE, copy)
         sys.stdout.buffer.write(copy.read_bytes())
         sys.stdout.buffer.flush()
+
+
+def _show(location: str, *, open_page: bool) -> None:
+    """Print the location of the page, and open it in the browser if that is asked for."""
+    typer.echo(location)
+    if open_page:
+        typer.launch(Path(location).absolute().as_uri())

@@ -36,6 +36,12 @@ def command(
         bool,
         typer.Option("--allow-cpu", help="Use the CPU if the run asks for GPUs and none is found."),
     ] = False,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until", metavar="STAGE", help="Pause when this stage is committed, as i1/select."
+        ),
+    ] = None,
 ) -> None:
     """Run or resume a run on this machine.
 
@@ -52,6 +58,7 @@ def command(
         typer.echo(printable(str(problem)), err=True)
     if not allow_cpu:
         _check_gpus(chosen)
+    _check_stage(chosen, until)
     environment = Environment(
         default_storage=chosen.store_spec,
         mirrors=options.mirrors(mirror or (), os.environ),
@@ -59,7 +66,7 @@ def command(
     )
     console = ending.console()
     with _view(chosen, console, live=console.is_terminal and not plain) as view:
-        conclusion = _execute(chosen, environment, view)
+        conclusion = _execute(chosen, environment, view, until)
     ending.show(console, chosen, conclusion, again=this_command_line())
     if ending.has_error(conclusion):
         error = f"{chosen.run.metadata.name}: {conclusion.end}. {conclusion.message}"
@@ -81,7 +88,24 @@ def _check_gpus(chosen: Target) -> None:
         )
 
 
-def _execute(chosen: Target, environment: Environment, view: Listener) -> Conclusion:
+def _check_stage(chosen: Target, until: str | None) -> None:
+    """Raise `BadInputError` if the run has no stage with this id."""
+    from isheep.cli.errors import BadInputError
+    from isheep.local.until import is_stage_of, stages_to_pause_at
+
+    if until is None:
+        return
+    stages = stages_to_pause_at(chosen.run.spec)
+    if not is_stage_of(until, stages):
+        raise BadInputError(
+            f"--until {until}: the run has no such stage; its stages are {', '.join(stages)}, and "
+            "further rounds r2, r3, …"
+        )
+
+
+def _execute(
+    chosen: Target, environment: Environment, view: Listener, until: str | None
+) -> Conclusion:
     from queue import SimpleQueue
 
     from isheep.local import session
@@ -96,6 +120,7 @@ def _execute(chosen: Target, environment: Environment, view: Listener) -> Conclu
         listener=view,
         inbox=inbox,
         command=session.WORKER_COMMAND,
+        until=until,
     )
     metadata = chosen.run.metadata
     with _stoppable(inbox):

@@ -15,7 +15,7 @@ from isheep.contract.exit_codes import ExitCode
 from isheep.contract.explanations import EXPLANATIONS, Explanation
 from isheep.contract.reasons import Reason
 
-End = Literal["Succeeded", "Failed", "Stalled", "Suspended", "Stopped"]
+End = Literal["Succeeded", "Failed", "Stalled", "Suspended", "Stopped", "Paused"]
 
 
 @dataclass(frozen=True, slots=True)

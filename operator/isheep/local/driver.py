@@ -22,6 +22,7 @@ from isheep.local.attempt import ON_REQUEST, LocalAttempt, attempt_name
 from isheep.local.conclusion import Conclusion, conclusion_of
 from isheep.local.events import AttemptEnd, Listener
 from isheep.local.pool import Pool
+from isheep.local.until import paused_at
 from isheep.local.worker import (
     Inbox,
     Message,
@@ -77,7 +78,9 @@ class Driver:
         inbox: Inbox,
         listener: Listener,
         clock: Clock,
+        until: str | None = None,
     ) -> None:
+        """With `until`, the run pauses when the stage with this id is committed."""
         self._run = run
         self._stored = stored
         self._planner = planner
@@ -87,6 +90,7 @@ class Driver:
         self._inbox = inbox
         self._listener = listener
         self._clock = clock
+        self._until = until
         self._attempts: dict[str, LocalAttempt] = {}
         self._ends: list[AttemptEnd] = []
         self._next_beat = clock()
@@ -99,6 +103,7 @@ class Driver:
             while self._stop_requests == 0:
                 plan = self._pass()
                 conclusion = conclusion_of(plan.status, self._run.generation, self._worker_code)
+                conclusion = conclusion or paused_at(plan.status, self._until)
                 if conclusion is not None and not self._running():
                     return conclusion
                 self._wait(plan)
@@ -118,8 +123,10 @@ class Driver:
             self._listener.status(plan.status)
         if not plan.actions:
             self._log_idle(plan)
+        paused = paused_at(plan.status, self._until) is not None
         for action in plan.actions:
-            self._act(action)
+            if not (paused and isinstance(action, Start)):
+                self._act(action)
         return plan
 
     def _act(self, action: Action) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from isheep.local.lock import holder_of
 from isheep.local.paths import LocalPaths
-from isheep.local.stored_run import RUN_FILE, StoredRun
+from isheep.local.stored_run import StoredRun, run_names
 from isheep.planner.peers import claims
 from isheep.planner.types import Peer
 from isheep.store.interface import ObjectStore
@@ -21,9 +21,8 @@ def live_peers(
     store: ObjectStore, namespace: str, name: str, environment: Mapping[str, str]
 ) -> Iterator[Peer]:
     """Yield the claims of the namespace's other runs that this machine executes now."""
-    for info in store.list(f"{namespace}/runs/"):
-        other, _, file = info.key.removeprefix(f"{namespace}/runs/").rpartition("/")
-        if file != RUN_FILE or other == name:
+    for other in run_names(store, namespace):
+        if other == name:
             continue
         stored = StoredRun(store, namespace, other)
         if holder_of(LocalPaths.of(stored.ref.uid, environment).lock) is None:

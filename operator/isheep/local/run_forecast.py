@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.order import Prepared
-from isheep.local.stored_run import STATUS_FILE, StoredRun
+from isheep.local.stored_run import StoredRun, run_names
 from isheep.planner.edits import Basis, causes, changed_fields, prepare_can_differ
 from isheep.planner.forecast import Forecast, Work, forecast, work
 from isheep.planner.pinning import Resolved, pin, recipe_of, spec_of
@@ -177,15 +177,10 @@ def _prepared_runs(
 
     A run with damaged documents is left out, because the plan does not depend on it.
     """
-    prefix = f"{view.namespace}/runs/"
-    names = sorted(
-        name
-        for info in store.list(prefix)
-        for name, _, document in [info.key.removeprefix(prefix).partition("/")]
-        if document == STATUS_FILE and name != view.name
-    )
     statuses = [(view.name, view.status)]
-    for name in names:
+    for name in run_names(store, view.namespace):
+        if name == view.name:
+            continue
         with suppress(StoreCorruptError):
             other = StoredRun(store, stored.ref.namespace, name).read()
             if other is not None:

@@ -44,6 +44,7 @@ class Session:
     inbox: Inbox
     command: Sequence[str]
     clock: Clock = utc_now
+    until: str | None = None
 
     def run(
         self, namespace: str, name: str, spec: Mapping[str, Any], annotations: Mapping[str, str]
@@ -73,6 +74,7 @@ class Session:
                 inbox=self.inbox,
                 listener=self.listener,
                 clock=self.clock,
+                until=self.until,
             )
             return driver.run()
 

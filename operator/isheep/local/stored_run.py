@@ -26,6 +26,13 @@ RUN_FILE = "run.json"
 STATUS_FILE = "status.json"
 
 
+def run_names(store: ObjectStore, namespace: str) -> list[str]:
+    """Return the names of the runs of `isheep run` in a namespace, sorted."""
+    prefix = f"{namespace}/runs/"
+    found = (info.key.removeprefix(prefix).partition("/") for info in store.list(prefix))
+    return sorted(name for name, _, document in found if document == RUN_FILE)
+
+
 class StoredRun:
     """The documents of one run in one store."""
 

@@ -1,4 +1,4 @@
-"""References from runs to the stages that they use; `isheep gc` keeps these stages.
+"""References from runs to the stages that they use. Who removes artifacts must keep these stages.
 
 The worker writes a reference when it has committed or adopted a stage. No output depends on
 references, so the stage does not fail if one cannot be written.

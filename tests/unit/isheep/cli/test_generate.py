@@ -45,3 +45,8 @@ def test_the_generator_loads_no_slow_package() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert not set(found.stdout.split()) & set(SLOW)
+
+
+def test_the_values_of_an_option_with_choices_are_listed() -> None:
+    row = next(line for line in cli_markdown().splitlines() if "or the runs as JSON" in line)
+    assert "`text`, `json`" in row

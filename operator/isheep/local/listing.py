@@ -1,0 +1,58 @@
+"""The runs of one namespace in a store: what `isheep list` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from isheep.api.status import IterationRecord
+from isheep.contract.choices import ShownPhase
+from isheep.local.lock import holder_of
+from isheep.local.paths import LocalPaths
+from isheep.local.shown_status import shown_phase
+from isheep.local.stored_run import StoredRun, run_names
+from isheep.store.interface import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """A run of `isheep run` in a store.
+
+    `iterations` is the number of planned iterations, and `history` has the finished ones.
+    """
+
+    name: str
+    recipe: str
+    phase: ShownPhase
+    progress: str | None
+    iterations: int
+    created: datetime
+    history: tuple[IterationRecord, ...]
+
+
+def listed_runs(
+    store: ObjectStore, namespace: str, environment: Mapping[str, str]
+) -> Iterator[ListedRun]:
+    """Yield the runs of a namespace, sorted by name.
+
+    Runs of a cluster are left out, because their state is in the cluster.
+
+    Raises:
+        StoreCorruptError: A document of a run is damaged.
+    """
+    for name in run_names(store, namespace):
+        stored = StoredRun(store, namespace, name)
+        view = stored.read()
+        if view is None:
+            continue
+        executed = holder_of(LocalPaths.of(view.uid, environment).lock) is not None
+        yield ListedRun(
+            name=name,
+            recipe=str(view.spec["recipe"]),
+            phase=shown_phase(view, executed=executed),
+            progress=view.status.progress,
+            iterations=int(view.spec["iterations"]),
+            created=view.created,
+            history=view.status.history,
+        )
