@@ -32,8 +32,12 @@ _KEYWORDS_OF_MAPS = {"maxLength": "maxProperties"}
 
 _COLUMNS = (
     {"name": "Phase", "type": "string", "jsonPath": ".status.phase"},
-    {"name": "Iteration", "type": "integer", "jsonPath": ".status.iteration"},
-    {"name": "Stage", "type": "string", "jsonPath": ".status.stage.id"},
+    {
+        "name": "Reason",
+        "type": "string",
+        "jsonPath": '.status.conditions[?(@.type=="Ready")].reason',
+    },
+    {"name": "Progress", "type": "string", "jsonPath": ".status.progress"},
     {
         "name": "Kept",
         "type": "integer",
