@@ -14,6 +14,7 @@ import typer
 from isheep.cli.options import RunFile, Store
 
 if TYPE_CHECKING:
+    from isheep.cli.target import Target
     from isheep.planner.types import RunView
 
 
@@ -27,22 +28,51 @@ class Output(StrEnum):
     JSON = "json"
 
 
+WATCH_SECONDS = 2.0
+"""The time between two looks at a run that is watched."""
+
+
 def command(
     file: RunFile,
     store: Store = None,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="Print text, or the status of the run as JSON.")
     ] = Output.TEXT,
+    *,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            "-w",
+            help="Print each change until the run ends; with -o json, one object a line.",
+        ),
+    ] = False,
 ) -> None:
     """Print the state of a run."""
-    from isheep.cli.command_line import command_line
+    import time
+
     from isheep.cli.target import target
+
+    chosen = target(file, store)
+    before: list[str] = []
+    while True:
+        lines, ended = _state(chosen, output, indent=None if watch else 2)
+        if lines != before:
+            typer.echo("\n".join(lines))
+        if ended or not watch:
+            return
+        before = lines
+        time.sleep(WATCH_SECONDS)
+
+
+def _state(chosen: Target, output: Output, *, indent: int | None) -> tuple[list[str], bool]:
+    """Return the lines about a run, and whether nothing more happens to it by itself."""
+    from isheep.cli.command_line import command_line
     from isheep.cli.text import printable
     from isheep.local.lock import holder_of
     from isheep.local.paths import LocalPaths
     from isheep.local.shown_status import shown_status
 
-    chosen = target(file, store)
     view = chosen.submitted()
     holder = holder_of(LocalPaths.of(view.uid, os.environ).lock)
     shown = shown_status(
@@ -52,13 +82,14 @@ def command(
         report_uri=chosen.report_uri(),
     )
     if output is Output.JSON:
-        typer.echo(json.dumps(shown, indent=2, ensure_ascii=False))
-        return
-    for line in _lines(view, shown, holder, command_line("run", file)):
-        typer.echo(printable(line))
+        return [json.dumps(shown, indent=indent, ensure_ascii=False)], holder is None
+    lines = _lines(view, shown, holder, command_line("run", chosen.file))
+    return [printable(line) for line in lines], holder is None
 
 
 def _lines(view: RunView, shown: Mapping[str, Any], holder: int | None, again: str) -> list[str]:
+    from isheep.local.conclusion import conclusion_of
+
     status = view.status
     lines = [f"{view.name}: {shown['phase']}"]
     if status.progress:
@@ -68,6 +99,9 @@ def _lines(view: RunView, shown: Mapping[str, Any], holder: int | None, again: s
         for c in status.conditions
         if c.status == "True"
     ]
+    conclusion = conclusion_of(status, view.generation)
+    if conclusion is not None and conclusion.remedy:
+        lines.append(f"  what to do: {conclusion.remedy}")
     for record in status.history:
         # An iteration that answers the instructions of an earlier iteration accepts none.
         accepted = "" if record.accepted is None else f"accepted {record.accepted}, "

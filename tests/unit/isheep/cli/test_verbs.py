@@ -253,6 +253,30 @@ def test_status_prints_that_a_run_is_suspended(shell):
     assert shell("status", "run.yaml").stdout.startswith("lamb: Suspended")
 
 
+def test_status_of_a_failed_run_prints_what_to_do(shell):
+    (shell.control / "i1.respond.0").write_text("fail 64 BadTemplate")
+    assert shell("run", "run.yaml").exit_code == 64
+    lines = shell("status", "run.yaml").stdout.splitlines()
+    assert "  what to do: correct the template that the message names" in lines
+
+
+def test_status_prints_each_change_of_a_run_until_no_process_executes_it(finished, monkeypatch):
+    holders = [7, 7, 8, None]
+    monkeypatch.setattr("isheep.local.lock.holder_of", lambda _: holders.pop(0))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    result = finished("status", "run.yaml", "--watch")
+    assert result.exit_code == 0
+    assert holders == []
+    running = [line for line in result.stdout.splitlines() if "running on this machine" in line]
+    assert [line.split()[-1] for line in running] == ["7", "8"]
+    assert result.stdout.count("lamb: Succeeded") == 3
+
+
+def test_a_watched_status_as_json_has_one_object_a_line(finished):
+    (line,) = finished("status", "run.yaml", "-w", "-o", "json").stdout.splitlines()
+    assert json.loads(line)["phase"] == "Succeeded"
+
+
 def test_report_opens_the_page_in_the_browser(finished, monkeypatch):
     opened = []
     monkeypatch.setattr("typer.launch", opened.append)
