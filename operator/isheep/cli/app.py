@@ -31,6 +31,7 @@ COMMANDS = (
     "status",
     "list",
     "logs",
+    "du",
     "export",
     "push",
     "report",

@@ -138,6 +138,7 @@ def commit(order: StageOrder, step: Step, index: int, count: int) -> StageResult
             run=order.run,
         ),
     )
+    RunDocuments(artifacts.store, order.run).add_ref(step.key)
     done = StepResult(id=step.id, key=step.key, statistics=manifest.statistics)
     return StageResult(outcome="Committed", steps=(done,))
 
