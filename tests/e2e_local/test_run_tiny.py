@@ -133,6 +133,8 @@ def test_the_same_command_starts_no_stage_of_a_finished_run_that_has_its_report(
     assert "every stage is committed" in output
     place = uninterrupted.command("report").strip()
     assert "<html" in Path(place).read_text()
-    plan = uninterrupted.command("plan").splitlines()
-    assert plan[-1].startswith("i2/report")
-    assert all(line.endswith("exists") for line in plan)
+    first, *stages, last = uninterrupted.command("plan").splitlines()
+    assert first.startswith("store: ")
+    assert [stages[0].split()[0], stages[-1].split()[0]] == ["prepare", "i2/report"]
+    assert all(line.split()[2].startswith("exists") for line in stages)
+    assert last == "nothing to do"

@@ -58,7 +58,7 @@ def test_no_explanation_is_without_its_reason() -> None:
 
 def test_each_reason_is_on_the_page() -> None:
     page = conditions_markdown()
-    assert [reason for reason in Reason if f"| `{reason}` |" not in page] == []
+    assert [reason for reason in Reason if f"| [`{reason}`](" not in page] == []
 
 
 def test_a_failed_reason_has_an_exit_code() -> None:
