@@ -42,6 +42,15 @@ def test_a_new_run_observes_no_generation_and_has_its_columns(crd_server: Any) -
         "phase": "Running",
         "iteration": 2,
         "stage": {"id": "i2/respond", "key": "0" * 64},
+        "progress": "2/5 respond 41%",
+        "conditions": [
+            {
+                "type": "Ready",
+                "status": "False",
+                "reason": "Running",
+                "lastTransitionTime": "2026-01-31T12:00:00Z",
+            }
+        ],
         "history": [{"iteration": 1, "kept": 12}, {"iteration": 2, "kept": 34}],
         "resolved": {"anything": {"goes": [1, None]}},
     }
@@ -52,8 +61,9 @@ def test_a_new_run_observes_no_generation_and_has_its_columns(crd_server: Any) -
     table = "application/json;as=Table;v=v1;g=meta.k8s.io"
     shown = crd_server.request("GET", f"{RUNS}/columns", accept=table).body
     names = [column["name"] for column in shown["columnDefinitions"]]
-    assert names == ["Name", "Phase", "Iteration", "Stage", "Kept", "Age"]
-    assert shown["rows"][0]["cells"][:5] == ["columns", "Running", 2, "i2/respond", 34]
+    assert names == ["Name", "Phase", "Reason", "Progress", "Kept", "Age"]
+    cells = shown["rows"][0]["cells"]
+    assert cells[:5] == ["columns", "Running", "Running", "2/5 respond 41%", 34]
 
 
 @pytest.mark.parametrize(
