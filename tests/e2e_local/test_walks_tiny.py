@@ -19,6 +19,7 @@ from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
 from isheep.planner.types import AttemptState, Environment, PodFolders
 from isheep.store.artifacts import ArtifactStore
 from isheep.store.folder import FolderStore
+from isheep.store.work import all_work
 from isheep_worker.execution.engine_provider import EngineProvider
 from isheep_worker.process.worker import Worker
 from isheep_worker.runtime.meter import Meter
@@ -128,5 +129,5 @@ def test_a_walk_of_two_pods_makes_the_same_data_with_fewer_engine_starts(
     expected = data(alone, tmp_path / "alone")
     assert {stage.split("/")[1] for stage in expected} >= {*INFERENCE, "select"}
     assert data(together, tmp_path / "together") == expected
-    reports = FolderStore(tmp_path / "together").list("ns/work/")
+    reports = FolderStore(tmp_path / "together").list(all_work("ns"))
     assert not [info.key for info in reports if "/pods/" in info.key]

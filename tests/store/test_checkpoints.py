@@ -9,6 +9,9 @@ import pytest
 
 from isheep.store.checkpoints import CheckpointStore
 from isheep.store.interface import NoSuchKeyError, ObjectStore, StoreCorruptError
+from isheep.store.work import all_work, work_folder
+
+FOLDER = work_folder("ns", "k")
 
 
 @pytest.fixture
@@ -31,13 +34,13 @@ def test_the_newest_two_checkpoints_are_kept(
     for step in (5, 10, 100):
         checkpoints.save("k", step, checkpoint(step), {"worldSize": 1})
     assert checkpoints.steps("k") == [100, 10]
-    assert {i.key.split("/")[3] for i in store.list("ns/work/k/")} == {"step-10", "step-100"}
+    assert {i.key.split("/")[3] for i in store.list(FOLDER)} == {"step-10", "step-100"}
     manifest = checkpoints.restore("k", 100, tmp_path / "out")
     assert manifest.context == {"worldSize": 1}
     assert (tmp_path / "out" / "weights").read_bytes() == b"w100"
     assert (tmp_path / "out" / "deep" / "optimizer").read_bytes() == b"o100"
     checkpoints.delete("k")
-    assert list(store.list("ns/work/")) == []
+    assert list(store.list(all_work("ns"))) == []
 
 
 def test_an_unfinished_checkpoint_does_not_exist(
@@ -47,8 +50,8 @@ def test_an_unfinished_checkpoint_does_not_exist(
     checkpoints = CheckpointStore(store, "ns")
     checkpoints.save("k", 10, checkpoint(10), {})
     for step in (20, 30):
-        store.put(f"ns/work/k/step-{step}/weights", b"half")
-        store.put(f"ns/work/k/step-{step}/stale", b"half")
+        store.put(f"{FOLDER}step-{step}/weights", b"half")
+        store.put(f"{FOLDER}step-{step}/stale", b"half")
     assert checkpoints.steps("k") == [10]
     checkpoints.save("k", 20, checkpoint(20), {})
     assert checkpoints.steps("k") == [20, 10]
@@ -65,9 +68,9 @@ def test_a_damaged_checkpoint_is_an_error(
 ) -> None:
     checkpoints = CheckpointStore(store, "ns")
     checkpoints.save("k", 10, checkpoint(10), {})
-    store.put("ns/work/k/step-10/weights", b"W10")
+    store.put(f"{FOLDER}step-10/weights", b"W10")
     with pytest.raises(StoreCorruptError, match=r"step-10/weights .* is damaged.*rm "):
         checkpoints.restore("k", 10, tmp_path / "out")
-    store.delete("ns/work/k/step-10/weights")
+    store.delete(f"{FOLDER}step-10/weights")
     with pytest.raises(StoreCorruptError, match=r"step-10/weights is missing"):
         checkpoints.restore("k", 10, tmp_path / "out")

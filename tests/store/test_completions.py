@@ -6,6 +6,7 @@ import pytest
 
 from isheep.store.completions import CompletionStore
 from isheep.store.interface import NoSuchKeyError, ObjectStore, StoreCorruptError
+from isheep.store.work import all_work, work_folder
 
 
 def test_lines_are_read_as_they_were_saved_until_they_are_deleted(store: ObjectStore) -> None:
@@ -21,7 +22,7 @@ def test_lines_are_read_as_they_were_saved_until_they_are_deleted(store: ObjectS
         completions.read(first)
     completions.delete(first)
     completions.delete_all()
-    assert list(store.list("ns/work/")) == []
+    assert list(store.list(all_work("ns"))) == []
 
 
 def test_the_completions_of_another_stage_are_not_read(store: ObjectStore) -> None:
@@ -35,6 +36,6 @@ def test_the_completions_of_another_stage_are_not_read(store: ObjectStore) -> No
 def test_a_damaged_object_is_an_error(store: ObjectStore) -> None:
     completions = CompletionStore(store, "ns", "k")
     name = completions.save([b"a"])
-    store.put(f"ns/work/k/completions/{name}", b"b")
+    store.put(f"{work_folder('ns', 'k')}completions/{name}", b"b")
     with pytest.raises(StoreCorruptError, match="is damaged"):
         completions.read(name)

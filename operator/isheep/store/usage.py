@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from isheep.store.interface import ObjectStore, StoreCorruptError
+from isheep.store.work import all_work
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def usage(store: ObjectStore, namespace: str) -> Usage:
         runs=runs,
         stages=sizes.total(),
         unused=sum(size for key, size in sizes.items() if not users.get(key)),
-        work=_bytes(store, f"{namespace}/work/"),
+        work=_bytes(store, all_work(namespace)),
         documents=_bytes(store, f"{namespace}/runs/"),
     )
 

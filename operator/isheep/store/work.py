@@ -7,6 +7,11 @@ them are in one folder of the stage, so that one command deletes the work of a s
 from __future__ import annotations
 
 
+def all_work(namespace: str) -> str:
+    """Return the prefix of the work of all stages; it ends with a slash."""
+    return "/".join((namespace, "work", ""))
+
+
 def work_folder(namespace: str, key: str) -> str:
     """Return the prefix of the work under a stage's key; it ends with a slash."""
-    return "/".join((namespace, "work", key, ""))
+    return f"{all_work(namespace)}{key}/"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from isheep.recipes.interface import PART_ITEMS, part_count
 from isheep.store.completions import CompletionStore
 from isheep.store.folder import FolderStore
+from isheep.store.work import work_folder
 from isheep_worker.engines.interface import Completion, Request
 from isheep_worker.execution.journal import Journal
 from isheep_worker.execution.parts import (
@@ -162,7 +163,7 @@ def test_a_damaged_object_costs_its_parts_and_not_the_stage(
     with pytest.raises(KilledError):
         stage.live(0, 4)
     name = stage.completions.names()[0]
-    stage.store.put(f"ns/work/key/completions/{name}", b"damaged")
+    stage.store.put(f"{work_folder('ns', 'key')}completions/{name}", b"damaged")
     stage.live(1)
     assert len(stage.completed) == 280
     assert "is damaged" in caplog.text

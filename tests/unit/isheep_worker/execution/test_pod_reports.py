@@ -8,6 +8,7 @@ import pytest
 
 from isheep.store.folder import FolderStore
 from isheep.store.interface import StoreUnreachableError
+from isheep.store.work import all_work
 from isheep_worker.execution.pod_reports import PodReport, PodReports, reports_folder
 
 FOLDER = reports_folder("ns", "c" * 64, 2)
@@ -41,7 +42,7 @@ def test_a_pod_reads_the_reports_of_the_others(store: FolderStore) -> None:
     assert second.others() == [PodReport(0, "key", frozenset({1, 3}), waiting=False)]
     first.close()
     second.close()
-    assert list(store.list("ns/work/")) == []
+    assert list(store.list(all_work("ns"))) == []
 
 
 def test_a_report_without_a_change_becomes_too_old_on_the_clock_of_the_reader(

@@ -12,6 +12,7 @@ import pytest
 from isheep.contract.order import Outcome, RunRef
 from isheep.contract.rule_names import DROP
 from isheep.store.documents import RunDocuments
+from isheep.store.work import all_work
 from isheep_worker.rows.schema import COMPLETIONS, INSTRUCTIONS, PAIRS, SCORES, SELECTIONS
 from isheep_worker.rules.registry import all_names
 
@@ -185,7 +186,7 @@ def test_stopped_training_resumes_from_its_checkpoint(
     assert again.steps[0].statistics["resumedFromStep"] >= 2
     assert copied_run.content() == finished_run.content()
     store = copied_run.artifacts.store
-    assert not list(store.list("default/work/"))
+    assert not list(store.list(all_work("default")))
 
 
 def test_two_workers_share_the_parts(finished_run, copied_run, fork_server) -> None:
