@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from isheep.contract.rule_names import DROP
+from isheep.contract.stage_ids import iteration_of
 from isheep.store.artifacts import ArtifactStore
 
 
@@ -17,20 +18,15 @@ def figures(artifacts: ArtifactStore, committed: Mapping[str, str]) -> list[str]
 
     `committed` has the keys of the committed stages by their ids, in the plan's order.
     """
-    newest = max((iteration for id_ in committed if (iteration := _iteration(id_))), default=None)
-    if newest is None or f"i{newest}/report" in committed:
+    newest = max(map(iteration_of, committed), default=0)
+    if newest == 0 or f"i{newest}/report" in committed:
         return []
     lines = [f"iteration {newest} has no report yet; its committed stages:"]
     for id_, key in committed.items():
-        manifest = artifacts.manifest(key) if _iteration(id_) == newest else None
+        manifest = artifacts.manifest(key) if iteration_of(id_) == newest else None
         if manifest is not None:
             lines.append(f"  {id_}: {_line(manifest.statistics)}")
     return lines
-
-
-def _iteration(id_: str) -> int | None:
-    number, separator, _ = id_.partition("/")
-    return int(number.removeprefix("i")) if separator else None
 
 
 def _line(statistics: Mapping[str, float]) -> str:

@@ -35,6 +35,7 @@ from isheep.contract.choices import (
 )
 from isheep.contract.invalid_fields import invalid_fields
 from isheep.contract.rule_names import current_statistics
+from isheep.contract.stage_ids import iteration_of
 from isheep.contract.store_spec import StoreSpec
 
 SCHEMA_VERSION = 1
@@ -358,17 +359,14 @@ def _without_families(step: StepResult) -> StepResult:
 
 def shorten_frontier(frontier: Frontier) -> Frontier:
     """Return the frontier without its last iteration, or an empty one if it has one iteration."""
-    iterations = [_iteration(stage) for stage in frontier.statistics]
-    last = max(iterations, default=1)
+    last = max(map(iteration_of, frontier.statistics), default=1)
     if last <= 1:
         return Frontier()
     kept = {
-        stage: figures for stage, figures in frontier.statistics.items() if _iteration(stage) < last
+        stage: figures
+        for stage, figures in frontier.statistics.items()
+        if iteration_of(stage) < last
     }
     # The count is now an upper bound: a reader stops at the first stage for which it does not have
     # the essential statistics of the stages before.
     return Frontier(count=frontier.count, statistics=kept)
-
-
-def _iteration(stage: str) -> int:
-    return int(stage.partition("/")[0].removeprefix("i"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from isheep.api.status import SelfAlignmentRunStatus
+from isheep.contract.stage_ids import iteration_of
 
 
 def committed_keys(status: SelfAlignmentRunStatus) -> dict[str, str]:
@@ -16,9 +17,8 @@ def committed_stages(status: SelfAlignmentRunStatus) -> dict[int, dict[str, str]
     """Return the keys of committed stages by iteration and id, without prepare."""
     iterations: dict[int, dict[str, str]] = {}
     for stage, key in committed_keys(status).items():
-        iteration, separator, _ = stage.partition("/")
-        if separator:
-            iterations.setdefault(int(iteration.removeprefix("i")), {})[stage] = key
+        if iteration := iteration_of(stage):
+            iterations.setdefault(iteration, {})[stage] = key
     return iterations
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from isheep.api.status import SelfAlignmentRunStatus
+from isheep.contract.stage_ids import iteration_of
 from isheep.planner.types import Attempt, AttemptState, Remove, StageRef
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, kind_of
 
@@ -58,10 +59,10 @@ def _waits(attempt: Attempt, status: SelfAlignmentRunStatus) -> bool:
     """Return whether a stage that the attempt's walk may have reached is not committed."""
     if attempt.walk is not None and attempt.walk.grouping == "Run":
         return any(not record.committed for record in status.stages)
-    iteration = attempt.steps[0].id.partition("/")[0]
+    iteration = iteration_of(attempt.steps[0].id)
     return any(
         not record.committed
-        and record.id.partition("/")[0] == iteration
+        and iteration_of(record.id) == iteration
         and STAGE_DEFINITIONS[kind_of(record.id)].role is not None
         for record in status.stages
     )

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from isheep.api.status import StageRecord
+from isheep.contract.stage_ids import iteration_of
 from isheep.planner.types import Attempt, AttemptState, Peer, RunView
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind, kind_of
 
@@ -46,18 +47,14 @@ def _working(attempt: Attempt, records: Sequence[StageRecord]) -> set[str]:
         return {attempt.walk.claim, *(step.key for step in attempt.steps)}
     left = [record for record in records if not record.committed]
     inference = [record for record in records if _has_role(record)]
-    open_iterations = {_iteration(record) for record in left if _has_role(record)}
-    firsts = {_iteration(record): record.key for record in reversed(inference)}
+    open_iterations = {iteration_of(record.id) for record in left if _has_role(record)}
+    firsts = {iteration_of(record.id): record.key for record in reversed(inference)}
     claims = {key for iteration, key in firsts.items() if iteration in open_iterations}
     return claims | {record.key for record in left}
 
 
 def _has_role(record: StageRecord) -> bool:
     return STAGE_DEFINITIONS[kind_of(record.id)].role is not None
-
-
-def _iteration(record: StageRecord) -> str:
-    return record.id.partition("/")[0]
 
 
 def holder(run: RunView, peers: Iterable[Peer], keys: Collection[str]) -> Peer | None:
