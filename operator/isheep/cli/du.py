@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isheep.cli.options import Store
-from isheep.cli.status import Output
+from isheep.cli.options import Output, Store
 
 if TYPE_CHECKING:
     from isheep.store.usage import Usage

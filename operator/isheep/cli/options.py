@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,14 @@ import typer
 from isheep.cli.errors import BadInputError
 
 MIRRORS_VARIABLE = "ISHEEP_MIRRORS"
+
+
+class Output(StrEnum):
+    """The formats of the output."""
+
+    TEXT = "text"
+    JSON = "json"
+
 
 RunFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="The YAML file of a SelfAlignmentRun.")

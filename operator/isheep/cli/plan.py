@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isheep.cli.options import RunFile, Store
-from isheep.cli.status import Output
+from isheep.cli.options import Output, RunFile, Store
 
 if TYPE_CHECKING:
     from isheep.local.run_forecast import RunForecast
@@ -30,8 +29,7 @@ def command(
     """Print all stages of a run, which of them exist, and what an edit of the file changes."""
     from isheep.cli.target import target
     from isheep.cli.text import printable
-    from isheep.local.lock import holder_of
-    from isheep.local.paths import LocalPaths
+    from isheep.local.lock import executing_process
     from isheep.local.run_forecast import forecast_run
     from isheep.local.session import utc_now
 
@@ -40,7 +38,7 @@ def command(
     found = forecast_run(
         chosen.store, chosen.stored, chosen.spec, metadata.annotations, now=utc_now()
     )
-    executed = holder_of(LocalPaths.of(chosen.stored.ref.uid, os.environ).lock) is not None
+    executed = executing_process(chosen.stored.ref.uid, os.environ) is not None
     running = found.current_key if executed else None
     if output is Output.JSON:
         typer.echo(json.dumps(_document(found, running), indent=2, ensure_ascii=False))

@@ -6,12 +6,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isheep.cli.options import RunFile, Store
+from isheep.cli.options import Output, RunFile, Store
 
 if TYPE_CHECKING:
     from isheep.cli.target import Target
@@ -19,13 +18,6 @@ if TYPE_CHECKING:
 
 
 ADAPTER_NOTE = " (an adapter, to be loaded with the base model)"
-
-
-class Output(StrEnum):
-    """The formats of the output."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 WATCH_SECONDS = 2.0
@@ -69,12 +61,11 @@ def _state(chosen: Target, output: Output, *, indent: int | None) -> tuple[list[
     """Return the lines about a run, and whether nothing more happens to it by itself."""
     from isheep.cli.command_line import command_line
     from isheep.cli.text import printable
-    from isheep.local.lock import holder_of
-    from isheep.local.paths import LocalPaths
+    from isheep.local.lock import executing_process
     from isheep.local.shown_status import shown_status
 
     view = chosen.submitted()
-    holder = holder_of(LocalPaths.of(view.uid, os.environ).lock)
+    holder = executing_process(view.uid, os.environ)
     shown = shown_status(
         view,
         executed=holder is not None,

@@ -8,8 +8,7 @@ from datetime import datetime
 
 from isheep.api.status import IterationRecord
 from isheep.contract.choices import ShownPhase
-from isheep.local.lock import holder_of
-from isheep.local.paths import LocalPaths
+from isheep.local.lock import executing_process
 from isheep.local.shown_status import shown_phase
 from isheep.local.stored_run import StoredRun, run_names
 from isheep.store.interface import ObjectStore
@@ -46,7 +45,7 @@ def listed_runs(
         view = stored.read()
         if view is None:
             continue
-        executed = holder_of(LocalPaths.of(view.uid, environment).lock) is not None
+        executed = executing_process(view.uid, environment) is not None
         yield ListedRun(
             name=name,
             recipe=str(view.spec["recipe"]),

@@ -12,8 +12,10 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from isheep.local.paths import LocalPaths
 
 WAIT_SECONDS = 60.0
 _POLL_SECONDS = 0.1
@@ -75,6 +77,11 @@ class RunLock:
     def release(self) -> None:
         """Release the lock of this process; workers that still run keep it."""
         os.close(self.descriptor)
+
+
+def executing_process(uid: str, environment: Mapping[str, str]) -> int | None:
+    """Return the id of the process of this machine that executes a run now, or None."""
+    return holder_of(LocalPaths.of(uid, environment).lock)
 
 
 def holder_of(path: Path) -> int | None:

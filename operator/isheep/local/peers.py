@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from isheep.local.lock import holder_of
-from isheep.local.paths import LocalPaths
+from isheep.local.lock import executing_process
 from isheep.local.stored_run import StoredRun, run_names
 from isheep.planner.peers import claims
 from isheep.planner.types import Peer
@@ -25,7 +24,7 @@ def live_peers(
         if other == name:
             continue
         stored = StoredRun(store, namespace, other)
-        if holder_of(LocalPaths.of(stored.ref.uid, environment).lock) is None:
+        if executing_process(stored.ref.uid, environment) is None:
             continue
         view = stored.read()
         if view is not None:

@@ -66,7 +66,7 @@ class Model:
         return self.layers * sum(RANK * (a + b) for a, b in self.matrices)
 
     def training(self, tokens: int, *, recomputes: bool) -> float:
-        """Bytes of a GPU that trains the model with a micro-batch of so many tokens."""
+        """Bytes of a GPU that trains the model with micro-batches of `tokens` tokens."""
         shape = ModelShape(
             layers=self.layers,
             hidden=self.hidden,
