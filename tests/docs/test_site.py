@@ -9,6 +9,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -59,15 +60,29 @@ def address(site: Path) -> Iterator[str]:
         thread.join()
 
 
+def open_search(page: Any) -> Any:
+    """Press the shortcut until the field appears: a page whose scripts still load ignores it."""
+    from playwright.sync_api import TimeoutError as NotYet
+
+    field = page.locator("input[role=combobox]")
+    for _ in range(60):
+        page.keyboard.press("Control+k")
+        try:
+            field.wait_for(timeout=2000)
+        except NotYet:
+            continue
+        return field
+    raise AssertionError("the search does not open")
+
+
 def test_the_search_finds_the_page_of_a_reason_and_asks_no_other_server(address: str) -> None:
     with chromium() as browser:
         page = browser.new_page()
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"{address}/docs/tutorial.html")
-        page.keyboard.press("Control+k")
-        page.keyboard.type("StoreUnreachable")
-        page.locator("a", has_text="StoreUnreachable").first.click()
+        open_search(page).fill("StoreUnreachable")
+        page.locator("a", has_text="StoreUnreachable").first.click(timeout=120_000)
         page.wait_for_url("**/docs/reference/reasons/StoreUnreachable.html*")
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
 
