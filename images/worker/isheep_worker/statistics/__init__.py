@@ -1,0 +1,1 @@
+"""Statistics of paired comparisons: intervals, tests, and what a number of items can detect."""
