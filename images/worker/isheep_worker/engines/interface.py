@@ -33,6 +33,10 @@ class Request:
     A request with `labels` (distinct token ids) generates nothing. Its completion has no text, but
     the log-probability of each label as the next token. The sampling fields have no effect then,
     and `max_tokens` is 1.
+
+    A request with a `continuation` (token ids) generates nothing either. Its completion has the
+    log-probability of these tokens after the prompt. The sampling fields, `stop` and `max_tokens`
+    have no effect then.
     """
 
     id: str
@@ -46,6 +50,12 @@ class Request:
     regex: str | None = None
     labels: tuple[int, ...] = ()
     presence_penalty: float = 0.0
+    continuation: tuple[int, ...] = ()
+
+    @property
+    def room(self) -> int:
+        """Number of tokens that must fit behind the prompt."""
+        return len(self.continuation) or self.max_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,10 @@ class Completion:
     """The completion of a request. The engine counts tokens before it trims stop strings.
 
     `label_logprobs` are natural logarithms of probabilities over the whole vocabulary at
-    temperature 1, in the order of the request's labels.
+    temperature 1, in the order of the request's labels. `continuation_logprob` is the sum of these
+    logarithms over the `continuation_tokens` tokens of the request's continuation. `is_greedy` says
+    whether no other token is more likely at any of these positions; a tie counts as greedy. Both
+    are None without a continuation.
     """
 
     id: str
@@ -63,6 +76,9 @@ class Completion:
     tokens: int
     cached_prompt_tokens: int = 0
     label_logprobs: tuple[float, ...] = ()
+    continuation_tokens: int = 0
+    continuation_logprob: float | None = None
+    is_greedy: bool | None = None
 
 
 class PromptTooLongError(WorkerError, ValueError):
@@ -90,6 +106,7 @@ class Engine(Protocol):
         """Queue a group of requests.
 
         Raises:
+            ValueError: A prompt is empty. No request of the group is queued then.
             PromptTooLongError: A prompt is too long. No request of the group is queued then.
         """
 

@@ -23,6 +23,8 @@ class Capability(StrEnum):
 
     LABEL_PROBABILITIES = "label-probabilities"
     """`Request.labels`: the log-probabilities of given tokens as the next token."""
+    CONTINUATION = "continuation"
+    """`Request.continuation`: the log-probability of given tokens after a prompt."""
     REGULAR_EXPRESSIONS = "regular-expressions"
     """`Request.regex`: completions that match an expression."""
     ADAPTERS = "adapters"
@@ -60,6 +62,7 @@ ENGINES: Mapping[EngineType, EngineDefinition] = {
         capabilities=frozenset(
             {
                 Capability.LABEL_PROBABILITIES,
+                Capability.CONTINUATION,
                 Capability.REGULAR_EXPRESSIONS,
                 Capability.ADAPTERS,
             }
@@ -73,6 +76,7 @@ ENGINES: Mapping[EngineType, EngineDefinition] = {
         capabilities=frozenset(
             {
                 Capability.LABEL_PROBABILITIES,
+                Capability.CONTINUATION,
                 Capability.REGULAR_EXPRESSIONS,
                 Capability.ADAPTERS,
                 Capability.ALL_ADAPTERS,

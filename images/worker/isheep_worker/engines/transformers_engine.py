@@ -7,9 +7,7 @@ finished row leaves the batch at a step that also depends only on the group. The
 and with the same machine, versions, number of threads and batch size, a group has the same
 completions in each process, independent of interruptions of the run.
 
-The prompts of a batch share a constant beginning, because the templates put the varying parts at
-their end. The engine computes this beginning once and repeats its cache for each row, which saves
-most of the prefill on a CPU. It pads the rest of each prompt on the left and passes positions.
+Requests that score a continuation have batches of their own (`continuations.py`).
 """
 
 from __future__ import annotations
@@ -24,6 +22,11 @@ import torch
 from isheep_worker.engines.adapter import Adapter
 from isheep_worker.engines.causal_model import load_model
 from isheep_worker.engines.constraint import RegexConstraints, RegexMatcher
+from isheep_worker.engines.continuations import (
+    GPU_TOKENS_AT_ONCE,
+    ContinuationBatch,
+    continuation_batches,
+)
 from isheep_worker.engines.interface import (
     Completion,
     FinishReason,
@@ -31,15 +34,13 @@ from isheep_worker.engines.interface import (
     Request,
 )
 from isheep_worker.engines.memory import device_memory_errors
+from isheep_worker.engines.prefill import prefill, shared_prefix
 from isheep_worker.engines.runtime import EngineRuntime
 from isheep_worker.engines.sampling import draw_tokens, row_generator, uniform
 from isheep_worker.engines.stopping import StopStrings
 
 # Steps of one poll: few enough to react quickly to a stop, enough to make a poll cheap.
 STEPS_PER_POLL = 16
-
-# In tokens. A shorter shared beginning saves less than its own forward pass costs.
-SHORTEST_SHARED_PREFIX = 32
 
 
 class TransformersEngine:
@@ -70,7 +71,8 @@ class TransformersEngine:
         self._max_length = min(bounds) if bounds else None
         self._batch_size = runtime.reduced_batch_size
         self._waiting: deque[tuple[Request, ...]] = deque()
-        self._batch: _Batch | None = None
+        self._batch: _Batch | ContinuationBatch | None = None
+        self._tokens_at_once = GPU_TOKENS_AT_ONCE if device == "cuda" else 0
         self._adapted: Any = None
 
     @property
@@ -88,8 +90,15 @@ class TransformersEngine:
         """Cut a group into batches in its order; raise `PromptTooLongError` for a long prompt."""
         for request in group:
             _check_length(request, self._max_length)
-        for start in range(0, len(group), self._batch_size):
-            self._waiting.append(tuple(group[start : start + self._batch_size]))
+        generating = [request for request in group if not request.continuation]
+        for start in range(0, len(generating), self._batch_size):
+            self._waiting.append(tuple(generating[start : start + self._batch_size]))
+        self._waiting += continuation_batches(
+            [request for request in group if request.continuation],
+            self._batch_size,
+            self._model.config,
+            self._tokens_at_once,
+        )
 
     def poll(self) -> list[Completion]:
         """Draw up to `STEPS_PER_POLL` tokens for the rows of the current batch."""
@@ -97,7 +106,7 @@ class TransformersEngine:
             if self._batch is None:
                 if not self._waiting:
                     return []
-                self._batch = _Batch(self._model, self._vocabulary, self._waiting.popleft())
+                self._batch = self._begun(self._waiting.popleft())
             finished: list[Completion] = []
             for _ in range(STEPS_PER_POLL):
                 finished += self._batch.step()
@@ -105,6 +114,11 @@ class TransformersEngine:
                     self._batch = None
                     break
             return finished
+
+    def _begun(self, requests: Sequence[Request]) -> _Batch | ContinuationBatch:
+        if requests[0].continuation:
+            return ContinuationBatch(self._model, requests)
+        return _Batch(self._model, self._vocabulary, requests)
 
     def adapt(self, adapter: Adapter | None) -> None:
         """Replace the current adapter's layers in the model by those of another adapter."""
@@ -129,7 +143,7 @@ class TransformersEngine:
 
 
 def _check_length(request: Request, max_length: int | None) -> None:
-    prompt, room = len(request.prompt_token_ids), request.max_tokens
+    prompt, room = len(request.prompt_token_ids), request.room
     if not prompt:
         raise ValueError(f"request {request.id}: the prompt is empty")
     if max_length is not None and prompt + room > max_length:
@@ -227,9 +241,11 @@ class _Batch:
         self._model = model
         self._device = model.device
         self._rows = [_Row(request, vocabulary) for request in requests]
-        self._cache, self._mask, self._logits = _prefill(
-            model, [request.prompt_token_ids for request in requests]
+        prompts = [request.prompt_token_ids for request in requests]
+        self._cache, self._mask, logits = prefill(
+            model, prompts, shared_prefix(prompts, model.config)
         )
+        self._logits = logits[:, -1].float()
         self._positions = self._mask.sum(dim=1, keepdim=True)
 
     @property
@@ -291,56 +307,3 @@ class _Batch:
 
     def _tensor(self, values: list[float], dtype: torch.dtype = torch.float32) -> torch.Tensor:
         return torch.tensor(values, dtype=dtype, device=self._device)
-
-
-def _prefill(
-    model: Any, prompts: Sequence[tuple[int, ...]]
-) -> tuple[Any, torch.Tensor, torch.Tensor]:
-    """Run the model on prompts.
-
-    Returns:
-        The cache; the mask of its positions without padding, int64 [rows, length]; and the
-        logits after each prompt, float32 [rows, vocabulary].
-    """
-    from transformers import DynamicCache  # noqa: PLC0415 - heavy
-
-    device = model.device
-    cache = DynamicCache(config=model.config)
-    shared = _shared_prefix(prompts) if not any(cache.is_sliding) else 0
-    if shared:
-        ids = torch.tensor([prompts[0][:shared]], device=device)
-        model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache.batch_repeat_interleave(len(prompts))
-    rests = [prompt[shared:] for prompt in prompts]
-    width = max(len(rest) for rest in rests)
-    # The mask excludes the padding, so any id serves.
-    ids = torch.tensor([[0] * (width - len(rest)) + list(rest) for rest in rests], device=device)
-    mask = torch.tensor(
-        [[1] * shared + [0] * (width - len(rest)) + [1] * len(rest) for rest in rests],
-        device=device,
-    )
-    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, shared:]
-    output = model(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=positions,
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    return cache, mask, output.logits[:, -1].float()
-
-
-def _shared_prefix(prompts: Sequence[tuple[int, ...]]) -> int:
-    """Return the number of leading tokens that all prompts share, or 0 if they are too few.
-
-    At least one token of each prompt is left out, because its forward pass returns the logits. The
-    caller shares nothing in models with sliding windows: the padding after the shared part would
-    count as part of a window.
-    """
-    length = 0
-    for column in zip(*(prompt[:-1] for prompt in prompts), strict=False):
-        if len(set(column)) > 1:
-            break
-        length += 1
-    return length if len(prompts) > 1 and length >= SHORTEST_SHARED_PREFIX else 0

@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -94,7 +95,7 @@ class VLLMEngine:
         self._lora: Any = None
         self._loras = 0
         self._max_num_seqs: int = self._engine.vllm_config.scheduler_config.max_num_seqs
-        self._labels: dict[str, tuple[int, ...]] = {}
+        self._scored: dict[str, Request] = {}
         self._max_length: int = self._engine.model_config.max_model_len
 
     @property
@@ -114,11 +115,11 @@ class VLLMEngine:
             self._check_length(request)
         for request in group:
             (prompt,) = self._engine.renderer.render_cmpl(
-                [{"prompt_token_ids": list(request.prompt_token_ids)}]
+                [{"prompt_token_ids": [*request.prompt_token_ids, *request.continuation[:-1]]}]
             )
-            if request.labels:
-                self._labels[request.id] = request.labels
-            params = _scoring_params(request) if request.labels else _sampling_params(request)
+            if request.labels or request.continuation:
+                self._scored[request.id] = request
+            params = _params(request)
             self._engine.add_request(request.id, prompt, params, lora_request=self._lora)
 
     def poll(self) -> list[Completion]:
@@ -128,8 +129,8 @@ class VLLMEngine:
         with device_memory_errors("generating"):
             finished = [output for output in self._engine.step() if output.finished]
         return [
-            _scores(output, self._labels.pop(output.request_id))
-            if output.request_id in self._labels
+            _scores(output, self._scored.pop(output.request_id))
+            if output.request_id in self._scored
             else _completion(output)
             for output in finished
         ]
@@ -172,7 +173,9 @@ class VLLMEngine:
             cleanup_dist_env_and_memory()
 
     def _check_length(self, request: Request) -> None:
-        prompt, room = len(request.prompt_token_ids), request.max_tokens
+        prompt, room = len(request.prompt_token_ids), request.room
+        if not prompt:
+            raise ValueError(f"request {request.id}: the prompt is empty")
         if prompt + room > self._max_length:
             raise PromptTooLongError(
                 f"request {request.id}: {prompt} prompt tokens and {room} more do not fit the "
@@ -276,7 +279,12 @@ def _sampling_params(request: Request) -> Any:
 
 
 def _scoring_params(request: Request) -> Any:
-    """Return the parameters of a request for labels: one greedy token with its log-probabilities.
+    """Return the parameters of a request for labels or for a continuation.
+
+    It is one greedy token with the log-probabilities of the labels, or of the continuation's last
+    token. The log-probabilities of the continuation's other tokens are those of a prompt. The
+    request needs them only if there are such tokens, because vLLM then computes the whole prompt
+    again, and would take it from its prefix cache otherwise.
 
     The token is greedy because a seeded prompt must not be computed in chunks (see the module's
     docstring). vLLM computes the log-probabilities before the temperature, from the logits over the
@@ -288,23 +296,47 @@ def _scoring_params(request: Request) -> Any:
         n=1,
         temperature=0.0,
         max_tokens=1,
-        logprob_token_ids=list(request.labels),
+        logprob_token_ids=list(request.labels or request.continuation[-1:]),
+        prompt_logprobs=1 if len(request.continuation) > 1 else None,
         detokenize=False,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
 
 
-def _scores(output: Any, labels: Sequence[int]) -> Completion:
+def _params(request: Request) -> Any:
+    scores = request.labels or request.continuation
+    return _scoring_params(request) if scores else _sampling_params(request)
+
+
+def _scores(output: Any, request: Request) -> Completion:
     (only,) = output.outputs
     (first,) = only.logprobs
-    return Completion(
+    completion = Completion(
         id=output.request_id,
         text="",
         finish_reason="stop",
-        prompt_tokens=len(output.prompt_token_ids),
+        prompt_tokens=len(request.prompt_token_ids),
         tokens=0,
         cached_prompt_tokens=output.num_cached_tokens or 0,
-        label_logprobs=tuple(float(first[label].logprob) for label in labels),
+    )
+    if request.labels:
+        return replace(
+            completion,
+            label_logprobs=tuple(float(first[label].logprob) for label in request.labels),
+        )
+    # The output has None for the first token of the prompt.
+    before = (
+        output.prompt_logprobs[len(request.prompt_token_ids) :] if output.prompt_logprobs else ()
+    )
+    found = list(zip(request.continuation, (*before, first), strict=True))
+    return replace(
+        completion,
+        continuation_tokens=len(found),
+        continuation_logprob=sum(float(position[token].logprob) for token, position in found),
+        is_greedy=all(
+            position[token].logprob >= max(other.logprob for other in position.values())
+            for token, position in found
+        ),
     )
 
 

@@ -21,11 +21,9 @@ from isheep_worker.engines.adapter import Adapter
 from isheep_worker.engines.causal_model import load_model
 from isheep_worker.engines.interface import DeviceMemoryError
 from isheep_worker.engines.memory import device_memory_errors
+from isheep_worker.engines.token_losses import token_losses
 from isheep_worker.measures.texts import TextMeasure, TokenText
 
-# Positions whose logits are in float32 at a time. Vocabularies are large, so more would need much
-# memory.
-_POSITIONS_AT_ONCE = 512
 _GPU_TOKENS_AT_ONCE = 4096
 
 
@@ -98,7 +96,7 @@ class LossModel:
             return [
                 _text_measure(
                     text,
-                    _token_losses(logits[row, : len(text)], ids[row, : len(text)]),
+                    token_losses(logits[row, : len(text) - 1], ids[row, 1 : len(text)]),
                     None if states is None else states[row, : len(text)],
                 )
                 for row, text in enumerate(texts)
@@ -126,28 +124,6 @@ def _padded(texts: Sequence[TokenText], device: Any) -> tuple[Any, Any]:
         return torch.tensor(ids, device=device), None
     mask = [[1] * (longest - more) + [0] * more for more in padding]
     return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
-
-
-def _token_losses(logits: Any, ids: Any) -> Any:
-    """Return the losses of all ids except the first.
-
-    Args:
-        logits: Shape [n, vocabulary].
-        ids: Shape [n], int64.
-
-    Returns:
-        Losses in nats, float64 [n - 1], on the CPU.
-    """
-    parts = zip(
-        logits[:-1].split(_POSITIONS_AT_ONCE),
-        ids[1:].to(logits.device).split(_POSITIONS_AT_ONCE),
-        strict=True,
-    )
-    losses = [
-        torch.nn.functional.cross_entropy(part.float(), wanted, reduction="none")
-        for part, wanted in parts
-    ]
-    return torch.cat(losses).double().cpu()
 
 
 def _text_measure(text: TokenText, losses: Any, states: Any | None) -> TextMeasure:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from isheep_worker.engines import transformers_engine
+from isheep_worker.engines import prefill
 from isheep_worker.engines.adapter import Adapter
 from isheep_worker.engines.interface import Completion, Engine, PromptTooLongError, Request
 from isheep_worker.engines.registry import open_engine
@@ -107,7 +107,7 @@ def test_greedy_completions_equal_those_of_the_plain_model(
         expected = tokenizer.decode(ids[0, len(one.prompt_token_ids) :], skip_special_tokens=True)
         assert found[one.id].text == expected
 
-    monkeypatch.setattr(transformers_engine, "SHORTEST_SHARED_PREFIX", 10**6)
+    monkeypatch.setattr(prefill, "SHORTEST_SHARED_PREFIX", 10**6)
     assert drain(engine, requested) == found
 
 

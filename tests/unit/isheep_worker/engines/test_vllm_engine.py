@@ -143,6 +143,56 @@ def test_labels_have_the_probabilities_of_the_model(
     assert found["again"].cached_prompt_tokens >= len(prompts[2]) - vllm_engine.CPU_BLOCK_SIZE - 1
 
 
+def test_continuations_have_the_probabilities_of_the_model(
+    engine: Engine, tokenizer: Any, smollm2_dir: Path
+):
+    """They equal those of a plain forward pass; vLLM rounds more in its attention on a CPU."""
+    model = AutoModelForCausalLM.from_pretrained(smollm2_dir, dtype="float32")
+    other = open_engine("Transformers", smollm2_dir, "float32", MAX_LENGTH, EngineRuntime())
+    question = tokenizer.encode("Question: What is the capital of France?\nAnswer:")
+    texts = {"greedy": " Paris", "long": " The city of Paris, which is on a river.", "odd": " fox"}
+    asked = [
+        request(name, question, continuation=tuple(tokenizer.encode(text)))
+        for name, text in texts.items()
+    ]
+    asked += [
+        request("whole", [1], continuation=tuple([*question] * 50)[: MAX_LENGTH - 1]),
+        request("first", question, continuation=(tokenizer.encode(" Paris")[0],)),
+        request("again", question * 20, continuation=(7,)),
+    ]
+    engine.submit([request("meanwhile", question, max_tokens=4)])
+    engine.poll()
+    engine.submit(asked)
+    found = drain(engine)
+    engine.submit([request("cached", question * 20, continuation=(8,))])
+    assert drain(engine)["cached"].cached_prompt_tokens >= 10 * len(question)
+    assert found.pop("meanwhile").tokens == 4
+    other.submit(asked)
+    others = drain(other)
+    other.close()
+    for one in asked:
+        ids = torch.tensor([[*one.prompt_token_ids, *one.continuation]])
+        with torch.inference_mode():
+            logits = model(input_ids=ids).logits[0, len(one.prompt_token_ids) - 1 : -1]
+        wanted = torch.tensor(one.continuation)
+        logprob = logits.double().log_softmax(-1)[torch.arange(len(wanted)), wanted].sum()
+        is_greedy = bool((logits.argmax(-1) == wanted).all())
+        for completion, error, share in (
+            (found[one.id], 1e-3 * len(wanted), None),
+            (others[one.id], 1e-4, 1e-6),
+        ):
+            accepted = pytest.approx(float(logprob), abs=error, rel=share)
+            assert completion.continuation_logprob == accepted
+            assert completion.is_greedy == is_greedy
+            assert completion.continuation_tokens == len(one.continuation)
+            assert completion.prompt_tokens == len(one.prompt_token_ids)
+            assert (completion.text, completion.tokens) == ("", 0)
+    assert {name for name, completion in found.items() if completion.is_greedy} == {
+        "greedy",
+        "first",
+    }
+
+
 def test_a_shared_beginning_is_computed_once(engine: Engine, tokenizer: Any):
     header = tokenizer.encode("A header that all prompts of a stage begin with. " * 12)
     first = request("first", [*header, *tokenizer.encode("One.")], max_tokens=1)
@@ -155,6 +205,10 @@ def test_a_shared_beginning_is_computed_once(engine: Engine, tokenizer: Any):
 def test_a_too_long_prompt_is_refused_with_its_whole_group(engine: Engine):
     with pytest.raises(PromptTooLongError, match=r"request b: 505 prompt tokens and 8 .* 512"):
         engine.submit([request("a", [5]), request("b", [5] * 505)])
+    with pytest.raises(PromptTooLongError, match=r"request b: 2 prompt tokens and 511 .* 512"):
+        engine.submit([request("a", [5]), request("b", [5, 5], continuation=(5,) * 511)])
+    with pytest.raises(ValueError, match="request b: the prompt is empty"):
+        engine.submit([request("a", [5]), request("b", [], continuation=(5,))])
     assert engine.in_flight == 0
     assert engine.poll() == []
     assert engine.max_in_flight == 16

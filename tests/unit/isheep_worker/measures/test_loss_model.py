@@ -11,8 +11,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from isheep_worker.engines import token_losses
 from isheep_worker.engines.adapter import Adapter
-from isheep_worker.measures import loss_model
 from isheep_worker.measures.loss_model import LossModel
 from isheep_worker.measures.texts import TokenText
 
@@ -104,7 +104,7 @@ def test_losses_do_not_depend_on_the_number_of_positions_at_once(
 ) -> None:
     texts = random_texts(3)
     whole = LossModel(tiny_model_dir, "float32", 0, vectors=False).measure(texts)
-    monkeypatch.setattr(loss_model, "_POSITIONS_AT_ONCE", 7)
+    monkeypatch.setattr(token_losses, "POSITIONS_AT_ONCE", 7)
     pieces = LossModel(tiny_model_dir, "float32", 0, vectors=False).measure(texts)
     assert [r.pair_loss for r in pieces] == pytest.approx([r.pair_loss for r in whole], abs=1e-6)
 
