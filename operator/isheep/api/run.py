@@ -32,6 +32,7 @@ from isheep.api.self_instruct import SelfInstruct
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.api.storage import Storage
 from isheep.api.training import Training
+from isheep.api.yardstick import Yardstick
 from isheep.contract.choices import BUILTIN_SEED_TASKS
 
 GROUP = "isheep.dev"
@@ -143,6 +144,13 @@ class SelfAlignmentRunSpec(SpecModel):
     assessment: Assessment = Field(default=Assessment(), description="How pairs are scored (§3.2).")
     selection: Selection = Field(default=Selection(), description="Which pairs are kept (§3.2).")
     training: Training = Field(default=Training(), description="How M(t) is trained (§3.3, §4).")
+    yardstick: Yardstick | None = Field(
+        default=None,
+        description=(
+            "Measures every M(t) on the same seed tasks and compares it with M(0). If absent: no "
+            "model is measured."
+        ),
+    )
     self_instruct: SelfInstruct | None = settings_of("SelfInstruct")
     alpaca: Alpaca | None = settings_of("Alpaca")
     dromedary: Dromedary | None = settings_of("Dromedary")

@@ -69,6 +69,17 @@ class Hold(SpecModel):
     times: Count = Field(default=1, description="Number of consecutive waits like this one.")
 
 
+class StageFailure(SpecModel):
+    """Why an optional stage has failed finally, so that the run goes on without it."""
+
+    reason: Annotated[Text, Field(min_length=1, max_length=128)] = Field(
+        description="The reason, as one CamelCase word."
+    )
+    message: Annotated[Text, Field(max_length=1024)] = Field(
+        default="", description="The message of the worker or of the operator."
+    )
+
+
 class StageRecord(SpecModel):
     """A stage of the plan that was started, starts next, or was found committed."""
 
@@ -94,6 +105,10 @@ class StageRecord(SpecModel):
     committed: Flag = Field(
         default=False, description="Whether the output of the stage is durably stored."
     )
+    failure: StageFailure | None = Field(
+        default=None,
+        description="Why the run goes on without this stage; only an evaluation or a verdict.",
+    )
     counts: Map[Number] = Field(
         default_factory=dict,
         max_length=64,
@@ -101,6 +116,20 @@ class StageRecord(SpecModel):
     )
 
     _current_counts = field_validator("counts")(current_statistics)
+
+
+class YardstickRecord(SpecModel):
+    """M(t) compared with M(0) by the loss on the outputs of the same seed tasks."""
+
+    items: Count = Field(description="Number of seed tasks that both models were measured on.")
+    difference: Number | None = Field(
+        default=None, description="Mean loss of M(t) minus that of M(0), in nats a token."
+    )
+    lower: Number | None = Field(
+        default=None,
+        description="Lower end of the 95 % interval; absent if there are fewer than 30 tasks.",
+    )
+    upper: Number | None = Field(default=None, description="Upper end of the interval.")
 
 
 class IterationRecord(SpecModel):
@@ -129,6 +158,9 @@ class IterationRecord(SpecModel):
         ),
     )
     validation_samples: Count | None = Field(default=None, description="Number of held-out pairs.")
+    yardstick: YardstickRecord | None = Field(
+        default=None, description="M(t) compared with M(0), if the run has a yardstick."
+    )
     gpu_seconds: Number | None = Field(
         default=None, ge=0, description="GPU time of all Jobs of the iteration, in seconds."
     )

@@ -15,6 +15,7 @@ from rich.text import Text
 from isheep.cli.committed_figures import figures
 from isheep.cli.summary import rows, table
 from isheep.cli.text import printable
+from isheep.cli.yardstick_text import yardstick_text
 from isheep.contract.exit_codes import ExitCode
 from isheep.local.results import committed_keys
 from isheep.store.artifacts import ArtifactStore
@@ -40,22 +41,34 @@ def console() -> Console:
     return _Console(highlight=False)
 
 
-def show(console: Console, chosen: Target, conclusion: Conclusion, *, again: str) -> None:
+def show(
+    console: Console, chosen: Target, conclusion: Conclusion, *, again: str, quiet: bool = False
+) -> None:
     """Print the end of a run; the caller prints the error of a run that failed or is stalled.
 
-    `again` is the command line that runs or resumes the run.
+    `again` is the command line that runs or resumes the run. If `quiet`, the function prints one
+    line: how the run ended or, after an error, what to do.
     """
     view = chosen.submitted()
+    last_lines = _last_lines(view.name, chosen.file, conclusion, again)
+    if quiet:
+        for line in last_lines[:1]:
+            console.print(Text(printable(line)), soft_wrap=True)
+        return
     artifacts = ArtifactStore(chosen.store, view.namespace)
     found = rows(artifacts, view.status)
     if found:
         console.print(table(found))
+    for record in view.status.history:
+        if record.yardstick is not None:
+            text = yardstick_text(record.iteration, record.yardstick)
+            console.print(Text(text), soft_wrap=True)
     if conclusion.end == "Failed":
         for line in figures(artifacts, committed_keys(view.status)):
             console.print(Text(printable(line)), soft_wrap=True)
     report = chosen.report_uri()
     lines = [f"report: {report}"] if report else []
-    for line in (*lines, *_last_lines(view.name, chosen.file, conclusion, again)):
+    for line in (*lines, *last_lines):
         console.print(Text(printable(line)), soft_wrap=True)
 
 

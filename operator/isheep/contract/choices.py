@@ -83,6 +83,9 @@ ExportFileType = Literal["jsonl", "json", "parquet"]
 RepositoryType = Literal["dataset", "model"]
 """The types of a hub's repositories to which `isheep push` uploads."""
 
+ModelForm = Literal["Adapter", "Merged"]
+"""M(t) as `isheep pull` fetches it: the LoRA adapter, or full weights."""
+
 # Compute and storage.
 JobGrouping = Literal["PerRole", "PerStage", "Joined"]
 """Which stages of an iteration one Job of inference pods executes."""
@@ -106,7 +109,13 @@ class Pool(StrEnum):
 Phase = Literal["Pending", "Running", "Suspended", "Stalled", "Succeeded", "Failed"]
 ShownPhase = Phase | Literal["Interrupted"]
 """A phase as `isheep status` shows it. Interrupted is derived when it is read, and never stored."""
-ConditionType = Literal["Reconciling", "Ready", "Complete", "Stalled", "Failed", "Suspended"]
+ConditionType = Literal[
+    "Reconciling", "Ready", "Complete", "Stalled", "Failed", "Suspended", "Evaluated"
+]
+EndCondition = Literal["Complete", "Failed"]
+"""The conditions with which a run ends; `isheep wait` awaits one of them."""
+CheckState = Literal["ok", "failed", "unknown"]
+"""The result of a check of `isheep doctor`."""
 ConditionStatus = Literal["True", "False", "Unknown"]
 
 # Defaults that the API and another package share.

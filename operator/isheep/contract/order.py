@@ -171,12 +171,14 @@ class StageWalk(Contract):
     the worker finds the same stages with the same keys, and continues as long as `grouping` puts
     the next stage into the same Job. `spec` is the resolved spec without the fields that no recipe
     reads. `claim` is the key of the Job's first stage in the iteration, wherever this Job begins.
+    `failed` has the keys of the optional stages that have failed finally.
     """
 
     grouping: WalkGrouping
     claim: str
     spec: dict[str, Any]
     prepared: Prepared
+    failed: tuple[str, ...] = ()
 
 
 class StageOrder(Contract):

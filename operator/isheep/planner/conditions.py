@@ -8,8 +8,9 @@
 | waiting for something outside of the run | Ready=False, Stalled=True |
 | failed, until an edit or a retry | Ready=False, Failed=True, Stalled=True |
 
-Ready is always present, and every other condition only while it is true. Each condition has the
-generation that it describes. Its transition time changes only when its status changes.
+Ready is always present, and every other condition only while it is true. Evaluated=False is added
+to any state while the run goes on without a measurement of a model that has failed. Each condition
+has the generation that it describes. Its transition time changes only when its status changes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from isheep.api.status import Condition
+from isheep.api.status import Condition, StageRecord
 from isheep.contract.choices import ConditionStatus, ConditionType, Phase
 
 
@@ -59,25 +60,38 @@ _TRUE: dict[RunPhase, tuple[ConditionType, ...]] = {
 
 
 def conditions(
-    state: State, before: Sequence[Condition], generation: int, now: datetime
+    state: State,
+    before: Sequence[Condition],
+    generation: int,
+    now: datetime,
+    records: Sequence[StageRecord] = (),
 ) -> tuple[Condition, ...]:
-    """Return the conditions of a state, Ready first."""
+    """Return the conditions of a state, Ready first; `records` are those of the stages."""
     true = _TRUE[state.run_phase]
     types = ("Ready", *(name for name in true if name != "Ready"))
     known = {c.type: c for c in before}
-    result = []
-    for name in types:
-        status: ConditionStatus = "True" if name in true else "False"
+
+    def condition(
+        name: ConditionType, status: ConditionStatus, reason: str, message: str
+    ) -> Condition:
         old = known.get(name)
         moved = old is None or old.status != status
-        result.append(
-            Condition(
-                type=name,
-                status=status,
-                reason=state.reason,
-                message=state.message,
-                last_transition_time=now if moved or old is None else old.last_transition_time,
-                observed_generation=generation,
-            )
+        return Condition(
+            type=name,
+            status=status,
+            reason=reason,
+            message=message,
+            last_transition_time=now if moved or old is None else old.last_transition_time,
+            observed_generation=generation,
         )
+
+    result = [
+        condition(name, "True" if name in true else "False", state.reason, state.message)
+        for name in types
+    ]
+    failed = [(r.id, r.failure) for r in records if r.failure is not None]
+    if failed:
+        stage, failure = failed[-1]
+        message = f"{stage}: {failure.message}; the run goes on without these figures"
+        result.append(condition("Evaluated", "False", failure.reason, message))
     return tuple(result)

@@ -5,6 +5,8 @@ the store (`known_stages`) and reports the number of stages that exist, with the
 later stages depend on. The planner walks the same recipe over that report (`expand`) and computes
 every key again. A run whose results exist needs no Job per stage to find them.
 
+Optional stages, such as the measurement of a model, may be missing between the others.
+
 A Job that walks through several stages reports them in the same form (`walk_frontier`), counted
 from its first stage. So the result of a Job with any number of rounds fits into its message.
 """
@@ -12,15 +14,14 @@ from its first stage. So the result of a Job with any number of rounds fits into
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from itertools import takewhile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Frontier, Prepared
 from isheep.planner.job_stages import keys_digest
 from isheep.planner.types import StageRef
 from isheep.planner.walk import Lookup, Walk, walk
-from isheep.recipes.interface import Recipe, Stage, Statistics
+from isheep.recipes.interface import Recipe, Stage, Statistics, has_failed
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS
 
 WALK_BYTES = 1400
@@ -39,7 +40,8 @@ def known_stages(
 ) -> Frontier:
     """Return the leading stages that exist; `exists` returns the statistics in a key's manifest.
 
-    The walk calls it once for each stage, in order, and not again after the first None.
+    The walk calls it once for each stage, in order, and not again after the first None for a stage
+    that is not optional.
     """
     count = 0
     ended = False
@@ -51,7 +53,8 @@ def known_stages(
             return None
         statistics = exists(key)
         if statistics is None:
-            ended = True
+            # No other stage depends on an optional one, so the stages after it can exist.
+            ended = not STAGE_DEFINITIONS[stage.kind].optional
             return None
         count += 1
         if row := _row(stage, statistics):
@@ -74,7 +77,7 @@ def walk_frontier(stages: Sequence[Stage], walked: Walk) -> Frontier:
     """
     done: list[Stage] = []
     rows: dict[str, tuple[float | None, ...]] = {}
-    for stage in takewhile(lambda stage: stage.id in walked.results, stages):
+    for stage in _leading(stages, walked):
         rows[stage.id] = _row(stage, walked.results[stage.id])
         if len(json.dumps({name: row for name, row in rows.items() if row})) > WALK_BYTES:
             break
@@ -117,6 +120,8 @@ def expand(
         if frontier.first is None and not STAGE_DEFINITIONS[stage.kind].adoptable:
             # prepare does not count reports. A walk counts those that it has made.
             return None
+        if STAGE_DEFINITIONS[stage.kind].optional and stage.id not in frontier.statistics:
+            return None
         names = STAGE_DEFINITIONS[stage.kind].essential_statistics
         values = frontier.statistics.get(stage.id)
         ended = ended or len(found) >= frontier.count or (bool(names) and not values)
@@ -130,6 +135,16 @@ def expand(
     if frontier.keys_digest not in (None, keys_digest(ref.key for ref in found)):
         return {}
     return found
+
+
+def _leading(stages: Sequence[Stage], walked: Walk) -> Iterator[Stage]:
+    """Yield the stages before the first one that is not committed, optional stages excepted."""
+    for stage in stages:
+        result = walked.results.get(stage.id)
+        if result is not None and not has_failed(result):
+            yield stage
+        elif not STAGE_DEFINITIONS[stage.kind].optional:
+            return
 
 
 def _row(stage: Stage, statistics: Statistics) -> tuple[float | None, ...]:

@@ -14,6 +14,7 @@ from enum import IntEnum
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import Hold, StageRecord
+from isheep.contract.choices import Pool
 from isheep.contract.reasons import Reason
 from isheep.contract.store_spec import StoreSpec
 from isheep.planner import retry_schedule
@@ -104,6 +105,28 @@ def group_status(group: tuple[Stage, ...], context: PlanningContext) -> GroupSta
         wake_at = context.now + PEER_WAIT
         return GroupStatus(group, Rank.WAITING, Reason.WAITING_FOR_PEER, message, wake_at=wake_at)
     return _started(group, own, context)
+
+
+def one_engine_at_a_time(groups: Sequence[GroupStatus]) -> list[GroupStatus]:
+    """Return the groups for a machine whose devices hold one model at a time.
+
+    A group that needs an engine or trains starts if no such group runs, and only the first one.
+    """
+    users = [one for one in groups if one.group[0].pool is not Pool.PROCESSING]
+    running = [one for one in users if one.attempt is not None]
+    first = next(iter(running or [one for one in users if one.start is not None]), None)
+    return [
+        _after(first, one) if first is not None and one in users and one is not first else one
+        for one in groups
+    ]
+
+
+def _after(first: GroupStatus, one: GroupStatus) -> GroupStatus:
+    """Return the status of a group that cannot start before another one has ended."""
+    if one.start is None:
+        return one
+    message = _named(one.group, f"starts after {first.group[0].id}")
+    return GroupStatus(one.group, Rank.WAITING, Reason.RUNNING, message)
 
 
 def is_due(hold: Hold, now: datetime) -> bool:

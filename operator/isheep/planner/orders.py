@@ -38,7 +38,7 @@ from isheep.planner.pinning import PlanningError, Resolved, recipe_of
 from isheep.planner.spec_references import claim_mirrors, source_uris
 from isheep.planner.types import Environment, JobWalk, RunView, Start
 from isheep.planner.walk import Walk
-from isheep.recipes.interface import Stage, part_count
+from isheep.recipes.interface import Stage, has_failed, part_count
 from isheep.recipes.stage_kinds import StageKind
 
 PREPARE_DEADLINE_SECONDS = 1800
@@ -240,7 +240,14 @@ def _walking(
         return start
     claim = walked.keys[claimed_stage(walked.stages, first, grouping).id]
     document = {n: v for n, v in resolved.spec.items() if n not in NO_RECIPE_READS}
-    walk = StageWalk(grouping=grouping, claim=claim, spec=document, prepared=resolved.prepared)
+    failed = (walked.keys[id_] for id_, result in walked.results.items() if has_failed(result))
+    walk = StageWalk(
+        grouping=grouping,
+        claim=claim,
+        spec=document,
+        prepared=resolved.prepared,
+        failed=tuple(failed),
+    )
     pods = min(spec.compute.inference.parallelism, expected.parts)
     return Start(
         start.order.model_copy(update={"walk": walk}),

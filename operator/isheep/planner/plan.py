@@ -30,6 +30,7 @@ from isheep.planner.groups import (
     GroupStatus,
     PlanningContext,
     group_status,
+    one_engine_at_a_time,
     state_of,
 )
 from isheep.planner.orders import ready_groups, resolve_store
@@ -83,12 +84,14 @@ def plan(run: RunView, observed: Observed, now: datetime, environment: Environme
             run, _stopped(observed, stops), environment, spec, store, walked, stage_records, now
         )
         groups = [group_status(group, context) for group in ready_groups(walked, spec, environment)]
+        if environment.pods is None:
+            groups = one_engine_at_a_time(groups)
         state = state_of(groups, begun=resolved.prepared is not None)
     stage_records.note_stop(observed.attempts, stops)
 
     current = _current(groups)
     status = full_status(
-        phase_status(run, state, started, now),
+        phase_status(run, state, started, now, stage_records.of(walked)),
         spec=spec,
         walked=walked,
         stage_records=stage_records,

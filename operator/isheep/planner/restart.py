@@ -54,7 +54,7 @@ def records(run: RunView) -> list[StageRecord]:
     """Return the stages' records; their failures are reset if the run starts again."""
     if not (is_new_generation(run) or is_retried(run)):
         return list(run.status.stages)
-    clean = {"failures": 0, "memory_reduction": 0, "hold": None}
+    clean = {"failures": 0, "memory_reduction": 0, "hold": None, "failure": None}
     return [record.model_copy(update=clean) for record in run.status.stages]
 
 

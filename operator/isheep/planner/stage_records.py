@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.api.status import Failure, Hold, StageRecord
+from isheep.api.status import Failure, Hold, StageFailure, StageRecord
 from isheep.contract.choices import Pool
 from isheep.contract.exit_codes import ExitCode
 from isheep.contract.order import Frontier, Prepared, StepResult
@@ -30,11 +30,13 @@ from isheep.planner.orders import PREPARE_DEADLINE_SECONDS
 from isheep.planner.pinning import Resolved, recipe_of, spec_of
 from isheep.planner.types import Attempt, AttemptState, StageRef, Stop
 from isheep.planner.walk import Lookup, Walk, walk
-from isheep.recipes.interface import RecipeFailure, Stage, Statistics
+from isheep.recipes.interface import FAILED, RecipeFailure, Stage, Statistics
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind, kind_of
 
 PREPARE = str(StageKind.PREPARE)
 MESSAGE_CHARACTERS = 1000
+OPTIONAL_CHARACTERS = 300
+"""The message of each failed optional stage stays in the status until the end of the run."""
 REASON_CHARACTERS = 128
 MAX_COUNTS = 60
 """The largest number of counts of a stage in the status; the schema limits them."""
@@ -53,6 +55,10 @@ class StageRecords:
         """Return the record of a stage, or an empty record if there is none."""
         return self._records.get(ref) or StageRecord(id=ref.id, key=ref.key)
 
+    def of(self, walked: Walk) -> list[StageRecord]:
+        """Return the records of the planned stages in their order."""
+        return [self.record(StageRef(stage.id, walked.keys[stage.id])) for stage in walked.stages]
+
     def fatal(self, ref: StageRef) -> RecipeFailure | None:
         """Return why a stage failed finally in this plan, or None."""
         return self._fatal.get(ref)
@@ -63,8 +69,13 @@ class StageRecords:
         return found[-1] if found else None
 
     def lookup(self, stage: Stage, key: str) -> Statistics | None:
-        """Return the counts of a stage, or None if it is not committed (a `walk.Lookup`)."""
+        """Return the counts of a stage, or None if it is not committed (a `walk.Lookup`).
+
+        The result of an optional stage that has failed finally is `FAILED`.
+        """
         ref = StageRef(stage.id, key)
+        if self.record(ref).failure is not None:
+            return FAILED
         return self.record(ref).counts if self._is_committed(ref) else None
 
     def add_attempts(self, attempts: Iterable[Attempt], now: datetime) -> None:
@@ -166,7 +177,9 @@ class StageRecords:
             stages = walked_from(walked.stages, first.id, attempt.walk.grouping)
             if walked.keys.get(first.id) == first.key:
                 refs = [StageRef(stage.id, walked.keys[stage.id]) for stage in stages]
-        return [ref for ref in refs if not self._is_committed(ref)]
+        return [
+            ref for ref in refs if not self._is_committed(ref) and self.record(ref).failure is None
+        ]
 
     def _walk(self, prepared: Prepared, lookup: Lookup) -> Walk:
         spec = spec_of(self.resolved)
@@ -285,9 +298,14 @@ class StageRecords:
         self._failures[ref] = Failure(
             stage=failed_stage, pod=attempt.pod, reason=reason, message=message
         )
-        if decision.action is FailureAction.FAIL:
-            text = f"{failed_stage}: {message}"[:MESSAGE_CHARACTERS]
-            self._fatal[ref] = RecipeFailure(reason, text)
+        if decision.action is not FailureAction.FAIL:
+            return
+        if STAGE_DEFINITIONS[kind_of(ref.id)].optional:
+            failure = StageFailure(reason=reason, message=message[:OPTIONAL_CHARACTERS])
+            self._update(ref, failure=failure, hold=None)
+            return
+        text = f"{failed_stage}: {message}"[:MESSAGE_CHARACTERS]
+        self._fatal[ref] = RecipeFailure(reason, text)
 
 
 def _failed_stage(undone: Sequence[StageRef], attempt: Attempt) -> str:

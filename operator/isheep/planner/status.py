@@ -15,27 +15,37 @@ from isheep.api.status import (
     SelfAlignmentRunStatus,
     StageProgress,
     StageRecord,
+    YardstickRecord,
 )
 from isheep.planner.conditions import RunPhase, State, conditions
 from isheep.planner.restart import handled
 from isheep.planner.stage_records import StageRecords
 from isheep.planner.types import Attempt, RunView, StageRef
 from isheep.planner.walk import Walk
-from isheep.recipes.interface import Stage
+from isheep.recipes.interface import Stage, Statistics, has_failed
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 
 
 def phase_status(
-    run: RunView, state: State, started: datetime | None, now: datetime
+    run: RunView,
+    state: State,
+    started: datetime | None,
+    now: datetime,
+    records: Sequence[StageRecord] = (),
 ) -> SelfAlignmentRunStatus:
-    """Return the run's status with a new state and otherwise unchanged."""
+    """Return the run's status with a new state and otherwise unchanged.
+
+    `records` are those of the planned stages.
+    """
     before = run.status
     over = state.run_phase in (RunPhase.SUCCEEDED, RunPhase.FAILED)
     return before.model_copy(
         update={
             "observed_generation": run.generation,
             "phase": state.phase,
-            "conditions": conditions(state, before.conditions, run.generation, now),
+            "conditions": conditions(
+                state, before.conditions, run.generation, now, records
+            ),
             "stage": None,
             "start_time": started,
             "completion_time": now if over else None,
@@ -93,7 +103,7 @@ def _stages(
     records = []
     for stage in walked.stages:
         record = stage_records.record(StageRef(stage.id, walked.keys[stage.id]))
-        committed = stage.id in walked.results
+        committed = stage.id in walked.results and record.failure is None
         if not committed and record.attempts == 0 and stage.id not in wanted:
             continue
         counts: Mapping[str, float] = record.counts
@@ -185,7 +195,19 @@ def _iteration(
         training_samples=_count(figures.get("samples")),
         validation_loss=figures.get("evalLoss"),
         validation_samples=_count(figures.get("validationSamples")),
+        yardstick=_yardstick(walked.results.get(f"i{t}/{StageKind.VERDICT}")),
         gpu_seconds=round(sum(gpu), 1) if gpu else None,
+    )
+
+
+def _yardstick(verdict: Statistics | None) -> YardstickRecord | None:
+    if verdict is None or has_failed(verdict):
+        return None
+    return YardstickRecord(
+        items=int(verdict["items"]),
+        difference=verdict.get("difference"),
+        lower=verdict.get("lower"),
+        upper=verdict.get("upper"),
     )
 
 

@@ -79,6 +79,16 @@ UNDECIDED = End(complete=False)
 FINISHED = End(complete=True)
 
 Statistics = Mapping[str, float]
+
+FAILED: Statistics = {"failed": 1.0}
+"""The result of an optional stage that has failed finally; a recipe goes on without the stage."""
+
+
+def has_failed(result: Statistics | None) -> bool:
+    """Return whether a result is that of an optional stage that has failed finally."""
+    return result is not None and "failed" in result
+
+
 Stages = Generator[Stage, Statistics | None, End]
 
 

@@ -27,6 +27,7 @@ from isheep.recipes.builders.report import report
 from isheep.recipes.builders.select import select
 from isheep.recipes.builders.train import merge, train
 from isheep.recipes.defaults import resolve
+from isheep.recipes.evaluation import Evaluations, compare_models, measure_model
 from isheep.recipes.interface import (
     FINISHED,
     UNDECIDED,
@@ -44,13 +45,14 @@ from isheep.recipes.selection_methods import judging_method
 class History:
     """The ids of the stages that the recipe has yielded, except prepare and reports.
 
-    `curates` has the last curate stage of each iteration and `selects` the select stage of each
-    iteration, in order.
+    `stages` has no evaluations and verdicts. `curates` has the last curate stage of each iteration
+    and `selects` the select stage of each iteration, in order.
     """
 
     stages: list[str] = field(default_factory=list)
     curates: list[str] = field(default_factory=list)
     selects: list[str] = field(default_factory=list)
+    evaluations: Evaluations = field(default_factory=Evaluations)
 
     def add(self, stage: Stage) -> Stage:
         """Add the id of a stage, and return the stage."""
@@ -202,6 +204,8 @@ def select_and_train(
 ) -> StageGenerator:
     """Yield the stages from the scores of the pairs to the report (§3.2, §3.3).
 
+    With a yardstick, M(t-1) is measured first, because the pods of its responses have loaded it.
+
     Args:
         run: The run, with the result of prepare.
         history: The stages so far; this function adds to them.
@@ -213,6 +217,7 @@ def select_and_train(
     Returns:
         The end of the run, or None if the next iteration can start.
     """
+    yield from measure_model(run, history.evaluations, t - 1, iteration=t)
     judging = judging_method(run.spec)
     if judging.scores:
         yield history.add(assess(run, t, pairs, items))
@@ -227,7 +232,11 @@ def select_and_train(
     yield history.add(train(run, t, history.selects))
     if run.merges:
         yield history.add(merge(run, t))
-    yield report(run, t, history.stages)
+    yield from compare_models(run, history.evaluations, t - 1, iteration=t)
+    if t == run.spec.iterations:
+        yield from measure_model(run, history.evaluations, t, iteration=t)
+        yield from compare_models(run, history.evaluations, t, iteration=t)
+    yield report(run, t, [*history.stages, *history.evaluations.stages()])
     return None
 
 

@@ -236,6 +236,32 @@ class MeasureSettings(StageSettings):
     thinking: Literal["Keep"] | None = Field(default=None, description="None: Remove")
 
 
+class EvaluateSettings(StageSettings):
+    """How M(t) is measured on seed tasks, which are the same for every t.
+
+    `max_tokens` limits an answer. The sampling is fixed, so that runs with different responses
+    measure M(0) once.
+    """
+
+    model: ModelSettings
+    random_seed: int
+    prompt_format: PromptFormat
+    max_tokens: int
+    seed_tasks: str
+    templates: str
+    thinking: Literal["Keep"] | None = Field(default=None, description="None: Remove")
+
+
+class VerdictSettings(StageSettings):
+    """How M(1…t) are compared with M(0). `random_seed` draws the resamples of the intervals.
+
+    `models` has the t of each evaluation in the stage's inputs, in their order.
+    """
+
+    random_seed: int
+    models: tuple[int, ...]
+
+
 class SelectSettings(StageSettings):
     """How D(t) is chosen (§3.2, Table 3).
 

@@ -27,6 +27,8 @@ class StageKind(StrEnum):
     RESPOND = "respond"
     ASSESS = "assess"
     MEASURE = "measure"
+    EVALUATE = "evaluate"
+    VERDICT = "verdict"
     SELECT = "select"
     TRAIN = "train"
     MERGE = "merge"
@@ -101,7 +103,11 @@ class StageDefinition:
     `adoptable` is True if a run can use the committed output of another run. Each run executes
     `prepare` itself, because it reads the inputs, and `report`, because it describes this run.
 
-    `after_inference` is True if no later stage of the same iteration loads a model for inference.
+    `optional` is True if the run continues without the stage when it fails finally. No other stage
+    of the method reads its output.
+
+    `after_inference` is True if no later stage of the same iteration loads a model for inference,
+    except for the measurement of the last model.
 
     `funnel` has the lines of the kind in the report. The funnel shows the kinds in the order of
     the table.
@@ -113,6 +119,7 @@ class StageDefinition:
     essential_statistics: tuple[str, ...] = ()
     role: JobRole | None = None
     adoptable: bool = True
+    optional: bool = False
     after_inference: bool = False
     funnel: Funnel | None = None
 
@@ -206,6 +213,19 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
             drops_of="select",
             describes=True,
         ),
+    ),
+    StageKind.EVALUATE: StageDefinition(
+        Pool.INFERENCE,
+        s.EvaluateSettings,
+        essential_statistics=("items",),
+        role=JobRole.GENERATION,
+        optional=True,
+    ),
+    StageKind.VERDICT: StageDefinition(
+        Pool.PROCESSING,
+        s.VerdictSettings,
+        essential_statistics=("items", "difference", "lower", "upper"),
+        optional=True,
     ),
     StageKind.SELECT: StageDefinition(
         Pool.PROCESSING,

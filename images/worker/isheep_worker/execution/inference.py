@@ -115,6 +115,26 @@ class Inference:
             labels=labels,
         )
 
+    def continuation_request(
+        self, id_: str, prompt: Sequence[int], continuation: Sequence[int]
+    ) -> Request | None:
+        """Return a request for the log-probability of a continuation.
+
+        The result is None if one of the two has no tokens, or both are too long together.
+        """
+        tokens = len(prompt) + len(continuation)
+        if not prompt or not continuation or tokens > self._model.max_model_length:
+            return None
+        return Request(
+            id=id_,
+            prompt_token_ids=tuple(prompt),
+            seed=0,
+            temperature=0.0,
+            top_p=1.0,
+            max_tokens=1,
+            continuation=tuple(continuation),
+        )
+
 
 def complete_prompts(
     context: StageContext[ClassifySettings | InstantiateSettings | RespondSettings],

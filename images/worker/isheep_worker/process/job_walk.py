@@ -22,7 +22,7 @@ from isheep.planner.frontier import walk_frontier
 from isheep.planner.job_stages import walked_from
 from isheep.planner.orders import step_of
 from isheep.planner.walk import Walk, walk
-from isheep.recipes.interface import Stage, Statistics, part_count
+from isheep.recipes.interface import FAILED, Stage, Statistics, has_failed, part_count
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS
 from isheep.store.artifacts import ArtifactStore
@@ -129,13 +129,14 @@ class JobWalk:
         )
         stages = walked_from(walked.stages, self._first.id, self._walk_order.grouping)
         for stage in stages:
-            if stage.id in walked.results and stage.id not in self.done:
+            result = walked.results.get(stage.id)
+            if result is not None and not has_failed(result) and stage.id not in self.done:
                 key = walked.keys[stage.id]
-                statistics = dict(walked.results[stage.id])
                 adopted = stage.id not in self._made
-                result = StepResult(id=stage.id, key=key, adopted=adopted, statistics=statistics)
-                self.done[stage.id] = result
-                self._on_commit(result)
+                self.done[stage.id] = StepResult(
+                    id=stage.id, key=key, adopted=adopted, statistics=dict(result)
+                )
+                self._on_commit(self.done[stage.id])
         if stages:
             self.frontier = walk_frontier(stages, walked)
         return walked, stages
@@ -146,6 +147,8 @@ class JobWalk:
         after = definition.role is None and stage.iteration >= self._first.iteration
         if after or not definition.adoptable:
             return None
+        if key in self._walk_order.failed:
+            return FAILED
         if key not in self._found:
             manifest = self._artifacts.manifest(key)
             if manifest is None:

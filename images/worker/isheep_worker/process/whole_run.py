@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.api.status import SelfAlignmentRunStatus, StageRecord
+from isheep.api.status import SelfAlignmentRunStatus, StageFailure, StageRecord
 from isheep.contract.exit_codes import ExitCode
 from isheep.contract.order import Frontier, Outcome, StageOrder, StageResult, StageWalk, StepResult
 from isheep.contract.reasons import Reason
@@ -37,7 +37,7 @@ from isheep.planner.plan import plan
 from isheep.planner.stage_records import bounded_counts
 from isheep.planner.types import Attempt, AttemptState, Environment, Observed, Plan, RunView
 from isheep.planner.walk import Walk, prepare_key, walk
-from isheep.recipes.interface import Stage, Statistics
+from isheep.recipes.interface import FAILED, Stage, Statistics
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 from isheep.store import open_store
@@ -121,6 +121,7 @@ class _PodRun:
         """Return the records of the stages before the order's first one, which are committed.
 
         The operator has seen them committed. A report has no statistics that a stage depends on.
+        The records of optional stages that have failed finally are included.
         """
         records: list[StageRecord] = []
         first = self.order.steps[0].id
@@ -128,6 +129,10 @@ class _PodRun:
 
         def lookup(stage: Stage, key: str) -> Statistics | None:
             nonlocal begun
+            if key in self.stage_walk.failed:
+                failure = StageFailure(reason=Reason.RETRIES_EXCEEDED)
+                records.append(StageRecord(id=stage.id, key=key, failure=failure))
+                return FAILED
             begun = begun or stage.id == first
             if begun:
                 return None

@@ -50,6 +50,8 @@ _DROPPED = {"fill": "var(--dropped)", "stroke": "currentColor", "dash": [3, 2]}
 _LIMIT_OF_LINES = 400
 """The most points of a line; a longer series shows its maxima of equal stretches and its ends."""
 
+_INTERVAL = ("difference", "lower", "upper")
+
 BINS = {
     "load": ("model load", "var(--load)"),
     "engine": ("engine", "var(--engine)"),
@@ -149,6 +151,39 @@ def gradient_norms(norms: Sequence[float]) -> Spec:
     encoding = {"x": _step(), "y": _quantity("norm", "gradient norm")}
     mark = {"type": "line", "color": "var(--training)", "point": len(norms) < 2}
     return _chart(rows, encoding, mark=mark)
+
+
+def has_intervals(models: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether the difference of any model from M(0) has an interval with a width."""
+    changes = (model["from_base"] for model in models)
+    return any(change and change["lower"] != change["upper"] for change in changes)
+
+
+def differences(models: Sequence[Mapping[str, Any]], unit: str) -> Spec:
+    """Return the differences of the models from M(0) with their intervals, and a line at 0.
+
+    `models` have the keys `t` and `from_base`, which is None for M(0).
+    """
+    rows = [
+        {"model": f"M({model['t']})", **{name: change[name] for name in _INTERVAL}}
+        for model in models
+        if (change := model["from_base"]) and change["lower"] is not None
+    ]
+    x = {"field": "model", "type": "ordinal", "title": None, "axis": {"labelAngle": 0}}
+    y = {**_quantity("difference", f"minus M(0), {unit}", whole=False)}
+    rule = {
+        "mark": {"type": "rule", "color": "currentColor", "strokeWidth": 2},
+        "encoding": {"y": {**y, "field": "lower"}, "y2": {"field": "upper"}},
+    }
+    point = {
+        "mark": {"type": "point", "filled": True, "size": 60, "color": "var(--kept)", "opacity": 1},
+        "encoding": {"y": y},
+    }
+    zero = {
+        "mark": {"type": "rule", "color": "currentColor", "strokeDash": [3, 2]},
+        "encoding": {"y": {"datum": 0}, "x": None},
+    }
+    return _chart(rows, {"x": x}, layer=[zero, rule, point])
 
 
 def time(rows: Sequence[Mapping[str, Any]]) -> Spec:

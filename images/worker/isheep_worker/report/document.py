@@ -60,7 +60,8 @@ class ReportInput:
     """The inputs of the report. The mappings are by iteration.
 
     `model_digest` is the digest of M(0), and `store` the location of the run's store.
-    `pairs_files` has the names of the files with all pairs, next to the page.
+    `pairs_files` has the names of the files with all pairs, next to the page. `verdict` is the
+    comparison of the models with M(0), None without a yardstick.
     """
 
     run: RunRef
@@ -71,6 +72,7 @@ class ReportInput:
     pairs_files: Mapping[int, str] = field(default_factory=dict)
     scores: Mapping[int, Sequence[LevelFigures]] = field(default_factory=dict)
     answers: Mapping[int, Sequence[AssessedPair]] = field(default_factory=dict)
+    verdict: Mapping[str, Any] | None = None
     samples: Sequence[SampleAnswer] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     model_bytes: int | None = None
@@ -121,6 +123,9 @@ def report_document(source: ReportInput) -> dict[str, Any]:
         "spec": _run_file(source),
         "stages": [{"id": s.id, "key": s.key} for s in source.stages if s.key],
     }
+    if source.verdict is not None:
+        # Without a yardstick, the document has no such member, as before there were yardsticks.
+        document["verdict"] = dict(source.verdict)
     plain: dict[str, Any] = figures.plain(document)
     return plain
 

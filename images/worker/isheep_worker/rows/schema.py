@@ -170,6 +170,25 @@ class SelectionRow:
     scores: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class EvaluationRow:
+    """What M(t) does with a task that is the same for every t.
+
+    `loss` is the mean over the `output_tokens` tokens of the task's own output after the prompt, in
+    nats; None if the task has no output, or an output that is too long. `response` is the answer of
+    M(t), which has `tokens` tokens.
+    """
+
+    id: str
+    instruction: str
+    input: str
+    loss: float | None
+    output_tokens: int
+    response: str
+    finish_reason: str
+    tokens: int
+
+
 RowT = TypeVar("RowT")
 
 
@@ -198,3 +217,4 @@ PAIRS = RowCodec(PairRow)
 SCORES = RowCodec(ScoreRow)
 MEASURES = RowCodec(MeasureRow)
 SELECTIONS = RowCodec(SelectionRow)
+EVALUATIONS = RowCodec(EvaluationRow)

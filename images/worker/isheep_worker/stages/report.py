@@ -43,6 +43,7 @@ from isheep_worker.rows.file_names import (
     TRAINING_LOG_FILE,
 )
 from isheep_worker.rows.schema import SCORES, SELECTIONS
+from isheep_worker.yardstick.document import VERDICT_FILE
 
 HTML_FILE = "report.html"
 JSON_FILE = "report.json"
@@ -109,6 +110,7 @@ def _source(context: StageContext[ReportSettings], manifests: dict[str, Manifest
             t: _answers(context, m, by_kind["select"][t])
             for t, m in by_kind.get("assess", {}).items()
         },
+        verdict=_verdict(context, by_kind.get("verdict", {})),
         samples=tuple(
             answer for t in sorted(trained) for answer in _samples(context, trained[t], t)
         ),
@@ -117,6 +119,19 @@ def _source(context: StageContext[ReportSettings], manifests: dict[str, Manifest
         model_digest=str(latest.settings.get("baseModel", "")),
         store=context.order.store.uri,
     )
+
+
+def _verdict(
+    context: StageContext[ReportSettings], verdicts: Mapping[int, Manifest]
+) -> dict[str, Any] | None:
+    """Return the comparison of the models that the newest verdict has made, or None."""
+    if not verdicts:
+        return None
+    newest = verdicts[max(verdicts)]
+    path = context.scratch / VERDICT_FILE
+    context.artifacts.read_file(newest.key, VERDICT_FILE, path)
+    document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return document
 
 
 def _model_bytes(trained: Manifest, merged: Manifest | None) -> int | None:

@@ -39,4 +39,8 @@ def statistics_of(
     if step.kind == "train":
         losses = {"trainLoss": 1.25, "evalLoss": 1.5, "validationSamples": 7}
         return {"samples": of("data", "kept"), **losses}
+    if step.kind == "evaluate":
+        return {"items": float(step.items or 0), "measured": float(step.items or 0)}
+    if step.kind == "verdict":
+        return {"items": 60.0, "difference": -0.123456, "lower": -0.2, "upper": -0.05}
     return {}

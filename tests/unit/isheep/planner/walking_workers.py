@@ -10,6 +10,7 @@ from isheep.planner.frontier import walk_frontier
 from isheep.planner.job_stages import walked_from
 from isheep.planner.orders import step_of
 from isheep.planner.walk import walk
+from isheep.recipes.interface import FAILED
 from isheep.recipes.registry import RECIPES
 
 
@@ -29,6 +30,7 @@ def walk_job(
     """
     assert order.walk is not None
     spec = SelfAlignmentRunSpec.read_stored(order.walk.spec)
+    failed = order.walk.failed
     done: dict[str, StepResult] = {}
     while True:
         walked = walk(
@@ -36,10 +38,10 @@ def walk_job(
             spec,
             order.walk.prepared,
             order.stage_versions,
-            lambda _stage, key: store.get(key),
+            lambda _stage, key: FAILED if key in failed else store.get(key),
         )
         stages = walked_from(walked.stages, order.steps[0].id, order.walk.grouping)
-        todo = [stage for stage in stages if stage.id not in done]
+        todo = [s for s in stages if s.id not in done and walked.keys[s.id] not in failed]
         if not todo or (limit is not None and len(done) >= limit):
             kept = walked.results.keys() & done.keys()
             results = {stage: walked.results[stage] for stage in kept}

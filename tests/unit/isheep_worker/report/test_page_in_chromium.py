@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from isheep_worker.report.html import render
+from isheep_worker.yardstick.figures import FIGURES
 
 from ..browser import A4, AXE, PHONE, WIDER_THAN_THEIR_BOX, Page, chromium
 from .whole_report import whole_report
@@ -115,7 +116,7 @@ def test_a_print_opens_what_is_folded(show, tmp_path) -> None:
 def test_charts_have_axes_units_and_text(show) -> None:
     page = show()
     figures = page.page.locator("figure")
-    assert figures.count() == 11
+    assert figures.count() == 14
     for at in range(figures.count()):
         figure = figures.nth(at)
         label = figure.locator("svg").get_attribute("aria-label")
@@ -126,6 +127,7 @@ def test_charts_have_axes_units_and_text(show) -> None:
     assert titles == {
         *("seconds", "texts, instructions or pairs", "score", "pairs"),
         *("optimizer step", "nats a token", "gradient norm"),
+        *(f"minus M(0), {f.unit}" for f in FIGURES if f.name != "answer-tokens"),
     }
     assert {"kept", "dropped", "training loss", "validation loss"} <= set(
         page.page.locator("svg .role-legend-label text").all_text_contents()
@@ -160,7 +162,7 @@ def test_the_keyboard_reaches_contents_search_and_tables(show) -> None:
         )
         if reached[-1] == "BODY":
             break
-    assert reached[0] == "#run"
+    assert reached[:2] == ["#verdict", "#run"]
     assert {"search", "#i2-pairs", "pairs-i1.jsonl.gz", "SUMMARY", "DIV"} <= set(reached)
     page.locator("a[href='#i2-pairs']").focus()
     page.keyboard.press("Enter")

@@ -28,6 +28,8 @@ from isheep_worker.report.scores import Agreement, LevelFigures, OrderMean
 from isheep_worker.report.stage_figures import StageFigures, StageTime
 from isheep_worker.rows.schema import SelectionRow
 
+from .whole_report import whole_report
+
 RUN = RunRef(namespace="default", name="demo", uid="u1")
 
 
@@ -348,3 +350,23 @@ def test_each_loss_has_one_name():
         assert other not in page
     assert "validation_loss" in doc["iterations"][0]
     assert "eval_loss" not in str(doc)
+
+
+def test_the_page_compares_the_models_with_their_numbers_of_tasks():
+    document = whole_report()
+    page = render(document)
+    section = page.partition('id="verdict"')[2].partition('id="run"')[0]
+    (loss,) = [f for f in document["verdict"]["figures"] if f["name"] == "loss"]
+    change = loss["models"][1]["from_base"]
+    interval = f"{change['lower']:+.3f} to {change['upper']:+.3f}"
+    for text in ("M(0)", "+0.200", interval, "significantly higher", "too few items (24)"):
+        assert text in section, text
+    assert page.index('id="verdict"') < page.index('id="run"') < page.index('id="iterations"')
+
+
+def test_without_a_yardstick_the_report_does_not_mention_it():
+    document = whole_report()
+    del document["verdict"]
+    page = render(document)
+    assert "Did the model become better" not in page
+    assert 'id="verdict"' not in page

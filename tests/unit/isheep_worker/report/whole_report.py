@@ -20,6 +20,9 @@ from isheep_worker.report.pairs import PairFigures, distance_of, pair_figures
 from isheep_worker.report.scores import Agreement, LevelFigures, OrderMean
 from isheep_worker.report.stage_figures import StageFigures, StageTime
 from isheep_worker.rows.schema import SelectionRow
+from isheep_worker.yardstick.document import verdict_document
+
+from ..yardstick.evaluations import rows as evaluations
 
 TEXTS = (
     "Name three rivers in Asia.",
@@ -154,6 +157,9 @@ def whole_report() -> dict[str, Any]:
             pairs_files={1: "pairs-i1.jsonl.gz", 2: "pairs-i2.jsonl.gz"},
             scores={1: (expected,)},
             answers={1: [AssessedPair(TEXTS[0], TEXTS[1], TEXTS[3], (answer,))]},
+            verdict=verdict_document(
+                {0: evaluations(60), 1: evaluations(60, worse_by=0.1), 2: evaluations(24)}, 0
+            ),
             samples=[
                 SampleAnswer(f"M({n})", prompt, text)
                 for prompt in TEXTS[:2]

@@ -1,0 +1,19 @@
+"""The comparison of M(t) with M(0) as text: never without the number of tasks and the interval."""
+
+from __future__ import annotations
+
+from isheep.api.status import YardstickRecord
+
+
+def yardstick_text(t: int, found: YardstickRecord) -> str:
+    """Return one sentence about the loss of M(t) on the seed tasks."""
+    text = f"M({t}): loss on {found.items} seed tasks"
+    if found.difference is None:
+        return f"{text}: not measured"
+    text += f" {found.difference:+.3f} nats a token against M(0)"
+    if found.lower is None or found.upper is None:
+        return f"{text}; too few items ({found.items}) for an interval"
+    interval = f"95 % interval {found.lower:+.3f} to {found.upper:+.3f}"
+    if found.lower <= 0 <= found.upper:
+        return f"{text} ({interval}; no significant difference)"
+    return f"{text} ({interval})"

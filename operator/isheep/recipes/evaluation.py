@@ -1,0 +1,49 @@
+"""The parts of an iteration that measure a model and compare it with M(0).
+
+M(t) is measured in iteration t + 1, in the pods that have loaded it for its responses. Only the
+last model is measured after its training. The verdict comes after the training, so that no process
+whose model is needed next executes it. A stage that fails finally is left out: the run goes on
+without its figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+
+from isheep.recipes.builders.context import RunContext
+from isheep.recipes.builders.evaluate import evaluate, verdict
+from isheep.recipes.interface import Stage, Statistics, has_failed
+
+OptionalStages = Generator[Stage, Statistics | None, None]
+"""A part of a recipe's generator that never ends the run."""
+
+
+@dataclass(slots=True)
+class Evaluations:
+    """The ids of the evaluations so far by t, and of the newest verdict if there is one."""
+
+    measured: dict[int, str] = field(default_factory=dict)
+    verdict: str | None = None
+
+    def stages(self) -> list[str]:
+        """Return the ids of the evaluations and of the newest verdict, for the report."""
+        return [*self.measured.values(), *([] if self.verdict is None else [self.verdict])]
+
+
+def measure_model(run: RunContext, found: Evaluations, t: int, iteration: int) -> OptionalStages:
+    """Yield the stage that measures M(t) in an iteration; none without a yardstick."""
+    if run.spec.yardstick is None:
+        return
+    stage = evaluate(run, run.spec.yardstick, t, iteration)
+    if not has_failed((yield stage)):
+        found.measured[t] = stage.id
+
+
+def compare_models(run: RunContext, found: Evaluations, t: int, iteration: int) -> OptionalStages:
+    """Yield the stage that compares M(1…t) with M(0); none if M(t) or M(0) is not measured."""
+    if run.spec.yardstick is None or t == 0 or not {0, t} <= found.measured.keys():
+        return
+    stage = verdict(run.spec.yardstick, t, iteration, found.measured)
+    if not has_failed((yield stage)):
+        found.verdict = stage.id

@@ -1,0 +1,181 @@
+"""Optional stages: the run goes on without a measurement that fails, and says so."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.order import Frontier
+from isheep.planner.frontier import expand, known_stages
+from isheep.planner.walk import walk
+from isheep.recipes.registry import RECIPES
+from isheep.recipes.stage_kinds import STAGE_VERSIONS
+
+from .scenarios import MINUTE, conditions_of, run_until
+from .simulation import PlannerSimulation, make_run, prepared_for, spec_with
+from .test_job_walks import ON_KUBERNETES
+
+BASE = "i0/evaluate/yardstick"
+LAST = "i2/evaluate/yardstick"
+VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
+
+
+def measured(**changes: Any) -> PlannerSimulation:
+    spec = spec_with(**{"yardstick": {"items": 24}, **changes})
+    return PlannerSimulation(make_run(spec), environment=ON_KUBERNETES)
+
+
+def fail_finally(simulation: PlannerSimulation, stage: str) -> None:
+    simulation.fail(run_until(simulation, stage), 64, reason="InvalidInput")
+    simulation.run_pass()
+
+
+@pytest.mark.parametrize("jobs", ["PerStage", "PerRole", "Joined"])
+def test_each_model_is_measured_once_and_the_run_ends_with_a_verdict(jobs: str) -> None:
+    simulation = measured(compute={"inference": {"jobs": jobs}})
+    status = simulation.run_to_end()
+    committed = [record.id for record in status.stages if record.committed]
+    assert [i for i in committed if "evaluate" in i or "verdict" in i] == [
+        BASE,
+        "i1/evaluate/yardstick",
+        "i1/verdict",
+        LAST,
+        "i2/verdict",
+    ]
+    assert status.phase == "Succeeded"
+    assert all(times == 1 for times in simulation.committed.values())
+    assert "Evaluated" not in conditions_of(status)
+
+
+def test_the_pods_of_the_responses_measure_the_model_that_they_have_loaded() -> None:
+    simulation = measured(compute={"inference": {"jobs": "PerRole"}})
+    simulation.run_to_end()
+    assert [stage for stage in simulation.started if "evaluate" in stage] == [LAST]
+
+
+@pytest.mark.parametrize("jobs", ["PerStage", "PerRole"])
+@pytest.mark.parametrize("stage", [BASE, LAST, "i1/verdict", "i2/verdict"])
+def test_a_measurement_that_fails_does_not_end_the_run(stage: str, jobs: str) -> None:
+    simulation = measured(compute={"inference": {"jobs": jobs}})
+    if jobs == "PerRole" and stage == BASE:
+        name = run_until(simulation, "i1/generate/r1")
+        simulation.fail(name, 64, only=5, reason="InvalidInput")
+        simulation.run_pass()
+    else:
+        fail_finally(simulation, stage)
+    planned = simulation.run_pass()
+    assert conditions_of(planned.status)["Evaluated"] == ("False", "InvalidInput")
+    assert conditions_of(planned.status)["Ready"][0] == "False"
+    status = simulation.run_to_end()
+    assert status.phase == "Succeeded"
+    assert conditions_of(status)["Complete"][0] == "True"
+    condition = next(c for c in status.conditions if c.type == "Evaluated")
+    assert (condition.status, condition.reason) == ("False", "InvalidInput")
+    assert condition.message == f"{stage}: why; the run goes on without these figures"
+    (record,) = [record for record in status.stages if record.id == stage]
+    assert not record.committed
+    assert status.history[-1].kept
+    assert status.model_uri is not None
+
+
+def test_the_method_goes_on_while_a_measurement_waits_for_its_retry() -> None:
+    simulation = measured()
+    simulation.fail(run_until(simulation, BASE), 137)
+    simulation.complete(simulation.find("i1/respond"))
+    planned = simulation.run_until_idle()
+    assert "i1/assess" in simulation.started
+    assert conditions_of(planned.status)["Reconciling"][0] == "True"
+    simulation.now += timedelta(hours=1)
+    simulation.run_pass()
+    assert simulation.started.count(BASE) == 2
+    assert simulation.run_to_end().phase == "Succeeded"
+
+
+def test_a_retry_measures_again_what_has_failed() -> None:
+    simulation = measured()
+    fail_finally(simulation, LAST)
+    simulation.run_to_end()
+    simulation.edit(activeDeadlineSeconds=100000)
+    status = simulation.run_to_end()
+    assert "Evaluated" not in conditions_of(status)
+    assert simulation.started.count(LAST) == 2
+    assert all(times == 1 for times in simulation.committed.values())
+
+
+def test_on_one_machine_the_next_model_waits_for_the_measurement() -> None:
+    spec = spec_with(yardstick={})
+    simulation = PlannerSimulation(make_run(spec))
+    run_until(simulation, BASE)
+    assert "i1/assess" not in simulation.started
+    simulation.complete(simulation.find(BASE))
+    simulation.run_pass()
+    assert [simulation.attempts[name].order.steps[0].id for name in simulation.active()] == [
+        "i1/assess"
+    ]
+    assert simulation.run_to_end().phase == "Succeeded"
+
+
+def test_on_one_machine_a_measurement_that_waits_for_its_retry_delays_nothing() -> None:
+    simulation = PlannerSimulation(make_run(spec_with(yardstick={})))
+    simulation.fail(run_until(simulation, BASE), 137)
+    simulation.run_until_idle()
+    assert "i1/assess" in simulation.started
+    simulation.now += 10 * MINUTE
+    simulation.run_pass()
+    assert simulation.started.count(BASE) == 1, "the assessment has the device"
+    simulation.complete(simulation.find("i1/assess"))
+    assert simulation.run_to_end().phase == "Succeeded"
+    assert simulation.started.count(BASE) == 2
+
+
+@pytest.mark.parametrize("jobs", ["PerStage", "PerRole", "Joined"])
+def test_a_run_finds_what_exists_although_a_measurement_is_missing(jobs: str) -> None:
+    first = measured(compute={"inference": {"jobs": jobs}}, yardstick=None)
+    first.run_to_end()
+    second = measured(compute={"inference": {"jobs": jobs}})
+    second.store = dict(first.store)
+    assert second.run_to_end().phase == "Succeeded"
+    others = {"prepare", "i1/report", "i2/report", "i1/verdict", "i2/verdict"}
+    assert set(second.started) - others == {BASE, "i1/evaluate/yardstick", LAST}
+
+
+def test_a_frontier_tells_which_measurements_exist() -> None:
+    spec_document = spec_with(yardstick={})
+    simulation = measured(yardstick={})
+    simulation.run_to_end()
+    spec = SelfAlignmentRunSpec.read(spec_document)
+    recipe, prepared = RECIPES["ISheep"], prepared_for()
+    whole = walk(recipe, spec, prepared, VERSIONS, lambda _s, key: simulation.store.get(key))
+    for missing in ((), (BASE,), (LAST, "i2/verdict"), ("i1/evaluate/yardstick", "i1/verdict")):
+        without = {whole.keys[stage] for stage in missing}
+        store = {key: found for key, found in simulation.store.items() if key not in without}
+        frontier = known_stages(recipe, spec, prepared, VERSIONS, store.get)
+        found = expand(
+            Frontier.model_validate_json(frontier.model_dump_json(by_alias=True)),
+            recipe,
+            spec,
+            prepared,
+            VERSIONS,
+        )
+        left = {ref.id for ref in found}
+        assert left == {
+            s.id
+            for s in whole.stages
+            if s.id not in missing and str(s.kind) not in ("prepare", "report")
+        }, missing
+
+
+def test_a_job_of_a_whole_run_knows_the_measurements_that_failed() -> None:
+    simulation = measured(compute={"jobs": "Run"})
+    name = run_until(simulation, "i1/generate/r1")
+    simulation.fail(name, 64, only=5, reason="InvalidInput")
+    simulation.run_pass()
+    again = run_until(simulation, "i1/assess")
+    order_walk = simulation.attempts[again].order.walk
+    assert order_walk is not None
+    (record,) = [r for r in simulation.run.status.stages if r.id == BASE]
+    assert order_walk.failed == (record.key,)
+    assert simulation.run_to_end().phase == "Succeeded"

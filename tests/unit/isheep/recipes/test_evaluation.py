@@ -1,0 +1,143 @@
+"""The stages that measure a model: which recipes yield them, where, and what their keys share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.planner.walk import Walk, walk
+from isheep.recipes.interface import FAILED, Stage, Statistics, has_failed
+from isheep.recipes.prediction import best_result
+from isheep.recipes.registry import RECIPES
+from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
+
+from ..planner.simulation import prepared_for, spec_with
+
+VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
+
+
+def walked(failed: tuple[str, ...] = (), **changes: Any) -> Walk:
+    spec = SelfAlignmentRunSpec.read(spec_with(**{"yardstick": {}, **changes}))
+
+    def lookup(stage: Stage, _key: str) -> Statistics:
+        return FAILED if stage.id in failed else best_result(stage, spec)
+
+    return walk(RECIPES[spec.recipe], spec, prepared_for(), VERSIONS, lookup)
+
+
+def ids(found: Walk) -> list[str]:
+    return [stage.id for stage in found.stages]
+
+
+def test_without_a_yardstick_no_model_is_measured() -> None:
+    found = walked(yardstick=None)
+    assert {StageKind.EVALUATE, StageKind.VERDICT}.isdisjoint(s.kind for s in found.stages)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_each_recipe_measures_every_model_once(recipe: str) -> None:
+    found = walked(recipe=recipe, iterations=2)
+    measured = [s for s in found.stages if s.kind is StageKind.EVALUATE]
+    assert [(s.id, s.iteration, s.model) for s in measured] == [
+        ("i0/evaluate/yardstick", 1, ""),
+        ("i1/evaluate/yardstick", 2, "i1/merge"),
+        ("i2/evaluate/yardstick", 2, "i2/merge"),
+    ]
+    assert len({s.settings.model_dump_json(exclude={"model"}) for s in measured}) == 1
+
+
+def test_a_model_is_measured_after_its_responses_and_the_last_one_after_its_training() -> None:
+    found = ids(walked(iterations=1))
+    assert found == [
+        "prepare",
+        "i1/generate/r1",
+        "i1/curate/r1",
+        "i1/respond",
+        "i0/evaluate/yardstick",
+        "i1/assess",
+        "i1/select",
+        "i1/train",
+        "i1/merge",
+        "i1/evaluate/yardstick",
+        "i1/verdict",
+        "i1/report",
+    ]
+
+
+def test_no_key_of_the_method_depends_on_the_yardstick() -> None:
+    without, with_it = walked(yardstick=None), walked()
+    kept = {id_: key for id_, key in with_it.keys.items() if id_ in without.keys}
+    different = {id_ for id_, key in kept.items() if without.keys[id_] != key}
+    assert different == {"prepare", "i1/report", "i2/report"}
+
+
+def test_runs_with_other_data_and_training_share_the_measurement_of_the_base() -> None:
+    keys = {
+        walked(**changes).keys["i0/evaluate/yardstick"]
+        for changes in (
+            {},
+            {"randomSeed": 7},
+            {"recipe": "SelfInstruct"},
+            {"responses": {"sampling": {"temperature": 0.1}}},
+            {"training": {"learningRate": 0.001, "lora": {"r": 4}}},
+            {"selection": {"threshold": 8}},
+        )
+    }
+    assert len(keys) == 1
+    assert walked(yardstick={"randomSeed": 1}).keys["i0/evaluate/yardstick"] not in keys
+
+
+def test_all_models_answer_in_the_format_of_the_trained_ones() -> None:
+    formats = {
+        wanted: {
+            stage.settings.prompt_format
+            for stage in walked(responses={"promptFormat": wanted}).stages
+            if stage.kind is StageKind.EVALUATE
+        }
+        for wanted in ("RawThenChat", "Raw", "Chat")
+    }
+    assert formats == {"RawThenChat": {"Chat"}, "Raw": {"Raw"}, "Chat": {"Chat"}}
+
+
+def test_there_are_no_more_items_than_seed_tasks() -> None:
+    def items(count: int) -> set[int | None]:
+        found = walked(yardstick={"items": count}).stages
+        return {stage.items for stage in found if stage.kind is StageKind.EVALUATE}
+
+    assert (items(24), items(1000)) == ({24}, {60})
+
+
+@pytest.mark.parametrize(
+    ("failed", "verdicts"),
+    [
+        (("i0/evaluate/yardstick",), {}),
+        (("i1/evaluate/yardstick",), {"i2/verdict": ("i0", "i2")}),
+        (("i2/evaluate/yardstick",), {"i1/verdict": ("i0", "i1")}),
+        ((), {"i1/verdict": ("i0", "i1"), "i2/verdict": ("i0", "i1", "i2")}),
+    ],
+)
+def test_a_verdict_reads_the_measurements_that_did_not_fail(
+    failed: tuple[str, ...], verdicts: dict[str, tuple[str, ...]]
+) -> None:
+    found = walked(failed)
+    read = {
+        stage.id: tuple(id_.partition("/")[0] for id_ in stage.inputs["evaluations"])
+        for stage in found.stages
+        if stage.kind is StageKind.VERDICT
+    }
+    assert read == verdicts
+    report = found.stages[-1]
+    assert report.id == "i2/report"
+    assert set(failed).isdisjoint(report.inputs)
+    shown = [id_ for id_ in report.inputs if id_.endswith("verdict")]
+    assert shown == list(verdicts)[-1:]
+
+
+def test_a_failed_verdict_is_not_in_the_report() -> None:
+    report = walked(("i2/verdict",)).stages[-1]
+    assert [id_ for id_ in report.inputs if id_.endswith("verdict")] == ["i1/verdict"]
+    assert has_failed(FAILED)
+    assert not has_failed({"items": 3.0})
+    assert not has_failed(None)
