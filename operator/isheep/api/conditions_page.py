@@ -20,6 +20,7 @@ kstatus, so `kubectl wait`, Argo CD and Flux understand them.
 | not finished, and no process here executes it | Interrupted (`isheep status`) | unchanged |
 | waiting for something outside of the run | Stalled | Stalled=True, Ready=False |
 | failed, until an edit or a retry | Failed | Failed=True, Stalled=True, Ready=False |
+| the newest model or its data show a collapse | any | Degrading=True in addition |
 | a measurement of a model has failed, and the run goes on | any | Evaluated=False in addition |
 
 ```

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from isheep.api.base import Integer, SpecModel
+from isheep.contract.choices import GuardAction
 
 
 class Yardstick(SpecModel):
@@ -36,5 +37,13 @@ class Yardstick(SpecModel):
         description=(
             "Seed of the answers. It is not `spec.randomSeed`, so runs with different seeds share "
             "the measurement of M(0)."
+        ),
+    )
+    guards: GuardAction = Field(
+        default="Warn",
+        description=(
+            "What happens if the answers of M(t) or the pairs of D(t) show a collapse, such as "
+            "repetition, copies or saturated scores: the condition Degrading and a sentence in the "
+            "report (Warn), or no such look (Off)."
         ),
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 # Models and engines.
 EngineType = Literal["VLLM", "Transformers"]
@@ -30,6 +30,7 @@ ChatFormatKind = Literal["Own", "ChatML", "Plain"]
 ModelSource = Literal["Base", "Previous"]
 """M(0) or M(t-1): the model that scores, or from which a training starts."""
 Handover = Literal["Merged", "Adapter"]
+"""M(t) as the next iteration reads it, and as `isheep pull` fetches it."""
 
 # Prompts.
 PromptFormat = Literal["Raw", "Chat"]
@@ -83,9 +84,6 @@ ExportFileType = Literal["jsonl", "json", "parquet"]
 RepositoryType = Literal["dataset", "model"]
 """The types of a hub's repositories to which `isheep push` uploads."""
 
-ModelForm = Literal["Adapter", "Merged"]
-"""M(t) as `isheep pull` fetches it: the LoRA adapter, or full weights."""
-
 # Compute and storage.
 JobGrouping = Literal["PerRole", "PerStage", "Joined"]
 """Which stages of an iteration one Job of inference pods executes."""
@@ -110,8 +108,35 @@ Phase = Literal["Pending", "Running", "Suspended", "Stalled", "Succeeded", "Fail
 ShownPhase = Phase | Literal["Interrupted"]
 """A phase as `isheep status` shows it. Interrupted is derived when it is read, and never stored."""
 ConditionType = Literal[
-    "Reconciling", "Ready", "Complete", "Stalled", "Failed", "Suspended", "Evaluated"
+    "Reconciling",
+    "Ready",
+    "Complete",
+    "Stalled",
+    "Failed",
+    "Suspended",
+    "Evaluated",
+    "Degrading",
 ]
+GuardRuleName = Literal[
+    "YardstickLoss",
+    "ShorterAnswers",
+    "CutAnswers",
+    "Repetition",
+    "SimilarAnswers",
+    "CopiedInstruction",
+    "FewerPhrases",
+    "SimilarInstructions",
+    "RepeatedInstructions",
+    "FewerVerbs",
+    "FewerSeeds",
+    "TopScores",
+    "EqualScores",
+    "Certainty",
+]
+GUARD_RULE_NAMES: tuple[GuardRuleName, ...] = get_args(GuardRuleName)
+"""The rules of the guards; a verdict names a rule by its place here, so a new rule is the last."""
+GuardAction = Literal["Warn", "Off"]
+"""What a run does after an alarm of a guard."""
 EndCondition = Literal["Complete", "Failed"]
 """The conditions with which a run ends; `isheep wait` awaits one of them."""
 CheckState = Literal["ok", "failed", "unknown"]

@@ -62,6 +62,11 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     Reason.WAITING_FOR_PEER: Explanation(
         _MOVING, "Another run executes the same stage. This run reuses the result."
     ),
+    Reason.GUARD_ALARM: Explanation(
+        _MOVING,
+        "A guard found signs of a collapse in the answers of a model or in its training data.",
+        "read the first section of the report, and look at the pairs; the run goes on",
+    ),
     Reason.SUCCEEDED: Explanation(_MOVING, "Every stage is committed.", exit_code=ExitCode.DONE),
     Reason.SUSPENDED: Explanation(
         _MOVING, "`spec.suspend` is true.", "set spec.suspend to false", ExitCode.DONE

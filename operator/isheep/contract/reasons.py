@@ -21,6 +21,7 @@ class Reason(StrEnum):
     DISRUPTED = "Disrupted"
     QUEUED = "Queued"
     WAITING_FOR_PEER = "WaitingForPeer"
+    GUARD_ALARM = "GuardAlarm"
     SUCCEEDED = "Succeeded"
     SUSPENDED = "Suspended"
 

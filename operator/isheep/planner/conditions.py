@@ -9,8 +9,8 @@
 | failed, until an edit or a retry | Ready=False, Failed=True, Stalled=True |
 
 Ready is always present, and every other condition only while it is true. Evaluated=False is added
-to any state while the run goes on without a measurement of a model that has failed. Each condition
-has the generation that it describes. Its transition time changes only when its status changes.
+to any state while the run goes on without a measurement of a model that has failed, and
+Degrading=True while the newest verdict has an alarm of a guard. Each condition has the generation that it describes. Its transition time changes only when its status changes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ from datetime import datetime
 from enum import Enum
 
 from isheep.api.status import Condition, StageRecord
-from isheep.contract.choices import ConditionStatus, ConditionType, Phase
+from isheep.contract.choices import (
+    GUARD_RULE_NAMES,
+    ConditionStatus,
+    ConditionType,
+    Phase,
+)
+from isheep.contract.reasons import Reason
+from isheep.contract.stage_ids import iteration_of
+from isheep.recipes.stage_kinds import StageKind
 
 
 class RunPhase(Enum):
@@ -68,7 +76,7 @@ def conditions(
 ) -> tuple[Condition, ...]:
     """Return the conditions of a state, Ready first; `records` are those of the stages."""
     true = _TRUE[state.run_phase]
-    types = ("Ready", *(name for name in true if name != "Ready"))
+    types: tuple[ConditionType, ...] = ("Ready", *(name for name in true if name != "Ready"))
     known = {c.type: c for c in before}
 
     def condition(
@@ -89,9 +97,21 @@ def conditions(
         condition(name, "True" if name in true else "False", state.reason, state.message)
         for name in types
     ]
+    verdicts = [r for r in records if r.id.endswith(f"/{StageKind.VERDICT}") and r.committed]
+    if verdicts and (alarms := int(verdicts[-1].counts.get("alarms", 0))):
+        message = _alarm_message(verdicts[-1], alarms)
+        result.append(condition("Degrading", "True", Reason.GUARD_ALARM, message))
     failed = [(r.id, r.failure) for r in records if r.failure is not None]
     if failed:
         stage, failure = failed[-1]
         message = f"{stage}: {failure.message}; the run goes on without these figures"
         result.append(condition("Evaluated", "False", failure.reason, message))
     return tuple(result)
+
+
+def _alarm_message(verdict: StageRecord, alarms: int) -> str:
+    place = int(verdict.counts.get("alarmRule", -1))
+    # A verdict of a newer version may name a rule that this version does not have.
+    rule = GUARD_RULE_NAMES[place] if 0 <= place < len(GUARD_RULE_NAMES) else "a guard"
+    more = f" and {alarms - 1} more" if alarms > 1 else ""
+    return f"M({iteration_of(verdict.id)}): {rule}{more}; the report has the figures"

@@ -43,9 +43,7 @@ def phase_status(
         update={
             "observed_generation": run.generation,
             "phase": state.phase,
-            "conditions": conditions(
-                state, before.conditions, run.generation, now, records
-            ),
+            "conditions": conditions(state, before.conditions, run.generation, now, records),
             "stage": None,
             "start_time": started,
             "completion_time": now if over else None,

@@ -8,7 +8,7 @@ without its figures.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
 from isheep.recipes.builders.context import RunContext
@@ -40,10 +40,17 @@ def measure_model(run: RunContext, found: Evaluations, t: int, iteration: int) -
         found.measured[t] = stage.id
 
 
-def compare_models(run: RunContext, found: Evaluations, t: int, iteration: int) -> OptionalStages:
-    """Yield the stage that compares M(1…t) with M(0); none if M(t) or M(0) is not measured."""
+def compare_models(
+    run: RunContext, found: Evaluations, selects: Sequence[str], t: int, iteration: int
+) -> OptionalStages:
+    """Yield the stage that compares M(1…t) with M(0); none if M(t) or M(0) is not measured.
+
+    `selects` has the ids of the select stages of the iterations, in order.
+    """
     if run.spec.yardstick is None or t == 0 or not {0, t} <= found.measured.keys():
         return
-    stage = verdict(run.spec.yardstick, t, iteration, found.measured)
+    stage = verdict(
+        run, run.spec.yardstick, t, iteration, evaluations=found.measured, selects=selects
+    )
     if not has_failed((yield stage)):
         found.verdict = stage.id

@@ -232,10 +232,11 @@ def select_and_train(
     yield history.add(train(run, t, history.selects))
     if run.merges:
         yield history.add(merge(run, t))
-    yield from compare_models(run, history.evaluations, t - 1, iteration=t)
+    selects = history.selects
+    yield from compare_models(run, history.evaluations, selects, t - 1, iteration=t)
     if t == run.spec.iterations:
         yield from measure_model(run, history.evaluations, t, iteration=t)
-        yield from compare_models(run, history.evaluations, t, iteration=t)
+        yield from compare_models(run, history.evaluations, selects, t, iteration=t)
     yield report(run, t, [*history.stages, *history.evaluations.stages()])
     return None
 

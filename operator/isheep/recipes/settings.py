@@ -21,6 +21,7 @@ from isheep.contract.choices import (
     DropLast,
     Dtype,
     EngineType,
+    GuardRuleName,
     Handover,
     JudgingMethod,
     LabelKind,
@@ -253,13 +254,19 @@ class EvaluateSettings(StageSettings):
 
 
 class VerdictSettings(StageSettings):
-    """How M(1…t) are compared with M(0). `random_seed` draws the resamples of the intervals.
+    """How M(1…t) are compared with M(0), and which guards look at the answers and at D(1…t).
 
-    `models` has the t of each evaluation in the stage's inputs, in their order.
+    `random_seed` draws the resamples of the intervals, and the rows of the figures. `models` has
+    the t of each evaluation in the stage's inputs, in their order. `data_formats` has the prompt
+    format of the responses of D(1…t). `planned_looks` is the number of iterations.
     """
 
     random_seed: int
     models: tuple[int, ...]
+    answer_format: PromptFormat
+    data_formats: tuple[PromptFormat, ...]
+    planned_looks: int
+    guards: tuple[GuardRuleName, ...]
 
 
 class SelectSettings(StageSettings):

@@ -224,7 +224,10 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
     StageKind.VERDICT: StageDefinition(
         Pool.PROCESSING,
         s.VerdictSettings,
-        essential_statistics=("items", "difference", "lower", "upper"),
+        essential_statistics=(
+            *("items", "difference", "lower", "upper"),
+            *("alarms", "alarmRule"),
+        ),
         optional=True,
     ),
     StageKind.SELECT: StageDefinition(

@@ -11,19 +11,19 @@ with the same words need neither, so a pool of a thousand copies costs no more t
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from rapidfuzz import process
 from rapidfuzz.distance import LCSseq
 
 from isheep_worker.text.overlap_index import OverlapIndex, Threshold
+from isheep_worker.text.spelling import Spelling, spelling
 from isheep_worker.text.tokenization import words
 
 
@@ -60,7 +60,7 @@ class Deduplicator:
         self._word_numbers: dict[str, int] = {}
         self._texts: list[str] = []
         self._spellings: Any = np.empty(1024, dtype=object)
-        self._known: dict[_Spelling, int] = {}
+        self._known: dict[Spelling, int] = {}
 
     def add(self, text: str) -> int:
         """Add a text to the pool, without a comparison, and return its position in the pool.
@@ -69,14 +69,14 @@ class Deduplicator:
         """
         known = self._word_numbers
         numbers = array("I", [known.setdefault(word, len(known) + 1) for word in words(text)])
-        spelling = _spelling(numbers)
-        if spelling in self._known:
+        spelled = spelling(numbers)
+        if spelled in self._known:
             # A text that repeats this one repeats the earlier copy first.
-            return self._known[spelling]
-        position = self._known[spelling] = len(self._texts)
+            return self._known[spelled]
+        position = self._known[spelled] = len(self._texts)
         if position == len(self._spellings):
             self._spellings = np.concatenate([self._spellings, np.empty(position, dtype=object)])
-        self._spellings[position] = spelling
+        self._spellings[position] = spelled
         self._texts.append(text)
         self._index.add(numbers)
         return position
@@ -109,13 +109,13 @@ class Deduplicator:
         # The number 0 represents every word that the pool does not have; no LCS contains it.
         known = self._word_numbers
         numbers = array("I", [known.get(word, 0) for word in words(text)])
-        spelling, length = _spelling(numbers), len(numbers)
+        spelled, length = spelling(numbers), len(numbers)
         for positions in self._index.candidates(numbers):
             if not len(positions):
                 continue
             others = self._spellings[positions]
             common = process.cdist(
-                [spelling],
+                [spelled],
                 others,
                 scorer=LCSseq.similarity,
                 score_cutoff=self._threshold.least_of_any(length),
@@ -145,18 +145,3 @@ class Deduplicator:
         if repeated is None:
             self.add(text)
         return repeated
-
-
-_LAST_CHARACTER = sys.maxunicode
-_Spelling: TypeAlias = "str | tuple[int, ...]"
-
-
-def _spelling(numbers: array[int]) -> _Spelling:
-    """Return word numbers as a text with one character a word, the fastest form for rapidfuzz.
-
-    If a number is above the last code point (after 1.1 million different words), the numbers stay
-    numbers. For rapidfuzz a character is its code point, so it can compare both forms.
-    """
-    if max(numbers, default=0) > _LAST_CHARACTER:
-        return tuple(numbers)
-    return "".join(map(chr, numbers))

@@ -1,81 +1,109 @@
-"""The verdict document: the figures of each model, and its differences from M(0).
+"""The verdict document: the figures of each model and of each D(t), and the alarms of the guards.
 
-Each difference is paired by task: the same task, the same prompt, and for answers the same seed.
-The interval covers the draw of the tasks. It does not cover the random seed of the training, and
-the document says so. The report and the command line show this document and compute nothing.
+Each difference between two models is paired by task: the same task, the same prompt, and the same
+seed of the answer. The interval covers the draw of the tasks. It does not cover the random seed of
+the training, and the report says so. The report and the command line show this document and
+compute nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from isheep_worker.rows.schema import EvaluationRow
+from isheep_worker.collapse.interface import Figure, FigureDefinition
+from isheep_worker.collapse.registry import ANSWER_FIGURES, ROW_FIGURES
+from isheep_worker.guards.alarms import alarms
+from isheep_worker.guards.interface import Alarm
 from isheep_worker.statistics.comparison import Comparison, compare
 from isheep_worker.statistics.interface import CONFIDENCE
-from isheep_worker.yardstick.figures import FIGURES, Figure, values_by_task
+from isheep_worker.yardstick.looks import Figures, looks, run_figures
+from isheep_worker.yardstick.source import VerdictSource
 
 VERDICT_FILE = "verdict.json"
 SCHEMA_VERSION = 1
+LOSS = "answerLoss"
+"""The figure that the status of the run shows."""
 
-Rows = Mapping[int, Sequence[EvaluationRow]]
-"""The rows of the evaluations by t."""
 
-
-def verdict_document(rows: Rows, seed: int) -> dict[str, Any]:
-    """Return the comparison of M(1), M(2), … with M(0), as JSON values.
-
-    Args:
-        rows: The rows by t; M(0)'s are among them.
-        seed: The seed of the resamples of the intervals.
-    """
+def verdict_document(source: VerdictSource) -> dict[str, Any]:
+    """Return the comparison of M(1), M(2), … with M(0), and the alarms, as JSON values."""
+    figures = run_figures(source)
+    found = alarms(looks(source, figures), source.rules, source.planned_looks)
     return {
         "schema_version": SCHEMA_VERSION,
         "confidence": CONFIDENCE,
-        "figures": [_figure(figure, rows, seed) for figure in FIGURES],
+        "figures": [
+            {**_definition(one), "models": _models(one.name, figures.answers, source.random_seed)}
+            for one in ANSWER_FIGURES
+        ],
+        "data": [
+            {**_definition(one), "iterations": values}
+            for one in ROW_FIGURES
+            if (values := _iterations(one.name, figures.data))
+        ],
+        "alarms": [_alarm(one) for one in found],
     }
 
 
 def newest_difference(document: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the difference of the newest model's first figure from M(0)'s; None if it has none."""
-    found: Mapping[str, Any] | None = document["figures"][0]["models"][-1]["from_base"]
+    """Return the difference of the newest model's loss from M(0)'s; None if it has none."""
+    (loss,) = (one for one in document["figures"] if one["name"] == LOSS)
+    found: Mapping[str, Any] | None = loss["models"][-1]["from_base"]
     return found
 
 
-def _figure(figure: Figure, rows: Rows, seed: int) -> dict[str, Any]:
-    values = {t: values_by_task(figure, rows[t]) for t in sorted(rows)}
-    return {
-        "name": figure.name,
-        "label": figure.label,
-        "unit": figure.unit,
-        "models": [
-            {
-                "t": t,
-                "items": len(of_t),
-                "mean": sum(of_t.values()) / len(of_t) if of_t else None,
-                "from_base": None if t == 0 else _difference(values[0], of_t, seed),
-            }
-            for t, of_t in values.items()
-        ],
-    }
+def newest_alarms(document: Mapping[str, Any]) -> list[str]:
+    """Return the rules with an alarm at the newest look."""
+    newest = document["figures"][0]["models"][-1]["t"]
+    return [one["rule"] for one in document["alarms"] if one["iteration"] == newest]
 
 
-def _difference(
-    base: Mapping[str, float], model: Mapping[str, float], seed: int
-) -> dict[str, Any] | None:
+def _definition(one: FigureDefinition[Any]) -> dict[str, Any]:
+    return {"name": one.name, "meaning": one.meaning, "unit": one.unit}
+
+
+def _models(name: str, answers: Mapping[int, Figures], seed: int) -> list[dict[str, Any]]:
+    base = answers[0][name]
+    return [
+        {
+            "t": t,
+            "items": figures[name].n,
+            "mean": figures[name].value,
+            "from_base": None if t == 0 else _difference(base, figures[name], seed),
+        }
+        for t, figures in answers.items()
+    ]
+
+
+def _iterations(name: str, data: Mapping[int, Figures]) -> list[dict[str, Any]]:
+    """Return the values of a figure by t; none if no training set has the figure."""
+    values = [
+        {"t": t, "items": figures[name].n, "value": figures[name].value}
+        for t, figures in data.items()
+    ]
+    return values if any(one["value"] is not None for one in values) else []
+
+
+def _difference(base: Figure, model: Figure, seed: int) -> dict[str, Any] | None:
     """Return M(t) − M(0) over the tasks that both have; None if there are none."""
-    tasks = sorted(base.keys() & model.keys())
+    before = dict(zip(base.ids or (), base.items if base.ids else (), strict=True))
+    after = dict(zip(model.ids or (), model.items if model.ids else (), strict=True))
+    tasks = sorted(before.keys() & after.keys())
     if not tasks:
         return None
-    before = np.array([base[task] for task in tasks])
-    after = np.array([model[task] for task in tasks])
-    found = compare(before, after, None, np.random.default_rng(seed))
-    return _document(found)
+    found = compare(
+        np.array([before[task] for task in tasks]),
+        np.array([after[task] for task in tasks]),
+        None,
+        np.random.default_rng(seed),
+    )
+    return _comparison(found)
 
 
-def _document(found: Comparison) -> dict[str, Any]:
+def _comparison(found: Comparison) -> dict[str, Any]:
     interval = found.interval
     return {
         "items": found.items,
@@ -85,4 +113,13 @@ def _document(found: Comparison) -> dict[str, Any]:
         "p": found.p,
         "change": found.change,
         "verdict": found.verdict,
+    }
+
+
+def _alarm(alarm: Alarm) -> dict[str, Any]:
+    return {
+        "rule": alarm.rule.name,
+        "iteration": alarm.iteration,
+        "evidence": alarm.evidence,
+        "sentence": alarm.sentence,
     }

@@ -6,9 +6,10 @@ models are trained on it, so in raw text they would be measured in a format that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from isheep.api.yardstick import Yardstick
+from isheep.contract.choices import GUARD_RULE_NAMES, PromptFormat
 from isheep.recipes import settings as s
 from isheep.recipes.builders.context import (
     RunContext,
@@ -33,7 +34,7 @@ def evaluate(run: RunContext, yardstick: Yardstick, t: int, iteration: int) -> S
         s.EvaluateSettings(
             model=run.model_settings(model, run.response_chat_format),
             random_seed=yardstick.random_seed,
-            prompt_format=response_format(run.spec.responses.prompt_format, _ANY_TRAINED),
+            prompt_format=_answer_format(run),
             max_tokens=yardstick.max_tokens,
             seed_tasks=run.prepared.seed_tasks_digest,
             templates=run.prepared.templates_digest,
@@ -45,12 +46,36 @@ def evaluate(run: RunContext, yardstick: Yardstick, t: int, iteration: int) -> S
     )
 
 
-def verdict(yardstick: Yardstick, t: int, iteration: int, evaluations: Mapping[int, str]) -> Stage:
-    """Return the stage that compares the models with these evaluations by t; M(0) has one."""
+def verdict(
+    run: RunContext,
+    yardstick: Yardstick,
+    t: int,
+    iteration: int,
+    *,
+    evaluations: Mapping[int, str],
+    selects: Sequence[str],
+) -> Stage:
+    """Return the stage that compares M(0) to M(t), and looks at D(1) to D(t).
+
+    `evaluations` has the ids of the evaluations by t, M(0)'s included. `selects` has the ids of the
+    select stages of the iterations, in order.
+    """
+    wanted = run.spec.responses.prompt_format
     return Stage(
         f"i{t}/verdict",
         StageKind.VERDICT,
         iteration,
-        s.VerdictSettings(random_seed=yardstick.random_seed, models=tuple(evaluations)),
-        inputs={"evaluations": tuple(evaluations.values())},
+        s.VerdictSettings(
+            random_seed=yardstick.random_seed,
+            models=tuple(evaluations),
+            answer_format=_answer_format(run),
+            data_formats=tuple(response_format(wanted, one) for one in range(1, t + 1)),
+            planned_looks=run.spec.iterations,
+            guards=() if yardstick.guards == "Off" else GUARD_RULE_NAMES,
+        ),
+        inputs={"evaluations": tuple(evaluations.values()), "data": tuple(selects[:t])},
     )
+
+
+def _answer_format(run: RunContext) -> PromptFormat:
+    return response_format(run.spec.responses.prompt_format, _ANY_TRAINED)

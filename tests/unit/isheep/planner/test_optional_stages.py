@@ -15,6 +15,7 @@ from isheep.recipes.registry import RECIPES
 from isheep.recipes.stage_kinds import STAGE_VERSIONS
 
 from .scenarios import MINUTE, conditions_of, run_until
+from .simulated_statistics import statistics_of
 from .simulation import PlannerSimulation, make_run, prepared_for, spec_with
 from .test_job_walks import ON_KUBERNETES
 
@@ -179,3 +180,32 @@ def test_a_job_of_a_whole_run_knows_the_measurements_that_failed() -> None:
     (record,) = [r for r in simulation.run.status.stages if r.id == BASE]
     assert order_walk.failed == (record.key,)
     assert simulation.run_to_end().phase == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("alarms", "message"),
+    [
+        ({}, None),
+        ({"alarms": 0.0}, None),
+        ({"alarms": 1.0, "alarmRule": 0.0}, "M(2): YardstickLoss; the report has the figures"),
+        (
+            {"alarms": 3.0, "alarmRule": 3.0},
+            "M(2): Repetition and 2 more; the report has the figures",
+        ),
+        ({"alarms": 1.0, "alarmRule": 99.0}, "M(2): a guard; the report has the figures"),
+    ],
+)
+def test_an_alarm_of_the_newest_verdict_is_a_condition(
+    alarms: dict[str, float], message: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from . import simulation as module
+
+    def statistics(step: Any, *rest: Any) -> dict[str, float]:
+        found = statistics_of(step, *rest)
+        return found | alarms if step.id == "i2/verdict" else found
+
+    monkeypatch.setattr(module, "statistics_of", statistics)
+    status = measured().run_to_end()
+    assert status.phase == "Succeeded"
+    found = [c.message for c in status.conditions if c.type == "Degrading"]
+    assert found == ([] if message is None else [message])

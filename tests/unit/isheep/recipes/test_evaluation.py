@@ -11,6 +11,7 @@ from isheep.planner.walk import Walk, walk
 from isheep.recipes.interface import FAILED, Stage, Statistics, has_failed
 from isheep.recipes.prediction import best_result
 from isheep.recipes.registry import RECIPES
+from isheep.recipes.settings import EvaluateSettings
 from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
 
 from ..planner.simulation import prepared_for, spec_with
@@ -94,7 +95,7 @@ def test_all_models_answer_in_the_format_of_the_trained_ones() -> None:
         wanted: {
             stage.settings.prompt_format
             for stage in walked(responses={"promptFormat": wanted}).stages
-            if stage.kind is StageKind.EVALUATE
+            if isinstance(stage.settings, EvaluateSettings)
         }
         for wanted in ("RawThenChat", "Raw", "Chat")
     }

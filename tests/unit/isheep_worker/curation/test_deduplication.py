@@ -56,7 +56,7 @@ def test_decisions_are_those_of_a_comparison_of_all_pairs(
 def test_more_words_than_code_points_do_not_change_the_decisions(
     threshold: str, pool: list[str], texts: list[str]
 ) -> None:
-    with patch("isheep_worker.curation.deduplication._LAST_CHARACTER", 3):
+    with patch("isheep_worker.text.spelling._LAST_CHARACTER", 3):
         deduplicator = Deduplicator(Fraction(threshold))
         deduplicator.extend_pool(pool)
         assert deduplicator.accept(texts) == by_definition(threshold, pool, texts)

@@ -356,10 +356,11 @@ def test_the_page_compares_the_models_with_their_numbers_of_tasks():
     document = whole_report()
     page = render(document)
     section = page.partition('id="verdict"')[2].partition('id="run"')[0]
-    (loss,) = [f for f in document["verdict"]["figures"] if f["name"] == "loss"]
+    (loss,) = [f for f in document["verdict"]["figures"] if f["name"] == "answerLoss"]
     change = loss["models"][1]["from_base"]
     interval = f"{change['lower']:+.3f} to {change['upper']:+.3f}"
-    for text in ("M(0)", "+0.200", interval, "significantly higher", "too few items (24)"):
+    texts = ("M(0)", "+0.200", interval, "significantly higher", "too few items (24)", "D(2)")
+    for text in (*texts, "No guard has found a sign of a collapse."):
         assert text in section, text
     assert page.index('id="verdict"') < page.index('id="run"') < page.index('id="iterations"')
 
@@ -370,3 +371,12 @@ def test_without_a_yardstick_the_report_does_not_mention_it():
     page = render(document)
     assert "Did the model become better" not in page
     assert 'id="verdict"' not in page
+
+
+def test_the_page_shows_the_alarms_of_the_guards():
+    document = whole_report()
+    alarm = {"rule": "Repetition", "iteration": 2, "evidence": "Far", "sentence": "It <loops>."}
+    document["verdict"]["alarms"] = [alarm]
+    page = render(document)
+    assert '<p class="note">M(2): It &lt;loops&gt;.</p>' in page
+    assert "No guard has found" not in page

@@ -23,6 +23,7 @@ from isheep_worker.rows.schema import SelectionRow
 from isheep_worker.yardstick.document import verdict_document
 
 from ..yardstick.evaluations import rows as evaluations
+from ..yardstick.evaluations import source
 
 TEXTS = (
     "Name three rivers in Asia.",
@@ -158,7 +159,7 @@ def whole_report() -> dict[str, Any]:
             scores={1: (expected,)},
             answers={1: [AssessedPair(TEXTS[0], TEXTS[1], TEXTS[3], (answer,))]},
             verdict=verdict_document(
-                {0: evaluations(60), 1: evaluations(60, worse_by=0.1), 2: evaluations(24)}, 0
+                source(evaluations(60), evaluations(60, worse_by=0.1), evaluations(24), data=80)
             ),
             samples=[
                 SampleAnswer(f"M({n})", prompt, text)
