@@ -8,9 +8,10 @@
 | waiting for something outside of the run | Ready=False, Stalled=True |
 | failed, until an edit or a retry | Ready=False, Failed=True, Stalled=True |
 
-Ready is always present, and every other condition only while it is true. Evaluated=False is added
-to any state while the run goes on without a measurement of a model that has failed, and
-Degrading=True while the newest verdict has an alarm of a guard. Each condition has the generation that it describes. Its transition time changes only when its status changes.
+Ready is always present, and every other condition only while it is true. Two conditions are added
+to any state: Evaluated=False while the run goes on without a measurement of a model that has
+failed, and Degrading=True while the newest verdict has an alarm of a guard. Each condition has the
+generation that it describes. Its transition time changes only when its status changes.
 """
 
 from __future__ import annotations
