@@ -25,6 +25,7 @@ import yaml
 from .command import TINY_SPEC, command, start, write_run
 
 KILLS = 2
+YARDSTICK = {"items": 70, "maxTokens": 12}
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,9 @@ class Run:
     model: Path
 
     def write(self, storage: dict[str, Any]) -> None:
-        write_run(self.folder / "run.yaml", {**TINY_SPEC, "storage": storage})
+        write_run(
+            self.folder / "run.yaml", {**TINY_SPEC, "yardstick": YARDSTICK, "storage": storage}
+        )
 
     def start(self, verb: str, *options: str) -> subprocess.Popen[str]:
         return start(self.folder, self.model, verb, "run.yaml", *options)
@@ -93,13 +96,24 @@ def test_a_run_with_several_kills_makes_the_same_data_and_the_same_models(
         assert data
     # Equal data give equal keys. Equal digests show that the training is reproducible, too.
     assert run.keys() == uninterrupted.keys()
-    for stage in ("i1/train", "i2/train", "i2/merge"):
+    for stage in ("i1/train", "i2/train", "i2/merge", "i2/verdict"):
         found, expected = digests(run, stage, seaweedfs), digests(uninterrupted, stage, seaweedfs)
         assert found == expected, stage
 
 
+def test_every_model_is_compared_with_the_base_on_the_same_tasks(uninterrupted: Run) -> None:
+    history = json.loads(uninterrupted.command("status", "-o", "json"))["history"]
+    for record in history:
+        found = record["yardstick"]
+        assert found["items"] == YARDSTICK["items"]
+        assert found["lower"] < found["difference"] < found["upper"]
+    assert "M(2): loss on 70 seed tasks" in uninterrupted.command("status")
+    page = Path(uninterrupted.command("report").strip()).read_text()
+    assert "Did the model become better?" in page
+
+
 def digests(run: Run, stage: str, seaweedfs: Any) -> dict[str, str]:
-    """Return the digests of the files with a stage's weights."""
+    """Return the digests of a stage's files with weights or with the verdict."""
     from isheep.contract.store_spec import parse_store_uri
     from isheep.store import open_store
     from isheep.store.artifacts import ArtifactStore
@@ -111,7 +125,8 @@ def digests(run: Run, stage: str, seaweedfs: Any) -> dict[str, str]:
         store = open_store(parse_store_uri(str(run.folder / "store")))
     manifest = ArtifactStore(store, "default").manifest(run.keys()[stage])
     assert manifest is not None
-    found = {f.name: f.sha256 for f in manifest.files if f.name.endswith(".safetensors")}
+    names = ("adapter_model.safetensors", "model.safetensors", "verdict.json")
+    found = {f.name: f.sha256 for f in manifest.files if f.name.endswith(names)}
     assert found
     return found
 

@@ -11,23 +11,6 @@ from isheep_worker.rows.schema import EvaluationRow
 from isheep_worker.yardstick.source import DataSet, VerdictSource
 
 TEXT = "the river runs past old trees and a small grey bird sings near the quiet water"
-    "the",
-    "river",
-    "runs",
-    "past",
-    "old",
-    "trees",
-    "and",
-    "a",
-    "small",
-    "grey",
-    "bird",
-    "sings",
-    "near",
-    "the",
-    "quiet",
-    "water",
-]
 
 
 def sentence(seed: int, count: int = 12) -> str:
