@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
+from .harness.command import isheep
 from .harness.namespace_fixture import NamespaceFixture
 from .harness.pod_behaviour import Exit, Hold
 from .harness.runs import Run
 
 FROM_TRAIN = Run().skip_to("i1/train")
 PAGE = Path(__file__).parents[2] / "docs/how-to/work-with-a-cluster.md"
-
-
-def isheep(namespace: NamespaceFixture, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "KUBECONFIG": str(namespace.cluster.kubeconfig())}
-    return subprocess.run(
-        [sys.executable, "-c", "from isheep.cli import main; main()", *arguments],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def printed(namespace: NamespaceFixture, verb: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""`isheep export FILE --iteration N -o PATH`: write D(t) for training libraries, or M(t).
+"""`isheep export RUN --iteration N -o PATH`: write D(t) for training libraries, or M(t).
 
 The path is a file, or a folder that `isheep push` can upload: with the data or the model, and with
 a card.
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isheep.cli.options import RunFile, Store
+from isheep.cli.options import AnyContext, AnyNamespace, AnyRun, Store
 from isheep.cli.outputs import PIPE, is_folder, output_file
 from isheep.contract.choices import ExportFileType, ExportFormat
 
 if TYPE_CHECKING:
-    from isheep.cli.target import Target
+    from isheep.cli.open_run import OpenRun
     from isheep.export.facts import Facts
     from isheep.export.writers import Lines
     from isheep.store.artifacts import ArtifactStore
@@ -31,7 +31,7 @@ DATA = "train"
 
 
 def command(
-    file: RunFile,
+    run: AnyRun,
     iteration: Annotated[
         int, typer.Option("--iteration", min=1, help="Export D(t) or M(t) of iteration t.")
     ],
@@ -66,14 +66,16 @@ def command(
         str | None,
         typer.Option("--license", metavar="ID", help="Name this licence in the card."),
     ] = None,
+    namespace: AnyNamespace = None,
+    context: AnyContext = None,
     store: Store = None,
 ) -> None:
     """Write D(t) in a format of training libraries, or M(t), with scores and provenance."""
     from isheep.cli.errors import BadInputError
-    from isheep.cli.target import target
+    from isheep.cli.opening import open_run
     from isheep.export.rows import ExportError
 
-    chosen = _Iteration.of(target(file, store), iteration)
+    chosen = _Iteration.of(open_run(run, namespace, context, store), iteration)
     try:
         if model:
             _export_model(chosen, output, licence)
@@ -87,23 +89,23 @@ def command(
 class _Iteration:
     """One iteration of a run, with the manifests of its committed stages."""
 
-    target: Target
+    target: OpenRun
     number: int
     artifacts: ArtifactStore
     manifests: dict[str, Manifest]
 
     @classmethod
-    def of(cls, chosen: Target, number: int) -> _Iteration:
+    def of(cls, chosen: OpenRun, number: int) -> _Iteration:
         from isheep.store.artifacts import ArtifactStore
 
-        artifacts = ArtifactStore(chosen.store, chosen.run.metadata.namespace)
+        artifacts = ArtifactStore(chosen.store, chosen.ref.namespace)
         keys = {i: k for i, k in chosen.committed().items() if i.startswith(f"i{number}/")}
         found = {id_: artifacts.manifest(key) for id_, key in keys.items()}
         return cls(chosen, number, artifacts, {i: m for i, m in found.items() if m is not None})
 
     @property
     def name(self) -> str:
-        return self.target.run.metadata.name
+        return self.target.ref.name
 
     def stage(self, *kinds: str) -> Manifest:
         """Return the manifest of the first of these stages that is committed."""
@@ -116,7 +118,7 @@ class _Iteration:
         what = "D" if "select" in kinds else "M"
         raise BadInputError(
             f"{self.name} has no {what}({self.number}) yet (stage i{self.number}/{kinds[-1]} is "
-            f"not committed): see `{command_line('status', self.target.file)}`"
+            f"not committed): see `{command_line('status', *self.target.words)}`"
         )
 
     def facts(self) -> Facts:
@@ -162,9 +164,7 @@ def _export_model(chosen: _Iteration, output: str, licence: str | None) -> None:
         raise BadInputError(f"--output {output}: a model has several files; name a folder")
     merged = chosen.stage("merge", "train")
     train = chosen.stage("train")
-    # An adapter of M(t-1) has no base on the hub. Its run has merged weights too.
-    base = Base(None, None) if "model" in train.inputs else Base.of(train.environment.model)
-    count = write_model(chosen.artifacts, merged, Path(output), base)
+    count = write_model(chosen.artifacts, merged, Path(output), Base.of_adapter(train))
     card = model_card(chosen.facts(), train, is_adapter=merged is train, licence=licence)
     (Path(output) / CARD).write_text(card, encoding="utf-8")
     typer.echo(f"{output}: {count} files and {CARD}", err=True)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from isheep.cli import suggestions
 from isheep.cli.errors import BadInputError
 
 MIRRORS_VARIABLE = "ISHEEP_MIRRORS"
@@ -23,6 +24,14 @@ class Output(StrEnum):
 
 RunFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="The YAML file of a SelfAlignmentRun.")
+]
+AnyRun = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="The YAML file of a SelfAlignmentRun (- is stdin), or the name of one.",
+        autocompletion=suggestions.runs,
+    ),
 ]
 RunName = Annotated[
     str, typer.Argument(metavar="NAME", help="The name of a SelfAlignmentRun on a cluster.")
@@ -42,6 +51,23 @@ Context = Annotated[
         "--context",
         metavar="CONTEXT",
         help="Use this context of the kubeconfig [default: its current context].",
+    ),
+]
+AnyNamespace = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace",
+        "-n",
+        metavar="NAMESPACE",
+        help="Find the name in this namespace: of the cluster, or of the store with --store.",
+    ),
+]
+AnyContext = Annotated[
+    str | None,
+    typer.Option(
+        "--context",
+        metavar="CONTEXT",
+        help="Find the name on the cluster of this context of the kubeconfig.",
     ),
 ]
 Store = Annotated[
@@ -70,6 +96,20 @@ ConfigMaps = Annotated[
         "--config-map",
         metavar="NAME=DIR",
         help="Use the folder DIR in place of the ConfigMap NAME. Repeatable.",
+    ),
+]
+
+
+SetValues = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="spec.FIELD=VALUE",
+        autocompletion=suggestions.set_fields,
+        help=(
+            "Set a field of the run in place of the file, as spec.selection.threshold=5. The value "
+            "is YAML; null removes the field. Repeatable."
+        ),
     ),
 ]
 

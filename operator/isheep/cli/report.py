@@ -1,4 +1,4 @@
-"""`isheep report FILE`: print the location of the newest report, or copy the report."""
+"""`isheep report RUN`: print the location of the newest report, or copy the report."""
 # ruff: noqa: PLC0415  (a command imports what it needs when it runs)
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from typing import Annotated
 
 import typer
 
-from isheep.cli.options import RunFile, Store
+from isheep.cli.options import AnyContext, AnyNamespace, AnyRun, Store
 from isheep.cli.outputs import output_file
 
 
 def command(
-    file: RunFile,
+    run: AnyRun,
+    namespace: AnyNamespace = None,
+    context: AnyContext = None,
     store: Store = None,
     output: Annotated[
         str | None,
@@ -37,25 +39,25 @@ def command(
     """
     from isheep.cli.committed_figures import figures
     from isheep.cli.errors import BadInputError
-    from isheep.cli.target import target
+    from isheep.cli.opening import open_run
     from isheep.cli.text import printable
     from isheep.local.results import newest_report
     from isheep.store.artifacts import ArtifactStore
     from isheep.store.documents import REPORT_FILE
 
-    chosen = target(file, store)
-    metadata = chosen.run.metadata
+    chosen = open_run(run, namespace, context, store)
+    ref = chosen.ref
     committed = chosen.committed()
-    artifacts = ArtifactStore(chosen.store, metadata.namespace)
+    artifacts = ArtifactStore(chosen.store, ref.namespace)
     for line in figures(artifacts, committed):
         typer.echo(printable(line), err=True)
     key = newest_report(committed)
     if key is None:
         raise BadInputError(
-            f"{metadata.name} has no report yet: the first one is written at the end of iteration 1"
+            f"{ref.name} has no report yet: the first one is written at the end of iteration 1"
         )
     if output is None:
-        artifact = f"{chosen.store.uri}/{metadata.namespace}/stages/{key}/files/{REPORT_FILE}"
+        artifact = f"{chosen.store.uri}/{ref.namespace}/stages/{key}/files/{REPORT_FILE}"
         location = chosen.report_uri() or artifact
         if open_page and not Path(location).is_file():
             raise BadInputError(f"--open needs a file, and the report is at {location}: add -o")

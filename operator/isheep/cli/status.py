@@ -1,19 +1,20 @@
-"""`isheep status FILE`: print the state of a run."""
+"""`isheep status RUN`: print the state of a run."""
 # ruff: noqa: PLC0415  (a command imports what it needs when it runs)
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isheep.cli.options import Output, RunFile, Store
+from isheep.cli.options import AnyContext, AnyNamespace, AnyRun, Output, Store
 
 if TYPE_CHECKING:
-    from isheep.cli.target import Target
+    from isheep.cli.open_run import OpenRun
+    from isheep.cluster.client import Cluster
     from isheep.planner.types import RunView
 
 
@@ -23,9 +24,14 @@ ADAPTER_NOTE = " (an adapter, to be loaded with the base model)"
 WATCH_SECONDS = 2.0
 """The time between two looks at a run that is watched."""
 
+State = tuple[dict[str, Any], list[str], bool]
+"""The status as JSON values, its lines, and whether nothing more happens to the run by itself."""
+
 
 def command(
-    file: RunFile,
+    run: AnyRun,
+    namespace: AnyNamespace = None,
+    context: AnyContext = None,
     store: Store = None,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="Print text, or the status of the run as JSON.")
@@ -41,44 +47,77 @@ def command(
     ] = False,
 ) -> None:
     """Print the state of a run."""
-    import time
+    from isheep.cli.opening import open_run
+    from isheep.cli.run_argument import Place, place_of
+    from isheep.cli.text import printable
+    from isheep.cluster.client import Cluster
 
-    from isheep.cli.target import target
-
-    chosen = target(file, store)
+    if place_of(run, namespace, context, store) is Place.CLUSTER:
+        states = _states_on_cluster(Cluster.connect(namespace, context), run)
+    else:
+        states = _states_in_store(open_run(run, namespace, context, store))
     before: list[str] = []
-    while True:
-        lines, ended = _state(chosen, output, indent=None if watch else 2)
+    for shown, text, ended in states:
+        lines = [printable(line) for line in text]
+        if output is Output.JSON:
+            lines = [json.dumps(shown, indent=None if watch else 2, ensure_ascii=False)]
         if lines != before:
             typer.echo("\n".join(lines))
         if ended or not watch:
             return
         before = lines
-        time.sleep(WATCH_SECONDS)
 
 
-def _state(chosen: Target, output: Output, *, indent: int | None) -> tuple[list[str], bool]:
-    """Return the lines about a run, and whether nothing more happens to it by itself."""
-    from isheep.cli.command_line import command_line
-    from isheep.cli.text import printable
+def _states_in_store(chosen: OpenRun) -> Iterator[State]:
+    """Yield the state of a run in a store, again and again."""
+    import time
+
+    from isheep.api.set_values import set_text
     from isheep.local.lock import executing_process
     from isheep.local.shown_status import shown_status
 
-    view = chosen.submitted()
-    holder = executing_process(view.uid, os.environ)
-    shown = shown_status(
-        view,
-        executed=holder is not None,
-        store_uri=chosen.store.uri,
-        report_uri=chosen.report_uri(),
-    )
-    if output is Output.JSON:
-        return [json.dumps(shown, indent=indent, ensure_ascii=False)], holder is None
-    lines = _lines(view, shown, holder, command_line("run", chosen.file))
-    return [printable(line) for line in lines], holder is None
+    while True:
+        view = chosen.submitted()
+        holder = executing_process(view.uid, os.environ)
+        shown = shown_status(
+            view,
+            executed=holder is not None,
+            store_uri=chosen.store.uri,
+            report_uri=chosen.report_uri(),
+        )
+        lines = _lines(view, shown)
+        if holder is not None:
+            lines.append(f"  running on this machine in process {holder}")
+        elif shown["phase"] == "Interrupted":
+            lines.append(
+                f"  no process on this machine executes it; to resume: {chosen.resumption}"
+            )
+        if values := chosen.stored.set_values():
+            shown["set"] = values
+            texts = (set_text(name, value) for name, value in values.items())
+            lines.append(f"  set on the command line: {', '.join(texts)}")
+        yield shown, lines, holder is None
+        time.sleep(WATCH_SECONDS)
 
 
-def _lines(view: RunView, shown: Mapping[str, Any], holder: int | None, again: str) -> list[str]:
+def _states_on_cluster(cluster: Cluster, run: str) -> Iterator[State]:
+    """Yield the state of a run on a cluster after each change; raises `BadInputError`."""
+    from isheep.cli.errors import BadInputError
+    from isheep.cli.opening import view_of
+    from isheep.cluster.following import RunDeletedError, follow
+    from isheep.planner.restart import is_over
+
+    try:
+        for document in follow(cluster, run, note=lambda text: typer.echo(text, err=True)):
+            view = view_of(document)
+            shown = {"phase": "Pending", **(document.get("status") or {})}
+            yield shown, _lines(view, shown), is_over(view)
+    except RunDeletedError as error:
+        raise BadInputError(str(error)) from error
+
+
+def _lines(view: RunView, shown: Mapping[str, Any]) -> list[str]:
+    from isheep.cli.yardstick_text import yardstick_text
     from isheep.local.conclusion import conclusion_of
 
     status = view.status
@@ -98,13 +137,11 @@ def _lines(view: RunView, shown: Mapping[str, Any], holder: int | None, again: s
         accepted = "" if record.accepted is None else f"accepted {record.accepted}, "
         score = "" if record.mean_score is None else f", mean score {record.mean_score:.2f}"
         lines.append(f"  iteration {record.iteration}: {accepted}kept {record.kept}{score}")
+        if record.yardstick is not None:
+            lines.append(f"    {yardstick_text(record.iteration, record.yardstick)}")
     if "modelUri" in shown:
         adapter = view.spec.get("training", {}).get("handover") == "Adapter"
         lines.append(f"  model: {shown['modelUri']}" + (ADAPTER_NOTE if adapter else ""))
     if "reportUri" in shown:
         lines.append(f"  report: {shown['reportUri']}")
-    if holder is not None:
-        lines.append(f"  running on this machine in process {holder}")
-    elif shown["phase"] == "Interrupted":
-        lines.append(f"  no process on this machine executes it; to resume: {again}")
     return lines

@@ -3,17 +3,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from isheep.cli.outputs import PIPE
+from isheep.cli import options
 from isheep.contract.exit_codes import ExitCode
-
-if TYPE_CHECKING:
-    from isheep.api.loader import LoadedRun
 
 
 def command(
@@ -23,6 +18,7 @@ def command(
             metavar="FILE", help="The YAML files of SelfAlignmentRuns; - reads one from stdin."
         ),
     ],
+    given: options.SetValues = None,
     *,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 64 after a warning, too.")
@@ -33,12 +29,15 @@ def command(
     The model and the store are not read.
     """
     from isheep.api.loader import SpecError
+    from isheep.cli.run_argument import load_file
+    from isheep.cli.set_option import set_values
     from isheep.cli.text import printable
 
+    values = set_values(given)
     refused = False
     for file in files:
         try:
-            loaded = _load(file)
+            loaded = load_file(file, values)
         except SpecError as error:
             typer.echo(printable(str(error)), err=True)
             refused = True
@@ -50,11 +49,3 @@ def command(
         plural = "s" if len(found) > 1 else ""
         typer.echo(f"{file}: ok" + (f", {len(found)} warning{plural}" if found else ""))
     raise typer.Exit(ExitCode.BAD_INPUT if refused else ExitCode.DONE)
-
-
-def _load(file: str) -> LoadedRun:
-    from isheep.api.loader import load_bytes, load_run
-
-    if file == PIPE:
-        return load_bytes(sys.stdin.buffer.read(), "<stdin>")
-    return load_run(Path(file))

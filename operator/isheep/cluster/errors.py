@@ -17,6 +17,14 @@ class NotFoundError(ClusterError):
     """The object does not exist."""
 
 
+class ForbiddenError(ClusterError):
+    """The user has no right to the request."""
+
+
+class AlreadyExistsError(ClusterError):
+    """An object with this name exists."""
+
+
 class ClusterUnreachableError(RuntimeError):
     """The API server does not answer, or cannot serve now; a later request may succeed."""
 
@@ -38,19 +46,30 @@ def rejection(status: int, body: str, subject: str) -> ClusterError | ClusterUnr
         return NotFoundError(
             f"{subject}: not found; `kubectl get selfalignmentruns --all-namespaces` lists all runs"
         )
+    if status == 429 or status >= 500:
+        return ClusterUnreachableError(
+            f"{subject}: the API server cannot serve now: {message}; run the same command again "
+            "later"
+        )
+    return _refusal(status, answer or {}, message, subject)
+
+
+def _refusal(status: int, answer: dict[str, Any], message: str, subject: str) -> ClusterError:
     if status == 401:
         return ClusterError(
             f"{subject}: the API server does not accept the credentials; renew those in the "
             "kubeconfig"
         )
     if status == 403:
-        return ClusterError(
+        return ForbiddenError(
             f"{subject}: forbidden: {message}; ask an administrator of the cluster for this right"
         )
-    if status == 429 or status >= 500:
-        return ClusterUnreachableError(
-            f"{subject}: the API server cannot serve now: {message}; run the same command again "
-            "later"
+    if status == 409:
+        if answer.get("reason") == "AlreadyExists":
+            return AlreadyExistsError(f"{subject}: exists already; choose another name")
+        return ClusterError(
+            f"{subject}: somebody has changed it at the same time: {message}; run the same command "
+            "again"
         )
     return ClusterError(f"{subject}: the API server rejected the request: {message}")
 

@@ -34,6 +34,19 @@ class Base:
         name, _, revision = model.removeprefix(HUB).partition("@")
         return cls(name, revision or None)
 
+    @classmethod
+    def of_adapter(cls, train: Manifest) -> Base:
+        """Return the base of the adapter that a train stage made.
+
+        An adapter of M(t-1) has no base on the hub. Its run has merged weights too.
+        """
+        return cls(None, None) if trains_previous(train) else cls.of(train.environment.model)
+
+
+def trains_previous(train: Manifest) -> bool:
+    """Return whether a train stage started from M(t-1), and not from the base model."""
+    return "model" in train.inputs
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:

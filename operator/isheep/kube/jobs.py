@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from isheep.api.compute import Pool as PoolSpec
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.labels import CONTAINER, RUN_LABEL
 from isheep.contract.order import StageOrder, canonical_order, order_sha256
 from isheep.kube import names
 from isheep.kube.config import OperatorConfig
@@ -105,7 +106,7 @@ def _labels(start: Start, owner: Owner) -> dict[str, str]:
     step = start.order.steps[0]
     labels = {
         names.MANAGED_BY_LABEL: names.MANAGED_BY,
-        names.RUN_LABEL: owner.name,
+        RUN_LABEL: owner.name,
         names.RUN_UID_LABEL: owner.uid,
         names.STAGE_LABEL: step.kind,
         names.ITERATION_LABEL: str(step.iteration),
@@ -135,7 +136,7 @@ def _pod_template(
     image = pool.image or resolved.worker_image or chart.image
     volumes = PodVolumes(StageKind(start.order.steps[0].kind), spec, pool, chart.mirrors)
     container: Document = {
-        "name": names.CONTAINER,
+        "name": CONTAINER,
         "image": image,
         "imagePullPolicy": chart.image_pull_policy,
         "env": _environment(
@@ -227,7 +228,7 @@ def _environment(
     variables: list[Document] = [{"name": n, "value": v} for n, v in plain.items()]
     variables += _credentials(spec, chart.default_secret)
     if "cpu" in pool.resources.limits:
-        source = {"containerName": names.CONTAINER, "resource": "limits.cpu"}
+        source = {"containerName": CONTAINER, "resource": "limits.cpu"}
         variables.append({"name": "OMP_NUM_THREADS", "valueFrom": {"resourceFieldRef": source}})
     own = {variable.name for variable in pool.env}
     return [*(v for v in variables if v["name"] not in own), *(v.document() for v in pool.env)]

@@ -19,7 +19,6 @@ from isheep.planner.types import JobWalk
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "isheep-operator"
-RUN_LABEL = "isheep.dev/run"
 RUN_UID_LABEL = "isheep.dev/run-uid"
 STAGE_LABEL = "isheep.dev/stage"
 ITERATION_LABEL = "isheep.dev/iteration"
@@ -38,7 +37,6 @@ KUEUE_PREFIX = "kueue.x-k8s.io/"
 KUEUE_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 """With this label, Kueue decides when a Job starts."""
 
-CONTAINER = "worker"
 HTTP_PORT = 8080
 """The port on which a worker serves /progress and /metrics."""
 RENDEZVOUS_PORT = 29400

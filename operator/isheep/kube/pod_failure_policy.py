@@ -11,7 +11,7 @@ planner then starts the next attempt from the last checkpoint.
 from __future__ import annotations
 
 from isheep.contract.exit_codes import ExitCode
-from isheep.kube import names
+from isheep.contract.labels import CONTAINER
 from isheep.kube.owners import Document
 
 RETRIES_PER_INDEX = 3
@@ -41,5 +41,5 @@ def _rules() -> list[Document]:
 
 def _on_codes(action: str, *codes: ExitCode) -> Document:
     values = sorted(int(code) for code in codes)
-    requirement = {"containerName": names.CONTAINER, "operator": "In", "values": values}
+    requirement = {"containerName": CONTAINER, "operator": "In", "values": values}
     return {"action": action, "onExitCodes": requirement}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from isheep.kube.names import CONTAINER
+from isheep.contract.labels import CONTAINER
 from isheep.kube.records import Json, timestamp
 
 

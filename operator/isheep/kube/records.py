@@ -14,13 +14,13 @@ from typing import Any
 
 from isheep.api.run import RETRY_ANNOTATION
 from isheep.api.status import SelfAlignmentRunStatus
+from isheep.contract.labels import RUN_LABEL
 from isheep.kube.names import (
     ATTEMPT_LABEL,
     KUEUE_PREFIX,
     KUEUE_QUEUE_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
-    RUN_LABEL,
     RUN_UID_LABEL,
     STEPS_ANNOTATION,
     WALK_ANNOTATION,

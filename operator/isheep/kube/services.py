@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from isheep.contract.labels import RUN_LABEL
 from isheep.kube import names
 from isheep.kube.owners import Document, Owner, owner_references
 from isheep.recipes.stage_kinds import StageKind
@@ -28,7 +29,7 @@ def service_document(owner: Owner, namespace: str) -> Document:
             "namespace": namespace,
             "labels": {
                 names.MANAGED_BY_LABEL: names.MANAGED_BY,
-                names.RUN_LABEL: owner.name,
+                RUN_LABEL: owner.name,
                 names.RUN_UID_LABEL: owner.uid,
             },
             "ownerReferences": owner_references(owner),

@@ -1,4 +1,4 @@
-"""The runs of one namespace in a store: what `isheep list` shows."""
+"""What `isheep list` shows of a run, and the runs of one namespace in a store."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from isheep.contract.choices import ShownPhase
 from isheep.local.lock import executing_process
 from isheep.local.shown_status import shown_phase
 from isheep.local.stored_run import StoredRun, run_names
+from isheep.planner.types import RunView
 from isheep.store.interface import ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
 class ListedRun:
-    """A run of `isheep run` in a store.
+    """A run in a store or on a cluster.
 
     `iterations` is the number of planned iterations, and `history` has the finished ones.
     """
 
+    namespace: str
     name: str
     recipe: str
     phase: ShownPhase
@@ -46,12 +48,18 @@ def listed_runs(
         if view is None:
             continue
         executed = executing_process(view.uid, environment) is not None
-        yield ListedRun(
-            name=name,
-            recipe=str(view.spec["recipe"]),
-            phase=shown_phase(view, executed=executed),
-            progress=view.status.progress,
-            iterations=int(view.spec["iterations"]),
-            created=view.created,
-            history=view.status.history,
-        )
+        yield listed_run(view, shown_phase(view, executed=executed))
+
+
+def listed_run(run: RunView, phase: ShownPhase) -> ListedRun:
+    """Return what a list shows of a run that is in this phase now."""
+    return ListedRun(
+        namespace=run.namespace,
+        name=run.name,
+        recipe=str(run.spec["recipe"]),
+        phase=phase,
+        progress=run.status.progress,
+        iterations=int(run.spec["iterations"]),
+        created=run.created,
+        history=run.status.history,
+    )

@@ -172,7 +172,7 @@ class ArtifactStore:
         if manifest.key != key:
             raise ValueError(f"a manifest of {manifest.key} cannot commit {key}")
         outcome = self.store.put(self._at(key, MANIFEST_NAME), encode(manifest), if_absent=True)
-        return manifest if outcome is PutOutcome.WRITTEN else self._committed(key)
+        return manifest if outcome is PutOutcome.WRITTEN else self.committed(key)
 
     def manifest(self, key: str) -> Manifest | None:
         """Return a stage's manifest, or None if the stage is not committed."""
@@ -188,6 +188,13 @@ class ArtifactStore:
             )
         return manifest
 
+    def committed(self, key: str) -> Manifest:
+        """Return a stage's manifest; raises `NoSuchKeyError` if the stage is not committed."""
+        manifest = self.manifest(key)
+        if manifest is None:
+            raise NoSuchKeyError(f"stage {key} is not committed in {self.store.uri}")
+        return manifest
+
     def read_lines(self, key: str) -> Iterator[bytes]:
         """Yield a committed stage's lines in order, without their newlines.
 
@@ -197,7 +204,7 @@ class ArtifactStore:
             NoSuchKeyError: The stage is not committed.
             StoreCorruptError: A part is missing or differs from the manifest.
         """
-        parts = iter(self._committed(key).parts)
+        parts = iter(self.committed(key).parts)
         with ThreadPoolExecutor(_READ_AHEAD) as pool:
             fetched = deque(
                 (part, pool.submit(self._fetch, key, part)) for part in islice(parts, _READ_AHEAD)
@@ -254,12 +261,6 @@ class ArtifactStore:
         command = removal_command(self.store.uri, f"{self._stages}/{key}")
         return f"Delete that stage and run again; the run then makes the stage again: {command}"
 
-    def _committed(self, key: str) -> Manifest:
-        manifest = self.manifest(key)
-        if manifest is None:
-            raise NoSuchKeyError(f"stage {key} is not committed in {self.store.uri}")
-        return manifest
-
     def _describe_part(self, key: str, index: int) -> PartInfo:
         where = self._at(key, part_name(index))
         info = self.store.head(where)
@@ -290,7 +291,7 @@ class ArtifactStore:
         )
 
     def _file_info(self, key: str, name: str) -> FileInfo:
-        for info in self._committed(key).files:
+        for info in self.committed(key).files:
             if info.name == name:
                 return info
         raise NoSuchKeyError(f"stage {key} in {self.store.uri} has no file {name}")

@@ -28,6 +28,11 @@ def test_json_has_the_figures_of_each_iteration_with_their_counts(finished):
 
 
 def test_a_store_without_runs_prints_so(shell):
-    result = shell("list", "-n", "team-a")
+    result = shell("list", "--store", "isheep-store", "-n", "team-a")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr.endswith("isheep-store has no run in the namespace team-a\n")
+    assert result.stderr.endswith("isheep-store, namespace team-a: no run\n")
+
+
+def test_without_options_the_local_store_is_used_and_named(finished):
+    result = finished("list")
+    assert result.stderr == f"{Path('isheep-store').absolute()}, namespace default:\n"

@@ -1,7 +1,7 @@
 import pytest
 
 from isheep.cli.errors import BadInputError
-from isheep.cli.run_argument import is_file, name_on_cluster
+from isheep.cli.run_argument import Place, is_file, name_on_cluster, place_of
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,26 @@ def test_a_name_with_a_namespace_or_a_context_is_on_a_cluster(namespace, context
 def test_other_arguments_are_refused(argument, namespace, message):
     with pytest.raises(BadInputError, match=message):
         name_on_cluster(argument, namespace, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "place"),
+    [
+        ((None, None, None), Place.STORE),
+        ((None, None, "there"), Place.STORE),
+        (("team-a", None, "there"), Place.STORE),
+        (("team-a", None, None), Place.CLUSTER),
+        ((None, "c", None), Place.CLUSTER),
+        (("team-a", "c", "there"), Place.CLUSTER),
+    ],
+)
+def test_a_name_is_in_a_store_or_on_a_cluster(options, place):
+    assert place_of("quickstart", *options) is place
+
+
+def test_a_file_is_a_file_and_has_no_place_on_a_cluster():
+    assert place_of("run.yaml", None, None, "there") is Place.FILE
+    with pytest.raises(BadInputError, match="need the name of a run"):
+        place_of("run.yaml", "team-a", None, None)
+    with pytest.raises(BadInputError, match="is empty"):
+        place_of("", "team-a", None, None)

@@ -3,8 +3,10 @@ import json
 import pytest
 
 from isheep.cluster.errors import (
+    AlreadyExistsError,
     ClusterError,
     ClusterUnreachableError,
+    ForbiddenError,
     NotFoundError,
     rejection,
 )
@@ -18,7 +20,9 @@ STATUS = json.dumps({"kind": "Status", "message": "no rights\nat all"})
         (404, "404 page not found\n", ClusterError, "install the operator's chart"),
         (404, STATUS, NotFoundError, "lists all runs"),
         (401, STATUS, ClusterError, "renew those in the kubeconfig"),
-        (403, STATUS, ClusterError, "forbidden: no rights; ask"),
+        (403, STATUS, ForbiddenError, "forbidden: no rights; ask"),
+        (409, STATUS, ClusterError, "at the same time: no rights; run the same command again"),
+        (409, json.dumps({"reason": "AlreadyExists"}), AlreadyExistsError, "another name"),
         (422, STATUS, ClusterError, "rejected the request: no rights"),
         (429, "", ClusterUnreachableError, "again later"),
         (503, "[]", ClusterUnreachableError, "HTTP status 503"),

@@ -1,5 +1,5 @@
 from isheep.api.status import SelfAlignmentRunStatus, StageRecord
-from isheep.local.results import committed_keys, committed_stages, newest_report
+from isheep.local.results import committed_keys, committed_stages, newest_model, newest_report
 
 
 def record(id_, key, committed=True):
@@ -31,3 +31,14 @@ def test_only_committed_stages_are_returned():
     }
     assert newest_report(committed_keys(STATUS)) == "b"
     assert newest_report({}) is None
+
+
+def test_the_newest_model_is_merged_unless_the_adapter_is_wanted():
+    keys = dict.fromkeys(("prepare", "i9/train", "i9/merge", "i10/train", "i10/merge"), "k")
+    assert newest_model(keys, None) == newest_model(keys, "Merged") == "i10/merge"
+    assert newest_model(keys, "Adapter") == "i10/train"
+    del keys["i10/merge"]
+    assert newest_model(keys, None) == "i9/merge"
+    assert newest_model({"i1/train": "k"}, None) == "i1/train"
+    assert newest_model({"i1/train": "k"}, "Merged") is None
+    assert newest_model({}, None) is None
