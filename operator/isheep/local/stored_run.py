@@ -3,7 +3,8 @@
 `<namespace>/runs/<name>/run.json` is the object as `isheep run` last received it, with the fields
 that an API server adds (uid, generation, creation time). `status.json` in the same folder is its
 status. Only the driver that holds the run's lock writes them. The object does not contain
-the store, because the documents are in it.
+the store, because the documents are in it. `set` has the fields of the spec that `--set` has
+changed, with their values, because the run's file does not contain these values.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from isheep.store.interface import ObjectStore, StoreCorruptError
 
 RUN_FILE = "run.json"
 STATUS_FILE = "status.json"
+_SET = "set"
 
 
 def run_names(store: ObjectStore, namespace: str) -> list[str]:
@@ -64,6 +66,18 @@ class StoredRun:
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged(RUN_FILE) from error
 
+    def set_values(self) -> dict[str, Any]:
+        """Return the values of `--set` with which the run was last submitted, by field.
+
+        Raises:
+            StoreCorruptError: The document is damaged.
+        """
+        document = self._read(RUN_FILE)
+        values = {} if document is None else document.get(_SET, {})
+        if not isinstance(values, dict):
+            raise self._damaged(RUN_FILE)
+        return values
+
     def preview(
         self, spec: Mapping[str, Any], annotations: Mapping[str, str], now: datetime
     ) -> RunView:
@@ -89,9 +103,15 @@ class StoredRun:
         )
 
     def submit(
-        self, spec: Mapping[str, Any], annotations: Mapping[str, str], now: datetime
+        self,
+        spec: Mapping[str, Any],
+        annotations: Mapping[str, str],
+        now: datetime,
+        set_values: Mapping[str, Any] | None = None,
     ) -> RunView:
         """Store the run with the given spec, and return it.
+
+        `set_values` are the fields of the spec that `--set` has changed, with their values.
 
         The submission of a failed or stalled run requests a retry, as a new value of the retry
         annotation does in a cluster.
@@ -109,6 +129,7 @@ class StoredRun:
                 "created": view.created.isoformat(),
                 "annotations": dict(view.annotations),
                 "spec": dict(view.spec),
+                **({_SET: dict(set_values)} if set_values else {}),
             },
         )
         return view
@@ -119,16 +140,22 @@ class StoredRun:
 
     def _status(self) -> SelfAlignmentRunStatus:
         document = self._read(STATUS_FILE)
-        return SelfAlignmentRunStatus.read_stored({} if document is None else document)
+        try:
+            return SelfAlignmentRunStatus.read_stored({} if document is None else document)
+        except ValueError as error:
+            raise self._damaged(STATUS_FILE) from error
 
     def _read(self, file: str) -> Any:
         content = self._documents.read(file)
         if content is None:
             return None
         try:
-            return json.loads(content)
+            document = json.loads(content)
         except ValueError as error:
             raise self._damaged(file) from error
+        if not isinstance(document, dict):
+            raise self._damaged(file)
+        return document
 
     def _write(self, file: str, document: Mapping[str, Any]) -> None:
         text = json.dumps(document, indent=1, ensure_ascii=False)

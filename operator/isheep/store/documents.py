@@ -9,8 +9,12 @@ No stage reads these objects, so they cannot change an output.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from isheep.contract.order import RunRef
 from isheep.store.interface import NoSuchKeyError, ObjectStore, StoreCorruptError
@@ -20,6 +24,48 @@ STAGES_FILE = "stages.json"
 """The keys of the stages in the newest report, by their ids."""
 REPORT_FILE = "report.html"
 """The newest report, which the report stage copies here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference of a run to a stage: its place in the store, the stage's key, and the run."""
+
+    place: str
+    key: str
+    run: RunRef
+
+
+def references(store: ObjectStore, namespace: str, key: str | None = None) -> Iterator[Reference]:
+    """Yield the references of a namespace, to all stages or to the stage with a key.
+
+    Raises:
+        StoreCorruptError: A reference is damaged.
+    """
+    runs: dict[str, RunRef] = {}
+    folder = f"{namespace}/refs/"
+    for info in store.list(folder if key is None else f"{folder}{key}/"):
+        of_stage, separator, uid = info.key.removeprefix(folder).partition("/")
+        if not separator or "/" in uid:
+            raise _damaged_reference(store, info.key)
+        if uid not in runs:
+            runs[uid] = _run_of(store, info.key)
+        yield Reference(info.key, of_stage, runs[uid])
+
+
+def _run_of(store: ObjectStore, place: str) -> RunRef:
+    """Return the run in a reference; its uid is that in the name of the reference."""
+    try:
+        run = RunRef.model_validate_json(store.get(place))
+    except ValidationError as error:
+        raise _damaged_reference(store, place) from error
+    return run.model_copy(update={"uid": place.rpartition("/")[2]})
+
+
+def _damaged_reference(store: ObjectStore, place: str) -> StoreCorruptError:
+    return StoreCorruptError(
+        f"{store.uri}/{place} is damaged. Delete it; the run that uses the stage writes it again "
+        "when it resumes"
+    )
 
 
 class RunDocuments:
@@ -62,8 +108,8 @@ class RunDocuments:
         if content is None:
             return None
         try:
-            return {str(stage): str(key) for stage, key in json.loads(content).items()}
-        except (ValueError, AttributeError) as error:
+            return _text_by_text(json.loads(content))
+        except (ValueError, TypeError, AttributeError) as error:
             raise StoreCorruptError(
                 f"{self._store.uri}/{self._at(STAGES_FILE)} is damaged. Delete it; the next report "
                 "writes it again"
@@ -71,3 +117,11 @@ class RunDocuments:
 
     def _at(self, file: str) -> str:
         return f"{self._run.namespace}/runs/{self._run.name}/{file}"
+
+
+def _text_by_text(document: Any) -> dict[str, str]:
+    """Return a JSON object whose values are texts; raises `TypeError` or `AttributeError`."""
+    for key in document.values():
+        if not isinstance(key, str):
+            raise TypeError(f"{key!r} is not a text")
+    return dict(document)

@@ -6,12 +6,12 @@ that only one run uses are those that would be free without it.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from isheep.store.interface import ObjectStore, StoreCorruptError
+from isheep.store.documents import references
+from isheep.store.interface import ObjectStore
 from isheep.store.work import all_work
 
 
@@ -63,24 +63,10 @@ def usage(store: ObjectStore, namespace: str) -> Usage:
 
 def _users(store: ObjectStore, namespace: str) -> dict[str, set[str]]:
     """Return the names of the runs that refer to each stage, by its key."""
-    names: dict[str, str] = {}
     users: dict[str, set[str]] = defaultdict(set)
-    for info in store.list(f"{namespace}/refs/"):
-        key, uid = info.key.split("/")[2:4]
-        if uid not in names:
-            names[uid] = _name(store, info.key)
-        users[key].add(names[uid])
+    for reference in references(store, namespace):
+        users[reference.key].add(reference.run.name)
     return users
-
-
-def _name(store: ObjectStore, reference: str) -> str:
-    try:
-        return str(json.loads(store.get(reference))["name"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreCorruptError(
-            f"{store.uri}/{reference} is damaged. Delete it; the run that uses the stage writes it "
-            "again when it resumes"
-        ) from error
 
 
 def _runs(sizes: Mapping[str, int], users: Mapping[str, set[str]]) -> tuple[RunUsage, ...]:

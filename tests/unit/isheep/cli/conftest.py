@@ -1,6 +1,7 @@
 """The command line in a temporary folder, with the fake worker of the local driver's tests."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -37,6 +38,13 @@ class Shell:
         }
         Path("run.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
 
+    def write_other(self, threshold: float = 2) -> None:
+        """Write the file of a second run, with another threshold."""
+        document = yaml.safe_load(Path("run.yaml").read_text())
+        document["metadata"]["name"] = "other"
+        document["spec"]["selection"] = {"minSamples": 1, "threshold": threshold}
+        Path("other.yaml").write_text(yaml.safe_dump(document))
+
     def __call__(self, *arguments: str) -> Result:
         return CliRunner().invoke(app, list(arguments))
 
@@ -46,10 +54,15 @@ class Shell:
 
 @pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    made = Shell(tmp_path)
+    return new_shell(tmp_path, monkeypatch)
+
+
+def new_shell(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """Return a shell in a folder, which is the working directory from now on."""
+    made = Shell(folder)
     made.control.mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
     monkeypatch.setenv("FAKE_ORDERS", str(made.control))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.delenv("ISHEEP_MIRRORS", raising=False)
@@ -64,4 +77,29 @@ def finished(shell: Shell) -> Shell:
     """A finished run of one iteration."""
     result = shell("run", "run.yaml")
     assert result.exit_code == 0, result.output
+    return shell
+
+
+@pytest.fixture(scope="session")
+def _folder_of_two_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files and the store of two finished runs; a test must not change it."""
+    folder = tmp_path_factory.mktemp("two-runs")
+    with pytest.MonkeyPatch.context() as patch:
+        made = new_shell(folder, patch)
+        made.write_other()
+        for file in ("run.yaml", "other.yaml"):
+            result = made("run", file)
+            assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.fixture
+def two_runs(shell: Shell, _folder_of_two_runs: Path) -> Shell:
+    """Two finished runs, `lamb` and `other`, which differ in their thresholds."""
+    for name in ("isheep-store", "other.yaml"):
+        source = _folder_of_two_runs / name
+        if source.is_dir():
+            shutil.copytree(source, shell.folder / name, symlinks=True)
+        else:
+            shutil.copy(source, shell.folder / name)
     return shell

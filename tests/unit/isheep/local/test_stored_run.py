@@ -60,8 +60,16 @@ def test_the_uid_depends_on_the_store_the_namespace_and_the_name_only(tmp_path):
     assert again in uids
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b'{"generation": "x"}'])
+@pytest.mark.parametrize("content", [b"{", b"[]", b"null", b'{"generation": "x"}'])
 def test_the_error_for_a_damaged_document_names_its_place_and_the_remedy(stored, tmp_path, content):
     FolderStore(tmp_path).put("default/runs/lamb/run.json", content)
     with pytest.raises(StoreCorruptError, match=r"default/runs/lamb/run.json is damaged. Delete"):
+        stored.read()
+
+
+@pytest.mark.parametrize("content", [b"{", b"[1]", b"null", b'{"stages": [1]}'])
+def test_the_error_for_a_damaged_status_names_the_status(stored, tmp_path, content):
+    stored.submit({"recipe": "ISheep"}, {}, datetime(2025, 1, 1, tzinfo=UTC))
+    FolderStore(tmp_path).put("default/runs/lamb/status.json", content)
+    with pytest.raises(StoreCorruptError, match=r"default/runs/lamb/status.json is damaged"):
         stored.read()
