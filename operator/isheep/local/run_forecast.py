@@ -18,9 +18,11 @@ from pydantic import ValidationError
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.order import Prepared
+from isheep.local.measured_stages import measured_stages
 from isheep.local.stored_run import StoredRun, run_names
+from isheep.planner.cost import Cost, cost
 from isheep.planner.edits import Basis, causes, changed_fields, prepare_can_differ
-from isheep.planner.forecast import Forecast, Work, forecast, work
+from isheep.planner.forecast import Forecast, ForecastStage, Work, forecast, work
 from isheep.planner.pinning import Resolved, pin, recipe_of, spec_of
 from isheep.planner.types import RunView
 from isheep.planner.walk import walk
@@ -39,12 +41,14 @@ class RunForecast:
     committed or nothing can be expected. `edited` are the fields that differ from the run
     `compared_with`, `prepare_fields` are those of them that prepare reads, and `causes` has, by
     stage id, those that give a stage another key. `current_key` is the key of the stage that the
-    run executes if a process executes the run.
+    run executes if a process executes the run. `cost` is that of the stages that do not exist, at
+    the rates of the runs `measured_by`.
     """
 
     store: str
     forecast: Forecast
     work: Work
+    cost: Cost
     store_error: str | None = None
     prepared_by: str | None = None
     compared_with: str | None = None
@@ -52,6 +56,12 @@ class RunForecast:
     prepare_fields: tuple[str, ...] = ()
     causes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     current_key: str | None = None
+    measured_by: tuple[str, ...] = ()
+
+    @property
+    def to_do(self) -> tuple[ForecastStage, ...]:
+        """The stages that do not exist."""
+        return tuple(one for one in self.forecast.stages if one.result is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +130,7 @@ def _without_result(uri: str, resolved: Resolved, error: str | None) -> RunForec
         lambda _stage, _key: None,
         prepare_committed=False,
     )
-    return RunForecast(uri, made, work(made.stages), store_error=error)
+    return RunForecast(uri, made, work(made.stages), cost(made.stages, ()), store_error=error)
 
 
 def _over_store(store: ObjectStore, stored: StoredRun, view: RunView) -> RunForecast:
@@ -141,17 +151,20 @@ def _over_store(store: ObjectStore, stored: StoredRun, view: RunView) -> RunFore
         old = walk(recipe, before, expected.prepared, theirs, results).results
         basis = Basis(recipe, expected.prepared, versions, old)
         changed = causes(before.document(), resolved.spec, basis)
+    measured, names = measured_stages(store, view.namespace, spec.model)
     compares = earlier is not None and not committed and bool(earlier.edited)
     return RunForecast(
         store.uri,
         made,
         work(made.stages),
+        cost(made.stages, measured),
         prepared_by=expected.name if expected is not None and not committed else None,
         compared_with=earlier.name if earlier is not None and compares else None,
         edited=earlier.edited if earlier is not None and compares else (),
         prepare_fields=earlier.prepare_fields if earlier is not None and compares else (),
         causes=changed,
         current_key=None if view.status.stage is None else view.status.stage.key,
+        measured_by=tuple(names),
     )
 
 

@@ -117,7 +117,7 @@ def work(stages: Sequence[ForecastStage]) -> Work:
     by_id = {one.stage.id: one for one in stages}
     left = [one.stage.settings for one in stages if one.result is None]
     steps = [
-        _most_steps(one.stage, one.stage.settings, by_id)
+        most_steps(one.stage, one.stage.settings, by_id)
         for one in stages
         if one.result is None and isinstance(one.stage.settings, TrainSettings)
     ]
@@ -128,10 +128,13 @@ def work(stages: Sequence[ForecastStage]) -> Work:
     )
 
 
-def _most_steps(
+def most_steps(
     stage: Stage, settings: TrainSettings, stages: Mapping[str, ForecastStage]
 ) -> int | None:
-    """Return the steps of a training (Appendix E: 3,000 pairs, a tenth held out, 338 steps)."""
+    """Return the largest number of steps of a training; None if it has no bound.
+
+    Appendix E: 3,000 pairs, of which a tenth is held out, take 338 steps.
+    """
     samples = 0
     for select in stage.inputs["data"]:
         kept = _most_kept(stages[select], stages)

@@ -8,6 +8,7 @@ decide it (packages, device, timings) is in the manifest only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -61,6 +62,16 @@ class Environment(Contract):
     device: str | None = None
     model: str | None = None
     image: str | None = None
+
+    @property
+    def gpus(self) -> int:
+        """The number of GPUs in the description of the device, such as `NVIDIA H200, NVIDIA H200`.
+
+        The description of a CPU begins with its number of cores, such as `2 x Intel Xeon`.
+        """
+        if self.device is None or re.match(r"\d+ x ", self.device):
+            return 0
+        return len(self.device.split(", "))
 
 
 class Timings(Contract):

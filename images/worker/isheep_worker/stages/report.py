@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -178,7 +177,7 @@ def stage_figures(manifest: Manifest) -> StageFigures:
         statistics=manifest.statistics,
         examples=manifest.examples,
         inputs=manifest.inputs,
-        devices=_gpus(manifest.environment.device),
+        devices=manifest.environment.gpus,
     )
 
 
@@ -190,13 +189,6 @@ def _time(timings: Timings) -> StageTime:
         engine=timings.engine_seconds,
         cpu=timings.cpu_seconds,
     )
-
-
-def _gpus(device: str | None) -> int:
-    """Return the number of GPUs in the description of a worker's device (see `environment`)."""
-    if device is None or re.match(r"\d+ x ", device):
-        return 0
-    return len(device.split(", "))
 
 
 def _pairs(context: StageContext[ReportSettings], manifest: Manifest) -> PairFigures:

@@ -29,12 +29,26 @@ def test_a_new_run_is_predicted_to_its_end_and_nothing_is_written(shell):
     assert [line.split()[0] for line in lines[1:3]] == ["prepare", "i1/generate/r1"]
     assert lines[1].endswith("  to do")
     assert lines[2].split(maxsplit=2)[1:] == ["-", "to do, 8 items, predicted"]
-    assert lines[-2].split()[0] == "i2/report"
+    assert lines[-3].split()[0] == "i2/report"
     # 64 pairs, 6 of them held out, 16 a step, 2 epochs, 2 iterations.
-    assert lines[-1].startswith(
+    assert lines[-2].startswith(
         "to do: 17 of 17 stages, 16 completions of new instructions, at most 16 optimizer steps; "
     )
+    assert lines[-1].startswith("at most ")
+    assert "time, GPU-hours and size are unknown, because no run of this model" in lines[-1]
     assert not Path("isheep-store").exists()
+
+
+def test_after_a_run_the_plan_of_an_edit_has_the_time_that_it_takes(finished):
+    finished.spec["instructions"]["count"] = 80
+    finished.write()
+    to_do = planned(finished)["toDo"]
+    assert to_do["unmeasured"] == []
+    assert to_do["measuredBy"] == ["lamb"]
+    assert to_do["seconds"] > 0
+    assert to_do["gpuHours"] == 0
+    assert to_do["bytes"] > 0
+    assert " at the rates of lamb" in finished("plan", "run.yaml").stdout.splitlines()[-1]
 
 
 def test_the_prediction_agrees_with_the_finished_run(shell):
@@ -43,7 +57,8 @@ def test_the_prediction_agrees_with_the_finished_run(shell):
     done = planned(shell)
     assert [one["id"] for one in predicted["stages"]] == [one["id"] for one in done["stages"]]
     assert [one["items"] for one in predicted["stages"]] == [one["items"] for one in done["stages"]]
-    assert done["toDo"] == {"stages": 0, "completions": 0, "optimizerStepsAtMost": 0}
+    left = ("stages", "completions", "optimizerStepsAtMost", "tokensAtMost", "seconds", "bytes")
+    assert {name: done["toDo"][name] for name in left} == dict.fromkeys(left, 0)
     assert not any(one["predicted"] for one in done["stages"])
 
 
@@ -158,4 +173,4 @@ def test_without_credentials_the_plan_says_so_and_goes_on(shell, monkeypatch):
     lines = result.stdout.splitlines()
     assert lines[0] == "store: s3://bucket/prefix"
     assert lines[1].startswith("the store cannot be read, so the plan shows no result: ")
-    assert lines[-2].split()[0] == "i1/report"
+    assert lines[-3].split()[0] == "i1/report"
