@@ -40,8 +40,8 @@ class Ending:
     """How an attempt ended, and how often its stage failed or waited before.
 
     `exit_code` 0 means that the attempt reported success but left no commit. `overdue` means that
-    prepare exceeded its deadline. `stalls` is the number of waits in a row while Stalled.
-    `reason` is the reason in the worker's result.
+    prepare or an optional stage exceeded its deadline. `stalls` is the number of waits in a row
+    while Stalled. `reason` is the reason in the worker's result.
     """
 
     kind: StageKind
@@ -67,6 +67,8 @@ class FailureDecision:
 
 def decide(ending: Ending) -> FailureDecision:
     """Return what happens after an ending."""
+    if ending.overdue and ending.kind is not StageKind.PREPARE:
+        return FailureDecision(FailureAction.FAIL, Reason.DEADLINE_EXCEEDED)
     if ending.overdue:
         return _stall(ending, Reason.PREPARE_OVERDUE)
     if ending.disrupted or ending.exit_code == ExitCode.STOPPED:

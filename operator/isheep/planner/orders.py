@@ -12,7 +12,7 @@ no stage waits for the last item of the stage before it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import BUILTIN_SEED_TASKS, Accelerator, Pool, WalkGrouping
@@ -39,11 +39,14 @@ from isheep.planner.spec_references import claim_mirrors, source_uris
 from isheep.planner.types import Environment, JobWalk, RunView, Start
 from isheep.planner.walk import Walk
 from isheep.recipes.interface import Stage, has_failed, part_count
-from isheep.recipes.stage_kinds import StageKind
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 
 PREPARE_DEADLINE_SECONDS = 1800
 """Time limit of prepare, image pull included. prepare runs again afterwards, so the limit only
 ends an attempt that hangs."""
+OPTIONAL_DEADLINE_SECONDS = 14400
+"""Time limit of a Job that has optional stages only, from the start of its first pod. Then the run
+goes on without them: it must not miss its own deadline because a measurement hangs."""
 NO_RECIPE_READS = ("compute", "serviceAccountName", "storage")
 """Fields of the spec on which no stage depends. An order has to fit into 64 KiB without them."""
 _MIG = "nvidia.com/mig-"
@@ -98,14 +101,24 @@ def build_start(
         stage_versions=resolved.stage_versions,
         steps=tuple(step_of(stage, walked.keys, resolved.stage_versions) for stage in group),
     )
-    overdue = PREPARE_DEADLINE_SECONDS if first.kind is StageKind.PREPARE else None
-    start = Start(order, first.pool, _parallelism(first, spec), overdue)
     grouping = grouping_of(spec, environment)
-    if can_walk(first, grouping):
+    walks = can_walk(first, grouping)
+    job = walked_from(walked.stages, first.id, grouping) if walks else group
+    start = Start(order, first.pool, _parallelism(first, spec), deadline_of(job))
+    if walks:
         return _walking(
             start, first, grouping=grouping, walked=walked, spec=spec, resolved=resolved
         )
     return start
+
+
+def deadline_of(stages: Iterable[Stage]) -> int | None:
+    """Return the time limit in seconds of an attempt for these stages, or None."""
+    kinds = {stage.kind for stage in stages}
+    if kinds == {StageKind.PREPARE}:
+        return PREPARE_DEADLINE_SECONDS
+    optional = all(STAGE_DEFINITIONS[kind].optional for kind in kinds)
+    return OPTIONAL_DEADLINE_SECONDS if optional else None
 
 
 def step_of(stage: Stage, keys: Mapping[str, str], versions: Mapping[str, int]) -> Step:
@@ -253,6 +266,7 @@ def _walking(
         start.order.model_copy(update={"walk": walk}),
         Pool.INFERENCE,
         1 if grouping == "Run" else pods,
+        start.deadline_seconds,
         walk=JobWalk(grouping, claim, expected.settings_digest),
     )
 

@@ -11,7 +11,7 @@ is working and needs nothing more to finish.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from isheep.api.status import StageRecord
 from isheep.contract.stage_ids import iteration_of
@@ -28,7 +28,7 @@ def claims(run: RunView, attempts: Iterable[Attempt]) -> Peer:
     at_work = [a for a in attempts if a.state in _AT_WORK]
     working = {key for attempt in at_work for key in _working(attempt, run.status.stages)}
     status = run.status
-    wanted = {r.key for r in status.stages if not r.committed and not (r.hold and r.hold.stalled)}
+    wanted = {r.key for r in _left(status.stages) if not (r.hold and r.hold.stalled)}
     reconciling = any(c.type == "Reconciling" for c in status.conditions)
     if run.deleting or not reconciling:
         wanted = set()
@@ -45,12 +45,17 @@ def _working(attempt: Attempt, records: Sequence[StageRecord]) -> set[str]:
         return {step.key for step in attempt.steps}
     if attempt.walk.grouping != "Run" or all(r.id == PREPARE for r in records):
         return {attempt.walk.claim, *(step.key for step in attempt.steps)}
-    left = [record for record in records if not record.committed]
+    left = list(_left(records))
     inference = [record for record in records if _has_role(record)]
     open_iterations = {iteration_of(record.id) for record in left if _has_role(record)}
     firsts = {iteration_of(record.id): record.key for record in reversed(inference)}
     claims = {key for iteration, key in firsts.items() if iteration in open_iterations}
     return claims | {record.key for record in left}
+
+
+def _left(records: Iterable[StageRecord]) -> Iterator[StageRecord]:
+    """Yield the records of the stages that the run still executes."""
+    return (r for r in records if not r.committed and r.failure is None)
 
 
 def _has_role(record: StageRecord) -> bool:

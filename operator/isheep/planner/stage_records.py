@@ -26,7 +26,7 @@ from isheep.contract.reasons import Reason
 from isheep.planner.failure_policy import Ending, FailureAction, FailureDecision, decide
 from isheep.planner.frontier import expand
 from isheep.planner.job_stages import walked_from
-from isheep.planner.orders import PREPARE_DEADLINE_SECONDS
+from isheep.planner.orders import OPTIONAL_DEADLINE_SECONDS, PREPARE_DEADLINE_SECONDS
 from isheep.planner.pinning import Resolved, recipe_of, spec_of
 from isheep.planner.types import Attempt, AttemptState, StageRef, Stop
 from isheep.planner.walk import Lookup, Walk, walk
@@ -322,8 +322,12 @@ def _lasted(attempt: Attempt, now: datetime) -> timedelta:
 
 
 def _overdue(ref: StageRef, attempt: Attempt, now: datetime) -> bool:
-    limit = timedelta(seconds=PREPARE_DEADLINE_SECONDS)
-    return ref.id == PREPARE and (attempt.finished or now) - attempt.created >= limit
+    # A Job that reaches an optional stage after others has no time limit of its own.
+    optional = STAGE_DEFINITIONS[kind_of(attempt.steps[0].id)].optional
+    if ref.id != PREPARE and not optional:
+        return False
+    limit = timedelta(seconds=OPTIONAL_DEADLINE_SECONDS if optional else PREPARE_DEADLINE_SECONDS)
+    return (attempt.finished or now) - attempt.created >= limit
 
 
 def _gpus(spec: SelfAlignmentRunSpec) -> Callable[[Pool], float]:

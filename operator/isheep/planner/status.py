@@ -102,7 +102,8 @@ def _stages(
     for stage in walked.stages:
         record = stage_records.record(StageRef(stage.id, walked.keys[stage.id]))
         committed = stage.id in walked.results and record.failure is None
-        if not committed and record.attempts == 0 and stage.id not in wanted:
+        is_new = record.attempts == 0 and record.failure is None
+        if not committed and is_new and stage.id not in wanted:
             continue
         counts: Mapping[str, float] = record.counts
         if stage.iteration < at_work:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,13 +11,14 @@ import pytest
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Frontier
 from isheep.planner.frontier import expand, known_stages
+from isheep.planner.peers import claims, holder
 from isheep.planner.walk import walk
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.stage_kinds import STAGE_VERSIONS
 
 from .scenarios import MINUTE, conditions_of, run_until
 from .simulated_statistics import statistics_of
-from .simulation import PlannerSimulation, make_run, prepared_for, spec_with
+from .simulation import START, PlannerSimulation, make_run, prepared_for, spec_with
 from .test_job_walks import ON_KUBERNETES
 
 BASE = "i0/evaluate/yardstick"
@@ -180,6 +182,62 @@ def test_a_job_of_a_whole_run_knows_the_measurements_that_failed() -> None:
     (record,) = [r for r in simulation.run.status.stages if r.id == BASE]
     assert order_walk.failed == (record.key,)
     assert simulation.run_to_end().phase == "Succeeded"
+
+
+@pytest.mark.parametrize("jobs", ["PerStage", "PerRole"])
+def test_a_measurement_that_hangs_ends_at_its_own_deadline(jobs: str) -> None:
+    simulation = measured(compute={"inference": {"jobs": jobs}})
+    name = run_until(simulation, LAST)
+    limit = simulation.attempts[name].start.deadline_seconds
+    assert limit == 4 * 3600
+    simulation.now += timedelta(seconds=limit)
+    # The Job controller kills the pods, which write no result.
+    simulation.fail(name, None)
+    planned = simulation.run_until_idle()
+    assert conditions_of(planned.status)["Evaluated"] == ("False", "DeadlineExceeded")
+    assert simulation.run_to_end().phase == "Succeeded"
+
+
+def test_a_job_with_a_stage_of_the_method_has_no_deadline_of_its_own() -> None:
+    simulation = measured(compute={"inference": {"jobs": "PerRole"}})
+    name = run_until(simulation, "i1/generate/r1")
+    assert simulation.attempts[name].start.deadline_seconds is None
+    simulation.now += timedelta(hours=9)
+    simulation.fail(name, 137, only=5)
+    planned = simulation.run_until_idle()
+    assert "Evaluated" not in conditions_of(planned.status)
+    assert simulation.run_to_end().phase == "Succeeded"
+    assert BASE in simulation.started, "the measurement is tried again"
+
+
+def test_a_failed_measurement_keeps_no_other_run_waiting() -> None:
+    simulation = measured()
+    fail_finally(simulation, BASE)
+    run_until(simulation, "i1/assess")
+    (record,) = [r for r in simulation.run.status.stages if r.id == BASE]
+    peer = claims(simulation.run, simulation.observed().attempts)
+    assert record.key not in peer.wanted
+    assert record.key not in peer.working
+    other = measured()
+    other.peers = (peer,)
+    other.run = replace(other.run, uid="uid-2", created=START + MINUTE)
+    assert holder(other.run, other.peers, {record.key}) is None
+
+
+def test_the_failure_of_a_stage_that_was_never_started_here_stays_in_the_status() -> None:
+    """The driver in the pod of a whole run gets it from its order."""
+    simulation = measured()
+    fail_finally(simulation, BASE)
+    (record,) = [r for r in simulation.run.status.stages if r.id == BASE]
+    stages = [
+        r.model_copy(update={"attempts": 0}) if r.id == BASE else r
+        for r in simulation.run.status.stages
+    ]
+    status = simulation.run.status.model_copy(update={"stages": tuple(stages)})
+    simulation.run = replace(simulation.run, status=status)
+    status = simulation.run_to_end()
+    assert [r.failure for r in status.stages if r.id == BASE] == [record.failure]
+    assert simulation.started.count(BASE) == 1
 
 
 @pytest.mark.parametrize(
