@@ -8,19 +8,20 @@ needs no cluster.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from isheep.api.crd import Schema, run_schema
 from isheep.api.describe import describe
 from isheep.api.run import GROUP, KIND, VERSION, SelfAlignmentRun
+from isheep.api.schema_paths import field_path, node, spec_paths
+from isheep.api.set_values import SetValue, SetValueError, with_values
 from isheep.api.validations import violations
 from isheep.api.warnings import warnings
 from isheep.api.yaml_reader import Document, FieldPath, Place, YamlError, read_documents
@@ -39,20 +40,25 @@ _BEGIN = Place(1, 1)
 class Problem:
     """A problem of a run: its place, its field, and a message with the remedy.
 
-    A problem without a place is one of the whole file, and is shown at its beginning. The text is
-    one line that begins with `file:line:column:`.
+    A problem without a place is one of the whole file, and is shown at its beginning. `options` are
+    the `--set` options that can have caused it. The text is one line that begins with
+    `file:line:column:`.
     """
 
     source: str
     place: Place | None
     path: FieldPath
     message: str
+    options: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         place = self.place or _BEGIN
         start = f"{self.source}:{place.line}:{place.column}"
         message = " ".join(self.message.split("\n"))
-        return ": ".join(part for part in (start, field_path(self.path), message) if part)
+        name, options = field_path(self.path), ", ".join(self.options)
+        if options.endswith(f" {name}"):
+            name = ""
+        return ": ".join(part for part in (start, options, name, message) if part)
 
 
 class SpecError(ValueError):
@@ -65,19 +71,25 @@ class SpecError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LoadedRun:
-    """A run; `document` is the JSON value from the file, without defaults."""
+    """A run; `document` is the JSON value from the file with the set values, without defaults."""
 
     run: SelfAlignmentRun
     document: dict[str, Any]
     source: str
     places: dict[FieldPath, Place] = field(repr=False)
+    set_values: tuple[SetValue, ...] = ()
 
     def where(self, path: str) -> str:
         """Return `file:line` of a field such as `spec.model.storageUri`.
 
         If the file does not contain the field, return the place of the nearest object around it.
+        If `--set` has changed the field, return this option.
         """
-        place = _nearest(self.places, tuple(path.split(".")))
+        parts = tuple(path.split("."))
+        for value in reversed(self.set_values):
+            if value.concerns(parts):
+                return value.option
+        place = _nearest(self.places, parts)
         return self.source if place is None else f"{self.source}:{place.line}"
 
     def warnings(self) -> list[Problem]:
@@ -86,47 +98,74 @@ class LoadedRun:
             Problem(self.source, _nearest(self.places, w.path), w.path, f"warning: {w.message}")
             for w in warnings(self.run.spec)
         ]
-        return sorted(found, key=_order)
+        return sorted(_with_options(found, self.set_values), key=_order)
 
 
-def field_path(path: FieldPath) -> str:
-    """Return a path as text, such as `spec.compute.inference.env[0].name`."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return text.removeprefix(".")
-
-
-def load_run(source: Path | str, *, strict: bool = True) -> LoadedRun:
+def load_run(
+    source: Path | str, *, strict: bool = True, set_values: Sequence[SetValue] = ()
+) -> LoadedRun:
     """Return the run in a file (a path) or in a text.
 
     Args:
         source: The path of a YAML or JSON file, or its text.
         strict: Whether unknown fields are refused, as on the command line. If false, they are
             ignored, as in the operator, which may read runs that a newer version stored.
+        set_values: Values that replace fields of the file.
 
     Raises:
         SpecError: The run has problems.
     """
     if isinstance(source, str):
-        return _loaded(source, "<text>", strict=strict)
+        return _loaded(source, "<text>", set_values, strict=strict)
     name = str(source)
-    return _loaded(_decoded(_content(source, name), name), name, strict=strict)
+    return _loaded(_decoded(_content(source, name), name), name, set_values, strict=strict)
 
 
-def load_bytes(content: bytes, name: str) -> LoadedRun:
+def load_bytes(content: bytes, name: str, set_values: Sequence[SetValue] = ()) -> LoadedRun:
     """Return the run in the content of a file, which messages call `name`; raises `SpecError`."""
-    return _loaded(_decoded(content, name), name, strict=True)
+    return _loaded(_decoded(content, name), name, set_values, strict=True)
 
 
-def _loaded(text: str, name: str, *, strict: bool) -> LoadedRun:
-    document = _only_document(text, name)
+def _loaded(text: str, name: str, values: Sequence[SetValue], *, strict: bool) -> LoadedRun:
+    document = _changed(_only_document(text, name), name, values)
+    try:
+        run = _validated(document, name, strict=strict)
+    except SpecError as error:
+        raise SpecError(_with_options(error.problems, values)) from error.__cause__
     return LoadedRun(
-        run=_validated(document, name, strict=strict),
+        run=run,
         document=document.value,
         source=name,
         places=document.places,
+        set_values=tuple(values),
     )
+
+
+def _changed(document: Document, name: str, values: Sequence[SetValue]) -> Document:
+    """Return the document with the set values, unless it is no object."""
+    if not isinstance(document.value, dict):
+        return document
+    for value in values:
+        try:
+            document = with_values(document, [value])
+        except SetValueError as error:
+            place = _nearest(document.places, value.path)
+            problem = Problem(name, place, value.path, str(error), (value.option,))
+            raise SpecError([problem]) from error
+    return document
+
+
+def _with_options(problems: Sequence[Problem], values: Sequence[SetValue]) -> list[Problem]:
+    """Return problems with the options that set their fields, or fields that they name."""
+    return [
+        replace(one, options=tuple(v.option for v in values if _can_cause(v, one)))
+        for one in problems
+    ]
+
+
+def _can_cause(value: SetValue, problem: Problem) -> bool:
+    named = rf"(?<![\w.]){re.escape(field_path(value.path[1:]))}(?!\w)"
+    return value.concerns(problem.path) or re.search(named, problem.message) is not None
 
 
 def _content(source: Path, name: str) -> bytes:
@@ -208,11 +247,11 @@ def _problem(detail: ErrorDetails, document: Document, name: str) -> Problem:
 
 def _unknown_field(path: FieldPath) -> str:
     wrong = str(path[-1])
-    siblings = list(_node(path[:-1]).get("properties", ()))
+    siblings = list(node(path[:-1]).get("properties", ()))
     close = _close(wrong, siblings)
-    elsewhere = [str(found[-1]) for found in _paths()]
+    elsewhere = [str(found[-1]) for found in spec_paths()]
     if close is None and (name := _close(wrong, elsewhere, _VERY_LIKE)) is not None:
-        close = next(field_path(found) for found in _paths() if found[-1] == name)
+        close = next(field_path(found) for found in spec_paths() if found[-1] == name)
     if close is not None:
         return f"this field does not exist; did you mean {close}?"
     return f"this field does not exist; {field_path(path[:-1])} has {', '.join(siblings)}"
@@ -223,11 +262,11 @@ def _wrong_value(value: Any, path: FieldPath, document: Document) -> str:
     if (written := document.written.get(path)) is not None:
         shown = f"{written}, which means {shown} in YAML"
     message = f"found {shown}; allowed: {_allowed(path)}"
-    choices = [str(choice) for choice in _node(path).get("enum", ())]
+    choices = [str(choice) for choice in node(path).get("enum", ())]
     close = _close(value, choices) if isinstance(value, str) else None
     if close is not None:
         return f"{message}; did you mean {close}?"
-    if _node(path).get("type") == "string" and isinstance(value, bool | int | float):
+    if node(path).get("type") == "string" and isinstance(value, bool | int | float):
         return f"{message}; write it in quotes"
     return message
 
@@ -242,10 +281,10 @@ def _show(value: Any) -> str:
 
 
 def _allowed(path: FieldPath) -> str:
-    node = _node(path)
-    allowed = describe(node)
-    if "pattern" in node and "description" in node:
-        return f"{allowed} ({node['description'].rstrip('.')})"
+    schema = node(path)
+    allowed = describe(schema)
+    if "pattern" in schema and "description" in schema:
+        return f"{allowed} ({schema['description'].rstrip('.')})"
     return allowed
 
 
@@ -253,35 +292,6 @@ def _close(wrong: str, names: list[str], likeness: float = _LIKE) -> str | None:
     by_lower = {name.lower(): name for name in names}
     found = get_close_matches(wrong.lower().replace("_", ""), by_lower, n=1, cutoff=likeness)
     return by_lower[found[0]] if found else None
-
-
-def _node(path: FieldPath) -> Schema:
-    """Return the schema of the field at a path, or an empty schema if the field does not exist."""
-    node = _schema()
-    for part in path:
-        if isinstance(part, int):
-            node = node.get("items", {})
-        elif part in node.get("properties", {}):
-            node = node["properties"][part]
-        else:
-            node = node.get("additionalProperties", {})
-    return node
-
-
-@cache
-def _schema() -> Schema:
-    return run_schema()
-
-
-@cache
-def _paths() -> tuple[FieldPath, ...]:
-    return tuple(_walk(_schema()["properties"]["spec"], ("spec",)))
-
-
-def _walk(node: Schema, path: FieldPath) -> Iterator[FieldPath]:
-    for name, child in node.get("properties", {}).items():
-        yield (*path, name)
-        yield from _walk(child, (*path, name))
 
 
 def _nearest(places: dict[FieldPath, Place], path: FieldPath) -> Place | None:

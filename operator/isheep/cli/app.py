@@ -25,25 +25,35 @@ from isheep.cli.text import printable
 from isheep.contract.exit_codes import ExitCode
 
 COMMANDS = (
+    "init",
     "run",
     "validate",
     "plan",
     "status",
     "list",
     "logs",
+    "compare",
     "du",
+    "gc",
     "export",
+    "pull",
     "push",
     "report",
     "filter",
+    "submit",
     "suspend",
     "resume",
     "retry",
+    "wait",
     "delete",
+    "doctor",
     "crd",
     "operator",
 )
 """The commands in the order of `--help`; the module `isheep.cli.<name>` defines `command`."""
+
+ALIASES = {"diff": "compare"}
+"""Other names of commands, which `--help` does not list."""
 
 
 @contextmanager
@@ -155,5 +165,7 @@ def _common(
 
 for _name in COMMANDS:
     app.command(_name, cls=Command)(import_module(f"isheep.cli.{_name}").command)
+for _alias, _name in ALIASES.items():
+    app.command(_alias, cls=Command, hidden=True)(import_module(f"isheep.cli.{_name}").command)
 
 enable_completion()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -20,18 +19,15 @@ def command(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a run on a cluster, and wait until it is gone. The data in its store remain."""
-    from isheep.cli.errors import BadInputError
+    from isheep.cli.question import confirmed
     from isheep.cli.run_argument import name_on_cluster
     from isheep.cluster.client import Cluster
 
     run = name_on_cluster(name, namespace, context)
     cluster = Cluster.connect(namespace, context)
-    if not yes:
-        if not sys.stdin.isatty():
-            raise BadInputError(f"delete {run}: there is no terminal to ask; add --yes")
-        answer = input(f"Delete run {run} in namespace {cluster.namespace}? [y/N] ")
-        if answer.strip().lower() not in ("y", "yes"):
-            typer.echo("nothing is deleted")
-            raise typer.Exit(ExitCode.STOPPED)
+    question = f"Delete run {run} in namespace {cluster.namespace}?"
+    if not yes and not confirmed(question, f"delete {run}"):
+        typer.echo("nothing is deleted")
+        raise typer.Exit(ExitCode.STOPPED)
     cluster.delete(run)
     typer.echo(f"{run} in namespace {cluster.namespace}: deleted")

@@ -22,8 +22,9 @@ _HEAD = """\
 # Command line
 
 `isheep COMMAND --help` prints the same texts. Every command ends with one of the
-[exit codes](exit-codes.md). In tables, *required* options have no default. To complete commands and
-options in bash, run `eval "$(_ISHEEP_COMPLETE=source_bash isheep)"`.
+[exit codes](exit-codes.md). In tables, *required* options have no default. To complete commands,
+options, names of runs and fields of `--set` in bash, run
+`eval "$(_ISHEEP_COMPLETE=source_bash isheep)"`.
 
 """
 
@@ -33,10 +34,11 @@ def cli_markdown() -> str:
     group: Any = typer.main.get_command(app)
     lines = [_HEAD, "## isheep", "", group.help or "", "", *_table(group.params)]
     lines += ["| command | what it does |", "|---|---|"]
-    for name, command in group.commands.items():
+    commands = {name: one for name, one in group.commands.items() if not one.hidden}
+    for name, command in commands.items():
         lines.append(f"| [`{name}`](#isheep-{name}) | {_cell(_first(command.help))} |")
     lines.append("")
-    for name, command in group.commands.items():
+    for name, command in commands.items():
         lines += _command(name, command)
     return "\n".join(lines)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from types import TracebackType
 
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from isheep.api.status import SelfAlignmentRunStatus
+from isheep.cli.log_lines import LogLines
 from isheep.cli.rates import Rate, duration, resumed
 from isheep.cli.text import printable
 from isheep.local.events import AttemptEnd, AttemptView
@@ -30,8 +31,15 @@ class LiveView:
     """A listener that draws on a terminal, and a context manager that restores the terminal."""
 
     def __init__(
-        self, name: str, iterations: int, console: Console, clock: Callable[[], datetime]
+        self,
+        name: str,
+        iterations: int,
+        console: Console,
+        clock: Callable[[], datetime],
+        logs: LogLines | None = None,
     ) -> None:
+        """With `logs`, the view also prints what the workers log, above the block."""
+        self._logs = logs
         self._name = name
         self._iterations = iterations
         self._console = console
@@ -63,6 +71,7 @@ class LiveView:
 
     def progressed(self, attempt: AttemptView) -> None:
         """Update the progress of an attempt."""
+        self._print_all(self._logs.new(attempt) if self._logs else ())
         self._rates[attempt.name].note(attempt, self._clock())
         self._attempts[attempt.name] = attempt
         again = resumed(attempt)
@@ -72,6 +81,7 @@ class LiveView:
 
     def ended(self, end: AttemptEnd) -> None:
         """Remove an attempt from the block and print how it ended."""
+        self._print_all(self._logs.rest(end.name) if self._logs else ())
         self._attempts.pop(end.name, None)
         line = Text(f"  {', '.join(end.stages):<24}")
         if end.stopped_at is not None:
@@ -92,6 +102,10 @@ class LiveView:
     def note(self, text: str) -> None:
         """Print a note above the block."""
         self._console.print(Text(printable(f"  {text}"), "yellow"))
+
+    def _print_all(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._console.print(Text(line, "dim"), soft_wrap=True)
 
     def _draw(self) -> RenderableType:
         iteration = self._status.iteration or 0

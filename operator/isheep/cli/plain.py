@@ -2,15 +2,17 @@
 
 Every line starts with the time. While a stage runs, one line every 30 seconds reports its
 progress: often enough to show that a worker hangs, and seldom enough to keep the log short. The
-line also appears if no worker reports anything.
+line also appears if no worker reports anything. With the option --verbose, the lines that the
+workers log are between these lines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from isheep.api.status import SelfAlignmentRunStatus
+from isheep.cli.log_lines import LogLines
 from isheep.cli.rates import Rate, duration, resumed
 from isheep.cli.text import printable
 from isheep.local.events import AttemptEnd, AttemptView
@@ -21,9 +23,16 @@ PROGRESS_SECONDS = 30.0
 class PlainView:
     """A listener that writes lines."""
 
-    def __init__(self, write: Callable[[str], None], clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        clock: Callable[[], datetime],
+        logs: LogLines | None = None,
+    ) -> None:
+        """With `logs`, the view also writes what the workers log."""
         self._write = write
         self._clock = clock
+        self._logs = logs
         self._rates: dict[str, Rate] = {}
         self._printed: dict[str, datetime] = {}
         self._resumed: set[tuple[str, str]] = set()
@@ -39,6 +48,7 @@ class PlainView:
 
     def progressed(self, attempt: AttemptView) -> None:
         """Print the progress of a stage every 30 seconds."""
+        self._write_all(self._logs.new(attempt) if self._logs else ())
         now = self._clock()
         rate = self._rates[attempt.name]
         rate.note(attempt, now)
@@ -54,6 +64,7 @@ class PlainView:
 
     def ended(self, end: AttemptEnd) -> None:
         """Print how an attempt ended."""
+        self._write_all(self._logs.rest(end.name) if self._logs else ())
         stages = ", ".join(end.stages)
         if end.stopped_at is not None:
             self._line(f"{stages}: stopped, {end.stopped_at}")
@@ -72,6 +83,10 @@ class PlainView:
     def note(self, text: str) -> None:
         """Print a note."""
         self._line(printable(text))
+
+    def _write_all(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._write(line)
 
     def _line(self, text: str) -> None:
         self._write(f"{self._clock():%Y-%m-%dT%H:%M:%SZ} {text}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isheep.cli.options import Output, RunFile, Store
+from isheep.cli.options import Output, RunFile, SetValues, Store
 
 if TYPE_CHECKING:
     from isheep.local.run_forecast import RunForecast
@@ -25,15 +25,17 @@ def command(
     output: Annotated[
         Output, typer.Option("--output", "-o", help="Print text, or the plan as JSON.")
     ] = Output.TEXT,
+    given: SetValues = None,
 ) -> None:
     """Print all stages of a run, which of them exist, and what an edit of the file changes."""
+    from isheep.cli.set_option import set_values
     from isheep.cli.target import target
     from isheep.cli.text import printable
     from isheep.local.lock import executing_process
     from isheep.local.run_forecast import forecast_run
     from isheep.local.session import utc_now
 
-    chosen = target(file, store)
+    chosen = target(file, store, set_values(given))
     metadata = chosen.run.metadata
     found = forecast_run(
         chosen.store, chosen.stored, chosen.spec, metadata.annotations, now=utc_now()
@@ -73,9 +75,15 @@ def _document(found: RunForecast, running: str | None) -> dict[str, Any]:
         "edited": list(found.edited),
         "stages": stages,
         "toDo": {
-            "stages": sum(one.result is None for one in found.forecast.stages),
+            "stages": len(found.to_do),
             "completions": found.work.completions,
             "optimizerStepsAtMost": found.work.optimizer_steps,
+            "tokensAtMost": found.cost.tokens,
+            "seconds": found.cost.seconds,
+            "gpuHours": None if found.cost.gpu_seconds is None else found.cost.gpu_seconds / 3600,
+            "bytes": found.cost.bytes,
+            "unmeasured": [str(kind) for kind in found.cost.unmeasured],
+            "measuredBy": list(found.measured_by),
         },
         "failure": None
         if failure is None
@@ -101,6 +109,8 @@ def _lines(found: RunForecast, running: str | None) -> list[str]:
     if failure is not None:
         lines.append(f"then the run fails with {failure.reason}: {failure.message}")
     lines.append(_summary(found))
+    if found.to_do:
+        lines.append(_cost(found))
     return lines
 
 
@@ -129,8 +139,26 @@ def _line(one: ForecastStage, width: int, found: RunForecast, running: str | Non
     return f"{line}; changed by {', '.join(fields)}" if fields else line
 
 
+def _cost(found: RunForecast) -> str:
+    from isheep.cli.du import size
+    from isheep.cli.rates import duration
+
+    known = found.cost
+    tokens = f"at most {known.tokens:,} generated tokens"
+    if known.seconds is None or known.gpu_seconds is None or known.bytes is None:
+        kinds = ", ".join(known.unmeasured)
+        return (
+            f"{tokens}; time, GPU-hours and size are unknown, because no run of this model in the "
+            f"store has measured {kinds}"
+        )
+    return (
+        f"{tokens}; about {duration(known.seconds)}, {known.gpu_seconds / 3600:.2f} GPU-hours and "
+        f"{size(round(known.bytes))} in the store, at the rates of {', '.join(found.measured_by)}"
+    )
+
+
 def _summary(found: RunForecast) -> str:
-    to_do = [one for one in found.forecast.stages if one.result is None]
+    to_do = found.to_do
     if not to_do:
         return "nothing to do"
     steps = found.work.optimizer_steps

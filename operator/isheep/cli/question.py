@@ -1,4 +1,4 @@
-"""The question before a command deletes something."""
+"""The question before a command deletes something, or gives up values of a run."""
 
 from __future__ import annotations
 

@@ -1,9 +1,14 @@
-"""`isheep run FILE`: run a SelfAlignmentRun on this machine, or resume it."""
+"""`isheep run FILE`: run a SelfAlignmentRun on this machine, or resume it.
+
+The values of `--set` are stored with the run. If a later start would change them, it says so and
+needs `--yes`, because the file does not contain them.
+"""
 # ruff: noqa: PLC0415  (a command imports what it needs when it runs)
 
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,32 +47,58 @@ def command(
             "--until", metavar="STAGE", help="Pause when this stage is committed, as i1/select."
         ),
     ] = None,
+    given: options.SetValues = None,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", help="Do not ask if the values of --set differ from the last ones."),
+    ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet", "-q", help="Print warnings, errors and the last line only, as plain lines."
+        ),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="Print the log lines of the workers, too."),
+    ] = False,
 ) -> None:
     """Run or resume a run on this machine.
 
     Press Ctrl-C to stop it. The same command resumes it, even after the process was killed.
     """
+    from isheep.api.set_values import set_words
     from isheep.cli import ending
     from isheep.cli.command_line import this_command_line
+    from isheep.cli.errors import BadInputError
+    from isheep.cli.set_confirmation import confirm_set_values
+    from isheep.cli.set_option import set_values
     from isheep.cli.target import target
     from isheep.cli.text import printable
     from isheep.planner.types import Environment
 
-    chosen = target(file, store)
+    if quiet and verbose:
+        raise BadInputError("--quiet and --verbose exclude each other: use one of them")
+    chosen = target(file, store, set_values(given))
     for problem in chosen.loaded.warnings():
         typer.echo(printable(str(problem)), err=True)
     if not allow_cpu:
         _check_gpus(chosen)
     _check_stage(chosen, until)
+    confirm_set_values(chosen, yes=yes)
     environment = Environment(
         default_storage=chosen.store_spec,
         mirrors=options.mirrors(mirror or (), os.environ),
         config_maps=options.config_maps(config_map or ()),
     )
     console = ending.console()
-    with _view(chosen, console, live=console.is_terminal and not plain) as view:
+    if chosen.set_values and not quiet:
+        words = shlex.join(set_words(chosen.set_values))
+        typer.echo(printable(f"{chosen.run.metadata.name}: with {words}"))
+    live = console.is_terminal and not plain
+    with _view(chosen, console, live=live, quiet=quiet, verbose=verbose) as view:
         conclusion = _execute(chosen, environment, view, until)
-    ending.show(console, chosen, conclusion, again=this_command_line())
+    ending.show(console, chosen, conclusion, again=this_command_line(), quiet=quiet)
     if ending.has_error(conclusion):
         error = f"{chosen.run.metadata.name}: {conclusion.end}. {conclusion.message}"
         typer.echo(f"isheep: {printable(error)}", err=True)
@@ -121,6 +152,7 @@ def _execute(
         inbox=inbox,
         command=session.WORKER_COMMAND,
         until=until,
+        set_values=chosen.set_values,
     )
     metadata = chosen.run.metadata
     with _stoppable(inbox):
@@ -128,16 +160,24 @@ def _execute(
 
 
 @contextmanager
-def _view(chosen: Target, console: Console, *, live: bool) -> Iterator[Listener]:
+def _view(
+    chosen: Target, console: Console, *, live: bool, quiet: bool, verbose: bool
+) -> Iterator[Listener]:
     from isheep.cli.live import LiveView
+    from isheep.cli.log_lines import LogLines
     from isheep.cli.plain import PlainView
+    from isheep.cli.quiet import QuietView
     from isheep.local.session import utc_now
 
+    if quiet:
+        yield QuietView(lambda line: typer.echo(line, err=True), utc_now)
+        return
+    logs = LogLines() if verbose else None
     if not live:
-        yield PlainView(typer.echo, utc_now)
+        yield PlainView(typer.echo, utc_now, logs)
         return
     spec = chosen.run.spec
-    with LiveView(chosen.run.metadata.name, spec.iterations, console, utc_now) as view:
+    with LiveView(chosen.run.metadata.name, spec.iterations, console, utc_now, logs) as view:
         yield view
 
 

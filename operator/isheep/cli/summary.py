@@ -20,9 +20,9 @@ COLUMNS = (
     "parsed",
     "accepted",
     "kept",
-    "score",
-    "loss",
-    "val. loss",
+    "mean score",
+    "training loss",
+    "validation loss",
     "time",
 )
 

@@ -296,11 +296,12 @@ def attempt_name(start: Start) -> str:
 
 
 def _worker_view(index: int, share: _Share) -> WorkerView:
+    log = share.worker.log
     if share.finished:
-        return WorkerView(index, "done", "")
+        return WorkerView(index, "done", "", log)
     if share.last is None:
-        return WorkerView(index, "start", "")
-    return WorkerView(index, share.last.activity, share.last.detail)
+        return WorkerView(index, "start", "", log)
+    return WorkerView(index, share.last.activity, share.last.detail, log)
 
 
 def _process_end_message(share: _Share) -> str:

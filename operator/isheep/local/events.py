@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from isheep.api.status import SelfAlignmentRunStatus
@@ -18,12 +19,13 @@ class WorkerView:
     """One worker of an attempt.
 
     `activity` is `load`, `engine` or `cpu`; it is `start` before the first report and `done` after
-    the result.
+    the result. `log` is the file of the process's log, if it has one.
     """
 
     index: int
     activity: str
     detail: str
+    log: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

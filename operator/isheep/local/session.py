@@ -6,7 +6,7 @@ import itertools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,6 +45,7 @@ class Session:
     command: Sequence[str]
     clock: Clock = utc_now
     until: str | None = None
+    set_values: Mapping[str, Any] = field(default_factory=dict)
 
     def run(
         self, namespace: str, name: str, spec: Mapping[str, Any], annotations: Mapping[str, str]
@@ -60,7 +61,7 @@ class Session:
         paths = LocalPaths.of(stored.ref.uid, self.process_environment)
         with _locked(paths, self.listener) as lock:
             paths.delete_old_logs()
-            run = stored.submit(spec, annotations, self.clock())
+            run = stored.submit(spec, annotations, self.clock(), self.set_values)
             finished = _finished(run)
             if finished is not None:
                 return finished

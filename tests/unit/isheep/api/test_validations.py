@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 import pytest
 
-from isheep.api.loader import field_path
 from isheep.api.recipe_registry import RECIPE_DEFINITIONS
 from isheep.api.run import SelfAlignmentRun
+from isheep.api.schema_paths import field_path
 from isheep.api.validations import all_rules, violations
 from isheep.contract.choices import ClusteringMethod, SelectionMethod
 

@@ -42,7 +42,7 @@ def slow(modules: set[str]) -> set[str]:
     return modules & set(SLOW)
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("run", "--help")])
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("run", "-h"), ("init", "-h")])
 def test_help_and_version_load_no_slow_package(arguments: tuple[str, ...]) -> None:
     output, modules = isheep(*arguments)
     assert output
@@ -60,7 +60,7 @@ def test_the_help_lists_every_command() -> None:
     [
         ("isheep ", list(COMMANDS)),
         ("isheep re", ["report", "resume", "retry"]),
-        ("isheep run run.yaml --s", ["--store"]),
+        ("isheep run run.yaml --s", ["--store", "--set"]),
         ("isheep --debug status -o ", ["text", "json"]),
         ("isheep --version ", list(COMMANDS)),
     ],

@@ -368,7 +368,7 @@ def test_wrong_usage_exits_with_bad_input(shell, arguments, message):
 
 
 def test_a_defect_prints_one_line_and_with_debug_a_traceback(shell, monkeypatch):
-    def break_(*_):
+    def break_(*_, **__):
         raise RuntimeError("broken\nin two")
 
     monkeypatch.setattr("isheep.api.loader.load_run", break_)

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.cli.live import LiveView
+from isheep.cli.log_lines import LogLines
 from isheep.cli.plain import PlainView
 from isheep.local.events import AttemptEnd, AttemptView, WorkerView
 
@@ -115,3 +116,27 @@ def test_the_live_view_shows_stage_items_rate_and_the_activity_of_workers():
         "already committed",
     ):
         assert text in shown
+
+
+def test_both_verbose_views_print_the_lines_of_workers_before_the_end(tmp_path):
+    log = tmp_path / "001.log"
+    log.write_text("loading weights\n\x1b[31mred\n")
+    worker = replace(view().workers[0], log=log)
+    attempt = replace(view(), workers=(worker,))
+    lines, screen = [], io.StringIO()
+    plain = PlainView(lines.append, Clock(), LogLines())
+    console = Console(file=screen, force_terminal=True, width=120, color_system=None)
+    with LiveView("lamb", 3, console, Clock(), LogLines()) as live:
+        for listener in (plain, live):
+            listener.started(attempt)
+            listener.progressed(attempt)
+        with log.open("a") as file:
+            file.write("the end")
+        for listener in (plain, live):
+            listener.ended(end())
+    assert lines[1:3] == ["  worker 0: loading weights", "  worker 0: ?[31mred"]
+    assert lines[3] == "  worker 0: the end"
+    assert lines[4].endswith("i1/respond: done in 12 s")
+    shown = screen.getvalue()
+    for line in lines[1:4]:
+        assert shown.count(line) == 1
