@@ -83,6 +83,9 @@ bench: $(VENV)/dev.stamp $(MODEL)/config.json  ## Run the benchmarks; fail if a 
 	$(BIN)/python benchmarks/operator_latency.py
 	$(BIN)/python benchmarks/deduplication.py
 	$(BIN)/python benchmarks/decontamination.py
+	$(BIN)/python benchmarks/interval_coverage.py
+	$(BIN)/python benchmarks/collapse_figures.py
+	$(BIN)/python benchmarks/guard_simulation.py
 	$(BIN)/python benchmarks/training.py --model $(MODEL)
 	$(BIN)/python benchmarks/engine_filling.py
 	$(BIN)/python benchmarks/sharded_worker.py --model $(MODEL)

@@ -221,6 +221,31 @@ class PromptRenderer:
         return _split_at_controls(self._encode(text), text, self._special)
 
 
+def conversation_text(
+    tokenizer: Any, template: str, messages: Sequence[Mapping[str, str]], **arguments: Any
+) -> str:
+    """Return the text of a conversation in a chat template, which sees a fixed date.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        template: The Jinja text of the template.
+        messages: The messages, each with `role` and `content`.
+        **arguments: Further arguments of `apply_chat_template`. If `enable_thinking` is not among
+            them, a template that can ask for thoughts does not do so.
+
+    Raises the errors of Jinja, and those of Python in the template's expressions.
+    """
+    text: str = tokenizer.apply_chat_template(
+        list(messages),
+        chat_template=template,
+        tokenize=False,
+        date_string=FROZEN_DATE,
+        strftime_now=lambda _format: FROZEN_DATE,
+        **{**_NO_THOUGHTS, **arguments},
+    )
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class _Split:
     """A text of a template, split at its control tokens.
@@ -320,14 +345,13 @@ class _Template:
         """Return the text of a conversation, which maps each role to its message."""
         from jinja2 import TemplateError  # noqa: PLC0415
 
+        conversation = [{"role": role, "content": content} for role, content in messages.items()]
         try:
-            text: str = self._tokenizer.apply_chat_template(
-                [{"role": role, "content": content} for role, content in messages.items()],
-                chat_template=self._template,
-                tokenize=False,
+            text = conversation_text(
+                self._tokenizer,
+                self._template,
+                conversation,
                 add_generation_prompt=prompt,
-                date_string=FROZEN_DATE,
-                strftime_now=lambda _format: FROZEN_DATE,
                 **self._flags,
             )
         except (TemplateError, TypeError, LookupError, ValueError) as error:

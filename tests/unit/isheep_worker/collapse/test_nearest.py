@@ -19,7 +19,7 @@ def f1(one: str, other: str) -> float:
 
 
 @given(st.lists(TEXT, max_size=8), st.lists(TEXT, max_size=40))
-@settings(max_examples=150)
+@settings(max_examples=60)
 def test_the_f1_is_that_of_all_pairs(texts: list[str], pool: list[str]) -> None:
     vocabulary: Vocabulary = {}
     indexed = corpus_of(pool, vocabulary)
@@ -29,7 +29,7 @@ def test_the_f1_is_that_of_all_pairs(texts: list[str], pool: list[str]) -> None:
 
 
 @given(st.lists(TEXT, min_size=1, max_size=60))
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_a_text_is_not_its_own_neighbour(pool: list[str]) -> None:
     indexed = corpus_of(pool, {})
     found = nearest_rouge_l(indexed, indexed, range(len(pool)))

@@ -146,11 +146,11 @@ def test_labels_have_the_probabilities_of_the_model(
 def test_continuations_have_the_probabilities_of_the_model(
     engine: Engine, tokenizer: Any, smollm2_dir: Path
 ):
-    """They equal those of a plain forward pass; vLLM rounds more in its attention on a CPU."""
+    """They equal those of a plain forward pass and of the Transformers engine."""
     model = AutoModelForCausalLM.from_pretrained(smollm2_dir, dtype="float32")
     other = open_engine("Transformers", smollm2_dir, "float32", MAX_LENGTH, EngineRuntime())
-    question = tokenizer.encode("Question: What is the capital of France?\nAnswer:")
-    texts = {"greedy": " Paris", "long": " The city of Paris, which is on a river.", "odd": " fox"}
+    question = tokenizer.encode("The capital of France is")
+    texts = {"greedy": " Paris", "long": " a city that is on a river, and not far.", "odd": " fox"}
     asked = [
         request(name, question, continuation=tuple(tokenizer.encode(text)))
         for name, text in texts.items()
@@ -177,11 +177,9 @@ def test_continuations_have_the_probabilities_of_the_model(
         wanted = torch.tensor(one.continuation)
         logprob = logits.double().log_softmax(-1)[torch.arange(len(wanted)), wanted].sum()
         is_greedy = bool((logits.argmax(-1) == wanted).all())
-        for completion, error, share in (
-            (found[one.id], 1e-3 * len(wanted), None),
-            (others[one.id], 1e-4, 1e-6),
-        ):
-            accepted = pytest.approx(float(logprob), abs=error, rel=share)
+        # The engines compute each logarithm in float32, and the expected sum is in float64.
+        accepted = pytest.approx(float(logprob), abs=1e-4 + 1e-5 * len(wanted))
+        for completion in (found[one.id], others[one.id]):
             assert completion.continuation_logprob == accepted
             assert completion.is_greedy == is_greedy
             assert completion.continuation_tokens == len(one.continuation)

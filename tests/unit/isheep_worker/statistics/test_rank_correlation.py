@@ -7,15 +7,33 @@ from isheep_worker.statistics.interface import Interval
 from isheep_worker.statistics.rank_correlation import RankCorrelation, rank_correlation
 
 
-def test_the_interval_is_that_of_the_formula() -> None:
+def scores(items: int, rng: np.random.Generator, levels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return two correlated lists of whole numbers."""
+    first = rng.standard_normal(items)
+    second = first + rng.standard_normal(items)
+    bounds = np.linspace(-1.5, 1.5, levels - 1)
+    return np.digitize(first, bounds), np.digitize(second / np.sqrt(2), bounds)
+
+
+def test_the_width_is_the_spread_of_the_coefficient_also_with_ties() -> None:
     rng = np.random.default_rng(0)
-    first = rng.standard_normal(80)
-    found = rank_correlation(first, first + rng.standard_normal(80))
-    assert found.tau is not None
+    found = [rank_correlation(*scores(100, rng, levels=5)) for _ in range(200)]
+    spread = np.std([np.arctanh(each.tau) for each in found])
+    widths = [
+        np.arctanh(each.interval.high) - np.arctanh(each.interval.low)
+        for each in found
+        if each.interval
+    ]
+    assert np.mean(widths) == pytest.approx(2 * 1.984 * spread, rel=0.15)
+
+
+def test_the_error_of_many_items_is_estimated_from_some() -> None:
+    first, second = scores(20_000, np.random.default_rng(1), levels=10)
+    found, few = rank_correlation(first, second), rank_correlation(first[:2_000], second[:2_000])
     assert found.interval is not None
-    half = (np.arctanh(found.interval.high) - np.arctanh(found.interval.low)) / 2
-    assert half == pytest.approx(1.959964 * np.sqrt(0.437 / 76), rel=1e-5)
-    assert found.tau in found.interval
+    assert few.interval is not None
+    width = found.interval.high - found.interval.low
+    assert width == pytest.approx((few.interval.high - few.interval.low) / np.sqrt(10), rel=0.1)
 
 
 def test_the_coefficient_allows_for_ties() -> None:

@@ -7,11 +7,11 @@ from isheep_worker.verdicts.best import best_model
 from isheep_worker.verdicts.interface import MeasuredModel, Metric
 
 DRAW = np.random.default_rng(0)
-EASE = DRAW.normal(0, 1, 200)
-NOISE = DRAW.normal(0, 0.5, (9, 200))
+EASE = DRAW.normal(0, 1, 60)
+NOISE = DRAW.normal(0, 0.27, (9, 60))
 
 
-def models(*means: float, items: int = 200) -> list[MeasuredModel]:
+def models(*means: float, items: int = 60) -> list[MeasuredModel]:
     return [
         MeasuredModel(t, (mean + EASE + NOISE[t] - NOISE[t].mean())[:items])
         for t, mean in enumerate(means)
@@ -45,7 +45,7 @@ def test_a_loss_is_better_if_it_is_lower() -> None:
 
 
 def test_items_of_one_cluster_count_once() -> None:
-    clusters = [place // 20 for place in range(200)]
+    clusters = [place // 6 for place in range(60)]
     found = best_model(models(1.0, 9.0), Metric(clusters), np.random.default_rng(1))
     assert (found.iteration, found.reason) == (1, "TooFewItems")
 

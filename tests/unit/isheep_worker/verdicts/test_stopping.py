@@ -7,11 +7,11 @@ from isheep_worker.verdicts.interface import MeasuredModel, Metric
 from isheep_worker.verdicts.stopping import Stopping, stopping
 
 DRAW = np.random.default_rng(0)
-EASE = DRAW.normal(0, 1, 200)
-NOISE = DRAW.normal(0, 0.5, (9, 200))
+EASE = DRAW.normal(0, 1, 60)
+NOISE = DRAW.normal(0, 0.27, (9, 60))
 
 
-def decided(means: list[float], patience: int, metric: Metric = Metric(), items: int = 200):  # noqa: B008
+def decided(means: list[float], patience: int, metric: Metric = Metric(), items: int = 60):  # noqa: B008
     models = [
         MeasuredModel(t, (mean + EASE + NOISE[t] - NOISE[t].mean())[:items])
         for t, mean in enumerate(means)
