@@ -14,8 +14,7 @@ from pydantic import BaseModel
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.yaml_reader import FieldPath
-
-GPU_RESOURCE = "nvidia.com/gpu"
+from isheep.contract.gpu_resources import gpu_count
 
 _CODES = """
 aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv
@@ -45,12 +44,6 @@ Check = Callable[[SelfAlignmentRunSpec], Iterator[SpecWarning]]
 def warnings(spec: SelfAlignmentRunSpec) -> list[SpecWarning]:
     """Return all warnings about a spec that a user wrote, in the order of the table."""
     return [warning for check in CHECKS for warning in check(spec)]
-
-
-def requested_gpus(quantities: dict[str, str]) -> int | None:
-    """Return the number of GPUs in requests or limits; None if they contain no whole number."""
-    text = quantities.get(GPU_RESOURCE, "")
-    return int(text) if text.isdecimal() else None
 
 
 def _vllm_options(spec: SelfAlignmentRunSpec) -> Iterator[SpecWarning]:
@@ -97,8 +90,8 @@ def _language(spec: SelfAlignmentRunSpec) -> Iterator[SpecWarning]:
 def _batch_size(spec: SelfAlignmentRunSpec) -> Iterator[SpecWarning]:
     size, path = spec.training.effective_batch_size, ("spec", "training", "effectiveBatchSize")
     resources = spec.compute.training.resources
-    pod = requested_gpus(resources.limits) or requested_gpus(resources.requests)
-    if pod is not None:
+    pod = gpu_count(resources.limits) or gpu_count(resources.requests)
+    if pod:
         gpus = pod * spec.training.num_nodes
         if size % gpus:
             yield SpecWarning(

@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import Pool as PoolName
-
-_GPU_RESOURCES = ("nvidia.com/gpu", "nvidia.com/mig-")
+from isheep.contract.gpu_resources import asks_for_gpus
 
 
 class TooFewDevicesError(ValueError):
@@ -65,9 +64,8 @@ def gpu_field(spec: SelfAlignmentRunSpec) -> str | None:
     for pool in PoolName:
         resources = getattr(spec.compute, pool).resources
         for part in ("limits", "requests"):
-            for name, quantity in getattr(resources, part).items():
-                if name.startswith(_GPU_RESOURCES) and quantity != "0":
-                    return f"compute.{pool}.resources.{part}"
+            if asks_for_gpus(getattr(resources, part)):
+                return f"compute.{pool}.resources.{part}"
     if spec.engine.vllm.tensor_parallel_size > 1:
         return "engine.vllm.tensorParallelSize"
     return None

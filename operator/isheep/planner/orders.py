@@ -11,11 +11,11 @@ no stage waits for the last item of the stage before it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import BUILTIN_SEED_TASKS, Accelerator, Pool, WalkGrouping
+from isheep.contract.gpu_resources import asks_for_gpus
 from isheep.contract.order import (
     RunRef,
     Runtime,
@@ -49,8 +49,6 @@ OPTIONAL_DEADLINE_SECONDS = 14400
 goes on without them: it must not miss its own deadline because a measurement hangs."""
 NO_RECIPE_READS = ("compute", "serviceAccountName", "storage")
 """Fields of the spec on which no stage depends. An order has to fit into 64 KiB without them."""
-_MIG = "nvidia.com/mig-"
-"""The prefix of NVIDIA's resource names for a slice of a GPU; the size of the slice follows."""
 
 
 def grouping_of(spec: SelfAlignmentRunSpec, environment: Environment) -> WalkGrouping:
@@ -285,9 +283,9 @@ def _runtime(
     trains = first.kind is StageKind.TRAIN
     vllm = spec.engine.vllm
     return Runtime(
-        accelerator=_accelerator(spec.compute.inference.resources.limits)
-        if environment.pods is not None
-        else None,
+        accelerator=None
+        if environment.pods is None
+        else _accelerator(spec.compute.inference.resources.limits),
         tensor_parallel_size=vllm.tensor_parallel_size,
         gpu_memory_utilization=vllm.gpu_memory_utilization,
         enforce_eager=vllm.enforce_eager,
@@ -300,8 +298,7 @@ def _runtime(
 
 def _accelerator(limits: Mapping[str, str]) -> Accelerator:
     """Return the device of a container with these limits: a GPU only if a limit asks for one."""
-    asked = (name for name, quantity in limits.items() if re.search("[1-9]", quantity))
-    return "GPU" if any(n.endswith("/gpu") or _MIG in n for n in asked) else "CPU"
+    return "GPU" if asks_for_gpus(limits) else "CPU"
 
 
 def _seed_tasks(spec: SelfAlignmentRunSpec, environment: Environment) -> str:

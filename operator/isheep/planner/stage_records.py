@@ -21,6 +21,7 @@ from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import Failure, Hold, StageFailure, StageRecord
 from isheep.contract.choices import Pool
 from isheep.contract.exit_codes import ExitCode
+from isheep.contract.gpu_resources import gpu_count
 from isheep.contract.order import Frontier, Prepared, StepResult
 from isheep.contract.reasons import Reason
 from isheep.planner.failure_policy import Ending, FailureAction, FailureDecision, decide
@@ -332,8 +333,7 @@ def _overdue(ref: StageRef, attempt: Attempt, now: datetime) -> bool:
 
 def _gpus(spec: SelfAlignmentRunSpec) -> Callable[[Pool], float]:
     def count(pool: Pool) -> float:
-        limits = spec.compute.pool(pool).resources.limits.items()
-        return sum(float(n) for name, n in limits if name.endswith("/gpu") and n.isdigit())
+        return gpu_count(spec.compute.pool(pool).resources.limits)
 
     return count
 
