@@ -137,13 +137,19 @@ def _ending(
     now: datetime,
 ) -> State | None:
     """Return the state of a run that starts nothing more, or None if the run continues."""
-    fatal = [stage_records.fatal(StageRef(s.id, walked.keys[s.id])) for s in walked.stages]
-    for failure in (*fatal, walked.end.failure):
+    is_over = over_at is not None and now >= over_at
+    left = [stage for stage in walked.stages if stage.id not in walked.results]
+    fatal = {s.id: stage_records.fatal(StageRef(s.id, walked.keys[s.id])) for s in left}
+    # The run's own results end it when its report is made, or cannot be made.
+    own = walked.end.failure
+    if own is not None and (is_over or all(fatal[stage.id] for stage in left)):
+        return State(RunPhase.FAILED, own.reason, own.message[:2000])
+    for failure in fatal.values() if own is None else ():
         if failure is not None:
             return State(RunPhase.FAILED, failure.reason, failure.message[:2000])
-    if walked.end.complete and all(stage.id in walked.results for stage in walked.stages):
+    if walked.end.complete and not left:
         return State(RunPhase.SUCCEEDED, Reason.SUCCEEDED, "every stage is committed")
-    if over_at is not None and now >= over_at:
+    if is_over:
         message = (
             f"spec.activeDeadlineSeconds = {spec.active_deadline_seconds} have passed; raise it, "
             "or set the annotation isheep.dev/retry to a new value to resume from the last commit"

@@ -68,7 +68,7 @@ class End:
     """How a recipe ended.
 
     `complete` is true if the recipe has yielded all stages. If it is false, the recipe waits for a
-    result, or the run has failed (`failure`).
+    result, or the run fails (`failure`) when the stages that it has yielded are executed.
     """
 
     complete: bool

@@ -59,6 +59,10 @@ class History:
         self.stages.append(stage.id)
         return stage
 
+    def reported(self) -> list[str]:
+        """Return the ids of the stages that a report shows."""
+        return [*self.stages, *self.evaluations.stages()]
+
 
 StageGenerator = Generator[Stage, Statistics | None, End | None]
 """A part of a recipe's generator; it returns the end of the run, or None if the run continues."""
@@ -185,7 +189,7 @@ def collect(
     previous = before.stage or None
     while (completions := next_round(rounds.count, finished)) is not None:
         if (failure := _keep_rate_too_low(run, t, rounds, finished, results)) is not None:
-            return End(complete=False, failure=failure)
+            return (yield from _failed(run, history, t, failure))
         number = before.rounds + len(finished) + 1
         yield history.add(rounds.generate_stage(number, completions, previous))
         stage = rounds.collect_stage(number, previous)
@@ -227,7 +231,7 @@ def select_and_train(
     if selected is None:
         return UNDECIDED
     if (failure := _too_few_samples(run, t, selected)) is not None:
-        return End(complete=False, failure=failure)
+        return (yield from _failed(run, history, t, failure))
     history.selects.append(f"i{t}/select")
     yield history.add(train(run, t, history.selects))
     if run.merges:
@@ -237,8 +241,19 @@ def select_and_train(
     if t == run.spec.iterations:
         yield from measure_model(run, history.evaluations, t, iteration=t)
         yield from compare_models(run, history.evaluations, selects, t, iteration=t)
-    yield report(run, t, [*history.stages, *history.evaluations.stages()])
+    yield report(run, t, history.reported())
     return None
+
+
+def _failed(
+    run: RunContext, history: History, t: int, failure: RecipeFailure
+) -> Generator[Stage, Statistics | None, End]:
+    """Yield the report of an iteration whose results end the run, and return this end.
+
+    The report shows what was dropped and why, which is what a user needs now.
+    """
+    yield report(run, t, history.reported(), failure.message)
+    return End(complete=False, failure=failure)
 
 
 def _pool(run: RunContext, history: History, previous: str | None) -> list[str]:

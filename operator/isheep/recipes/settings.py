@@ -337,8 +337,12 @@ class MergeSettings(StageSettings):
 
 
 class ReportSettings(StageSettings):
-    """The part of the run that the report shows in addition to the manifests of its stages."""
+    """The part of the run that the report shows in addition to the manifests of its stages.
+
+    `failure` is the message of a run that its own results end in the newest iteration.
+    """
 
     recipe: str
     iterations: int
     spec: dict[str, Any]
+    failure: str | None = None

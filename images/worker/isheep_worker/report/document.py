@@ -123,9 +123,11 @@ def report_document(source: ReportInput) -> dict[str, Any]:
         "spec": _run_file(source),
         "stages": [{"id": s.id, "key": s.key} for s in source.stages if s.key],
     }
+    # Members that not every report has are absent, so that the bytes of other reports stay.
     if source.verdict is not None:
-        # Without a yardstick, the document has no such member, as before there were yardsticks.
         document["verdict"] = dict(source.verdict)
+    if source.settings.failure is not None:
+        document["failure"] = source.settings.failure
     plain: dict[str, Any] = figures.plain(document)
     return plain
 

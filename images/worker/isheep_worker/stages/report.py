@@ -61,7 +61,8 @@ def run(context: StageContext[ReportSettings]) -> StageOutcome:
     paths[HTML_FILE].write_text(render(document), encoding="utf-8")
     paths[JSON_FILE].write_text(json.dumps(document, indent=1, ensure_ascii=False), "utf-8")
     name = pairs_file(context.step.iteration)
-    paths[name] = context.scratch / name
+    if (context.scratch / name).exists():
+        paths[name] = context.scratch / name
     files = [
         context.artifacts.write_file(context.step.key, name, path) for name, path in paths.items()
     ]
@@ -94,20 +95,22 @@ def _source(context: StageContext[ReportSettings], manifests: dict[str, Manifest
     for manifest in manifests.values():
         stage = manifest.stage
         by_kind.setdefault(stage.kind, {})[stage.iteration] = manifest
-    trained = by_kind["train"]
-    latest = trained[max(trained)]
-    merged = by_kind.get("merge", {}).get(max(trained))
+    # The first iteration of a run can end before its selection or its training.
+    trained, selected = by_kind.get("train", {}), by_kind.get("select", {})
+    latest = trained[max(trained)] if trained else list(manifests.values())[-1]
+    merged = by_kind.get("merge", {}).get(max(trained, default=0))
     return ReportInput(
         run=context.order.run,
         settings=context.settings,
         stages=(*_prepare(context), *(stage_figures(manifest) for manifest in manifests.values())),
         training={t: _training(context, manifest) for t, manifest in trained.items()},
-        pairs={t: _pairs(context, manifest) for t, manifest in by_kind["select"].items()},
-        pairs_files={t: pairs_file(t) for t in by_kind["select"]},
+        pairs={t: _pairs(context, manifest) for t, manifest in selected.items()},
+        pairs_files={t: pairs_file(t) for t in selected},
         scores={t: _scores(context, m) for t, m in by_kind.get("assess", {}).items()},
         answers={
-            t: _answers(context, m, by_kind["select"][t])
+            t: _answers(context, m, selected[t])
             for t, m in by_kind.get("assess", {}).items()
+            if t in selected
         },
         verdict=_verdict(context, by_kind.get("verdict", {})),
         samples=tuple(
@@ -115,7 +118,7 @@ def _source(context: StageContext[ReportSettings], manifests: dict[str, Manifest
         ),
         environment=_environment(latest),
         model_bytes=_model_bytes(latest, merged),
-        model_digest=str(latest.settings.get("baseModel", "")),
+        model_digest=next(filter(None, map(_base_model, manifests.values())), ""),
         store=context.order.store.uri,
     )
 
@@ -131,6 +134,12 @@ def _verdict(
     context.artifacts.read_file(newest.key, VERDICT_FILE, path)
     document: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return document
+
+
+def _base_model(manifest: Manifest) -> str:
+    """Return the digest of M(0) in the settings of a stage, or "" if the stage loads no model."""
+    settings = manifest.settings
+    return str(settings.get("baseModel") or settings.get("model", {}).get("baseModel", ""))
 
 
 def _model_bytes(trained: Manifest, merged: Manifest | None) -> int | None:

@@ -11,8 +11,11 @@ from isheep.recipes.interface import Stage
 from isheep.recipes.stage_kinds import StageKind
 
 
-def report(run: RunContext, t: int, stages: Iterable[str]) -> Stage:
-    """Return the report of iterations 1 to t; `stages` are the ids of all their stages."""
+def report(run: RunContext, t: int, stages: Iterable[str], failure: str | None = None) -> Stage:
+    """Return the report of iterations 1 to t; `stages` are the ids of all their stages.
+
+    `failure` is the message with which the run ends in iteration t.
+    """
     return Stage(
         f"i{t}/report",
         StageKind.REPORT,
@@ -21,6 +24,7 @@ def report(run: RunContext, t: int, stages: Iterable[str]) -> Stage:
             recipe=run.spec.recipe,
             iterations=run.spec.iterations,
             spec=data_fields(run.spec),
+            failure=failure,
         ),
         inputs={stage: (stage,) for stage in stages},
     )

@@ -278,7 +278,7 @@ def test_a_result_with_twenty_rounds_fits_into_its_message() -> None:
     simulation.yield_per_completion = 0.15
     simulation.run_to_end()
     status = simulation.run.status
-    assert simulation.started == ["prepare", "i1/generate/r1"]
+    assert simulation.started == ["prepare", "i1/generate/r1", "i1/report"]
     assert conditions_of(status)["Failed"] == ("True", "KeepRateTooLow")
     assert "7999 of 8000 instructions accepted" in status.conditions[0].message
     # The last rounds have all their counts, and the first ones the essential counts.

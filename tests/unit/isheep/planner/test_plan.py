@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from isheep.planner.types import Peer, Remove
 
 from .scenarios import MINUTE, conditions_of, one_iteration, run_until
@@ -128,6 +130,35 @@ def test_too_few_samples_fail_the_run() -> None:
     status = simulation.run_to_end()
     assert conditions_of(status)["Failed"] == ("True", "TooFewSamples")
     assert "i1/train" not in simulation.started
+    assert simulation.started[-1] == "i1/report"
+    assert status.report_uri is not None
+
+
+@pytest.mark.parametrize("code", [64, 70])
+def test_a_run_whose_last_report_fails_ends_with_its_own_reason(code: int) -> None:
+    simulation = one_iteration(selection={"minSamples": 1000})
+    simulation.fail(run_until(simulation, "i1/report"), code, reason="Defect")
+    status = simulation.run_to_end()
+    assert conditions_of(status)["Failed"] == ("True", "TooFewSamples")
+    assert status.report_uri is None
+
+
+def test_a_failing_run_does_not_wait_for_its_report_beyond_its_deadline() -> None:
+    simulation = one_iteration(selection={"minSamples": 1000}, activeDeadlineSeconds=3600)
+    run_until(simulation, "i1/report")
+    assert conditions_of(simulation.run.status)["Reconciling"][0] == "True"
+    simulation.now += timedelta(hours=2)
+    planned = simulation.run_pass()
+    assert conditions_of(planned.status)["Failed"] == ("True", "TooFewSamples")
+
+
+def test_an_edit_after_a_failure_goes_on_from_the_selection() -> None:
+    simulation = one_iteration(selection={"minSamples": 1000})
+    simulation.run_to_end()
+    before = list(simulation.started)
+    simulation.edit(selection={"minSamples": 1})
+    assert simulation.run_to_end().phase == "Succeeded"
+    assert simulation.started[len(before) :] == ["prepare", "i1/train", "i1/merge", "i1/report"]
 
 
 def test_a_keep_rate_that_is_too_low_fails_the_run_with_the_counts_of_its_rules() -> None:

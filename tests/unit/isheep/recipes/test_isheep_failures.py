@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from isheep.recipes.interface import End, Statistics
+from isheep.recipes.settings import ReportSettings
 
 from .isheep_stages import all_accepted, spec_of, walk
 
@@ -20,7 +21,7 @@ def curates(*accepted: int) -> dict[str, Statistics]:
 
 def test_a_low_keep_rate_fails_after_three_rounds_with_the_counts() -> None:
     stages, end = walk(spec_of(), curates(10, 20, 30))
-    assert list(stages)[-1] == "i1/curate/r3"
+    assert list(stages)[-2:] == ["i1/curate/r3", "i1/report"]
     assert end.failure is not None
     assert end.failure.reason == "KeepRateTooLow"
     assert "30 of 10000 instructions accepted from 11250 completions in 3 rounds" in (
@@ -72,7 +73,11 @@ def test_too_few_kept_pairs_fail_the_run_before_training(
     stages, end = walk(spec_of(selection={"minSamples": least}), results)
     assert (end.failure is not None) == fails
     assert ("i1/train" in stages) != fails
+    report = stages["i1/report"]
+    assert isinstance(report.settings, ReportSettings)
+    assert report.settings.failure == (None if end.failure is None else end.failure.message)
     if end.failure is not None:
+        assert list(report.inputs)[-1] == "i1/select"
         assert end.failure.reason == "TooFewSamples"
         assert f"{kept} pairs were kept" in end.failure.message
         assert "threshold 9937" in end.failure.message

@@ -91,8 +91,8 @@ class RunDriver:
         self.spec = SelfAlignmentRunSpec.read(document)
         self.folder = store
         self.artifacts = ArtifactStore(FolderStore(store), "default")
-        self._model = model
-        self._run_order = run_order
+        self.model = model
+        self.execute = run_order
         self.prepared: Prepared | None = None
         self.statistics: dict[str, Statistics] = {}
         self.results: dict[str, StageResult] = {}
@@ -129,7 +129,7 @@ class RunDriver:
                     },
                     items=stage.items,
                 )
-                return order_for(self.folder, self._model, step, self._sources)
+                return order_for(self.folder, self.model, step, self._sources)
         assert walked.end.complete
         return None
 
@@ -159,7 +159,7 @@ class RunDriver:
         while (order := self.next_order()) is not None:
             if until is not None and order.steps[0].id.startswith(until):
                 return
-            result = self._run_order(order)
+            result = self.execute(order)
             assert result.exit_code == 0, f"{order.steps[0].id}: {result}"
             self.record(result)
 

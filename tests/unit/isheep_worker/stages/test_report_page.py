@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import gzip
+import html
 import json
+import shutil
+from pathlib import Path
 
 import yaml
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import RunRef
+from isheep.planner.orders import step_of
+from isheep.planner.walk import walk
 from isheep.recipes.builders.prepare import data_fields
 from isheep.recipes.defaults import resolve
+from isheep.recipes.registry import RECIPES
 from isheep.store.documents import RunDocuments
+from isheep.store.folder import FolderStore
 from isheep_worker.report.funnel import FunnelStep, funnel
 from isheep_worker.rows.schema import SELECTIONS
 from isheep_worker.stages.report import stage_figures
 
 from ..browser import PHONE, Page, chromium
 from ..funnel_check import explained
+from .conftest import VERSIONS, order_for
 
 RUN = RunRef(namespace="default", name="demo", uid="uid-1")
 
@@ -50,6 +58,52 @@ def test_the_page_of_a_run_has_no_barrier_and_fits_a_phone(finished_run, tmp_pat
         assert page.complaints == []
         assert page.requests == [file.as_uri()]
         page.close()
+
+
+def failed_report(driver, folder: Path, accepted: int | None, **changes) -> dict:
+    """Return the report of the run with an edited spec, which its results end."""
+    shutil.copytree(driver.folder, folder)
+    document = driver.spec.document()
+    for name, fields in changes.items():
+        document[name] |= fields
+    found = dict(driver.statistics)
+    found.pop("i1/report")
+    if accepted is not None:
+        found["i1/curate/r1"] = {**found["i1/curate/r1"], "accepted": accepted}
+    walked = walk(
+        RECIPES["ISheep"],
+        SelfAlignmentRunSpec.read(document),
+        driver.prepared,
+        VERSIONS,
+        lambda stage, _key: found.get(stage.id),
+    )
+    assert walked.end.failure is not None
+    step = step_of(walked.stages[-1], walked.keys, VERSIONS)
+    result = driver.execute(order_for(folder, driver.model, step))
+    assert result.exit_code == 0, result
+    made = RunDocuments(FolderStore(folder), RUN)
+    page = made.read("report.html").decode()
+    assert html.escape(walked.end.failure.message, quote=False) in html.unescape(page)
+    return json.loads(made.read("report.json"))
+
+
+def test_a_run_with_too_few_pairs_leaves_a_report_with_them(finished_run, tmp_path) -> None:
+    found = failed_report(finished_run, tmp_path / "s", None, selection={"minSamples": 5000})
+    assert "selection.minSamples is 5000" in found["failure"]
+    (iteration,) = found["iterations"]
+    (before,) = report(finished_run)["iterations"]
+    assert iteration["pairs"] == before["pairs"]
+    assert [step["label"] for step in iteration["funnel"]][-1] == "pairs kept: D(t)"
+    assert found["model_digest"] == report(finished_run)["model_digest"]
+
+
+def test_a_run_with_a_low_keep_rate_leaves_a_report_with_its_drops(finished_run, tmp_path) -> None:
+    found = failed_report(finished_run, tmp_path / "s", 1, instructions={"maxRounds": 1})
+    assert "instructions.maxRounds = 1" in found["failure"]
+    (iteration,) = found["iterations"]
+    assert iteration["pairs"] == []
+    assert iteration["pairs_file"] is None
+    assert [step["label"] for step in iteration["funnel"]][-1] == "instructions accepted"
 
 
 def test_the_file_next_to_the_page_has_all_pairs_with_their_decisions(finished_run) -> None:
