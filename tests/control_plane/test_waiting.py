@@ -26,7 +26,9 @@ def test_the_end_of_a_run_is_awaited(namespace: NamespaceFixture) -> None:
     assert "has not ended within the time limit" in over.stderr
     interrupted = started(namespace, "wait", "run", "-n", namespace.name)
     with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(isheep, namespace, "wait", "run", "-n", namespace.name)
+        # The limit ends the command if the test fails before the run ends.
+        words = ("wait", "run", "-n", namespace.name, "--timeout", "10m")
+        waiting = pool.submit(isheep, namespace, *words)
         namespace.edit(suspend=True)
         namespace.until_phase("Suspended")
         said = interrupted.stderr

@@ -9,7 +9,9 @@ import sys
 from .cluster import Cluster
 from .namespace_fixture import NamespaceFixture
 
-PROGRAM = [sys.executable, "-c", "from isheep.cli import main; main()"]
+# A shell starts programs in the background with SIGINT ignored, and they pass this on.
+_RESTORED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+PROGRAM = [sys.executable, "-c", f"{_RESTORED}; from isheep.cli import main; main()"]
 
 
 def isheep(
