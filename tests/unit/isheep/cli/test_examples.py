@@ -27,12 +27,13 @@ def test_an_example_is_valid_and_can_be_planned(
     assert end.value.exit_code == 0
     assert capsys.readouterr().out == f"{path}: ok\n"
     plan.command(path, str(tmp_path / "store"))
-    store, first, *rest, summary = capsys.readouterr().out.splitlines()
+    store, first, *rest, summary, cost = capsys.readouterr().out.splitlines()
     assert store == f"store: {tmp_path / 'store'}"
     assert (first.split()[0], first.split()[2:]) == ("prepare", ["to", "do"])
     assert all("to do" in line and line.endswith("predicted") for line in rest)
     stages = len(rest) + 1
     assert summary.startswith(f"to do: {stages} of {stages} stages, ")
+    assert cost.startswith("at most ")
 
 
 def test_the_commands_validate_and_plan_accept_an_example(tmp_path: Path) -> None:
