@@ -126,8 +126,8 @@ def coverage(
 def tau_coverage(items: int, sets: int, seed: int) -> float:
     """Return the share of sets whose interval contains Kendall's tau of two lists of scores.
 
-    The scores are whole numbers from 1 to 10, so many are equal. The true value is that of 200,000
-    items.
+    The scores are whole numbers from 1 to 10, and many scores are equal. The true value is that of
+    200,000 items.
     """
     rng = np.random.default_rng(seed)
     true = rank_correlation(*_scores(200_000, rng)).tau or 0.0

@@ -22,6 +22,7 @@ from isheep.store.documents import RunDocuments
 from isheep.store.garbage import stored_stages
 from isheep.store.interface import ObjectInfo, ObjectStore, StoreCorruptError
 from isheep.store.manifest import Manifest, StageInfo, Timings
+from isheep.store.work import work_folder
 
 NS = "ns"
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
@@ -38,7 +39,7 @@ def write_stage(store: ObjectStore, letter: str, *, committed: bool = True) -> N
     artifacts = ArtifactStore(store, NS)
     for index in range(2):
         artifacts.write_part(key(letter), index, [b"{}"])
-    store.put(f"{NS}/work/{key(letter)}/completions/x.zst", b"x")
+    store.put(f"{work_folder(NS, key(letter))}completions/x.zst", b"x")
     if committed:
         manifest = Manifest(
             key=key(letter),

@@ -91,8 +91,8 @@ def parse_path(name: str) -> FieldPath:
             raise SetValueError(f"{OPTION} {name!r}: the field ends with a dot: remove it")
         if len(path) > MAX_DEPTH:
             raise SetValueError(
-                f"{OPTION} {name[:MAX_DEPTH]!r}…: there are more than {MAX_DEPTH} parts; no "
-                "field of a run has so many"
+                f"{OPTION} {name[:MAX_DEPTH]!r}…: there are more than {MAX_DEPTH} parts; every "
+                "field of a run has fewer"
             )
     return path
 

@@ -67,7 +67,7 @@ def resolved_spec(run: RunView) -> dict[str, Any]:
 
 
 def pinned_values(run: RunView) -> dict[str, Any]:
-    """Return what a run was planned from and what is no field of its spec.
+    """Return the values that a run was planned with and that its spec does not contain.
 
     The digests of its inputs, such as the commit of the model, and the versions of its stages are
     pinned when it starts. Two runs with equal specs can differ in them.

@@ -37,8 +37,7 @@ _KEY_IN_TEXT = re.compile(KEY.pattern.encode())
 class Garbage:
     """What may be deleted in one namespace, and what was found about its runs.
 
-    `before` is the limit of `find_garbage`. `references` are references of
-    `deleted_runs`.
+    `before` is the limit of `find_garbage`. `references` are references of `deleted_runs`.
     `executed` has the processes of this machine that execute runs, by the runs' names. `elsewhere`
     are the runs whose status is not in the store. `uncovered` are those of them that can use stages
     that nothing in the store names. If there is one, nothing may be deleted.

@@ -151,7 +151,9 @@ def _over_store(store: ObjectStore, stored: StoredRun, view: RunView) -> RunFore
         old = walk(recipe, before, expected.prepared, theirs, results).results
         basis = Basis(recipe, expected.prepared, versions, old)
         changed = causes(before.document(), resolved.spec, basis)
-    measured, names = measured_stages(store, view.namespace, spec.model)
+    # A finished run needs no rates, and each of them is read from a manifest.
+    has_work = any(one.result is None for one in made.stages)
+    measured, names = measured_stages(store, view.namespace, spec.model) if has_work else ([], [])
     compares = earlier is not None and not committed and bool(earlier.edited)
     return RunForecast(
         store.uri,

@@ -20,7 +20,7 @@ from isheep_worker.engines.prefill import prefill, shared_prefix
 from isheep_worker.engines.token_losses import are_most_likely, token_losses
 
 GPU_TOKENS_AT_ONCE = 4096
-"""A batch of a GPU has up to so many tokens, with padding, whatever the padding costs."""
+"""The tokens, with padding, that a batch of a GPU may have whatever the padding costs."""
 LOGITS_AT_ONCE = 2048
 """Positions of a batch whose logits are kept, with padding. A longer continuation is alone."""
 
@@ -60,7 +60,7 @@ def continuation_batches(
         requests: The requests in their order, each with a continuation.
         rows: The most requests of a batch.
         config: The model's configuration.
-        tokens_at_once: A batch of up to so many tokens is never cut because of its padding.
+        tokens_at_once: A batch with at most this number of tokens is never cut for its padding.
 
     Returns:
         The batches, each with at least one request.

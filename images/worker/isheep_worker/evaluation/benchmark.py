@@ -220,7 +220,7 @@ def _check(name: str, task: Any, settings: BenchmarkSettings) -> None:
 
 
 def _set_examples(name: str, task: Any, settings: BenchmarkSettings, data: TaskData | None) -> None:
-    """Set the number of examples as lm-eval does, and check that there are so many."""
+    """Set the number of examples as lm-eval does, and check that the data has enough."""
     own = task.config.num_fewshot
     number = (own if settings.num_fewshot is None else settings.num_fewshot) or 0
     task.set_config(key="num_fewshot", value=number)

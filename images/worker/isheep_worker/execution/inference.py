@@ -105,15 +105,7 @@ class Inference:
         """Return a request for the probabilities of labels, or None if the prompt is too long."""
         if len(prompt) + 1 > self._model.max_model_length:
             return None
-        return Request(
-            id=id_,
-            prompt_token_ids=tuple(prompt),
-            seed=0,
-            temperature=0.0,
-            top_p=1.0,
-            max_tokens=1,
-            labels=labels,
-        )
+        return _scoring_request(id_, prompt, labels=labels)
 
     def continuation_request(
         self, id_: str, prompt: Sequence[int], continuation: Sequence[int]
@@ -125,15 +117,27 @@ class Inference:
         tokens = len(prompt) + len(continuation)
         if not prompt or not continuation or tokens > self._model.max_model_length:
             return None
-        return Request(
-            id=id_,
-            prompt_token_ids=tuple(prompt),
-            seed=0,
-            temperature=0.0,
-            top_p=1.0,
-            max_tokens=1,
-            continuation=tuple(continuation),
-        )
+        return _scoring_request(id_, prompt, continuation=tuple(continuation))
+
+
+def _scoring_request(
+    id_: str,
+    prompt: Sequence[int],
+    *,
+    labels: tuple[int, ...] = (),
+    continuation: tuple[int, ...] = (),
+) -> Request:
+    """Return a request that generates nothing, so its sampling has no effect."""
+    return Request(
+        id=id_,
+        prompt_token_ids=tuple(prompt),
+        seed=0,
+        temperature=0.0,
+        top_p=1.0,
+        max_tokens=1,
+        labels=labels,
+        continuation=continuation,
+    )
 
 
 def complete_prompts(

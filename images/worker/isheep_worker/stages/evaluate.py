@@ -76,12 +76,13 @@ def _part(
     tasks: Sequence[SeedTask],
     part: int,
 ) -> PartProgram:
+    prompts = [_prompt(context.settings, inference, task) for task in tasks]
     requests = [
         request
-        for n, task in enumerate(tasks)
+        for n, (task, prompt) in enumerate(zip(tasks, prompts, strict=True))
         for request in (
-            _answer(context, inference, task, f"{part}/answer/{n}"),
-            _output(context, inference, task, f"{part}/output/{n}"),
+            _answer(context.settings, inference, task, prompt, f"{part}/answer/{n}"),
+            _output(context.settings, inference, task, prompt, f"{part}/output/{n}"),
         )
         if request is not None
     ]
@@ -102,12 +103,10 @@ def _part(
 
 
 def _answer(
-    context: StageContext[EvaluateSettings], inference: Inference, task: SeedTask, id_: str
+    settings: EvaluateSettings, inference: Inference, task: SeedTask, prompt: list[int], id_: str
 ) -> Request | None:
     """Return the request for an answer, or None if the prompt leaves no room for it."""
-    settings = context.settings
     sampling = Sampling(temperature=TEMPERATURE, top_p=TOP_P, max_tokens=settings.max_tokens)
-    prompt = _prompt(settings, inference, task)
     if not inference.fits(prompt, sampling):
         return None
     seed = item_seed(settings.random_seed, "yardstick", _hash(task))
@@ -115,17 +114,16 @@ def _answer(
 
 
 def _output(
-    context: StageContext[EvaluateSettings], inference: Inference, task: SeedTask, id_: str
+    settings: EvaluateSettings, inference: Inference, task: SeedTask, prompt: list[int], id_: str
 ) -> Request | None:
     """Return the request for the loss of the task's output, or None if it cannot be measured."""
-    settings = context.settings
     if not task.output:
         return None
     pair = PairRow(task.id, task.instruction, task.input, task.output, "stop", 0, 0)
     continuation = task_response(
         inference.library, inference.renderer, settings.prompt_format, pair, ended=False
     )
-    return inference.continuation_request(id_, _prompt(settings, inference, task), continuation)
+    return inference.continuation_request(id_, prompt, continuation)
 
 
 def _prompt(settings: EvaluateSettings, inference: Inference, task: SeedTask) -> list[int]:
