@@ -18,8 +18,9 @@ MODEL_URI := hf://HuggingFaceTB/SmolLM2-135M-Instruct
 WORKERS ?= 2
 
 CLUSTER := cd tests/node && ../../$(BIN)/python -m cluster
+DIST ?= dist
 
-.PHONY: help doctor demo demo-model docs test test-long test-node e2e cluster cluster-down bench lint format types unit generate lock clean
+.PHONY: help doctor demo demo-model docs test test-long test-node e2e cluster cluster-down bench release verify-release audit lint format types unit generate lock clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -112,6 +113,17 @@ test-long: doctor-test $(VENV)/dev.stamp $(MODEL)/config.json  ## Run the tests 
 
 format: $(VENV)/dev.stamp  ## Format the code and fix what ruff can fix.
 	$(BIN)/ruff check --fix .
+release: $(VENV)/dev.stamp  ## Build a release in dist/: packages, package lists, digests, provenance; see CONTRIBUTING.md.
+	PYTHONPATH=hack $(BIN)/python -m release $(DIST) "$$($(BIN)/python tests/control_plane/binaries/build.py release)" --images "$(IMAGES)" $(if $(KEY),--key $(KEY))
+
+verify-release: $(VENV)/dev.stamp  ## Check the files of a release in dist/; KEY is the public key of its author.
+	PYTHONPATH=hack $(BIN)/python -m release.verify $(DIST) $(KEY)
+
+audit: $(BIN)/uv  ## Search the locked packages for known vulnerabilities (needs the network).
+	for lock in operator worker-gpu worker-cpu; do \
+	  $(BIN)/uv tool run --from 'pip-audit>=2.10,<3' pip-audit --disable-pip --require-hashes --requirement requirements/$$lock.txt; \
+	done
+
 	$(BIN)/ruff format .
 
 docs: $(VENV)/dev.stamp  ## Build the documentation as a site, in site/; check all links.

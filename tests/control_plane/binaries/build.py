@@ -1,7 +1,8 @@
 """Build the missing programs of a group, and print the folder that contains the group.
 
-Usage: build.py [control-plane | node]. The default group, control-plane, contains the
-programs of the control-plane tests. The group node also contains the programs of a node.
+Usage: build.py [control-plane | node | release]. The default group, control-plane, contains
+the programs of the control-plane tests. The group node also contains the programs of a node.
+The group release contains the programs of `make release`.
 
 Each program is built from the module that pins it (a folder next to this file) into
 `$XDG_CACHE_HOME/isheep/binaries/<module>-<hash of its pins>`, so a new pin of one module
@@ -78,7 +79,15 @@ NODE = {
         _cni("ipam/host-local"),
     )
 }
-GROUPS = {"control-plane": CONTROL_PLANE, "node": {**CONTROL_PLANE, **NODE}}
+RELEASE = {
+    "helm": CONTROL_PLANE["helm"],
+    "syft": Program("syft", "github.com/anchore/syft/cmd/syft"),
+}
+GROUPS = {
+    "control-plane": CONTROL_PLANE,
+    "node": {**CONTROL_PLANE, **NODE},
+    "release": RELEASE,
+}
 ASSETS = tuple(name for name in CONTROL_PLANE if name != "helm")
 REQUIRED_ASSETS = ("etcd", "kube-apiserver")
 
@@ -139,6 +148,9 @@ def linker_flags(module: str) -> str:
     elif module == "containerd":
         (version,) = _pinned(module, r"github\.com/containerd/containerd/v2 (\S+)")
         package, values = "github.com/containerd/containerd/v2/version", {"Version": version}
+    elif module == "syft":
+        (version,) = _pinned(module, r"github\.com/anchore/syft v(\S+)")
+        package, values = "main", {"version": version}
     else:
         package, values = "", {}
     return " ".join(["-s -w", *(f"-X {package}.{name}={value}" for name, value in values.items())])

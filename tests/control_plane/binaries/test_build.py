@@ -44,9 +44,10 @@ def test_a_group_is_one_folder_and_the_control_plane_is_the_default(build: Modul
     assert {"kubelet", "kube-proxy", "containerd", "bridge", "host-local"} <= node
 
 
-@pytest.mark.parametrize("module", ["etcd", "kubernetes", "helm", "containerd", "cni"])
+@pytest.mark.parametrize("module", ["etcd", "kubernetes", "helm", "containerd", "cni", "syft"])
 def test_a_new_pin_rebuilds_the_programs_of_its_module_only(build: ModuleType, module: str) -> None:
-    modules = {program.module for program in build.GROUPS["node"].values()}
+    groups = (build.GROUPS["node"], build.GROUPS["release"])
+    modules = {program.module for group in groups for program in group.values()}
     before = {name: build.module_folder(name) for name in modules}
     with (build.HERE / module / "go.sum").open("a") as pins:
         pins.write("example.com/new v1.0.0 h1:x=\n")

@@ -1,0 +1,87 @@
+"""The images of a release as OCI archives, with their digests as values of the chart.
+
+An archive can be copied into any registry (`skopeo copy --preserve-digests`), and its digest stays.
+The file of values makes an installation use exactly these images.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from release.commands import ReleaseError, run
+from release.source import Source
+
+VALUES_FILE = "image-digests.yaml"
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image: its name, its Dockerfile and its build arguments."""
+
+    name: str
+    dockerfile: str
+    arguments: tuple[str, ...] = ()
+    value: str | None = None
+
+
+IMAGES = (
+    Image("isheep-operator", "images/operator/Dockerfile", value="image"),
+    Image("isheep-worker-gpu", "images/worker/Dockerfile", ("DEVICE=gpu",), "workerImage"),
+    Image("isheep-worker-cpu", "images/worker/Dockerfile", ("DEVICE=cpu",)),
+)
+"""`value` is the object of the chart's values that names the image."""
+
+
+def archive_name(image: Image, source: Source) -> str:
+    """Return the name of an image's archive."""
+    return f"{image.name}-{source.version}.oci.tar"
+
+
+def make_images(root: Path, source: Source, folder: Path, names: tuple[str, ...]) -> None:
+    """Build images with buildah, and write their archives and the values with their digests.
+
+    Raises:
+        ReleaseError: buildah is not installed, or a build failed.
+    """
+    values: dict[str, dict[str, str]] = {}
+    for image in (one for one in IMAGES if one.name in names):
+        tag = f"localhost/{image.name}:{source.version}"
+        archive = folder / archive_name(image, source)
+        run([*build_command(image, source, tag), root])
+        run(["buildah", "push", "--format=oci", tag, f"oci-archive:{archive}:{source.version}"])
+        if image.value is not None:
+            values[image.value] = {"tag": source.version, "digest": archive_digest(archive)}
+    if values:
+        (folder / VALUES_FILE).write_text(yaml.safe_dump(values, sort_keys=False), "utf-8")
+
+
+def build_command(image: Image, source: Source, tag: str) -> list[str]:
+    """Return the command that builds an image, without the folder of the checkout."""
+    labels = {
+        "org.opencontainers.image.version": source.version,
+        "org.opencontainers.image.revision": source.commit,
+    }
+    return [
+        "buildah",
+        "bud",
+        f"--file={image.dockerfile}",
+        f"--tag={tag}",
+        f"--timestamp={source.time}",
+        *(f"--build-arg={argument}" for argument in image.arguments),
+        *(f"--label={name}={value}" for name, value in labels.items()),
+    ]
+
+
+def archive_digest(archive: Path) -> str:
+    """Return the digest of the manifest in an OCI archive, as a registry names the image."""
+    with tarfile.open(archive) as files:
+        index = files.extractfile("index.json")
+        if index is None:
+            raise ReleaseError(f"{archive} is no OCI archive: it has no index.json")
+        (manifest,) = json.load(index)["manifests"]
+    return str(manifest["digest"])

@@ -1,0 +1,38 @@
+"""The images of a release: their build commands and the digests in their archives."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import yaml
+from release.images import IMAGES, archive_digest, build_command
+from release.source import Source
+
+ROOT = Path(__file__).resolve().parents[4]
+SOURCE = Source("0.2.0", "c" * 40, 1_700_000_000)
+
+
+def test_the_images_are_those_of_the_checkout_and_of_the_chart() -> None:
+    values = yaml.safe_load((ROOT / "charts/isheep-operator/values.yaml").read_text("utf-8"))
+    assert all((ROOT / image.dockerfile).is_file() for image in IMAGES)
+    assert all({"tag", "digest"} <= values[image.value].keys() for image in IMAGES if image.value)
+
+
+def test_the_build_is_that_of_the_commit() -> None:
+    gpu = next(image for image in IMAGES if image.name == "isheep-worker-gpu")
+    command = build_command(gpu, SOURCE, "localhost/isheep-worker-gpu:0.2.0")
+    assert {"--build-arg=DEVICE=gpu", "--timestamp=1700000000"} <= set(command)
+    assert f"--label=org.opencontainers.image.revision={SOURCE.commit}" in command
+
+
+def test_the_digest_is_that_of_the_manifest_in_the_archive(tmp_path: Path) -> None:
+    archive = tmp_path / "image.oci.tar"
+    content = json.dumps({"manifests": [{"digest": "sha256:abc"}]}).encode()
+    with tarfile.open(archive, "w") as files:
+        entry = tarfile.TarInfo("index.json")
+        entry.size = len(content)
+        files.addfile(entry, io.BytesIO(content))
+    assert archive_digest(archive) == "sha256:abc"
