@@ -73,7 +73,7 @@ def _lines(runs: Sequence[ComparedRun]) -> Iterator[str]:
     from isheep.cli.comparison import NOTE, YARDSTICK_NOTE, differences
 
     for run in runs:
-        yield f"{run.title}: {run.location}: {run.phase}, finished iterations: {len(run.history)}"
+        yield f"{run.title}: {run.location}: {run.phase}, finished iterations: {run.finished}"
     titles = [run.title for run in runs]
     for heading, values in (
         ("fields of the spec that differ", [run.spec for run in runs]),
@@ -84,10 +84,21 @@ def _lines(runs: Sequence[ComparedRun]) -> Iterator[str]:
         yield from _table((heading, *titles), rows) if rows else (f"{heading}: none",)
     for t in sorted({t for run in runs for t in (*run.funnels, *run.history)}):
         yield from _iteration(t, runs, titles)
+    yield from _seeds(runs)
     yield ""
     yield NOTE
     if any(record.yardstick for run in runs for record in run.history.values()):
         yield YARDSTICK_NOTE
+
+
+def _seeds(runs: Sequence[ComparedRun]) -> Iterator[str]:
+    """Yield the lines about runs that differ in their random seed only, if there are enough."""
+    from isheep.cli.seed_groups import SeededRun, seed_lines
+
+    lines = list(seed_lines([SeededRun(run.title, run.spec, run.history) for run in runs]))
+    if lines:
+        yield ""
+        yield from lines
 
 
 def _iteration(t: int, runs: Sequence[ComparedRun], titles: Sequence[str]) -> Iterator[str]:

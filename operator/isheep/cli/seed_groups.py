@@ -1,0 +1,75 @@
+"""Runs that differ in their random seed only: the chance that an interval over tasks cannot show.
+
+The interval of one run covers the draw of the tasks. Another random seed gives other instructions,
+other responses and another training. Three runs or more with different seeds show how much the
+result changes with it. This module imports the statistics of the worker in place of a copy of them,
+and starts no worker.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from isheep.api.status import IterationRecord
+
+LEAST_SEEDS = 3
+SEED_FIELD = "randomSeed"
+
+
+@dataclass(frozen=True, slots=True)
+class SeededRun:
+    """A run of the comparison: its title, its spec with defaults, and its records by iteration."""
+
+    title: str
+    spec: Mapping[str, Any]
+    history: Mapping[int, IterationRecord]
+
+
+def seed_groups(runs: Sequence[SeededRun]) -> list[tuple[SeededRun, ...]]:
+    """Return the groups of at least three runs that differ in their random seed only."""
+    groups: dict[str, dict[int, SeededRun]] = {}
+    for run in runs:
+        rest = {name: value for name, value in run.spec.items() if name != SEED_FIELD}
+        key = json.dumps(rest, sort_keys=True)
+        groups.setdefault(key, {}).setdefault(int(run.spec.get(SEED_FIELD, 0)), run)
+    return [tuple(group.values()) for group in groups.values() if len(group) >= LEAST_SEEDS]
+
+
+def seed_lines(runs: Sequence[SeededRun]) -> Iterator[str]:
+    """Yield a sentence for each iteration of each group of seeds."""
+    for group in seed_groups(runs):
+        titles = ", ".join(run.title for run in group)
+        yield f"random seeds: {titles} differ in their random seed only"
+        for t in sorted({t for run in group for t in run.history}):
+            found = [
+                record.yardstick.difference
+                for run in group
+                if (record := run.history.get(t)) is not None
+                and record.yardstick is not None
+                and record.yardstick.difference is not None
+            ]
+            if len(found) >= LEAST_SEEDS:
+                yield f"M({t}): {_mean_text(found)}"
+
+
+def _mean_text(differences: Sequence[float]) -> str:
+    head = f"loss on seed tasks over {len(differences)} random seeds"
+    try:
+        from isheep_worker.statistics.mean_interval import mean_interval  # noqa: PLC0415 (scipy)
+
+        found = mean_interval(differences)
+    except ImportError:
+        return (
+            f"{head}: no interval, because scipy is not installed; "
+            "install it with: pip install 'isheep[cpu]'"
+        )
+    interval = found.interval
+    if interval is None:
+        return f"{head} {found.mean:+.3f} nats a token against M(0)"
+    text = f"95 % interval over seeds {interval.low:+.3f} to {interval.high:+.3f}"
+    if interval.low <= 0 <= interval.high:
+        text += "; no significant difference"
+    return f"{head} {found.mean:+.3f} nats a token against M(0) ({text})"
