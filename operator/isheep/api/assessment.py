@@ -97,6 +97,18 @@ class Assessment(SpecModel):
             "shows how well both agree. The selection ignores these scores. If absent: none."
         ),
     )
+    controls: Integer | None = Field(
+        default=None,
+        ge=50,
+        le=1000,
+        description=(
+            "Number of scored pairs that each iteration scores again after damage to the response: "
+            "the response to another instruction, a repeated half, a cut half, a missing last "
+            "sentence, or a wrong number. The report shows how often the pair has the higher "
+            "score, which is 0.5 for scores without meaning. The selection ignores these scores. "
+            "If absent: none."
+        ),
+    )
     prompt_format: AssessmentPromptFormat = Field(
         default="Auto",
         description=(

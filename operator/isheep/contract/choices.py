@@ -58,6 +58,9 @@ Decoding = Literal["Free", "Constrained"]
 Parsing = Literal["Tolerant", "Strict"]
 ExampleOrder = Literal["Fixed", "Shuffled"]
 LabelKind = Literal["DigitsAfterSpace", "DigitsAfterNewline", "LettersAfterNewline"]
+ControlKind = Literal["Swapped", "Repeated", "Truncated", "MissingLastSentence", "WrongNumber"]
+"""The kinds of damage to a response that a valid score notices, the most obvious one first."""
+CONTROL_KINDS: tuple[ControlKind, ...] = get_args(ControlKind)
 
 # Selection.
 PerplexityGiven = Literal["Nothing", "Prompt"]

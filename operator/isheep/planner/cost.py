@@ -15,6 +15,7 @@ from isheep.planner.forecast import ForecastStage, most_steps
 from isheep.recipes.interface import Stage
 from isheep.recipes.settings import (
     AssessSettings,
+    ControlSettings,
     EvaluateSettings,
     Sampling,
     StageSettings,
@@ -102,5 +103,7 @@ def _most_tokens(stage: Stage) -> int:
         return 0
     answers = (stage.items or 0) * sampling.max_tokens
     if isinstance(settings, AssessSettings):
+    if isinstance(settings, ControlSettings):
+        answers *= len(settings.kinds)
         return 0 if settings.scoring == "Expected" else answers * len(settings.levels)
     return answers

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
+from isheep.recipes.builders.assess import controls
 from isheep.recipes.builders.context import RunContext
 from isheep.recipes.builders.evaluate import evaluate, verdict
 from isheep.recipes.interface import Stage, Statistics, has_failed
@@ -21,14 +22,16 @@ OptionalStages = Generator[Stage, Statistics | None, None]
 
 @dataclass(slots=True)
 class Evaluations:
-    """The ids of the evaluations so far by t, and of the newest verdict if there is one."""
+    """The ids of the evaluations so far by t, of the newest verdict, and of the controls."""
 
     measured: dict[int, str] = field(default_factory=dict)
+    controls: list[str] = field(default_factory=list)
     verdict: str | None = None
 
     def stages(self) -> list[str]:
-        """Return the ids of the evaluations and of the newest verdict, for the report."""
-        return [*self.measured.values(), *([] if self.verdict is None else [self.verdict])]
+        """Return the ids of the evaluations, controls and the newest verdict, for the report."""
+        newest = [] if self.verdict is None else [self.verdict]
+        return [*self.measured.values(), *self.controls, *newest]
 
 
 def measure_model(run: RunContext, found: Evaluations, t: int, iteration: int) -> OptionalStages:
@@ -38,6 +41,21 @@ def measure_model(run: RunContext, found: Evaluations, t: int, iteration: int) -
     stage = evaluate(run, run.spec.yardstick, t, iteration)
     if not has_failed((yield stage)):
         found.measured[t] = stage.id
+
+
+def check_scores(
+    run: RunContext, found: Evaluations, t: int, pairs: str, items: int
+) -> OptionalStages:
+    """Yield the stage that shows whether the scores of an iteration mean something, if wanted.
+
+    `pairs` and `items` are those of the iteration's assess stage.
+    """
+    count = run.spec.assessment.controls
+    if count is None:
+        return
+    stage = controls(run, t, pairs, min(count, items))
+    if not has_failed((yield stage)):
+        found.controls.append(stage.id)
 
 
 def compare_models(

@@ -27,7 +27,7 @@ from isheep.recipes.builders.report import report
 from isheep.recipes.builders.select import select
 from isheep.recipes.builders.train import merge, train
 from isheep.recipes.defaults import resolve
-from isheep.recipes.evaluation import Evaluations, compare_models, measure_model
+from isheep.recipes.evaluation import Evaluations, check_scores, compare_models, measure_model
 from isheep.recipes.interface import (
     FINISHED,
     UNDECIDED,
@@ -225,6 +225,7 @@ def select_and_train(
     judging = judging_method(run.spec)
     if judging.scores:
         yield history.add(assess(run, t, pairs, items))
+        yield from check_scores(run, history.evaluations, t, pairs, items)
     if judging.losses:
         yield history.add(measure(run, t, pairs, items))
     selected = yield history.add(select(run, t, pairs))

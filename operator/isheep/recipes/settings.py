@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 from isheep.contract.choices import (
     EVALUATION_STEPS,
     EXPLANATIONS,
+    ControlKind,
     Decoding,
     DeduplicationPool,
     DropLast,
@@ -216,6 +217,15 @@ class AssessSettings(StageSettings):
     compare: int | None = None
     parsing: Literal["Strict"] | None = Field(default=None, description="None: Tolerant")
     explanations: int | None = Field(default=None, description=f"None: {EXPLANATIONS}")
+
+
+class ControlSettings(AssessSettings):
+    """How controls are scored: with the settings of the assess stage whose scores they check.
+
+    A control is a pair whose response was damaged in the way of one of `kinds`.
+    """
+
+    kinds: tuple[ControlKind, ...]
 
 
 class MeasureSettings(StageSettings):

@@ -26,6 +26,7 @@ class StageKind(StrEnum):
     INSTANTIATE = "instantiate"
     RESPOND = "respond"
     ASSESS = "assess"
+    CONTROLS = "controls"
     MEASURE = "measure"
     EVALUATE = "evaluate"
     VERDICT = "verdict"
@@ -107,6 +108,9 @@ class StageDefinition:
     of the method reads its output.
 
     `after_inference` is True if no later stage of the same iteration loads a model for inference,
+    `reads_whole_inputs` is True if each part of the output depends on all of the input. Other
+    stages with parts make part i of the output from part i of the input.
+
     except for the measurement of the last model.
 
     `funnel` has the lines of the kind in the report. The funnel shows the kinds in the order of
@@ -121,6 +125,7 @@ class StageDefinition:
     adoptable: bool = True
     optional: bool = False
     after_inference: bool = False
+    reads_whole_inputs: bool = False
     funnel: Funnel | None = None
 
 
@@ -201,6 +206,13 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         ),
     ),
     StageKind.MEASURE: StageDefinition(
+    StageKind.CONTROLS: StageDefinition(
+        Pool.INFERENCE,
+        s.ControlSettings,
+        role=JobRole.ASSESSMENT,
+        optional=True,
+        reads_whole_inputs=True,
+    ),
         Pool.INFERENCE,
         s.MeasureSettings,
         # drops cut responses and thoughts, and keeps code; spares code with labels of speakers

@@ -189,7 +189,8 @@ class JobWalk:
         """Return whether the inputs are committed, or this pod has made its parts of them."""
         sources = [source for ids in stage.inputs.values() for source in ids]
         missing = [source for source in sources if source not in walked.results]
-        return not missing or (stage.items is not None and self._shared.issuperset(missing))
+        whole = stage.items is None or STAGE_DEFINITIONS[stage.kind].reads_whole_inputs
+        return not missing or (not whole and self._shared.issuperset(missing))
 
     def _is_my_turn(self, stage: Stage, key: str) -> bool:
         """Return whether this pod makes a stage that one pod makes alone.

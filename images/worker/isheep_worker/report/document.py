@@ -17,6 +17,7 @@ import yaml
 from isheep.api.run import GROUP, KIND, VERSION
 from isheep.contract.order import RunRef
 from isheep.recipes.settings import ReportSettings
+from isheep_worker.controls.validity import ControlFigures
 from isheep_worker.report import figures
 from isheep_worker.report.explanations import AssessedPair
 from isheep_worker.report.figures import Seconds
@@ -71,6 +72,7 @@ class ReportInput:
     pairs: Mapping[int, PairFigures] = field(default_factory=dict)
     pairs_files: Mapping[int, str] = field(default_factory=dict)
     scores: Mapping[int, Sequence[LevelFigures]] = field(default_factory=dict)
+    controls: Mapping[int, Sequence[ControlFigures]] = field(default_factory=dict)
     answers: Mapping[int, Sequence[AssessedPair]] = field(default_factory=dict)
     verdict: Mapping[str, Any] | None = None
     samples: Sequence[SampleAnswer] = ()
@@ -137,6 +139,7 @@ def _iteration(source: ReportInput, t: int, time: Sequence[figures.StageSeconds]
     stages = [stage for stage in source.stages if stage.iteration == t]
     pairs = source.pairs.get(t, PairFigures((), ()))
     mine = [row for row in time if row.id.startswith(f"i{t}/")]
+    controls = source.controls.get(t)
     return {
         **figures.plain(of_t),
         "counts": dict(counts(of_t.funnel)),
@@ -151,7 +154,12 @@ def _iteration(source: ReportInput, t: int, time: Sequence[figures.StageSeconds]
         "pairs": figures.plain(pairs.groups),
         "levels": figures.plain(pairs.levels),
         "pairs_file": source.pairs_files.get(t),
+        **({} if controls is None else {"controls": [_control(one) for one in controls]}),
     }
+
+
+def _control(figures_of: ControlFigures) -> dict[str, Any]:
+    return {**figures.plain(figures_of), "verdict": figures_of.verdict}
 
 
 def _date(seconds: float | None) -> str | None:

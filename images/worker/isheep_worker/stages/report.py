@@ -23,6 +23,7 @@ from isheep.recipes.settings import ReportSettings
 from isheep.store.documents import RunDocuments
 from isheep.store.interface import NoSuchKeyError
 from isheep.store.manifest import Manifest, Timings
+from isheep_worker.controls.validity import ControlFigures, control_figures
 from isheep_worker.execution.commit import commit
 from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.report.document import (
@@ -107,6 +108,10 @@ def _source(context: StageContext[ReportSettings], manifests: dict[str, Manifest
         pairs={t: _pairs(context, manifest) for t, manifest in selected.items()},
         pairs_files={t: pairs_file(t) for t in selected},
         scores={t: _scores(context, m) for t, m in by_kind.get("assess", {}).items()},
+        controls={
+            t: _controls(context, m, by_kind["assess"][t])
+            for t, m in by_kind.get("controls", {}).items()
+        },
         answers={
             t: _answers(context, m, selected[t])
             for t, m in by_kind.get("assess", {}).items()
@@ -236,6 +241,16 @@ def _training(
 def _scores(context: StageContext[ReportSettings], manifest: Manifest) -> tuple[LevelFigures, ...]:
     lines = context.artifacts.read_lines(manifest.key)
     return level_figures(SCORES.decode(line) for line in lines)
+
+
+def _controls(
+    context: StageContext[ReportSettings], damaged: Manifest, assessed: Manifest
+) -> tuple[ControlFigures, ...]:
+    pairs, controls = (
+        (SCORES.decode(line) for line in context.artifacts.read_lines(manifest.key))
+        for manifest in (assessed, damaged)
+    )
+    return control_figures(pairs, controls, context.settings.spec.get("randomSeed", 0))
 
 
 def _answers(

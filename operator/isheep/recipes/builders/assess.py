@@ -1,10 +1,12 @@
-"""assess: M(t-1) or M(0) scores the pairs (§3.2)."""
+"""assess and controls: M(t-1) or M(0) scores the pairs (§3.2), and some damaged responses."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from isheep.api.assessment import Assessment
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.choices import EXPLANATIONS, PromptFormat
+from isheep.contract.choices import CONTROL_KINDS, EXPLANATIONS, PromptFormat
 from isheep.recipes import settings as s
 from isheep.recipes.builders.context import (
     RunContext,
@@ -63,6 +65,24 @@ def assess(run: RunContext, t: int, pairs: str, items: int) -> Stage:
 
 def needs_expected_scores(spec: SelfAlignmentRunSpec) -> bool:
     """Return whether any score of the run is an expectation, which needs labels from prepare."""
+def controls(run: RunContext, t: int, pairs: str, count: int) -> Stage:
+    """Return the stage that scores damaged responses as assess scores the pairs.
+
+    `pairs` is the id of the stage whose output are the pairs; `count` of them are damaged. The
+    settings are those of assess, so the scores can be compared.
+    """
+    scored = assess(run, t, pairs, count)
+    left_out = ("compare", "explanations")
+    settings = scored.settings.model_dump(exclude=set(left_out))
+    return replace(
+        scored,
+        id=f"i{t}/controls",
+        kind=StageKind.CONTROLS,
+        settings=s.ControlSettings(**settings, explanations=0, kinds=CONTROL_KINDS),
+        inputs={**scored.inputs, "scores": (scored.id,)},
+    )
+
+
     expected = spec.assessment.scoring == "Expected" or spec.assessment.compare is not None
     return expected and needs_scores(spec)
 

@@ -49,6 +49,12 @@ def test_tokens_are_the_largest_number_that_the_settings_allow() -> None:
         yardstick={"items": 24, "maxTokens": 3},
     )
     assert cost(expected.stages, ()).tokens == 5 * 100 + 40 * 20 + 2 * 24 * 3
+    controls = made(
+        instructions={"count": 40, "sampling": {"maxTokens": 100}},
+        responses={"sampling": {"maxTokens": 20}},
+        assessment={"levels": ["Quality"], "sampling": {"maxTokens": 17}, "controls": 50},
+    )
+    assert cost(controls.stages, ()).tokens == 5 * 100 + 40 * 20 + 40 * 17 * (1 + 5)
 
 
 def test_without_a_measurement_the_cost_is_unknown_and_names_what_is_missing() -> None:

@@ -67,6 +67,25 @@ def test_a_model_is_measured_after_its_responses_and_the_last_one_after_its_trai
     ]
 
 
+def test_controls_follow_the_scores_and_change_no_key_of_the_method() -> None:
+    without, with_them = walked(), walked(assessment={"controls": 100}, iterations=2)
+    stages = {stage.id: stage for stage in with_them.stages}
+    assert ids(with_them).index("i1/controls") == ids(with_them).index("i1/assess") + 1
+    controls, assess = stages["i2/controls"], stages["i2/assess"]
+    assert controls.inputs == {**assess.inputs, "scores": ("i2/assess",)}
+    assert (controls.items, controls.model) == (40, assess.model)  # the run has 40 pairs
+    same = set(without.keys) - {"prepare", "i1/report", "i2/report"}
+    assert all(without.keys[id_] == with_them.keys[id_] for id_ in same)
+    assert "i1/controls" in stages["i1/report"].inputs
+    failed = walked(("i1/controls",), assessment={"controls": 100})
+    assert "i1/controls" not in {s.id: s for s in failed.stages}["i1/report"].inputs
+
+
+def test_a_selection_without_scores_has_no_controls() -> None:
+    found = walked(assessment={"controls": 100}, selection={"method": "Random"})
+    assert StageKind.CONTROLS not in {stage.kind for stage in found.stages}
+
+
 def test_no_key_of_the_method_depends_on_the_yardstick() -> None:
     without, with_it = walked(yardstick=None), walked()
     kept = {id_: key for id_, key in with_it.keys.items() if id_ in without.keys}

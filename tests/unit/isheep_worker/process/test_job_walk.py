@@ -198,6 +198,26 @@ def test_a_pod_without_a_node_holds_nothing_up(cluster) -> None:
     four = cluster(4)
     for pod in (0, 2, 3):
         four.start(pod)
+def test_a_stage_that_reads_whole_inputs_waits_for_the_parts_of_all_pods(cluster) -> None:
+    two = cluster(2, "Joined", assessment={"controls": 130})
+    scored: set[int] = set()
+
+    def before_part(pod: int, stage: str, part: int) -> None:
+        if stage == "i1/assess" and pod == 1:
+            time.sleep(0.05)
+        if stage == "i1/assess":
+            scored.add(part)
+        if stage == "i1/controls":
+            assert scored == set(range(part_count(COUNT)))
+
+    two.before_part = before_part
+    for pod in range(2):
+        two.start(pod)
+    results = two.results()
+    assert [step.id for step in results[0].steps] == [*GENERATION, "i1/assess", "i1/controls"]
+    assert {part for stage, part in two.made if stage == "i1/controls"} == {0, 1, 2}
+
+
     assert all(four.result(pod).outcome is Outcome.COMMITTED for pod in (0, 2, 3))
     assert set(four.made.values()) == {1}
     made = dict(four.made)

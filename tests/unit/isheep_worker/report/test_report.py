@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from isheep.contract.choices import Pool
 from isheep.contract.order import RunRef
 from isheep.recipes.settings import ReportSettings
+from isheep_worker.controls.validity import ControlFigures
 from isheep_worker.report import figures
 from isheep_worker.report.document import (
     ReportInput,
@@ -220,6 +221,25 @@ def test_the_page_shows_the_answers_of_the_assessor():
 
 
 def test_the_page_shows_the_figures_of_expected_scores():
+def test_the_page_shows_which_damage_the_scores_notice():
+    noticed = ControlFigures(
+        *("Swapped", "the response to another instruction", "Quality", 90, 3, 8.25, 4.5, 0.91),
+        Interval(0.87, 0.95),
+    )
+    few = ControlFigures("WrongNumber", "a wrong number", "Quality", 12, 0, 8.0, 8.0, None, None)
+    doc = document(controls={1: (noticed, few)})
+    assert doc["iterations"][0]["controls"][0]["area"] == 0.91
+    page = render(doc)
+    for shown in (
+        "Do the scores notice damage?",
+        "0.87 to 0.95",
+        "the scores see this damage (3 without a score)",
+        "too few items (12, and 50 are needed)",
+    ):
+        assert shown in page
+    assert "notice damage" not in render(document())
+
+
     quality = LevelFigures(
         "Quality",
         scored=9,

@@ -1,0 +1,5 @@
+"""Controls: pairs whose responses were damaged on purpose, one kind of damage a file.
+
+An assessor whose scores mean something gives a damaged response a lower score than the response
+that it was made from. `registry.py` has the kinds, and `validity.py` measures how often this is so.
+"""
