@@ -28,6 +28,7 @@ from isheep_worker.report.pairs import pair_figures
 from isheep_worker.report.scores import Agreement, LevelFigures, OrderMean
 from isheep_worker.report.stage_figures import StageFigures, StageTime
 from isheep_worker.rows.schema import SelectionRow
+from isheep_worker.statistics.interface import Interval
 
 from .whole_report import whole_report
 
@@ -220,7 +221,6 @@ def test_the_page_shows_the_answers_of_the_assessor():
     assert "Answers of the assessor" not in render(document())
 
 
-def test_the_page_shows_the_figures_of_expected_scores():
 def test_the_page_shows_which_damage_the_scores_notice():
     noticed = ControlFigures(
         *("Swapped", "the response to another instruction", "Quality", 90, 3, 8.25, 4.5, 0.91),
@@ -240,6 +240,7 @@ def test_the_page_shows_which_damage_the_scores_notice():
     assert "notice damage" not in render(document())
 
 
+def test_the_page_shows_the_figures_of_expected_scores():
     quality = LevelFigures(
         "Quality",
         scored=9,
