@@ -1,6 +1,7 @@
 """Compares the speed of expected scores with the paper's sampled scores.
 
     python benchmarks/expected_scoring.py --model FOLDER [--pairs 60] [--rubric Combined]
+        [--cpu-seconds]
 
 The benchmark runs one assess stage in vLLM alternately with expected scores (one prefill a pair)
 and with sampled scores (up to 256 tokens, ended by a line break, temperature 1). The engine is

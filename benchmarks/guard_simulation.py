@@ -1,6 +1,6 @@
 """Measures how often the guards warn about a run that does not collapse, and about one that does.
 
-    python benchmarks/guard_simulation.py [--runs 1000] [--harmless 100] [--collapses 100]
+    python benchmarks/guard_simulation.py [--runs 1000] [--harmless 400] [--collapses 100]
 
 Each simulated run has rows: the sets D(t) in completions of 4 pairs, and the answers of M(0) to
 M(T) to the same instructions. Their texts are sentences of docstrings. All figures are computed
@@ -208,7 +208,7 @@ def main() -> int:
     """Simulate, print the shares of runs with an alarm, and return 1 if a goal is missed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=1_000, help="runs without a collapse")
-    parser.add_argument("--harmless", type=int, default=100, help="runs with harmless changes")
+    parser.add_argument("--harmless", type=int, default=400, help="runs with harmless changes")
     parser.add_argument("--collapses", type=int, default=100, help="runs of each collapse")
     parser.add_argument("--processes", type=int, default=2)
     chosen = parser.parse_args()

@@ -89,6 +89,13 @@ class SimulatedEngine:
         self._running = {id_: left - 1 for id_, left in self._running.items() if left > 1}
         return [Completion(id_, "", "stop", 1, 1) for id_ in ended]
 
+    def sleep(self) -> bool:
+        """There is no device whose memory could be freed."""
+        return True
+
+    def wake(self) -> None:
+        """The engine serves at once."""
+
     def adapt(self, adapter: Adapter | None) -> None:
         """Ignore the adapter."""
 

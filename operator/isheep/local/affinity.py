@@ -1,16 +1,16 @@
 """Which worker process can execute an order.
 
 A process keeps the model that it has loaded, so the next order for the same model needs no load. A
-model load takes longer than most stages of a small run. A base model that was loaded with an
-adapter can also serve without the adapter or with another one. A training needs a process that has
-loaded no model, so that the memory is free, and a process that has trained serves no other model.
-Any process can execute a stage without a model.
+model load takes longer than most stages of a small run. A base model that was loaded with memory
+for an adapter can serve without an adapter and with any one. A training needs a process that has
+loaded no model, and a process that has trained serves no other model. Any process can execute a
+stage without a model.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isheep.contract.order import StageOrder, Step
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
@@ -33,7 +33,10 @@ class Model:
 def model_of(order: StageOrder) -> Model | None:
     """Return the model that an order's process loads, or None if the order needs no model."""
     models = [model for step in order.steps if (model := _step_model(step)) is not None]
-    return models[0] if models else None
+    if not models:
+        return None
+    reserves = order.runtime.adapter_rank is not None and not trains(order)
+    return replace(models[0], adapters=models[0].adapters or reserves)
 
 
 def is_inference(order: StageOrder) -> bool:

@@ -20,12 +20,16 @@ End = Literal["Succeeded", "Failed", "Stalled", "Suspended", "Stopped", "Paused"
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """How `isheep run` ends; `remedy` says what to do about a cause, and may be empty."""
+    """How `isheep run` ends; `remedy` says what to do about a cause, and may be empty.
+
+    `reason` is that of a condition, "" if there is none.
+    """
 
     end: End
     exit_code: ExitCode
     message: str
     remedy: str = ""
+    reason: str = ""
 
 
 def conclusion_of(
@@ -53,7 +57,8 @@ def _unsuccessful(end: End, condition: Condition, worker_code: int | None) -> Co
     known = _explanation(condition.reason)
     code = (known.exit_code if known else None) or _code_of_worker(worker_code)
     message = f"{condition.reason}: {condition.message}"
-    return Conclusion(end, code, message, known.remedy if known else "")
+    remedy = known.remedy if known else ""
+    return Conclusion(end, code, message, remedy, condition.reason)
 
 
 def _explanation(reason: str) -> Explanation | None:

@@ -124,10 +124,16 @@ class Driver:
         if not plan.actions:
             self._log_idle(plan)
         paused = paused_at(plan.status, self._until) is not None
-        for action in plan.actions:
+        for action in sorted(plan.actions, key=self._turn):
             if not (paused and isinstance(action, Start)):
                 self._act(action)
         return plan
+
+    def _turn(self, action: Action) -> int:
+        """Return 0 for what ends attempts, 1 for orders whose model is loaded, 2 for the others."""
+        if not isinstance(action, Start):
+            return 0
+        return 1 if self._pool.has_loaded(action.order) else 2
 
     def _act(self, action: Action) -> None:
         if isinstance(action, Start):

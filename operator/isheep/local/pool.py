@@ -7,6 +7,10 @@ that uses no engine, a group starts a spare process, which imports its libraries
 an order. A training gets one process that sees the devices of all groups. A stage that runs at the
 same time as the model's process (the report of the previous iteration) runs in another process,
 which ends with the stage.
+
+If all iterations use the same base model with adapters, the model's process may remain during a
+training. It frees its GPU first, and it decides whether the memory of the host suffices. If the
+training failed before, the process ends, because the estimate of the memory may have been wrong.
 """
 
 from __future__ import annotations
@@ -41,18 +45,42 @@ class _DeviceGroup:
         self._spare: Worker | None = None
         self._others: list[Worker] = []
 
+    @property
+    def idle(self) -> bool:
+        """Whether there is a process with a model, and it has no order."""
+        return self._main is not None and self._main.idle
+
+    def has_loaded(self, order: StageOrder) -> bool:
+        """Return whether an idle process has loaded the model of the order."""
+        main = self._main
+        if main is None or main.blank or not main.idle or model_of(order) is None:
+            return False
+        return main.serves(order)
+
     def take(self, order: StageOrder) -> Worker:
         """Return an idle process for the order. The process is busy until its release."""
         main = self._main
         if main is not None and main.idle and main.serves(order):
             return main
+        keeps = trains(order) and self.make_room(order)
         new = self._new()
-        if main is None or model_of(order) is not None:
-            self._main = new
+        if not keeps and (self._main is None or model_of(order) is not None):
+            main, self._main = self._main, new
             self._retire(main)
         else:
             self._others.append(new)
         return new
+
+    def make_room(self, order: StageOrder) -> bool:
+        """Free the devices for a training; return whether the process with the model remains."""
+        main = self._main
+        if main is None:
+            return False
+        if main.idle and order.attempt == 1 and main.make_room(order):
+            return True
+        self._main = None
+        self._retire(main)
+        return False
 
     def start_spare(self) -> None:
         """Start a spare process, unless there is one or the main process can load any model."""
@@ -67,11 +95,6 @@ class _DeviceGroup:
         elif worker in self._others:
             self._others.remove(worker)
             worker.end()
-
-    def free(self) -> None:
-        """End the process with the model, so that the memory of the devices is free."""
-        main, self._main = self._main, None
-        self._retire(main)
 
     def close(self) -> None:
         """End all processes."""
@@ -120,22 +143,32 @@ class Pool:
         """
         self._make_groups(order.runtime.tensor_parallel_size)
         if len(self._groups) > 1 and trains(order):
-            return (self._take_all_devices(),)
+            return (self._take_all_devices(order),)
         count = workers_for(order, len(self._groups))
         return tuple(group.take(order) for group in self._groups[:count])
 
-    def _take_all_devices(self) -> Worker:
+    def _take_all_devices(self, order: StageOrder) -> Worker:
         """Return a process that sees all devices, after the engines have freed their memory."""
         for group in self._groups:
-            group.free()
+            group.make_room(order)
         self._trainer = self._spawn(self._devices, 0, 1, warm=False)
         return self._trainer
+
+    def has_loaded(self, order: StageOrder) -> bool:
+        """Return whether an idle process has loaded the model of the order.
+
+        Take such an order first. Otherwise an order without a model takes the process, and the
+        model is loaded again in another one.
+        """
+        return any(group.has_loaded(order) for group in self._groups)
 
     def start_spares(self, order: StageOrder) -> None:
         """Start spare processes during an order that uses no engine."""
         if not is_inference(order):
             for group in self._groups:
-                group.start_spare()
+                # A process that remains during a training makes the next load unnecessary.
+                if not (trains(order) and group.idle):
+                    group.start_spare()
 
     def release(self, worker: Worker, *, clean: bool) -> None:
         """Take a process back after its order; `clean` is True if the order did not fail."""

@@ -19,17 +19,20 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import IO, Any
 
 from pydantic import ValidationError
 
+from isheep.contract.driver_lines import room_line
 from isheep.contract.order import StageOrder, StageResult, canonical_order
 from isheep.local.affinity import Model, loaded_after, model_of, serves
 
 TAIL_BYTES = 4096
 TAIL_LINES = 12
 END_SECONDS = 5.0
+ROOM_SECONDS = 60.0
+"""How long an engine may take to free its GPU; its weights move into the memory of the host."""
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +92,7 @@ class Worker:
         self._inbox = inbox
         self._loaded: Model | None = None
         self._busy = False
+        self._rooms: SimpleQueue[bool] = SimpleQueue()
         with _opened(log) as stderr:
             self._process = subprocess.Popen(  # noqa: S603  the command is ours
                 command,
@@ -131,9 +135,22 @@ class Worker:
         """
         self._loaded = loaded_after(self._loaded, model_of(order))
         self._busy = True
-        with suppress(BrokenPipeError):
-            self._stdin.write(canonical_order(order).encode() + b"\n")
-            self._stdin.flush()
+        self._write(canonical_order(order))
+
+    def make_room(self, order: StageOrder) -> bool:
+        """Ask an idle process to free its GPU for a training in another process.
+
+        Returns:
+            Whether the process keeps its engine, which a later order will use. If it is False, end
+            the process.
+        """
+        if not self.alive or self._loaded is None or not self._loaded.adapters:
+            return False
+        self._write(room_line(order))
+        try:
+            return self._rooms.get(timeout=ROOM_SECONDS)
+        except Empty:
+            return False
 
     def finish_order(self) -> None:
         """Mark the process as idle after the end of its order."""
@@ -181,6 +198,11 @@ class Worker:
     def _stdin(self) -> Any:
         return self._process.stdin
 
+    def _write(self, line: str) -> None:
+        with suppress(BrokenPipeError):
+            self._stdin.write(line.encode() + b"\n")
+            self._stdin.flush()
+
     def _read(self) -> None:
         stdout = self._process.stdout
         assert stdout is not None  # noqa: S101  Popen was given PIPE
@@ -188,16 +210,22 @@ class Worker:
             message = self._parse(line)
             if message is None:
                 logger.debug("worker %d wrote a line that is not a message", self._process.pid)
+            elif isinstance(message, bool):
+                self._rooms.put(message)
             else:
                 self._inbox.put(message)
+        self._rooms.put(False)
         code = self._process.wait()
         # An engine's child processes must not outlive the worker, because they hold the device.
         self.kill()
         self._inbox.put(ProcessEnd(self, 128 - code if code < 0 else code))
 
-    def _parse(self, line: bytes) -> Message | None:
+    def _parse(self, line: bytes) -> Message | bool | None:
+        """Return the message of a line; the answer to a request for room is a bool."""
         try:
             document = json.loads(line)
+            if document["type"] == "room":
+                return bool(document["keeps"])
             if document["type"] == "progress":
                 return ProgressReport(
                     self,

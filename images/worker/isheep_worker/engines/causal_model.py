@@ -48,6 +48,13 @@ def empty_model(folder: Path) -> Any:
         return _auto_class(config).from_config(config, trust_remote_code=False)
 
 
+def model_config(folder: Path) -> Any:
+    """Return the configuration of the model that `load_model` returns, with its attention."""
+    config = _config(folder)
+    config._attn_implementation = _attention(config) or "sdpa"
+    return config
+
+
 def _config(folder: Path) -> Any:
     from transformers import AutoConfig  # noqa: PLC0415 (heavy)
 

@@ -129,6 +129,22 @@ class Engine(Protocol):
             DeviceMemoryError: The device's memory does not hold the adapter.
         """
 
+    def sleep(self) -> bool:
+        """Free the memory of the GPU until `wake`, and keep the model in the memory of the host.
+
+        Call this method only when no request is in flight. An engine on a CPU keeps its memory.
+
+        Returns:
+            Whether the engine sleeps. If it cannot, nothing has changed.
+        """
+
+    def wake(self) -> None:
+        """End the sleep, so that the engine serves again.
+
+        Raises:
+            DeviceMemoryError: The device's memory does not hold the model any more.
+        """
+
     def close(self) -> None:
         """Free the device. Further calls have no effect."""
 

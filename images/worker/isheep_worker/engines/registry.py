@@ -31,6 +31,8 @@ class Capability(StrEnum):
     """`Engine.adapt`: a LoRA adapter that is added to the base model."""
     ALL_ADAPTERS = "all-adapters"
     """Adapters of experts too, and of a language model that is a part of a larger model."""
+    SLEEP = "sleep"
+    """`Engine.sleep`: the memory of the GPU is free for a training, and the engine remains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ ENGINES: Mapping[EngineType, EngineDefinition] = {
                 Capability.CONTINUATION,
                 Capability.REGULAR_EXPRESSIONS,
                 Capability.ADAPTERS,
+                Capability.SLEEP,
             }
         ),
     ),
@@ -80,6 +83,7 @@ ENGINES: Mapping[EngineType, EngineDefinition] = {
                 Capability.REGULAR_EXPRESSIONS,
                 Capability.ADAPTERS,
                 Capability.ALL_ADAPTERS,
+                Capability.SLEEP,
             }
         ),
     ),

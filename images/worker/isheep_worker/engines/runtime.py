@@ -15,7 +15,7 @@ class EngineRuntime:
     `max_num_seqs` is the largest batch of vLLM, or None for vLLM's own choice for the device, and
     `batch_size` is the batch size of the Transformers engine. When a stage is retried after its
     device's memory was exhausted, its `memory_reduction` is one higher. Each unit of it halves both
-    batch sizes.
+    batch sizes. With `can_sleep`, the engine is loaded so that `Engine.sleep` is possible later.
 
     No field here is part of a stage's key. This is correct for the Transformers engine because no
     field of the spec sets `batch_size`: another batch size rounds differently, and may reverse a
@@ -28,6 +28,7 @@ class EngineRuntime:
     tensor_parallel_size: int = 1
     enforce_eager: bool = False
     memory_reduction: int = 0
+    can_sleep: bool = False
 
     @property
     def reduced_max_num_seqs(self) -> int | None:

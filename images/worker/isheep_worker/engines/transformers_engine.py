@@ -61,9 +61,9 @@ class TransformersEngine:
         del max_adapter_rank  # peft adds an adapter of any rank later; nothing is reserved for it
         from transformers import AutoTokenizer  # noqa: PLC0415 - heavy
 
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
         with device_memory_errors(f"loading {model_dir}"):
-            self._model: Any = load_model(model_dir, dtype=dtype).to(device).eval()
+            self._model: Any = load_model(model_dir, dtype=dtype).to(self._device).eval()
         tokenizer = AutoTokenizer.from_pretrained(model_dir, local_files_only=True)
         self._vocabulary = _Vocabulary(tokenizer, self._model)
         own_length = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
@@ -72,7 +72,7 @@ class TransformersEngine:
         self._batch_size = runtime.reduced_batch_size
         self._waiting: deque[tuple[Request, ...]] = deque()
         self._batch: _Batch | ContinuationBatch | None = None
-        self._tokens_at_once = GPU_TOKENS_AT_ONCE if device == "cuda" else 0
+        self._tokens_at_once = GPU_TOKENS_AT_ONCE if self._device == "cuda" else 0
         self._adapted: Any = None
 
     @property
@@ -132,6 +132,21 @@ class TransformersEngine:
 
         with device_memory_errors(f"loading the adapter {adapter.folder}"):
             self._adapted = PeftModel.from_pretrained(self._model, str(adapter.folder)).eval()
+
+    def sleep(self) -> bool:
+        """Move the model into the memory of the host."""
+        self._move("cpu")
+        return True
+
+    def wake(self) -> None:
+        """Move the model back to its device."""
+        with device_memory_errors("waking the engine after a training"):
+            self._move(self._device)
+
+    def _move(self, device: str) -> None:
+        self._model.to(device)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     def close(self) -> None:
         """Release the model and its memory."""

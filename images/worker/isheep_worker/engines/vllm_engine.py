@@ -12,6 +12,9 @@ because vLLM takes most of the machine's memory by default.
 On GPUs the engine's core is a child process, so that scheduling and detokenizing overlap with the
 device's computations. If the device runs out of memory at the start, only the log of the child has
 the cause; `memory.says_out_of_memory` detects it there.
+
+During a training, the engine can sleep: vLLM moves the weights into the memory of the host and
+drops the KV cache. Only CUDA and ROCm have the allocator for it, which must be chosen at the start.
 """
 
 from __future__ import annotations
@@ -81,6 +84,9 @@ class VLLMEngine:
                 "gpu_memory_utilization": runtime.gpu_memory_utilization,
                 "tensor_parallel_size": runtime.tensor_parallel_size,
             }
+        sleeps = runtime.can_sleep and not self._in_process and _can_sleep(current_platform)
+        if sleeps:
+            settings["enable_sleep_mode"] = True
         if max_adapter_rank:
             settings |= _adapter_settings(max_adapter_rank)
         with ExitStack() as until_closed:
@@ -92,6 +98,7 @@ class VLLMEngine:
             ):
                 self._engine: Any = _start(settings)
             self._until_closed = until_closed.pop_all()
+        self._can_sleep = sleeps or self._in_process
         self._lora: Any = None
         self._loras = 0
         self._max_num_seqs: int = self._engine.vllm_config.scheduler_config.max_num_seqs
@@ -159,6 +166,19 @@ class VLLMEngine:
                 ) from error
         self._lora = lora
 
+    def sleep(self) -> bool:
+        """Move the weights into the memory of the host, and drop the KV cache."""
+        if self._can_sleep and not self._in_process:
+            self._engine.sleep(level=1)
+        return self._can_sleep
+
+    def wake(self) -> None:
+        """Move the weights back, and reserve memory for the KV cache again."""
+        if self._in_process:
+            return
+        with device_memory_errors("waking the engine after a training"):
+            self._engine.wake_up()
+
     def close(self) -> None:
         """Stop the engine and its processes, and release the device."""
         if self._engine is None:
@@ -201,6 +221,15 @@ def _start(settings: dict[str, Any]) -> Any:
 
     # This context has the batch sizes for offline inference, which are the largest.
     return LLMEngine.from_engine_args(EngineArgs(**settings), UsageContext.LLM_CLASS)
+
+
+def _can_sleep(platform: Any) -> bool:
+    """Return whether vLLM can free the memory of this platform's devices and get it back."""
+    return bool(
+        platform.is_cuda_alike()
+        and platform.is_sleep_mode_available()
+        and platform.is_cumem_allocator_available()
+    )
 
 
 def _adapter_settings(rank: int) -> dict[str, Any]:

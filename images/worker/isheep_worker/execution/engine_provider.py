@@ -6,19 +6,20 @@ when a stage needs another one, before training (which needs the memory), and af
 its requests in flight would otherwise complete during the next stage.
 
 A base model that was loaded with memory for an adapter can serve with this adapter, with another
-one, and without any. A change of the adapter does not load the base model again.
+one, and without any. A change of the adapter does not load the base model again. If a run uses such
+an engine in all iterations, the engine sleeps during a training instead of being closed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from isheep.contract.choices import EngineType
 from isheep.contract.order import Runtime
 from isheep_worker.engines.adapter import Adapter
 from isheep_worker.engines.interface import Engine
-from isheep_worker.engines.registry import open_engine
+from isheep_worker.engines.registry import ENGINES, Capability, open_engine
 from isheep_worker.engines.runtime import EngineRuntime
 from isheep_worker.runtime.meter import Activity, Meter
 
@@ -46,14 +47,21 @@ class EngineProvider:
         self._engine: Engine | None = None
         self._adapter: Adapter | None = None
         self._max_adapter_rank = 0
+        self._asleep = False
 
     def loaded(self, spec: EngineSpec, adapter: Adapter | None = None) -> bool:
         """Return whether the loaded engine serves this base model and has memory for the adapter.
 
-        The engine may currently use another adapter, or none.
+        The engine may currently use another adapter, or none. An engine with room for longer texts
+        serves shorter ones too.
         """
         fits = adapter is None or adapter.rank <= self._max_adapter_rank
-        return self._engine is not None and self._spec == spec and fits
+        if self._engine is None or self._spec is None or not fits:
+            return False
+        length = self._spec.max_model_length
+        return length >= spec.max_model_length and self._spec == replace(
+            spec, max_model_length=length
+        )
 
     def get(self, spec: EngineSpec, folder: Path, adapter: Adapter | None = None) -> Engine:
         """Return the engine for the weights in a folder, with an adapter if one is given.
@@ -66,7 +74,11 @@ class EngineProvider:
         with self._meter.measure(Activity.LOAD):
             if engine is None or not self.loaded(spec, adapter):
                 self.close()
-                engine = self._open(spec, folder, adapter.rank if adapter else 0)
+                rank = max(adapter.rank if adapter else 0, spec.runtime.adapter_rank or 0)
+                engine = self._open(spec, folder, rank)
+            if self._asleep:
+                engine.wake()
+                self._asleep = False
             if adapter != self._adapter:
                 engine.adapt(adapter)
                 self._adapter = adapter
@@ -84,8 +96,24 @@ class EngineProvider:
         self._spec, self._max_adapter_rank = spec, max_adapter_rank
         return self._engine
 
+    def sleep(self) -> bool:
+        """Free the GPU, and keep the engine for the next `get` if it can sleep.
+
+        Returns:
+            Whether there is an engine, and it sleeps. An engine that cannot sleep is closed.
+        """
+        if self._engine is None or self._spec is None or self._asleep:
+            return self._asleep
+        if Capability.SLEEP in ENGINES[self._spec.engine].capabilities:
+            with self._meter.measure(Activity.LOAD):
+                self._asleep = self._engine.sleep()
+        if not self._asleep:
+            self.close()
+        return self._asleep
+
     def close(self) -> None:
         """Free the device."""
+        self._asleep = False
         engine, self._engine, self._spec, self._adapter = self._engine, None, None, None
         if engine is not None:
             with self._meter.measure(Activity.LOAD):
@@ -101,4 +129,5 @@ def engine_runtime(runtime: Runtime) -> EngineRuntime:
         tensor_parallel_size=runtime.tensor_parallel_size,
         enforce_eager=runtime.enforce_eager,
         memory_reduction=runtime.memory_reduction,
+        can_sleep=runtime.adapter_rank is not None,
     )

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.recipes.settings import LoraSettings
@@ -34,12 +35,16 @@ class Adaptation:
 
     `share` is the adapted part of the linear weights, and `left_out` has the names of the rest, the
     largest weights first. `is_simple` is whether only linear layers are adapted, in a model that is
-    not a part of a larger one.
+    not a part of a larger one. `adapted` is the model on the device `meta` with the adapter, and
+    `parameters` are those of the model from before. To build a large model takes seconds, so it is
+    built once for all checks.
     """
 
     share: float
     left_out: tuple[str, ...]
     is_simple: bool
+    adapted: Any
+    parameters: Mapping[str, Any]
 
 
 def check_adapter(spec: SelfAlignmentRunSpec, folder: Path) -> Adaptation:
@@ -68,11 +73,11 @@ def check_adapter(spec: SelfAlignmentRunSpec, folder: Path) -> Adaptation:
     return found
 
 
-def check_adapted_weights(spec: SelfAlignmentRunSpec, folder: Path) -> None:
+def check_adapted_weights(adaptation: Adaptation, folder: Path) -> None:
     """Check that the files contain each weight that the adapter of the run changes.
 
     Args:
-        spec: The run.
+        adaptation: What `check_adapter` has found for the model.
         folder: The folder of the base model, whose files are complete.
 
     Raises:
@@ -80,9 +85,7 @@ def check_adapted_weights(spec: SelfAlignmentRunSpec, folder: Path) -> None:
     """
     import torch  # noqa: PLC0415 (heavy)
 
-    from isheep_worker.engines.causal_model import empty_model  # noqa: PLC0415 (heavy)
     from isheep_worker.training.adapted_tensors import adapted_tensors  # noqa: PLC0415 (heavy)
-    from isheep_worker.training.targets import add_adapter  # noqa: PLC0415 (heavy)
     from isheep_worker.training.weight_layout import read_layout  # noqa: PLC0415 (heavy)
 
     stored = {
@@ -91,9 +94,9 @@ def check_adapted_weights(spec: SelfAlignmentRunSpec, folder: Path) -> None:
         for name, tensor in stored_tensors(file).items()
     }
     with _explained(folder), torch.device("meta"):
-        model = empty_model(folder)
-        places = read_layout(model, {name: tensor.shape for name, tensor in stored.items()})
-        adapted_tensors(add_adapter(model, _lora(spec)), places, stored)
+        shapes = {name: tensor.shape for name, tensor in stored.items()}
+        places = read_layout(adaptation.adapted.get_base_model(), shapes, adaptation.parameters)
+        adapted_tensors(adaptation.adapted, places, stored)
 
 
 def _lora(spec: SelfAlignmentRunSpec) -> LoraSettings:
@@ -110,11 +113,18 @@ def _adaptation(folder: Path, lora: LoraSettings) -> Adaptation:
     from isheep_worker.training.targets import add_adapter, find_targets  # noqa: PLC0415 (heavy)
 
     model = empty_model(folder)
+    parameters = model.state_dict()
     targets = find_targets(model)
     with torch.device("meta"):
-        add_adapter(model, lora)
+        adapted = add_adapter(model, lora)
     is_part = "text_config" in json.loads((folder / CONFIG).read_text("utf-8"))
-    return Adaptation(targets.share, targets.left_out, not (targets.parameters or is_part))
+    return Adaptation(
+        share=targets.share,
+        left_out=targets.left_out,
+        is_simple=not (targets.parameters or is_part),
+        adapted=adapted,
+        parameters=parameters,
+    )
 
 
 @contextmanager

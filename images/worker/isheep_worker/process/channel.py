@@ -2,9 +2,9 @@
 
 Each line is a JSON object: `{"type": "progress", …}`, `{"type": "committed", "step":
 <StepResult>}` or `{"type": "result", "result": <StageResult>, "exitCode": n}`. The local worker
-writes to the driver, and a pod's worker to its supervisor. The lines have a separate stream, which
-libraries do not print to. The reader nevertheless checks every line, because the writer may be
-killed at any byte.
+writes to the driver, and a pod's worker to its supervisor. The local worker also answers requests
+for room (`driver_lines`). The lines have a separate stream, which libraries do not print to. The
+reader nevertheless checks every line, because the writer may be killed at any byte.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ class Channel:
         """Write a result line."""
         document = json.loads(dump_result(result))
         self._write({"type": "result", "result": document, "exitCode": result.exit_code})
+
+    def room(self, *, keeps: bool) -> None:
+        """Write whether the engine of this process stays during a training."""
+        self._write({"type": "room", "keeps": keeps})
 
     def _write(self, document: dict[str, object]) -> None:
         # The end of the reader shows in other ways as well: the end of stdin, or a signal.

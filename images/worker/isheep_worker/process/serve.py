@@ -1,9 +1,9 @@
 """The worker of `isheep run`: it reads orders from stdin and writes progress and results.
 
-Each line of stdin is a `StageOrder`. The lines that the worker writes are those of `channel.py`,
-and they are the only output on the original stdout: file descriptor 1 is redirected to stderr
-before a library can write to it. One engine stays loaded from order to order, so consecutive
-orders with the same model load it once.
+Each line of stdin is an order or a request for room (`driver_lines`). The lines that the worker
+writes are those of `channel.py`, and they are the only output on the original stdout: file
+descriptor 1 is redirected to stderr before a library can write to it. One engine stays loaded from
+order to order, so consecutive orders with the same model load it once.
 
 The end of stdin means that the driver has ended, intended or not, so a driver keeps stdin open
 until it has the last result. The order that is running then stops at its next safe point. If it
@@ -22,8 +22,9 @@ import time
 from collections.abc import Iterable
 from typing import TextIO
 
+from isheep.contract.driver_lines import RoomRequest, parse_driver_line
 from isheep.contract.exit_codes import ExitCode
-from isheep.contract.order import ContractError, StageResult, parse_order
+from isheep.contract.order import ContractError
 from isheep_worker.process.channel import Channel
 from isheep_worker.process.worker import Worker
 from isheep_worker.runtime.failures import failed, failure_of
@@ -85,15 +86,19 @@ def _serve(lines: Lines, channel: Channel, worker: Worker, started: float | None
         line, arrived = item
         before = time.monotonic() - (arrived if started is None else started)
         started = None
-        channel.result(_run(line, worker, before))
+        _answer(line, channel, worker, before)
 
 
-def _run(line: str, worker: Worker, before: float) -> StageResult:
+def _answer(line: str, channel: Channel, worker: Worker, before: float) -> None:
     try:
-        order = parse_order(line)
+        message = parse_driver_line(line)
     except ContractError as error:
-        return failed(failure_of(error))
-    return worker.run(order, before)
+        channel.result(failed(failure_of(error)))
+        return
+    if isinstance(message, RoomRequest):
+        channel.room(keeps=worker.make_room(message.order))
+    else:
+        channel.result(worker.run(message, before))
 
 
 def _read(stream: Iterable[str], lines: Lines, stop: StopFlag) -> None:

@@ -1,9 +1,9 @@
 """A whole run in one pod (`compute.jobs: Run`): the driver of `isheep run` executes the order.
 
 The driver starts a worker process for each group of GPUs and gives the processes stage after stage.
-So it keeps the engine loaded between stages, ends it before the training, and gives all GPUs to the
-training. It plans with the spec, the results of prepare and the stage versions of the order, so it
-makes the same stages with the same keys as Jobs of single stages do.
+So it keeps the engine loaded between stages, frees its GPU before the training, and gives all GPUs
+to the training. It plans with the spec, the results of prepare and the stage versions of the order,
+so it makes the same stages with the same keys as Jobs of single stages do.
 
 The operator stays the one who decides about failures. So the first attempt that fails ends the pod
 with the result of that attempt, and neither a wait nor a retry in the pod holds a GPU. The driver
@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import SelfAlignmentRunStatus, StageFailure, StageRecord
 from isheep.contract.exit_codes import ExitCode
 from isheep.contract.order import Frontier, Outcome, StageOrder, StageResult, StageWalk, StepResult
@@ -38,6 +37,7 @@ from isheep.planner.stage_records import bounded_counts
 from isheep.planner.types import Attempt, AttemptState, Environment, Observed, Plan, RunView
 from isheep.planner.walk import Walk, prepare_key, walk
 from isheep.recipes.interface import FAILED, Stage, Statistics
+from isheep.recipes.pinned_spec import PinnedSpec
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 from isheep.store import open_store
@@ -114,7 +114,7 @@ class _PodRun:
     _records: tuple[StageRecord, ...] = ()
 
     def __post_init__(self) -> None:
-        self._spec = SelfAlignmentRunSpec.read_stored(self.stage_walk.spec)
+        self._spec = PinnedSpec.read_stored(self.stage_walk.spec)
         self._recipe = RECIPES[self._spec.recipe]
 
     def known_stages(self, artifacts: ArtifactStore) -> tuple[StageRecord, ...]:
@@ -158,6 +158,7 @@ class _PodRun:
             spec=self.stage_walk.spec,
             stage_versions=versions,
             prepare_key=prepare_key(self._recipe, self._spec, versions),
+            writers=self._spec.writers,
             inputs=inputs_of(prepared),
             prepared=prepared,
         )
@@ -238,9 +239,9 @@ def _concluded(conclusion: Conclusion) -> StageResult:
     """Return the result of a driver that ended without a failed attempt.
 
     If the run's own results end it, such as too few kept pairs, the operator finds the same from
-    the committed stages.
+    the committed stages. It also finds that a rule needs a measurement that has failed.
     """
-    if conclusion.end in ("Succeeded", "Failed"):
+    if conclusion.end in ("Succeeded", "Failed") or conclusion.reason == Reason.EVALUATION_MISSING:
         return StageResult(outcome=Outcome.COMMITTED)
     if conclusion.exit_code is ExitCode.STOPPED:
         return failed(Failure.of(Reason.STOPPED, conclusion.message))

@@ -26,7 +26,7 @@ from isheep.contract.order import (
 from isheep.contract.reasons import Reason
 from isheep.contract.store_spec import StoreSpec
 from isheep.logs import log_event
-from isheep.recipes.settings import StageSettings
+from isheep.recipes.settings import StageSettings, TrainSettings
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 from isheep.store import open_store
 from isheep.store.artifacts import ArtifactStore
@@ -40,6 +40,7 @@ from isheep_worker.process.job_walk import JobWalk
 from isheep_worker.process.order_checks import check_versions, read_settings
 from isheep_worker.runtime.cache_folder import cache_folder
 from isheep_worker.runtime.failures import failed, failure_of
+from isheep_worker.runtime.host_memory import free_memory
 from isheep_worker.runtime.logs import log_stage
 from isheep_worker.runtime.meter import Meter
 from isheep_worker.runtime.orders import Shard
@@ -108,6 +109,42 @@ class Worker:
             self._engines.close()
             result = _failed(order, step, error)
         return result.model_copy(update={"steps": tuple(done)})
+
+    def make_room(self, order: StageOrder) -> bool:
+        """Free the GPU for a training in another process; return whether the engine stays.
+
+        The engine stays if it can sleep, and if the memory of the host holds the training too.
+        Raises nothing: the engine is closed after any error.
+        """
+        try:
+            return self._holds(order) and self._engines.sleep()
+        except Exception as error:  # noqa: BLE001 (the engine is loaded again after the training)
+            failure = failure_of(error)
+            _LOG.warning("the engine cannot stay during the training: %s", failure.message)
+            self._engines.close()
+            return False
+
+    def _holds(self, order: StageOrder) -> bool:
+        """Return whether the free memory of the host holds a training, and log it."""
+        step = order.steps[0]
+        settings = TrainSettings.model_validate(step.settings)
+
+        import torch  # noqa: PLC0415 (heavy)
+
+        from isheep_worker.training.host_room import host_bytes  # noqa: PLC0415 (heavy)
+
+        base = ModelFolders(order, self._artifacts(order), cache_folder(os.environ)).base()
+        needed = host_bytes(base, settings, on_gpu=torch.cuda.is_available())
+        free = free_memory()
+        log_stage(
+            _LOG,
+            "engine stays during the training" if needed <= free else "engine ends: no memory",
+            order,
+            step,
+            needed_bytes=needed,
+            free_bytes=free,
+        )
+        return needed <= free
 
     def close(self) -> None:
         """Free the device."""

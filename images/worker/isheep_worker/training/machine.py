@@ -15,7 +15,7 @@ from isheep.contract.choices import CHECKPOINT_SECONDS
 from isheep.contract.order import Runtime
 
 _GPU_TOKENS_AT_ONCE = 8192
-_CPU_TOKENS_AT_ONCE = 2048
+CPU_TOKENS_AT_ONCE = 2048
 
 TorchDevice = Literal["cpu", "cuda"]
 
@@ -59,7 +59,7 @@ def machine_for(
             activations twice in any case.
     """
     on_gpu = device == "cuda"
-    tokens = _GPU_TOKENS_AT_ONCE if on_gpu else _CPU_TOKENS_AT_ONCE
+    tokens = _GPU_TOKENS_AT_ONCE if on_gpu else CPU_TOKENS_AT_ONCE
     return Machine(
         device=device,
         world_size=int(environment.get("WORLD_SIZE", "1")),

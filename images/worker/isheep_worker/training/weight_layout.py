@@ -67,18 +67,23 @@ class Place:
     shape: Shape
 
 
-def read_layout(model: Any, shapes: Mapping[str, Shape]) -> dict[str, Place]:
+def read_layout(
+    model: Any, shapes: Mapping[str, Shape], parameters: Mapping[str, Any] | None = None
+) -> dict[str, Place]:
     """Return the place of each tensor of the files that the model reads.
 
     Args:
-        model: The model of Transformers without an adapter, on the device `meta`.
+        model: The model of Transformers, on the device `meta`.
         shapes: The shape of each tensor in the files.
+        parameters: The parameters of the model by name, from before it got an adapter; None if it
+            has no adapter.
 
     Raises:
         LayoutError: The tensors do not fit the conversion.
     """
     places: dict[str, Place] = {}
-    for conversion in _conversions(model, shapes):
+    names = model.state_dict() if parameters is None else parameters
+    for conversion in _conversions(model, shapes, names):
         for index, names in enumerate(conversion.tensors):
             for position, name in enumerate(names):
                 places[name] = Place(conversion, index, position, shapes[name])
@@ -153,7 +158,9 @@ def _inverted(place: Place, changes: Sequence[Any]) -> Any:
     return found[0] if isinstance(found, list) else found
 
 
-def _conversions(model: Any, shapes: Mapping[str, Shape]) -> list[Conversion]:
+def _conversions(
+    model: Any, shapes: Mapping[str, Shape], parameters: Mapping[str, Any]
+) -> list[Conversion]:
     """Group the tensors as `from_pretrained` does."""
     mapping = get_model_conversion_mapping(model)
     renamings = [entry for entry in mapping if isinstance(entry, WeightRenaming)]
@@ -161,7 +168,6 @@ def _conversions(model: Any, shapes: Mapping[str, Shape]) -> list[Conversion]:
     converter_of = {
         pattern: converter for converter in converters for pattern in converter.source_patterns
     }
-    parameters = model.state_dict()
     groups: dict[str, tuple[Any, dict[str, list[str]]]] = {}
     for tensor in sorted(shapes, key=dot_natural_key):
         names = (model.base_model_prefix, parameters)

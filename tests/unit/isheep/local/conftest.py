@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import pytest
 
@@ -47,6 +48,28 @@ class RecordingListener:
         self.notes.append(text)
 
 
+class SkippedWaits:
+    """An inbox with its clock. After `skip`, a wait without a message moves the clock only."""
+
+    def __init__(self):
+        self._queue = SimpleQueue()
+        self._now = datetime(2030, 1, 1, tzinfo=UTC)
+        self.skip = False
+
+    def __call__(self):
+        return self._now
+
+    def put(self, message):
+        self._queue.put(message)
+
+    def get(self, timeout):
+        try:
+            return self._queue.get(timeout=0.01 if self.skip else timeout)
+        except Empty:
+            self._now += timedelta(seconds=timeout)
+            raise
+
+
 class LocalHarness:
     """A store, a state folder, fake workers, and a record of their events."""
 
@@ -63,7 +86,8 @@ class LocalHarness:
         self.store_spec = parse_store_uri(str(folder / "store"))
         self.store = open_store(self.store_spec)
         self.listener = RecordingListener()
-        self.inbox: SimpleQueue = SimpleQueue()
+        self.inbox: SimpleQueue | SkippedWaits = SimpleQueue()
+        self.command = (sys.executable, str(FAKE_WORKER))
         self.spec = {
             "recipe": "ISheep",
             "iterations": 1,
@@ -71,6 +95,7 @@ class LocalHarness:
             "engine": {"type": "Transformers"},
             "instructions": {"count": 64},
             "selection": {"minSamples": 1},
+            "yardstick": {"items": 0},
         }
 
     def behave(self, stage: str, *attempts: str) -> None:
@@ -86,7 +111,7 @@ class LocalHarness:
             process_environment=self.environment,
             listener=self.listener,
             inbox=self.inbox,
-            command=(sys.executable, str(FAKE_WORKER)),
+            command=self.command,
             **({"clock": clock} if clock else {}),
         )
         return session.run("default", name, self.spec, {})

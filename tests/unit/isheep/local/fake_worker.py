@@ -4,7 +4,7 @@ Files in `$FAKE_ORDERS` define its behaviour. One worker's attempt at a stage re
 file `<stage id with dots>.<n>`, which contains `die`, `hang` (until SIGTERM), `stubborn` (hang even
 after SIGTERM), `load` (the same while it loads a model), `exit` (exit with 0 and without a result),
 `adopt` (report the stage as committed before) or `fail <exit code> <reason>`. The worker appends
-each order to `log.txt`.
+each order to `log.txt`. Its engine, which does not exist, always stays during a training.
 """
 
 import json
@@ -18,12 +18,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from isheep.contract.driver_lines import RoomRequest, parse_driver_line
 from isheep.contract.order import ChatFormatRef, Prepared, StageOrder, StageResult, Step, StepResult
 from isheep.recipes.interface import PART_ITEMS
 from isheep.store import open_store
 from isheep.store.artifacts import ArtifactStore
 from isheep.store.documents import RunDocuments
-from isheep.store.manifest import Manifest, StageInfo, Timings
+from isheep.store.manifest import FileInfo, Manifest, StageInfo, Timings
 
 CONTROL = Path(os.environ["FAKE_ORDERS"])
 STATISTICS = {
@@ -119,6 +120,8 @@ def commit(order: StageOrder, step: Step, index: int, count: int) -> StageResult
         page.write_text("<p>report</p>")
         files = [artifacts.write_file(step.key, "report.html", page)]
         RunDocuments(artifacts.store, order.run).write("report.html", page)
+    if step.kind == "merge":
+        files = [model_file(artifacts, step, name) for name in ("config.json", "model.safetensors")]
     now = datetime.now(UTC)
     manifest = artifacts.commit(
         step.key,
@@ -141,6 +144,12 @@ def commit(order: StageOrder, step: Step, index: int, count: int) -> StageResult
     RunDocuments(artifacts.store, order.run).add_ref(step.key)
     done = StepResult(id=step.id, key=step.key, statistics=manifest.statistics)
     return StageResult(outcome="Committed", steps=(done,))
+
+
+def model_file(artifacts: ArtifactStore, step: Step, name: str) -> FileInfo:
+    content = CONTROL / f"{name}-{os.getpid()}"
+    content.write_text("{}" if name.endswith(".json") else "weights")
+    return artifacts.write_file(step.key, name, content)
 
 
 def row(order: StageOrder, number: int) -> bytes:
@@ -203,8 +212,12 @@ def main() -> int:
     threading.Thread(target=read, daemon=True).start()
     sys.stderr.write("ready\n")
     while (line := lines.get()) is not None:
+        message = parse_driver_line(line)
+        if isinstance(message, RoomRequest):
+            write_line({"type": "room", "keeps": True})
+            continue
         share = (int(os.environ[name]) for name in ("JOB_COMPLETION_INDEX", "ISHEEP_WORKERS"))
-        write_result(execute(StageOrder.model_validate_json(line), *share))
+        write_result(execute(message, *share))
     return 143 if stopped.is_set() else 0
 
 

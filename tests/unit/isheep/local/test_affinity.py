@@ -18,8 +18,8 @@ def step(kind="respond", key="k", settings=None, **inputs):
     )
 
 
-def order(*steps):
-    return SimpleNamespace(steps=steps)
+def order(*steps, adapter_rank=None):
+    return SimpleNamespace(steps=steps, runtime=SimpleNamespace(adapter_rank=adapter_rank))
 
 
 MODEL = {"model": {"baseModel": "a", "engine": "VLLM"}}
@@ -54,6 +54,16 @@ def test_no_load_follows_the_last_training(kind):
 @pytest.mark.parametrize("kind", ["prepare", "curate", "select", "measure"])
 def test_a_load_may_follow_every_stage_before_a_training(kind):
     assert load_may_follow(order(step(kind)), 1)
+
+
+def test_a_base_that_is_loaded_for_a_whole_run_serves_later_adapters():
+    base = model_of(order(step(settings=MODEL), adapter_rank=8))
+    settings = {"model": MODEL["model"] | {"handover": "Adapter"}}
+    adapted = model_of(order(step(settings=settings, model=("one",)), adapter_rank=8))
+    assert serves(base, adapted)
+    assert not serves(model_of(order(step(settings=MODEL))), adapted)
+    assert not model_of(order(step("train"), adapter_rank=8)).adapters
+    assert model_of(order(step("curate"), adapter_rank=8)) is None
 
 
 def test_two_trainings_never_share_a_process():

@@ -11,6 +11,7 @@ class FakeWorker:
     def __init__(self, devices, index, count, warm):
         self.devices, self.share, self.warm = devices, (index, count), warm
         self.loaded, self.idle, self.alive = None, True, True
+        self.keeps = False
 
     @property
     def blank(self):
@@ -25,6 +26,9 @@ class FakeWorker:
         from isheep.local.affinity import model_of
 
         self.loaded, self.idle = model_of(order) or self.loaded, False
+
+    def make_room(self, order):
+        return self.alive and self.keeps
 
     def request_end(self):
         pass
@@ -43,7 +47,7 @@ class Spawned(list):
         return [worker for worker in self if worker.alive]
 
 
-def order(kind, model=None, items=None, tensor_parallel_size=1):
+def order(kind, model=None, items=None, tensor_parallel_size=1, attempt=1):
     step = SimpleNamespace(
         kind=kind,
         key=f"{kind}-key",
@@ -51,8 +55,8 @@ def order(kind, model=None, items=None, tensor_parallel_size=1):
         inputs={},
         settings={"model": {"baseModel": model}} if model else {},
     )
-    runtime = SimpleNamespace(tensor_parallel_size=tensor_parallel_size)
-    return SimpleNamespace(steps=(step,), runtime=runtime)
+    runtime = SimpleNamespace(tensor_parallel_size=tensor_parallel_size, adapter_rank=None)
+    return SimpleNamespace(steps=(step,), runtime=runtime, attempt=attempt)
 
 
 @pytest.fixture
@@ -183,3 +187,51 @@ def test_a_training_has_the_devices_of_all_groups_after_the_engines_ended(spawne
     assert len(start(pool, order("respond", "m", items=1000))) == 4
     pool.close()
     assert spawned.alive == []
+
+
+def test_a_process_that_keeps_its_engine_serves_after_the_training(pool, spawned):
+    engine = execute(pool, order("generate", "m"))
+    engine.keeps = True
+    execute(pool, order("select"))
+    (trainer,) = start(pool, order("train"))
+    assert trainer is not engine
+    # The spare process trains, and no load follows, so there is no other spare process.
+    assert trainer.warm
+    assert spawned.alive == [engine, trainer]
+    finish(pool, (trainer,))
+    assert spawned.alive == [engine]
+    assert execute(pool, order("report")) is engine
+    assert execute(pool, order("generate", "m")) is engine
+
+
+def test_the_model_of_an_order_is_loaded_in_an_idle_process_only(pool):
+    assert not pool.has_loaded(order("generate", "m"))
+    (engine,) = start(pool, order("generate", "m"))
+    assert not pool.has_loaded(order("respond", "m"))
+    finish(pool, (engine,))
+    assert pool.has_loaded(order("respond", "m"))
+    assert not pool.has_loaded(order("respond", "m2"))
+    assert not pool.has_loaded(order("report"))
+
+
+def test_after_a_failed_training_the_engine_ends(pool, spawned):
+    engine = execute(pool, order("generate", "m"))
+    engine.keeps = True
+    finish(pool, start(pool, order("train")), clean=False)
+    assert spawned.alive == [engine]
+    trainer = execute(pool, order("train", attempt=2))
+    assert not engine.alive
+    assert trainer.alive
+
+
+def test_engines_on_all_devices_remain_during_a_training(spawned):
+    pool = Pool(("0", "1"), spawned)
+    engines = start(pool, order("respond", "m", items=1000))
+    finish(pool, engines)
+    engines[0].keeps = True
+    trainer = execute(pool, order("train"))
+    assert trainer.devices == ("0", "1")
+    assert spawned.alive == [engines[0]]
+    again = start(pool, order("respond", "m", items=1000))
+    assert again[0] is engines[0]
+    assert again[1] is not engines[1]

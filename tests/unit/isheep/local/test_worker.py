@@ -7,6 +7,8 @@ from queue import SimpleQueue
 
 import pytest
 
+from isheep.contract.order import RunRef, Runtime, Sources, StageOrder, Step
+from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
 from isheep.local.worker import ProcessEnd, ProgressReport, ResultReport, Worker
 
 PRINT_LINES = "import sys\nfor line in {lines!r}: print(line, flush=True)\n"
@@ -101,3 +103,51 @@ def _state(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return None
+
+
+ANSWER_ROOM = """
+import json, sys
+for line in sys.stdin:
+    if "roomFor" in json.loads(line):
+        print('{"type":"room","keeps":%s}', flush=True)
+"""
+
+
+def an_order(kind="train", adapter_rank=8):
+    model = {"model": {"baseModel": "m"}} if kind != "train" else {}
+    return StageOrder(
+        run=RunRef(namespace="n", name="r", uid="u"),
+        attempt=1,
+        store=StoreSpec(folder=FolderStoreSpec(path="/store")),
+        sources=Sources(model="hf://org/model"),
+        runtime=Runtime(adapter_rank=adapter_rank),
+        stage_versions={},
+        steps=(Step(id=f"i1/{kind}", kind=kind, version=1, key="k", iteration=1, settings=model),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "adapter_rank", "keeps"),
+    [("true", 8, True), ("false", 8, False), ("true", None, False)],
+)
+def test_a_process_with_an_engine_for_adapters_may_keep_it(tmp_path, answer, adapter_rank, keeps):
+    made = worker(tmp_path, ANSWER_ROOM % answer, SimpleQueue())
+    # A process without an engine is not asked.
+    assert not made.make_room(an_order())
+    made.send(an_order("respond", adapter_rank))
+    assert made.make_room(an_order()) is keeps
+    made.end()
+    assert not made.make_room(an_order())
+
+
+def test_a_process_that_ends_or_does_not_answer_keeps_no_engine(tmp_path, monkeypatch):
+    monkeypatch.setattr("isheep.local.worker.ROOM_SECONDS", 0.2)
+    silent = worker(tmp_path, "import sys; sys.stdin.read()", SimpleQueue())
+    silent.send(an_order("respond"))
+    assert not silent.make_room(an_order())
+    silent.end()
+    monkeypatch.setattr("isheep.local.worker.ROOM_SECONDS", 600)
+    ending = worker(tmp_path, "input(); input()", SimpleQueue())
+    ending.send(an_order("respond"))
+    assert not ending.make_room(an_order())
+    ending.end()

@@ -253,6 +253,9 @@ def test_an_adapter_on_the_base_answers_like_merged_weights(
     for adapter, which in rounds:
         engine.adapt(adapter)
         assert drain(engine, requested) == expected[which]
+        # As during a training between two models.
+        assert engine.sleep()
+        engine.wake()
     engine.close()
 
 

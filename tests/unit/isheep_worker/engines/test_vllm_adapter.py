@@ -115,6 +115,9 @@ def test_an_adapter_on_the_base_answers_like_merged_weights(
     for name, served in (("base", None), ("adapter", adapter), ("again", None), ("last", adapter)):
         engine.adapt(served)
         rounds[name] = answers(engine, prompts, name)
+        # On a CPU, the engine keeps its memory during a training.
+        assert engine.sleep()
+        engine.wake()
     wide = adapter_of(smollm2_dir, tmp_path / "wide", seed=1, rank=9)
     with pytest.raises(AdapterError, match=r"set training\.handover: Merged"):
         engine.adapt(Adapter("wide", wide, 9))

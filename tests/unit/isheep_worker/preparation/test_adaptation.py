@@ -12,6 +12,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep_worker.engines import causal_model
+from isheep_worker.engines.causal_model import empty_model
 from isheep_worker.engines.registry import ENGINES, Capability
 from isheep_worker.inputs.model_files import ModelFilesError
 from isheep_worker.preparation import adaptation
@@ -35,13 +37,25 @@ def edited(folder: Path, out: Path, edit: Callable[[dict[str, Any]], None]) -> P
 
 @pytest.mark.parametrize("name", ["mixtral", "qwen3_moe", "deepseek_v3", "gemma3", "qwen3_5"])
 def test_a_model_that_can_be_trained_and_merged_is_accepted(
-    name: str, architecture_dir: Callable[[str], Path], caplog: pytest.LogCaptureFixture
+    name: str,
+    architecture_dir: Callable[[str], Path],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    built: list[Path] = []
+
+    def counting(folder: Path) -> Any:
+        built.append(folder)
+        return empty_model(folder)
+
+    monkeypatch.setattr(causal_model, "empty_model", counting)
     found = check_adapter(spec(), architecture_dir(name))
     assert found.share > adaptation.LEAST_SHARE
     assert not found.is_simple
-    check_adapted_weights(spec(), architecture_dir(name))
+    check_adapted_weights(found, architecture_dir(name))
     assert not caplog.records
+    # To build a large model takes seconds.
+    assert built == [architecture_dir(name)]
 
 
 def test_an_architecture_that_peft_cannot_adapt_is_refused_without_its_weights(
@@ -58,7 +72,7 @@ def test_a_weight_that_the_files_lack_is_named(
     name = "model.layers.1.self_attn.v_proj.weight"
     base = edited(architecture_dir("qwen3_moe"), tmp_path / "m", lambda found: found.pop(name))
     with pytest.raises(ModelFilesError, match=f"{name}, which the files do not contain"):
-        check_adapted_weights(spec(), base)
+        check_adapted_weights(check_adapter(spec(), base), base)
 
 
 def test_experts_of_another_shape_are_named(
@@ -70,7 +84,7 @@ def test_experts_of_another_shape_are_named(
 
     base = edited(architecture_dir("qwen3_moe"), tmp_path / "m", drop_last_expert)
     with pytest.raises(ModelFilesError, match=r"has shape \[4, .* in the model and \[3, .*files"):
-        check_adapted_weights(spec(), base)
+        check_adapted_weights(check_adapter(spec(), base), base)
 
 
 def test_a_low_share_is_a_warning_with_the_names_that_are_left_out(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from isheep.contract.driver_lines import room_line
 from isheep.contract.order import StageOrder, StageResult, canonical_order
 
 
@@ -69,6 +70,9 @@ def test_an_invalid_line_and_an_invalid_order_get_a_result_and_the_end_of_stdin_
     assert served.read("result")["exitCode"] == 64
     result = served.run(make_order("dance"))
     assert (result.exit_code, result.reason) == (64, "BadOrder")
+    # Without a model and without an engine, nothing can stay during a training.
+    served.send(room_line(make_order("train")))
+    assert served.read("room") == {"type": "room", "keeps": False}
     assert served.end() == 0
 
 

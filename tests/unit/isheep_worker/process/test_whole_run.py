@@ -29,6 +29,7 @@ SPEC: dict[str, Any] = {
     "instructions": {"count": 64},
     "selection": {"minSamples": 1},
     "compute": {"jobs": "Run"},
+    "yardstick": {"items": 0},
 }
 
 
@@ -105,6 +106,18 @@ def test_a_pod_executes_all_stages_and_reports_them(pod: Pod) -> None:
     attempt.results = (result,)
     pod.simulation.run_pass()
     assert pod.simulation.run.status.phase == "Succeeded"
+
+
+def test_adapters_of_one_base_are_served_by_one_process(tmp_path: Path) -> None:
+    pod = Pod(tmp_path, iterations=2, training={"handover": "Adapter"})
+    assert pod.execute(pod.order()).exit_code == 0
+    lines = [line.split() for line in (pod.control / "log.txt").read_text().splitlines()]
+    process = {stage: number for number, stage, *_ in lines}
+    engines = {process[f"i{t}/{stage}"] for t in (1, 2) for stage in ("generate/r1", "assess")}
+    trainers = {process[f"i{t}/train"] for t in (1, 2)}
+    assert len(engines) == 1
+    assert len(trainers) == 2
+    assert not engines & trainers
 
 
 def test_the_pod_writes_no_document_of_the_run(pod: Pod, tmp_path: Path) -> None:

@@ -127,14 +127,18 @@ def training(tiny_model_dir: Path, tmp_path: Path) -> Training:
 
 
 @pytest.fixture(scope="session")
-def uninterrupted(
-    tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Any, Path]:
+def shared_training(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Training:
+    """For trainings whose results several tests read."""
+    return Training(tiny_model_dir, tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(shared_training: Training) -> tuple[Any, Path]:
     """The outcome and the adapter's folder of a training without interruption."""
-    return Training(tiny_model_dir, tmp_path_factory.mktemp("uninterrupted"))()
+    return shared_training()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings() -> Callable[..., TrainSettings]:
     return train_settings
 

@@ -89,10 +89,10 @@ def _stop_at(step: int) -> Any:
     return lambda: next(calls) == step
 
 
-@pytest.fixture
-def rising(training: Any, settings: Any) -> Any:
+@pytest.fixture(scope="module")
+def rising(shared_training: Any, settings: Any) -> Any:
     """The outcome and the adapter's folder of a training whose validation loss rises."""
-    outcome, out = training(settings=_rising(settings))
+    outcome, out = shared_training(settings=_rising(settings))
     losses = {row.step: row.eval_loss for row in outcome.log if row.eval_loss is not None}
     assert sorted(losses) == [BETTER, STEPS]
     assert losses[BETTER] < losses[STEPS] - 0.05

@@ -88,10 +88,10 @@ def test_training_starts_again_without_a_checkpoint_of_another_environment(
 
 
 def test_the_adapter_follows_the_seed_and_contains_no_path(
-    training: Any, tiny_model_dir: Path
+    training: Any, uninterrupted: Any, tiny_model_dir: Path
 ) -> None:
     _, one = training()
-    _, two = training()
+    _, two = uninterrupted
     assert sorted(path.name for path in one.iterdir()) == [ADAPTER_CONFIG, ADAPTER_WEIGHTS]
     for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
         assert (one / name).read_bytes() == (two / name).read_bytes()
