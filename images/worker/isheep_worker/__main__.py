@@ -1,6 +1,7 @@
 """`python -m isheep_worker` is a pod's supervisor, and `serve` is the worker of `isheep run`.
 
-Only the supervisor starts `work`.
+Only the supervisor starts `work`. `sandbox` is the second container of a pod whose stage executes
+generated code.
 
 Each mode is imported when it runs, so that the supervisor imports neither the stages nor their
 libraries (torch, Transformers, vLLM, NumPy): it must start quickly and must not fail with them.
@@ -15,7 +16,7 @@ import time
 from typing import NoReturn
 
 _STARTED = time.monotonic()
-_USAGE = "usage: python -m isheep_worker [serve]\n"
+_USAGE = "usage: python -m isheep_worker [serve | sandbox FOLDER]\n"
 
 
 def main(arguments: list[str]) -> int:
@@ -35,6 +36,10 @@ def main(arguments: list[str]) -> int:
         from isheep_worker.process.pod_worker import work  # noqa: PLC0415 (one mode's)
 
         _exit(work(int(arguments[1]), _STARTED))
+    if arguments[:1] == ["sandbox"] and len(arguments) == 2:
+        from isheep_worker.sandbox.server import serve_container  # noqa: PLC0415 (one mode's)
+
+        serve_container(arguments[1])
     sys.stderr.write(_USAGE)
     return 64
 
