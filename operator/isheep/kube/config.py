@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from isheep.api.base import Flag, Integer, Map, Number, ObjectName, SpecModel, Text
 from isheep.api.storage import S3Storage, Storage
-from isheep.contract.choices import ImagePullPolicy
+from isheep.contract.choices import AppArmorProfile, ImagePullPolicy
 from isheep.contract.invalid_fields import invalid_fields
 from isheep.contract.store_spec import StoreSpec
 from isheep.logs import LogFormat
@@ -49,6 +49,14 @@ class OperatorConfig(SpecModel):
 
     worker_image: Annotated[Text, Field(min_length=1, max_length=512)]
     worker_image_pull_policy: ImagePullPolicy = "IfNotPresent"
+    app_armor_profile: AppArmorProfile | None = Field(
+        default=None,
+        description=(
+            "AppArmor profile of the runs' pods. If absent, the pods name none, because a node "
+            "without AppArmor refuses a pod that does. The container runtime then applies its "
+            "default profile on the nodes that have AppArmor."
+        ),
+    )
     watch_namespaces: tuple[ObjectName, ...] = ()
     default_storage: Storage | None = None
     model_mirrors: Map[Annotated[Text, Field(min_length=1, max_length=1024)]] = Field(
@@ -59,12 +67,17 @@ class OperatorConfig(SpecModel):
         default=16,
         ge=1,
         le=256,
-        description="Passes at the same time; three in four serve only runs whose Job changed.",
+        description="Passes at the same time; three in four serve only runs that changed.",
     )
     lease: LeaseConfig = LeaseConfig()
     timings: Timings = Timings()
     debug: Flag = False
     log_format: LogFormat = "Text"
+
+    @property
+    def scopes(self) -> tuple[str | None, ...]:
+        """The namespaces to list and to watch; None is all namespaces."""
+        return self.watch_namespaces or (None,)
 
     @property
     def default_s3(self) -> S3Storage | None:

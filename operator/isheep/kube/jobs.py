@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 from isheep.api.compute import Pool as PoolSpec
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.choices import AppArmorProfile
 from isheep.contract.labels import CONTAINER, RUN_LABEL
 from isheep.contract.order import StageOrder, canonical_order, order_sha256
 from isheep.kube import names
 from isheep.kube.config import OperatorConfig
 from isheep.kube.owners import Document, Owner, owner_references
 from isheep.kube.pod_failure_policy import failure_fields
+from isheep.kube.sandbox import add_sandbox, needs_sandbox
 from isheep.kube.volumes import CACHE, SCRATCH, PodVolumes
 from isheep.logs import LogFormat
 from isheep.planner.pinning import Resolved, spec_of
@@ -37,6 +39,7 @@ class Installation:
     default_secret: str | None
     mirrors: Mapping[str, str]
     log_format: LogFormat = "Text"
+    app_armor_profile: AppArmorProfile | None = None
 
 
 def installation_of(config: OperatorConfig) -> Installation:
@@ -49,6 +52,7 @@ def installation_of(config: OperatorConfig) -> Installation:
         default_secret=secret,
         mirrors=config.model_mirrors,
         log_format=config.log_format,
+        app_armor_profile=config.app_armor_profile,
     )
 
 
@@ -150,6 +154,7 @@ def _pod_template(
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
+            **_app_armor(chart),
         },
     }
     pod: Document = {
@@ -164,11 +169,14 @@ def _pod_template(
             "fsGroup": USER,
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
+            **_app_armor(chart),
         },
         "containers": [container],
         "volumes": volumes.volumes,
         **_placement(pool),
     }
+    if needs_sandbox(start, spec):
+        add_sandbox(pod, container)
     if trains_together(start):
         pod["subdomain"] = names.service_name(owner.name, owner.uid)
     if spec.service_account_name is not None:
@@ -180,6 +188,17 @@ def _pod_template(
         },
         "spec": pod,
     }
+
+
+def _app_armor(chart: Installation) -> Document:
+    """Return the AppArmor field of a pod and of its container.
+
+    A deprecated annotation of the pod sets the profile of a container whose own field is absent,
+    even if the pod has the field. The pod's field is for containers that a webhook adds.
+    """
+    if chart.app_armor_profile is None:
+        return {}
+    return {"appArmorProfile": {"type": chart.app_armor_profile}}
 
 
 def _placement(pool: PoolSpec) -> Document:

@@ -34,6 +34,7 @@ EVERYTHING = {
     "defaultStorage": {"s3": {"bucket": "one-bucket", "secretRef": {"name": "s3"}}},
     "modelMirrors": {"hf://": "s3://models/hub"},
     "admission": {"serviceAccounts": ["runner"], "imagePrefixes": ["registry.example.com/team"]},
+    "appArmorProfile": "RuntimeDefault",
     "networkPolicy": {"enabled": True, "apiServer": {"cidrs": ["192.0.2.0/24", "2001:db8::/32"]}},
     "podLabels": {"team": "x"},
     "podAnnotations": {"note": "true"},
@@ -41,6 +42,11 @@ EVERYTHING = {
     "tolerations": [{"key": "a", "operator": "Exists", "effect": "NoExecute"}],
     "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
     "priorityClassName": "system-cluster-critical",
+}
+
+
+LISTED = {
+    "admission": {"mode": "Listed", "namespaces": {"chart-a": {"claims": ["models"]}}},
 }
 
 
@@ -55,7 +61,9 @@ def server(api_server: Any) -> Any:
     return api_server
 
 
-@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
+@pytest.mark.parametrize(
+    "values", [{}, EVERYTHING, LISTED], ids=["defaults", "everything", "listed"]
+)
 def test_the_api_server_accepts_every_object(
     values: dict[str, Any], chart: Any, server: Any
 ) -> None:
@@ -74,8 +82,11 @@ def test_the_api_server_accepts_every_object(
         assert answer.status in (200, 201), f"{item['kind']}: {answer.message}"
 
 
-def test_the_pod_complies_with_the_restricted_security_standard(chart: Any, server: Any) -> None:
-    rendered = chart.render()
+@pytest.mark.parametrize("profile", ["", "RuntimeDefault"])
+def test_the_pod_complies_with_the_restricted_security_standard(
+    profile: str, chart: Any, server: Any
+) -> None:
+    rendered = chart.render({"appArmorProfile": profile})
     accounts = f"{CORE}/namespaces/chart-restricted/serviceaccounts"
     account = {"metadata": {"name": rendered.pod["spec"]["serviceAccountName"]}}
     assert server.request("POST", accounts, account).status in (201, 409)
@@ -83,6 +94,13 @@ def test_the_pod_complies_with_the_restricted_security_standard(chart: Any, serv
     pod = {**rendered.pod, "metadata": {**rendered.pod["metadata"], "name": "operator"}}
     answer = server.request("POST", pods, pod)
     assert answer.status == 201, answer.message
+    if profile:
+        other = copy.deepcopy(pod)
+        key = "container.apparmor.security.beta.kubernetes.io/operator"
+        other["metadata"]["annotations"][key] = "localhost/other"
+        refused = server.request("POST", pods, other)
+        assert refused.status == 422
+        assert "apparmor type in annotation and field must match" in refused.message
     unrestricted = copy.deepcopy(pod)
     del unrestricted["spec"]["containers"][0]["securityContext"]
     rejected = server.request("POST", pods, unrestricted)

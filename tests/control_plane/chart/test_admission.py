@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from .policies import PLURALS, created, policy_objects, wait_for_status
+
 NAMESPACE = "chart-admission"
 ODD_NAMESPACE = "chart-admission-odd"
 RUNS = f"/apis/isheep.dev/v1alpha1/namespaces/{NAMESPACE}/selfalignmentruns"
-POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
-BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
 MERGE_PATCH = "application/merge-patch+json"
-WAIT_SECONDS = 180
 TEAM = "registry.example.com/team"
 ADMISSION = {
     "serviceAccounts": ["runner", "other.runner"],
@@ -40,26 +38,13 @@ def with_image(image: str, pool: str = "inference") -> dict[str, Any]:
 @contextmanager
 def enforced(rendered: Any, server: Any, namespace: str = NAMESPACE) -> Iterator[None]:
     """Create the policy, wait until it is enforced, and at the end until it no longer is."""
-    policy = rendered.one("ValidatingAdmissionPolicy")
-    binding = rendered.one("ValidatingAdmissionPolicyBinding")
     bad = run_document("bad", serviceAccountName="bad", compute={"training": {"image": "bad"}})
     try:
-        for path, item in ((POLICIES, policy), (BINDINGS, binding)):
-            created = server.request("POST", f"{path}?fieldValidation=Strict", item)
-            assert created.status == 201, created.message
-        _wait_for_status(403, bad, server, namespace)
-        yield
+        with created(policy_objects(rendered, "lists"), server):
+            wait_for_status(403, lambda: tried(bad, server, namespace))
+            yield
     finally:
-        for path, item in ((BINDINGS, binding), (POLICIES, policy)):
-            server.request("DELETE", f"{path}/{item['metadata']['name']}")
-        _wait_for_status(201, bad, server, namespace)
-
-
-def _wait_for_status(status: int, document: Any, server: Any, namespace: str) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while (answer := tried(document, server, namespace)).status != status:
-        assert time.monotonic() < deadline, f"{answer.status}: {answer.message}"
-        time.sleep(0.1)
+        wait_for_status(201, lambda: tried(bad, server, namespace))
 
 
 def tried(document: Any, server: Any, namespace: str = NAMESPACE) -> Any:
@@ -86,6 +71,20 @@ def server(crd_server: Any, chart: Any) -> Iterator[Any]:
     crd_server.request("DELETE", f"{RUNS}/old")
 
 
+def test_the_default_mode_is_open_and_protects_the_status(chart: Any) -> None:
+    rendered = chart.render({})
+    assert not policy_objects(rendered, "listed")
+    assert [item["kind"] for item in policy_objects(rendered, "status")] == list(PLURALS)
+    off = {"admission": {**ADMISSION, "enabled": False, "mode": "Listed"}}
+    assert not chart.render(off).all(*PLURALS)
+
+
+def test_values_of_an_older_chart_keep_the_mode_open(chart: Any) -> None:
+    """`helm upgrade --reuse-values` keeps the values of the older chart, without new ones."""
+    older = {"admission": {**ADMISSION, "mode": None, "statusWriters": None}}
+    assert policy_objects(chart.render(older), "lists")
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -95,13 +94,12 @@ def server(crd_server: Any, chart: Any) -> Iterator[Any]:
     ],
 )
 def test_without_entries_the_chart_renders_no_policy(values: dict[str, Any], chart: Any) -> None:
-    kinds = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
-    assert not chart.render(values).all(*kinds)
+    assert not policy_objects(chart.render(values), "lists")
 
 
 def test_the_policy_selects_the_watched_namespaces(chart: Any) -> None:
     def selected(values: dict[str, Any]) -> Any:
-        binding = chart.render(values).one("ValidatingAdmissionPolicyBinding")
+        _, binding = policy_objects(chart.render(values), "lists")
         return binding["spec"].get("matchResources")
 
     assert selected({"admission": ADMISSION}) is None

@@ -32,10 +32,14 @@ def test_the_chart_can_be_installed_upgraded_and_uninstalled(
 
     # Another test has created the CRD. On a user's cluster, --take-ownership is not necessary.
     upgrade = ("upgrade", "--install", "isheep-operator", str(chart.path), "--take-ownership")
+    # Operators of other tests write the status of runs in other namespaces.
+    upgrade = (*upgrade, f"--set=watchNamespaces={{{NAMESPACE}}}")
     notes = helm(*upgrade, "--create-namespace", "--timeout=60s")
     assert "get sheep -w" in notes
+    assert "WARNING: admission.mode is Open" in notes
     before = crd_server.request("GET", CONFIG).body["data"]
-    helm(*upgrade, "--set-string=workerImage.tag=2")
+    changes = ("--set-string=workerImage.tag=2", "--set=admission.mode=Listed")
+    assert "WARNING" not in helm(*upgrade, *changes)
     after = crd_server.request("GET", CONFIG).body["data"]
     assert before != after
     helm("uninstall", "isheep-operator")

@@ -103,6 +103,17 @@ def test_the_image_pull_policy_is_that_of_the_chart() -> None:
     assert worker_of(job_for(chart=chart))["imagePullPolicy"] == "Never"
 
 
+def test_seccomp_is_named_and_app_armor_is_named_if_the_chart_sets_it() -> None:
+    context = pod_of(job_for())["securityContext"]
+    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert "appArmorProfile" not in context
+    chart = Installation("i", "Always", None, {}, app_armor_profile="RuntimeDefault")
+    named, profile = job_for(chart=chart), {"appArmorProfile": {"type": "RuntimeDefault"}}
+    assert pod_of(named)["securityContext"] == {**context, **profile}
+    of_container = worker_of(job_for())["securityContext"]
+    assert worker_of(named)["securityContext"] == {**of_container, **profile}
+
+
 def test_the_service_account_is_that_of_the_spec() -> None:
     assert pod_of(job_for(serviceAccountName="runner"))["serviceAccountName"] == "runner"
     assert "serviceAccountName" not in pod_of(job_for())
