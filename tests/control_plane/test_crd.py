@@ -8,6 +8,7 @@ import pytest
 
 from isheep.api.run import SelfAlignmentRun
 from isheep.api.validations import violations
+from isheep.kube.client import TOO_LARGE
 
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/selfalignmentruns.isheep.dev"
 RUNS = "/apis/isheep.dev/v1alpha1/namespaces/default/selfalignmentruns"
@@ -122,3 +123,17 @@ def test_the_server_and_the_loader_accept_whole_floats_as_integers(crd_server: A
     answer = crd_server.request("POST", f"{RUNS}?dryRun=All&fieldValidation=Strict", text)
     assert answer.status == 201, answer.message
     assert SelfAlignmentRun.read(answer.body).spec.iterations == 3
+
+
+def test_an_object_that_the_store_does_not_accept_is_recognised_by_the_message(
+    crd_server: Any,
+) -> None:
+    """The operator must not take it for an outage, because the next try has the same end."""
+    values = [f"{number:04}" + "x" * 249 for number in range(64)]
+    expressions = [{"key": f"k{n}", "operator": "In", "values": values} for n in range(16)]
+    terms = [{"matchExpressions": expressions, "matchFields": expressions}] * 4
+    nodes = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    compute = {"inference": {"affinity": {"nodeAffinity": nodes}}}
+    answer = crd_server.request("POST", RUNS, run_document("large", compute=compute))
+    assert answer.status >= 400
+    assert TOO_LARGE.search(answer.message), answer.message

@@ -9,7 +9,15 @@ from __future__ import annotations
 from .harness.concurrent_tests import takes_long
 from .harness.invariants import conditions_of, steps_of
 from .harness.namespace_fixture import NamespaceFixture
-from .harness.pod_behaviour import Disrupted, Exit, ExitWithText, Hang, OutOfMemory, Work
+from .harness.pod_behaviour import (
+    Disrupted,
+    Exit,
+    ExitWithText,
+    Hang,
+    OutOfMemory,
+    Work,
+    WorkBesideSidecar,
+)
 from .harness.runs import Run
 
 FROM_TRAIN = Run().skip_to("i1/train")
@@ -78,13 +86,38 @@ def test_disruptions_are_not_counted_as_failures(namespace: NamespaceFixture) ->
     assert record(namespace, "i1/train")["failures"] == 0
 
 
-def test_the_job_controller_retries_a_failed_pod_without_the_operator(
+def test_the_job_controller_retries_a_failed_pod_and_the_status_shows_it_at_once(
     namespace: NamespaceFixture,
 ) -> None:
-    namespace.workers.set_behaviour("train", Exit(74, message="disk full"), Work())
+    namespace.workers.set_behaviour("train", Exit(74, "DiskFailed", "disk full"), Work())
     namespace.create(FROM_TRAIN)
+    # The Job controller waits ten seconds before it replaces the pod.
+    namespace.until_reason("Retrying")
+    assert "disk full" in namespace.message()
+    failure = namespace.status()["lastFailure"]
+    assert (failure["stage"], failure["reason"]) == ("i1/train", "DiskFailed")
     namespace.until_phase("Succeeded")
     assert namespace.started() == ["prepare", "i1/train", "i1/merge", "i1/report"]
+    assert record(namespace, "i1/train")["failures"] == 0
+
+
+def test_a_credential_that_the_store_refuses_costs_one_pod_and_stalls_the_run(
+    namespace: NamespaceFixture,
+) -> None:
+    refused = Exit(64, "StoreRefused", "the store does not know the access key")
+    namespace.workers.set_behaviour("train", refused, refused, Work())
+    namespace.create(FROM_TRAIN)
+    stalled = conditions_of(namespace.until_phase_seen("Stalled"))["Stalled"]
+    assert stalled["reason"] == "StoreRefused"
+    assert "does not know the access key" in stalled["message"]
+    train = [p for p in namespace.pods() if "-train-" in p["metadata"]["name"]]
+    assert len(train) == 1
+    # The next attempt meets the same cause, so the run has not left its state meanwhile.
+    namespace.until_phase("Succeeded")
+    assert namespace.started().count("i1/train") == 3
+    phases = namespace.phases()
+    assert phases.count("Stalled") == 1
+    assert [reason for _, reason, _ in namespace.events()].count("StoreRefused") == 2
 
 
 def test_the_status_shows_the_end_of_the_log_if_there_is_no_result(
@@ -98,6 +131,18 @@ def test_the_status_shows_the_end_of_the_log_if_there_is_no_result(
     assert "boom" in namespace.message()
     assert "exit code 70" in namespace.message()
     assert namespace.status()["lastFailure"]["pod"].startswith("run-train-")
+
+
+def test_a_container_beside_the_worker_does_not_keep_the_job(namespace: NamespaceFixture) -> None:
+    namespace.workers.set_behaviour("train", WorkBesideSidecar(), Work())
+    namespace.create(FROM_TRAIN)
+    namespace.until_reason("SidecarRunning")
+    assert "istio-proxy" in namespace.message()
+    namespace.until_phase("Succeeded")
+    # The result of the first attempt is used, and its pod does not go on.
+    assert namespace.started() == ["prepare", "i1/train", "i1/merge", "i1/report"]
+    namespace.until(lambda: not namespace.pods())
+    assert [reason for _, reason, _ in namespace.events()].count("SidecarRunning") == 1
 
 
 def test_exit_code_0_without_a_result_counts_as_a_failure(namespace: NamespaceFixture) -> None:

@@ -17,6 +17,7 @@ from isheep.store.interface import (
     PutOutcome,
     StoreConditionError,
     StoreError,
+    StoreRefusedError,
     StoreUnreachableError,
 )
 from isheep.store.s3 import Retry, S3Store
@@ -206,7 +207,7 @@ def test_an_endpoint_without_a_server_is_unreachable() -> None:
 
 
 def test_an_invalid_endpoint_is_an_error() -> None:
-    with pytest.raises(StoreUnreachableError, match="Check endpoint"):
+    with pytest.raises(StoreRefusedError, match="Check endpoint"):
         S3Store("bkt", endpoint="nonsense", region="us-east-1")
 
 
@@ -219,7 +220,7 @@ def test_the_error_for_a_wrong_credential_does_not_contain_it(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret_key)
     store = seaweedfs.store()
-    with pytest.raises(StoreUnreachableError, match=r"[Cc]redential|right to") as caught:
+    with pytest.raises(StoreRefusedError, match=r"[Cc]redential|right to") as caught:
         store.put("k", b"x")
     for secret in (access_key, secret_key):
         assert secret not in str(caught.value)
@@ -233,16 +234,16 @@ def test_a_missing_credential_is_an_error_that_names_the_variables(
         monkeypatch.delenv(name)
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
-    with pytest.raises(StoreUnreachableError, match=r"NoCredentialsError.*AWS_ACCESS_KEY_ID"):
+    with pytest.raises(StoreRefusedError, match=r"NoCredentialsError.*AWS_ACCESS_KEY_ID"):
         seaweedfs.store().get("k")
 
 
 @pytest.mark.parametrize(
     ("status", "code", "kind", "remedy"),
     [
-        (404, "NoSuchBucket", StoreUnreachableError, "Create the bucket"),
-        (403, "AccessDenied", StoreUnreachableError, "right to get, put"),
-        (403, "ExpiredToken", StoreUnreachableError, "Check the credential"),
+        (404, "NoSuchBucket", StoreRefusedError, "Create the bucket"),
+        (403, "AccessDenied", StoreRefusedError, "right to get, put"),
+        (403, "ExpiredToken", StoreRefusedError, "Check the credential"),
         (507, "InsufficientStorage", StoreError, "Free some space"),
         (403, "QuotaExceeded", StoreError, "quota"),
         (501, "NotImplemented", StoreConditionError, "conditional writes"),

@@ -29,6 +29,12 @@ _NEXT = {
 }
 _FINAL = {
     Reason.SUCCEEDED: "The run is finished. An edit of the spec starts it again.",
+    Reason.STOPPED_EARLY: "The run is finished. An edit of the spec starts it again.",
+    Reason.NO_IMPROVEMENT: "The run is finished. An edit of the spec starts it again.",
+    Reason.EVALUATION_MISSING: (
+        "The run waits until you request a retry or edit its spec. It then resumes with the first "
+        "stage that is not committed."
+    ),
     Reason.SUSPENDED: "The run starts no attempt until you resume it.",
 }
 _BOTH = (

@@ -23,6 +23,7 @@ from isheep.store.interface import (
     StoreCorruptError,
     StoreError,
     StoreFullError,
+    StoreRefusedError,
     StoreUnreachableError,
 )
 
@@ -39,6 +40,7 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (StoreCorruptError, ExitCode.DISK),
     (StoreFullError, ExitCode.DISK),
     (StoreConditionError, ExitCode.BAD_INPUT),
+    (StoreRefusedError, ExitCode.BAD_INPUT),
     (StoreError, ExitCode.DISK),
 )
 """The first row whose class matches decides, so subclasses come before `StoreError`."""

@@ -35,8 +35,8 @@ def command(
 
     try:
         from isheep.kube.config import ConfigError, load_config
-        from isheep.kube.handlers import run
         from isheep.kube.operator import Operator
+        from isheep.kube.watching import run
     except ModuleNotFoundError as error:
         raise BadInputError(
             f"{error.name} is not installed: install the extra `operator` (pip install "

@@ -31,7 +31,8 @@ class RecordStore(Generic[RecordT]):
         self._records: dict[str, RecordT] = {}
         # For each deleted object, the version up to which events about it are outdated.
         self._gone: dict[str, float] = {}
-        self._listed = 0
+        # For each listed namespace, the version of the last LIST; None is all namespaces.
+        self._listed: dict[str | None, int] = {}
 
     def get(self, uid: str) -> RecordT | None:
         """Return the record with a UID, or None."""
@@ -67,8 +68,10 @@ class RecordStore(Generic[RecordT]):
         self._gone[uid] = version
         return self._records.pop(uid, None)
 
-    def replace(self, listed: Collection[RecordT], version: int) -> list[RecordT]:
-        """Add a LIST that was made at a resource version; return the records that need a pass.
+    def replace(
+        self, listed: Collection[RecordT], version: int, namespace: str | None = None
+    ) -> list[RecordT]:
+        """Add a LIST of a namespace at a resource version; return the records that need a pass.
 
         These are the records with changed fields, and the removed ones.
         """
@@ -79,16 +82,28 @@ class RecordStore(Generic[RecordT]):
             if self._gone.get(uid, math.inf) < version:
                 del self._gone[uid]
         changed = [record for record in listed if self.update(record)]
-        for record in self:
+        for record in self._within(namespace):
             # A record that is newer than the LIST was created after it.
             if record.uid not in present and record.resource_version <= version:
                 changed.append(record)
                 self.drop(record.uid, version)
         # Every request ends before the next LIST, so older deletions need not be kept.
-        kept = ((uid, gone) for uid, gone in self._gone.items() if gone >= self._listed)
+        last = min(self._listed.values(), default=0)
+        kept = ((uid, gone) for uid, gone in self._gone.items() if gone >= last)
         self._gone = {uid: version if gone == math.inf else gone for uid, gone in kept}
-        self._listed = version
+        self._listed[namespace] = version
         return changed
+
+    def forget(self, namespace: str | None) -> list[RecordT]:
+        """Remove the records of a namespace that cannot be listed, and return them.
+
+        A later LIST or event may add them again, because nothing is known about a deletion.
+        """
+        self._listed.pop(namespace, None)
+        return [self._records.pop(record.uid) for record in self._within(namespace)]
+
+    def _within(self, namespace: str | None) -> list[RecordT]:
+        return [r for r in self._records.values() if namespace in (None, r.namespace)]
 
 
 class Cache:
@@ -122,9 +137,11 @@ class Cache:
             self._jobs_of.pop(run_uid, None)
         return sorted(found, key=lambda job: (job.created, job.name))
 
-    def replace_jobs(self, listed: Collection[JobRecord], version: int) -> list[JobRecord]:
+    def replace_jobs(
+        self, listed: Collection[JobRecord], version: int, namespace: str | None = None
+    ) -> list[JobRecord]:
         """Add a LIST of Jobs; return the Jobs that changed or were removed."""
-        changed = self.jobs.replace(listed, version)
+        changed = self.jobs.replace(listed, version, namespace)
         for job in listed:
             self._jobs_of.setdefault(job.run_uid, set()).add(job.uid)
         return changed

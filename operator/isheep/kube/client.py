@@ -8,6 +8,7 @@ time limit, so a pass cannot hang.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +23,14 @@ from isheep.api.run import GROUP, PLURAL, VERSION
 
 TIMEOUT_SECONDS = 10.0
 LIST_TIMEOUT_SECONDS = 60.0
-PAGE = 100
-"""Objects in a page of a LIST; a run with twenty iterations has 100 KiB."""
+FIRST_PAGE, LARGEST_PAGE = 10, 500
+PAGE_BYTES = 4_000_000
+"""The size of a page of a LIST, as far as the size of the page before shows it.
+
+A page needs several times its size of memory, and the runs of one user may be large.
+"""
+TOO_LARGE = re.compile("request is too large|larger than max|[Rr]equest entity too large")
+"""What an API server writes about an object that its store does not accept, with any status."""
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -126,20 +133,22 @@ class Api:
         """Close all connections."""
         await self._client.close()
 
-    async def login(self) -> kopf.ConnectionInfo:
-        """Return the current credentials in kopf's form."""
+    async def login(self, trace: aiohttp.TraceConfig) -> kopf.AiohttpSession:
+        """Return a session with the current credentials, for kopf."""
         found = self._configuration
-        headers = await self._headers()
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        return kopf.ConnectionInfo(
+        info = kopf.ConnectionInfo(
             server=found.host,
             ca_path=found.ssl_ca_cert or None,
             insecure=not found.verify_ssl,
-            scheme=scheme or None,
-            token=token or None,
             certificate_path=found.cert_file or None,
             private_key_path=found.key_file or None,
         )
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
+            headers=await self._headers(),
+            trace_configs=[trace],
+        )
+        return kopf.AiohttpSession(server=found.host, aiohttp_session=session)
 
     async def get(self, path: str) -> Json:
         """Return an object; raises `ApiError` 404 if it does not exist."""
@@ -158,9 +167,9 @@ class Api:
         self, path: str, *, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Listing]:
         """Yield all objects that match the selectors, page by page; all pages have one version."""
-        version, token = 0, ""
+        version, token, limit = 0, "", FIRST_PAGE
         while True:
-            query = {"limit": str(PAGE)}
+            query = {"limit": str(limit)}
             for name, value in (
                 ("labelSelector", labels),
                 ("fieldSelector", fields),
@@ -168,13 +177,15 @@ class Api:
             ):
                 if value:
                     query[name] = value
-            page = await self._request(
-                "GET", f"{path}?{urlencode(query)}", seconds=LIST_TIMEOUT_SECONDS
-            )
+            place = f"{path}?{urlencode(query)}"
+            status, content = await self._send("GET", place, seconds=LIST_TIMEOUT_SECONDS)
+            page, size = _answer("GET", place, status, content), len(content)
+            del content
             # All pages have the version of the first page.
             version = version or int(page["metadata"].get("resourceVersion") or 0)
-            yield Listing(page["items"], version)
             token = page["metadata"].get("continue", "")
+            limit = next_limit(len(page["items"]), size)
+            yield Listing(page.pop("items"), version)
             if not token:
                 return
 
@@ -212,8 +223,19 @@ class Api:
         body: Mapping[str, Any] | None = None,
         *,
         content_type: str = JSON,
-        seconds: float = TIMEOUT_SECONDS,
     ) -> Json:
+        status, content = await self._send(method, path, body, content_type=content_type)
+        return _answer(method, path, status, content)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        content_type: str = JSON,
+        seconds: float = TIMEOUT_SECONDS,
+    ) -> tuple[int, bytes]:
         headers = {"Accept": JSON, "Content-Type": content_type, **await self._headers()}
         try:
             response = await self._client.rest_client.request(
@@ -228,7 +250,7 @@ class Api:
             self._on_answer(method, 0)
             raise ApiUnreachableError(f"{method} {path}: {error or 'no answer'}") from error
         self._on_answer(method, response.status)
-        return _answer(method, path, response.status, content)
+        return response.status, content
 
     async def _headers(self) -> dict[str, str]:
         headers: dict[str, str] = {}
@@ -240,6 +262,13 @@ class Api:
         return headers
 
 
+def next_limit(items: int, size: int) -> int:
+    """Return the limit of the next page after a page with some items and a size in bytes."""
+    if items == 0:
+        return FIRST_PAGE
+    return max(1, min(LARGEST_PAGE, PAGE_BYTES * items // max(1, size)))
+
+
 def _answer(method: str, path: str, status: int, content: bytes) -> Json:
     try:
         document: Json = json.loads(content) if content else {}
@@ -248,6 +277,8 @@ def _answer(method: str, path: str, status: int, content: bytes) -> Json:
     if status < 400:
         return document
     message = str(document.get("message") or f"status {status}")
+    if TOO_LARGE.search(message):
+        raise ApiError(413, "RequestEntityTooLarge", message, ())
     if status >= 500 or status in (401, 408, 429):
         raise ApiUnreachableError(f"{method} {path}: {message}")
     details = document.get("details") or {}

@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from isheep.api.run import GROUP, KIND, VERSION
-from isheep.api.status import SelfAlignmentRunStatus, StageRecord
+from isheep.api.status import Failure, SelfAlignmentRunStatus, StageRecord
+from isheep.contract.reasons import Reason
 from isheep.kube.names import MANAGED_BY
 from isheep.planner.types import RunView
 
@@ -36,12 +37,14 @@ def transitions(before: SelfAlignmentRunStatus, after: SelfAlignmentRunStatus) -
     """Return the transitions between two statuses, in the order of their Events."""
     notes = _commits(before.stages, after.stages)
     failure = after.last_failure
-    if failure is not None and failure != before.last_failure:
+    if failure is not None and _told(failure) != _told(before.last_failure):
         place = f"{failure.stage} ({failure.pod})" if failure.pod else failure.stage
         notes.append(Note("Warning", failure.reason, f"{place}: {failure.message}"))
     old, new = _ready(before), _ready(after)
     needs_help = after.phase in ("Stalled", "Failed")
     moved = before.phase != after.phase or (needs_help and old[0] != new[0])
+    if new[0] == Reason.SIDECAR_RUNNING != old[0]:
+        notes.append(Note("Warning", *new))
     if moved and after.phase is not None:
         kind: EventType = "Warning" if needs_help else "Normal"
         notes.append(Note(kind, new[0] if needs_help else after.phase, new[1] or after.phase))
@@ -84,6 +87,14 @@ def probe_document(namespace: str) -> dict[str, Any]:
         "reason": "Probe",
         "type": "Normal",
     }
+
+
+def _told(failure: Failure | None) -> tuple[str, ...]:
+    """Return what an Event tells about a failure; the same failure of another pod is no news."""
+    if failure is None:
+        return ()
+    message = failure.message.replace(failure.pod, "") if failure.pod else failure.message
+    return failure.stage, failure.reason, message
 
 
 def _commits(before: Iterable[StageRecord], after: Iterable[StageRecord]) -> list[Note]:

@@ -6,20 +6,18 @@ timers or finalizers, so kopf never writes into a run.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from typing import Any
 
 import kopf
 
 from isheep.api.run import GROUP, PLURAL, VERSION
-from isheep.kube.client import PAGE
-from isheep.kube.config import OperatorConfig
 from isheep.kube.names import MANAGED_BY, MANAGED_BY_LABEL
 from isheep.kube.operator import OUR_JOBS, Operator
 
-OUTAGE_BACKOFFS = (1, 1, 2, 3, 5, 8, 13, *([20] * 40))
-"""Seconds between tries of a request; in total they last longer than a 10-minute outage."""
+CHUNK = 20
+"""Objects in a page of kopf's LISTs; kopf does not adapt it to the size of the objects."""
+BACKOFFS = (1, 1, 2, 3, 5)
+"""Seconds between tries of a request; after the last one, `watching` starts kopf again."""
 
 
 def registry(operator: Operator) -> kopf.OperatorRegistry:
@@ -31,7 +29,7 @@ def registry(operator: Operator) -> kopf.OperatorRegistry:
         configure(settings)
 
     @kopf.on.login(registry=handlers)
-    async def login(**_: Any) -> kopf.ConnectionInfo:
+    async def login(**_: Any) -> kopf.AiohttpSession:
         return await operator.login()
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=handlers)
@@ -83,33 +81,15 @@ def configure(settings: kopf.OperatorSettings) -> None:
     """Configure kopf to watch and to do nothing else."""
     settings.persistence.diffbase_storage = NoEssence()
     settings.persistence.progress_storage = NoProgress()
+    # kopf keeps the last event of each object for this time, with the whole object.
+    settings.queueing.idle_timeout = 0.1
     # An operator that stops must release its Lease soon.
-    settings.queueing.idle_timeout = 1.0
     settings.queueing.exit_timeout = 0.5
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.peering.standalone = True
-    settings.networking.error_backoffs = OUTAGE_BACKOFFS
+    settings.networking.error_backoffs = BACKOFFS
     settings.networking.request_timeout = 60
-    settings.watching.chunk_size = PAGE
+    settings.watching.chunk_size = CHUNK
     settings.watching.label_selectors["batch", "v1", "jobs"] = OUR_JOBS
-    settings.process.ultimate_exiting_timeout = 20
-
-
-def run(config: OperatorConfig, operator: Operator) -> None:
-    """Run an operator until it stops; raises `ConfigError` if it cannot start."""
-    logging.getLogger("kopf").setLevel(logging.DEBUG if config.debug else logging.WARNING)
-    asyncio.run(_run(config, operator))
-
-
-async def _run(config: OperatorConfig, operator: Operator) -> None:
-    await operator.start()
-    try:
-        await kopf.operator(
-            registry=registry(operator),
-            standalone=True,
-            clusterwide=not config.watch_namespaces,
-            namespaces=config.watch_namespaces,
-        )
-    finally:
-        await operator.stop()
+    settings.process.ultimate_exiting_timeout = None

@@ -31,22 +31,30 @@ from isheep.kube.lease import Lease
 from isheep.kube.metrics import Metrics, RunsCollector
 from isheep.kube.names import MANAGED_BY, MANAGED_BY_LABEL
 from isheep.kube.pod_inspection import PodInspector
+from isheep.kube.polls import Polls
 from isheep.kube.queue import WorkQueue
 from isheep.kube.reconciler import Reconciler
-from isheep.kube.records import job_record, run_record
-from isheep.kube.watches import WatchLog
+from isheep.kube.records import is_edited, job_record, run_record
+from isheep.kube.run_figures import RunFigures
+from isheep.kube.watches import Watches
 from isheep.planner.plan import plan
 
 OUR_JOBS = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 PASS_SECONDS = 120.0
 """A pass that takes longer hangs, and /healthz fails."""
 ANY_RUN_SHARE = 4
-"""One worker in four serves any run, and the others serve only runs whose Job changed.
+"""One worker in four serves any run, and the others serve only runs whose Job or spec changed.
 
 An API server does not answer faster when 16 passes over new runs ask at the same time, but the
 runs that wait for their next stage then wait longer. With four such workers, a thousand new runs
 start as soon, and the other runs wait half as long (docs/performance.md).
 """
+FRESH_SECONDS = 2.0
+"""A LIST of the last seconds is not repeated."""
+NO_CRD = (
+    "the API server has no SelfAlignmentRun resource: install the CRD (crds.enabled of the chart, "
+    "or kubectl apply -f crds/)"
+)
 BACKOFF_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 NAMESPACE_VARIABLE = "POD_NAMESPACE"
 NAME_VARIABLE = "POD_NAME"
@@ -67,8 +75,10 @@ class Operator:
         self._tasks: list[asyncio.Task[None]] = []
         self._passes: dict[str, float] = {}
         self._failures: dict[str, int] = {}
-        self._listed: float | None = None
-        self._watches = WatchLog(_monotonic)
+        self._listed: dict[str | None, float] = {}
+        self._refreshing: dict[str | None, asyncio.Lock] = {}
+        self._problems: dict[str | None, str] = {}
+        self.watches = Watches()
         self._metrics.registry.register(RunsCollector(self))
 
     # --- start and stop ---------------------------------------------------------------------------
@@ -81,13 +91,15 @@ class Operator:
         except NoClusterError as error:
             raise ConfigError(f"no cluster is configured: {error}; set KUBECONFIG") from error
         self._session = aiohttp.ClientSession()
+        self._polls = Polls(self._session)
         self._lease = self._make_lease()
         self._reconciler = Reconciler(
             api=self._api,
             cache=self._cache,
             queue=self._queue,
             lease=self._lease,
-            pod_inspector=PodInspector(self._api, self._session),
+            pod_inspector=PodInspector(self._api),
+            polls=self._polls,
             config=config,
             metrics=self._metrics,
             planner=plan,
@@ -108,28 +120,30 @@ class Operator:
         except (ApiError, ApiUnreachableError) as error:
             _LOG.warning("the Lease is not released: %s", error)
         await self._http.stop()
+        await self._polls.stop()
         await self._session.close()
         await self._api.close()
 
-    async def login(self) -> kopf.ConnectionInfo:
-        """Return the credentials for kopf's watches."""
-        return await self._api.login()
+    async def login(self) -> kopf.AiohttpSession:
+        """Return a session for kopf's watches."""
+        return await self._api.login(self.watches.trace())
 
     # --- sources of the cache -----------------------------------------------------------
 
     def run_event(self, kind: str | None, document: Mapping[str, Any]) -> None:
         """Add a watch event about a run to the cache."""
-        self._watches.note("selfalignmentruns", kind)
         record = run_record(document)
         if kind == "DELETED":
             self._cache.runs.drop(record.uid, record.resource_version)
-            self._queue.wake(record.uid)
-        elif self._cache.runs.update(record):
-            self._queue.wake(record.uid)
+            self._queue.wake(record.uid, urgent=True)
+            return
+        known = self._cache.runs.get(record.uid)
+        if self._cache.runs.update(record):
+            # Somebody waits for the effect of an edit, so it comes before new and working runs.
+            self._queue.wake(record.uid, urgent=known is not None and is_edited(known, record))
 
     def job_event(self, kind: str | None, document: Mapping[str, Any]) -> None:
         """Add a watch event about a Job to the cache."""
-        self._watches.note("jobs", kind)
         record = job_record(document)
         if kind == "DELETED":
             self._cache.jobs.drop(record.uid, record.resource_version)
@@ -137,22 +151,32 @@ class Operator:
         elif self._cache.update_job(record):
             self._queue.wake(record.run_uid, urgent=True)
 
-    async def _list(self) -> None:
+    async def refresh(self, namespace: str | None) -> bool:
+        """List a namespace's runs and Jobs, unless that has just happened; None is all namespaces.
+
+        Returns whether the cache is complete for the namespace.
+        """
+        async with self._refreshing.setdefault(namespace, asyncio.Lock()):
+            listed = self._listed.get(namespace)
+            if listed is not None and _monotonic() - listed < FRESH_SECONDS:
+                return True
+            return await self._tried_to_list(namespace)
+
+    async def _list(self, namespace: str | None) -> None:
         """List runs and Jobs, update the cache, and wake the runs that changed."""
-        runs, version = await self._listing(runs_path, run_record)
-        for run in self._cache.runs.replace(runs, version):
+        runs, runs_version = await self._listing(runs_path(namespace), run_record)
+        jobs, jobs_version = await self._listing(jobs_path(namespace), job_record, OUR_JOBS)
+        for run in self._cache.runs.replace(runs, runs_version, namespace):
             self._queue.wake(run.uid)
-        jobs, version = await self._listing(jobs_path, job_record, OUR_JOBS)
-        for job in self._cache.replace_jobs(jobs, version):
+        for job in self._cache.replace_jobs(jobs, jobs_version, namespace):
             self._queue.wake(job.run_uid)
-        self._listed = _monotonic()
+        if namespace not in self._listed:
+            self._reconciler.prime(namespace)
+        self._listed[namespace] = _monotonic()
         self._metrics.listed.set_to_current_time()
 
     async def _listing(
-        self,
-        path_of: Callable[[str | None], str],
-        record_of: Callable[[Mapping[str, Any]], RecordT],
-        labels: str = "",
+        self, path: str, record_of: Callable[[Mapping[str, Any]], RecordT], labels: str = ""
     ) -> tuple[list[RecordT], int]:
         """Return the records of all objects, and the version up to which they are complete.
 
@@ -161,41 +185,52 @@ class Operator:
         """
         records: list[RecordT] = []
         versions: list[int] = []
-        for scope in self._config.watch_namespaces or (None,):
-            async for page in self._api.pages(path_of(scope), labels=labels):
-                records += map(record_of, page.items)
-                versions.append(page.version)
+        async for page in self._api.pages(path, labels=labels):
+            records += map(record_of, page.items)
+            versions.append(page.version)
         return records, min(versions)
+
+    def _forget(self, namespace: str | None) -> None:
+        """Forget a namespace that cannot be listed, because it or the resource does not exist."""
+        self._listed.pop(namespace, None)
+        for run in self._cache.runs.forget(namespace):
+            self._queue.wake(run.uid)
+        self._cache.jobs.forget(namespace)
 
     # --- work ---------------------------------------------------------------------------
 
     async def _work_from_first_list(self) -> None:
         """List until a LIST succeeds, then start the workers, and list periodically."""
-        while not await self._tried_to_list():
+        while not await self._refresh_all():
             await asyncio.sleep(BACKOFF_SECONDS[1])
-        self._reconciler.prime()
         for number in range(self._config.workers):
             only_urgent = number >= max(1, self._config.workers // ANY_RUN_SHARE)
             self._spawn(self._work(only_urgent=only_urgent), f"worker-{number}")
         while True:
             await asyncio.sleep(self._config.timings.list_seconds)
-            await self._tried_to_list()
+            await self._refresh_all()
 
-    async def _tried_to_list(self) -> bool:
+    async def _refresh_all(self) -> bool:
+        """List each namespace; return whether one of them could be listed."""
+        scopes = self._config.scopes
+        return any([await self.refresh(namespace) for namespace in scopes])
+
+    async def _tried_to_list(self, namespace: str | None) -> bool:
+        place = f"namespace {namespace}" if namespace is not None else "all namespaces"
         try:
-            await self._list()
+            await self._list(namespace)
         except ApiUnreachableError as error:
             _LOG.warning("the API server does not answer a LIST: %s", error)
             return False
         except ApiError as error:
-            if error.status == 404 and self._listed is None:
-                _LOG.error(
-                    "the API server has no SelfAlignmentRun resource: install the CRD "
-                    "(crds.enabled of the chart, or kubectl apply -f crds/)"
-                )
-            else:
-                _LOG.error("runs and Jobs cannot be listed: %s", error)
+            if error.status in (403, 404):
+                self._forget(namespace)
+            problem = NO_CRD if error.status == 404 else str(error)
+            if self._problems.get(namespace) != problem:
+                _LOG.error("runs and Jobs of %s cannot be listed: %s", place, problem)
+            self._problems[namespace] = problem
             return False
+        self._problems.pop(namespace, None)
         return True
 
     async def _work(self, *, only_urgent: bool) -> None:
@@ -234,10 +269,15 @@ class Operator:
         return f"tasks that ended: {', '.join(ended)}" if ended else None
 
     def unreadiness(self) -> str | None:
-        """Return why the cache is not complete or not current, or None."""
-        if self._listed is None:
-            return "runs and Jobs are not listed yet"
-        age = _monotonic() - self._listed
+        """Return why no run can be served, or None if the runs of some namespace are served.
+
+        Metrics show the namespaces that are not served.
+        """
+        if not self._listed:
+            return "; ".join(self._problems.values()) or "runs and Jobs are not listed yet"
+        if self.watches.all_lost():
+            return "no watch is open"
+        age = _monotonic() - max(self._listed.values())
         limit = 3 * self._config.timings.list_seconds
         return f"the last LIST is {age:.0f} s old" if age > limit else None
 
@@ -245,9 +285,19 @@ class Operator:
         """Return the phase of every run."""
         return (record.phase for record in self._cache.runs)
 
+    def figures(self) -> Iterable[tuple[datetime, str, str, RunFigures]]:
+        """Return creation, namespace, name and figures of each run that has a verdict."""
+        for record in self._cache.runs:
+            if record.figures is not None:
+                yield record.created, record.namespace, record.name, record.figures
+
     def queued(self) -> int:
         """Return the number of runs that are due for a pass."""
         return self._queue.waiting()
+
+    def watch_states(self) -> Iterable[tuple[str, str | None, bool]]:
+        """Return resource, namespace and whether it is open, for each watch."""
+        return self.watches.states()
 
     # --- parts --------------------------------------------------------------------------
 

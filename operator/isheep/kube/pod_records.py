@@ -23,7 +23,13 @@ class Termination:
 
 @dataclass(frozen=True, slots=True)
 class PodRecord:
-    """The fields of a pod that the operator reads."""
+    """The fields of a pod that the operator reads.
+
+    `waiting` is why the worker container, or an init container before it, does not run.
+    `others_running` are the containers beside the worker that have not ended, `failed_init` is the
+    init container that failed, with its exit code, and `claims` are the names of the claims that
+    the pod mounts.
+    """
 
     name: str
     uid: str
@@ -38,11 +44,19 @@ class PodRecord:
     waiting: tuple[str, str] | None = None
     running_since: datetime | None = None
     termination: Termination | None = None
+    others_running: tuple[str, ...] = ()
+    failed_init: tuple[str, int] | None = None
+    claims: tuple[str, ...] = ()
 
     @property
     def over(self) -> bool:
         """Return whether the pod has ended."""
         return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def lingers(self) -> bool:
+        """Return whether the worker has ended, and the pod has not."""
+        return not self.over and self.termination is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +74,7 @@ def pod_record(document: Json) -> PodRecord:
     state = _container_state(status)
     scheduled = conditions.get("PodScheduled", {})
     running = state.get("running") or {}
-    waiting = state.get("waiting")
+    waiting = _init_waiting(status) or state.get("waiting")
     index = (metadata.get("annotations") or {}).get("batch.kubernetes.io/job-completion-index", "0")
     return PodRecord(
         name=metadata["name"],
@@ -80,6 +94,9 @@ def pod_record(document: Json) -> PodRecord:
         waiting=(waiting.get("reason", ""), waiting.get("message", "")) if waiting else None,
         running_since=timestamp(running["startedAt"]) if running.get("startedAt") else None,
         termination=_termination(state.get("terminated")),
+        others_running=_others_running(status),
+        failed_init=_failed_init(status),
+        claims=_claims(document.get("spec") or {}),
     )
 
 
@@ -88,6 +105,42 @@ def _container_state(status: Json) -> dict[str, Any]:
         if container.get("name") == CONTAINER:
             return dict(container.get("state") or {})
     return {}
+
+
+def _init_waiting(status: Json) -> Json | None:
+    """Return why the first init container that has not ended delays the worker."""
+    for container in status.get("initContainerStatuses") or ():
+        name, state = container["name"], container.get("state") or {}
+        waiting = state.get("waiting")
+        if waiting and waiting.get("reason") not in (None, "PodInitializing"):
+            text = waiting.get("message") or waiting["reason"]
+            return {**waiting, "message": f"init container {name}: {text}"}
+        # A sidecar is an init container that runs and has started; the next container follows.
+        if "running" in state and not container.get("started"):
+            return {"reason": "PodInitializing", "message": f"the init container {name} runs"}
+    return None
+
+
+def _failed_init(status: Json) -> tuple[str, int] | None:
+    for container in status.get("initContainerStatuses") or ():
+        ended = (container.get("state") or {}).get("terminated") or {}
+        if ended.get("exitCode"):
+            return container["name"], int(ended["exitCode"])
+    return None
+
+
+def _others_running(status: Json) -> tuple[str, ...]:
+    return tuple(
+        container["name"]
+        for container in status.get("containerStatuses") or ()
+        if container.get("name") != CONTAINER and "terminated" not in (container.get("state") or {})
+    )
+
+
+def _claims(spec: Json) -> tuple[str, ...]:
+    volumes = spec.get("volumes") or ()
+    sources = (volume.get("persistentVolumeClaim") for volume in volumes)
+    return tuple(sorted({source["claimName"] for source in sources if source}))
 
 
 def _termination(terminated: Json | None) -> Termination | None:

@@ -27,6 +27,7 @@ _BY_MESSAGE: tuple[tuple[str, Reason], ...] = (
     (r"couldn't find key \S+ in ConfigMap", Reason.CONFIG_MAP_NOT_FOUND),
     (r"references non-existent config key", Reason.CONFIG_MAP_NOT_FOUND),
     (r'serviceaccount "[^"]*" not found', Reason.SERVICE_ACCOUNT_NOT_FOUND),
+    (r"Multi-Attach error|ReadWriteOncePod", Reason.VOLUME_IN_USE),
     (r"no PriorityClass with name", Reason.PRIORITY_CLASS_NOT_FOUND),
     (r'RuntimeClass "[^"]*" not found', Reason.RUNTIME_CLASS_NOT_FOUND),
     (r"exceeded quota|failed quota", Reason.QUOTA_EXCEEDED),
@@ -50,7 +51,14 @@ _IMAGE = frozenset(
     }
 )
 _NOT_CREATED = frozenset(
-    {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"}
+    {
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "RunContainerError",
+        "StartError",
+        # Only an init container starts again after its end.
+        "CrashLoopBackOff",
+    }
 )
 _CREATION_PROBLEMS = {
     "FailedMount": Reason.VOLUME_NOT_MOUNTED,
@@ -79,6 +87,21 @@ def why_waiting(pods: Iterable[PodRecord], events: Sequence[EventRecord]) -> Wai
     return next((one for one in found if one.stalled), found[0] if found else None)
 
 
+def only_sidecars(pods: Sequence[PodRecord], parallelism: int) -> Waiting | None:
+    """Return that only other containers of the pods go on, if all workers of a Job have ended."""
+    live = [pod for pod in pods if not pod.over and not pod.deleting]
+    ended = {pod.index for pod in pods if pod.lingers or pod.phase == "Succeeded"}
+    names = sorted({name for pod in live for name in pod.others_running})
+    if not names or not all(pod.lingers for pod in live) or len(ended) < parallelism:
+        return None
+    remedy = EXPLANATIONS[Reason.SIDECAR_RUNNING].remedy
+    text = (
+        f"the worker has ended, and the container {', '.join(names)} of its pod goes on; the Job "
+        f"is deleted after a minute, and its result is used ({remedy})"
+    )
+    return Waiting(Reason.SIDECAR_RUNNING, text, stalled=False)
+
+
 def why_no_pods(events: Sequence[EventRecord]) -> Waiting | None:
     """Return why a Job has no pods, from its Events, the latest first."""
     latest = next((e for e in events if e.reason in ("FailedCreate", "SuccessfulCreate")), None)
@@ -89,7 +112,7 @@ def why_no_pods(events: Sequence[EventRecord]) -> Waiting | None:
 
 def _of_pod(pod: PodRecord, events: Sequence[EventRecord]) -> Waiting | None:
     if pod.unschedulable is not None:
-        return _unscheduled(pod.name, *pod.unschedulable)
+        return _unscheduled(pod, *pod.unschedulable)
     if pod.waiting is None:
         return None
     reason, message = pod.waiting
@@ -99,14 +122,22 @@ def _of_pod(pod: PodRecord, events: Sequence[EventRecord]) -> Waiting | None:
         return _stalled(_reason_in(message, Reason.CONTAINER_NOT_STARTED), message or reason)
     latest = next((e for e in events if e.reason in {*_CREATION_PROBLEMS, *_CREATION_STEPS}), None)
     if latest is None or latest.reason in _CREATION_STEPS:
-        return Waiting(Reason.STARTING, f"{pod.name}: {reason}", stalled=False)
-    return _stalled(_reason_in(latest.message, _CREATION_PROBLEMS[latest.reason]), latest.message)
+        return Waiting(Reason.STARTING, f"{pod.name}: {message or reason}", stalled=False)
+    text = _with_claims(latest.message, pod)
+    return _stalled(_reason_in(latest.message, _CREATION_PROBLEMS[latest.reason]), text)
 
 
-def _unscheduled(pod: str, reason: str, message: str) -> Waiting:
+def _unscheduled(pod: PodRecord, reason: str, message: str) -> Waiting:
     if reason == "SchedulingGated":
-        return Waiting(Reason.QUEUED, f"a scheduling gate delays {pod}", stalled=False)
-    return _stalled(_reason_in(message, Reason.UNSCHEDULABLE), message)
+        return Waiting(Reason.QUEUED, f"a scheduling gate delays {pod.name}", stalled=False)
+    return _stalled(_reason_in(message, Reason.UNSCHEDULABLE), _with_claims(message, pod))
+
+
+def _with_claims(message: str, pod: PodRecord) -> str:
+    """Return a message about volumes with the claims of the pod, which Kubernetes does not name."""
+    if not pod.claims or not re.search("[Vv]olume|ReadWriteOncePod", message):
+        return message
+    return f"claim {', '.join(pod.claims)}: {message}"
 
 
 def _reason_in(message: str, otherwise: Reason) -> Reason:

@@ -5,7 +5,7 @@ later time. The earliest time counts, and taking the key clears the time, becaus
 when the key is due next.
 
 Urgent keys come first, and some workers take urgent keys only. So a thousand new runs cannot
-delay the next Jobs of running ones, whose GPUs would be idle.
+delay the next Jobs of running ones, whose GPUs would be idle, or an edit of a run.
 """
 
 from __future__ import annotations

@@ -24,17 +24,19 @@ from isheep.kube.actions import Actions, LeaseHeldError
 from isheep.kube.attempts import attempt_of, inspection_due, is_over
 from isheep.kube.cache import Cache
 from isheep.kube.claims import Claims, Scope, scope_of
-from isheep.kube.client import Api, ApiError, ApiUnreachableError, events_path, runs_path
+from isheep.kube.client import Api
 from isheep.kube.config import OperatorConfig
-from isheep.kube.events import event_document, transitions
+from isheep.kube.events import Note
 from isheep.kube.jobs import installation_of
 from isheep.kube.lease import Lease
 from isheep.kube.memory import IdlePlan, Memory
 from isheep.kube.metrics import Metrics
 from isheep.kube.patch import is_progress_only, status_patch
 from isheep.kube.pod_inspection import PodInspector
+from isheep.kube.polls import Polls, Progress, with_answer
 from isheep.kube.queue import WorkQueue
-from isheep.kube.records import JobRecord, RunRecord, run_record
+from isheep.kube.records import JobRecord, RunRecord
+from isheep.kube.status_writer import StatusRefusedError, StatusWriter
 from isheep.kube.volumes import POD_FOLDERS
 from isheep.logs import log_event
 from isheep.planner.types import Attempt, Environment, Observed, Peer, Plan, RunView
@@ -46,6 +48,10 @@ MAX_PLANS = 4
 """The most plans of one pass: the first, and one after each round of rejections."""
 MAX_INSPECTIONS = 4
 """The most Jobs whose pods one pass inspects; a run has two or three."""
+REFUSED_SECONDS = 300.0
+"""The wait before a status that the API server refused is written again."""
+STATUS_REFUSED = "StatusRefused"
+"""The reason of the Event about a status that cannot be written."""
 SPIN_SECONDS = 1.0
 """The shortest wait before the next pass after a pass without a write."""
 _LOG = logging.getLogger(__name__)
@@ -74,22 +80,24 @@ class Reconciler:
         queue: WorkQueue,
         lease: Lease,
         pod_inspector: PodInspector,
+        polls: Polls,
         config: OperatorConfig,
         metrics: Metrics,
         planner: Planner,
         now: Clock,
         identity: str,
     ) -> None:
-        self._api = api
         self._cache = cache
         self._queue = queue
         self._pod_inspector = pod_inspector
+        self._polls = polls
         self._config = config
+        self._metrics = metrics
         self._planner = planner
         self._now = now
-        self._identity = identity
         self._claims = Claims()
         self._memories: dict[str, Memory] = {}
+        self._writer = StatusWriter(api=api, cache=cache, queue=queue, identity=identity)
         self._environment = Environment(
             default_storage=config.default_store,
             worker_image=config.worker_image,
@@ -106,16 +114,21 @@ class Reconciler:
             now=now,
         )
 
-    def prime(self) -> None:
-        """State the claims of all runs, before the first plan."""
-        for record in self._cache.runs:
+    def prime(self, namespace: str | None = None) -> None:
+        """State the claims of all runs of a namespace, before the first plan of one of them."""
+        active = [run for run in self._cache.runs if not run.rests]
+        for record in active:
+            if namespace not in (None, record.namespace):
+                continue
             view = _view(record)
             attempts = self._attempts(record, Memory())
             self._claims.state(self._scope(view), view, attempts, ())
-        gone = {job.run_uid for job in self._cache.jobs} - {run.uid for run in self._cache.runs}
+        gone = {job.run_uid for job in self._cache.jobs} - {run.uid for run in active}
         for uid in gone:
             if working := self._working_keys(uid):
                 oldest = self._cache.jobs_of(uid)[0]
+                if namespace not in (None, oldest.namespace):
+                    continue
                 peer = Peer(oldest.run, uid, oldest.created, frozenset(working), frozenset())
                 self._claims.inherit(oldest.namespace, peer)
 
@@ -127,6 +140,8 @@ class Reconciler:
             await self._inspect_pods(record, memory)
             # The run may have been edited or deleted during the inspection.
             record = self._cache.runs.get(uid)
+        if record is not None and record.rests:
+            record = await self._read_resting(record)
         if record is None:
             self._forget(uid)
             return
@@ -144,6 +159,14 @@ class Reconciler:
             )
             self._queue.wake(uid, held.seconds)
 
+    async def _read_resting(self, record: RunRecord) -> RunRecord | None:
+        """Return the whole record of a run that rests; None if it has no Jobs left to remove."""
+        if not self._jobs(record):
+            self._log_idle(record, "the run has ended or is suspended")
+            return None
+        found = await self._writer.read(record)
+        return found if found is not None and found.uid == record.uid else None
+
     async def _pass(self, record: RunRecord, memory: Memory) -> None:
         idle, now = memory.idle, self._now()
         if idle is not None and idle.holds(record, self._shown(record, memory, now), now):
@@ -158,12 +181,19 @@ class Reconciler:
             self._log_idle(record, why)
             self._schedule(record, memory, planned.plan.wake_at, due, wrote=False)
             return
+        if memory.refused is not None and planned.patch:
+            # No Job may start before its result can be stored.
+            if await self._write(planned, memory):
+                self._queue.wake(record.uid)
+            return
         for _ in range(MAX_PLANS):
             if not await self._actions.perform(record, planned.plan, memory):
                 break
             # A rejection is an attempt that waits. The next plan shows it in the status.
             planned = self._plan(record, memory)
         written = not planned.patch or await self._write(planned, memory)
+        if memory.refused is not None:
+            return
         self._schedule(record, memory, planned.plan.wake_at, wrote=True)
         if not written or planned.plan.actions:
             # The next pass compares the plan with the Jobs that exist now; Kueue may hold them.
@@ -173,16 +203,32 @@ class Reconciler:
 
     async def _inspect_pods(self, record: RunRecord, memory: Memory) -> None:
         """Inspect the pods that are due, of a few Jobs only: anybody may create Jobs for a run."""
-        now, jobs = self._now(), self._jobs(record)
-        known = {job.uid: memory.observations.get(job.uid) for job in jobs}
-        due_at = {j.uid: inspection_due(j, known[j.uid], self._config.timings) for j in jobs}
-        due = [job for job in jobs if (time := due_at[job.uid]) is not None and time <= now]
-        inspected = due[:MAX_INSPECTIONS]
-        found = await asyncio.gather(
-            *(self._pod_inspector.inspect(job, known[job.uid], now) for job in inspected)
-        )
-        known |= {job.uid: one for job, one in zip(inspected, found, strict=True)}
-        memory.observations = {uid: one for uid, one in known.items() if one is not None}
+        now, known = self._now(), memory.observations
+        jobs = {job.uid: job for job in self._jobs(record)}
+        due_at = [
+            (inspection_due(job, known.get(job.uid), self._config.timings), job)
+            for job in jobs.values()
+        ]
+        due = [job for time, job in due_at if time is not None and time <= now][:MAX_INSPECTIONS]
+        inspections = (self._pod_inspector.inspect(job, known.get(job.uid), now) for job in due)
+        found = await asyncio.gather(*inspections)
+        # The answers to polls may have changed other observations meanwhile.
+        known |= {job.uid: one for job, one in zip(due, found, strict=True)}
+        memory.observations = {uid: one for uid, one in known.items() if uid in jobs}
+        for job, one in zip(due, found, strict=True):
+            if one.polled == now and one.address is not None:
+                self._polls.start(job, one.address, self._note_answer)
+
+    def _note_answer(self, job: JobRecord, address: str, answer: Progress | None) -> None:
+        """Note the answer to a poll, and wake the run if it has reported something new."""
+        memory = self._memories.get(job.run_uid)
+        before = memory.observations.get(job.uid) if memory is not None else None
+        if memory is None or before is None or before.final:
+            return
+        after = with_answer(before, job, address, answer)
+        memory.observations[job.uid] = after
+        if replace(after, address=before.address, silent=before.silent) != before:
+            self._queue.wake(job.run_uid)
 
     def _attempts(self, record: RunRecord, memory: Memory) -> list[Attempt]:
         return [
@@ -224,7 +270,8 @@ class Reconciler:
         return PlannedPass(record, view, observed, plan, patch, now)
 
     def _idle(self, planned: PlannedPass) -> IdlePlan | None:
-        if planned.plan.actions or planned.patch or self._claims.waits(planned.record.uid):
+        waits = self._claims.waits(planned.record.uid)
+        if planned.plan.actions or planned.patch or waits or planned.record.rests:
             return None
         return IdlePlan(planned.record, planned.observed.attempts, planned.plan.wake_at)
 
@@ -250,74 +297,37 @@ class Reconciler:
         return memory.progress_written + timedelta(seconds=self._config.timings.progress_seconds)
 
     async def _write(self, planned: PlannedPass, memory: Memory) -> bool:
-        """Write the status and create Events; return False if the run has changed meanwhile."""
-        record = planned.record
-        path = runs_path(record.namespace, record.name)
-        body = {
-            "metadata": {"resourceVersion": str(record.resource_version)},
-            "status": planned.patch,
-        }
+        """Write the status; return False if the run has changed, or its status is refused."""
         await self._actions.fence()
+        record, status, now = planned.record, planned.plan.status, planned.now
         try:
-            answer = await self._api.patch_status(path, body)
-        except ApiError as error:
-            if error.status not in (404, 409):
-                raise
-            await self._refresh(record)
+            written = await self._writer.write(record, planned.view, status, planned.patch, now)
+        except StatusRefusedError as refused:
+            await self._stop_refused(planned, memory, refused)
             return False
-        self._cache.runs.put(run_record(answer))
-        memory.progress_written = planned.now
-        self._log_transitions(planned)
-        await self._create_events(planned)
-        return True
+        if written:
+            memory.progress_written = now
+        memory.refused = None
+        return written
 
-    async def _refresh(self, record: RunRecord) -> None:
-        try:
-            found = run_record(await self._api.get(runs_path(record.namespace, record.name)))
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            self._cache.runs.drop(record.uid)
-            return
-        if found.uid != record.uid:
-            self._cache.runs.drop(record.uid)
-        if self._cache.runs.put(found):
-            self._queue.wake(found.uid)
+    async def _stop_refused(
+        self, planned: PlannedPass, memory: Memory, refused: StatusRefusedError
+    ) -> None:
+        """Report that a status cannot be written, and stop the Jobs, whose results would be lost.
 
-    async def _create_events(self, planned: PlannedPass) -> None:
-        for note in transitions(planned.view.status, planned.plan.status):
-            document = event_document(note, planned.view, self._identity, planned.now)
-            try:
-                await self._api.create(events_path(planned.view.namespace), document)
-            except (ApiError, ApiUnreachableError) as error:
-                _LOG.warning("an Event about %s is lost: %s", planned.view.name, error)
-
-    def _log_transitions(self, planned: PlannedPass) -> None:
-        run = {"namespace": planned.view.namespace, "run": planned.view.name}
-        before, after = planned.view.status, planned.plan.status
-        if before.phase != after.phase:
-            log_event(
-                _LOG,
-                logging.INFO,
-                "Phase changed",
-                **run,
-                before=before.phase or "none",
-                phase=after.phase,
-            )
-        old = {c.type: (c.status, c.reason) for c in before.conditions}
-        new = {c.type: (c.status, c.reason) for c in after.conditions}
-        for name in sorted(old.keys() | new.keys()):
-            if old.get(name) != new.get(name):
-                status, reason = new.get(name, ("removed", None))
-                log_event(
-                    _LOG,
-                    logging.INFO,
-                    "Condition changed",
-                    **run,
-                    condition=name,
-                    status=status,
-                    reason=reason,
-                )
+        The next try follows an edit of the run, or a wait.
+        """
+        self._metrics.refused_statuses.labels(str(refused.status)).inc()
+        if memory.refused != str(refused):
+            note = Note("Warning", STATUS_REFUSED, str(refused))
+            await self._writer.create_event(planned.view, note, planned.now)
+            fields = {"namespace": planned.record.namespace, "run": planned.record.name}
+            log_event(_LOG, logging.ERROR, "Status refused", **fields, error=str(refused))
+        memory.refused = str(refused)
+        for job in self._jobs(planned.record):
+            if not job.deleting and not is_over(job):
+                await self._actions.delete(job, "the status of its run cannot be written")
+        self._queue.wake(planned.record.uid, REFUSED_SECONDS)
 
     def _log_idle(self, record: RunRecord, why: str) -> None:
         log_event(

@@ -1,11 +1,13 @@
 """Slim records of runs and Jobs: only the fields that a pass needs.
 
 The operator keeps a thousand runs in memory, so a spec and a status stay compact bytes until a
-pass reads them. Each object's JSON is read here, once.
+pass reads them. A run that rests needs no pass, so its record has a digest of both instead. Each
+object's JSON is read here, once.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,14 +28,21 @@ from isheep.kube.names import (
     WALK_ANNOTATION,
     read_walk,
 )
+from isheep.kube.run_figures import RunFigures, run_figures
+from isheep.planner.restart import RETRY_CHARACTERS
 from isheep.planner.types import JobWalk, RunView, StageRef
 
 Json = Mapping[str, Any]
+RESTING_PHASES = ("Succeeded", "Failed", "Suspended")
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run, in the last version from the API server."""
+    """A run, in the last version from the API server.
+
+    A run `rests` if it has ended or is suspended, and nobody asks for more. `spec` and `status` of
+    its record are empty, unless a pass has read the run; `digest` changes with them.
+    """
 
     namespace: str
     name: str
@@ -47,6 +56,9 @@ class RunRecord:
     status: bytes
     retry: str | None = None
     kueue_labels: Mapping[str, str] = field(default_factory=dict)
+    figures: RunFigures | None = None
+    rests: bool = False
+    digest: str = ""
 
     def view(self) -> RunView:
         """Return the run for the planner; raises `ValidationError` if its status is not ours."""
@@ -88,7 +100,7 @@ class JobRecord:
     queued: bool = False
     active: int = 0
     ready: int = 0
-    failed_indexes: str = ""
+    failed_pods: int = 0
     started: datetime | None = None
     finished: datetime | None = None
     complete: bool = False
@@ -101,9 +113,14 @@ class JobRecord:
         return self.managed and bool(self.steps) and self.number > 0
 
 
-def run_record(document: Json) -> RunRecord:
-    """Return the record of a run's JSON."""
+def run_record(document: Json, *, whole: bool = False) -> RunRecord:
+    """Return the record of a run's JSON; with `whole`, a run that rests keeps spec and status."""
     metadata = document["metadata"]
+    spec, status = (_compact(document.get(name) or {}) for name in ("spec", "status"))
+    rests = _rests(document)
+    digest = hashlib.sha256(spec + status).hexdigest() if rests else ""
+    if rests and not whole:
+        spec = status = b""
     labels: Mapping[str, str] = metadata.get("labels") or {}
     return RunRecord(
         namespace=metadata["namespace"],
@@ -114,11 +131,34 @@ def run_record(document: Json) -> RunRecord:
         created=timestamp(metadata["creationTimestamp"]),
         deleting="deletionTimestamp" in metadata,
         phase=(document.get("status") or {}).get("phase") or "Pending",
-        spec=_compact(document.get("spec") or {}),
-        status=_compact(document.get("status") or {}),
+        spec=spec,
+        status=status,
         retry=(metadata.get("annotations") or {}).get(RETRY_ANNOTATION),
         kueue_labels={k: v for k, v in labels.items() if k.startswith(KUEUE_PREFIX)},
+        figures=run_figures(document.get("status") or {}),
+        rests=rests,
+        digest=digest,
     )
+
+
+def _rests(document: Json) -> bool:
+    metadata, status = document["metadata"], document.get("status") or {}
+    asked = (metadata.get("annotations") or {}).get(RETRY_ANNOTATION)
+    return (
+        status.get("phase") in RESTING_PHASES
+        and status.get("observedGeneration") == metadata.get("generation")
+        and (not asked or asked[:RETRY_CHARACTERS] == status.get("lastHandledRetry"))
+        and "deletionTimestamp" not in metadata
+    )
+
+
+def is_edited(before: RunRecord, after: RunRecord) -> bool:
+    """Return whether a person changed a run: its spec, its retry annotation, or its existence."""
+
+    def asked(run: RunRecord) -> tuple[object, ...]:
+        return run.generation, run.retry, run.deleting
+
+    return asked(before) != asked(after)
 
 
 def job_record(document: Json) -> JobRecord:
@@ -153,7 +193,7 @@ def job_record(document: Json) -> JobRecord:
         queued=KUEUE_QUEUE_LABEL in labels,
         active=int(status.get("active") or 0),
         ready=int(status.get("ready") or 0),
-        failed_indexes=status.get("failedIndexes") or "",
+        failed_pods=int(status.get("failed") or 0),
         started=timestamp(status["startTime"]) if status.get("startTime") else None,
         finished=timestamp(finished) if end is not None and finished else None,
         complete="Complete" in ends,

@@ -1,38 +1,106 @@
-"""The log of watches: when kopf opened a watch, and when it opened the watch again.
+"""The health of watches: which ones are open, from the requests of kopf's sessions.
 
-kopf opens watches itself and reports no event for it. But it lists all objects first, and the
-events of that listing have no type. So an event without a type after a pause means a new watch.
+kopf reports no event when a watch opens or breaks. But it repeats a request at once if its stream
+ends, and the traces of its HTTP session show each request. So a watch is open if its last request
+was answered with 200, and lost if the last request failed. kopf itself ends a stream that is silent
+for more than 70 seconds, because the API server sends a bookmark every minute.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Iterator
+from types import SimpleNamespace
+from urllib.parse import parse_qs, urlsplit
 
+import aiohttp
+
+from isheep.api.run import PLURAL
 from isheep.logs import log_event
 
-LISTING_SECONDS = 10.0
-"""The longest pause between two events of one listing."""
+RESOURCES = (PLURAL, "jobs")
 _LOG = logging.getLogger(__name__)
 
 
-class WatchLog:
-    """Logs one line for each watch that is opened."""
+class Watches:
+    """The watches that the operator needs, by resource and namespace (None for all namespaces)."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._listing: dict[str, float] = {}
-        self._times: dict[str, int] = {}
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, str | None], bool] = {}
+        self._times: dict[tuple[str, str | None], int] = {}
 
-    def note(self, resource: str, kind: str | None) -> None:
-        """Note an event about a resource; `kind` is None for the events of a listing."""
-        if kind is not None:
+    def expect(self, namespace: str | None) -> None:
+        """Add the watches of a namespace, which are not open yet."""
+        for resource in RESOURCES:
+            self._open.setdefault((resource, namespace), False)
+
+    def states(self) -> Iterator[tuple[str, str | None, bool]]:
+        """Yield resource, namespace and whether it is open, for each watch."""
+        for (resource, namespace), is_open in self._open.items():
+            yield resource, namespace, is_open
+
+    def are_open(self, namespace: str | None) -> bool:
+        """Return whether all watches of a namespace are open."""
+        return all(self._open.get((resource, namespace), False) for resource in RESOURCES)
+
+    def all_lost(self) -> bool:
+        """Return whether watches are expected and none of them is open."""
+        return bool(self._open) and not any(self._open.values())
+
+    def lose(self, namespace: str | None, why: str) -> None:
+        """Note that the watches of a namespace have ended."""
+        for resource in RESOURCES:
+            self._note(resource, namespace, why)
+
+    def note_answer(self, url: str, status: int) -> None:
+        """Note the status of an answer to a LIST or a watch."""
+        if status != 200:
+            self.note_failure(url, f"the API server answers with status {status}")
+        elif "true" in parse_qs(urlsplit(url).query).get("watch", ()):
+            self._note(*_place(url), None)
+
+    def note_failure(self, url: str, why: str) -> None:
+        """Note a request without an answer, or with an error."""
+        self._note(*_place(url), why)
+
+    def trace(self) -> aiohttp.TraceConfig:
+        """Return the traces for a session of kopf."""
+        trace = aiohttp.TraceConfig()
+
+        async def answered(
+            _: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestEndParams
+        ) -> None:
+            self.note_answer(str(params.url), params.response.status)
+
+        async def failed(
+            _: aiohttp.ClientSession,
+            __: SimpleNamespace,
+            params: aiohttp.TraceRequestExceptionParams,
+        ) -> None:
+            self.note_failure(str(params.url), type(params.exception).__name__)
+
+        trace.on_request_end.append(answered)
+        trace.on_request_exception.append(failed)
+        return trace
+
+    def _note(self, resource: str, namespace: str | None, why: str | None) -> None:
+        """Note that a watch is open, or why it is not; log each change."""
+        watch = (resource, namespace)
+        known = self._open.get(watch)
+        if known is None or known is (why is None):
             return
-        now = self._monotonic()
-        last, self._listing[resource] = self._listing.get(resource), now
-        if last is not None and now - last <= LISTING_SECONDS:
+        self._open[watch] = why is None
+        fields = {"resource": resource, "namespace": namespace or "all"}
+        if why is not None:
+            log_event(_LOG, logging.WARNING, "Watch lost", **fields, why=why)
             return
-        times = self._times.get(resource, 0)
-        self._times[resource] = times + 1
-        message = "Watch opened again" if times else "Watch opened"
-        log_event(_LOG, logging.INFO, message, resource=resource, times=times + 1)
+        self._times[watch] = times = self._times.get(watch, 0) + 1
+        message = "Watch opened" if times == 1 else "Watch opened again"
+        log_event(_LOG, logging.INFO, message, **fields, times=times)
+
+
+def _place(url: str) -> tuple[str, str | None]:
+    """Return the resource and the namespace in the URL of a LIST or a watch."""
+    parts = urlsplit(url).path.rstrip("/").split("/")
+    namespace = parts[parts.index("namespaces") + 1] if "namespaces" in parts[:-1] else None
+    return parts[-1], namespace

@@ -2,7 +2,8 @@
 
 An attempt is deleted only if the stored status already contains its end. The status that this
 plan is about to write may never be stored. The last attempt of a stage that is not committed
-stays, because its logs show the cause. A failed attempt with a walk stays until a later attempt of
+stays, because its logs show the cause, unless its pods would go on without their worker. A failed
+attempt with a walk stays until a later attempt of
 its walk has ended, or until no stage that it may have reached waits.
 """
 
@@ -33,10 +34,13 @@ def removals(
         if attempt.walk is not None and attempt.state is AttemptState.FAILED:
             ended = records.get(attempt.steps[0])
             is_stored = ended is not None and ended.attempts >= attempt.number
-            return is_stored and (_has_successor(attempt, attempts) or not _waits(attempt, status))
+            return is_stored and (
+                attempt.lingers or _has_successor(attempt, attempts) or not _waits(attempt, status)
+            )
         known = [records.get(step) for step in attempt.steps]
         return all(
-            record is not None and (record.committed or record.attempts > attempt.number)
+            record is not None
+            and (record.committed or record.attempts + attempt.lingers > attempt.number)
             for record in known
         )
 

@@ -3,7 +3,8 @@
 The exit code decides:
 
 - bad input ends the run, except in prepare: prepare's inputs are outside of the spec and may
-  appear later, so the run is Stalled;
+  appear later, so the run is Stalled. In any stage the run is Stalled if somebody else can remove
+  the cause, such as a credential that the store does not accept;
 - an unreachable store or source makes the run Stalled, with growing waits;
 - a defect ends the run, because the next attempt would fail in the same way;
 - a full disk, and any exit without a code of ours, is retried a few times;
@@ -20,11 +21,13 @@ from datetime import timedelta
 from enum import Enum
 
 from isheep.contract.exit_codes import ExitCode
+from isheep.contract.explanations import EXPLANATIONS, ReasonGroup
 from isheep.contract.reasons import Reason
 from isheep.planner import retry_schedule
 from isheep.recipes.stage_kinds import StageKind
 
 NO_DELAY = timedelta()
+_KNOWN = frozenset(str(reason) for reason in Reason)
 
 
 class FailureAction(Enum):
@@ -94,9 +97,15 @@ def _by_exit_code(ending: Ending) -> FailureDecision:
 
 
 def _bad_input(ending: Ending) -> FailureDecision:
-    if ending.kind is StageKind.PREPARE:
+    if ending.kind is StageKind.PREPARE or _is_outside(ending.reason):
         return _stall(ending, Reason.INVALID_INPUT)
     return FailureDecision(FailureAction.FAIL, ending.reason or Reason.INVALID_INPUT)
+
+
+def _is_outside(reason: str | None) -> bool:
+    """Return whether the cause is always outside of the run; a newer worker's reason is not."""
+    explanation = EXPLANATIONS[Reason(reason)] if reason in _KNOWN else None
+    return explanation is not None and explanation.groups == (ReasonGroup.STALLED,)
 
 
 def _reduce_memory(ending: Ending) -> FailureDecision:

@@ -3,6 +3,9 @@
 Any attempt occupies its stages, even an attempt that is being deleted: its memory and its device
 are free only when the attempt is gone. Stages without an attempt wait until their hold is over,
 then until no peer holds their keys, and then they start.
+
+A stalled stage stays Stalled while its next attempt has not shown that the cause is gone. Otherwise
+a run with a wrong credential would change its state at each try.
 """
 
 from __future__ import annotations
@@ -40,6 +43,11 @@ PEER_WAIT = timedelta(seconds=30)
 """How long a run waits for a peer before it looks again, if no event reports the peer's end."""
 CONFIGURATION_WAIT = timedelta(minutes=5)
 """How long a run waits before it checks again whether a missing ConfigMap or store exists."""
+PROOF_SECONDS = 360
+"""How long the next attempt of a stalled stage works until the stall counts as over.
+
+A worker retries requests to a store for 300 seconds before it fails.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +91,15 @@ class GroupStatus:
 
 def group_status(group: tuple[Stage, ...], context: PlanningContext) -> GroupStatus:
     """Return the status of a group of ready stages."""
-    ids = {stage.id for stage in group}
-    for attempt in context.observed.attempts:
-        occupies = attempt.state in (AttemptState.ACTIVE, AttemptState.TERMINATING)
-        if occupies and not ids.isdisjoint(_occupied_ids(attempt, context.walked)):
-            return _occupied(group, attempt)
     refs = [StageRef(stage.id, context.walked.keys[stage.id]) for stage in group]
     own = [context.stage_records.record(ref) for ref in refs]
     hold = own[0].hold
-    if hold is not None and not is_due(hold, context.now):
+    holds = hold is not None and not is_due(hold, context.now)
+    attempt = _occupant(group, context)
+    # An attempt that only has to be removed does not hide why the stage waits.
+    if attempt is not None and not (holds and attempt.state is AttemptState.TERMINATING):
+        return _occupied(group, attempt, hold, context.now)
+    if hold is not None and holds:
         rank = Rank.STALLED if hold.stalled else Rank.WAITING
         return GroupStatus(
             group, rank, hold.reason, _named(group, hold.message), wake_at=hold.until
@@ -152,14 +160,37 @@ def _occupied_ids(attempt: Attempt, walked: Walk) -> set[str]:
     return ids | {stage.id for stage in walked_from(walked.stages, first, grouping)}
 
 
-def _occupied(group: tuple[Stage, ...], attempt: Attempt) -> GroupStatus:
+def _occupant(group: tuple[Stage, ...], context: PlanningContext) -> Attempt | None:
+    """Return the first attempt that occupies a stage of the group, or None."""
+    ids = {stage.id for stage in group}
+    for attempt in context.observed.attempts:
+        occupies = attempt.state in (AttemptState.ACTIVE, AttemptState.TERMINATING)
+        if occupies and not ids.isdisjoint(_occupied_ids(attempt, context.walked)):
+            return attempt
+    return None
+
+
+def _occupied(
+    group: tuple[Stage, ...], attempt: Attempt, hold: Hold | None, now: datetime
+) -> GroupStatus:
     if attempt.state is AttemptState.TERMINATING:
         message = _named(group, f"{attempt.name} is stopping")
         return GroupStatus(group, Rank.WAITING, Reason.STOPPING, message)
     waiting = attempt.waiting
+    if waiting is not None and waiting.stalled:
+        message = _named(group, waiting.message)
+        return GroupStatus(group, Rank.STALLED, waiting.reason, message, attempt)
+    proof = (attempt.started or attempt.created) + timedelta(seconds=PROOF_SECONDS)
+    if hold is not None and hold.stalled and not attempt.items_done and now < proof:
+        message = _named(group, hold.message)
+        return GroupStatus(group, Rank.STALLED, hold.reason, message, attempt, wake_at=proof)
+    failed = attempt.failed_pod
+    if failed is not None and not failed.replaced:
+        text = f"a pod of attempt {attempt.number} failed, and another one starts: {failed.message}"
+        return GroupStatus(group, Rank.RUNNING, Reason.RETRYING, _named(group, text), attempt)
     if waiting is not None:
-        rank = Rank.STALLED if waiting.stalled else Rank.WAITING
-        return GroupStatus(group, rank, waiting.reason, _named(group, waiting.message), attempt)
+        message = _named(group, waiting.message)
+        return GroupStatus(group, Rank.WAITING, waiting.reason, message, attempt)
     message = _named(group, f"attempt {attempt.number} is running")
     return GroupStatus(group, Rank.RUNNING, Reason.RUNNING, message, attempt)
 
@@ -187,6 +218,10 @@ def _started(
         sources=sources,
         environment=context.environment,
     )
+    hold = own[0].hold
+    if hold is not None and hold.stalled:
+        message = _named(group, hold.message)
+        return GroupStatus(group, Rank.STALLED, hold.reason, message, start=start)
     message = _named(group, f"attempt {number} starts")
     return GroupStatus(group, Rank.RUNNING, Reason.RUNNING, message, start=start)
 

@@ -86,6 +86,7 @@ class StageRecords:
             if attempt.walk is not None:
                 self._add_walk(attempt)
             if attempt.state is AttemptState.ACTIVE:
+                self._note_failed_pod(attempt)
                 continue
             committed = {StageRef(s.id, s.key): s for r in attempt.results for s in r.steps}
             for step in attempt.steps:
@@ -95,6 +96,10 @@ class StageRecords:
                     self._commit(attempt, committed[step])
             if attempt.state is not AttemptState.TERMINATING:
                 self._close(attempt, gpus, now)
+
+    def keep_writers(self, writers: tuple[int, ...]) -> None:
+        """Keep which model writes each iteration of the plan."""
+        self.resolved = self.resolved.model_copy(update={"writers": writers})
 
     def note_stop(self, attempts: Iterable[Attempt], stops: Iterable[Stop]) -> None:
         """Count the attempts that stop now as ended, so that the next attempt has a new number."""
@@ -222,6 +227,19 @@ class StageRecords:
                 self._update(undone[0], attempts=self.record(undone[0]).attempts + 1)
         for step in fresh:
             self._update(step, attempts=attempt.number)
+
+    def _note_failed_pod(self, attempt: Attempt) -> None:
+        """Add the failure of a pod to the status; it counts when the attempt ends."""
+        failed = attempt.failed_pod
+        undone = self._undone(attempt) if failed is not None else []
+        if failed is None or not undone:
+            return
+        self._failures[undone[0]] = Failure(
+            stage=failed.stage if failed.stage in {ref.id for ref in undone} else undone[0].id,
+            pod=failed.name,
+            reason=failed.reason[:REASON_CHARACTERS],
+            message=failed.message[:MESSAGE_CHARACTERS],
+        )
 
     def _counts_against(self, ref: StageRef, attempt: Attempt, fresh: list[StageRef]) -> bool:
         """Return whether the end of an attempt is a failure of its first uncommitted stage."""

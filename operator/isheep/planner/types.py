@@ -79,14 +79,31 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedPod:
+    """A pod that has failed while its attempt goes on with another pod.
+
+    `stage` is the stage that it names. `replaced` is True while the attempt's other pods work.
+    """
+
+    name: str
+    reason: str
+    message: str
+    stage: str | None = None
+    replaced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One Job or worker process of a run.
 
     `results` are the parsed results of its workers. `exit_code` is the code of the worker that
     ended the attempt; None if it is unknown (deleted, node lost, killed from outside). `message`
     is the message of a result or the tail of the log. `started` is when its workers started to
-    run. `disrupted` is True if the cluster or a person ended it. The item counts of the stage
+    run. `disrupted` is True if the cluster or a person ended it. `failed_pod` is the last pod that
+    failed while the attempt is active. The item counts of the stage
     `stage` are for progress only.
+
+    `lingers` is True if its workers have ended, and its pods do not end by themselves.
 
     With a `walk`, `steps` has the first stage only, and `committed` has the stages that the workers
     have reported as committed while they run.
@@ -105,11 +122,13 @@ class Attempt:
     pod: str | None = None
     message: str | None = None
     waiting: Waiting | None = None
+    failed_pod: FailedPod | None = None
     stage: str | None = None
     items_done: int | None = None
     items_total: int | None = None
     walk: JobWalk | None = None
     committed: tuple[StepResult, ...] = ()
+    lingers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,15 @@ class StoreError(Exception):
 
 
 class StoreUnreachableError(StoreError):
-    """The store did not answer, or rejected the credentials, during all retries (exit code 69)."""
+    """The store did not answer during all retries (exit code 69)."""
+
+
+class StoreRefusedError(StoreError):
+    """The store answers, and refuses the credential or has no such bucket (exit code 64).
+
+    A retry has the same result until somebody changes the credential, its rights, the bucket or the
+    settings.
+    """
 
 
 class StoreCorruptError(StoreError):
@@ -204,6 +212,7 @@ class ObjectStore(Protocol):
 
         Raises:
             StoreUnreachableError: The store does not answer.
+            StoreRefusedError: The store does not accept the credential, or has no such bucket.
             StoreConditionError: The store ignores `if_absent` or metadata.
         """
 

@@ -46,7 +46,7 @@ from isheep.store.interface import (
     PutOutcome,
     StoreConditionError,
     StoreError,
-    StoreUnreachableError,
+    StoreRefusedError,
     check_key,
     check_metadata,
     check_prefix,
@@ -126,7 +126,7 @@ class S3Store:
                 "s3", endpoint_url=endpoint, region_name=region, config=config
             )
         except SETTINGS_ERRORS as error:
-            raise StoreUnreachableError(
+            raise StoreRefusedError(
                 f"{self.uri}: the settings for AWS cannot be used ({type(error).__name__}). Check "
                 "endpoint and region, in the storage settings and in the AWS_ variables and files."
             ) from error

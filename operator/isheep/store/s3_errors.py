@@ -17,6 +17,7 @@ from isheep.store.interface import (
     StoreConditionError,
     StoreError,
     StoreFullError,
+    StoreRefusedError,
     StoreUnreachableError,
 )
 
@@ -81,9 +82,15 @@ class _Remedy:
         )
 
 
+_CHECK_CREDENTIAL = (
+    "Check the credential: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the profile, or the "
+    "Secret that the storage settings name."
+)
+_GIVE_RIGHTS = "Give the credential the right to get, put, list and delete objects there."
+
 _REMEDIES = (
     _Remedy(
-        StoreUnreachableError,
+        StoreRefusedError,
         "Create the bucket, or correct its name.",
         codes=frozenset({"NoSuchBucket"}),
     ),
@@ -100,9 +107,8 @@ _REMEDIES = (
         statuses=frozenset({501}),
     ),
     _Remedy(
-        StoreUnreachableError,
-        "Check the credential: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the profile, or the "
-        "Secret that the storage settings name.",
+        StoreRefusedError,
+        _CHECK_CREDENTIAL,
         codes=frozenset(
             {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
         ),
@@ -112,13 +118,21 @@ _REMEDIES = (
             aws.CredentialRetrievalError,
         ),
     ),
+    _Remedy(StoreRefusedError, _GIVE_RIGHTS, codes=frozenset({"AccessDenied"})),
     _Remedy(
-        StoreUnreachableError,
-        "Give the credential the right to get, put, list and delete objects there.",
+        StoreRefusedError,
+        "Set the region of the bucket in the storage settings.",
+        codes=frozenset({"AuthorizationHeaderMalformed"}),
+        statuses=frozenset({301}),
+    ),
+    # Each server has codes of its own for an unknown credential, and the answer to a HEAD has none.
+    _Remedy(
+        StoreRefusedError,
+        f"{_CHECK_CREDENTIAL} If it is right: {_GIVE_RIGHTS[0].lower()}{_GIVE_RIGHTS[1:]}",
         statuses=frozenset({401, 403}),
     ),
     _Remedy(
-        StoreUnreachableError,
+        StoreRefusedError,
         "The certificate is not trusted: set AWS_CA_BUNDLE to the file of its authority.",
         types=(aws.SSLError,),
     ),

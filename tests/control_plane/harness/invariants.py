@@ -66,14 +66,19 @@ def check_runs(runs: Iterable[Version]) -> None:
         expected = EXPECTED[phase] if observed == generation else IN_PROGRESS
         if "deletionTimestamp" in document["metadata"]:
             expected = TERMINATING
-        context = f"version {version.number} of {version.name}: {json.dumps(status, indent=1)}"
-        assert kstatus(document) == expected, context
+        assert kstatus(document) == expected, _described(version)
         found = conditions_of(document)
         if phase is None:
-            assert not found, context
+            assert not found, _described(version)
             continue
-        assert {t: c["status"] for t, c in found.items()} == CONDITIONS[phase], context
-        assert {c["observedGeneration"] for c in found.values()} == {observed}, context
+        shown = {t: c["status"] for t, c in found.items()}
+        assert shown == CONDITIONS[phase], _described(version)
+        assert {c["observedGeneration"] for c in found.values()} == {observed}, _described(version)
+
+
+def _described(version: Version) -> str:
+    status = json.dumps(version.document.get("status") or {}, indent=1)
+    return f"version {version.number} of {version.name}: {status}"
 
 
 def check_jobs(

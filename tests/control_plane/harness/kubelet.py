@@ -205,6 +205,10 @@ class _Pod:
         phase = "Succeeded" if code == 0 else "Failed"
         await self._write(phase, self._terminated(code, message, reason))
 
+    async def end_beside(self, container: str, code: int, message: str) -> None:
+        state = self._terminated(code, message, "Completed" if code == 0 else "Error")
+        await self._write("Running", state, sidecar=container)
+
     async def disrupt(self, reason: str, code: int | None) -> None:
         self._close()
         target = {
@@ -262,6 +266,7 @@ class _Pod:
         *,
         ready: bool = False,
         extra: list[dict[str, Any]] | None = None,
+        sidecar: str | None = None,
     ) -> None:
         container = self._document["spec"]["containers"][0]
         status: dict[str, Any] = {
@@ -285,6 +290,18 @@ class _Pod:
                     "state": state,
                 }
             ]
+        if sidecar is not None:
+            running = {"running": {"startedAt": self._started or _now()}}
+            status["containerStatuses"].append(
+                {
+                    "name": sidecar,
+                    "image": sidecar,
+                    "imageID": sidecar,
+                    "restartCount": 0,
+                    "ready": True,
+                    "state": running,
+                }
+            )
         # With the UID, the patch cannot change a new pod of the same name.
         body = {"metadata": {"uid": self._document["metadata"]["uid"]}, "status": status}
         await self._kubelet.request("PATCH", f"{self._path}/status", body, STRATEGIC_PATCH)

@@ -32,6 +32,7 @@ SHORT_WAITS: Mapping[str, Any] = {
     "isheep.planner.groups:CONFIGURATION_WAIT": 1.0,
     "isheep.planner.groups:PEER_WAIT": 5.0,
     "isheep.kube.rejections:DELAYS": [0.5, 1, 2],
+    "isheep.kube.pod_inspection:SIDECAR_GRACE": 2.0,
 }
 """The planner's waits in seconds, short enough for most tests.
 

@@ -33,6 +33,9 @@ class Pod(Protocol):
     async def end(self, code: int, message: str = "", reason: str | None = None) -> None:
         """Report that the container has terminated, and the pod with it."""
 
+    async def end_beside(self, container: str, code: int, message: str) -> None:
+        """Report that the container has terminated, and that another one of the pod goes on."""
+
     async def disrupt(self, reason: str, code: int | None) -> None:
         """Report that the pod was the target of a disruption."""
 
@@ -69,6 +72,19 @@ class Work:
             await pod.end(STOPPED)
             return
         await pod.end(0, dump_result(pod.result()))
+
+
+@dataclass(frozen=True)
+class WorkBesideSidecar:
+    """Do the work in a pod with another container, which ends only when the pod is deleted."""
+
+    container: str = "istio-proxy"
+
+    async def __call__(self, pod: Pod) -> None:
+        await pod.run()
+        await pod.end_beside(self.container, 0, dump_result(pod.result()))
+        await pod.stopping.wait()
+        await pod.end(0)
 
 
 @dataclass(frozen=True)

@@ -50,18 +50,24 @@ class Rights:
         self._account = ""
         self.token = ""
 
-    def grant(self) -> None:
+    def grant(self, *arguments: str) -> None:
         """Apply the chart's service account and roles, and get a token."""
         namespace = {"metadata": {"name": SYSTEM_NAMESPACE}}
         created = self._server.request("POST", "/api/v1/namespaces", namespace)
         assert created.status in (201, 409), created.message
-        for document in rendered():
+        for document in rendered(*arguments):
             if document["kind"] in KINDS:
                 self._apply(document)
         accounts = PATHS["ServiceAccount"].format(SYSTEM_NAMESPACE)
         request = {"spec": {"expirationSeconds": TOKEN_SECONDS}}
         answer = self._server.must("POST", f"{accounts}/{self._account}/token", request)
         self.token = answer["status"]["token"]
+
+    def grant_namespace(self, namespace: str) -> None:
+        """Grant the rights in one more of the watched namespaces."""
+        for document in rendered("--set", f"watchNamespaces={{{namespace}}}"):
+            if document["metadata"].get("namespace") == namespace:
+                self._apply(document)
 
     def grant_lease(self, name: str) -> None:
         """Grant the rights of the installation's Lease on another Lease, one for each test."""

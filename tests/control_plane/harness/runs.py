@@ -18,6 +18,7 @@ SPEC: dict[str, Any] = {
     "selection": {"threshold": 6, "minSamples": 1},
     # Most tests need a Job for each stage. `test_walks.py` tests the other groupings.
     "compute": {"inference": {"jobs": "PerStage"}},
+    "yardstick": {"items": 0},
 }
 """One iteration of prepare, generate, curate, respond, assess, select, train, merge, report."""
 

@@ -23,6 +23,7 @@ from isheep.store.interface import (
     StoreCorruptError,
     StoreError,
     StoreFullError,
+    StoreRefusedError,
     StoreUnreachableError,
     StoreVersionError,
 )
@@ -34,6 +35,7 @@ from isheep_worker.runtime.errors import WorkerError
 _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (ContractError, Reason.BAD_ORDER),
     (StoreUnreachableError, Reason.STORE_UNREACHABLE),
+    (StoreRefusedError, Reason.STORE_REFUSED),
     (StoreCorruptError, Reason.STORE_CORRUPT),
     (StoreFullError, Reason.STORE_FULL),
     (StoreConditionError, Reason.STORE_IGNORES_CONDITIONS),

@@ -10,6 +10,7 @@ from isheep.store.interface import (
     StoreCorruptError,
     StoreError,
     StoreFullError,
+    StoreRefusedError,
     StoreUnreachableError,
 )
 
@@ -21,6 +22,7 @@ from isheep.store.interface import (
         (RunBusyError("x"), 64),
         (StoreConditionError("x"), 64),
         (StoreUnreachableError("x"), 69),
+        (StoreRefusedError("x"), 64),
         (StoreFullError("x"), 74),
         (StoreCorruptError("x"), 74),
         (StoreError("x"), 74),

@@ -26,6 +26,7 @@ from isheep.kube.config import OperatorConfig
 from isheep.kube.lease import Lease
 from isheep.kube.metrics import Metrics
 from isheep.kube.pod_inspection import PodInspector
+from isheep.kube.polls import Polls
 from isheep.kube.queue import WorkQueue
 from isheep.kube.reconciler import Reconciler
 from isheep.kube.records import job_record, run_record
@@ -111,7 +112,8 @@ class OperatorProcess:
             cache=self.cache,
             queue=self.queue,
             lease=lease,
-            pod_inspector=PodInspector(server, session),  # type: ignore[arg-type]
+            pod_inspector=PodInspector(server),  # type: ignore[arg-type]
+            polls=Polls(session),  # type: ignore[arg-type]
             config=config,
             metrics=self.metrics,
             planner=self._plan,

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from isheep.contract.order import Outcome, StageResult
-from isheep.kube.attempts import PodObservation, attempt_of, inspection_due, is_over, is_working
+from isheep.kube.attempts import (
+    AT_ONCE,
+    PodObservation,
+    attempt_of,
+    inspection_due,
+    is_over,
+    is_working,
+)
 from isheep.kube.config import Timings
 from isheep.kube.pod_endings import Ending
 from isheep.planner.types import AttemptState, StageRef, Waiting
@@ -47,13 +54,12 @@ def observation(seconds: float = 100, **fields: Any) -> PodObservation:
         ({"status": {"active": 1, "ready": 1}}, None, 40),
         ({"status": WORKING}, observation(100), 140),
         ({"status": WORKING}, observation(100, polled=after(120)), 160),
-        ({"status": {**WORKING, "failedIndexes": "1"}}, observation(100), 100),
-        ({"status": {**WORKING, "failedIndexes": "1"}}, observation(100, failed_indexes="1"), 140),
-        (
-            {"status": {**STARTING, "failedIndexes": "0,1"}},
-            observation(100, failed_indexes="1"),
-            100,
-        ),
+        ({"status": WORKING}, observation(100, polled=after(120), silent=1), 200),
+        ({"status": WORKING}, observation(100, polled=after(120), silent=9), 760),
+        ({"status": {"failed": 1}}, None, 0),
+        ({"status": {**WORKING, "failed": 1}}, observation(100), 0),
+        ({"status": {**WORKING, "failed": 1}}, observation(100, failed_pods=1), 140),
+        ({"status": {**STARTING, "failed": 2}}, observation(100, failed_pods=1), 0),
         ({"status": COMPLETE}, None, 0),
         ({"status": COMPLETE}, observation(100), 0),
         ({"status": COMPLETE}, observation(100, final=True), None),
@@ -78,9 +84,12 @@ def observation(seconds: float = 100, **fields: Any) -> PodObservation:
         "working, no start time",
         "working and inspected",
         "working and polled",
-        "an index failed",
-        "an index failed before the inspection",
-        "another index failed",
+        "working and silent",
+        "working and long silent",
+        "a pod failed before the first inspection",
+        "a pod failed",
+        "a pod failed before the inspection",
+        "another pod failed",
         "complete",
         "complete, inspected before",
         "complete and read",
@@ -99,7 +108,7 @@ def test_an_inspection_is_due_at_this_time(
     job: dict[str, Any], observed: PodObservation | None, due: float | None
 ) -> None:
     found = inspection_due(a_job(**job), observed, TIMINGS)
-    assert found == (None if due is None else after(due))
+    assert found == (None if due is None else AT_ONCE if due == 0 else after(due))
 
 
 @pytest.mark.parametrize(
@@ -288,3 +297,21 @@ def test_the_message_about_a_suspended_job_contains_the_remedy(
 
 def test_the_attempt_of_a_job_without_steps_has_no_steps() -> None:
     assert attempt_of(replace(a_job(), steps=()), None).steps == ()
+
+
+@pytest.mark.parametrize(
+    ("ending", "state", "code"),
+    [
+        (Ending(results=(RESULT,)), SUCCEEDED, 0),
+        (Ending(exit_code=70, pod="p", message="boom"), FAILURE, 70),
+    ],
+)
+def test_a_job_whose_workers_have_ended_beside_other_containers_is_over(
+    ending: Ending, state: AttemptState, code: int
+) -> None:
+    job = a_job(status={"active": 1, "ready": 0})
+    seen = observation(final=True, ending=ending, lingers_since=after(70))
+    attempt = attempt_of(job, seen)
+    assert (attempt.state, attempt.exit_code, attempt.finished) == (state, code, after(70))
+    assert attempt.lingers
+    assert not attempt_of(a_job(status=COMPLETE), observation(final=True)).lingers

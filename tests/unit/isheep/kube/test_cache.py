@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from isheep.kube.cache import Cache, RecordStore
-from isheep.kube.records import JobRecord
+from isheep.kube.records import JobRecord, RunRecord
 
 from .builders import a_job, a_run
 
@@ -234,3 +234,24 @@ def test_runs_and_jobs_have_separate_stores() -> None:
     assert [r.name for r in cache.runs] == ["run"]
     cache.replace_jobs([], 100)
     assert (len(cache.runs), len(cache.jobs)) == (1, 0)
+
+
+def test_a_list_of_a_namespace_changes_only_the_records_of_the_namespace() -> None:
+    runs: RecordStore[RunRecord] = RecordStore()
+    mine, other = a_run(uid="mine", namespace="team"), a_run(uid="other", namespace="ns")
+    assert runs.replace([mine], 20, "team") == [mine]
+    assert runs.replace([other], 21, "ns") == [other]
+    assert runs.replace([], 22, "team") == [mine]
+    assert list(runs) == [other]
+
+
+def test_a_namespace_that_cannot_be_listed_is_forgotten_until_it_can_be_listed() -> None:
+    runs: RecordStore[RunRecord] = RecordStore()
+    mine, other = a_run(uid="mine", namespace="team"), a_run(uid="other", namespace="ns")
+    runs.replace([mine], 20, "team")
+    runs.replace([other], 20, "ns")
+    assert runs.forget("team") == [mine]
+    assert list(runs) == [other]
+    # Nothing is known about a deletion, so even the same version is new.
+    assert runs.replace([mine], 20, "team") == [mine]
+    assert runs.forget(None) == [other, mine]

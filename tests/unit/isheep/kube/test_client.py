@@ -1,11 +1,26 @@
-"""The connection to the API server: its proxy from the environment."""
+"""The connection to the API server: its proxy, its pages, and errors about large objects."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 import pytest
+from aiohttp import web
+from kubernetes.aio import client
 
-from isheep.kube.client import environment_proxy
+from isheep.kube.client import (
+    FIRST_PAGE,
+    LARGEST_PAGE,
+    Api,
+    ApiError,
+    environment_proxy,
+    next_limit,
+)
 
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+ResultT = TypeVar("ResultT")
 PROXY = "http://proxy.example:3128"
 
 
@@ -31,3 +46,68 @@ def test_the_proxy_is_that_of_the_environment(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert environment_proxy("https://10.0.0.1:443") == proxy
+
+
+@pytest.mark.parametrize(
+    ("items", "size", "limit"),
+    [
+        (10, 100_000, 400),
+        (10, 10_000, LARGEST_PAGE),
+        (10, 4_000_000, 10),
+        (400, 160_000_000, 10),
+        (1, 50_000_000, 1),
+        (0, 200, FIRST_PAGE),
+    ],
+)
+def test_the_limit_of_a_page_follows_from_the_bytes_of_the_page_before(
+    items: int, size: int, limit: int
+) -> None:
+    assert next_limit(items, size) == limit
+
+
+def test_a_list_adapts_its_limit_and_has_the_version_of_its_first_page() -> None:
+    asked: list[int] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(int(request.query["limit"]))
+        last = len(asked) == 3
+        items = [{"x": "y" * 500_000}] * min(4, asked[-1])
+        metadata = {"resourceVersion": str(6 + len(asked)), "continue": "" if last else "token"}
+        return web.json_response({"items": items, "metadata": metadata})
+
+    versions = asyncio.run(_with_api(answer, _pages))
+    assert versions == [7, 7, 7]
+    assert asked == [FIRST_PAGE, 7, 7]
+
+
+@pytest.mark.parametrize("status", [413, 500])
+def test_an_object_that_is_too_large_is_an_error_and_no_outage(status: int) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"message": "etcdserver: request is too large"}, status=status)
+
+    async def patch(api: Api) -> None:
+        await api.patch_status("/run", {})
+
+    with pytest.raises(ApiError, match="too large") as caught:
+        asyncio.run(_with_api(answer, patch))
+    assert caught.value.status == 413
+
+
+async def _pages(api: Api) -> list[int]:
+    return [page.version async for page in api.pages("/runs")]
+
+
+async def _with_api(answer: Handler, use: Callable[[Api], Awaitable[ResultT]]) -> ResultT:
+    """Return the result of a function of an `Api` that is connected to a server."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    configuration = client.Configuration(host=f"http://127.0.0.1:{runner.addresses[0][1]}")
+    api = Api(configuration, lambda method, status: None)
+    try:
+        return await use(api)
+    finally:
+        await api.close()
+        await runner.cleanup()

@@ -42,6 +42,7 @@ def test_only_the_image_is_required(tmp_path: Path) -> None:
 def test_every_field_can_be_set(tmp_path: Path) -> None:
     document = with_image(
         workerImagePullPolicy="Always",
+        appArmorProfile="RuntimeDefault",
         watchNamespaces=["a", "b"],
         defaultStorage={"s3": {**S3, "prefix": "p/q", "secretRef": {"name": "s3"}}},
         modelMirrors={"hf://org": "pvc://models/org"},

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from isheep.kube.metrics import PHASES, Metrics, RunsCollector
+from isheep.kube.metrics import MAX_RUNS, PHASES, Metrics, RunsCollector
+from isheep.kube.run_figures import RunFigures
 
 
 def values(metrics: Metrics) -> dict[tuple[str, ...], float]:
@@ -19,12 +21,19 @@ class Runs:
     def __init__(self) -> None:
         self.found: list[str] = []
         self.length = 0
+        self.with_figures: list[tuple[datetime, str, str, RunFigures]] = []
 
     def phases(self) -> Iterable[str]:
         return iter(self.found)
 
     def queued(self) -> int:
         return self.length
+
+    def figures(self) -> Iterable[tuple[datetime, str, str, RunFigures]]:
+        return iter(self.with_figures)
+
+    def watch_states(self) -> Iterable[tuple[str, str | None, bool]]:
+        return [("jobs", None, True), ("selfalignmentruns", "team", False)]
 
 
 def test_counters_have_their_labels() -> None:
@@ -61,6 +70,8 @@ def test_runs_are_counted_at_each_read() -> None:
     assert (found["isheep_runs", "Running"], found["isheep_runs", "Stalled"]) == (2, 1)
     assert found["isheep_runs", "Failed"] == 0
     assert found["isheep_queue_length",] == 7
+    assert found["isheep_watch_open", "jobs", ""] == 1
+    assert found["isheep_watch_open", "selfalignmentruns", "team"] == 0
 
 
 def test_two_operators_have_separate_metrics_and_the_process_is_measured() -> None:
@@ -68,3 +79,19 @@ def test_two_operators_have_separate_metrics_and_the_process_is_measured() -> No
     one.count_request("GET", 200)
     assert ("isheep_api_requests_total", "GET", "200") not in values(other)
     assert values(one)["process_resident_memory_bytes",] > 0
+
+
+def test_the_newest_runs_show_their_comparison_with_the_base() -> None:
+    metrics, runs = Metrics(), Runs()
+    metrics.registry.register(RunsCollector(runs))
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    runs.with_figures = [
+        (start + timedelta(days=n), "team", f"run-{n}", RunFigures(n / 10 or None, n % 3))
+        for n in range(MAX_RUNS + 1)
+    ]
+    found = values(metrics)
+    assert found["isheep_run_loss_difference", "run-5", "team"] == 0.5
+    assert found["isheep_run_alarms", "run-5", "team"] == 2
+    shown = {key for key in found if key[0] == "isheep_run_alarms"}
+    assert len(shown) == MAX_RUNS
+    assert ("isheep_run_alarms", "run-0", "team") not in shown, "the oldest run"

@@ -211,5 +211,21 @@ def test_all_results_are_read() -> None:
 
 
 def test_pods_that_still_run_have_no_ending() -> None:
-    """The message of a container that restarts is that of its previous run."""
-    assert how_ended([pod(phase="Running", state=terminated(0, result_text()))]) == Ending()
+    assert how_ended([pod(phase="Running", state={"running": {"startedAt": at(1)}})]) == Ending()
+
+
+def test_a_worker_beside_a_container_that_goes_on_has_ended() -> None:
+    done = pod(name="done", phase="Running", state=terminated(0, result_text()))
+    assert len(how_ended([done]).results) == 1
+    assert how_ended([done]).pod is None
+    broken = pod(name="broken", phase="Running", state=terminated(70, "boom"), index=1)
+    ending = how_ended([done, broken])
+    assert (ending.exit_code, ending.pod, len(ending.results)) == (70, "broken", 1)
+
+
+def test_an_init_container_that_failed_is_in_the_message() -> None:
+    document = pod_json(phase="Failed", state={"waiting": {"reason": "PodInitializing"}})
+    state = {"terminated": {"exitCode": 3}}
+    document["status"]["initContainerStatuses"] = [{"name": "proxy", "state": state}]
+    message = how_ended([pod_record(document)]).message
+    assert message == f"the init container proxy of {POD} ended with exit code 3"

@@ -69,3 +69,75 @@ def test_a_container_that_did_not_start_has_no_times(times: dict[str, Any]) -> N
 @pytest.mark.parametrize(("status", "disrupted"), [("True", True), ("False", False)])
 def test_a_pod_is_disrupted_if_the_condition_is_true(status: str, disrupted: bool) -> None:
     assert pod(conditions=[condition("DisruptionTarget", status)]).disrupted == disrupted
+
+
+def test_a_pod_waits_for_the_image_of_its_sandbox() -> None:
+    """The kubelet starts the sandbox first, so the state of the worker says nothing about it."""
+    document = pod_json(state={"waiting": {"reason": "PodInitializing"}})
+    assert pod_record(document).waiting == ("PodInitializing", "")
+    state = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+    document["status"]["initContainerStatuses"] = [{"name": "sandbox", "state": state}]
+    expected = ("ImagePullBackOff", "init container sandbox: no such image")
+    assert pod_record(document).waiting == expected
+    running = {"name": "sandbox", "started": True, "state": {"running": {"startedAt": at(1)}}}
+    document["status"]["initContainerStatuses"] = [running]
+    assert pod_record(document).waiting == ("PodInitializing", "")
+
+
+def with_init(*states: dict[str, Any], **fields: Any) -> PodRecord:
+    document = pod_json(state={"waiting": {"reason": "PodInitializing"}}, **fields)
+    document["status"]["initContainerStatuses"] = [
+        {"name": f"init-{number}", **state} for number, state in enumerate(states)
+    ]
+    return pod_record(document)
+
+
+PULL = {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}
+RUNNING = {"state": {"running": {"startedAt": at(1)}}}
+DONE = {"state": {"terminated": {"exitCode": 0}}}
+
+
+@pytest.mark.parametrize(
+    ("states", "waiting"),
+    [
+        ((PULL,), ("ImagePullBackOff", "init container init-0: no such image")),
+        ((DONE, PULL), ("ImagePullBackOff", "init container init-1: no such image")),
+        (
+            ({"state": {"waiting": {"reason": "CrashLoopBackOff"}}},),
+            ("CrashLoopBackOff", "init container init-0: CrashLoopBackOff"),
+        ),
+        ((RUNNING,), ("PodInitializing", "the init container init-0 runs")),
+        # A sidecar that has started does not delay the next container.
+        (
+            ({**RUNNING, "started": True}, PULL),
+            ("ImagePullBackOff", "init container init-1: no such image"),
+        ),
+        ((DONE, {"state": {"waiting": {"reason": "PodInitializing"}}}), ("PodInitializing", "")),
+        ((), ("PodInitializing", "")),
+    ],
+)
+def test_an_init_container_explains_why_the_worker_waits(
+    states: tuple[dict[str, Any], ...], waiting: tuple[str, str]
+) -> None:
+    assert with_init(*states).waiting == waiting
+
+
+def test_the_init_container_that_failed_is_read() -> None:
+    failed = {"state": {"terminated": {"exitCode": 3}}}
+    assert with_init(DONE, failed, phase="Failed").failed_init == ("init-1", 3)
+    assert with_init(DONE).failed_init is None
+
+
+def test_a_pod_lingers_if_only_its_other_containers_go_on() -> None:
+    record = pod(phase="Running", state=terminated(0))
+    assert (record.lingers, record.others_running) == (True, ("istio-proxy",))
+    assert not pod(phase="Running", state={"running": {"startedAt": at(9)}}).lingers
+    assert not pod(phase="Succeeded", state=terminated(0)).lingers
+
+
+def test_the_claims_of_a_pod_are_read_from_its_volumes() -> None:
+    document = pod_json()
+    sources: list[dict[str, Any]] = [{"emptyDir": {}}]
+    sources += [{"persistentVolumeClaim": {"claimName": name}} for name in ("models", "cache")]
+    document["spec"] = {"volumes": sources}
+    assert pod_record(document).claims == ("cache", "models")

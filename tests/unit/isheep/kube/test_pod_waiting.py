@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from isheep.kube.pod_records import EventRecord, PodRecord, pod_record
-from isheep.kube.pod_waiting import MESSAGE_CHARACTERS, why_no_pods, why_waiting
+from isheep.kube.pod_waiting import MESSAGE_CHARACTERS, only_sidecars, why_no_pods, why_waiting
 from isheep.planner.types import Waiting
 
 from .builders import at, condition, pod_json, terminated
@@ -214,7 +215,7 @@ def test_a_pod_with_a_scheduling_gate_is_queued() -> None:
             "FailedAttachVolume",
             'Multi-Attach error for volume "pvc-1" Volume is already exclusively attached to one '
             "node and can't be attached to another",
-            "VolumeNotMounted",
+            "VolumeInUse",
         ),
         ("FailedMapVolume", 'MapVolume.SetUpDevice failed for volume "pvc-1"', "VolumeNotMounted"),
         (
@@ -373,3 +374,54 @@ def test_limit_ranges_apply_to_all_resources(message: str) -> None:
 @pytest.mark.parametrize("events", [[], [EventRecord("Suspended", "Job suspended")]])
 def test_a_job_without_failed_creations_has_no_reason(events: list[EventRecord]) -> None:
     assert why_no_pods(events) is None
+
+
+def with_claims(record: PodRecord, *claims: str) -> PodRecord:
+    return replace(record, claims=claims)
+
+
+def test_a_claim_that_another_node_uses_is_named() -> None:
+    message = 'Multi-Attach error for volume "pvc-8a4d" Volume is already used by pod(s) other-0-x'
+    creating = with_claims(waiting_pod("ContainerCreating"), "cache")
+    found = why_waiting([creating], [EventRecord("FailedAttachVolume", message)])
+    assert found is not None
+    assert (found.reason, found.stalled) == ("VolumeInUse", True)
+    assert found.message.startswith("claim cache: Multi-Attach error")
+    message = "0/1 nodes are available: 1 node(s) had volume node affinity conflict."
+    found = why_waiting([with_claims(unscheduled(message), "cache", "models")], [])
+    assert found is not None
+    assert (found.reason, found.message[:21]) == ("Unschedulable", "claim cache, models: ")
+    message = "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+    found = why_waiting([with_claims(unscheduled(message), "cache")], [])
+    assert found is not None
+    assert found.message.startswith("0/1 nodes")
+
+
+def test_an_init_container_that_crashes_stalls_the_run() -> None:
+    crashing = waiting_pod("CrashLoopBackOff", "init container proxy: back-off 10s restarting")
+    found = why_waiting([crashing], [])
+    assert found is not None
+    assert (found.reason, found.stalled) == ("ContainerNotStarted", True)
+    assert found.message.startswith("init container proxy")
+
+
+def ended_beside(code: int = 0, **fields: Any) -> PodRecord:
+    return pod(phase="Running", state=terminated(code), **fields)
+
+
+def test_only_other_containers_go_on_if_the_worker_of_each_index_has_ended() -> None:
+    done = pod(name="done", phase="Succeeded", state=terminated(0), index=1)
+    failed = pod(name="failed", phase="Failed", state=terminated(1))
+    works = pod(name="works", phase="Running", state={"running": {"startedAt": at(1)}}, index=1)
+    found = only_sidecars([ended_beside()], 1)
+    assert found is not None
+    assert (found.reason, found.stalled) == ("SidecarRunning", False)
+    assert "the container istio-proxy of its pod goes on" in found.message
+    assert only_sidecars([ended_beside(), done], 2) is not None
+    assert only_sidecars([failed, ended_beside()], 1) is not None
+    assert only_sidecars([ended_beside(), works], 2) is None
+    # The Job controller has not replaced the pod of the other index yet.
+    assert only_sidecars([ended_beside()], 2) is None
+    assert only_sidecars([done], 1) is None
+    assert only_sidecars([ended_beside(deletionTimestamp=at(9))], 1) is None
+    assert only_sidecars([replace(ended_beside(), others_running=())], 1) is None

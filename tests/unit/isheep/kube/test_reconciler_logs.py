@@ -10,6 +10,7 @@ import pytest
 from isheep.kube.client import ApiError
 
 from .fake_cluster import FakeCluster, run_scenario
+from .scenarios import run_first_job
 
 
 @pytest.fixture
@@ -79,7 +80,10 @@ def test_a_pass_without_a_write_is_logged_at_debug_with_its_cause(
     log: pytest.LogCaptureFixture,
 ) -> None:
     async def scenario(cluster: FakeCluster) -> None:
-        cluster.create_run()
+        await run_first_job(cluster)
+        for _ in range(2):
+            cluster.operator.queue.wake(cluster.uid())
+            await cluster.operator.run_due_passes()
         await cluster.run_to_end()
         cluster.operator.queue.wake(cluster.uid())
         await cluster.operator.run_due_passes()
@@ -87,7 +91,9 @@ def test_a_pass_without_a_write_is_logged_at_debug_with_its_cause(
     run_scenario(scenario)
     idle = [r for r in log.records if r.getMessage() == "Pass without a write"]
     assert {r.levelno for r in idle} == {logging.DEBUG}
-    assert "nothing has changed since the last plan" in {r.isheep_fields["why"] for r in idle}
+    causes = {r.isheep_fields["why"] for r in idle}
+    assert "nothing has changed since the last plan" in causes
+    assert "the run has ended or is suspended" in causes
 
 
 def test_the_lease_is_logged_when_it_is_taken(log: pytest.LogCaptureFixture) -> None:

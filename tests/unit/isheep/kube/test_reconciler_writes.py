@@ -8,8 +8,14 @@ from typing import Any
 
 import pytest
 
-from .fake_cluster import FakeCluster, run_scenario
-from .scenarios import run_first_job, run_until_respond
+from .fake_cluster import JOBS, RUNS, FakeCluster, run_scenario
+from .scenarios import (
+    at_request,
+    check_final_state,
+    reject_with,
+    run_first_job,
+    run_until_respond,
+)
 from .virtual_time import monotonic
 
 
@@ -146,3 +152,66 @@ def test_a_resolved_spec_that_cannot_be_parsed_is_replaced(resolved: dict[str, A
         assert cluster.status().resolved != resolved
 
     run_scenario(scenario)
+
+
+def test_a_status_that_is_refused_is_reported_and_stops_the_jobs_of_the_run() -> None:
+    async def scenario(cluster: FakeCluster) -> None:
+        job = await run_until_respond(cluster)
+        cluster.run_pod(job)
+        await cluster.operator.run_due_passes()
+        refused = reject_with(413, "etcdserver: request is too large")
+        cluster.server.fault = at_request("PATCH", "/status", refused, times=1000)
+        before = cluster.status()
+        cluster.fail(job, 74)
+        await cluster.operator.run_due_passes()
+        cluster.collect_garbage()
+        created = cluster.server.count("POST", "/jobs")
+        await cluster.operator.run_due_passes(3600)
+        assert cluster.operator.failures == []
+        assert cluster.jobs() == []
+        assert cluster.status() == before
+        # No Job starts whose result cannot be stored, and there is one Event.
+        assert cluster.server.count("POST", "/jobs") == created
+        events = "/api/v1/namespaces/ns/events"
+        notes = [e for _, e in cluster.server.collection(events) if e["reason"] == "StatusRefused"]
+        assert len(notes) == 1
+        assert "request is too large" in notes[0]["message"]
+        metrics = cluster.operator.metrics.text().decode()
+        assert 'isheep_status_refused_total{status="413"}' in metrics
+        # When the API server accepts the status, the run goes on.
+        cluster.server.fault = lambda method, path: None
+        await cluster.operator.run_due_passes(600)
+        await cluster.run_to_end()
+
+    check_final_state(run_scenario(scenario))
+
+
+def test_a_run_that_rests_is_not_in_memory_and_is_read_again_when_it_has_a_job() -> None:
+    async def scenario(cluster: FakeCluster) -> None:
+        job = await run_until_respond(cluster)
+        cluster.run_pod(job)
+        await cluster.operator.run_due_passes()
+        path = f"{RUNS}/run"
+        metadata = {k: cluster.job(job)["metadata"][k] for k in ("name", "labels", "annotations")}
+        left = {**cluster.job(job), "metadata": {**metadata, "namespace": "ns"}}
+        spec = cluster.server.objects[path]["spec"]
+        cluster.server.change(path, spec={**spec, "suspend": True})
+        await cluster.operator.run_due_passes()
+        cluster.collect_garbage()
+        await cluster.operator.run_due_passes(10)
+        (record,) = cluster.operator.cache.runs
+        assert (record.phase, record.spec, record.status) == ("Suspended", b"", b"")
+        # An operator that starts reads the run only if one of its Jobs is left.
+        plans = cluster.start_operator().plan_count
+        await cluster.operator.run_due_passes(10)
+        assert cluster.operator.plan_count == plans
+        cluster.checks_created_jobs = False
+        deleted = cluster.server.count("DELETE", f"{JOBS}/")
+        cluster.server.put(JOBS, left)
+        await cluster.operator.run_due_passes(1)
+        assert cluster.server.count("DELETE", f"{JOBS}/") == deleted + 1
+        cluster.collect_garbage()
+        cluster.server.change(path, spec=spec)
+        await cluster.run_to_end()
+
+    assert run_scenario(scenario).status().phase == "Succeeded"

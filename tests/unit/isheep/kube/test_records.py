@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from isheep.api.run import RETRY_ANNOTATION
 from isheep.kube.records import job_record, run_record, timestamp
 from isheep.planner.types import StageRef
 
@@ -84,7 +85,7 @@ def test_the_record_of_a_new_job_has_its_identity_and_no_times() -> None:
     assert record.created == datetime(2026, 1, 1, tzinfo=UTC)
     assert (record.started, record.finished) == (None, None)
     assert (record.deleting, record.suspended, record.queued) == (False, False, False)
-    assert (record.active, record.ready, record.failed_indexes) == (0, 0, "")
+    assert (record.active, record.ready, record.failed_pods) == (0, 0, 0)
     assert (record.complete, record.failed, record.message) == (False, False, "")
 
 
@@ -95,14 +96,13 @@ def test_the_record_of_a_running_job_has_its_counts() -> None:
             "startTime": at(3),
             "active": 4,
             "ready": 2,
-            "failed": 1,
-            "failedIndexes": "1,3-4",
+            "failed": 3,
             "terminating": 0,
             "uncountedTerminatedPods": {},
         },
     )
     assert (record.parallelism, record.active, record.ready) == (4, 4, 2)
-    assert record.failed_indexes == "1,3-4"
+    assert record.failed_pods == 3
     assert record.started == datetime(2026, 1, 1, 0, 0, 3, tzinfo=UTC)
     assert record.finished is None
 
@@ -251,3 +251,40 @@ def test_a_job_without_parallelism_has_parallelism_0(parallelism: int | None) ->
 def test_a_time_has_its_zone(text: str, time: datetime) -> None:
     assert timestamp(text) == time
     assert timestamp(text).tzinfo is not None
+
+
+def resting(phase: str = "Succeeded", **status: Any) -> dict[str, Any]:
+    return {"observedGeneration": 1, "phase": phase, **status}
+
+
+@pytest.mark.parametrize(
+    ("fields", "rests"),
+    [
+        ({"status": resting("Succeeded")}, True),
+        ({"status": resting("Failed")}, True),
+        ({"status": resting("Suspended")}, True),
+        ({"status": resting("Running")}, False),
+        ({"status": resting("Stalled")}, False),
+        ({"status": resting("Succeeded"), "generation": 2}, False),
+        ({"status": resting("Failed"), "annotations": {RETRY_ANNOTATION: "1"}}, False),
+        (
+            {
+                "status": resting("Failed", lastHandledRetry="1"),
+                "annotations": {RETRY_ANNOTATION: "1"},
+            },
+            True,
+        ),
+        ({"status": resting("Failed"), "deletionTimestamp": at(9)}, False),
+        ({}, False),
+    ],
+)
+def test_the_record_of_a_run_that_rests_has_a_digest_and_no_spec(
+    fields: dict[str, Any], rests: bool
+) -> None:
+    document = run_json(**fields)
+    record, whole = run_record(document), run_record(document, whole=True)
+    assert (record.rests, bool(record.spec), bool(record.status)) == (rests, not rests, not rests)
+    assert whole.spec
+    assert whole.digest == record.digest
+    document["spec"] = {**document["spec"], "language": "de"}
+    assert (run_record(document).digest != record.digest) is rests

@@ -32,6 +32,10 @@ TEN = timedelta(seconds=10)
             FailureDecision(FailureAction.FAIL, "LabelMass"),
         ),
         (
+            Ending(GENERATE, 64, stalls=1, reason="StoreRefused"),
+            FailureDecision(FailureAction.STALL, "StoreRefused", timedelta(minutes=2)),
+        ),
+        (
             Ending(TRAIN, 69),
             FailureDecision(FailureAction.STALL, "StoreUnreachable", timedelta(minutes=1)),
         ),

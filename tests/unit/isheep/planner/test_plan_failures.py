@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from isheep.planner.types import AttemptState, Start
+from isheep.planner.groups import PROOF_SECONDS
+from isheep.planner.plan import plan
+from isheep.planner.types import AttemptState, Observed, Remove, Start
 
 from .scenarios import MINUTE, conditions_of, one_iteration, run_until
 from .simulation import START
@@ -29,6 +32,52 @@ def test_bad_input_stalls_prepare_and_is_retried_on_the_schedule_until_it_is_fix
         simulation.now = planned.wake_at
     assert simulation.run_to_end().phase == "Succeeded"
     assert simulation.started.count("prepare") == 7
+
+
+def test_a_stall_lasts_until_the_next_attempt_shows_that_its_cause_is_gone() -> None:
+    """So a cause that stays does not change the state of the run at each try."""
+    simulation = one_iteration()
+    simulation.run_until_idle()
+    simulation.fail(simulation.find("prepare"), 64, reason="StoreRefused")
+    for minutes in (1, 2):
+        planned = simulation.run_until_idle()
+        simulation.now += minutes * MINUTE
+        for _ in range(2):
+            planned = simulation.run_pass()
+            assert conditions_of(planned.status)["Stalled"] == ("True", "StoreRefused")
+        assert planned.wake_at == simulation.now + timedelta(seconds=PROOF_SECONDS)
+        simulation.fail(simulation.find("prepare"), 64, reason="StoreRefused")
+    planned = simulation.run_until_idle()
+    simulation.now += 5 * MINUTE
+    simulation.run_pass()
+    simulation.now += timedelta(seconds=PROOF_SECONDS)
+    assert simulation.run_pass().status.phase == "Running"
+    assert simulation.run_to_end().phase == "Succeeded"
+
+
+def test_progress_ends_a_stall() -> None:
+    simulation = one_iteration()
+    name = run_until(simulation, "i1/respond")
+    simulation.fail(name, 69)
+    simulation.run_until_idle()
+    simulation.now += MINUTE
+    planned = simulation.run_pass()
+    assert planned.status.phase == "Stalled"
+    (attempt,) = [a for a in simulation.observed().attempts if a.state is AttemptState.ACTIVE]
+    observed = Observed((replace(attempt, items_done=64),))
+    found = plan(simulation.run, observed, simulation.now, simulation.environment)
+    assert found.status.phase == "Running"
+
+
+def test_the_cause_is_shown_while_the_attempt_that_ended_is_being_removed() -> None:
+    simulation = one_iteration()
+    simulation.fail(run_until(simulation, "i1/train"), 69)
+    simulation.run_pass()
+    (attempt,) = [a for a in simulation.observed().attempts if a.state is AttemptState.FAILED]
+    removed = Observed((replace(attempt, state=AttemptState.TERMINATING),))
+    for at, reason in ((simulation.now, "StoreUnreachable"), (simulation.now + MINUTE, "Stopping")):
+        status = plan(simulation.run, removed, at, simulation.environment).status
+        assert conditions_of(status)["Ready"] == ("False", reason)
 
 
 def test_a_retry_annotation_ends_one_wait() -> None:
@@ -160,3 +209,16 @@ def test_a_commit_counts_even_if_another_worker_failed() -> None:
     simulation.fail(name, 70, only=1)
     assert simulation.run_to_end().phase == "Succeeded"
     assert simulation.started.count("i1/respond") == 1
+
+
+@pytest.mark.parametrize("lingers", [False, True])
+def test_a_failed_attempt_whose_pods_go_on_is_removed_when_its_end_is_stored(
+    lingers: bool,
+) -> None:
+    simulation = one_iteration()
+    simulation.fail(run_until(simulation, "i1/train"), 70)
+    simulation.run_pass()
+    (attempt,) = [a for a in simulation.observed().attempts if a.state is AttemptState.FAILED]
+    observed = Observed((replace(attempt, lingers=lingers),))
+    actions = plan(simulation.run, observed, simulation.now, simulation.environment).actions
+    assert [type(action) for action in actions] == ([Remove] if lingers else [])

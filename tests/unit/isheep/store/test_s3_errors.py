@@ -8,6 +8,7 @@ from isheep.store.interface import (
     StoreConditionError,
     StoreError,
     StoreFullError,
+    StoreRefusedError,
     StoreUnreachableError,
 )
 from isheep.store.s3_errors import (
@@ -61,15 +62,21 @@ def test_only_errors_that_may_pass_are_transient(error: Exception, transient: bo
     ("error", "kind", "remedy"),
     [
         (_answer("NoSuchKey", 404), NoSuchKeyError, "a/b does not exist in s3://bucket"),
-        (_answer("NoSuchBucket", 404), StoreUnreachableError, "Create the bucket"),
+        (_answer("NoSuchBucket", 404), StoreRefusedError, "Create the bucket"),
         (_answer("Any", 507), StoreFullError, "Free some space"),
         (_answer("Any", 501), StoreConditionError, "conditional writes and multipart uploads"),
-        (_answer("Any", 401), StoreUnreachableError, "right to get, put, list and delete"),
-        (_answer("InvalidToken", 400), StoreUnreachableError, "AWS_ACCESS_KEY_ID"),
-        (aws.NoCredentialsError(), StoreUnreachableError, "AWS_ACCESS_KEY_ID"),
+        (_answer("Any", 401), StoreRefusedError, "AWS_ACCESS_KEY_ID.* right to get, put, list"),
+        # VersityGW's code for an unknown access key, and any server's answer to a HEAD.
+        (_answer("XAdminUserNotFound", 403), StoreRefusedError, "AWS_ACCESS_KEY_ID.* right to get"),
+        (_answer("403", 403), StoreRefusedError, "AWS_ACCESS_KEY_ID.* right to get"),
+        (_answer("AccessDenied", 403), StoreRefusedError, r"\. Give the credential the right"),
+        (_answer("InvalidToken", 400), StoreRefusedError, "AWS_ACCESS_KEY_ID"),
+        (aws.NoCredentialsError(), StoreRefusedError, "AWS_ACCESS_KEY_ID"),
+        (_answer("AuthorizationHeaderMalformed", 400), StoreRefusedError, "Set the region"),
+        (_answer("PermanentRedirect", 301), StoreRefusedError, "Set the region"),
         (
             aws.SSLError(endpoint_url="http://host", error="untrusted"),
-            StoreUnreachableError,
+            StoreRefusedError,
             "AWS_CA_BUNDLE",
         ),
         (_answer("SlowDown", 503), StoreUnreachableError, r"\(SlowDown\), for 300 s"),

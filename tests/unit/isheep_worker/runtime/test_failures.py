@@ -15,6 +15,7 @@ from isheep.store.interface import (
     StoreConditionError,
     StoreCorruptError,
     StoreFullError,
+    StoreRefusedError,
     StoreUnreachableError,
     StoreVersionError,
 )
@@ -47,6 +48,7 @@ from isheep_worker.training.outcome import TrainingDivergedError, TrainingInputE
     ("error", "exit_code", "reason"),
     [
         (StoreUnreachableError("x"), ExitCode.UNREACHABLE, "StoreUnreachable"),
+        (StoreRefusedError("x"), ExitCode.BAD_INPUT, "StoreRefused"),
         (SourceUnreachableError("x"), ExitCode.UNREACHABLE, "SourceUnreachable"),
         (PeerLostError("x"), ExitCode.UNREACHABLE, "PeerUnreachable"),
         (StoreCorruptError("x"), ExitCode.DISK, "StoreCorrupt"),
