@@ -11,16 +11,18 @@ PYTHON ?= python3
 XDG_CACHE_HOME ?= $(HOME)/.cache
 CACHE := $(XDG_CACHE_HOME)/isheep
 export UV_CACHE_DIR ?= $(CACHE)/uv
+# Without stored bytecode, each process compiles torch and transformers again, which takes 10 s.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 MODEL := $(CACHE)/models/SmolLM2-135M-Instruct-$(firstword $(shell sha256sum requirements/demo-model.txt | cut -c1-16))
 MODEL_URI := hf://HuggingFaceTB/SmolLM2-135M-Instruct
 WORKERS ?= 2
-
-CLUSTER := cd tests/node && ../../$(BIN)/python -m cluster
 DIST ?= dist
 
-.PHONY: help doctor demo demo-model docs test test-long test-node e2e cluster cluster-down bench release verify-release audit lint format types unit generate lock clean
+CLUSTER := cd tests/node && ../../$(BIN)/python -m cluster
+
+.PHONY: help doctor demo demo-model docs simulate test test-long test-node e2e cluster cluster-down bench release verify-release audit lint format types unit generate lock clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,9 +40,18 @@ $(BIN)/uv: requirements/uv.txt
 
 # The two locks pin the same versions of the packages that they share, so the order of their
 # installation does not matter.
-$(VENV)/worker-cpu.stamp: $(BIN)/uv requirements/worker-cpu.txt requirements/demo-model.txt pyproject.toml
+$(VENV)/worker-cpu.stamp: $(BIN)/uv requirements/worker-cpu.txt requirements/demo-model.txt pyproject.toml | $(VENV)/nltk_data/tokenizers/punkt_tab/english
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/worker-cpu.txt -r requirements/demo-model.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+# NLTK's data for IFEval, from a wheel that contains it. NLTK searches this folder.
+$(VENV)/nltk_data/tokenizers/punkt_tab/english: requirements/nltk-data.txt | $(BIN)/uv
+	rm -rf $(VENV)/nltk-wheel && mkdir -p $(@D)
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes -r $< -d $(VENV)/nltk-wheel
+	$(BIN)/python -m zipfile -e $(VENV)/nltk-wheel/*.whl $(VENV)/nltk-wheel
+	cp -r --no-preserve=links $(VENV)/nltk-wheel/llama_index/core/_static/nltk_cache/tokenizers/punkt_tab/english $(@D)
+	rm -rf $(VENV)/nltk-wheel
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/worker-cpu.stamp requirements/dev.txt
@@ -111,8 +122,6 @@ test-long: doctor-test $(VENV)/dev.stamp $(MODEL)/config.json  ## Run the tests 
 	$(BIN)/python tests/control_plane/binaries/build.py
 	ISHEEP_TEST_MODEL=$(MODEL) $(BIN)/python -m pytest -m long
 
-format: $(VENV)/dev.stamp  ## Format the code and fix what ruff can fix.
-	$(BIN)/ruff check --fix .
 release: $(VENV)/dev.stamp  ## Build a release in dist/: packages, package lists, digests, provenance; see CONTRIBUTING.md.
 	PYTHONPATH=hack $(BIN)/python -m release $(DIST) "$$($(BIN)/python tests/control_plane/binaries/build.py release)" --images "$(IMAGES)" $(if $(KEY),--key $(KEY))
 
@@ -124,6 +133,13 @@ audit: $(BIN)/uv  ## Search the locked packages for known vulnerabilities (needs
 	  $(BIN)/uv tool run --from 'pip-audit>=2.10,<3' pip-audit --disable-pip --require-hashes --requirement requirements/$$lock.txt; \
 	done
 
+SIMULATE ?= --runs 5000
+
+simulate: $(VENV)/dev.stamp  ## Simulate operator and cluster with faults; SIMULATE="--defects --runs 80" plants defects.
+	$(BIN)/python -m tests.simulation $(SIMULATE)
+
+format: $(VENV)/dev.stamp  ## Format the code and fix what ruff can fix.
+	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 docs: $(VENV)/dev.stamp  ## Build the documentation as a site, in site/; check all links.

@@ -1,0 +1,186 @@
+"""What people and the cluster do during a simulation: one function for each kind of act."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .api_server import JOBS, PODS, RUNS, Json, collection
+from .clock import monotonic
+from .faults import Act
+from .job_controller import is_finished
+
+if TYPE_CHECKING:
+    from .world import World
+
+
+def perform(world: World, act: Act) -> None:
+    """Perform an act."""
+    _ACTS[act.kind](world, act)
+
+
+def edit(world: World, place: str, changes: Json) -> None:
+    """Edit the spec of a run: merge members of objects, and replace other fields."""
+    found = world.server.objects.get(place)
+    if found is None:
+        return
+    world.server.change(place, spec=_merged(found["spec"], changes))
+
+
+def _merged(spec: Json, changes: Json) -> Json:
+    merged = dict(spec)
+    for name, value in changes.items():
+        both = isinstance(value, dict) and isinstance(spec.get(name), dict)
+        merged[name] = _merged(spec[name], value) if both else value
+    return merged
+
+
+def retry(world: World, place: str) -> None:
+    """Set the annotation that requests a retry to a new value."""
+    world.retries += 1
+    annotations = {"isheep.dev/retry": str(world.retries)}
+    world.server.change(place, metadata={"annotations": annotations})
+
+
+def _run(world: World) -> str | None:
+    places = [place for place, _ in world.server.members(RUNS)]
+    return world.chance.choice(places) if places else None
+
+
+def _job(world: World) -> str | None:
+    places = [p for p, job in world.server.members(JOBS) if not is_finished(job)]
+    return world.chance.choice(places) if places else None
+
+
+def _partition(world: World, act: Act) -> None:
+    world.network.cut_until = max(world.network.cut_until, monotonic() + act.seconds)
+
+
+def _silence(world: World, act: Act) -> None:
+    for process in world.processes:
+        for informer in process.informers:
+            if world.chance.random() < 0.7:
+                informer.silent_until = monotonic() + act.seconds
+                informer.loses = bool(act.value)
+
+
+def _delay(world: World, act: Act) -> None:
+    for process in world.processes:
+        for informer in process.informers:
+            informer.delay = min(act.seconds, 20.0)
+
+
+def _compact(world: World, _: Act) -> None:
+    world.server.compact()
+
+
+def _clock(world: World, act: Act) -> None:
+    world.wall.offset += act.value
+
+
+def _store_down(world: World, act: Act) -> None:
+    world.store.unreachable_until = monotonic() + act.seconds
+
+
+def _restart(world: World, act: Act) -> None:
+    world.scheduler.task(world.deployment.restart(graceful=bool(act.value)))
+
+
+def _second(world: World, act: Act) -> None:
+    world.scheduler.task(world.deployment.overlap(act.seconds, graceful=bool(act.value)))
+
+
+def _edit(world: World, act: Act) -> None:
+    if (place := _run(world)) is not None:
+        edit(world, place, act.value)
+
+
+def _suspend(world: World, act: Act) -> None:
+    if (place := _run(world)) is not None:
+        edit(world, place, {"suspend": True})
+        world.scheduler.later(act.seconds, lambda: edit(world, place, {"suspend": False}))
+
+
+def _retry(world: World, _: Act) -> None:
+    if (place := _run(world)) is not None:
+        retry(world, place)
+
+
+def _delete_run(world: World, act: Act) -> None:
+    if (place := _run(world)) is None:
+        return
+    document = world.server.objects[place]
+    world.server.remove(place)
+    if world.chance.random() < 0.4:
+        # An operator that starts now has never seen the run.
+        world.scheduler.task(world.deployment.restart(graceful=False))
+    if act.value:
+        name, spec = document["metadata"]["name"], document["spec"]
+        pause = world.chance.choice((1.0, 5.0, 20.0))
+        world.scheduler.later(pause, lambda: world.create_run(name, spec))
+
+
+def _delete_job(world: World, act: Act) -> None:
+    if (place := _job(world)) is not None:
+        world.server.delete(place, {"propagationPolicy": act.value})
+
+
+def _suspend_job(world: World, act: Act) -> None:
+    if (place := _job(world)) is None:
+        return
+    uid = world.server.objects[place]["metadata"]["uid"]
+
+    def suspend(value: bool) -> None:
+        found = world.server.objects.get(place)
+        if found is not None and found["metadata"]["uid"] == uid:
+            world.server.change(place, spec={**found["spec"], "suspend": value})
+
+    suspend(True)
+    world.scheduler.later(act.seconds, lambda: suspend(False))
+
+
+def _unlabel_job(world: World, act: Act) -> None:
+    """Remove the labels of a Job, and set them again later."""
+    if (place := _job(world)) is None:
+        return
+    labels: Any = world.server.objects[place]["metadata"]["labels"]
+    world.server.change(place, metadata={"labels": {}})
+
+    def restore() -> None:
+        if place in world.server.objects:
+            world.server.change(place, metadata={"labels": labels})
+
+    world.scheduler.later(act.seconds, restore)
+
+
+def _overwrite_status(world: World, _: Act) -> None:
+    if (place := _run(world)) is not None:
+        changed = world.server.change(place, status={})
+        world.exempt.add(int(changed["metadata"]["resourceVersion"]))
+
+
+def _evict_all(world: World, _: Act) -> None:
+    for place, pod in world.server.members(PODS):
+        if pod["status"].get("phase") in ("Pending", "Running"):
+            world.server.delete(place, {})
+
+
+_ACTS = {
+    "partition": _partition,
+    "silence": _silence,
+    "delay": _delay,
+    "compact": _compact,
+    "clock": _clock,
+    "store-down": _store_down,
+    "restart": _restart,
+    "second-operator": _second,
+    "edit": _edit,
+    "suspend": _suspend,
+    "retry": _retry,
+    "delete-run": _delete_run,
+    "delete-job": _delete_job,
+    "suspend-job": _suspend_job,
+    "unlabel-job": _unlabel_job,
+    "overwrite-status": _overwrite_status,
+    "evict-all": _evict_all,
+}
+__all__ = ["collection", "edit", "perform", "retry"]

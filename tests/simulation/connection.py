@@ -1,0 +1,147 @@
+"""An operator's connection to the API server: latency, faults and crash points of each request.
+
+`Connection` replaces the official client's `ApiClient`, which the operator's own client uses for
+connections only. So the operator's client runs unchanged. A request takes effect some time after it
+is sent, and its answer arrives some time later; the operator can lose the request, the answer, or
+its life at both moments.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import aiohttp
+
+from .api_server import ApiServer, Json, Refused
+from .clock import monotonic
+
+HOST = "http://api"
+WRITES = ("POST", "PUT", "PATCH", "DELETE")
+
+
+class RequestFault(Enum):
+    """What happens to one request of an operator."""
+
+    LOST = "the request is lost"
+    ANSWER_LOST = "the answer is lost"
+    SLOW = "the answer takes longer than the client waits"
+    CRASH_BEFORE = "the operator dies before the request has an effect"
+    CRASH_AFTER = "the operator dies after the request has had an effect"
+    CONFLICT = "another client changes the object just before"
+    EXPIRED = "410: the history is compacted"
+    UNAVAILABLE = "503"
+    REFUSED = "403: a quota is exceeded"
+
+
+NextFault = Callable[[str, str], RequestFault | None]
+"""Returns the fault of the request with this method and URL, if it has one."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """A response, as the official client's REST client returns it."""
+
+    status: int
+    content: bytes
+
+    async def read(self) -> bytes:
+        return self.content
+
+
+@dataclass
+class Network:
+    """What is between the operators and the API server; `cut_until` ends a partition."""
+
+    server: ApiServer
+    chance: random.Random
+    next_fault: NextFault
+    touch: Callable[[str], None]
+    """Changes an object, as another client does."""
+    cut_until: float = 0.0
+
+    @property
+    def is_cut(self) -> bool:
+        return monotonic() < self.cut_until
+
+
+class Connection:
+    """Replaces `ApiClient`; `die` ends the operator process at a crash point."""
+
+    def __init__(self, network: Network, die: Callable[[], None]) -> None:
+        self._network = network
+        self._die = die
+        self.rest_client = self
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Json,
+        body: Any,
+        _request_timeout: aiohttp.ClientTimeout,
+    ) -> Response:
+        network, path = self._network, url.removeprefix(HOST)
+        fault = network.next_fault(method, path)
+        if network.is_cut:
+            await asyncio.sleep(min(network.cut_until - monotonic(), _request_timeout.total or 1))
+            raise aiohttp.ClientConnectionError("the network is cut")
+        await asyncio.sleep(network.chance.uniform(0.001, 0.05))
+        if fault is RequestFault.CRASH_BEFORE:
+            await self._crash()
+        if fault is RequestFault.LOST:
+            raise aiohttp.ClientConnectionError("connection reset before the effect")
+        if fault is RequestFault.CONFLICT:
+            network.touch(path)
+        status, content = self._effect(method, path, body, fault)
+        await asyncio.sleep(network.chance.uniform(0.001, 0.05))
+        if fault is RequestFault.CRASH_AFTER:
+            await self._crash()
+        if fault is RequestFault.ANSWER_LOST:
+            raise aiohttp.ClientConnectionError("connection reset after the effect")
+        if fault is RequestFault.SLOW:
+            await asyncio.sleep(_request_timeout.total or 1)
+            raise TimeoutError
+        return Response(status, content)
+
+    def _effect(
+        self, method: str, path: str, body: Any, fault: RequestFault | None
+    ) -> tuple[int, bytes]:
+        if fault is RequestFault.UNAVAILABLE:
+            return 503, b'{"message":"etcdserver: leader changed"}'
+        if fault is RequestFault.REFUSED and method == "POST":
+            text = b'{"reason":"Forbidden","message":"exceeded quota: q, requested: count/jobs=1"}'
+            return 403, text
+        if fault is RequestFault.EXPIRED and method == "GET":
+            self._network.server.compact()
+            return 410, b'{"reason":"Expired","message":"too old resource version"}'
+        answer = self._network.server.handle(method, path, body)
+        return answer.status, answer.content
+
+    async def close(self) -> None:
+        """Close nothing."""
+
+    async def _crash(self) -> None:
+        self._die()
+        # The death cancels this task at the next line.
+        await asyncio.Event().wait()
+
+
+class Configuration:
+    """Replaces the official client's `Configuration`."""
+
+    def __init__(self) -> None:
+        self.host = HOST
+        self.proxy = "none"
+        self.client_session_kwargs: Json = {}
+
+    async def auth_settings(self) -> Json:
+        return {}
+
+
+__all__ = ["Configuration", "Connection", "Network", "Refused", "RequestFault"]

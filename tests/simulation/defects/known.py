@@ -1,0 +1,274 @@
+"""Known defects: what the product did wrong once, as the smallest change that brings it back.
+
+Each row has the place of the function, the present text, the text of the defect, and its origin: a
+commit of this repository, a public report, or a rule of the design that the defect breaks. A test
+fails if the present text is gone, so that the table follows the source.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .replacement import compiled, function_at, replaced, source_of
+
+PLANNER, KUBE = "isheep.planner", "isheep.kube"
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """A defect: in the function at `place`, `now` is replaced by `then`."""
+
+    name: str
+    place: str
+    now: str
+    then: str
+    origin: str
+
+    @contextlib.contextmanager
+    def planted(self) -> Iterator[None]:
+        """Put the defect back for a while."""
+        function = function_at(self.place)
+        source = source_of(function)
+        if self.now not in source:
+            raise LookupError(f"{self.name}: {self.place} does not contain {self.now!r}")
+        tree = ast.parse(source.replace(self.now, self.then))
+        with replaced(function, compiled(tree, function)):
+            yield
+
+
+DEFECTS: tuple[Defect, ...] = (
+    Defect(
+        "forgets-jobs-of-a-deleted-run-at-its-start",
+        f"{KUBE}.reconciler:Reconciler.prime",
+        "for uid in gone:",
+        "for uid in ():",
+        "c429cd8: two Jobs worked on one key after a restart",
+    ),
+    Defect(
+        "frees-the-keys-of-a-deleted-run",
+        f"{KUBE}.claims:Claims.leave",
+        "if claim is None or not left:",
+        "if True:",
+        "effe485: the next run started beside the Jobs of a deleted run",
+    ),
+    Defect(
+        "adds-a-deleted-object-again",
+        f"{KUBE}.cache:RecordStore.put",
+        "if not present and record.resource_version <= self._gone.get(record.uid, -1):",
+        "if False:",
+        "fc7b166: a late answer brought a deleted object back",
+    ),
+    Defect(
+        "takes-an-older-version",
+        f"{KUBE}.cache:RecordStore.put",
+        "known.resource_version >= record.resource_version",
+        "known.resource_version == record.resource_version",
+        "0740e1b: the newer resource version counts",
+    ),
+    Defect(
+        "keeps-what-a-list-does-not-return",
+        f"{KUBE}.cache:RecordStore.replace",
+        "if record.uid not in present and record.resource_version <= version:",
+        "if False:",
+        "0740e1b: a LIST reports what a lost watch did not",
+    ),
+    Defect(
+        "looks-not-again-at-its-own-job",
+        f"{KUBE}.reconciler:Reconciler._pass",
+        "if not written or planned.plan.actions:",
+        "if False:",
+        "4d6ad76: nobody saw what a pass had made",
+    ),
+    Defect(
+        "is-idle-beside-a-peer",
+        f"{KUBE}.reconciler:Reconciler._idle",
+        "or waits or",
+        "or",
+        "f4589f6: a run that waits for a peer always plans",
+    ),
+    Defect(
+        "is-idle-for-ever",
+        f"{KUBE}.memory:IdlePlan.holds",
+        "return unchanged and (self.until is None or now < self.until)",
+        "return unchanged",
+        "f4589f6: an idle plan ends when its time has come",
+    ),
+    Defect(
+        "repeats-no-failed-pass",
+        f"{KUBE}.operator:Operator._note_failure",
+        "self._queue.wake(uid, BACKOFF_SECONDS[min(times, len(BACKOFF_SECONDS) - 1)])",
+        "pass",
+        "0740e1b: a pass that fails is repeated",
+    ),
+    Defect(
+        "loses-a-wake-up-during-a-pass",
+        f"{KUBE}.queue:WorkQueue.done",
+        "if key in self._due:",
+        "if self._due.pop(key, None) and False:",
+        "0740e1b: a key that is woken while a worker has it is due again",
+    ),
+    Defect(
+        "keeps-the-earlier-time-only-if-later",
+        f"{KUBE}.queue:WorkQueue.wake",
+        "due < self._due[key]",
+        "due > self._due[key]",
+        "bb7face: the earliest time counts",
+    ),
+    Defect(
+        "waits-for-what-no-timer-can-reach",
+        f"{KUBE}.queue:WorkQueue._next",
+        "if seconds <= RESOLUTION_SECONDS:",
+        "if seconds <= -RESOLUTION_SECONDS:",
+        "a141c4c: a timer may end too early",
+    ),
+    Defect(
+        "keeps-removed-fields-of-a-status",
+        f"{KUBE}.patch:status_patch",
+        "{name: None for name in before if name not in after}",
+        "{}",
+        "0740e1b: a merge patch keeps what it does not name",
+    ),
+    Defect(
+        "reads-not-the-run-after-a-conflict",
+        f"{KUBE}.status_writer:StatusWriter._refresh",
+        "if self._cache.runs.put(found):",
+        "if False:",
+        "fc7b166: a run that was created again has another UID",
+    ),
+    Defect(
+        "deletes-a-job-before-its-result-is-stored",
+        f"{PLANNER}.plan:plan",
+        "tidy = removals(observed.attempts, run.status, planned)",
+        "tidy = removals(observed.attempts, status, planned)",
+        "8c58828: a status is lost only if a Job still knows it",
+    ),
+    Defect(
+        "gives-a-stopped-attempt-s-number-again",
+        f"{PLANNER}.stage_records:StageRecords.note_stop",
+        "if attempt.name in stopped:",
+        "if False:",
+        "0740e1b: the next attempt after a stop has a new number",
+    ),
+    Defect(
+        "starts-beside-a-job-that-stops",
+        f"{PLANNER}.groups:_occupant",
+        "attempt.state in (AttemptState.ACTIVE, AttemptState.TERMINATING)",
+        "attempt.state is AttemptState.ACTIVE",
+        "c262bfd: a terminating attempt occupies its stage",
+    ),
+    Defect(
+        "takes-a-key-from-a-peer",
+        f"{PLANNER}.peers:holder",
+        "if not peer.working.isdisjoint(keys) or",
+        "if",
+        "c262bfd: a run that works on a key keeps it",
+    ),
+    Defect(
+        "lets-two-runs-begin-together",
+        f"{PLANNER}.peers:holder",
+        " or (older and not peer.wanted.isdisjoint(keys))",
+        "",
+        "c262bfd: the oldest run gets a key that several want",
+    ),
+    Defect(
+        "claims-no-walk",
+        f"{PLANNER}.peers:_working",
+        "return {attempt.walk.claim, *(step.key for step in attempt.steps)}",
+        "return {step.key for step in attempt.steps}",
+        "aa0ead1: a Job claims the first key of its iteration",
+    ),
+    Defect(
+        "retries-for-ever",
+        f"{PLANNER}.restart:handled",
+        "return _asked(run) or run.status.last_handled_retry",
+        "return run.status.last_handled_retry",
+        "c262bfd: only a new value of the annotation retries",
+    ),
+    Defect(
+        "counts-an-end-in-each-plan",
+        f"{PLANNER}.stage_records:StageRecords._close",
+        "if attempt.number > self.record(s).attempts",
+        "if attempt.number >= 0",
+        "c262bfd: the end of an attempt counts once",
+    ),
+    Defect(
+        "ends-a-run-whose-store-is-away",
+        f"{PLANNER}.failure_policy:_by_exit_code",
+        "return _stall(ending, Reason.STORE_UNREACHABLE)",
+        "return FailureDecision(FailureAction.FAIL, Reason.STORE_UNREACHABLE)",
+        "c262bfd: an unreachable store makes a run Stalled",
+    ),
+    Defect(
+        "counts-a-disruption-as-a-failure",
+        f"{PLANNER}.failure_policy:decide",
+        "return FailureDecision(FailureAction.RETRY, Reason.DISRUPTED, delay)",
+        "return FailureDecision(FailureAction.FAIL, Reason.DISRUPTED, delay)",
+        "c262bfd: a disruption is retried",
+    ),
+    Defect(
+        "forgets-the-commits-of-a-walk",
+        f"{PLANNER}.stage_records:StageRecords._commit_walked",
+        "if record.committed:",
+        "if True:",
+        "aa0ead1: each commit of a walk counts",
+    ),
+    Defect(
+        "reads-no-result-of-a-failed-pod",
+        f"{KUBE}.pod_endings:how_ended",
+        "over = [pod for pod in pods if pod.termination is not None]",
+        "over = [pod for pod in pods if pod.phase == 'Succeeded']",
+        "0740e1b: a pod that failed may have committed stages",
+    ),
+    Defect(
+        "trusts-the-clock-about-a-job-that-is-over",
+        f"{KUBE}.attempts:inspection_due",
+        "return None if observation is not None and observation.final else AT_ONCE",
+        "return None if observation is not None and observation.final else job.created",
+        "this simulation, seed 36: a slow clock hid the end of each Job for 90 minutes",
+    ),
+    Defect(
+        "writes-without-the-lease",
+        f"{KUBE}.actions:Actions.fence",
+        "wait = await self._lease.ensure()",
+        "wait = 0.0",
+        "fc7b166: the Lease was not checked before each write",
+    ),
+    Defect(
+        "overwrites-a-status-it-has-not-read",
+        f"{KUBE}.status_writer:StatusWriter.write",
+        '{"metadata": metadata, "status": patch}',
+        '{"metadata": {}, "status": patch}',
+        "0740e1b: a patch has the version that the pass read",
+    ),
+    Defect(
+        "forgets-jobs-that-a-list-has-found",
+        f"{KUBE}.cache:Cache.replace_jobs",
+        "self._jobs_of.setdefault(job.run_uid, set()).add(job.uid)",
+        "pass",
+        "fc7b166: a LIST brings Jobs that no watch has reported",
+    ),
+    Defect(
+        "adopts-no-job-of-its-own",
+        f"{KUBE}.actions:Actions._adopt",
+        "if same and found.readable:",
+        "if False:",
+        "0740e1b: a Job that was created before a crash is adopted",
+    ),
+    Defect(
+        "stops-nothing-when-suspended",
+        f"{PLANNER}.plan:_ending",
+        "if spec.suspend:",
+        "if False:",
+        "c262bfd: a suspended run stops its attempts",
+    ),
+    Defect(
+        "keeps-jobs-that-left-the-plan",
+        f"{PLANNER}.stops:stop_departed",
+        "if not _has_place(attempt, walked, spec, resolved)",
+        "if False",
+        "c262bfd: an edit stops the attempts whose keys leave the plan",
+    ),
+)

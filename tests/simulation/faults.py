@@ -1,0 +1,195 @@
+"""The faults of one simulation, drawn from its seed: which request, pod and moment has which fault.
+
+Each kind of fault has its own counter: the writes of operators, their reads, the pods that start,
+and the changes of objects. So every write is a crash point, and the plan is a table from the value
+of a counter to a fault. A replay draws the same table.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from isheep.contract.exit_codes import ExitCode
+
+from .clock import monotonic
+from .connection import WRITES, RequestFault
+from .kubelet import KILLED, STOPPED, PodFault
+
+WRITE_FAULTS = (
+    RequestFault.CRASH_BEFORE,
+    RequestFault.CRASH_AFTER,
+    RequestFault.LOST,
+    RequestFault.ANSWER_LOST,
+    RequestFault.SLOW,
+    RequestFault.CONFLICT,
+    RequestFault.UNAVAILABLE,
+    RequestFault.REFUSED,
+)
+READ_FAULTS = (
+    RequestFault.LOST,
+    RequestFault.SLOW,
+    RequestFault.UNAVAILABLE,
+    RequestFault.EXPIRED,
+    RequestFault.CRASH_BEFORE,
+)
+EXIT_CODES = (*(int(code) for code in ExitCode if code), KILLED, STOPPED, 1)
+EDITS: tuple[dict[str, Any], ...] = (
+    {"selection": {"threshold": 2}},
+    {"selection": {"threshold": 6}},
+    {"instructions": {"count": 24}},
+    {"instructions": {"count": 40}},
+    {"iterations": 3},
+    {"iterations": 2},
+    {"training": {"startFrom": "Previous"}},
+    {"training": {"startFrom": "Base"}},
+    {"compute": {"inference": {"jobs": "Joined"}}},
+    {"compute": {"inference": {"jobs": "PerRole"}}},
+    {"compute": {"inference": {"parallelism": 2}}},
+)
+
+
+ACTS: dict[str, float] = {
+    "partition": 2,
+    "silence": 3,
+    "delay": 2,
+    "compact": 1,
+    "clock": 2,
+    "store-down": 1,
+    "restart": 2,
+    "second-operator": 2,
+    "edit": 4,
+    "suspend": 3,
+    "retry": 1,
+    "delete-run": 1,
+    "delete-job": 2,
+    "suspend-job": 1,
+    "unlabel-job": 1,
+    "overwrite-status": 0.5,
+    "evict-all": 1,
+}
+"""The kinds of acts with their weights."""
+THEMES: tuple[tuple[str, ...], ...] = (
+    (),
+    ("delete-run", "delete-job"),
+    ("silence", "delay", "compact"),
+    ("second-operator", "restart", "partition"),
+    ("edit", "suspend", "retry"),
+)
+"""Acts that are frequent in some simulations, because some defects need several of a kind."""
+PODS_OF_AN_ATTEMPT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that a person or the cluster does: `kind` with its values."""
+
+    kind: str
+    seconds: float = 0.0
+    value: Any = None
+
+
+@dataclass
+class FaultPlan:
+    """The faults by counter, and a log of those that have happened."""
+
+    writes: dict[int, RequestFault] = field(default_factory=dict)
+    reads: dict[int, RequestFault] = field(default_factory=dict)
+    pods: dict[int, PodFault] = field(default_factory=dict)
+    acts: dict[int, Act] = field(default_factory=dict)
+    happened: list[tuple[float, str]] = field(default_factory=list)
+    counters: Counter[str] = field(default_factory=Counter)
+
+    def of_request(self, method: str, path: str) -> RequestFault | None:
+        """Count a request, and return its fault."""
+        kind = "writes" if method in WRITES else "reads"
+        self.counters[kind] += 1
+        faults = self.writes if kind == "writes" else self.reads
+        fault = faults.get(self.counters[kind])
+        if fault is not None:
+            self._note(f"{method} {path.partition('?')[0]}: {fault.value}")
+        return fault
+
+    def of_pod(self) -> PodFault | None:
+        """Count a pod, and return its fault."""
+        self.counters["pods"] += 1
+        fault = self.pods.get(self.counters["pods"])
+        if fault is not None:
+            self._note(f"pod {self.counters['pods']}: {fault}")
+        return fault
+
+    def of_change(self) -> Act | None:
+        """Count a change of an object, and return what happens then."""
+        self.counters["changes"] += 1
+        act = self.acts.get(self.counters["changes"])
+        if act is not None:
+            self._note(str(act))
+        return act
+
+    def _note(self, text: str) -> None:
+        self.happened.append((monotonic(), text))
+
+
+def draw(chance: random.Random, *, runs: int, scale: float) -> FaultPlan:
+    """Draw the faults of a simulation.
+
+    Args:
+        chance: The random generator of the seed.
+        runs: The number of runs; each has three faults at least.
+        scale: The size of the counters, 1.0 for a run with a Job for each role.
+    """
+    plan = FaultPlan()
+    theme = chance.choice(THEMES)
+    kinds = {**ACTS, **{name: ACTS[name] + 8 for name in theme}}
+    for _ in range(runs * 4 + int(chance.expovariate(0.4))):
+        kind = chance.choices(("write", "read", "pod", "act"), (5, 1, 4, 8 if theme else 5))[0]
+        if kind == "write":
+            plan.writes[_position(chance, 60 * scale)] = chance.choice(WRITE_FAULTS)
+        elif kind == "read":
+            plan.reads[_position(chance, 30 * scale)] = chance.choice(READ_FAULTS)
+        elif kind == "pod":
+            first, fault = _position(chance, 11 * scale), _pod_fault(chance)
+            # Only a failure of each pod that Kubernetes creates for a Job ends an attempt.
+            lasts = PODS_OF_AN_ATTEMPT if chance.random() < 0.25 else 1
+            plan.pods.update(dict.fromkeys(range(first, first + lasts), fault))
+        else:
+            plan.acts[_position(chance, 110 * scale)] = _act(chance, kinds)
+    return plan
+
+
+def _position(chance: random.Random, most: float) -> int:
+    return 1 + int(chance.random() * most)
+
+
+def _pod_fault(chance: random.Random) -> PodFault:
+    commits = chance.choice((0, 0, 0, 1, 2, 3))
+    kind = chance.choice(
+        ("exit", "exit", "kill", "kill-after", "evict", "lose-node", "wait", "hang", "lose-message")
+    )
+    return PodFault(
+        kind,
+        commits=commits,
+        code=chance.choice(EXIT_CODES),
+        seconds=chance.choice((20.0, 90.0, 600.0)),
+        reason=chance.choice(("ImagePullBackOff", "CreateContainerConfigError"))
+        if kind == "wait"
+        else "",
+    )
+
+
+def _act(chance: random.Random, kinds: Mapping[str, float]) -> Act:
+    kind = chance.choices(list(kinds), list(kinds.values()))[0]
+    seconds = chance.choice((3.0, 20.0, 45.0, 120.0, 700.0))
+    value: Any = None
+    if kind == "edit":
+        value = chance.choice(EDITS)
+    elif kind == "clock":
+        value = chance.choice((-5400, -600, -30, 30, 600, 5400))
+    elif kind == "delete-job":
+        value = chance.choice(("Foreground", "Background"))
+    elif kind in ("restart", "delete-run", "second-operator", "silence"):
+        value = chance.random() < 0.5
+    return Act(kind, seconds, value)

@@ -1,0 +1,29 @@
+"""The counts of a status are true: no stage has more attempts or failures than the run had Jobs."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ..api_server import JOBS, RUNS
+from ..history import History
+from .true_failure import UID_LABEL
+
+
+def violations(history: History) -> list[str]:
+    """Return the first stage of each run that has more attempts than the run had Jobs."""
+    found: dict[str, str] = {}
+    jobs: Counter[str] = Counter()
+    for change in history.changes:
+        document = change.document
+        if change.resource == JOBS and change.kind == "ADDED":
+            jobs[document["metadata"]["labels"].get(UID_LABEL, "")] += 1
+        if change.resource != RUNS:
+            continue
+        uid = document["metadata"]["uid"]
+        for stage in (document.get("status") or {}).get("stages") or ():
+            counted = max(stage.get("attempts") or 0, stage.get("failures") or 0)
+            # Attempts are known before their Jobs are created.
+            if counted > jobs[uid]:
+                text = f"{stage['id']} has {counted} attempts, and its run had {jobs[uid]} Jobs"
+                found.setdefault(uid, f"version {change.version}: {text}")
+    return list(found.values())

@@ -1,0 +1,294 @@
+"""The kubelets and workers: each pod starts, executes its order over the store, and ends.
+
+A pod waits for a node, runs, commits its stages one by one, and terminates with an exit code and a
+termination message. The first pod of a Job commits; the others end when it has ended. A fault
+lets a pod end differently: killed before or after a commit, evicted, lost with its node, and so on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from isheep.contract.exit_codes import ExitCode
+from isheep.contract.order import (
+    Outcome,
+    StageOrder,
+    StageResult,
+    Step,
+    StepResult,
+    dump_result,
+    parse_order,
+)
+
+from .api_server import PODS, ApiServer, Change, Json
+from .clock import Scheduler, monotonic, timestamp
+from .store import Store
+
+INDEX = "batch.kubernetes.io/job-completion-index"
+JOB_NAME = "batch.kubernetes.io/job-name"
+KILLED, STOPPED = 137, 143
+GRACE_SECONDS = (0.1, 0.1, 2.0, 15.0)
+"""How long a worker needs after SIGTERM."""
+RETRY_SECONDS = 300.0
+"""How long a worker tries to reach the store before it ends with `UNREACHABLE`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodFault:
+    """What happens to one pod: `kind` after `commits` of its stages.
+
+    `exit` ends it with `code` and a result; `kill` and `kill-after` end it before and after the
+    commit, without a result; `evict` and `lose-node` disrupt it; `wait` delays its start by
+    `seconds` with a reason; `hang` delays its work; `lose-message` ends it well without a result.
+    """
+
+    kind: str
+    commits: int = 0
+    code: int = 0
+    seconds: float = 0.0
+    reason: str = ""
+
+
+@dataclass
+class _Pod:
+    place: str
+    job: str
+    order: StageOrder
+    index: int
+    address: str
+    fault: PodFault | None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    started: str = ""
+    committed: list[StepResult] = field(default_factory=list)
+    stage: str | None = None
+
+
+class _Ends(Exception):
+    """The pod's container ends with a code and a message."""
+
+    def __init__(self, code: int, message: str = "", reason: str = "Error") -> None:
+        super().__init__(message)
+        self.code, self.message, self.reason = code, message, reason
+
+
+class Kubelet:
+    """Runs the pods of all nodes."""
+
+    def __init__(
+        self,
+        server: ApiServer,
+        store: Store,
+        scheduler: Scheduler,
+        chance: random.Random,
+        next_fault: Callable[[], PodFault | None],
+    ) -> None:
+        self._server, self._store, self._scheduler = server, store, scheduler
+        self._chance, self._next_fault = chance, next_fault
+        self._pods: dict[str, _Pod] = {}
+        self._finished: dict[str, asyncio.Event] = {}
+        self._addresses = 0
+        server.listeners.append(self._note)
+
+    def progress(self, url: str) -> Any:
+        """Answer a GET of /progress."""
+        for pod in self._pods.values():
+            if f"//{pod.address}:" in url and pod.started:
+                committed = [s.model_dump(mode="json", by_alias=True) for s in pod.committed]
+                counts = {"itemsDone": len(committed), "itemsTotal": 64}
+                return {"stage": pod.stage, "committed": committed, **counts}
+        return TimeoutError("no pod has this address")
+
+    def _note(self, change: Change) -> None:
+        if change.resource != PODS:
+            return
+        metadata = change.document["metadata"]
+        uid = metadata["uid"]
+        if change.kind == "ADDED":
+            self._addresses += 1
+            env = {v["name"]: v.get("value") for v in _worker(change.document)["env"]}
+            order = parse_order(env["ISHEEP_ORDER"].replace("$$", "$"), env["ISHEEP_ORDER_SHA256"])
+            pod = _Pod(
+                change.path,
+                metadata["labels"][JOB_NAME],
+                order,
+                int(metadata["annotations"][INDEX]),
+                f"10.0.{self._addresses // 256}.{self._addresses % 256}",
+                self._next_fault(),
+            )
+            self._pods[uid] = pod
+            self._scheduler.task(self._live(uid, pod))
+        elif change.kind == "DELETED":
+            if (pod := self._pods.pop(uid, None)) is not None:
+                pod.stopping.set()
+        elif "deletionTimestamp" in metadata:
+            if uid in self._pods:
+                self._pods[uid].stopping.set()
+            else:
+                self._scheduler.later(0.1, lambda: self._remove(change.path, uid))
+
+    async def _live(self, uid: str, pod: _Pod) -> None:
+        try:
+            await self._start(pod)
+            await self._work(pod)
+            end = _Ends(0, "", "Completed")
+        except _Ends as ends:
+            end = ends
+        if pod.stopping.is_set():
+            # A worker writes a checkpoint before it ends.
+            await asyncio.sleep(self._chance.choice(GRACE_SECONDS))
+        self._pods.pop(uid, None)
+        if pod.index == 0:
+            self._done(pod).set()
+        self._terminate(pod, end, uid)
+
+    async def _start(self, pod: _Pod) -> None:
+        await self._pause(pod, self._chance.uniform(0.2, 3))
+        fault = pod.fault
+        if fault is not None and fault.kind == "wait":
+            waiting = {"waiting": {"reason": fault.reason, "message": "why"}}
+            self._write(pod, {"phase": "Pending", **_container(waiting)})
+            await self._pause(pod, fault.seconds)
+        pod.started = timestamp()
+        running = _container({"running": {"startedAt": pod.started}})
+        ready = [{"type": "Ready", "status": "True"}]
+        self._write(pod, {"phase": "Running", "podIP": pod.address, "conditions": ready, **running})
+
+    async def _work(self, pod: _Pod) -> None:
+        fault = pod.fault
+        if fault is not None and fault.kind == "hang":
+            await self._pause(pod, fault.seconds)
+        if pod.index:
+            await self._wait_for_first(pod)
+            partial = dump_result(StageResult(outcome=Outcome.PARTIAL))
+            raise _Ends(0, partial, "Completed")
+        order = pod.order
+        if order.walk is None and order.steps[0].kind == "prepare":
+            await self._reach_store(pod)
+            await self._pause(pod, self._chance.uniform(0.5, 5))
+            self._fail_if_due(pod, 0, committing=True)
+            result = self._store.prepare(order)
+            self._fail_if_due(pod, 0, committing=False)
+            self._end_well(pod, result)
+        steps, ended = (list(order.steps), None)
+        if order.walk is not None:
+            steps, ended = self._store.walk(order)
+        for count, step in enumerate(steps):
+            await self._make(pod, count, step)
+        if ended is None:
+            ended = StageResult(outcome=Outcome.COMMITTED, steps=tuple(pod.committed))
+        self._end_well(pod, ended)
+
+    async def _make(self, pod: _Pod, count: int, step: Step) -> None:
+        pod.stage = step.id
+        await self._reach_store(pod)
+        if step.key in self._store.store:
+            pod.committed.append(self._store.adopt(step))
+            self._fail_if_due(pod, count, committing=False)
+            return
+        await self._pause(pod, self._chance.uniform(1, 20))
+        self._fail_if_due(pod, count, committing=True)
+        await self._reach_store(pod)
+        pod.committed.append(self._store.commit(step, pod.job))
+        self._fail_if_due(pod, count, committing=False)
+
+    def _fail_if_due(self, pod: _Pod, count: int, *, committing: bool) -> None:
+        """End the pod if its fault is due: before (`committing`) or after its commit."""
+        fault = pod.fault
+        if fault is None or count < fault.commits or fault.kind in ("wait", "hang"):
+            return
+        after = fault.kind in ("kill-after", "lose-message")
+        if after == committing or (fault.kind == "lose-message"):
+            return
+        pod.fault = None
+        if fault.kind in ("kill", "kill-after"):
+            raise _Ends(KILLED, "", fault.reason or "Error")
+        if fault.kind == "exit":
+            raise _Ends(fault.code, dump_result(self._failed(pod, fault.code)))
+        raise _Ends(STOPPED if fault.kind == "evict" else -1, "", "Disruption")
+
+    def _failed(self, pod: _Pod, code: int) -> StageResult:
+        if pod.order.walk is None:
+            steps, frontier = tuple(pod.committed), None
+        else:
+            walked = self._store.walked(pod.order, len(pod.committed))
+            steps, frontier = walked.steps, walked.frontier
+        return StageResult(
+            outcome=Outcome.FAILED,
+            exit_code=code,
+            message="why",
+            stage=pod.stage,
+            steps=steps,
+            frontier=frontier,
+        )
+
+    def _end_well(self, pod: _Pod, result: StageResult) -> None:
+        lost = pod.fault is not None and pod.fault.kind == "lose-message"
+        raise _Ends(0, "" if lost else dump_result(result), "Completed")
+
+    async def _wait_for_first(self, pod: _Pod) -> None:
+        done = self._done(pod)
+        while not done.is_set():
+            await self._pause(pod, 1.0)
+
+    def _done(self, pod: _Pod) -> asyncio.Event:
+        return self._finished.setdefault(pod.job, asyncio.Event())
+
+    async def _reach_store(self, pod: _Pod) -> None:
+        since = monotonic()
+        while not self._store.is_reachable:
+            await self._pause(pod, 10.0)
+            if monotonic() - since >= RETRY_SECONDS:
+                code = int(ExitCode.UNREACHABLE)
+                raise _Ends(code, dump_result(self._failed(pod, code)))
+
+    async def _pause(self, pod: _Pod, seconds: float) -> None:
+        """Wait; a pod that is stopped meanwhile ends."""
+        try:
+            await asyncio.wait_for(pod.stopping.wait(), seconds)
+        except TimeoutError:
+            return
+        raise _Ends(STOPPED)
+
+    def _terminate(self, pod: _Pod, end: _Ends, uid: str) -> None:
+        if pod.place not in self._server.objects:
+            return
+        conditions: list[Json] = []
+        state: Json = {}
+        if end.reason == "Disruption":
+            conditions = [{"type": "DisruptionTarget", "status": "True", "reason": "Test"}]
+        if end.code >= 0:
+            ended = {
+                "exitCode": end.code,
+                "reason": end.reason,
+                "message": end.message,
+                "finishedAt": timestamp(),
+            }
+            if pod.started:
+                ended["startedAt"] = pod.started
+            state = _container({"terminated": ended})
+        phase = "Failed" if end.code else "Succeeded"
+        self._write(pod, {"phase": phase, "conditions": conditions, **state})
+        if pod.stopping.is_set():
+            self._scheduler.later(0.2, lambda: self._remove(pod.place, uid))
+
+    def _write(self, pod: _Pod, status: Json) -> None:
+        if pod.place in self._server.objects:
+            self._server.change(pod.place, status=status)
+
+    def _remove(self, place: str, uid: str) -> None:
+        found = self._server.objects.get(place)
+        if found is not None and found["metadata"]["uid"] == uid:
+            self._server.remove(place)
+
+
+def _worker(document: Json) -> Json:
+    (container,) = document["spec"]["containers"]
+    return dict(container)
+
+
+def _container(state: Json) -> Json:
+    return {"containerStatuses": [{"name": "worker", "state": state}]}

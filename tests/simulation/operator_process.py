@@ -1,0 +1,141 @@
+"""One operator process: the real operator over a simulated connection, and its watches.
+
+Everything between kopf's handlers and the official client is the operator's own code. Three edges
+are replaced: the connections to the API server and to the pods, the HTTP server for probes, and the
+wall clock. A process can die at any moment, with all its tasks; nothing of its memory is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Coroutine
+from contextvars import ContextVar
+from typing import Any
+from unittest.mock import patch
+
+from isheep.kube import client as client_module
+from isheep.kube import operator as operator_module
+from isheep.kube.client import Api
+from isheep.kube.config import OperatorConfig
+from isheep.kube.names import MANAGED_BY, MANAGED_BY_LABEL
+from isheep.kube.operator import Operator
+
+from ..unit.isheep.kube.fake_cluster import FakeSession
+from .api_server import JOBS, RUNS, Json
+from .clock import WallClock
+from .connection import Configuration, Connection, Network
+from .informer import Informer
+
+CONFIG = OperatorConfig.read(
+    {"workerImage": "image-1", "workers": 4, "httpPort": 0, "lease": {"namespace": "system"}}
+)
+_PROCESS: ContextVar[OperatorProcess | None] = ContextVar("process", default=None)
+
+
+def track_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Let each task that a process creates belong to the process."""
+
+    def create(
+        loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **options: Any
+    ) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **options)
+        context = options.get("context")
+        process = _PROCESS.get() if context is None else context.get(_PROCESS)
+        if process is not None:
+            process.tasks.append(task)
+        return task
+
+    loop.set_task_factory(create)
+
+
+def _report(task: asyncio.Task[Any]) -> None:
+    """Report the error of a task that must not end with one."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        task.get_loop().call_exception_handler({"message": "a task ended", "exception": error})
+
+
+class _Session(FakeSession):
+    async def close(self) -> None:
+        """Close nothing."""
+
+
+class _NoHttpServer:
+    """Replaces the server of /healthz, /readyz and /metrics."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    async def start(self) -> None:
+        """Serve nothing."""
+
+    async def stop(self) -> None:
+        """Stop nothing."""
+
+
+class OperatorProcess:
+    """A process with an identity; `died` is called when a crash point ends it."""
+
+    def __init__(
+        self,
+        network: Network,
+        session: FakeSession,
+        wall: WallClock,
+        identity: str,
+        chance: random.Random,
+    ) -> None:
+        self._network, self._session, self._wall = network, session, wall
+        self._chance = chance
+        self.identity = identity
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.informers: list[Informer] = []
+        self.ended = asyncio.Event()
+
+    def start(self) -> None:
+        """Start the operator and its watches."""
+        token = _PROCESS.set(self)
+        try:
+            asyncio.get_running_loop().create_task(self._run()).add_done_callback(_report)
+        finally:
+            _PROCESS.reset(token)
+
+    def die(self) -> None:
+        """End the process at once; its memory and its open requests are lost."""
+        self.ended.set()
+        for task in self.tasks:
+            task.cancel()
+
+    async def stop(self) -> None:
+        """End the process as SIGTERM does: it releases its Lease."""
+        if not self.ended.is_set():
+            await self.operator.stop()
+            self.die()
+
+    async def _run(self) -> None:
+        self.operator = Operator(CONFIG, {operator_module.NAME_VARIABLE: self.identity})
+        session = _Session(self._session.answer)
+        with (
+            patch.object(operator_module, "Api", self),
+            patch.object(operator_module, "HttpServer", _NoHttpServer),
+            patch.object(operator_module.aiohttp, "ClientSession", lambda: session),
+            patch.object(operator_module, "_now", self._wall.now),
+        ):
+            await self.operator.start()
+        self._watch(RUNS, {}, self.operator.run_event)
+        self._watch(JOBS, {MANAGED_BY_LABEL: MANAGED_BY}, self.operator.job_event)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*(informer.run() for informer in self.informers))
+
+    async def connect(self, on_answer: Any) -> Api:
+        """Return a connection; replaces `Api.connect`."""
+        made = Connection(self._network, self.die)
+        with patch.object(client_module.client, "ApiClient", lambda _: made):
+            return Api(Configuration(), on_answer)  # type: ignore[arg-type]
+
+    def _watch(self, resource: str, labels: dict[str, str], handler: Any) -> None:
+        def handle(kind: str | None, document: Json) -> None:
+            if not self.ended.is_set():
+                handler(kind, document)
+
+        self.informers.append(Informer(self._network, resource, labels, handle, self._chance))

@@ -1,0 +1,297 @@
+"""One simulation: a cluster, an operator, runs and faults in one process and in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import traceback
+from dataclasses import dataclass, field
+from typing import Any
+
+from isheep.contract.reasons import Reason
+from isheep.kube.client import ApiError, ApiUnreachableError
+
+from ..unit.isheep.kube.fake_cluster import FakeSession
+from ..unit.isheep.kube.virtual_time import VirtualLoop
+from ..unit.isheep.planner.simulation import spec_with
+from . import acts
+from .api_server import JOBS, RUNS, ApiServer, Change, Json, collection
+from .clock import Scheduler, WallClock, monotonic, now
+from .connection import Network
+from .deployment import Deployment
+from .faults import FaultPlan, draw
+from .history import Final, History, Unexplained
+from .job_controller import JobController, is_finished
+from .kubelet import Kubelet
+from .operator_process import OperatorProcess, track_tasks
+from .store import Store
+
+GROUPINGS = ("PerRole", "PerRole", "Joined", "Run", "Run", "Run", "Run", "PerStage")
+SCALES = {"PerRole": 1.0, "Joined": 0.9, "Run": 0.35, "PerStage": 1.6}
+TICK_SECONDS = 5.0
+BOUND_SECONDS = 4 * 3600.0
+"""Every run ends this long after the last fault, or its status says why it has not ended."""
+SILENT_SECONDS = 1200.0
+"""A run without a Job and without a reason for it must not stay so for longer: two LISTs and the
+longest wait between passes that fail."""
+EXPLAINED_SECONDS = 2700.0
+"""A run whose status has a reason, but is not Stalled, waits no longer: the longest wait is half an
+hour."""
+HEAL_SECONDS = 120.0
+"""How long a person waits before they retry a run that has failed or stalls."""
+
+
+@dataclass
+class World:
+    """All parts of a simulation."""
+
+    seed: int
+    chance: random.Random
+    plan: FaultPlan
+    server: ApiServer
+    store: Store
+    wall: WallClock
+    scheduler: Scheduler
+    network: Network
+    processes: list[OperatorProcess] = field(default_factory=list)
+    exempt: set[int] = field(default_factory=set)
+    errors: list[str] = field(default_factory=list)
+    retries: int = 0
+    deployment: Deployment = field(init=False)
+    unexplained: list[Unexplained] = field(default_factory=list)
+    _since: dict[str, tuple[bool, float]] = field(default_factory=dict)
+    _healed: dict[str, float] = field(default_factory=dict)
+    _last: float = 0.0
+    _busy: bool = False
+
+    def create_run(self, name: str, spec: Json) -> None:
+        """Create a run, unless a run has the name."""
+        path = collection(RUNS)
+        if f"{path}/{name}" in self.server.objects:
+            return
+        document = {
+            "apiVersion": "isheep.dev/v1alpha1",
+            "metadata": {"name": name},
+            "spec": spec,
+            "status": {"observedGeneration": -1},
+        }
+        self.server.put(path, document)
+
+    def note_change(self, change: Change) -> None:
+        """Perform the act that is due at this change, after the change is complete."""
+        if change.resource in (RUNS, JOBS) and not self._busy:
+            act = self.plan.of_change()
+            if act is not None:
+                self._last = monotonic() + act.seconds
+                self.scheduler.later(0.0, lambda: acts.perform(self, act))
+
+    # --- until the end ----------------------------------------------------------------------
+
+    async def run_to_end(self) -> None:
+        """Wait until all runs have ended and their Jobs are deleted, or the bound has passed."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            runs = self.server.members(RUNS)
+            for place, document in runs:
+                self._check_silence(document)
+                self._heal(place, document)
+            if monotonic() - self._last < 60.0:
+                continue
+            over = all(_is_settled(document) for _, document in runs)
+            if over and not self._unneeded_jobs():
+                return
+            if monotonic() - self._last > BOUND_SECONDS:
+                return
+
+    def _unneeded_jobs(self) -> list[str]:
+        return [place for place, _ in self.server.members(JOBS)]
+
+    def _check_silence(self, document: Json) -> None:
+        """Note a run that says that it runs while nothing is at work for it."""
+        uid = document["metadata"]["uid"]
+        status = document.get("status") or {}
+        ready = next((c for c in status.get("conditions") or () if c["type"] == "Ready"), {})
+        says = status.get("phase") in (None, "Pending", "Running")
+        explained = not says or ready.get("reason") not in (None, "Running", "Pending")
+        limit = EXPLAINED_SECONDS if says and explained else SILENT_SECONDS
+        job = any(_owned(j, uid) and not is_finished(j) for _, j in self.server.members(JOBS))
+        disturbed = self.network.is_cut or not self.processes
+        waits = ready.get("reason") == Reason.WAITING_FOR_PEER
+        if not says or job or disturbed or waits:
+            self._since.pop(uid, None)
+            return
+        begin = (explained, monotonic())
+        known, since = self._since.setdefault(uid, begin)
+        if known != explained:
+            self._since[uid] = begin
+            return
+        if monotonic() - since >= limit:
+            self._since[uid] = begin
+            name = document["metadata"]["name"]
+            self.unexplained.append(Unexplained(name, since, str(status.get("phase"))))
+
+    def _heal(self, place: str, document: Json) -> None:
+        """Do what a person does about a run that has failed or stalls: retry it."""
+        phase = (document.get("status") or {}).get("phase")
+        if phase not in ("Failed", "Stalled"):
+            self._healed.pop(place, None)
+            return
+        since = self._healed.setdefault(place, monotonic())
+        if monotonic() - since >= HEAL_SECONDS and self.store.is_reachable:
+            del self._healed[place]
+            if self.retries < 40:
+                self._last = max(self._last, monotonic())
+                acts.retry(self, place)
+
+    def history(self) -> History:
+        """Return what has happened, for the invariants."""
+        final = [
+            Final(document, [j for _, j in self.server.members(JOBS) if _owned(j, _uid(document))])
+            for _, document in self.server.members(RUNS)
+        ]
+        return History(
+            changes=tuple(self.server.changes),
+            commits=tuple(self.store.log),
+            exempt=frozenset(self.exempt),
+            final=tuple(final),
+            jobs=tuple(job for _, job in self.server.members(JOBS)),
+            unexplained=tuple(self.unexplained),
+            errors=tuple(self.errors),
+            faults=tuple(self.plan.happened),
+            created=sum(c.resource == RUNS and c.kind == "ADDED" for c in self.server.changes),
+        )
+
+
+def _is_settled(document: Json) -> bool:
+    status = document.get("status") or {}
+    ended = any(c["type"] == "Complete" for c in status.get("conditions") or ())
+    return ended and status.get("observedGeneration") == document["metadata"]["generation"]
+
+
+def _uid(document: Json) -> str:
+    return str(document["metadata"]["uid"])
+
+
+def _owned(job: Json, run_uid: str) -> bool:
+    owners = job["metadata"].get("ownerReferences") or ()
+    return any(owner["uid"] == run_uid for owner in owners)
+
+
+class _Errors(logging.Handler):
+    """Collects the defects that the operator logs: errors of a pass that it did not expect."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._errors = errors
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not record.exc_info or record.exc_info[1] is None:
+            return
+        error = record.exc_info[1]
+        if not isinstance(error, ApiError | ApiUnreachableError):
+            self._errors.append(f"{record.getMessage()}: {error!r}")
+
+
+def simulate(seed: int) -> History:
+    """Run the simulation of a seed, and return its history."""
+    errors: list[str] = []
+    handler = _Errors(errors)
+    logger = logging.getLogger("isheep")
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+    try:
+        # asyncio.Runner would install a handler of SIGINT, which costs a tenth of the time.
+        loop = VirtualLoop()
+        try:
+            return loop.run_until_complete(_simulate(seed, errors))
+        finally:
+            _close(loop)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel the tasks that are left, and close the loop."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    loop.close()
+
+
+async def _simulate(seed: int, errors: list[str]) -> History:
+    chance = random.Random(seed)
+    loop = asyncio.get_running_loop()
+    track_tasks(loop)
+    loop.set_exception_handler(lambda _, context: errors.append(_described(context)))
+    names, specs = _specs(chance)
+    jobs = specs[0]["compute"]
+    grouping = jobs.get("jobs") or jobs["inference"]["jobs"]
+    plan = draw(chance, runs=len(names), scale=SCALES[grouping] * (1 + 0.3 * (len(names) - 1)))
+    server, store, wall, scheduler = ApiServer(), Store(), WallClock(), Scheduler()
+    network = Network(server, chance, plan.of_request, lambda path: _touch(server, path))
+    world = World(seed, chance, plan, server, store, wall, scheduler, network, errors=errors)
+    session = FakeSession()
+    kubelet = Kubelet(server, store, scheduler, chance, plan.of_pod)
+    session.answer = lambda url: TimeoutError() if chance.random() < 0.1 else kubelet.progress(url)
+    JobController(server, scheduler, chance)
+    world.deployment = Deployment(
+        lambda identity: OperatorProcess(network, session, wall, identity, chance),
+        world.processes,
+        scheduler,
+        chance,
+    )
+    server.listeners.append(world.note_change)
+    world.deployment.start()
+    for name, spec in zip(names, specs, strict=True):
+        scheduler.later(chance.uniform(0, 10), _creation(world, name, spec))
+    try:
+        await world.run_to_end()
+        return world.history()
+    finally:
+        world.deployment.stop()
+        scheduler.close()
+
+
+def _creation(world: World, name: str, spec: Json) -> Any:
+    return lambda: world.create_run(name, spec)
+
+
+def _specs(chance: random.Random) -> tuple[list[str], list[Json]]:
+    """Draw the runs: one, or two that need the same stages."""
+    grouping = chance.choice(GROUPINGS)
+    compute: Json = {"jobs": "Run"} if grouping == "Run" else {"inference": {"jobs": grouping}}
+    if chance.random() < 0.2 and grouping != "Run":
+        compute["inference"]["parallelism"] = 2
+    first = spec_with(iterations=2, compute=compute)
+    # Two whole-run Jobs with the same stages may overlap after the first iteration's inference.
+    if chance.random() < 0.7 or grouping == "Run":
+        return ["run"], [first]
+    threshold = chance.choice((6, 2))
+    return ["run", "peer"], [
+        first,
+        spec_with(iterations=2, compute=compute, selection={"threshold": threshold}),
+    ]
+
+
+def _touch(server: ApiServer, path: str) -> None:
+    """Change an object as another client does, if it exists."""
+    place = path.partition("?")[0].removesuffix("/status")
+    if place in server.objects:
+        annotations = {"touched": str(server.version)}
+        found = server.objects[place]["metadata"].get("annotations") or {}
+        server.change(place, metadata={"annotations": {**found, **annotations}})
+
+
+def _described(context: Json) -> str:
+    error = context.get("exception")
+    trace = "".join(traceback.format_exception(error)) if error is not None else ""
+    return f"{context.get('message')}: {trace[-2000:]}"
+
+
+__all__ = ["World", "now", "simulate"]
