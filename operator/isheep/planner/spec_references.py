@@ -25,7 +25,14 @@ def source_uris(spec: SelfAlignmentRunSpec, kind: StageKind) -> list[str]:
     if kind is StageKind.PREPARE:
         uris += [spec.seed_tasks.storage_uri] if spec.seed_tasks.storage_uri else []
         uris += [benchmark.storage_uri for benchmark in spec.curation.decontamination.benchmarks]
+        uris += evaluation_uris(spec).values()
     return uris
+
+
+def evaluation_uris(spec: SelfAlignmentRunSpec) -> dict[str, str]:
+    """Return the URIs of the evaluation's benchmarks by name; those of the hub have none."""
+    benchmarks = spec.evaluation.benchmarks if spec.evaluation is not None else ()
+    return {one.name: one.storage_uri for one in benchmarks if one.storage_uri is not None}
 
 
 def config_map_names(spec: SelfAlignmentRunSpec) -> list[str]:

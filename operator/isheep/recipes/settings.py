@@ -22,7 +22,6 @@ from isheep.contract.choices import (
     DropLast,
     Dtype,
     EngineType,
-    GuardRuleName,
     Handover,
     JudgingMethod,
     LabelKind,
@@ -245,38 +244,6 @@ class MeasureSettings(StageSettings):
     templates: str
     cut: Literal["Keep"] | None = Field(default=None, description="None: Drop")
     thinking: Literal["Keep"] | None = Field(default=None, description="None: Remove")
-
-
-class EvaluateSettings(StageSettings):
-    """How M(t) is measured on seed tasks, which are the same for every t.
-
-    `max_tokens` limits an answer. The sampling is fixed, so that runs with different responses
-    measure M(0) once.
-    """
-
-    model: ModelSettings
-    random_seed: int
-    prompt_format: PromptFormat
-    max_tokens: int
-    seed_tasks: str
-    templates: str
-    thinking: Literal["Keep"] | None = Field(default=None, description="None: Remove")
-
-
-class VerdictSettings(StageSettings):
-    """How M(1…t) are compared with M(0), and which guards look at the answers and at D(1…t).
-
-    `random_seed` draws the resamples of the intervals, and the rows of the figures. `models` has
-    the t of each evaluation in the stage's inputs, in their order. `data_formats` has the prompt
-    format of the responses of D(1…t). `planned_looks` is the number of iterations.
-    """
-
-    random_seed: int
-    models: tuple[int, ...]
-    answer_format: PromptFormat
-    data_formats: tuple[PromptFormat, ...]
-    planned_looks: int
-    guards: tuple[GuardRuleName, ...]
 
 
 class SelectSettings(StageSettings):

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from isheep.contract.choices import Pool
 from isheep.contract.stage_ids import kind_name
+from isheep.recipes import evaluation_settings as e
 from isheep.recipes import settings as s
 
 
@@ -29,6 +30,7 @@ class StageKind(StrEnum):
     CONTROLS = "controls"
     MEASURE = "measure"
     EVALUATE = "evaluate"
+    SCORE = "score"
     VERDICT = "verdict"
     SELECT = "select"
     TRAIN = "train"
@@ -107,10 +109,10 @@ class StageDefinition:
     `optional` is True if the run continues without the stage when it fails finally. No other stage
     of the method reads its output.
 
-    `after_inference` is True if no later stage of the same iteration loads a model for inference,
     `reads_whole_inputs` is True if each part of the output depends on all of the input. Other
     stages with parts make part i of the output from part i of the input.
 
+    `after_inference` is True if no later stage of the same iteration loads a model for inference,
     except for the measurement of the last model.
 
     `funnel` has the lines of the kind in the report. The funnel shows the kinds in the order of
@@ -124,8 +126,8 @@ class StageDefinition:
     role: JobRole | None = None
     adoptable: bool = True
     optional: bool = False
-    after_inference: bool = False
     reads_whole_inputs: bool = False
+    after_inference: bool = False
     funnel: Funnel | None = None
 
 
@@ -205,7 +207,6 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
             FunnelBar("pairs scored", "scored"), reads=("pairs",), drops_of="select", describes=True
         ),
     ),
-    StageKind.MEASURE: StageDefinition(
     StageKind.CONTROLS: StageDefinition(
         Pool.INFERENCE,
         s.ControlSettings,
@@ -213,6 +214,7 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         optional=True,
         reads_whole_inputs=True,
     ),
+    StageKind.MEASURE: StageDefinition(
         Pool.INFERENCE,
         s.MeasureSettings,
         # drops cut responses and thoughts, and keeps code; spares code with labels of speakers
@@ -228,17 +230,23 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
     ),
     StageKind.EVALUATE: StageDefinition(
         Pool.INFERENCE,
-        s.EvaluateSettings,
+        e.EvaluateSettings,
         essential_statistics=("items",),
         role=JobRole.GENERATION,
         optional=True,
     ),
+    StageKind.SCORE: StageDefinition(
+        Pool.PROCESSING, e.ScoreSettings, essential_statistics=("items",), optional=True
+    ),
     StageKind.VERDICT: StageDefinition(
         Pool.PROCESSING,
-        s.VerdictSettings,
+        e.VerdictSettings,
+        version=2,  # decides how the run goes on, and compares the models on benchmarks
         essential_statistics=(
             *("items", "difference", "lower", "upper"),
             *("alarms", "alarmRule"),
+            *("action", "best", "bestReason", "bestValue"),
+            *("benchmarkItems", "benchmarkDifference", "benchmarkLower", "benchmarkUpper"),
         ),
         optional=True,
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -17,29 +17,14 @@ from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks import TaskManager
 from lm_eval.tasks._yaml_loader import load_yaml
 
-from isheep.contract.choices import PromptFormat
+from isheep_worker.evaluation.code_eval import code_eval_bound
 from isheep_worker.evaluation.data import TaskData, TaskFiles
-from isheep_worker.evaluation.drawing import Share, drawn, item_hash
+from isheep_worker.evaluation.drawing import drawn, item_hash
+from isheep_worker.evaluation.executed_code import executes_in_sandbox, executes_itself
 from isheep_worker.evaluation.harness import harness, own_randomness
+from isheep_worker.evaluation.settings import BenchmarkSettings
 from isheep_worker.runtime.error_texts import describe
 from isheep_worker.runtime.errors import BadInputError, WorkerError, causes
-
-
-@dataclass(frozen=True, slots=True)
-class BenchmarkSettings:
-    """What a benchmark's requests depend on, besides its data and the model's tokenizer.
-
-    `task` is the name of a task, a group or a tag of lm-eval. `num_fewshot` None is the task's own
-    number. `random_seed` draws the examples of few-shot prompts, and the order of answers in tasks
-    that shuffle them.
-    """
-
-    task: str
-    prompt_format: PromptFormat = "Raw"
-    num_fewshot: int | None = None
-    share: Share = field(default_factory=Share)
-    limit: int | None = None
-    random_seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,6 +36,11 @@ class Benchmark:
     groups: Mapping[str, Any]
     items: Mapping[str, tuple[int, ...]]
 
+    @property
+    def executes_code(self) -> bool:
+        """Whether some task executes generated code, in a sandbox."""
+        return any(map(executes_in_sandbox, self.tasks.values()))
+
     def docs(self, task: str) -> Iterator[tuple[int, Any]]:
         """Yield the drawn items of a task with their numbers in the split, in order."""
         docs = self.tasks[task].eval_docs
@@ -58,12 +48,15 @@ class Benchmark:
             yield number, docs[number]
 
 
-def load_benchmark(settings: BenchmarkSettings, files: TaskFiles | None) -> Benchmark:
+def load_benchmark(
+    settings: BenchmarkSettings, files: TaskFiles | None, *, allow_code_execution: bool = False
+) -> Benchmark:
     """Load the tasks of a benchmark and draw its items.
 
     Args:
         settings: The settings of the benchmark.
         files: The benchmark's data, or None for the data set of the hub.
+        allow_code_execution: Whether the task may execute the code that a model writes.
 
     Raises:
         BadInputError: lm-eval does not have the task, its data cannot be read, or a setting would
@@ -72,25 +65,31 @@ def load_benchmark(settings: BenchmarkSettings, files: TaskFiles | None) -> Benc
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     name = settings.task
     config = _config_of(name)
+    if config.get("unsafe_code") and not allow_code_execution:
+        raise _not_allowed(name)
     data = None if files is None else TaskData(files, _evaluated_split(config, settings, files))
     with own_randomness(settings.random_seed):
         loaded = _loaded(name, data)
         tasks: dict[str, Any] = loaded["tasks"]
         for task_name, task in tasks.items():
+            _check_execution(task_name, task, allowed=allow_code_execution)
             _check(task_name, task, settings)
             _set_examples(task_name, task, settings, data)
             _keep_docs(task)
     items = {
-        task_name: tuple(
-            drawn([item_hash(doc) for doc in task.eval_docs], settings.share, settings.limit)
-        )
-        for task_name, task in tasks.items()
+        task_name: _drawn_items(task_name, task, settings) for task_name, task in tasks.items()
     }
-    if empty := [task_name for task_name, numbers in items.items() if not numbers]:
-        raise BadInputError(
-            f"benchmark {name}: the share or the limit leaves no item of {empty[0]}; raise it"
-        )
     return Benchmark(settings, tasks, loaded.get("groups", {}), items)
+
+
+def _drawn_items(name: str, task: Any, settings: BenchmarkSettings) -> tuple[int, ...]:
+    hashes = [item_hash(doc) for doc in task.eval_docs]
+    found = [drawn(hashes, share, settings.limit) for share in settings.shares]
+    if not all(found):
+        raise BadInputError(
+            f"benchmark {settings.task}: the share or the limit leaves no item of {name}; raise it"
+        )
+    return tuple(sorted(number for numbers in found for number in numbers))
 
 
 def _keep_docs(task: Any) -> None:
@@ -120,14 +119,26 @@ def _config_of(name: str) -> Mapping[str, Any]:
         )
     path = _manager().task_index[name].yaml_path
     config: Mapping[str, Any] = load_yaml(path, resolve_func=False) if path else {}
-    if config.get("unsafe_code"):
-        # The code of such a task can already need the network when it is loaded.
-        raise _unsafe(name)
     return config
 
 
-def _unsafe(name: str) -> BadInputError:
-    return BadInputError(f"benchmark {name}: the task executes generated code; use another task")
+def _check_execution(name: str, task: Any, *, allowed: bool) -> None:
+    """Raise `BadInputError` if a task executes generated code and may not, or has its own way."""
+    in_sandbox = executes_in_sandbox(task)
+    if executes_itself(task) or (getattr(task, "UNSAFE_CODE", False) and not in_sandbox):
+        raise BadInputError(
+            f"benchmark {name}: the task executes generated code in its own way, outside of a "
+            "sandbox; use another task"
+        )
+    if in_sandbox and not allowed:
+        raise _not_allowed(name)
+
+
+def _not_allowed(name: str) -> BadInputError:
+    return BadInputError(
+        f"benchmark {name}: the task executes generated code; set evaluation.allowCodeExecution: "
+        "true, or use another task"
+    )
 
 
 def _evaluated_split(
@@ -150,7 +161,7 @@ def _evaluated_split(
 
 def _loaded(name: str, data: TaskData | None) -> dict[str, Any]:
     try:
-        with harness(None if data is None else data.load):
+        with harness(None if data is None else data.load), code_eval_bound():
             found: dict[str, Any] = _manager().load(name)
     except WorkerError as error:
         raise BadInputError(f"benchmark {name}: {error}") from error
@@ -197,8 +208,6 @@ def _missing(data: TaskData, wanted: str) -> str:
 
 def _check(name: str, task: Any, settings: BenchmarkSettings) -> None:
     """Raise `BadInputError` if the task cannot be evaluated, or not with these settings."""
-    if getattr(task, "UNSAFE_CODE", False):
-        raise _unsafe(name)
     if getattr(task, "MULTIMODAL", False):
         raise BadInputError(f"benchmark {name}: the task has images or sound; use another task")
     ignores_prompt = task.OUTPUT_TYPE == "loglikelihood_rolling"

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_RANGE = 1 << 64
+_DIGITS = 13
+"""Digits of a hash that make a number: 52 bits, so that the largest one is below 1 as a float."""
+_RANGE = 1 << 4 * _DIGITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,10 @@ class Share:
 
     begin: float = 0.0
     end: float = 1.0
+
+    def has(self, value: str) -> bool:
+        """Return whether an item with this hash is in the share."""
+        return self.begin <= int(value[:_DIGITS], 16) / _RANGE < self.end
 
 
 def item_hash(item: Any) -> str:
@@ -38,9 +44,5 @@ def drawn(hashes: Sequence[str], share: Share, limit: int | None) -> list[int]:
         share: The share from which items are drawn.
         limit: The largest number of items, or None for all of the share.
     """
-    inside = [
-        number
-        for number, value in enumerate(hashes)
-        if share.begin <= int(value[:16], 16) / _RANGE < share.end
-    ]
+    inside = [number for number, value in enumerate(hashes) if share.has(value)]
     return sorted(sorted(inside, key=lambda number: (hashes[number], number))[:limit])

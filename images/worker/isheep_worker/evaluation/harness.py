@@ -35,18 +35,18 @@ def harness(load_dataset: Callable[..., Any] | None = None) -> Iterator[None]:
     from lm_eval.api import task  # noqa: PLC0415
 
     with ExitStack() as stack:
-        stack.enter_context(_replaced(task, "tqdm", lambda rows, **_: rows))
+        stack.enter_context(replaced(task, "tqdm", lambda rows, **_: rows))
         if load_dataset is not None:
-            stack.enter_context(_replaced(datasets, "load_dataset", load_dataset))
+            stack.enter_context(replaced(datasets, "load_dataset", load_dataset))
             # What a task loads besides its data set is then refused at once.
-            stack.enter_context(_replaced(constants, "HF_HUB_OFFLINE", True))
+            stack.enter_context(replaced(constants, "HF_HUB_OFFLINE", True))
         try:
             import nltk  # noqa: PLC0415
         except ImportError:
             # Without the package, the import in the task's own code has the message.
             pass
         else:
-            stack.enter_context(_replaced(nltk, "download", _no_download))
+            stack.enter_context(replaced(nltk, "download", _no_download))
         yield
 
 
@@ -86,7 +86,8 @@ def _no_download(name: str = "", *_: Any, **__: Any) -> None:
 
 
 @contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Give an attribute of a module another value in the body."""
     before = getattr(owner, name)
     setattr(owner, name, value)
     try:

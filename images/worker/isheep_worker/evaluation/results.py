@@ -18,6 +18,7 @@ from lm_eval.evaluator_utils import _process_results
 from lm_eval.utils import handle_non_serializable
 
 from isheep_worker.evaluation.benchmark import Benchmark
+from isheep_worker.evaluation.code_eval import CODE_EVAL
 from isheep_worker.evaluation.drawing import item_hash
 from isheep_worker.evaluation.harness import harness, own_randomness
 from isheep_worker.evaluation.rendering import build, instances
@@ -25,6 +26,7 @@ from isheep_worker.evaluation.requests import Output, request_id
 from isheep_worker.rows.item_seeds import item_seed
 from isheep_worker.runtime.error_texts import describe
 from isheep_worker.runtime.errors import WorkerError
+from isheep_worker.sandbox.client import open_sandbox
 
 HARNESS_VERSION = version("lm-eval")
 """The version that scores; it is part of a score's key."""
@@ -69,9 +71,20 @@ def score(benchmark: Benchmark, outputs: Mapping[str, Output]) -> Scores:
         benchmark: The benchmark, loaded with the settings and the data of its requests.
         outputs: The output for each request by its id, in any order.
 
+    Generated code is executed in a sandbox, if the benchmark executes code.
+
     Raises:
         ScoringError: An output is missing, or lm-eval cannot score an item.
+        BadInputError: Generated code cannot be confined here.
+        SandboxError: The sandbox does not answer.
     """
+    if not benchmark.executes_code:
+        return _score(benchmark, outputs)
+    with open_sandbox() as sandbox, CODE_EVAL.running(sandbox.run):
+        return _score(benchmark, outputs)
+
+
+def _score(benchmark: Benchmark, outputs: Mapping[str, Output]) -> Scores:
     found: list[ItemScore] = []
     gathered: dict[str, Any] = {}
     is_chat = benchmark.settings.prompt_format == "Chat"
@@ -128,6 +141,8 @@ def _metrics(task: Any, doc: Any, responses: list[Any], place: str) -> Mapping[s
     try:
         with own_randomness(item_seed(0, "score", place)), harness():
             metrics: Mapping[str, Any] = task.process_results(doc, responses)
+    except WorkerError:
+        raise
     # The code of a task sees generated text, and can raise anything.
     except Exception as error:
         raise ScoringError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from isheep.contract.choices import BUILTIN_SEED_TASKS
@@ -33,6 +33,15 @@ class Text:
 
     content: bytes
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """One file by its name, or the files of a folder by their paths in it, and a name for both."""
+
+    name: str
+    files: Mapping[str, bytes]
+    is_folder: bool
 
 
 class SourceReader:
@@ -64,6 +73,25 @@ class SourceReader:
         if scheme == "s3":
             return self._read_object(place, field)
         raise BadInputError(f"{field}: {unreadable(place, FILES)}")
+
+    def read_files(self, uri: str, field: str) -> Files:
+        """Return the bytes of a file, or of all files in a folder except hidden ones."""
+        place = mirrored(uri, self._mirrors)
+        scheme = place.partition("://")[0]
+        found: dict[str, bytes] = {}
+        if place.startswith("/") or scheme == "file":
+            folder = Path(place if place.startswith("/") else unquote(urlsplit(place).path))
+            if folder.is_dir():
+                found = _read_folder(folder, field)
+        elif scheme == "s3":
+            store = open_store(bucket_spec(place, self._store, field))
+            infos = [info for info in store.list("") if not _is_hidden(info.key)]
+            _check_size(sum(info.size for info in infos), uri, field)
+            found = {info.key: store.get(info.key) for info in infos}
+        if found:
+            return Files(uri, found, is_folder=True)
+        text = self.read(uri, field)
+        return Files(text.name, {PurePosixPath(text.name).name: text.content}, is_folder=False)
 
     def _read_object(self, uri: str, field: str) -> Text:
         folder, _, name = uri.rpartition("/")
@@ -102,12 +130,32 @@ def read_templates(folder: str | None) -> dict[str, str]:
     return texts
 
 
+def _read_folder(folder: Path, field: str) -> dict[str, bytes]:
+    paths = {
+        name: path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not _is_hidden(name := path.relative_to(folder).as_posix())
+    }
+    if not paths:
+        raise BadInputError(f"{field}: {folder} has no files; set a folder with data files")
+    _check_size(sum(path.stat().st_size for path in paths.values()), str(folder), field)
+    return {name: _read_file(path, field).content for name, path in paths.items()}
+
+
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith(".") for part in path.split("/"))
+
+
+def _check_size(size: int, name: str, field: str) -> None:
+    if size > MAX_UNPACKED_BYTES:
+        raise BadInputError(
+            f"{field}: {name} has more than {MAX_UNPACKED_BYTES >> 20} MiB; set smaller data"
+        )
+
+
 def _read_file(path: Path, field: str) -> Text:
     try:
-        if path.stat().st_size > MAX_UNPACKED_BYTES:
-            raise BadInputError(
-                f"{field}: {path} has more than {MAX_UNPACKED_BYTES >> 20} MiB; set a smaller file"
-            )
+        _check_size(path.stat().st_size, str(path), field)
         return Text(path.read_bytes(), str(path))
     except FileNotFoundError as error:
         raise BadInputError(f"{field}: {path} does not exist; correct the path") from error

@@ -14,6 +14,8 @@ import logging
 from isheep.contract.order import StageOrder
 from isheep.planner import pinning
 from isheep_worker.curation.benchmark_files import read_benchmark_file
+from isheep_worker.evaluation.data import TaskFiles
+from isheep_worker.evaluation.stored import get_benchmark, get_files
 from isheep_worker.inputs.seed_tasks import read_seed_file
 from isheep_worker.inputs.sources import MAX_UNPACKED_BYTES, SourceReader, Text, read_templates
 from isheep_worker.inputs.stored_inputs import Inputs
@@ -56,6 +58,17 @@ class InputTexts:
     def benchmarks(self) -> dict[str, bytes]:
         """Return the texts of each benchmark, one JSON string a line; raise `BenchmarkError`."""
         return {name: self._benchmark(name) for name in sorted(self._sources.benchmarks)}
+
+    def evaluation(self, name: str) -> TaskFiles | None:
+        """Return the data of an evaluation's benchmark; None for the data set of the hub."""
+        digest = self._sources.pinned.get(f"{pinning.EVALUATION}{name}")
+        if digest is not None:
+            return get_files(self._inputs, get_benchmark(self._inputs, digest))
+        if name not in self._sources.evaluation:
+            return None
+        field = f"evaluation.benchmarks[{name}].storageUri"
+        found = self._reader.read_files(self._sources.evaluation[name], field)
+        return TaskFiles(found.name, found.files, found.is_folder)
 
     def _benchmark(self, name: str) -> bytes:
         digest = self._sources.pinned.get(f"{pinning.BENCHMARK}{name}")

@@ -189,6 +189,34 @@ class EvaluationRow:
     tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class OutputRow:
+    """The output of M(t) for a request of a benchmark, see `evaluation.requests.Output`."""
+
+    id: str
+    logprob: float | None = None
+    is_greedy: bool | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """The value of an item of a benchmark on a metric of lm-eval.
+
+    `item` is unique in its benchmark, and `item_hash` is that of the whole item. `cluster` is set
+    if several items belong to one prompt. `filter` is the name of the filter that read the answer.
+    """
+
+    task: str
+    metric: str
+    filter: str
+    item: str
+    item_hash: str
+    value: float
+    higher_is_better: bool
+    cluster: Annotated[str | None, Field(exclude_if=_absent)] = None
+
+
 RowT = TypeVar("RowT")
 
 
@@ -218,3 +246,5 @@ SCORES = RowCodec(ScoreRow)
 MEASURES = RowCodec(MeasureRow)
 SELECTIONS = RowCodec(SelectionRow)
 EVALUATIONS = RowCodec(EvaluationRow)
+OUTPUTS = RowCodec(OutputRow)
+METRICS = RowCodec(MetricRow)

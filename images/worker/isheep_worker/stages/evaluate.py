@@ -1,8 +1,10 @@
-"""evaluate: M(t) is measured on seed tasks that are the same for every t, M(0) included.
+"""evaluate: M(t) answers requests that are the same for every t, M(0) included.
 
-For each task, the stage measures the loss of the task's own output after its zero-shot prompt, and
-M(t) answers the task. The loss is an alarm and not a measure of quality: a model that is trained on
-its own texts may have a higher loss on other texts and still be better.
+The requests are those of a benchmark, which prepare has rendered, or those of the yardstick, which
+are made from seed tasks. For each task of the yardstick, the stage measures the loss of the task's
+own output after its zero-shot prompt, and M(t) answers the task. The loss is an alarm and not a
+measure of quality: a model that is trained on its own texts may have a higher loss on other texts
+and still be better.
 
 The tasks are drawn by a hash of their text, so the draw depends neither on their order in the file
 nor on the run. The sampling of the answers is fixed. So all runs with the same base model, seed
@@ -14,8 +16,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 
-from isheep.recipes.settings import EvaluateSettings, Sampling
+from isheep.recipes.evaluation_settings import EvaluateSettings, YardstickSettings
+from isheep.recipes.settings import Sampling
 from isheep_worker.engines.interface import Completion, Request
+from isheep_worker.execution.benchmark_answers import answer_benchmark
 from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.execution.inference import (
     Inference,
@@ -39,21 +43,28 @@ _TASKS = "the run's seed tasks"
 
 
 def run(context: StageContext[EvaluateSettings]) -> StageOutcome:
-    """Measure this worker's parts, and commit the stage if all its parts exist."""
-    settings = context.settings
+    """Make this worker's parts, and commit the stage if all its parts exist."""
+    if context.settings.benchmark is not None:
+        return answer_benchmark(context, context.settings.benchmark)
+    settings = YardstickSettings.model_validate(context.settings.canonical())
     items = item_count(context)
     inference = Inference(context, settings.model, settings.templates)
     tasks = drawn_tasks(read_seed_tasks(context.inputs.get(settings.seed_tasks), _TASKS), items)
 
     def program(part: int) -> PartProgram:
-        return _part(context, inference, [tasks[item] for item in part_items(part, items)], part)
+        return _part(settings, inference, [tasks[item] for item in part_items(part, items)], part)
 
     fill_own_parts(context, items, inference, program)
     return commit_inference(context, items, inference)
 
 
 def longest_prompts(settings: EvaluateSettings, known: Known) -> Iterator[LongestPrompt]:
-    """Yield the prompt of the longest seed task. An output that is too long is not measured."""
+    """Yield the prompt of the longest seed task. An output that is too long is not measured.
+
+    The requests of a benchmark have known lengths, so they are not among these prompts.
+    """
+    if settings.max_tokens is None:
+        return
     task = known.longest_task()
     text = task_text(known.library, settings.prompt_format, task.instruction, task.input)
     template = RAW if settings.prompt_format == "Raw" else CHAT
@@ -71,18 +82,18 @@ def _hash(task: SeedTask) -> str:
 
 
 def _part(
-    context: StageContext[EvaluateSettings],
+    settings: YardstickSettings,
     inference: Inference,
     tasks: Sequence[SeedTask],
     part: int,
 ) -> PartProgram:
-    prompts = [_prompt(context.settings, inference, task) for task in tasks]
+    prompts = [_prompt(settings, inference, task) for task in tasks]
     requests = [
         request
         for n, (task, prompt) in enumerate(zip(tasks, prompts, strict=True))
         for request in (
-            _answer(context.settings, inference, task, prompt, f"{part}/answer/{n}"),
-            _output(context.settings, inference, task, prompt, f"{part}/output/{n}"),
+            _answer(settings, inference, task, prompt, f"{part}/answer/{n}"),
+            _output(settings, inference, task, prompt, f"{part}/output/{n}"),
         )
         if request is not None
     ]
@@ -90,7 +101,7 @@ def _part(
     answers = [found.get(f"{part}/answer/{n}") for n in range(len(tasks))]
     outputs = [found.get(f"{part}/output/{n}") for n in range(len(tasks))]
     rows = [
-        _row(context.settings, task, answer, output)
+        _row(settings, task, answer, output)
         for task, answer, output in zip(tasks, answers, outputs, strict=True)
     ]
     measured = [row for row in rows if row.loss is not None]
@@ -103,7 +114,7 @@ def _part(
 
 
 def _answer(
-    settings: EvaluateSettings, inference: Inference, task: SeedTask, prompt: list[int], id_: str
+    settings: YardstickSettings, inference: Inference, task: SeedTask, prompt: list[int], id_: str
 ) -> Request | None:
     """Return the request for an answer, or None if the prompt leaves no room for it."""
     sampling = Sampling(temperature=TEMPERATURE, top_p=TOP_P, max_tokens=settings.max_tokens)
@@ -114,7 +125,7 @@ def _answer(
 
 
 def _output(
-    settings: EvaluateSettings, inference: Inference, task: SeedTask, prompt: list[int], id_: str
+    settings: YardstickSettings, inference: Inference, task: SeedTask, prompt: list[int], id_: str
 ) -> Request | None:
     """Return the request for the loss of the task's output, or None if it cannot be measured."""
     if not task.output:
@@ -126,7 +137,7 @@ def _output(
     return inference.continuation_request(id_, prompt, continuation)
 
 
-def _prompt(settings: EvaluateSettings, inference: Inference, task: SeedTask) -> list[int]:
+def _prompt(settings: YardstickSettings, inference: Inference, task: SeedTask) -> list[int]:
     return task_prompt(
         inference.library,
         inference.renderer,
@@ -137,7 +148,7 @@ def _prompt(settings: EvaluateSettings, inference: Inference, task: SeedTask) ->
 
 
 def _row(
-    settings: EvaluateSettings,
+    settings: YardstickSettings,
     task: SeedTask,
     answer: Completion | None,
     output: Completion | None,

@@ -11,6 +11,7 @@ resolved values.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from isheep.api.recipe_registry import RECIPE_DEFINITIONS
 from isheep.api.run import SelfAlignmentRunSpec
@@ -37,6 +38,7 @@ from isheep_worker.inputs.seed_tasks import (
 from isheep_worker.preparation.adaptation import check_adapted_weights, check_adapter
 from isheep_worker.preparation.assessment import check_example_orders, resolve_score_labels
 from isheep_worker.preparation.engine import resolve_engine
+from isheep_worker.preparation.evaluation import PreparedEvaluation, prepare_evaluation
 from isheep_worker.preparation.input_texts import InputTexts
 from isheep_worker.preparation.model import (
     check_model_is_pinned_one,
@@ -107,15 +109,23 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
     with context.meter.measure(Activity.LOAD):
         # These checks need no weights, so they come before the download.
         check_configuration(context.models.tokenizer())
-        check_adapter(spec, context.models.tokenizer())
+        adaptation = check_adapter(spec, context.models.tokenizer())
         base = context.models.base()
         model = inspect_model(base)
         prompting = resolve_prompting(context.models.tokenizer())
         on_gpu = runs_on_gpu(context.order.runtime)
     check_model_is_pinned_one(context.order.sources, model)
-    check_adapted_weights(spec, base)
+    check_adapted_weights(adaptation, base)
     check_example_orders(spec, library)
     chat_format = prompting.chat_format
+    evaluation = prepare_evaluation(
+        spec,
+        texts,
+        context.inputs,
+        folder=context.models.tokenizer(),
+        chat_format=chat_format,
+        own_length=model.max_length,
+    )
     prepared = Prepared(
         model_digest=model.digest,
         model_revision=context.models.revision(),
@@ -138,14 +148,28 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
         ),
         thinking_chat_format=_thinking_chat_format(context, spec),
         score_labels=resolve_score_labels(spec, library, prompting),
+        **_evaluated(evaluation),
     )
     known = _known(spec, library, prompting, seeds)
     stages = predicted_stages(RECIPES[spec.recipe], spec, prepared)
     prompts = measured_prompts(stages, known, longest_prompts_of)
     needed = max((prompt.with_answer for prompt in prompts), default=0)
+    if evaluation is not None:
+        needed = max(needed, evaluation.needed - spec.instructions.sampling.max_tokens)
     max_length = resolve_max_length(spec, model, needed)
     check_prompt_lengths(prompts, max_length)
     return prepared.model_copy(update={"max_model_length": max_length})
+
+
+def _evaluated(evaluation: PreparedEvaluation | None) -> dict[str, Any]:
+    """Return the fields of the result that describe the benchmarks of the evaluation."""
+    if evaluation is None:
+        return {}
+    return {
+        "evaluation": dict(evaluation.benchmarks),
+        "evaluation_texts": evaluation.texts,
+        "harness": evaluation.harness,
+    }
 
 
 def _thinking_chat_format(

@@ -2,8 +2,8 @@
 
 The file `verdict.json` has all figures with their numbers of items, intervals and sentences. The
 statistics of the stage have what the status of the run shows: the newest model's difference in
-loss, the number of alarms at the newest look, and the number of the first rule with an alarm. The
-verdict decides nothing: the run goes on in the same way.
+loss, the number of alarms at the newest look, and the number of the first rule with an alarm. They
+also have what the recipe decides on: the action, and the best model with its figure.
 """
 
 from __future__ import annotations
@@ -13,20 +13,28 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from isheep.contract.choices import GUARD_RULE_NAMES
-from isheep.recipes.settings import VerdictSettings
+from isheep.contract.choices import (
+    BEST_REASONS,
+    CONTAMINATION_NGRAM,
+    GUARD_RULE_NAMES,
+    VERDICT_ACTIONS,
+)
+from isheep.recipes.evaluation_settings import VerdictSettings
 from isheep_worker.collapse.row_set import CollapseRow, collapse_row
+from isheep_worker.evaluation.stored import benchmark_texts
 from isheep_worker.execution.commit import commit
 from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.guards.registry import GUARD_RULES
-from isheep_worker.rows.schema import EVALUATIONS, SELECTIONS
+from isheep_worker.rows.schema import EVALUATIONS, METRICS, SELECTIONS
+from isheep_worker.yardstick.benchmark_rows import benchmark_series
+from isheep_worker.yardstick.benchmarks import BenchmarkSeries
 from isheep_worker.yardstick.document import (
     VERDICT_FILE,
     newest_alarms,
     newest_difference,
     verdict_document,
 )
-from isheep_worker.yardstick.source import DataSet, VerdictSource
+from isheep_worker.yardstick.source import DataSet, DecisionRules, VerdictSource
 
 
 def run(context: StageContext[VerdictSettings]) -> StageOutcome:
@@ -35,7 +43,7 @@ def run(context: StageContext[VerdictSettings]) -> StageOutcome:
     path = context.scratch / VERDICT_FILE
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
     file = context.artifacts.write_file(context.step.key, VERDICT_FILE, path)
-    return commit(context, _statistics(document), files=[file])
+    return commit(context, _statistics(context.settings, document), files=[file])
 
 
 def _source(context: StageContext[VerdictSettings]) -> VerdictSource:
@@ -55,7 +63,30 @@ def _source(context: StageContext[VerdictSettings]) -> VerdictSource:
         },
         rules=[GUARD_RULES[name] for name in settings.guards],
         planned_looks=settings.planned_looks,
+        benchmarks=_benchmarks(context),
+        benchmark_texts={
+            one.name: benchmark_texts(context.inputs, one.digest)
+            for one in settings.benchmarks or ()
+        },
+        ngram=settings.ngram or CONTAMINATION_NGRAM,
+        decision=DecisionRules(
+            action=settings.action,
+            best=settings.best,
+            stopping=None
+            if settings.stopping is None
+            else (settings.stopping.metric, settings.stopping.patience),
+        ),
     )
+
+
+def _benchmarks(context: StageContext[VerdictSettings]) -> list[BenchmarkSeries]:
+    settings = context.settings
+    keys = context.step.inputs.get("scores", ())
+    scores = [
+        (model, [METRICS.decode(line) for line in context.artifacts.read_lines(key)])
+        for model, key in zip(settings.scores or (), keys, strict=True)
+    ]
+    return benchmark_series(settings.benchmarks or (), scores)
 
 
 def _rows(context: StageContext[VerdictSettings], key: str) -> Iterator[CollapseRow]:
@@ -63,7 +94,7 @@ def _rows(context: StageContext[VerdictSettings], key: str) -> Iterator[Collapse
         yield collapse_row(SELECTIONS.decode(line))
 
 
-def _statistics(document: Mapping[str, Any]) -> dict[str, float]:
+def _statistics(settings: VerdictSettings, document: Mapping[str, Any]) -> dict[str, float]:
     newest = newest_difference(document) or {}
     names = ("items", "difference", "lower", "upper")
     found = {name: newest[name] for name in names if newest.get(name) is not None}
@@ -71,4 +102,31 @@ def _statistics(document: Mapping[str, Any]) -> dict[str, float]:
     statistics = {"items": 0.0, **found, "alarms": float(len(alarms))}
     if alarms:
         statistics["alarmRule"] = float(GUARD_RULE_NAMES.index(alarms[0]))
-    return statistics
+    return statistics | _benchmark(settings, document) | _decision(document["decision"])
+
+
+def _benchmark(settings: VerdictSettings, document: Mapping[str, Any]) -> dict[str, float]:
+    """Return the comparison of the newest model on the primary metric of the first benchmark."""
+    name = settings.benchmarks[0].name if settings.benchmarks else None
+    first = [s for s in document.get("benchmarks", []) if s["primary"] and s["name"] == name]
+    # The Test items show the result, and the Validation items may have chosen the model.
+    for section in sorted(first, key=lambda one: one["role"] != "Test"):
+        for model in section["models"]:
+            if model["t"] == len(settings.data_formats) and (change := model["from_base"]):
+                return {
+                    f"benchmark{name.capitalize()}": change[name]
+                    for name in ("items", "difference", "lower", "upper")
+                    if change[name] is not None
+                }
+    return {}
+
+
+def _decision(decision: Mapping[str, Any]) -> dict[str, float]:
+    """Return what the recipe decides on, and the best model if a metric has chosen it."""
+    statistics = {"action": float(VERDICT_ACTIONS.index(decision["action"]))}
+    best = decision["best"]
+    if best["reason"] is None:
+        return statistics
+    statistics |= {"best": best["t"], "bestReason": BEST_REASONS.index(best["reason"])}
+    value = {} if best["value"] is None else {"bestValue": best["value"]}
+    return {**statistics, **value}

@@ -57,12 +57,42 @@ PAGES = [
 PASSAGES = [
     {"text": f"The cat is on the mat and the answer is {word}"} for word in ("here", "short")
 ]
+PROGRAMS = [
+    {
+        "task_id": "Own/0",
+        "prompt": 'def doubled(number: int) -> int:\n    """Return twice the number."""\n',
+        "entry_point": "doubled",
+        "canonical_solution": "    return 2 * number\n",
+        "test": "def check(candidate):\n    assert candidate(2) == 4 and candidate(0) == 0\n",
+    },
+    {
+        "task_id": "Own/1",
+        "prompt": "from typing import List\n\n\ndef without_last(words: List[str]) -> List[str]:\n"
+        '    """Return the words but the last one.\n    >>> without_last(["a", "b"])\n'
+        '    ["a"]\n    """\n',
+        "entry_point": "without_last",
+        "canonical_solution": "    return words[:-1]\n",
+        "test": "\n\nMETADATA = {}\n\n\ndef check(candidate):\n"
+        '    assert candidate(["a", "b"]) == ["a"]\n    assert candidate([]) == []\n',
+    },
+    {
+        "task_id": "Own/2",
+        "prompt": "import math\n\n\ndef area(radius: float) -> float:\n    # Of a circle.\n",
+        "entry_point": "area",
+        "canonical_solution": "    return math.pi * radius**2\n",
+        "test": "def check(candidate):\n    assert abs(candidate(2.0) - 12.566) < 0.001\n",
+    },
+]
+"""Own problems in the format of HumanEval."""
+CODE_FOLDERS = ("humaneval", "humaneval_infilling", "mbpp", "cruxeval")
+"""The folders of lm-eval's tasks that execute Python."""
 
 ROWS: Mapping[str, Mapping[str, Sequence[Any]]] = {
     "arc_easy": {"ARC-Easy/test": QUESTIONS, "ARC-Easy/train": QUESTIONS[:5]},
     "gsm8k": {"main/test": SUMS, "main/train": SUMS[3:]},
     "ifeval": {"train": FOLLOWED},
     "wikitext": {"wikitext-2-raw-v1/test": PAGES},
+    "humaneval": {"test": PROGRAMS},
     "lambada_openai": {"default/test": PASSAGES},
 }
 
@@ -77,9 +107,13 @@ def files_of(task: str) -> TaskFiles:
 
 @pytest.fixture(scope="session", autouse=True)
 def few_tasks() -> Iterator[None]:
+    yield from few_tasks_of_lm_eval()
+
+
+def few_tasks_of_lm_eval() -> Iterator[None]:
     """lm-eval knows only the tasks of the tests; to list all of them takes ten seconds."""
     folder = Path(lm_eval.__file__).parent / "tasks"
-    names = ("arc", "gsm8k", "ifeval", "wikitext", "lambada", "humaneval", "mmlu/default", "gpqa")
+    names = ("arc", "gsm8k", "ifeval", "wikitext", "lambada", "mmlu/default", "gpqa", *CODE_FOLDERS)
     manager = TaskManager(include_defaults=False, include_path=[folder / name for name in names])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(benchmark, "_manager", lambda: manager)

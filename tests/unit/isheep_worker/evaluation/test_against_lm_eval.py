@@ -13,7 +13,7 @@ from tests.unit.isheep_worker.evaluation.conftest import MAX_LENGTH
 
 from isheep_worker.engines.interface import Engine
 from isheep_worker.evaluation import benchmark as benchmark_module
-from isheep_worker.evaluation.benchmark import Benchmark, BenchmarkSettings, load_benchmark
+from isheep_worker.evaluation.benchmark import Benchmark, load_benchmark
 from isheep_worker.evaluation.data import TaskFiles
 from isheep_worker.evaluation.harness import harness
 from isheep_worker.evaluation.harness_model import HarnessModel
@@ -21,6 +21,7 @@ from isheep_worker.evaluation.rendering import render
 from isheep_worker.evaluation.requests import Output, request_id
 from isheep_worker.evaluation.results import Scores, score
 from isheep_worker.evaluation.running import answering, run
+from isheep_worker.evaluation.settings import BenchmarkSettings
 
 SEED = 7
 

@@ -11,10 +11,11 @@ import pytest
 from tests.unit.isheep_worker.evaluation.conftest import QUESTIONS, files_of, lines
 
 from isheep_worker.evaluation import benchmark as benchmark_module
-from isheep_worker.evaluation.benchmark import Benchmark, BenchmarkSettings, load_benchmark
+from isheep_worker.evaluation.benchmark import Benchmark, load_benchmark
 from isheep_worker.evaluation.data import TaskFiles
 from isheep_worker.evaluation.drawing import Share
 from isheep_worker.evaluation.rendering import build
+from isheep_worker.evaluation.settings import BenchmarkSettings
 from isheep_worker.runtime.errors import BadInputError
 
 ONE_FILE = TaskFiles("items.jsonl", {"items.jsonl": lines(QUESTIONS)}, is_folder=False)
@@ -124,7 +125,7 @@ def test_a_group_reads_the_files_of_its_subsets() -> None:
             "benchmark arc_easy: x.csv: is not JSON Lines",
         ),
         (BenchmarkSettings("arc_easy", limit=0), ONE_FILE, "leaves no item of arc_easy"),
-        (BenchmarkSettings("arc_easy", share=Share(end=0.0)), ONE_FILE, "leaves no item"),
+        (BenchmarkSettings("arc_easy", shares=(Share(end=0.0),)), ONE_FILE, "leaves no item"),
         (
             BenchmarkSettings("wikitext", num_fewshot=2),
             files_of("wikitext"),

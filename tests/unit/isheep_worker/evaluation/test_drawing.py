@@ -45,3 +45,8 @@ def test_a_smaller_limit_draws_a_part_of_a_larger_one(share: Share) -> None:
 def test_the_order_of_keys_does_not_change_a_hash() -> None:
     assert item_hash({"a": 1, "b": "ä"}) == item_hash({"b": "ä", "a": 1})
     assert item_hash({"a": 1}) != item_hash({"a": 2})
+
+
+def test_every_hash_is_in_one_of_two_shares() -> None:
+    for value in ("0" * 64, "4" * 64, "f" * 64):
+        assert sum(share.has(value) for share in (Share(end=0.3), Share(begin=0.3))) == 1

@@ -13,9 +13,10 @@ import pytest
 from huggingface_hub import constants, hf_hub_download
 
 from isheep_worker.evaluation import data
-from isheep_worker.evaluation.benchmark import BenchmarkSettings, load_benchmark
+from isheep_worker.evaluation.benchmark import load_benchmark
 from isheep_worker.evaluation.data import TaskFiles
 from isheep_worker.evaluation.harness import harness, own_randomness
+from isheep_worker.evaluation.settings import BenchmarkSettings
 from isheep_worker.runtime.errors import BadInputError
 
 

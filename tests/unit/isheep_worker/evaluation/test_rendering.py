@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from tests.unit.isheep_worker.evaluation.conftest import MAX_LENGTH, QUESTIONS
 
-from isheep_worker.evaluation.benchmark import BenchmarkSettings, load_benchmark
+from isheep_worker.evaluation.benchmark import load_benchmark
 from isheep_worker.evaluation.data import TaskFiles
 from isheep_worker.evaluation.rendering import render
 from isheep_worker.evaluation.requests import Scoring, requests_digest
+from isheep_worker.evaluation.settings import BenchmarkSettings
 from isheep_worker.runtime.errors import BadInputError
 
 

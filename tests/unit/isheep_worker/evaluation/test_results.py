@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from tests.unit.isheep_worker.evaluation.conftest import FOLLOWED, MAX_LENGTH, lines
 
-from isheep_worker.evaluation.benchmark import BenchmarkSettings, load_benchmark
+from isheep_worker.evaluation.benchmark import load_benchmark
 from isheep_worker.evaluation.data import TaskFiles
 from isheep_worker.evaluation.rendering import render
 from isheep_worker.evaluation.requests import Output
 from isheep_worker.evaluation.results import Scores, ScoringError, score
+from isheep_worker.evaluation.settings import BenchmarkSettings
 
 
 def as_bytes(scores: Scores) -> bytes:

@@ -8,11 +8,12 @@ import pytest
 from tests.unit.isheep_worker.evaluation.conftest import MAX_LENGTH, lines
 
 from isheep_worker.engines.interface import Engine
-from isheep_worker.evaluation.benchmark import BenchmarkSettings, load_benchmark
+from isheep_worker.evaluation.benchmark import load_benchmark
 from isheep_worker.evaluation.data import TaskFiles
 from isheep_worker.evaluation.rendering import render
 from isheep_worker.evaluation.requests import Output, RenderedRequest, Scoring
 from isheep_worker.evaluation.running import run
+from isheep_worker.evaluation.settings import BenchmarkSettings
 
 
 def test_a_text_without_tokens_is_scored(tokenizer: Any, engine: Engine) -> None:

@@ -73,3 +73,19 @@ def test_templates_that_cannot_be_read_are_bad_input(tmp_path: Path) -> None:
     (tmp_path / "instructions").write_bytes(b"ab\xff")
     with pytest.raises(BadInputError, match=r"not UTF-8 \(byte 3\)"):
         read_templates(str(tmp_path))
+
+
+def test_a_folder_is_read_with_its_files_and_without_hidden_ones(tmp_path: Path) -> None:
+    (tmp_path / "data/ARC-Easy").mkdir(parents=True)
+    (tmp_path / "data/.cache").mkdir()
+    (tmp_path / "data/ARC-Easy/test.jsonl").write_bytes(b"{}")
+    (tmp_path / "data/.cache/x").write_bytes(b"no")
+    reader = SourceReader(STORE, {"pvc://claim": str(tmp_path)})
+    for uri in (f"file://{tmp_path}/data", "pvc://claim/data"):
+        found = reader.read_files(uri, "f")
+        assert (found.is_folder, found.files) == (True, {"ARC-Easy/test.jsonl": b"{}"})
+    one = reader.read_files("pvc://claim/data/ARC-Easy/test.jsonl", "f")
+    assert (one.is_folder, one.files) == (False, {"test.jsonl": b"{}"})
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInputError, match=r"f: .*empty has no files; set a folder"):
+        reader.read_files(f"file://{tmp_path}/empty", "f")

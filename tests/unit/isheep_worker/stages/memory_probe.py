@@ -1,8 +1,9 @@
 """Runs one stage over many items and prints its peak memory as JSON. A test starts this program.
 
 Arguments: the kind of the stage (`density` is a select), the number of items, an empty folder for
-the store, and the folder of a model. Engine and loss model are fakes, because the limit of the
-memory does not include the model.
+the stores, and the folder of a model. Engine and loss model are fakes, because the limit of the
+memory does not include the model. The stage runs over a few items first, so that everything that
+does not depend on the number of items is in memory: `start` is the peak after that.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isheep.contract.order import RunRef, Sources, StageOrder, Step
+from isheep.contract.order import RunRef, Sources, StageOrder, StageResult, Step
 from isheep.contract.store_spec import parse_store_uri
 from isheep.recipes import settings as s
 from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
@@ -54,6 +55,7 @@ from isheep_worker.templates.library import VARIABLES, TemplateLibrary
 from isheep_worker.templates.prompting import chat_format_digest, dump_templates, resolve_prompting
 
 KIND, COUNT, FOLDER, MODEL = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
+FEW = 100
 RUN = RunRef(namespace="default", name="demo", uid="u")
 WORDS = [f"word{number}" for number in range(50_000)]
 SAMPLING = s.Sampling(temperature=1.0, top_p=1.0, max_tokens=200)
@@ -104,42 +106,42 @@ def instruction(number: int) -> str:
     return " ".join(random.Random(number).choices(WORDS, k=15))
 
 
-def instructions() -> Iterator[bytes]:
-    for i in range(COUNT):
+def instructions(count: int) -> Iterator[bytes]:
+    for i in range(count):
         yield INSTRUCTIONS.encode(InstructionRow(f"i1-r1-c{i:05d}-p1", instruction(i), "", 1, i, 1))
 
 
-def completions() -> Iterator[bytes]:
-    for i in range(COUNT):
+def completions(count: int) -> Iterator[bytes]:
+    for i in range(count):
         # The rules drop every second task as too short: comparing all tasks takes a minute.
         task = instruction(i) if i % 2 else "Do it."
         text = f" {task}\n6. Input:\n{RESPONSE}\n###\n"
         yield COMPLETIONS.encode(CompletionRow(1, i, text, "stop", 700, 200, ("a", "b")))
 
 
-def pairs() -> Iterator[bytes]:
-    for i in range(COUNT):
+def pairs(count: int) -> Iterator[bytes]:
+    for i in range(count):
         row = PairRow(f"i1-r1-c{i:05d}-p1", instruction(i), "", RESPONSE, "stop", 20, 200)
         yield PAIRS.encode(row)
 
 
-def answers() -> Iterator[bytes]:
-    for i in range(COUNT):
+def answers(count: int) -> Iterator[bytes]:
+    for i in range(count):
         row = PairRow(f"i1-r1-c{i:05d}-p1", f"Say {'a' * (i % 32)}.", "", "No.", "stop", 9, 3)
         yield PAIRS.encode(row)
 
 
-def measures() -> Iterator[bytes]:
+def measures(count: int) -> Iterator[bytes]:
     encoded = [encode_vector(vector) for vector in VECTORS]
-    for i in range(COUNT):
+    for i in range(count):
         vector = encoded[i % len(encoded)]
         yield MEASURES.encode(
             MeasureRow(f"i1-r1-c{i:05d}-p1", None, None, 1.0, 1.0, 200, 220, vector)
         )
 
 
-def scores() -> Iterator[bytes]:
-    for i in range(COUNT):
+def scores(count: int) -> Iterator[bytes]:
+    for i in range(count):
         level = LevelScore(float(i % 10 + 1), raw="8||Because it says so.")
         row = ScoreRow(f"i1-r1-c{i:05d}-p1", None, {"Quality": level, "Following": level})
         yield SCORES.encode(row)
@@ -166,10 +168,10 @@ def commit(artifacts: ArtifactStore, key: str, lines: Iterator[bytes]) -> None:
     artifacts.commit(key, manifest)
 
 
-def settings(inputs: Inputs) -> s.StageSettings:
+def settings(inputs: Inputs, count: int) -> s.StageSettings:
     if KIND == "curate":
         return s.CurateSettings(
-            count=COUNT,
+            count=count,
             examples_per_prompt=5,
             language="en",
             rules="ISheep",
@@ -208,7 +210,7 @@ def settings(inputs: Inputs) -> s.StageSettings:
     )
 
 
-def main() -> None:
+def run_stage(count: int, folder: Path) -> StageResult:
     roles = {
         "curate": {"completions": completions},
         "respond": {"instructions": instructions},
@@ -217,11 +219,11 @@ def main() -> None:
         "density": {"pairs": pairs, "measures": measures},
     }[KIND]
     kind = "select" if KIND == "density" else KIND
-    store = FolderStore(FOLDER)
+    store = FolderStore(folder)
     artifacts = ArtifactStore(store, "default")
     keys = {role: f"{index:064d}" for index, role in enumerate(roles, start=1)}
     for role, lines in roles.items():
-        commit(artifacts, keys[role], lines())
+        commit(artifacts, keys[role], lines(count))
     step = Step(
         id=f"i1/{kind}",
         kind=kind,
@@ -229,23 +231,32 @@ def main() -> None:
         key="f" * 64,
         iteration=1,
         round=1,
-        settings=settings(Inputs(store, "default")).canonical(),
+        settings=settings(Inputs(store, "default"), count).canonical(),
         inputs={role: (key,) for role, key in keys.items()},
-        items=COUNT,
+        items=count,
     )
     order = StageOrder(
         run=RUN,
-        store=parse_store_uri(str(FOLDER)),
+        store=parse_store_uri(str(folder)),
         sources=Sources(model=str(MODEL)),
         steps=(step,),
     )
+    return Worker(StopFlag(), Meter(), Progress(lambda _: None), Shard()).run(order)
+
+
+def main() -> None:
     engine_provider.open_engine = EchoEngine  # type: ignore[assignment]
     loss_model.LossModel = ConstantLossModel  # type: ignore[assignment,misc]
-    worker = Worker(StopFlag(), Meter(), Progress(lambda _: None), Shard())
-    result = worker.run(order)
-    peak = peak_memory()
+    run_stage(FEW, FOLDER / "few")
+    start = peak_memory()
+    result = run_stage(COUNT, FOLDER / "many")
     statistics = dict(result.steps[0].statistics) if result.steps else {}
-    report = {"exitCode": result.exit_code, "peak": peak, "statistics": statistics}
+    report = {
+        "exitCode": result.exit_code,
+        "start": start,
+        "peak": peak_memory(),
+        "statistics": statistics,
+    }
     sys.stdout.write(json.dumps(report))
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from isheep.recipes.settings import EvaluateSettings
+from isheep.recipes.evaluation_settings import EvaluateSettings
 from isheep_worker.inputs.seed_tasks import SeedTask, read_seed_tasks
 from isheep_worker.rows.schema import EVALUATIONS, EvaluationRow, PairRow
 from isheep_worker.stages.evaluate import drawn_tasks

@@ -10,6 +10,7 @@ import pytest
 
 from isheep.contract.choices import GUARD_RULE_NAMES
 from isheep_worker.guards.registry import GUARD_RULES
+from isheep_worker.yardstick.benchmarks import BenchmarkSeries
 from isheep_worker.yardstick.document import newest_alarms, newest_difference, verdict_document
 
 from .evaluations import rows, source
@@ -95,3 +96,24 @@ def test_the_training_sets_have_figures_on_equal_numbers_of_rows() -> None:
 
 def test_the_names_of_the_guards_are_those_of_the_contract_in_their_order() -> None:
     assert tuple(GUARD_RULES) == GUARD_RULE_NAMES
+
+
+def test_benchmarks_are_compared_without_a_yardstick() -> None:
+    values = {f"q{number}": float(number % 2) for number in range(40)}
+    series = BenchmarkSeries(
+        name="quiz",
+        role="Test",
+        metric="acc",
+        filter="none",
+        higher_is_better=True,
+        primary=True,
+        prompt_format="Chat",
+        values={0: dict.fromkeys(values, 0.0), 1: values},
+    )
+    asked = replace(source(rows(30), rows(30), data=30), evaluations={}, benchmarks=[series])
+    document = json.loads(json.dumps(verdict_document(asked)))
+    assert document["figures"] == []
+    assert document["benchmarks"][0]["best"]["conclusion"] == "better"
+    assert newest_difference(document) is None
+    assert newest_alarms(document) == []
+    assert "benchmarks" not in verdict_document(source(rows(30), rows(30)))

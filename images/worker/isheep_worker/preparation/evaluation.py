@@ -1,0 +1,235 @@
+"""The benchmarks of an evaluation: their data and all their requests, before a GPU is requested.
+
+For each prompt format in which a model is evaluated, all requests are rendered to token ids and
+stored. A task that does not exist, data of another form, and settings that lm-eval would ignore end
+the run here. Later stages load the same task from the stored data.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from isheep.api.evaluation import EvaluatedBenchmark, Evaluation
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.choices import PromptFormat
+from isheep.contract.order import PreparedBenchmark
+from isheep.recipes.builders.benchmarks import base_formats
+from isheep_worker.curation.decontamination import texts_of
+from isheep_worker.evaluation.data import TaskFiles
+from isheep_worker.evaluation.drawing import Share
+from isheep_worker.evaluation.hub_data import hub_files
+from isheep_worker.evaluation.requests import RenderedRequest, longest_length
+from isheep_worker.evaluation.settings import BenchmarkSettings
+from isheep_worker.evaluation.stored import dump_requests, dump_texts, put_benchmark
+from isheep_worker.inputs.stored_inputs import Inputs
+from isheep_worker.preparation.input_texts import InputTexts
+from isheep_worker.preparation.model import LENGTH_STEP
+from isheep_worker.runtime.errors import BadInputError
+from isheep_worker.sandbox.client import refusal
+from isheep_worker.templates.chat import ChatFormat
+
+if TYPE_CHECKING:
+    from isheep_worker.evaluation.benchmark import Benchmark
+
+_LOG = logging.getLogger(__name__)
+DEFAULT_LENGTH = 2048
+"""The length of a model whose files do not contain one, as in lm-eval."""
+MAX_REQUEST_BYTES = 256 << 20
+"""The largest size of the requests of a benchmark in one format; each pod holds them in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedEvaluation:
+    """The prepared benchmarks by name.
+
+    `texts` is the digest of the texts that instructions must not share words with, None if no
+    benchmark asks for it. `needed` is the length of the longest request, in tokens. `harness` is
+    the version of lm-eval.
+    """
+
+    benchmarks: Mapping[str, PreparedBenchmark]
+    texts: str | None
+    needed: int
+    harness: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """What requests depend on besides the benchmark: the model's tokenizer, format and length."""
+
+    folder: Path
+    chat_format: ChatFormat
+    max_length: int
+
+
+def prepare_evaluation(
+    spec: SelfAlignmentRunSpec,
+    texts: InputTexts,
+    inputs: Inputs,
+    *,
+    folder: Path,
+    chat_format: ChatFormat,
+    own_length: int | None,
+) -> PreparedEvaluation | None:
+    """Store the data and the requests of all benchmarks; return None if the spec has none.
+
+    Args:
+        spec: The run.
+        texts: The reader of the benchmarks' data.
+        inputs: The store's inputs.
+        folder: The folder of the model's tokenizer.
+        chat_format: The run's chat format.
+        own_length: The longest text that the model was made for, in tokens, None if unknown.
+
+    Raises:
+        BadInputError: A benchmark cannot be evaluated; the message has its name and the remedy.
+        SourceUnreachableError: The data cannot be read now.
+    """
+    if spec.evaluation is None or not spec.evaluation.benchmarks:
+        return None
+    from isheep_worker.evaluation.results import HARNESS_VERSION  # noqa: PLC0415 (heavy)
+
+    length = spec.engine.vllm.max_model_length or own_length or DEFAULT_LENGTH
+    model = _Model(folder, chat_format, length)
+    found: dict[str, PreparedBenchmark] = {}
+    metrics: dict[str, Sequence[str]] = {}
+    dropped: list[str] = []
+    needed = 0
+    for benchmark in spec.evaluation.benchmarks:
+        try:
+            files = texts.evaluation(benchmark.name)
+            formats = base_formats(spec, benchmark)
+            one = _prepared(
+                spec.evaluation, benchmark, formats, files=files, inputs=inputs, model=model
+            )
+        except BadInputError as error:
+            raise BadInputError(f"evaluation.benchmarks[{benchmark.name}]: {error}") from error
+        found[benchmark.name] = one.reference
+        metrics[benchmark.name] = one.metrics
+        needed = max(needed, one.needed)
+        if benchmark.decontaminate == "Drop":
+            dropped += one.texts
+    _check_metrics(spec, metrics)
+    return PreparedEvaluation(
+        benchmarks=found,
+        texts=inputs.put(dump_texts(dropped)) if dropped else None,
+        needed=needed,
+        harness=HARNESS_VERSION,
+    )
+
+
+def _check_metrics(spec: SelfAlignmentRunSpec, metrics: Mapping[str, Sequence[str]]) -> None:
+    """Raise `BadInputError` if a decision reads a metric that its benchmark does not have.
+
+    `metrics` has the names of the metrics of each benchmark.
+    """
+    read = {
+        "best.metric": None if spec.best is None else spec.best.metric,
+        "stopping.metric": None if spec.stopping is None else spec.stopping.metric,
+    }
+    for field, metric in read.items():
+        name, _, wanted = (metric or "").partition("/")
+        # A metric can name its filter: `exact_match,strict-match`.
+        if wanted and name in metrics and wanted.partition(",")[0] not in metrics[name]:
+            raise BadInputError(
+                f"{field}: the benchmark {name} has no metric {wanted}; use one of "
+                f"{', '.join(metrics[name])}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    reference: PreparedBenchmark
+    needed: int
+    texts: Sequence[str]
+    metrics: Sequence[str]
+
+
+def _prepared(
+    evaluation: Evaluation,
+    benchmark: EvaluatedBenchmark,
+    formats: Sequence[PromptFormat],
+    *,
+    files: TaskFiles | None,
+    inputs: Inputs,
+    model: _Model,
+) -> _Prepared:
+    from isheep_worker.evaluation.benchmark import load_benchmark  # noqa: PLC0415 (heavy)
+    from isheep_worker.evaluation.metrics import metrics_of  # noqa: PLC0415 (heavy)
+
+    settings = benchmark_settings(benchmark, evaluation.random_seed)
+    allowed = evaluation.allow_code_execution
+    if files is None:
+        files = hub_files(lambda: load_benchmark(settings, None, allow_code_execution=allowed))
+    requests: dict[PromptFormat, list[RenderedRequest]] = {}
+    for prompt_format in formats:
+        loaded = load_benchmark(
+            replace(settings, prompt_format=prompt_format), files, allow_code_execution=allowed
+        )
+        requests[prompt_format] = _rendered(loaded, model)
+    if loaded.executes_code and (problem := refusal()):
+        raise BadInputError(problem)
+    needed = max(map(longest_length, requests.values()))
+    texts = list(_texts(loaded))
+    reference = PreparedBenchmark(
+        digest=put_benchmark(inputs, settings, files, requests, texts),
+        requests={name: len(some) for name, some in requests.items()},
+        length=min(-(-needed // LENGTH_STEP) * LENGTH_STEP, model.max_length),
+    )
+    return _Prepared(reference, needed, texts, list(metrics_of(loaded)))
+
+
+def benchmark_settings(benchmark: EvaluatedBenchmark, random_seed: int) -> BenchmarkSettings:
+    """Return what the requests of a benchmark depend on; its prompt format is set later."""
+    shares: tuple[Share, ...] = (Share(),)
+    if benchmark.share is not None:
+        end = benchmark.share.validation
+        shares = (Share(end=end), Share(begin=end))
+    return BenchmarkSettings(
+        task=benchmark.task,
+        num_fewshot=benchmark.num_few_shot,
+        shares=shares,
+        limit=benchmark.limit,
+        random_seed=random_seed,
+    )
+
+
+def _rendered(benchmark: Benchmark, model: _Model) -> list[RenderedRequest]:
+    from transformers import AutoTokenizer  # noqa: PLC0415 (heavy)
+
+    from isheep_worker.evaluation.rendering import render  # noqa: PLC0415 (heavy)
+
+    tokenizer = AutoTokenizer.from_pretrained(
+        model.folder, local_files_only=True, trust_remote_code=False
+    )
+    requests = render(
+        benchmark,
+        tokenizer,
+        model.max_length,
+        chat_template=model.chat_format.template,
+        stop_token_ids=model.chat_format.stop_token_ids,
+    )
+    task, prompt_format = benchmark.settings.task, benchmark.settings.prompt_format
+    if (size := len(dump_requests(requests))) > MAX_REQUEST_BYTES:
+        raise BadInputError(
+            f"benchmark {task}: its {len(requests)} requests have {size >> 20} MiB, and the limit "
+            f"is {MAX_REQUEST_BYTES >> 20} MiB: set limit, or a smaller numFewShot"
+        )
+    if cut := sum(request.work.cut > 0 for request in requests):
+        _LOG.warning(
+            "benchmark %s (%s): %d of %d prompts have more than the model's %d tokens; they lose "
+            "their beginning",
+            *(task, prompt_format, cut, len(requests), model.max_length),
+        )
+    return requests
+
+
+def _texts(benchmark: Benchmark) -> Iterator[str]:
+    """Yield the texts of all items, so that neither limit nor share changes what is dropped."""
+    for task in benchmark.tasks.values():
+        for doc in task.eval_docs:
+            yield from texts_of(doc)

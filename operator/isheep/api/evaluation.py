@@ -1,0 +1,126 @@
+"""The benchmarks on which every M(t) is evaluated, M(0) included.
+
+The tasks, filters and metrics are those of lm-eval, the Language Model Evaluation Harness. A model
+is evaluated by what it answers, and a failure of an evaluation never ends a run.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from isheep.api.base import Flag, Integer, Number, SpecModel, Text
+from isheep.api.model import StorageUri
+from isheep.contract.choices import BenchmarkFormat, BenchmarkOverlap, BenchmarkRole
+
+MAX_BENCHMARKS = 5
+"""The result of prepare, which has 2,048 bytes, names the requests of each benchmark."""
+
+
+class BenchmarkShare(SpecModel):
+    """How the items of one benchmark are divided, by a hash of the item."""
+
+    validation: Number = Field(
+        ge=0.01,
+        le=0.99,
+        description="Share of the items with the role Validation; the others have the role Test.",
+    )
+
+
+class EvaluatedBenchmark(SpecModel):
+    """A benchmark on which every M(t) is evaluated."""
+
+    name: Annotated[
+        Text, Field(min_length=1, max_length=32, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    ] = Field(description="Name of the benchmark in the report and in status.")
+    task: Annotated[
+        Text, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][-A-Za-z0-9_.,]*$")
+    ] = Field(
+        description="Name of a task or a group of lm-eval 0.4.13, such as ifeval or arc_easy."
+    )
+    storage_uri: StorageUri | None = Field(
+        default=None,
+        description=(
+            "The data: a file with the items (JSON Lines, a JSON list or Parquet), or a folder "
+            "with a file `<subset>/<split>.jsonl` or `.parquet` for each split that the task "
+            "reads. If absent: the data set of the task on the hub."
+        ),
+    )
+    role: BenchmarkRole = Field(
+        default="Test",
+        description=(
+            "Whether decisions during the run may read the figures (Validation), or whether they "
+            "only show the result (Test)."
+        ),
+    )
+    share: BenchmarkShare | None = Field(
+        default=None,
+        description=(
+            "Divides the items into Validation and Test, in place of `role`. If absent: all items "
+            "have the role `role`."
+        ),
+    )
+    limit: Integer | None = Field(
+        default=None,
+        ge=1,
+        le=1000000,
+        description=(
+            "Largest number of items of each task, and of each role if `share` is set, drawn by a "
+            "hash of the item. If absent: all items. Below 30, no comparison has an interval."
+        ),
+    )
+    num_few_shot: Integer | None = Field(
+        default=None,
+        ge=0,
+        le=64,
+        description=(
+            "Number of examples in each prompt. If absent: the number that the task sets. A chat "
+            "shows them as earlier turns."
+        ),
+    )
+    prompt_format: BenchmarkFormat = Field(
+        default="Both",
+        description=(
+            "Format of the prompts. With Both, M(0) is evaluated with raw text and with the chat "
+            "template, and later models in the format of their responses. A model is then called "
+            "better only if it is better than M(0) in both formats."
+        ),
+    )
+    decontaminate: BenchmarkOverlap = Field(
+        default="Report",
+        description=(
+            "Whether instructions that share words with the items are dropped before training "
+            "(Drop, see `curation.decontamination`), or only counted in the verdict (Report)."
+        ),
+    )
+
+
+class Evaluation(SpecModel):
+    """What every M(t) is evaluated on."""
+
+    benchmarks: tuple[EvaluatedBenchmark, ...] = Field(
+        default=(),
+        max_length=MAX_BENCHMARKS,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+        description="The benchmarks.",
+    )
+    random_seed: Integer = Field(
+        default=0,
+        ge=0,
+        le=9007199254740991,
+        description=(
+            "Seed of the answers and of the examples in prompts. It is not `spec.randomSeed`, so "
+            "runs with different seeds share the evaluation of M(0)."
+        ),
+    )
+    allow_code_execution: Flag = Field(
+        default=False,
+        description=(
+            "Whether tasks may execute the code that a model writes, such as humaneval. Without "
+            "it, prepare refuses these tasks."
+        ),
+    )

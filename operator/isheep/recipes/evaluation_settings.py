@@ -1,0 +1,111 @@
+"""The settings of the stages that evaluate models and compare them with M(0)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from isheep.contract.choices import BenchmarkRole, DecisiveAction, GuardRuleName, PromptFormat
+from isheep.recipes.settings import ModelSettings, StageSettings
+
+
+class EvaluateSettings(StageSettings):
+    """How M(t) answers requests that are the same for every t.
+
+    `benchmark` is the digest of a prepared benchmark, which has the requests. If it is None, the
+    requests are those of the yardstick, and the settings are `YardstickSettings`.
+    """
+
+    model: ModelSettings
+    random_seed: int
+    prompt_format: PromptFormat
+    benchmark: str | None = None
+    max_tokens: int | None = None
+    seed_tasks: str | None = None
+    templates: str | None = None
+    thinking: Literal["Keep"] | None = Field(default=None, description="None: Remove")
+
+
+class YardstickSettings(EvaluateSettings):
+    """How M(t) is measured on seed tasks.
+
+    `max_tokens` limits an answer. The sampling is fixed, so that runs with different responses
+    measure M(0) once.
+    """
+
+    benchmark: None = None
+    max_tokens: int
+    seed_tasks: str
+    templates: str
+
+
+class ScoreSettings(StageSettings):
+    """How the answers of M(t) on a benchmark are scored, by the version `harness` of lm-eval.
+
+    `allow_code_execution` is True if the task executes the answers.
+    """
+
+    benchmark: str
+    prompt_format: PromptFormat
+    harness: str
+    allow_code_execution: Literal[True] | None = None
+
+
+class StoppingSettings(StageSettings):
+    """When a run stops because its models do not become better on a metric of a benchmark."""
+
+    metric: str
+    patience: int
+
+
+class ComparedBenchmark(StageSettings):
+    """A benchmark of a verdict, with the scores of its models in the order of `scores`.
+
+    `validation` is the share of the items with the role Validation, None if all have `role`.
+    `later_format` is the prompt format of M(1) and later models.
+    """
+
+    name: str
+    digest: str
+    role: BenchmarkRole
+    validation: float | None = None
+    later_format: PromptFormat
+
+
+class ScoredModel(StageSettings):
+    """The scores of M(t) on a benchmark in a prompt format."""
+
+    benchmark: str
+    t: int
+    prompt_format: PromptFormat
+
+
+class VerdictSettings(StageSettings):
+    """How M(1…t) are compared with M(0), and which guards look at the answers and at D(1…t).
+
+    `scores` has the model of each score stage in the stage's inputs, in their order. `ngram` is the
+    number of consecutive words that count as an overlap of D(t) with a benchmark.
+
+    `random_seed` draws the resamples of the intervals, and the rows of the figures. `models` has
+    the t of each evaluation in the stage's inputs, in their order. `data_formats` has the prompt
+    format of the responses of D(1…t). `planned_looks` is the number of iterations.
+    """
+
+    random_seed: int
+    models: tuple[int, ...]
+    answer_format: PromptFormat
+    data_formats: tuple[PromptFormat, ...]
+    planned_looks: int
+    guards: tuple[GuardRuleName, ...]
+    action: DecisiveAction | None = Field(default=None, description="None: Warn")
+    best: str | None = Field(default=None, description="None: the last model")
+    stopping: StoppingSettings | None = None
+    benchmarks: tuple[ComparedBenchmark, ...] | None = None
+    scores: tuple[ScoredModel, ...] | None = None
+    ngram: int | None = None
+
+    @property
+    def decides(self) -> bool:
+        """Whether the next iteration waits for the verdict."""
+        return self.action is not None or self.stopping is not None
