@@ -44,6 +44,12 @@ _COLUMNS = (
         "description": "Pairs of the last finished iteration's D(t).",
         "jsonPath": ".status.history[-1:].kept",
     },
+    {
+        "name": "Best",
+        "type": "integer",
+        "description": "The t of the best model.",
+        "jsonPath": ".status.best.iteration",
+    },
     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
 )
 

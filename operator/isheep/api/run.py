@@ -21,12 +21,15 @@ from isheep.api.base import (
 )
 from isheep.api.compute import Compute
 from isheep.api.curation import Curation
+from isheep.api.decisions import Best, Stopping
 from isheep.api.dromedary import Dromedary
 from isheep.api.engine import Engine
+from isheep.api.evaluation import Evaluation
 from isheep.api.instructions import Instructions, SeedTasks
 from isheep.api.model import Model
 from isheep.api.recipe_registry import RECIPE_DEFINITIONS
 from isheep.api.responses import Responses
+from isheep.api.safeguards import Safeguards
 from isheep.api.selection import Selection
 from isheep.api.self_instruct import SelfInstruct
 from isheep.api.status import SelfAlignmentRunStatus
@@ -147,8 +150,30 @@ class SelfAlignmentRunSpec(SpecModel):
     yardstick: Yardstick | None = Field(
         default=None,
         description=(
-            "Measures every M(t) on the same seed tasks and compares it with M(0). If absent: no "
-            "model is measured."
+            "Measures every M(t) on the same seed tasks and compares it with M(0). If absent: with "
+            "the defaults, in a run that this version has started. `items: 0` turns it off."
+        ),
+    )
+    evaluation: Evaluation | None = Field(
+        default=None,
+        description=(
+            "Evaluates every M(t) on benchmarks and compares it with M(0). If absent: no model is "
+            "evaluated on a benchmark."
+        ),
+    )
+    safeguards: Safeguards | None = Field(
+        default=None,
+        description="What happens after a sign of a collapse. If absent: a warning.",
+    )
+    best: Best | None = Field(
+        default=None,
+        description="How the best model is chosen. If absent: the best model is the last one.",
+    )
+    stopping: Stopping | None = Field(
+        default=None,
+        description=(
+            "Stops the run when its models do not become better. If absent: the run has all "
+            "iterations."
         ),
     )
     self_instruct: SelfInstruct | None = settings_of("SelfInstruct")

@@ -132,10 +132,39 @@ class YardstickRecord(SpecModel):
     upper: Number | None = Field(default=None, description="Upper end of the interval.")
 
 
-class IterationRecord(SpecModel):
-    """A finished iteration."""
+class BenchmarkRecord(SpecModel):
+    """M(t) compared with M(0) on the primary metric of the first benchmark."""
 
-    iteration: Integer = Field(ge=1, le=20, description="Number of the iteration, t.")
+    name: Annotated[Text, Field(max_length=32)] = Field(description="Name of the benchmark.")
+    items: Count = Field(description="Number of items on which both models were evaluated.")
+    difference: Number = Field(
+        description="Mean of M(t) minus that of M(0) in its better prompt format."
+    )
+    lower: Number | None = Field(
+        default=None,
+        description="Lower end of the 95 % interval; absent if there are fewer than 30 items.",
+    )
+    upper: Number | None = Field(default=None, description="Upper end of the interval.")
+
+
+class BestRecord(SpecModel):
+    """The best model so far."""
+
+    iteration: Integer = Field(ge=0, le=20, description="The t of the best model; it can be 0.")
+    metric: Annotated[Text, Field(max_length=128)] | None = Field(
+        default=None, description="The metric that chose it, `best.metric`."
+    )
+    value: Number | None = Field(default=None, description="Its mean on this metric.")
+    model_uri: Uri | None = Field(default=None, description="Its location.")
+    note: Annotated[Text, Field(max_length=256)] = Field(
+        default="", description="How it was chosen, and which items the value comes from."
+    )
+
+
+class IterationRecord(SpecModel):
+    """A finished iteration, or with t = 0 the measurement of M(0)."""
+
+    iteration: Integer = Field(ge=0, le=20, description="Number of the iteration, t.")
     completions: Count | None = Field(default=None, description="Number of generated completions.")
     accepted: Count | None = Field(default=None, description="Number of accepted instructions.")
     kept: Count | None = Field(default=None, description="Number of pairs in D(t).")
@@ -160,6 +189,9 @@ class IterationRecord(SpecModel):
     validation_samples: Count | None = Field(default=None, description="Number of held-out pairs.")
     yardstick: YardstickRecord | None = Field(
         default=None, description="M(t) compared with M(0), if the run has a yardstick."
+    )
+    benchmark: BenchmarkRecord | None = Field(
+        default=None, description="M(t) compared with M(0) on the first of its benchmarks."
     )
     gpu_seconds: Number | None = Field(
         default=None, ge=0, description="GPU time of all Jobs of the iteration, in seconds."
@@ -211,19 +243,22 @@ class SelfAlignmentRunStatus(SpecModel):
     )
     history: tuple[IterationRecord, ...] = Field(
         default=(),
-        max_length=20,
+        max_length=21,
         json_schema_extra={
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["iteration"],
         },
-        description="The finished iterations.",
+        description="The finished iterations, and M(0) as t = 0 if it was measured.",
     )
     model_uri: Uri | None = Field(
         default=None,
         description=(
-            "Location of the newest M(t): full weights, or the adapter if handover is Adapter."
+            "Location of the best M(t): full weights, or the adapter if handover is Adapter. "
+            "Without `best.metric`, it is the newest one."
         ),
     )
+    last_model_uri: Uri | None = Field(default=None, description="Location of the newest M(t).")
+    best: BestRecord | None = Field(default=None, description="The best model so far.")
     report_uri: Uri | None = Field(default=None, description="Location of the newest report.")
     last_failure: Failure | None = Field(default=None, description="The last failure.")
     resolved: dict[str, Any] | None = Field(

@@ -6,9 +6,10 @@ every object of that model in the spec. Transition rules (with `oldSelf`) compar
 previous state; API servers check them when a run is updated.
 
 The rules use only the part of CEL in which all implementations agree: has, size, in, matches, all,
-exists, comparisons within one type, and oldSelf. They use `has` for optional fields only, because
-a field with a default is always set. Google's own implementation evaluates them here: it starts in
-a tenth of the time of the pure Python one, and matches expressions with RE2, as API servers do.
+exists, startsWith, comparisons within one type, and oldSelf. They use `has` for optional fields
+only, because a field with a default is always set. Google's own implementation evaluates them here:
+it starts in a tenth of the time of the pure Python one, and matches expressions with RE2, as API
+servers do.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from pydantic import BaseModel
 
 from isheep.api.assessment import Assessment
 from isheep.api.compute import Compute, EnvSource, EnvVar, Toleration
+from isheep.api.decision_validations import DECISION_RULES
 from isheep.api.engine import VllmOptions
+from isheep.api.evaluation import EvaluatedBenchmark
 from isheep.api.instructions import SeedTasks
 from isheep.api.model import Model
 from isheep.api.recipe_registry import RECIPE_DEFINITIONS
@@ -81,6 +84,7 @@ _RULES: Mapping[type[BaseModel], tuple[ValidationRule, ...]] = {
             "lower it, or raise instructions.count",
             "selection.random.size",
         ),
+        *DECISION_RULES,
     ),
     Compute: (
         ValidationRule(
@@ -109,6 +113,13 @@ _RULES: Mapping[type[BaseModel], tuple[ValidationRule, ...]] = {
             "has(self.builtin) ? !has(self.storageUri) && !has(self.configMapRef) "
             ": has(self.storageUri) != has(self.configMapRef)",
             "set exactly one of builtin, storageUri and configMapRef",
+        ),
+    ),
+    EvaluatedBenchmark: (
+        ValidationRule(
+            "!has(self.share) || self.role == 'Test'",
+            "share divides the items into both roles, so role has no effect: remove role",
+            "role",
         ),
     ),
     Assessment: (

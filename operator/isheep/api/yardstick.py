@@ -9,7 +9,6 @@ from __future__ import annotations
 from pydantic import Field
 
 from isheep.api.base import Integer, SpecModel
-from isheep.contract.choices import GuardAction
 
 
 class Yardstick(SpecModel):
@@ -17,11 +16,11 @@ class Yardstick(SpecModel):
 
     items: Integer = Field(
         default=200,
-        ge=1,
+        ge=0,
         le=1000,
         description=(
             "Number of seed tasks, drawn by a hash of the task. If there are fewer with an output, "
-            "all of them. Below 30, the report shows no interval and no verdict."
+            "all of them. Below 30, the report shows no interval and no verdict. 0: no yardstick."
         ),
     )
     max_tokens: Integer = Field(
@@ -37,13 +36,5 @@ class Yardstick(SpecModel):
         description=(
             "Seed of the answers. It is not `spec.randomSeed`, so runs with different seeds share "
             "the measurement of M(0)."
-        ),
-    )
-    guards: GuardAction = Field(
-        default="Warn",
-        description=(
-            "What happens if the answers of M(t) or the pairs of D(t) show a collapse, such as "
-            "repetition, copies or saturated scores: the condition Degrading and a sentence in the "
-            "report (Warn), or no such look (Off)."
         ),
     )

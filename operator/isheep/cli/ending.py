@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from isheep.cli.benchmark_text import benchmark_text
+from isheep.cli.best_text import best_text
 from isheep.cli.committed_figures import figures
 from isheep.cli.summary import rows, table
 from isheep.cli.text import printable
@@ -63,6 +65,11 @@ def show(
         if record.yardstick is not None:
             text = yardstick_text(record.iteration, record.yardstick)
             console.print(Text(text), soft_wrap=True)
+        if record.benchmark is not None:
+            text = benchmark_text(record.iteration, record.benchmark)
+            console.print(Text(text), soft_wrap=True)
+    if (best := view.status.best) is not None and best.metric is not None:
+        console.print(Text(f"best model: {best_text(best)}"), soft_wrap=True)
     if conclusion.end == "Failed":
         for line in figures(artifacts, committed_keys(view.status)):
             console.print(Text(printable(line)), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`isheep export RUN --iteration N -o PATH`: write D(t) for training libraries, or M(t).
+"""`isheep export RUN -o PATH`: write D(t) for training libraries, or M(t).
 
 The path is a file, or a folder that `isheep push` can upload: with the data or the model, and with
 a card.
@@ -32,9 +32,6 @@ DATA = "train"
 
 def command(
     run: AnyRun,
-    iteration: Annotated[
-        int, typer.Option("--iteration", min=1, help="Export D(t) or M(t) of iteration t.")
-    ],
     output: Annotated[
         str,
         typer.Option(
@@ -46,6 +43,14 @@ def command(
         ),
     ],
     *,
+    iteration: Annotated[
+        int | None,
+        typer.Option(
+            "--iteration",
+            min=1,
+            help="Export D(t) or M(t) of iteration t [default: that of the best model].",
+        ),
+    ] = None,
     form: Annotated[
         ExportFormat,
         typer.Option(
@@ -71,11 +76,16 @@ def command(
     store: Store = None,
 ) -> None:
     """Write D(t) in a format of training libraries, or M(t), with scores and provenance."""
+    from isheep.cli.chosen_iteration import best_iteration
     from isheep.cli.errors import BadInputError
     from isheep.cli.opening import open_run
     from isheep.export.rows import ExportError
 
-    chosen = _Iteration.of(open_run(run, namespace, context, store), iteration)
+    opened = open_run(run, namespace, context, store)
+    if iteration is None:
+        iteration, note = best_iteration(opened, opened.committed())
+        typer.echo(f"iteration {iteration}: {note}", err=True)
+    chosen = _Iteration.of(opened, iteration)
     try:
         if model:
             _export_model(chosen, output, licence)

@@ -1,4 +1,4 @@
-"""`isheep pull RUN -o DIR`: fetch the newest model of a run from its store."""
+"""`isheep pull RUN -o DIR`: fetch the best model of a run from its store."""
 # ruff: noqa: PLC0415  (a command imports what it needs when it runs)
 
 from __future__ import annotations
@@ -25,18 +25,25 @@ def command(
     context: AnyContext = None,
     store: Store = None,
     *,
+    iteration: Annotated[
+        int | None,
+        typer.Option("--iteration", min=1, help="Fetch M(t) of iteration t [default: the best]."),
+    ] = None,
     adapter: Annotated[
-        bool, typer.Option("--adapter", help="Fetch the LoRA adapter of the newest M(t).")
+        bool, typer.Option("--adapter", help="Fetch the LoRA adapter of M(t).")
     ] = False,
     merged: Annotated[
-        bool, typer.Option("--merged", help="Fetch the full weights of the newest M(t).")
+        bool, typer.Option("--merged", help="Fetch the full weights of M(t).")
     ] = False,
 ) -> None:
-    """Fetch the newest M(t) of a run from its store, and check the SHA-256 of each file.
+    """Fetch the best M(t) of a run from its store, and check the SHA-256 of each file.
 
-    The folder appears when all files are there. Without --adapter and --merged, it is the model of
-    status.modelUri. The credentials for a bucket are those of the AWS environment.
+    Without spec.best.metric, the best model is the newest one. The folder appears when all files
+    are there. Without --adapter, --merged and --iteration, it is the model of status.modelUri. The
+    credentials for a bucket are those of the AWS environment.
     """
+    from isheep.cli.best_text import best_text
+    from isheep.cli.chosen_iteration import chosen_best
     from isheep.cli.errors import BadInputError
     from isheep.cli.opening import open_run
     from isheep.contract.stage_ids import iteration_of, kind_name
@@ -51,7 +58,8 @@ def command(
     form: Handover | None = "Adapter" if adapter else "Merged" if merged else None
     chosen = open_run(run, namespace, context, store)
     committed = chosen.committed()
-    stage = _stage(chosen, committed, form)
+    best = chosen_best(chosen) if iteration is None else None
+    stage = _stage(chosen, committed, form, best.iteration if best else iteration)
     artifacts = ArtifactStore(chosen.store, chosen.ref.namespace)
     manifest = artifacts.committed(committed[stage])
     with new_folder(folder) as temporary:
@@ -60,9 +68,13 @@ def command(
     what = f"M({number}) of {chosen.ref.name}"
     weights = "full weights" if kind == "merge" else "a LoRA adapter"
     typer.echo(f"{folder}: {what}, {weights}, {count} files with the SHA-256 of the manifest")
+    if best is not None:
+        typer.echo(f"the best model: {best_text(best)}", err=True)
     if kind == "train" and trains_previous(manifest):
+        made_by = {key: id_ for id_, key in committed.items()}
+        base = iteration_of(made_by.get(manifest.inputs["model"][0], f"i{number - 1}/"))
         typer.echo(
-            f"the base of this adapter is M({number - 1}), not the base model of the run", err=True
+            f"the base of this adapter is M({base}), not the base model of the run", err=True
         )
 
 
@@ -83,19 +95,29 @@ def _folder(output: str) -> Path:
     return folder
 
 
-def _stage(chosen: OpenRun, committed: dict[str, str], form: Handover | None) -> str:
+def _stage(
+    chosen: OpenRun, committed: dict[str, str], form: Handover | None, iteration: int | None
+) -> str:
+    """Return the stage that made M(t) of an iteration, or the newest one if it is None."""
+    from isheep.cli.chosen_iteration import model_stage
     from isheep.cli.command_line import command_line
     from isheep.cli.errors import BadInputError
     from isheep.local.results import newest_model
 
-    stage = newest_model(committed, form)
+    def made(wanted: Handover | None) -> str | None:
+        if iteration is None:
+            return newest_model(committed, wanted)
+        return model_stage(committed, wanted, iteration)
+
+    stage = made(form)
     if stage is not None:
         return stage
-    if form == "Merged" and newest_model(committed, "Adapter") is not None:
+    if form == "Merged" and made("Adapter") is not None:
         raise BadInputError(
             f"{chosen.ref.name} has no merged weights: its iteration has not merged them yet, or "
             "spec.training.handover is Adapter; use --adapter"
         )
+    what = "model" if iteration is None else f"M({iteration})"
     raise BadInputError(
-        f"{chosen.ref.name} has no model yet: see `{command_line('status', *chosen.words)}`"
+        f"{chosen.ref.name} has no {what} yet: see `{command_line('status', *chosen.words)}`"
     )

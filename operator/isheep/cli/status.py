@@ -117,6 +117,8 @@ def _states_on_cluster(cluster: Cluster, run: str) -> Iterator[State]:
 
 
 def _lines(view: RunView, shown: Mapping[str, Any]) -> list[str]:
+    from isheep.cli.benchmark_text import benchmark_text
+    from isheep.cli.best_text import best_text
     from isheep.cli.yardstick_text import yardstick_text
     from isheep.local.conclusion import conclusion_of
 
@@ -136,12 +138,19 @@ def _lines(view: RunView, shown: Mapping[str, Any]) -> list[str]:
         # An iteration that answers the instructions of an earlier iteration accepts none.
         accepted = "" if record.accepted is None else f"accepted {record.accepted}, "
         score = "" if record.mean_score is None else f", mean score {record.mean_score:.2f}"
-        lines.append(f"  iteration {record.iteration}: {accepted}kept {record.kept}{score}")
+        if record.iteration:
+            lines.append(f"  iteration {record.iteration}: {accepted}kept {record.kept}{score}")
         if record.yardstick is not None:
             lines.append(f"    {yardstick_text(record.iteration, record.yardstick)}")
-    if "modelUri" in shown:
-        adapter = view.spec.get("training", {}).get("handover") == "Adapter"
-        lines.append(f"  model: {shown['modelUri']}" + (ADAPTER_NOTE if adapter else ""))
+        if record.benchmark is not None:
+            lines.append(f"    {benchmark_text(record.iteration, record.benchmark)}")
+    if status.best is not None:
+        lines.append(f"  best: {best_text(status.best)}")
+    adapter = view.spec.get("training", {}).get("handover") == "Adapter"
+    for label, name in (("model", "modelUri"), ("last model", "lastModelUri")):
+        if name in shown and (name == "modelUri" or shown[name] != shown.get("modelUri")):
+            is_adapter = adapter and "/stages/" in shown[name]
+            lines.append(f"  {label}: {shown[name]}" + (ADAPTER_NOTE if is_adapter else ""))
     if "reportUri" in shown:
         lines.append(f"  report: {shown['reportUri']}")
     return lines

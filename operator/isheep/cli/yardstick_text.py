@@ -7,6 +7,8 @@ from isheep.api.status import YardstickRecord
 
 def yardstick_text(t: int, found: YardstickRecord) -> str:
     """Return one sentence about the loss of M(t) on the seed tasks."""
+    if t == 0:
+        return f"M(0): measured on {found.items} seed tasks"
     text = f"M({t}): loss on {found.items} seed tasks"
     if found.difference is None:
         return f"{text}: not measured"

@@ -94,6 +94,7 @@ RunJobs = Literal["PerPool", "Run"]
 """Whether each pool has Jobs, or one Job executes the whole run."""
 WalkGrouping = Literal[JobGrouping, "Run"]
 """Which stages one Job executes, for both of these choices."""
+AppArmorProfile = Literal["RuntimeDefault"]
 ImagePullPolicy = Literal["Always", "IfNotPresent", "Never"]
 Addressing = Literal["Virtual", "Path"]
 
@@ -138,8 +139,24 @@ GuardRuleName = Literal[
 ]
 GUARD_RULE_NAMES: tuple[GuardRuleName, ...] = get_args(GuardRuleName)
 """The rules of the guards; a verdict names a rule by its place here, so a new rule is the last."""
-GuardAction = Literal["Warn", "Off"]
+DecisiveAction = Literal["Stop", "RollBack"]
+"""What a run does after an alarm of a guard if the alarm decides how the run goes on."""
+SafeguardAction = Literal["Warn", DecisiveAction, "Off"]
 """What a run does after an alarm of a guard."""
+VerdictAction = Literal["Continue", "Stop", "RollBack", "Missing"]
+"""What a run does after a verdict; Missing: a rule needs a figure that could not be measured."""
+VERDICT_ACTIONS: tuple[VerdictAction, ...] = get_args(VerdictAction)
+"""A verdict names its action by its place here."""
+BestReason = Literal["Improved", "BaseIsBest", "TooFewItems"]
+"""Why a model is the best one: better than M(0), M(0) itself, or the last one for lack of items."""
+BEST_REASONS: tuple[BestReason, ...] = get_args(BestReason)
+"""A verdict names the reason by its place here."""
+BenchmarkRole = Literal["Validation", "Test"]
+"""Whether decisions may read a benchmark, or whether it only reports the result."""
+BenchmarkFormat = Literal["Raw", "Chat", "Both"]
+"""The prompt formats in which M(0) is evaluated; Both measures the format apart."""
+BenchmarkOverlap = Literal["Drop", "Report"]
+"""What happens to instructions and responses that overlap with a benchmark."""
 EndCondition = Literal["Complete", "Failed"]
 """The conditions with which a run ends; `isheep wait` awaits one of them."""
 CheckState = Literal["ok", "failed", "unknown"]

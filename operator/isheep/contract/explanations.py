@@ -52,6 +52,13 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     Reason.STOPPING: Explanation(
         _MOVING, "An attempt that the run no longer needs is being deleted."
     ),
+    Reason.SIDECAR_RUNNING: Explanation(
+        _MOVING,
+        "The worker of a pod has ended, and another container of the pod goes on. The operator "
+        "takes the result and deletes the Job.",
+        "exclude the pods of runs from the injection of this container (podLabels or "
+        "podAnnotations), or inject it as an init container with restartPolicy Always",
+    ),
     Reason.RETRYING: Explanation(_MOVING, "An attempt failed and the next one starts shortly."),
     Reason.DISRUPTED: Explanation(
         _MOVING,
@@ -68,6 +75,21 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         "read the first section of the report, and look at the pairs; the run goes on",
     ),
     Reason.SUCCEEDED: Explanation(_MOVING, "Every stage is committed.", exit_code=ExitCode.DONE),
+    Reason.STOPPED_EARLY: Explanation(
+        _MOVING,
+        "A rule of `spec.safeguards` or `spec.stopping` has ended the run before its last "
+        "iteration.",
+        "read the first section of the report; to go on, set safeguards.action to Warn, or remove "
+        "stopping",
+        ExitCode.DONE,
+    ),
+    Reason.NO_IMPROVEMENT: Explanation(
+        _MOVING,
+        "Every stage is committed, and on `best.metric` no model is significantly better than "
+        "M(0). The best model is M(0).",
+        "read the first section of the report; more items show smaller differences",
+        ExitCode.DONE,
+    ),
     Reason.SUSPENDED: Explanation(
         _MOVING, "`spec.suspend` is true.", "set spec.suspend to false", ExitCode.DONE
     ),
@@ -136,6 +158,12 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         _STALLED,
         "A node cannot mount a volume. The message comes from the kubelet.",
     ),
+    Reason.VOLUME_IN_USE: Explanation(
+        _STALLED,
+        "A claim that only one node or one pod can use (ReadWriteOnce, ReadWriteOncePod) is used.",
+        "wait until the other pod has ended, or use a claim with the access mode ReadOnlyMany or "
+        "ReadWriteMany",
+    ),
     Reason.CONTAINER_NOT_STARTED: Explanation(
         _STALLED,
         "A node cannot start the container. The message comes from the kubelet.",
@@ -181,6 +209,14 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         _STALLED,
         "The namespace is being deleted, and the run with it.",
     ),
+    Reason.EVALUATION_MISSING: Explanation(
+        _STALLED,
+        "A rule of `spec.safeguards` or `spec.stopping` needs the comparison of a model, and a "
+        "stage of this comparison has failed.",
+        "correct the cause and request a retry, or set safeguards.action to Warn and remove "
+        "stopping",
+        ExitCode.BAD_INPUT,
+    ),
     Reason.NO_STORAGE: Explanation(
         _STALLED,
         "Neither the run nor the installation names a store.",
@@ -195,9 +231,16 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.STORE_UNREACHABLE: Explanation(
         _STALLED,
-        "The store did not answer, or did not accept the credentials, during all retries.",
-        "check the endpoint, the bucket and the Secret of spec.storage",
+        "The store did not answer during all retries.",
+        "check the endpoint of spec.storage, the network and the state of the store",
         ExitCode.UNREACHABLE,
+    ),
+    Reason.STORE_REFUSED: Explanation(
+        _STALLED,
+        "The store answered, and did not accept the credential or did not find the bucket.",
+        "correct the Secret of spec.storage, the rights of its credential, the bucket or the "
+        "region",
+        ExitCode.BAD_INPUT,
     ),
     Reason.SOURCE_UNREACHABLE: Explanation(
         _STALLED,

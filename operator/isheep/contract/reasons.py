@@ -17,12 +17,15 @@ class Reason(StrEnum):
     RUNNING = "Running"
     STARTING = "Starting"
     STOPPING = "Stopping"
+    SIDECAR_RUNNING = "SidecarRunning"
     RETRYING = "Retrying"
     DISRUPTED = "Disrupted"
     QUEUED = "Queued"
     WAITING_FOR_PEER = "WaitingForPeer"
     GUARD_ALARM = "GuardAlarm"
     SUCCEEDED = "Succeeded"
+    STOPPED_EARLY = "StoppedEarly"
+    NO_IMPROVEMENT = "NoImprovement"
     SUSPENDED = "Suspended"
 
     # Kubernetes does not start what the run needs.
@@ -39,6 +42,7 @@ class Reason(StrEnum):
     POD_SECURITY_VIOLATED = "PodSecurityViolated"
     PODS_NOT_CREATED = "PodsNotCreated"
     VOLUME_NOT_MOUNTED = "VolumeNotMounted"
+    VOLUME_IN_USE = "VolumeInUse"
     CONTAINER_NOT_STARTED = "ContainerNotStarted"
     JOB_FORBIDDEN = "JobForbidden"
     JOB_INVALID = "JobInvalid"
@@ -50,9 +54,11 @@ class Reason(StrEnum):
     NAMESPACE_TERMINATING = "NamespaceTerminating"
 
     # The run needs an input, a store or another process.
+    EVALUATION_MISSING = "EvaluationMissing"
     NO_STORAGE = "NoStorage"
     FOLDER_STORAGE = "FolderStorage"
     STORE_UNREACHABLE = "StoreUnreachable"
+    STORE_REFUSED = "StoreRefused"
     SOURCE_UNREACHABLE = "SourceUnreachable"
     PEER_UNREACHABLE = "PeerUnreachable"
     PREPARE_OVERDUE = "PrepareOverdue"

@@ -25,12 +25,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.api.yardstick import Yardstick
 from isheep.contract.invalid_fields import invalid_fields
 from isheep.contract.order import Prepared
 from isheep.contract.reasons import Reason
+from isheep.contract.stage_ids import iteration_of
 from isheep.planner.types import RunView
 from isheep.planner.walk import prepare_key
+from isheep.recipes.decisions import waits_for_verdicts
 from isheep.recipes.interface import Recipe
+from isheep.recipes.pinned_spec import WRITERS, PinnedSpec
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.stage_kinds import STAGE_VERSIONS
 
@@ -43,6 +47,7 @@ SEED_TASKS = "seedTasks"
 TEMPLATES = "templates"
 SCORE_TEMPLATES = "scoreTemplates"
 BENCHMARK = "benchmark:"
+EVALUATION = "evaluation:"
 
 
 class PlanningError(Exception):
@@ -58,7 +63,8 @@ class Resolved(BaseModel):
     """`status.resolved`. `seen` is the user's spec, and `spec` is the spec with all defaults.
 
     `inputs` contains the digests of inputs whose fields have not changed since they were
-    resolved. `prepared` is set after prepare has committed for `prepare_key`.
+    resolved. `prepared` is set after prepare has committed for `prepare_key`. `writers` is that of
+    `PinnedSpec`.
     """
 
     model_config = ConfigDict(
@@ -71,6 +77,7 @@ class Resolved(BaseModel):
     stage_versions: dict[str, int]
     worker_image: str = ""
     prepare_key: str
+    writers: tuple[int, ...] | None = None
     inputs: dict[str, str] = Field(default_factory=dict)
     prepared: Prepared | None = None
 
@@ -106,7 +113,7 @@ def pin(run: RunView, worker_image: str, *, retried: bool) -> Resolved:
 
 def spec_of(resolved: Resolved) -> SelfAlignmentRunSpec:
     """Return the resolved spec."""
-    return SelfAlignmentRunSpec.read_stored(resolved.spec)
+    return PinnedSpec.read_stored({**resolved.spec, WRITERS: resolved.writers})
 
 
 def recipe_of(spec: SelfAlignmentRunSpec) -> Recipe:
@@ -121,6 +128,7 @@ def inputs_of(prepared: Prepared) -> dict[str, str]:
         SEED_TASKS: prepared.seed_tasks_digest,
         TEMPLATES: prepared.templates_digest,
         **{f"{BENCHMARK}{name}": digest for name, digest in prepared.benchmarks.items()},
+        **{f"{EVALUATION}{name}": one.digest for name, one in (prepared.evaluation or {}).items()},
     }
     if prepared.score_templates_digest is not None:
         inputs[SCORE_TEMPLATES] = prepared.score_templates_digest
@@ -130,7 +138,7 @@ def inputs_of(prepared: Prepared) -> dict[str, str]:
 
 
 def _first(run: RunView, worker_image: str) -> Resolved:
-    spec = _read(run.spec)
+    spec = _measured(_read(run.spec))
     versions = _current_versions()
     return Resolved(
         generation=run.generation,
@@ -143,8 +151,10 @@ def _first(run: RunView, worker_image: str) -> Resolved:
 
 
 def _next(run: RunView, before: Resolved) -> Resolved:
-    fresh = _read(run.spec).document()
+    fresh = _measured(_read(run.spec)).document()
     spec = _read(_resolve(before.seen, run.spec, before.spec, fresh))
+    if spec.safeguards is not None and spec.safeguards.acts:
+        spec = _measured(spec)
     key = prepare_key(recipe_of(spec), spec, before.stage_versions)
     return before.model_copy(
         update={
@@ -152,10 +162,33 @@ def _next(run: RunView, before: Resolved) -> Resolved:
             "seen": dict(run.spec),
             "spec": spec.document(),
             "prepare_key": key,
+            "writers": _begun_writers(run, before, spec),
             "inputs": _unchanged_inputs(before.inputs, spec_of(before), spec),
             "prepared": before.prepared if key == before.prepare_key else None,
         }
     )
+
+
+def _measured(spec: SelfAlignmentRunSpec) -> SelfAlignmentRunSpec:
+    """Return the spec with the default yardstick if it says nothing about one.
+
+    The field has no default in the schema: an API server would write it into the stored runs of an
+    earlier version, whose pinned values have no yardstick.
+    """
+    if spec.yardstick is not None:
+        return spec
+    return spec.model_copy(update={"yardstick": Yardstick()})
+
+
+def _begun_writers(
+    run: RunView, before: Resolved, spec: SelfAlignmentRunSpec
+) -> tuple[int, ...] | None:
+    """Return the writers of the iterations that have begun; None if no rule decides about them."""
+    known = before.writers or ()
+    if before.writers is None and not waits_for_verdicts(spec):
+        return None
+    begun = max((iteration_of(record.id) for record in run.status.stages), default=0)
+    return tuple(known[i] if i < len(known) else i for i in range(begun))
 
 
 def _read(document: Mapping[str, Any]) -> SelfAlignmentRunSpec:
@@ -206,6 +239,7 @@ def _unchanged_inputs(
         TEMPLATES: before.prompts_ref == now.prompts_ref,
         SCORE_TEMPLATES: before.prompts_ref == now.prompts_ref,
         **_unchanged_benchmarks(before, now),
+        **_unchanged_evaluation(before, now),
     }
     return {name: digest for name, digest in inputs.items() if unchanged.get(name, False)}
 
@@ -216,3 +250,16 @@ def _unchanged_benchmarks(
     old = {b.name: b.storage_uri for b in before.curation.decontamination.benchmarks}
     new = {b.name: b.storage_uri for b in now.curation.decontamination.benchmarks}
     return {f"{BENCHMARK}{name}": new.get(name) == uri for name, uri in old.items()}
+
+
+def _unchanged_evaluation(
+    before: SelfAlignmentRunSpec, now: SelfAlignmentRunSpec
+) -> dict[str, bool]:
+    """Return whether the data of each benchmark comes from the same task and place."""
+    old, new = (
+        {one.name: (one.task, one.storage_uri) for one in spec.evaluation.benchmarks}
+        if spec.evaluation is not None
+        else {}
+        for spec in (before, now)
+    )
+    return {f"{EVALUATION}{name}": new.get(name) == data for name, data in old.items()}

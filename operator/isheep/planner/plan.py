@@ -22,6 +22,7 @@ from datetime import datetime
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.reasons import Reason
 from isheep.planner import restart
+from isheep.planner.best import improves_nothing
 from isheep.planner.cleanup import removals
 from isheep.planner.conditions import RunPhase, State
 from isheep.planner.deadline import deadline, start_time
@@ -29,6 +30,7 @@ from isheep.planner.groups import (
     CONFIGURATION_WAIT,
     GroupStatus,
     PlanningContext,
+    Rank,
     group_status,
     one_engine_at_a_time,
     state_of,
@@ -47,7 +49,8 @@ from isheep.planner.types import (
     StageRef,
     Stop,
 )
-from isheep.planner.walk import Walk, walk
+from isheep.planner.walk import Walk, walk, writers_of
+from isheep.recipes.decisions import waits_for_verdicts
 
 
 def plan(run: RunView, observed: Observed, now: datetime, environment: Environment) -> Plan:
@@ -65,10 +68,8 @@ def plan(run: RunView, observed: Observed, now: datetime, environment: Environme
 
     stage_records = StageRecords(restart.records(run), resolved)
     stage_records.add_attempts(observed.attempts, now)
-    resolved = stage_records.resolved
-    walked = walk(
-        recipe_of(spec), spec, resolved.prepared, resolved.stage_versions, stage_records.lookup
-    )
+    walked = _walked(spec, stage_records)
+    resolved, spec = stage_records.resolved, spec_of(stage_records.resolved)
     started = start_time(
         run.status.start_time, suspended=spec.suspend, restarts=restart.restarts_clock(run), now=now
     )
@@ -86,7 +87,7 @@ def plan(run: RunView, observed: Observed, now: datetime, environment: Environme
         groups = [group_status(group, context) for group in ready_groups(walked, spec, environment)]
         if environment.pods is None:
             groups = one_engine_at_a_time(groups)
-        state = state_of(groups, begun=resolved.prepared is not None)
+        state = _going_on(walked, groups, begun=resolved.prepared is not None)
     stage_records.note_stop(observed.attempts, stops)
 
     current = _current(groups)
@@ -106,9 +107,22 @@ def plan(run: RunView, observed: Observed, now: datetime, environment: Environme
     planned = _planned(walked, resolved)
     tidy = removals(observed.attempts, run.status, planned)
     more = len(removals(observed.attempts, status, planned)) > len(tidy)
-    times = [one.wake_at for one in groups] + [over_at if groups else None, now if more else None]
+    is_open = bool(groups) or walked.end.missing is not None
+    times = [one.wake_at for one in groups] + [over_at if is_open else None, now if more else None]
     wake_at = min((time for time in times if time is not None), default=None)
     return Plan((*stops, *tidy, *starts), status, wake_at)
+
+
+def _walked(spec: SelfAlignmentRunSpec, stage_records: StageRecords) -> Walk:
+    """Walk the recipe, and keep the decisions of its iterations if a rule has made them."""
+    resolved = stage_records.resolved
+    walked = walk(
+        recipe_of(spec), spec, resolved.prepared, resolved.stage_versions, stage_records.lookup
+    )
+    decides = waits_for_verdicts(spec) or resolved.writers is not None
+    if decides and resolved.prepared is not None:
+        stage_records.keep_writers(writers_of(walked))
+    return walked
 
 
 def _ended(run: RunView, observed: Observed) -> Plan:
@@ -148,7 +162,7 @@ def _ending(
         if failure is not None:
             return State(RunPhase.FAILED, failure.reason, failure.message[:2000])
     if walked.end.complete and not left:
-        return State(RunPhase.SUCCEEDED, Reason.SUCCEEDED, "every stage is committed")
+        return _completed(walked)
     if is_over:
         message = (
             f"spec.activeDeadlineSeconds = {spec.active_deadline_seconds} have passed; raise it, "
@@ -158,6 +172,24 @@ def _ending(
     if spec.suspend:
         return State(RunPhase.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true")
     return None
+
+
+def _completed(walked: Walk) -> State:
+    stopped = walked.end.stopped
+    message = "every stage is committed" if stopped is None else stopped.message
+    reason = Reason.SUCCEEDED if stopped is None else Reason.STOPPED_EARLY
+    if improves_nothing(walked):
+        message += "; no model is significantly better than M(0)"
+        reason = Reason.NO_IMPROVEMENT if stopped is None else reason
+    return State(RunPhase.SUCCEEDED, reason, message)
+
+
+def _going_on(walked: Walk, groups: Sequence[GroupStatus], *, begun: bool) -> State:
+    """Return the state of a run that has not ended and is not suspended."""
+    missing = walked.end.missing
+    if missing is not None and all(one.rank is not Rank.RUNNING for one in groups):
+        return State(RunPhase.STALLED, Reason.EVALUATION_MISSING, missing)
+    return state_of(groups, begun=begun)
 
 
 def _stopped(observed: Observed, stops: Sequence[Stop]) -> Observed:

@@ -13,6 +13,9 @@ from isheep.api.run import RETRY_ANNOTATION
 from isheep.api.status import SelfAlignmentRunStatus, StageRecord
 from isheep.planner.types import RunView
 
+RETRY_CHARACTERS = 256
+"""The status keeps this many characters of the annotation's value."""
+
 
 def is_new_generation(run: RunView) -> bool:
     """Return whether the status describes an older generation, or there is no status yet."""
@@ -64,4 +67,4 @@ def _holds(status: SelfAlignmentRunStatus, *types: str) -> bool:
 
 def _asked(run: RunView) -> str | None:
     value = run.annotations.get(RETRY_ANNOTATION)
-    return value[:256] if value else None
+    return value[:RETRY_CHARACTERS] if value else None

@@ -11,19 +11,24 @@ from datetime import datetime
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import (
+    BenchmarkRecord,
     IterationRecord,
     SelfAlignmentRunStatus,
     StageProgress,
     StageRecord,
     YardstickRecord,
 )
+from isheep.planner.best import best_record, last_model_uri
 from isheep.planner.conditions import RunPhase, State, conditions
 from isheep.planner.restart import handled
 from isheep.planner.stage_records import StageRecords
 from isheep.planner.types import Attempt, RunView, StageRef
 from isheep.planner.walk import Walk
+from isheep.recipes.evaluation_settings import VerdictSettings
 from isheep.recipes.interface import Stage, Statistics, has_failed
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
+
+YARDSTICK_OF_BASE = f"i0/{StageKind.EVALUATE}/yardstick"
 
 
 def phase_status(
@@ -79,14 +84,17 @@ def full_status(
         stages = (*stages, *(r for r in base.stages if r.id != "prepare"))
     progress = _stage_progress(current, attempt, walked, before, now) if current else None
     done = base.phase == "Succeeded"
+    best = best_record(spec, walked, artifacts)
     return base.model_copy(
         update={
-            "iteration": spec.iterations if done else (current.iteration if current else None),
-            "progress": _progress(spec, current, progress, done=done),
+            "iteration": _iteration_now(spec, walked, current, done=done),
+            "progress": _progress(spec, walked, current, progress, done=done),
             "stage": progress,
             "stages": stages,
             "history": _history(spec, walked, stage_records),
-            "model_uri": _model_uri(walked, artifacts) or base.model_uri,
+            "model_uri": (best.model_uri if best else None) or base.model_uri,
+            "last_model_uri": last_model_uri(walked, artifacts) or base.last_model_uri,
+            "best": best or base.best,
             "report_uri": _report_uri(walked, artifacts) or base.report_uri,
             "last_failure": stage_records.failure(refs) or base.last_failure,
             "resolved": resolved.document(),
@@ -139,15 +147,27 @@ def _stage_progress(
     )
 
 
+def _iteration_now(
+    spec: SelfAlignmentRunSpec, walked: Walk, current: Stage | None, *, done: bool
+) -> int | None:
+    if not done:
+        return current.iteration if current else None
+    stopped = walked.end.stopped
+    return spec.iterations if stopped is None else stopped.iteration
+
+
 def _progress(
     spec: SelfAlignmentRunSpec,
+    walked: Walk,
     stage: Stage | None,
     progress: StageProgress | None,
     *,
     done: bool,
 ) -> str | None:
     if done:
-        return f"{spec.iterations}/{spec.iterations}"
+        stopped = walked.end.stopped
+        t = spec.iterations if stopped is None else stopped.iteration
+        return f"{t}/{spec.iterations}" + ("" if stopped is None else " stopped early")
     if stage is None:
         return None
     text = stage.id
@@ -164,11 +184,20 @@ def _history(
     by_iteration: dict[int, list[Stage]] = {}
     for stage in walked.stages:
         by_iteration.setdefault(stage.iteration, []).append(stage)
-    return tuple(
+    finished = (
         _iteration(t, by_iteration[t], walked, stage_records)
         for t in range(1, spec.iterations + 1)
         if t in by_iteration and _has_model(by_iteration[t], walked)
     )
+    return (*_base_model(walked), *finished)
+
+
+def _base_model(walked: Walk) -> list[IterationRecord]:
+    """Return the record of M(0) if it was measured."""
+    found = walked.results.get(YARDSTICK_OF_BASE)
+    if found is None or has_failed(found):
+        return []
+    return [IterationRecord(iteration=0, yardstick=YardstickRecord(items=int(found["items"])))]
 
 
 def _has_model(stages: Sequence[Stage], walked: Walk) -> bool:
@@ -194,19 +223,48 @@ def _iteration(
         training_samples=_count(figures.get("samples")),
         validation_loss=figures.get("evalLoss"),
         validation_samples=_count(figures.get("validationSamples")),
-        yardstick=_yardstick(walked.results.get(f"i{t}/{StageKind.VERDICT}")),
+        yardstick=_yardstick(t, walked),
+        benchmark=_benchmark(t, walked),
         gpu_seconds=round(sum(gpu), 1) if gpu else None,
     )
 
 
-def _yardstick(verdict: Statistics | None) -> YardstickRecord | None:
-    if verdict is None or has_failed(verdict):
+def _verdict(t: int, walked: Walk) -> tuple[VerdictSettings, Statistics] | None:
+    """Return the verdict on M(t) if it was made: its settings and its result."""
+    result = walked.results.get(f"i{t}/{StageKind.VERDICT}")
+    if result is None or has_failed(result):
         return None
+    for stage in walked.stages:
+        if stage.id == f"i{t}/{StageKind.VERDICT}" and isinstance(stage.settings, VerdictSettings):
+            return stage.settings, result
+    return None
+
+
+def _yardstick(t: int, walked: Walk) -> YardstickRecord | None:
+    found = _verdict(t, walked)
+    if found is None or not found[0].models:
+        return None
+    verdict = found[1]
     return YardstickRecord(
         items=int(verdict["items"]),
         difference=verdict.get("difference"),
         lower=verdict.get("lower"),
         upper=verdict.get("upper"),
+    )
+
+
+def _benchmark(t: int, walked: Walk) -> BenchmarkRecord | None:
+    """Return the comparison on the first benchmark of the verdict, which its statistics have."""
+    found = _verdict(t, walked)
+    if found is None or not found[0].benchmarks or "benchmarkDifference" not in found[1]:
+        return None
+    settings, verdict = found
+    return BenchmarkRecord(
+        name=settings.benchmarks[0].name if settings.benchmarks else "",
+        items=int(verdict["benchmarkItems"]),
+        difference=verdict["benchmarkDifference"],
+        lower=verdict.get("benchmarkLower"),
+        upper=verdict.get("benchmarkUpper"),
     )
 
 
@@ -216,13 +274,6 @@ def _has_statistics(stage: Stage) -> bool:
 
 def _count(value: float | None) -> int | None:
     return None if value is None else int(value)
-
-
-def _model_uri(walked: Walk, artifacts: str) -> str | None:
-    kinds = {stage.kind for stage in walked.stages}
-    maker = StageKind.MERGE if StageKind.MERGE in kinds else StageKind.TRAIN
-    key = _last_committed(walked, maker)
-    return f"{artifacts}/{key}/files" if key else None
 
 
 def _report_uri(walked: Walk, artifacts: str) -> str | None:

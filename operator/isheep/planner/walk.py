@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Prepared
+from isheep.contract.stage_ids import iteration_of
 from isheep.planner.keys import stage_key
 from isheep.recipes.interface import End, Recipe, Stage, Statistics
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS
 
 Lookup = Callable[[Stage, str], Statistics | None]
 """Returns the statistics of a stage with this key, or None if it is not committed."""
@@ -54,6 +56,16 @@ def walk(
             stage = generator.send(found)
     except StopIteration as stop:
         return Walk(tuple(stages), keys, results, stop.value)
+
+
+def writers_of(walked: Walk) -> tuple[int, ...]:
+    """Return, for each iteration of a walk, the t of the model that writes it."""
+    writers: dict[int, int] = {}
+    for stage in walked.stages:
+        if stage.model is not None and not STAGE_DEFINITIONS[stage.kind].optional:
+            writer = iteration_of(stage.model) if stage.model else 0
+            writers.setdefault(stage.iteration, writer)
+    return tuple(writer for _, writer in sorted(writers.items()))
 
 
 def prepare_key(recipe: Recipe, spec: SelfAlignmentRunSpec, versions: Mapping[str, int]) -> str:

@@ -56,7 +56,8 @@ class Dromedary:
         if isinstance(pool, End):
             return pool
         for t in range(1, spec.iterations + 1):
-            end = yield from _iteration(run, history, t, pool, settings)
+            written = replace(run, writers=tuple(history.writers))
+            end = yield from _iteration(written, history, t, pool, settings)
             if end is not None:
                 return end
         return FINISHED

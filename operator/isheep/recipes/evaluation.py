@@ -11,6 +11,13 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
+from isheep.recipes.benchmarks import (
+    BenchmarkStages,
+    answer_benchmarks,
+    compared_benchmarks,
+    score_answers,
+    scored_models,
+)
 from isheep.recipes.builders.assess import controls
 from isheep.recipes.builders.context import RunContext
 from isheep.recipes.builders.evaluate import evaluate, verdict
@@ -22,25 +29,36 @@ OptionalStages = Generator[Stage, Statistics | None, None]
 
 @dataclass(slots=True)
 class Evaluations:
-    """The ids of the evaluations so far by t, of the newest verdict, and of the controls."""
+    """The ids of the evaluations so far by t, of the newest verdict, and of the controls.
+
+    `verdicts` has the result of each verdict by t, None if it is not committed.
+    """
 
     measured: dict[int, str] = field(default_factory=dict)
+    benchmarks: BenchmarkStages = field(default_factory=BenchmarkStages)
     controls: list[str] = field(default_factory=list)
     verdict: str | None = None
+    verdicts: dict[int, Statistics | None] = field(default_factory=dict)
 
     def stages(self) -> list[str]:
         """Return the ids of the evaluations, controls and the newest verdict, for the report."""
         newest = [] if self.verdict is None else [self.verdict]
-        return [*self.measured.values(), *self.controls, *newest]
+        return [
+            *self.measured.values(),
+            *self.benchmarks.stages(),
+            *self.controls,
+            *newest,
+        ]
 
 
 def measure_model(run: RunContext, found: Evaluations, t: int, iteration: int) -> OptionalStages:
-    """Yield the stage that measures M(t) in an iteration; none without a yardstick."""
-    if run.spec.yardstick is None:
-        return
-    stage = evaluate(run, run.spec.yardstick, t, iteration)
-    if not has_failed((yield stage)):
-        found.measured[t] = stage.id
+    """Yield the stages that measure M(t) in an iteration: on the yardstick, then on benchmarks."""
+    yardstick = run.spec.yardstick
+    if yardstick is not None and yardstick.items:
+        stage = evaluate(run, yardstick, t, iteration)
+        if not has_failed((yield stage)):
+            found.measured[t] = stage.id
+    yield from answer_benchmarks(run, found.benchmarks, t, iteration)
 
 
 def check_scores(
@@ -61,14 +79,25 @@ def check_scores(
 def compare_models(
     run: RunContext, found: Evaluations, selects: Sequence[str], t: int, iteration: int
 ) -> OptionalStages:
-    """Yield the stage that compares M(1…t) with M(0); none if M(t) or M(0) is not measured.
+    """Yield the scores of answers, and the stage that compares M(1…t) with M(0).
 
+    There is no comparison if M(t) or M(0) is measured neither on the yardstick nor on a benchmark.
     `selects` has the ids of the select stages of the iterations, in order.
     """
-    if run.spec.yardstick is None or t == 0 or not {0, t} <= found.measured.keys():
+    yield from score_answers(run, found.benchmarks, iteration)
+    measured = found.measured if {0, t} <= found.measured.keys() else {}
+    scores = scored_models(found.benchmarks)
+    if t == 0 or not (measured or any(model.t == t for model, _ in scores)):
         return
     stage = verdict(
-        run, run.spec.yardstick, t, iteration, evaluations=found.measured, selects=selects
+        run,
+        t,
+        iteration,
+        evaluations=measured,
+        selects=selects,
+        benchmarks=compared_benchmarks(run, found.benchmarks),
+        scores=scores,
     )
-    if not has_failed((yield stage)):
+    found.verdicts[t] = yield stage
+    if not has_failed(found.verdicts[t]):
         found.verdict = stage.id

@@ -64,15 +64,27 @@ class RecipeFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlyStop:
+    """The run's own results end it after `iteration`, without a failure."""
+
+    iteration: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """How a recipe ended.
 
-    `complete` is true if the recipe has yielded all stages. If it is false, the recipe waits for a
-    result, or the run fails (`failure`) when the stages that it has yielded are executed.
+    `complete` is true if the recipe has yielded all stages; `stopped` is set if it has left out
+    iterations. If `complete` is false, the recipe waits for a result, or the run fails (`failure`)
+    when the stages that it has yielded are executed. With `missing`, it waits until a person acts,
+    because a stage has failed whose result decides how the run goes on.
     """
 
     complete: bool
     failure: RecipeFailure | None = None
+    stopped: EarlyStop | None = None
+    missing: str | None = None
 
 
 UNDECIDED = End(complete=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import TaskListStyle
@@ -17,6 +17,7 @@ from isheep.contract.language_mismatch import mismatch_of_drops
 from isheep.contract.order import Prepared
 from isheep.contract.reasons import Reason
 from isheep.contract.rule_names import DROP
+from isheep.contract.stage_ids import iteration_of
 from isheep.recipes.builders.assess import assess
 from isheep.recipes.builders.context import RunContext
 from isheep.recipes.builders.curate import curate
@@ -26,6 +27,7 @@ from isheep.recipes.builders.prepare import prepare
 from isheep.recipes.builders.report import report
 from isheep.recipes.builders.select import select
 from isheep.recipes.builders.train import merge, train
+from isheep.recipes.decisions import next_writer, waits_for_verdicts
 from isheep.recipes.defaults import resolve
 from isheep.recipes.evaluation import Evaluations, check_scores, compare_models, measure_model
 from isheep.recipes.interface import (
@@ -46,18 +48,27 @@ class History:
     """The ids of the stages that the recipe has yielded, except prepare and reports.
 
     `stages` has no evaluations and verdicts. `curates` has the last curate stage of each iteration
-    and `selects` the select stage of each iteration, in order.
+    and `selects` the select stage of each iteration, in order. If the run rolled back, `curates` is
+    without the iteration whose model was left. `writers` has the t of the model that writes each
+    iteration so far.
     """
 
     stages: list[str] = field(default_factory=list)
     curates: list[str] = field(default_factory=list)
     selects: list[str] = field(default_factory=list)
+    writers: list[int] = field(default_factory=lambda: [0])
     evaluations: Evaluations = field(default_factory=Evaluations)
 
     def add(self, stage: Stage) -> Stage:
         """Add the id of a stage, and return the stage."""
         self.stages.append(stage.id)
         return stage
+
+    def go_on(self, t: int, writer: int) -> None:
+        """Let M(`writer`) write iteration t + 1; if it is not M(t), leave out its instructions."""
+        self.writers.append(writer)
+        if writer != t and self.curates and iteration_of(self.curates[-1]) == t:
+            self.curates.pop()
 
     def reported(self) -> list[str]:
         """Return the ids of the stages that a report shows."""
@@ -114,7 +125,7 @@ def iterations(
         return UNDECIDED
     run, history = RunContext(resolve(spec), prepared), History()
     for t in range(1, spec.iterations + 1):
-        end = yield from iteration(run, history, t)
+        end = yield from iteration(replace(run, writers=tuple(history.writers)), history, t)
         if end is not None:
             return end
     return FINISHED
@@ -208,7 +219,8 @@ def select_and_train(
 ) -> StageGenerator:
     """Yield the stages from the scores of the pairs to the report (§3.2, §3.3).
 
-    With a yardstick, M(t-1) is measured first, because the pods of its responses have loaded it.
+    With a yardstick, M(t-1) is measured first, because the pods of its responses have loaded it. If
+    the next iteration waits for the verdict on M(t), M(t) is measured after its training.
 
     Args:
         run: The run, with the result of prepare.
@@ -221,7 +233,9 @@ def select_and_train(
     Returns:
         The end of the run, or None if the next iteration can start.
     """
-    yield from measure_model(run, history.evaluations, t - 1, iteration=t)
+    waits = waits_for_verdicts(run.spec)
+    if not waits or t == 1:
+        yield from measure_model(run, history.evaluations, t - 1, iteration=t)
     judging = judging_method(run.spec)
     if judging.scores:
         yield history.add(assess(run, t, pairs, items))
@@ -234,15 +248,22 @@ def select_and_train(
     if (failure := _too_few_samples(run, t, selected)) is not None:
         return (yield from _failed(run, history, t, failure))
     history.selects.append(f"i{t}/select")
-    yield history.add(train(run, t, history.selects))
+    yield history.add(train(run, t, [history.selects[i - 1] for i in run.lineage(t)]))
     if run.merges:
         yield history.add(merge(run, t))
-    selects = history.selects
-    yield from compare_models(run, history.evaluations, selects, t - 1, iteration=t)
-    if t == run.spec.iterations:
+    selects, is_last = history.selects, t == run.spec.iterations
+    if not waits:
+        yield from compare_models(run, history.evaluations, selects, t - 1, iteration=t)
+    if waits or is_last:
         yield from measure_model(run, history.evaluations, t, iteration=t)
         yield from compare_models(run, history.evaluations, selects, t, iteration=t)
+    following = t if is_last else next_writer(run, history.evaluations, t)
+    if isinstance(following, End) and not following.complete:
+        return following
     yield report(run, t, history.reported())
+    if isinstance(following, End):
+        return following
+    history.go_on(t, following)
     return None
 
 

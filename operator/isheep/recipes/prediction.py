@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Prepared
+from isheep.recipes.evaluation_settings import VerdictSettings
 from isheep.recipes.interface import Recipe, Stage, Statistics
 from isheep.recipes.settings import CollectingSettings, SelectSettings
 
@@ -42,4 +43,6 @@ def best_result(stage: Stage, spec: SelfAlignmentRunSpec) -> Statistics:
 
 def decides_what_follows(stage: Stage) -> bool:
     """Return whether the recipe needs the result of this stage to yield the next one."""
+    if isinstance(stage.settings, VerdictSettings):
+        return stage.settings.decides
     return isinstance(stage.settings, CollectingSettings | SelectSettings)

@@ -36,4 +36,5 @@ def test_an_unknown_mode_is_a_usage_error() -> None:
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (64, "usage: python -m isheep_worker [serve]\n")
+    usage = "usage: python -m isheep_worker [serve | sandbox FOLDER]\n"
+    assert (done.returncode, done.stderr) == (64, usage)

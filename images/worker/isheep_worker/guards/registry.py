@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from isheep.contract.choices import GuardAction, GuardRuleName
+from isheep.contract.choices import GuardRuleName, SafeguardAction
 from isheep_worker.guards import (
     certainty,
     copied_instruction,
@@ -50,7 +50,7 @@ GUARD_RULES: Mapping[GuardRuleName, GuardRule] = {
 class GuardSettings:
     """What a run does after an alarm, and the names of its rules; the defaults warn by all."""
 
-    action: GuardAction = "Warn"
+    action: SafeguardAction = "Warn"
     rules: tuple[GuardRuleName, ...] = tuple(GUARD_RULES)
 
     def chosen(self) -> tuple[GuardRule, ...]:

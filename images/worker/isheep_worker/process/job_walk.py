@@ -16,13 +16,13 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Frontier, Outcome, StageOrder, StageWalk, Step, StepResult
 from isheep.planner.frontier import walk_frontier
 from isheep.planner.job_stages import walked_from
 from isheep.planner.orders import step_of
 from isheep.planner.walk import Walk, walk
 from isheep.recipes.interface import FAILED, Stage, Statistics, has_failed, part_count
+from isheep.recipes.pinned_spec import PinnedSpec
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS
 from isheep.store.artifacts import ArtifactStore
@@ -81,7 +81,7 @@ class JobWalk:
     ) -> None:
         self._order = order
         self._walk_order = stage_walk
-        self._spec = SelfAlignmentRunSpec.read_stored(stage_walk.spec)
+        self._spec = PinnedSpec.read_stored(stage_walk.spec)
         self._artifacts = artifacts
         self._shard = shard
         self._reports = reports

@@ -55,5 +55,5 @@ def separation(
     weights = generator.multinomial(items, np.full(items, 1 / items), size=_RESAMPLES) / items
     areas = np.einsum("bi,ij,bj->b", weights, wins, weights, optimize=True)
     tail = (1 - confidence) / 2
-    ends = np.quantile(areas, (tail, 1 - tail))
-    return Separation(items, float(wins.mean()), Interval(float(ends[0]), float(ends[1])))
+    low, high = (float(np.quantile(areas, share)) for share in (tail, 1 - tail))
+    return Separation(items, float(wins.mean()), Interval(low, high))

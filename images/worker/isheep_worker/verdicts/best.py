@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
+from isheep.contract.choices import BestReason
 from isheep_worker.statistics.comparison import Comparison
 from isheep_worker.verdicts.interface import MeasuredModel, Metric, check_order
-
-BestReason: TypeAlias = Literal["Improved", "NoImprovement", "TooFewItems"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ def best_model(models: Sequence[MeasuredModel], metric: Metric, rng: Any) -> Bes
     sign = 1 if metric.higher_is_better else -1
     leader = max(models, key=lambda model: sign * float(model.values.mean()))
     found, against_leader = _earliest_equal(models, leader, metric, rng)
-    reason: BestReason = "NoImprovement" if found.iteration == 0 else "Improved"
+    reason: BestReason = "BaseIsBest" if found.iteration == 0 else "Improved"
     if against_leader.interval is None:
         found, reason = models[-1], "TooFewItems"
         against_leader = metric.comparison(found, leader, rng)

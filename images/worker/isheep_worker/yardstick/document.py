@@ -17,9 +17,12 @@ from isheep_worker.collapse.interface import Figure, FigureDefinition
 from isheep_worker.collapse.registry import ANSWER_FIGURES, ROW_FIGURES
 from isheep_worker.guards.alarms import alarms
 from isheep_worker.guards.interface import Alarm
-from isheep_worker.statistics.comparison import Comparison, compare
+from isheep_worker.statistics.comparison import compare
 from isheep_worker.statistics.interface import CONFIDENCE
+from isheep_worker.yardstick.benchmark_section import benchmark_section, overlaps
+from isheep_worker.yardstick.decision import decision_section
 from isheep_worker.yardstick.looks import Figures, looks, run_figures
+from isheep_worker.yardstick.shown_comparison import shown_comparison
 from isheep_worker.yardstick.source import VerdictSource
 
 VERDICT_FILE = "verdict.json"
@@ -29,15 +32,23 @@ LOSS = "answerLoss"
 
 
 def verdict_document(source: VerdictSource) -> dict[str, Any]:
-    """Return the comparison of M(1), M(2), … with M(0), and the alarms, as JSON values."""
+    """Return the comparison of M(1), M(2), … with M(0), the alarms and the decision, as JSON."""
     figures = run_figures(source)
     found = alarms(looks(source, figures), source.rules, source.planned_looks)
-    return {
+    decision = decision_section(
+        source.decision,
+        source.benchmarks,
+        found,
+        newest=source.newest,
+        looked={0, source.newest} <= source.evaluations.keys(),
+        seed=source.random_seed,
+    )
+    document = {
         "schema_version": SCHEMA_VERSION,
         "confidence": CONFIDENCE,
         "figures": [
             {**_definition(one), "models": _models(one.name, figures.answers, source.random_seed)}
-            for one in ANSWER_FIGURES
+            for one in (ANSWER_FIGURES if figures.answers else ())
         ],
         "data": [
             {**_definition(one), "iterations": values}
@@ -45,19 +56,29 @@ def verdict_document(source: VerdictSource) -> dict[str, Any]:
             if (values := _iterations(one.name, figures.data))
         ],
         "alarms": [_alarm(one) for one in found],
+        "decision": decision,
     }
+    if source.benchmarks:
+        best, seed = decision["best"]["t"], source.random_seed
+        document["benchmarks"] = benchmark_section(source.benchmarks, best, seed)
+        document["overlap"] = overlaps(source.benchmark_texts, source.data, source.ngram)
+    return document
 
 
 def newest_difference(document: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the difference of the newest model's loss from M(0)'s; None if it has none."""
-    (loss,) = (one for one in document["figures"] if one["name"] == LOSS)
-    found: Mapping[str, Any] | None = loss["models"][-1]["from_base"]
-    return found
+    for one in document["figures"]:
+        if one["name"] == LOSS:
+            found: Mapping[str, Any] | None = one["models"][-1]["from_base"]
+            return found
+    return None
 
 
 def newest_alarms(document: Mapping[str, Any]) -> list[str]:
     """Return the rules with an alarm at the newest look."""
-    newest = document["figures"][0]["models"][-1]["t"]
+    looked = [one["models"] for one in document["figures"][:1]]
+    looked += [one["iterations"] for one in document["data"]]
+    newest = max((values[-1]["t"] for values in looked), default=0)
     return [one["rule"] for one in document["alarms"] if one["iteration"] == newest]
 
 
@@ -100,20 +121,7 @@ def _difference(base: Figure, model: Figure, seed: int) -> dict[str, Any] | None
         None,
         np.random.default_rng(seed),
     )
-    return _comparison(found)
-
-
-def _comparison(found: Comparison) -> dict[str, Any]:
-    interval = found.interval
-    return {
-        "items": found.items,
-        "difference": found.difference,
-        "lower": None if interval is None else interval.low,
-        "upper": None if interval is None else interval.high,
-        "p": found.p,
-        "change": found.change,
-        "verdict": found.verdict,
-    }
+    return shown_comparison(found)
 
 
 def _alarm(alarm: Alarm) -> dict[str, Any]:

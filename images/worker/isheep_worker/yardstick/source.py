@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from isheep.contract.choices import PromptFormat
+from isheep.contract.choices import CONTAMINATION_NGRAM, DecisiveAction, PromptFormat
 from isheep_worker.collapse.row_set import CollapseRow
 from isheep_worker.guards.interface import GuardRule
 from isheep_worker.rows.schema import EvaluationRow
+from isheep_worker.yardstick.benchmarks import BenchmarkSeries
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,27 @@ class DataSet:
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionRules:
+    """What decides how the run goes on, and which model is the best one.
+
+    `action` is what an alarm causes, None if it only warns. `best` is the metric of the best model,
+    None for the last model. `stopping` is a metric with its patience, None for no such rule.
+    """
+
+    action: DecisiveAction | None = None
+    best: str | None = None
+    stopping: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictSource:
     """The evaluations and training sets so far, by t; M(0) is among the evaluations.
 
     `answer_format` is the prompt format of all answers. `rules` are those of the guards, and
-    `planned_looks` is the number of iterations of the run.
+    `planned_looks` is the number of iterations of the run. `decision` has the rules that read the
+    comparison. `benchmarks` has the models on each benchmark, and `benchmark_texts` the texts of
+    its items by its name; `ngram` consecutive words of them in D(t) are an overlap. Without a
+    yardstick there are no evaluations.
     """
 
     evaluations: Mapping[int, Sequence[EvaluationRow]]
@@ -33,3 +50,12 @@ class VerdictSource:
     data: Mapping[int, DataSet] = field(default_factory=dict)
     rules: Sequence[GuardRule] = ()
     planned_looks: int = 1
+    decision: DecisionRules = DecisionRules()
+    benchmarks: Sequence[BenchmarkSeries] = ()
+    benchmark_texts: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    ngram: int = CONTAMINATION_NGRAM
+
+    @property
+    def newest(self) -> int:
+        """The t of the newest model."""
+        return max({*self.evaluations, *self.data})

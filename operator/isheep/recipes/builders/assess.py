@@ -30,8 +30,8 @@ def assess(run: RunContext, t: int, pairs: str, items: int) -> Stage:
     expected = needs_expected_scores(run.spec)
     sampled = spec.scoring == "Sampled" or spec.compare is not None
     explained = sampled and spec.explanations != EXPLANATIONS
-    model = run.model_of(t - 1) if spec.assessor == "Previous" else ""
-    prompt_format = _assessor_format(spec, t)
+    model = run.writing_model(t) if spec.assessor == "Previous" else ""
+    prompt_format = _assessor_format(spec, run.writer_of(t))
     return Stage(
         f"i{t}/assess",
         StageKind.ASSESS,
@@ -63,8 +63,6 @@ def assess(run: RunContext, t: int, pairs: str, items: int) -> Stage:
     )
 
 
-def needs_expected_scores(spec: SelfAlignmentRunSpec) -> bool:
-    """Return whether any score of the run is an expectation, which needs labels from prepare."""
 def controls(run: RunContext, t: int, pairs: str, count: int) -> Stage:
     """Return the stage that scores damaged responses as assess scores the pairs.
 
@@ -83,19 +81,21 @@ def controls(run: RunContext, t: int, pairs: str, count: int) -> Stage:
     )
 
 
+def needs_expected_scores(spec: SelfAlignmentRunSpec) -> bool:
+    """Return whether any score of the run is an expectation, which needs labels from prepare."""
     expected = spec.assessment.scoring == "Expected" or spec.assessment.compare is not None
     return expected and needs_scores(spec)
 
 
 def assessor_formats(spec: SelfAlignmentRunSpec) -> tuple[PromptFormat, ...]:
     """Return the formats of the assessor's prompts over all iterations, each format once."""
-    formats = (_assessor_format(spec.assessment, t) for t in range(1, spec.iterations + 1))
+    formats = (_assessor_format(spec.assessment, writer) for writer in range(spec.iterations))
     return tuple(dict.fromkeys(formats))
 
 
-def _assessor_format(spec: Assessment, t: int) -> PromptFormat:
+def _assessor_format(spec: Assessment, writer: int) -> PromptFormat:
     if spec.prompt_format == "Auto":
-        return "Chat" if spec.assessor == "Previous" and t > 1 else "Raw"
+        return "Chat" if spec.assessor == "Previous" and writer > 0 else "Raw"
     return "Raw" if spec.prompt_format == "Raw" else "Chat"
 
 

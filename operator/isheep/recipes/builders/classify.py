@@ -17,7 +17,7 @@ ANSWER = s.Sampling(temperature=0.0, top_p=1.0, max_tokens=4)
 
 def classify(run: RunContext, t: int, instructions: str, accepted: int) -> Stage:
     """Return the stage that classifies the `accepted` instructions of a curate stage."""
-    model = run.model_of(t - 1)
+    model = run.writing_model(t)
     return Stage(
         f"i{t}/classify",
         StageKind.CLASSIFY,

@@ -15,10 +15,15 @@ Inputs = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """A run with the result of its prepare stage."""
+    """A run with the result of its prepare stage.
+
+    `writers` has, for iterations 1, 2, …, the t of the model that writes the iteration. M(t-1)
+    writes the iterations that it does not contain.
+    """
 
     spec: SelfAlignmentRunSpec
     prepared: Prepared
+    writers: tuple[int, ...] = ()
 
     @property
     def merges(self) -> bool:
@@ -30,6 +35,22 @@ class RunContext:
         if t == 0:
             return ""
         return f"i{t}/merge" if self.merges else f"i{t}/train"
+
+    def writer_of(self, t: int) -> int:
+        """Return the t of the model that writes iteration t; t - 1 unless the run rolled back."""
+        return self.writers[t - 1] if t <= len(self.writers) else t - 1
+
+    def writing_model(self, t: int) -> str:
+        """Return the id of the stage whose output is the model that writes iteration t."""
+        return self.model_of(self.writer_of(t))
+
+    def lineage(self, t: int) -> list[int]:
+        """Return the iterations that M(t) comes from, 1 to t unless the run rolled back."""
+        found = []
+        while t > 0:
+            found.append(t)
+            t = self.writer_of(t)
+        return found[::-1]
 
     @property
     def response_chat_format(self) -> str:
@@ -74,10 +95,7 @@ def kept_thoughts(spec: SelfAlignmentRunSpec) -> Literal["Keep"] | None:
 
 
 def response_format(wanted: ResponsePromptFormat, t: int) -> PromptFormat:
-    """Return the format of the prompt for responses in iteration t (§3.1).
-
-    The training of iteration t uses the format of iteration t + 1.
-    """
+    """Return the format of the prompt in which M(t) responds, and is trained to respond (§3.1)."""
     if wanted == "RawThenChat":
-        return "Raw" if t == 1 else "Chat"
+        return "Raw" if t == 0 else "Chat"
     return wanted

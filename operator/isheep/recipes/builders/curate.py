@@ -13,6 +13,9 @@ from isheep.recipes.stage_kinds import StageKind
 _WITH_OWN_EXAMPLES: frozenset[TaskListStyle | None] = frozenset({"TopicGuided"})
 """The task list styles whose prompts show examples that are not seed tasks."""
 
+EVALUATED_TEXTS = "Evaluation"
+"""The name of the texts of an evaluation's benchmarks in counts; no benchmark can have it."""
+
 
 def curate(
     run: RunContext,
@@ -38,9 +41,9 @@ def curate(
     if curation.deduplication.pool == "Run" and pool:
         inputs["pool"] = tuple(pool)
     decontamination = None
-    if run.prepared.benchmarks:
+    if benchmarks := _forbidden_texts(run):
         decontamination = s.DecontaminationSettings(
-            ngram=curation.decontamination.ngram, benchmarks=run.prepared.benchmarks
+            ngram=curation.decontamination.ngram, benchmarks=benchmarks
         )
     return Stage(
         f"i{t}/curate/r{number}",
@@ -64,3 +67,9 @@ def curate(
         round=number,
         inputs=inputs,
     )
+
+
+def _forbidden_texts(run: RunContext) -> dict[str, str]:
+    """Return the digests of all texts that instructions must not share words with, by name."""
+    evaluated = run.prepared.evaluation_texts
+    return run.prepared.benchmarks | ({} if evaluated is None else {EVALUATED_TEXTS: evaluated})

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from isheep.api.decisions import Stopping
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.api.safeguards import Safeguards
 from isheep.api.yardstick import Yardstick
-from isheep.contract.choices import GUARD_RULE_NAMES, PromptFormat
-from isheep.recipes import settings as s
+from isheep.contract.choices import DecisiveAction, PromptFormat
+from isheep.recipes import evaluation_settings as e
 from isheep.recipes.builders.context import (
     RunContext,
     kept_thoughts,
@@ -20,8 +23,8 @@ from isheep.recipes.builders.context import (
 from isheep.recipes.interface import Stage
 from isheep.recipes.stage_kinds import StageKind
 
-_ANY_TRAINED = 2
-"""An iteration whose responses have the format that M(1) and later models are trained on."""
+_ANY_TRAINED = 1
+"""The t of a model that responds in the format that M(1) and later models are trained on."""
 
 
 def evaluate(run: RunContext, yardstick: Yardstick, t: int, iteration: int) -> Stage:
@@ -31,10 +34,10 @@ def evaluate(run: RunContext, yardstick: Yardstick, t: int, iteration: int) -> S
         f"i{t}/evaluate/yardstick",
         StageKind.EVALUATE,
         iteration,
-        s.EvaluateSettings(
+        e.YardstickSettings(
             model=run.model_settings(model, run.response_chat_format),
             random_seed=yardstick.random_seed,
-            prompt_format=_answer_format(run),
+            prompt_format=answer_format(run.spec),
             max_tokens=yardstick.max_tokens,
             seed_tasks=run.prepared.seed_tasks_digest,
             templates=run.prepared.templates_digest,
@@ -48,34 +51,69 @@ def evaluate(run: RunContext, yardstick: Yardstick, t: int, iteration: int) -> S
 
 def verdict(
     run: RunContext,
-    yardstick: Yardstick,
     t: int,
     iteration: int,
     *,
     evaluations: Mapping[int, str],
     selects: Sequence[str],
+    benchmarks: Sequence[e.ComparedBenchmark] = (),
+    scores: Sequence[tuple[e.ScoredModel, str]] = (),
 ) -> Stage:
     """Return the stage that compares M(0) to M(t), and looks at D(1) to D(t).
 
-    `evaluations` has the ids of the evaluations by t, M(0)'s included. `selects` has the ids of the
-    select stages of the iterations, in order.
+    `evaluations` has the ids of the yardstick's evaluations by t, M(0)'s included, and is empty
+    without a yardstick. `selects` has the ids of the select stages of the iterations, in order.
+    `scores` has the models with scores on `benchmarks`, each with the id of its score stage.
     """
     wanted = run.spec.responses.prompt_format
+    safeguards = run.spec.safeguards or Safeguards()
     return Stage(
         f"i{t}/verdict",
         StageKind.VERDICT,
         iteration,
-        s.VerdictSettings(
-            random_seed=yardstick.random_seed,
+        e.VerdictSettings(
+            random_seed=_comparison_seed(run.spec),
             models=tuple(evaluations),
-            answer_format=_answer_format(run),
-            data_formats=tuple(response_format(wanted, one) for one in range(1, t + 1)),
+            answer_format=answer_format(run.spec),
+            data_formats=tuple(
+                response_format(wanted, run.writer_of(one)) for one in range(1, t + 1)
+            ),
             planned_looks=run.spec.iterations,
-            guards=() if yardstick.guards == "Off" else GUARD_RULE_NAMES,
+            guards=safeguards.chosen(),
+            action=_action(run, safeguards, t),
+            best=None if run.spec.best is None else run.spec.best.metric,
+            stopping=_stopping(run.spec.stopping),
+            benchmarks=tuple(benchmarks) or None,
+            scores=tuple(model for model, _ in scores) or None,
+            ngram=run.spec.curation.decontamination.ngram if benchmarks else None,
         ),
-        inputs={"evaluations": tuple(evaluations.values()), "data": tuple(selects[:t])},
+        inputs={
+            "evaluations": tuple(evaluations.values()),
+            "data": tuple(selects[:t]),
+            **({"scores": tuple(id_ for _, id_ in scores)} if scores else {}),
+        },
     )
 
 
-def _answer_format(run: RunContext) -> PromptFormat:
-    return response_format(run.spec.responses.prompt_format, _ANY_TRAINED)
+def _comparison_seed(spec: SelfAlignmentRunSpec) -> int:
+    if spec.yardstick is not None:
+        return spec.yardstick.random_seed
+    return 0 if spec.evaluation is None else spec.evaluation.random_seed
+
+
+def answer_format(spec: SelfAlignmentRunSpec) -> PromptFormat:
+    """Return the prompt format that M(1) and later models are trained on."""
+    return response_format(spec.responses.prompt_format, _ANY_TRAINED)
+
+
+def _action(run: RunContext, safeguards: Safeguards, t: int) -> DecisiveAction | None:
+    """Return what an alarm of M(t) causes: a run does not roll back twice in a row."""
+    if safeguards.action == "RollBack":
+        return "RollBack" if run.writer_of(t) == t - 1 else "Stop"
+    return "Stop" if safeguards.action == "Stop" else None
+
+
+def _stopping(spec: Stopping | None) -> e.StoppingSettings | None:
+    if spec is None:
+        return None
+    return e.StoppingSettings(metric=spec.metric, patience=spec.patience)

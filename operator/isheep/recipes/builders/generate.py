@@ -29,7 +29,7 @@ def generate(
     stage with the topics, if the instructions are topic-guided.
     """
     spec = run.spec.instructions
-    model = run.model_of(t - 1)
+    model = run.writing_model(t)
     inputs: Inputs = {}
     if machine_examples and pool:
         inputs["pool"] = tuple(pool)

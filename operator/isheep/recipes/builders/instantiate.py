@@ -15,7 +15,7 @@ from isheep.recipes.stage_kinds import StageKind
 def instantiate(run: RunContext, t: int, instructions: str, accepted: int) -> Stage:
     """Return the stage that writes instances of the `accepted` instructions of a curate stage."""
     spec = self_instruct(run.spec)
-    model = run.model_of(t - 1)
+    model = run.writing_model(t)
     return Stage(
         f"i{t}/instantiate",
         StageKind.INSTANTIATE,

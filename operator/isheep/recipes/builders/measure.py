@@ -25,14 +25,14 @@ def measure(run: RunContext, t: int, pairs: str, items: int) -> Stage:
     `pairs` is the id of the stage whose output are the pairs, and `items` is its number of items.
     One item can have several pairs, or none.
     """
-    model = run.model_of(t - 1)
+    model = run.writing_model(t)
     return Stage(
         f"i{t}/measure",
         StageKind.MEASURE,
         t,
         s.MeasureSettings(
             model=run.model_settings(model, run.response_chat_format),
-            prompt_format=response_format(run.spec.responses.prompt_format, t),
+            prompt_format=response_format(run.spec.responses.prompt_format, run.writer_of(t)),
             given=_given(run.spec),
             vectors=judging_method(run.spec).vectors,
             language=run.spec.language,

@@ -7,10 +7,11 @@ from typing import Any
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.recipes import settings as s
 from isheep.recipes.interface import Stage
+from isheep.recipes.pinned_spec import WRITERS
 from isheep.recipes.stage_kinds import StageKind
 
 _NO_DATA_FIELDS = frozenset(
-    {"activeDeadlineSeconds", "compute", "serviceAccountName", "storage", "suspend"}
+    {"activeDeadlineSeconds", "compute", "serviceAccountName", "storage", "suspend", WRITERS}
 )
 """The fields of the spec that no data depends on. A new field counts as data until it is here."""
 

@@ -32,7 +32,7 @@ def respond(
     in the order of the sample; otherwise they are the first ones.
     """
     spec = run.spec.responses
-    model = run.model_of(t - 1)
+    model = run.writing_model(t)
     return Stage(
         f"i{t}/respond",
         StageKind.RESPOND,
@@ -42,7 +42,7 @@ def respond(
             random_seed=run.spec.random_seed,
             prompt_format="Raw"
             if asking == "Principles"
-            else response_format(spec.prompt_format, t),
+            else response_format(spec.prompt_format, run.writer_of(t)),
             sampling=sampling(spec.sampling),
             templates=run.prepared.templates_digest,
             asking=asking,

@@ -27,7 +27,7 @@ def train(run: RunContext, t: int, selects: Sequence[str]) -> Stage:
             chat_format=run.response_chat_format,
             dtype=prepared.dtype,
             random_seed=run.spec.random_seed,
-            prompt_format=response_format(run.spec.responses.prompt_format, t + 1),
+            prompt_format=response_format(run.spec.responses.prompt_format, t),
             templates=prepared.templates_digest,
             max_samples=spec.max_samples,
             take="Drawn" if spec.take == "Drawn" else None,
@@ -67,4 +67,4 @@ def merge(run: RunContext, t: int) -> Stage:
 
 
 def _start(run: RunContext, t: int) -> str:
-    return run.model_of(t - 1) if run.spec.training.start_from == "Previous" else ""
+    return run.writing_model(t) if run.spec.training.start_from == "Previous" else ""

@@ -15,12 +15,30 @@ from isheep.contract.choices import ClusteringMethod, SelectionMethod
 
 RULES = [rule for rules in all_rules().values() for rule in rules]
 CLUSTERING = get_args(ClusteringMethod)
+ARC = {"name": "arc", "task": "arc_easy"}
+TEST_ARC = {"benchmarks": [ARC]}
+VALIDATION_ARC = {"benchmarks": [{**ARC, "role": "Validation"}]}
 BREAKING: tuple[tuple[str, dict[str, Any]], ...] = (
     ("metadata.name", {"metadata": {"name": "Run"}}),
     ("selection.minSamples", {"instructions": {"count": 10}}),
     (
         "compute.inference.parallelism",
         {"compute": {"jobs": "Run", "inference": {"parallelism": 2}}},
+    ),
+    (
+        "evaluation.benchmarks[0].role",
+        {
+            "evaluation": {
+                "benchmarks": [
+                    {
+                        "name": "quiz",
+                        "task": "arc_easy",
+                        "role": "Validation",
+                        "share": {"validation": 0.5},
+                    }
+                ]
+            }
+        },
     ),
     ("training.numNodes", {"compute": {"jobs": "Run"}, "training": {"numNodes": 2}}),
     (
@@ -30,6 +48,12 @@ BREAKING: tuple[tuple[str, dict[str, Any]], ...] = (
             "selection": {"method": "Random", "random": {"size": 101}},
         },
     ),
+    ("safeguards.action", {"safeguards": {"action": "Stop"}, "yardstick": {"items": 0}}),
+    ("best.metric", {"best": {"metric": "arc"}}),
+    ("best.metric", {"best": {"metric": "arcs/acc"}, "evaluation": VALIDATION_ARC}),
+    ("best.metric", {"best": {"metric": "arc/acc"}, "evaluation": TEST_ARC}),
+    ("stopping.metric", {"stopping": {"metric": "ar"}, "evaluation": VALIDATION_ARC}),
+    ("stopping.metric", {"stopping": {"metric": "arc"}, "evaluation": TEST_ARC}),
     ("selfInstruct", {"selfInstruct": {}}),
     ("alpaca", {"recipe": "SelfInstruct", "alpaca": {}}),
     (
@@ -147,6 +171,15 @@ def test_a_field_is_allowed_with_a_method_that_reads_it(selection: dict[str, Any
     assert violations(run(selection=selection)) == []
 
 
+@pytest.mark.parametrize("metric", ["arc", "arc/acc_norm"])
+@pytest.mark.parametrize("changes", [{"role": "Validation"}, {"share": {"validation": 0.3}}])
+def test_a_decision_can_read_validation_items(metric: str, changes: dict[str, Any]) -> None:
+    evaluation = {"benchmarks": [{**ARC, **changes}]}
+    stopping = {"metric": metric, "patience": 1}
+    found = run(evaluation=evaluation, best={"metric": metric}, stopping=stopping)
+    assert violations(found) == []
+
+
 @pytest.mark.parametrize("method", [m for m in get_args(SelectionMethod) if m != "Random"])
 def test_only_methods_that_cluster_read_density(method: str) -> None:
     settings = {"density": {"clusters": 64}}
@@ -203,7 +236,7 @@ def test_transition_rules_compare_with_the_old_object() -> None:
 
 
 def test_rules_use_only_functions_of_every_cel_implementation() -> None:
-    allowed = {"has", "size", "matches", "all", "exists"}
+    allowed = {"has", "size", "matches", "all", "exists", "startsWith"}
     for rule in RULES:
         without_text = re.sub(r"'[^']*'", "''", rule.expression)
         assert set(re.findall(r"(\w+)\(", without_text)) <= allowed

@@ -104,7 +104,6 @@ def test_merge_keys_and_aliases_are_resolved() -> None:
     assert document.value == {"a": {"b": 1}, "c": {"b": 1, "d": 2, "e": {"b": 1}}}
 
 
-@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize(
     ("text", "message", "place"),
     [
@@ -126,16 +125,21 @@ def test_merge_keys_and_aliases_are_resolved() -> None:
         ("a: !!binary eA==", "!!binary is not supported: write text", Place(1, 4)),
         ("a: {<<: 3}", "<< must have a mapping or a list of mappings as its value", Place(1, 5)),
         ("a: \x01", "the character U+0001 is not allowed", Place(1, 4)),
-        ("[" * 5000, "the document is nested too deeply: remove levels", None),
     ],
 )
-def test_unusable_yaml_is_refused_with_its_place(
-    text: str, message: str, place: Place | None
-) -> None:
+def test_unusable_yaml_is_refused_with_its_place(text: str, message: str, place: Place) -> None:
     with pytest.raises(YamlError) as refused:
         read_documents(text)
     assert message in refused.value.message
     assert refused.value.place == place
+
+
+@pytest.mark.usefixtures("no_collection")
+def test_a_document_that_is_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(YamlError) as refused:
+        read_documents("[" * 5000)
+    assert "the document is nested too deeply: remove levels" in refused.value.message
+    assert refused.value.place is None
 
 
 def test_the_expansion_of_aliases_is_bounded() -> None:

@@ -90,3 +90,11 @@ def test_the_error_of_an_export_names_the_missing_stage(finished):
     assert result.exit_code == 64
     assert "lamb has no D(2) yet (stage i2/select is not committed)" in result.stderr
     assert not Path("d2.jsonl").exists()
+
+
+def test_without_an_iteration_it_is_that_of_the_best_model(finished):
+    result = finished("export", "run.yaml", "-o", "best.jsonl")
+    assert result.exit_code == 0, result.output
+    assert "iteration 1: the last model, because no metric has chosen the best one" in result.stderr
+    finished("export", "run.yaml", "--iteration", "1", "-o", "d1.jsonl")
+    assert Path("best.jsonl").read_text() == Path("d1.jsonl").read_text()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from isheep.api.status import SelfAlignmentRunStatus, StageRecord
+from isheep.api.status import BestRecord, SelfAlignmentRunStatus, StageRecord
 from isheep.contract.order import RunRef
 from isheep.local.stored_run import StoredRun
 from isheep.store.artifacts import ArtifactStore
@@ -78,6 +78,33 @@ def test_an_adapter_names_its_base_or_that_it_has_another(stored):
     assert "M(2) of lamb, a LoRA adapter" in result.stdout
     assert result.stderr == "the base of this adapter is M(1), not the base model of the run\n"
     assert "base_model_name_or_path" not in json.loads(files("new/a")["adapter_config.json"])
+
+
+def with_best(best: BestRecord) -> None:
+    run = StoredRun(FolderStore(STORE.absolute()), "default", "lamb")
+    view = run.read()
+    assert view is not None
+    run.write_status(view.status.model_copy(update={"best": best}))
+
+
+def test_the_best_model_is_the_default_and_the_command_says_so(stored):
+    with_best(BestRecord(iteration=1, metric="arc", value=0.5, note="chosen on this data"))
+    result = stored("pull", "lamb", "--adapter", "-o", "m")
+    assert files("m")["adapter_model.safetensors"] == "adapter 1"
+    assert "M(1) of lamb, a LoRA adapter" in result.stdout
+    assert "the best model: M(1), arc 0.500 (chosen on this data)\n" in result.stderr
+    stored("pull", "lamb", "--adapter", "--iteration", "2", "-o", "n")
+    assert files("n")["adapter_model.safetensors"] == "adapter 2"
+    assert "has no M(2) yet" not in stored("pull", "lamb", "--iteration", "2", "-o", "o").stderr
+    assert "lamb has no M(3) yet" in stored("pull", "lamb", "--iteration", "3", "-o", "p").stderr
+
+
+def test_a_run_without_an_improvement_has_no_model_to_fetch(stored):
+    with_best(BestRecord(iteration=0, metric="arc", value=0.5, note="NoImprovement"))
+    result = stored("pull", "lamb", "-o", "m")
+    assert result.exit_code == 64
+    assert "the best model of lamb is M(0), its base model: M(0), arc 0.500" in result.stderr
+    assert not Path("m").exists()
 
 
 def test_a_damaged_file_leaves_no_folder(stored):

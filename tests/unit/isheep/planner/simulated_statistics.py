@@ -41,6 +41,11 @@ def statistics_of(
         return {"samples": of("data", "kept"), **losses}
     if step.kind == "evaluate":
         return {"items": float(step.items or 0), "measured": float(step.items or 0)}
+    if step.kind == "score":
+        return {"items": 130.0}
     if step.kind == "verdict":
-        return {"items": 60.0, "difference": -0.123456, "lower": -0.2, "upper": -0.05}
+        found = {"items": 60.0, "difference": -0.123456, "lower": -0.2, "upper": -0.05}
+        if settings.get("benchmarks"):
+            found |= {"benchmarkItems": 130.0, "benchmarkDifference": 0.125}
+        return found
     return {}

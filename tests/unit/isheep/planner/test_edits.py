@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.planner.edits import Basis, causes, changed_fields, prepare_can_differ
+from isheep.planner.edits import (
+    READ_BY_PREPARE,
+    Basis,
+    causes,
+    changed_fields,
+    prepare_can_differ,
+)
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.stage_kinds import STAGE_VERSIONS
 
@@ -80,3 +86,11 @@ def test_a_new_iteration_is_caused_by_its_field() -> None:
 def test_prepare_reads_a_field_with_its_members() -> None:
     fields = ("engine.type", "selection.method", "selection.methods", "training.learningRate")
     assert prepare_can_differ(fields) == ("engine.type", "selection.method")
+
+
+def test_each_field_of_the_spec_is_read_by_prepare_or_known_not_to_change_its_result() -> None:
+    """A new stage has prompts, whose lengths prepare measures: `yardstick` was missing here."""
+    unread = {"recipe", "iterations", "randomSeed", "training", "safeguards", "best", "stopping"}
+    no_data = {"suspend", "activeDeadlineSeconds", "serviceAccountName", "storage", "compute"}
+    fields = {field.alias or name for name, field in SelfAlignmentRunSpec.model_fields.items()}
+    assert fields == {read.partition(".")[0] for read in READ_BY_PREPARE} | unread | no_data

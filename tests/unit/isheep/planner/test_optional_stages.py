@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from .simulation import START, PlannerSimulation, make_run, prepared_for, spec_w
 from .test_job_walks import ON_KUBERNETES
 
 BASE = "i0/evaluate/yardstick"
+QUIZ_DIGEST = hashlib.sha256(b"arc_easy").hexdigest()[:8]
 LAST = "i2/evaluate/yardstick"
 VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
 
@@ -136,7 +138,7 @@ def test_on_one_machine_a_measurement_that_waits_for_its_retry_delays_nothing() 
 
 @pytest.mark.parametrize("jobs", ["PerStage", "PerRole", "Joined"])
 def test_a_run_finds_what_exists_although_a_measurement_is_missing(jobs: str) -> None:
-    first = measured(compute={"inference": {"jobs": jobs}}, yardstick=None)
+    first = measured(compute={"inference": {"jobs": jobs}}, yardstick={"items": 0})
     first.run_to_end()
     second = measured(compute={"inference": {"jobs": jobs}})
     second.store = dict(first.store)
@@ -267,3 +269,30 @@ def test_an_alarm_of_the_newest_verdict_is_a_condition(
     assert status.phase == "Succeeded"
     found = [c.message for c in status.conditions if c.type == "Degrading"]
     assert found == ([] if message is None else [message])
+
+
+@pytest.mark.parametrize("jobs", ["PerStage", "PerRole"])
+@pytest.mark.parametrize("failing", ["i0/score", "i2/evaluate", "i2/score"])
+def test_a_benchmark_that_fails_does_not_end_the_run(failing: str, jobs: str) -> None:
+    quiz = {"benchmarks": [{"name": "quiz", "task": "arc_easy"}]}
+    simulation = measured(
+        yardstick={"items": 0}, evaluation=quiz, compute={"inference": {"jobs": jobs}}
+    )
+    fail_finally(simulation, f"{failing}/arc-easy-{QUIZ_DIGEST}-chat")
+    status = simulation.run_to_end()
+    assert status.phase == "Succeeded"
+    condition = next(c for c in status.conditions if c.type == "Evaluated")
+    assert (condition.status, condition.reason) == ("False", "InvalidInput")
+    assert status.model_uri is not None
+    assert all(record.yardstick is None for record in status.history)
+    committed = [record.id for record in status.stages if record.committed]
+    verdicts = [id_ for id_ in committed if id_.endswith("verdict")]
+    # Without scores of M(0) in the format of later models, nothing is compared.
+    assert verdicts == ([] if failing == "i0/score" else ["i1/verdict"])
+
+
+def test_the_status_shows_each_model_on_the_first_benchmark() -> None:
+    quiz = {"benchmarks": [{"name": "quiz", "task": "arc_easy"}]}
+    status = measured(evaluation=quiz).run_to_end()
+    found = [record.benchmark for record in status.history if record.benchmark is not None]
+    assert [(one.name, one.items, one.difference) for one in found] == [("quiz", 130, 0.125)] * 2

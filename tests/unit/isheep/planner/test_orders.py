@@ -70,6 +70,26 @@ def test_only_training_in_pods_has_several_nodes(pods: bool, nodes: int) -> None
     assert {s.order.runtime.num_nodes for n, s in found.items() if n != "i1/train"} == {1}
 
 
+@pytest.mark.parametrize(
+    ("pods", "iterations", "handover", "rank"),
+    [
+        (False, 2, "Adapter", 16),
+        (True, 2, "Adapter", None),
+        (False, 1, "Adapter", None),
+        (False, 2, "Merged", None),
+    ],
+)
+def test_the_engines_of_one_machine_are_started_for_the_adapters_of_all_iterations(
+    pods: bool, iterations: int, handover: str, rank: int | None
+) -> None:
+    training = {"handover": handover, "lora": {"r": 16}}
+    run = make_run(spec_with(iterations=iterations, training=training))
+    simulation = PlannerSimulation(run)
+    simulation.environment = replace(simulation.environment, pods=POD_FOLDERS if pods else None)
+    found = starts(simulation)
+    assert {start.order.runtime.adapter_rank for start in found.values()} == {rank}
+
+
 def test_an_order_contains_all_that_its_worker_needs() -> None:
     simulation = simulation_with(
         engine={"vllm": {"tensorParallelSize": 2, "enforceEager": True, "maxNumSeqs": 9}},

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from isheep.api.run import SelfAlignmentRunSpec
+from isheep.api.yardstick import Yardstick
 from isheep.planner import pinning
 from isheep.planner.pinning import PlanningError, Resolved, pin, spec_of
 from isheep.planner.types import RunView, Start
@@ -42,7 +43,7 @@ def with_old_defaults(resolved: Resolved) -> Resolved:
 def test_the_resolved_values_are_read_back_from_the_status() -> None:
     run, resolved = first()
     assert pin(run, "image-2", retried=False) == resolved
-    assert spec_of(resolved) == SelfAlignmentRunSpec.read(SPEC)
+    assert spec_of(resolved).document() == SelfAlignmentRunSpec.read(SPEC).document()
     assert resolved.seen == SPEC
 
 
@@ -70,6 +71,39 @@ def test_a_field_that_is_removed_gets_the_current_default() -> None:
     spec = spec_of(pin(edited(run, SPEC), "image", retried=False))
     assert spec.training.warmup_steps == 20
     assert spec.training.max_samples == 111
+
+
+def without_yardstick(**changes: Any) -> dict[str, Any]:
+    return {name: value for name, value in spec_with(**changes).items() if name != "yardstick"}
+
+
+def of_earlier_version(**changes: Any) -> RunView:
+    """Return a run whose values were pinned when a spec without a yardstick measured nothing."""
+    run, resolved = first(without_yardstick(**changes))
+    spec = {name: value for name, value in resolved.spec.items() if name != "yardstick"}
+    return pinned(run, resolved.model_copy(update={"spec": spec}))
+
+
+def test_a_new_run_has_the_default_yardstick() -> None:
+    _, resolved = first(without_yardstick())
+    assert spec_of(resolved).yardstick == Yardstick()
+    _, off = first(spec_with(yardstick={"items": 0}))
+    assert spec_of(off).yardstick == Yardstick(items=0)
+
+
+def test_a_run_of_an_earlier_version_gets_no_yardstick_from_an_upgrade() -> None:
+    run = of_earlier_version()
+    assert spec_of(pin(run, "image-2", retried=False)).yardstick is None
+    other = edited(run, without_yardstick(training={"warmupSteps": 9}))
+    assert spec_of(pin(other, "image-2", retried=False)).yardstick is None
+
+
+def test_a_run_of_an_earlier_version_measures_if_its_user_asks_for_it() -> None:
+    run = of_earlier_version()
+    asked = edited(run, spec_with(yardstick={"items": 50}))
+    assert spec_of(pin(asked, "image-2", retried=False)).yardstick == Yardstick(items=50)
+    stops = edited(run, without_yardstick(safeguards={"action": "Stop"}))
+    assert spec_of(pin(stops, "image-2", retried=False)).yardstick == Yardstick()
 
 
 def test_a_new_source_of_seed_tasks_replaces_the_old_one() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Frontier, StageOrder, Step, StepResult
 from isheep.planner.frontier import walk_frontier
 from isheep.planner.job_stages import walked_from
 from isheep.planner.orders import step_of
 from isheep.planner.walk import walk
 from isheep.recipes.interface import FAILED
+from isheep.recipes.pinned_spec import PinnedSpec
 from isheep.recipes.registry import RECIPES
 
 
@@ -29,7 +29,7 @@ def walk_job(
         limit: The largest number of stages to commit; None means all.
     """
     assert order.walk is not None
-    spec = SelfAlignmentRunSpec.read_stored(order.walk.spec)
+    spec = PinnedSpec.read_stored(order.walk.spec)
     failed = order.walk.failed
     done: dict[str, StepResult] = {}
     while True:

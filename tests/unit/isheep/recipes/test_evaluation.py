@@ -8,10 +8,10 @@ import pytest
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.planner.walk import Walk, walk
+from isheep.recipes.evaluation_settings import EvaluateSettings
 from isheep.recipes.interface import FAILED, Stage, Statistics, has_failed
 from isheep.recipes.prediction import best_result
 from isheep.recipes.registry import RECIPES
-from isheep.recipes.settings import EvaluateSettings
 from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
 
 from ..planner.simulation import prepared_for, spec_with

@@ -29,6 +29,7 @@ from isheep.recipes.builders.generate import generate
 from isheep.recipes.builders.respond import respond
 from isheep.recipes.interface import UNDECIDED, Stages
 from isheep.recipes.iteration import History, StageGenerator, iterations, select_and_train
+from isheep.recipes.pinned_spec import PinnedSpec
 from isheep.recipes.prediction import predicted_stages
 from isheep.recipes.registry import RECIPES
 
@@ -97,6 +98,7 @@ SPEC: dict[str, Any] = {
     "instructions": {"count": 64},
     "selection": {"minSamples": 1},
     "singleRound": {"completions": 20},
+    "yardstick": {"items": 0},
 }
 STAGES = [
     "prepare",
@@ -122,15 +124,20 @@ def single_round(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(RECIPES, "SingleRound", SingleRoundRecipe())
     field = FieldInfo.from_annotated_attribute(SingleRound | None, settings_of("SingleRound"))
     field.alias = field.validation_alias = field.serialization_alias = SINGLE_ROUND.field
-    SelfAlignmentRunSpec.model_fields[SINGLE_ROUND.attribute] = field
+    # A class that exists already has its own copy of the fields of its base class.
+    specs = (SelfAlignmentRunSpec, PinnedSpec)
+    for spec in specs:
+        spec.model_fields[SINGLE_ROUND.attribute] = field
     _rebuild()
     yield
-    del SelfAlignmentRunSpec.model_fields[SINGLE_ROUND.attribute]
+    for spec in specs:
+        del spec.model_fields[SINGLE_ROUND.attribute]
     _rebuild()
 
 
 def _rebuild() -> None:
     SelfAlignmentRunSpec.model_rebuild(force=True)
+    PinnedSpec.model_rebuild(force=True)
     SelfAlignmentRun.model_rebuild(force=True)
 
 

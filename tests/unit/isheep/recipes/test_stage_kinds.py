@@ -42,6 +42,7 @@ def test_the_versions_are_those_of_the_table() -> None:
         StageKind.RESPOND: 2,
         StageKind.ASSESS: 3,
         StageKind.MEASURE: 3,
+        StageKind.VERDICT: 2,
         StageKind.SELECT: 3,
         StageKind.TRAIN: 5,
         StageKind.REPORT: 5,

@@ -5,6 +5,7 @@ The texts are hostile or long on purpose: markup, controls, a long word, right-t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from isheep.contract.order import RunRef
@@ -20,6 +21,7 @@ from isheep_worker.report.pairs import PairFigures, distance_of, pair_figures
 from isheep_worker.report.scores import Agreement, LevelFigures, OrderMean
 from isheep_worker.report.stage_figures import StageFigures, StageTime
 from isheep_worker.rows.schema import SelectionRow
+from isheep_worker.yardstick.benchmarks import BenchmarkSeries
 from isheep_worker.yardstick.document import verdict_document
 
 from ..yardstick.evaluations import rows as evaluations
@@ -133,6 +135,26 @@ def pairs(t: int) -> PairFigures:
     return pair_figures(rows(t), 0, distance_of(METHOD))
 
 
+def benchmark() -> BenchmarkSeries:
+    """Return a benchmark of 60 items on which M(2) is better than both formats of M(0)."""
+
+    def values(right: int) -> dict[str, float]:
+        return {f"q{n:02}": float(n < right) for n in range(60)}
+
+    return BenchmarkSeries(
+        name="quiz",
+        role="Test",
+        metric="acc",
+        filter="none",
+        higher_is_better=True,
+        primary=True,
+        prompt_format="Chat",
+        values={0: values(10), 1: values(24), 2: values(45)},
+        other_format="Raw",
+        other_base=values(25),
+    )
+
+
 def whole_report() -> dict[str, Any]:
     """Return the document of a report on two iterations."""
     expected = LevelFigures(
@@ -159,7 +181,16 @@ def whole_report() -> dict[str, Any]:
             scores={1: (expected,)},
             answers={1: [AssessedPair(TEXTS[0], TEXTS[1], TEXTS[3], (answer,))]},
             verdict=verdict_document(
-                source(evaluations(60), evaluations(60, worse_by=0.1), evaluations(24), data=80)
+                replace(
+                    source(
+                        evaluations(60), evaluations(60, worse_by=0.1), evaluations(24), data=80
+                    ),
+                    benchmarks=[
+                        benchmark(),
+                        replace(benchmark(), metric="acc_norm", primary=False),
+                    ],
+                    benchmark_texts={"quiz": TEXTS},
+                )
             ),
             samples=[
                 SampleAnswer(f"M({n})", prompt, text)

@@ -25,9 +25,9 @@ def models(*means: float, items: int = 60) -> list[MeasuredModel]:
         # M(3) leads by chance: M(1) is not significantly worse.
         ([1.0, 3.0, 3.0, 3.01], 1, "Improved", 3),
         ([1.0, 3.0, 2.0], 1, "Improved", 1),
-        ([3.0, 2.0, 1.0], 0, "NoImprovement", 0),
-        ([3.0, 2.0, 3.01], 0, "NoImprovement", 2),
-        ([3.0], 0, "NoImprovement", 0),
+        ([3.0, 2.0, 1.0], 0, "BaseIsBest", 0),
+        ([3.0, 2.0, 3.01], 0, "BaseIsBest", 2),
+        ([3.0], 0, "BaseIsBest", 0),
     ],
 )
 def test_the_best_model(means: list[float], best: int, reason: str, leader: int) -> None:
