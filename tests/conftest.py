@@ -24,10 +24,19 @@ settings.load_profile("busy machine")
 
 TESTS = Path(__file__).parent
 TINY_VOCABULARY = 384
+MOST_NAMED = 200
+"""The largest number of characters of a parameter that a test's name contains."""
 SECONDS: Counter[str] = Counter()
 """The seconds of tests and their fixtures by suite; a suite is a folder of tests/."""
 FIGURES: list[str] = []
 """Measurements without a limit, which tests report by `record_property("figures", …)`."""
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a long value by its beginning: pytest-xdist sends each name several times."""
+    if isinstance(val, str | bytes) and len(val) > MOST_NAMED:
+        return f"{val[:20]!r} and more, {len(val)} in all"
+    return None
 
 
 # pytest-xdist reads the groups in the same hook, so this one runs first.

@@ -38,7 +38,7 @@ def installed(cluster: Cluster) -> Iterator[Cluster]:
         "--set=admission.serviceAccounts={default}", "--set=watchNamespaces={doctor}"
     )
     chosen = [one for one in objects if one["kind"] in CREATED]
-    assert len(chosen) == len(CREATED)
+    assert {one["kind"] for one in chosen} == CREATED.keys()
     for one in chosen:
         server.must("POST", CREATED[one["kind"]], one)
     name = next(one["metadata"]["name"] for one in chosen if one["kind"] == "Deployment")
@@ -82,6 +82,8 @@ def test_an_administrator_sees_what_works_and_what_a_run_lacks(installed: Cluste
     assert found["Secret hub"] == found["Secret s3"] == "failed"
     assert "lacks the key AWS_SECRET_ACCESS_KEY" in lacking.stdout
     assert "namespace doctor does not have it; create it" in lacking.stdout
+    assert found["store"] == "unknown"
+    assert "no run of namespace doctor has used s3://bucket" in lacking.stdout
 
 
 def test_a_user_sees_which_rights_are_missing(installed: Cluster, tmp_path: Path) -> None:
@@ -117,5 +119,6 @@ def test_a_user_sees_which_rights_are_missing(installed: Cluster, tmp_path: Path
         "ServiceAccount default": "unknown",
         "Secret hub": "unknown",
         "Secret s3": "unknown",
+        "store": "unknown",
     }
     assert "create, update, patch, delete is missing in namespace doctor" in done.stdout

@@ -57,31 +57,41 @@ class JobNamespace:
         self.cluster = cluster
         self.namespace = namespace
         cluster.open_namespace(namespace)
+        self.uids = {"run": self.create_run("run")}
+
+    def create_run(self, name: str) -> str:
+        """Create a run, and return its UID."""
         document = {
             "apiVersion": "isheep.dev/v1alpha1",
             "kind": "SelfAlignmentRun",
-            "metadata": {"name": "run"},
+            "metadata": {"name": name},
             "spec": SPEC,
         }
-        path = f"/apis/isheep.dev/v1alpha1/namespaces/{namespace}/selfalignmentruns"
-        self.uid = cluster.server.must("POST", path, document)["metadata"]["uid"]
+        path = f"/apis/isheep.dev/v1alpha1/namespaces/{self.namespace}/selfalignmentruns"
+        return str(self.cluster.server.must("POST", path, document)["metadata"]["uid"])
 
     def job(self, behaviour: PodBehaviour | None = None, parallelism: int = 1) -> str:
         """Create a Job for prepare, as the operator does, and return its name."""
         if behaviour is not None:
             self.cluster.kubelet.workers(self.namespace).set_behaviour("prepare", behaviour)
+        created = self.cluster.server.must("POST", self.path, self.document("run", parallelism))
+        return str(created["metadata"]["name"])
+
+    def document(self, name: str, parallelism: int) -> dict[str, Any]:
+        """Return the Job of a run for prepare."""
+        if name not in self.uids:
+            self.uids[name] = self.create_run(name)
+        uid = self.uids[name]
         # The kubelet's expansion must not change a dollar in the order.
         spec = spec_with(storage={"s3": {"bucket": "bucket"}}, randomSeed=7)
-        run = replace(make_run(spec), namespace=self.namespace, uid=self.uid)
+        run = replace(make_run(spec), name=name, namespace=self.namespace, uid=uid)
         planned = plan(run, Observed(), datetime.now(UTC), Environment(worker_image="image"))
         (start,) = [action for action in planned.actions if isinstance(action, Start)]
         start = replace(start, parallelism=parallelism)
         resolved = Resolved.model_validate(planned.status.resolved)
-        owner = Owner("run", self.uid, {})
+        owner = Owner(name, uid, {})
         chart = Installation("image", "IfNotPresent", None, {})
-        document = job_document(start, owner, resolved, chart)
-        created = self.cluster.server.must("POST", self.path, document)
-        return str(created["metadata"]["name"])
+        return job_document(start, owner, resolved, chart)
 
     @property
     def path(self) -> str:

@@ -32,7 +32,7 @@ from .blocks import Block, Reader, blocks
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = [path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("docs/how-to/*.md"))]
 TUTORIAL = "docs/tutorial.md"
-PAGES = ("README.md", TUTORIAL, *GUIDES)
+PAGES = ("README.md", TUTORIAL, "docs/security.md", *GUIDES)
 BLOCKS = {page: list(blocks(ROOT / page, page)) for page in PAGES}
 COMMANDS = {
     page: [block for block in found if not block.language] for page, found in BLOCKS.items()
@@ -46,6 +46,7 @@ NOT_RUN = {
     "docs/how-to/troubleshooting.md": 1,
     "docs/how-to/watch-a-run.md": 1,
     "docs/how-to/work-with-a-cluster.md": 1,
+    "docs/security.md": 2,
 }
 """The number of blocks that no test runs, by page: each of them has its reason on the page."""
 QUICKSTART: dict[str, Any] = {

@@ -41,6 +41,7 @@ TINY_SPEC: dict[str, Any] = {
     },
     "selection": {"threshold": 5, "minSamples": 1},
     "training": TINY_TRAINING,
+    "yardstick": {"items": 0},
 }
 """A run with the tiny chat model, without a store; the tests on a node use it, too."""
 

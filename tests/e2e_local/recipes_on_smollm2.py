@@ -34,6 +34,7 @@ LAPTOP: dict[str, Any] = {
     },
     "instructions": {"count": COUNT},
     "selection": {"minSamples": 1},
+    "yardstick": {"items": 0},
     "training": {
         "maxLength": 512,
         "effectiveBatchSize": 4,

@@ -42,6 +42,7 @@ SPEC: dict[str, Any] = {
     },
     "selection": {"threshold": THRESHOLD, "minSamples": 1},
     "training": TINY_TRAINING,
+    "yardstick": {"items": 0},
 }
 
 

@@ -87,6 +87,7 @@ SPEC: dict[str, Any] = {
     },
     "dromedary": {"topics": 12, "topicGuided": 30, "exemplars": 2, "verbose": 40},
     "storage": {"folder": {"path": "store"}},
+    "yardstick": {"items": 0},
 }
 STEPS = 260
 THOUGHT = "Principle 1 of the zebra bears on it."

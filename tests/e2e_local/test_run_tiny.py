@@ -103,7 +103,8 @@ def test_a_run_with_several_kills_makes_the_same_data_and_the_same_models(
 
 def test_every_model_is_compared_with_the_base_on_the_same_tasks(uninterrupted: Run) -> None:
     history = json.loads(uninterrupted.command("status", "-o", "json"))["history"]
-    for record in history:
+    assert history[0]["iteration"] == 0
+    for record in history[1:]:
         found = record["yardstick"]
         assert found["items"] == YARDSTICK["items"]
         assert found["lower"] < found["difference"] < found["upper"]

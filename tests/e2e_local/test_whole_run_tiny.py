@@ -27,8 +27,8 @@ from .command import MODEL, SECONDS, TINY_SPEC
 
 SPEC = {
     **TINY_SPEC,
-    "iterations": 1,
     "instructions": {**TINY_SPEC["instructions"], "count": 16},
+    "training": {**TINY_SPEC["training"], "handover": "Adapter"},
     "compute": {"jobs": "Run"},
 }
 
@@ -99,3 +99,11 @@ def test_a_whole_run_in_one_pod_that_is_stopped_once(
     assert [stage for stage, manifest in manifests.items() if manifest is None] == []
     assert manifests["i1/train"] is not None
     assert manifests["i1/train"].statistics["samples"] > 0
+    # The second pod loads the base once for all stages of both iterations.
+    loads = {
+        stage: manifest.statistics["modelLoads"]
+        for stage, manifest in manifests.items()
+        if manifest is not None and "modelLoads" in manifest.statistics and "train" not in stage
+    }
+    assert {"i1/respond", "i2/generate/r1", "i2/respond", "i2/assess"} < loads.keys()
+    assert sum(loads.values()) == loads[first] + 1 == 2

@@ -54,6 +54,11 @@ class ComparedRun:
         lines = self.found.lines.get(t)
         return None if lines is None else [(line.label, line.kind, line.count) for line in lines]
 
+    @property
+    def finished(self) -> int:
+        """The number of finished iterations; the measurement of M(0) is none."""
+        return sum(t > 0 for t in self.history)
+
     def document(self) -> dict[str, Any]:
         """Return the run as JSON values."""
         return {

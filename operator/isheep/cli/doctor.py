@@ -30,7 +30,8 @@ def command(
     """Check a cluster: the CRD, the operator, admission, Kueue, and your rights in a namespace.
 
     Each check prints one line. The exit code is 64 if a check has failed. A check that needs a
-    right that you do not have is unknown, which is no failure. The store is not checked.
+    right that you do not have is unknown, which is no failure. The check of the store starts no
+    pod: it reads what the pods of earlier runs with this store have reported.
     """
     from isheep.cli.text import printable
     from isheep.cluster.client import Cluster
@@ -47,11 +48,13 @@ def _findings(cluster: Cluster, spec: Mapping[str, Any] | None) -> Iterator[Find
     from isheep.cluster.installation import check_installation
     from isheep.cluster.references import check_references
     from isheep.cluster.rights import check_rights
+    from isheep.cluster.store_use import check_store
 
     yield from check_installation(cluster)
     yield from check_rights(cluster)
     if spec is not None:
         yield from check_references(cluster, spec)
+        yield check_store(cluster, spec)
 
 
 def _spec(cluster: Cluster, run: str) -> Mapping[str, Any]:

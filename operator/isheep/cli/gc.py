@@ -153,6 +153,7 @@ def _removals(store: ObjectStore, run: RunRef) -> Iterator[str]:
     import shlex
 
     from isheep.store.artifacts import removal_command
+    from isheep.store.documents import folder_of_run
 
     if run.uid:
         folder = shlex.quote(f"{store.uri}/{run.namespace}/refs")
@@ -160,9 +161,9 @@ def _removals(store: ObjectStore, run: RunRef) -> Iterator[str]:
             yield f"aws s3 rm --recursive {folder} --exclude '*' --include '*/{run.uid}'"
         else:
             yield f"rm {folder}/*/{run.uid}"
-    folder_of_run = f"{run.namespace}/runs/{run.name}"
-    if next(store.list(f"{folder_of_run}/"), None) is not None:
-        yield removal_command(store.uri, folder_of_run)
+    documents = folder_of_run(run)
+    if next(store.list(documents), None) is not None:
+        yield removal_command(store.uri, documents.removesuffix("/"))
 
 
 def _document(store: ObjectStore, found: Garbage, deleted: set[str] | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.cli.log_lines import LogLines
-from isheep.cli.rates import Rate, duration, resumed
+from isheep.cli.rates import Rates, duration, resumed
 from isheep.cli.text import printable
 from isheep.local.events import AttemptEnd, AttemptView
 
@@ -45,7 +45,7 @@ class LiveView:
         self._console = console
         self._clock = clock
         self._attempts: dict[str, AttemptView] = {}
-        self._rates: dict[str, Rate] = {}
+        self._rates = Rates()
         self._resumed: set[tuple[str, str]] = set()
         self._status = SelfAlignmentRunStatus()
         self._live = Live(
@@ -67,12 +67,12 @@ class LiveView:
     def started(self, attempt: AttemptView) -> None:
         """Add an attempt to the block."""
         self._attempts[attempt.name] = attempt
-        self._rates[attempt.name] = Rate()
+        self._rates.start(attempt)
 
     def progressed(self, attempt: AttemptView) -> None:
         """Update the progress of an attempt."""
         self._print_all(self._logs.new(attempt) if self._logs else ())
-        self._rates[attempt.name].note(attempt, self._clock())
+        self._rates.note(attempt, self._clock())
         self._attempts[attempt.name] = attempt
         again = resumed(attempt)
         if again is not None and (attempt.name, attempt.stage) not in self._resumed:
@@ -82,6 +82,7 @@ class LiveView:
     def ended(self, end: AttemptEnd) -> None:
         """Remove an attempt from the block and print how it ended."""
         self._print_all(self._logs.rest(end.name) if self._logs else ())
+        self._rates.end(end, self._clock())
         self._attempts.pop(end.name, None)
         line = Text(f"  {', '.join(end.stages):<24}")
         if end.stopped_at is not None:
@@ -123,7 +124,7 @@ class LiveView:
         grid.add_row(
             Text(attempt.stage, "cyan"),
             ProgressBar(total=total or 1, completed=attempt.items_done, width=30, pulse=not total),
-            Text(self._rates[attempt.name].describe(attempt)),
+            Text(self._rates.describe(attempt)),
             Text(duration(elapsed), "dim"),
         )
         for worker in attempt.workers:

@@ -13,7 +13,7 @@ from isheep.contract.order import RunRef
 from isheep.local.results import committed_keys
 from isheep.local.stored_run import StoredRun
 from isheep.planner.types import RunView
-from isheep.store.documents import REPORT_FILE, RunDocuments
+from isheep.store.documents import REPORT_FILE, RunDocuments, folder_of_run
 from isheep.store.interface import ObjectStore
 
 
@@ -84,7 +84,7 @@ class OpenRun:
 
         The report stage copies each report to the same place, so this location stays valid.
         """
-        if self.store.head(f"{self.ref.namespace}/runs/{self.ref.name}/{REPORT_FILE}") is None:
+        if self.store.head(folder_of_run(self.ref) + REPORT_FILE) is None:
             return None
         return f"{self.stored.uri}/{REPORT_FILE}"
 

@@ -85,7 +85,7 @@ def store_on_cluster(view: RunView, option: str | None) -> StoreSpec:
     if given is not None:
         return store_of(Storage.read_stored(given), None)
     status = view.status
-    for uri in (status.model_uri, status.report_uri):
+    for uri in (status.last_model_uri, status.model_uri, status.report_uri):
         location, found, _ = (uri or "").rpartition(f"/{view.namespace}/stages/")
         if found:
             return parse_store_uri(location)

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.cli.log_lines import LogLines
-from isheep.cli.rates import Rate, duration, resumed
+from isheep.cli.rates import Rates, duration, resumed
 from isheep.cli.text import printable
 from isheep.local.events import AttemptEnd, AttemptView
 
@@ -33,7 +33,7 @@ class PlainView:
         self._write = write
         self._clock = clock
         self._logs = logs
-        self._rates: dict[str, Rate] = {}
+        self._rates = Rates()
         self._printed: dict[str, datetime] = {}
         self._resumed: set[tuple[str, str]] = set()
 
@@ -43,15 +43,14 @@ class PlainView:
         again = f", attempt {attempt.number}" if attempt.number > 1 else ""
         workers = f", {len(attempt.workers)} workers" if len(attempt.workers) > 1 else ""
         self._printed[attempt.name] = self._clock()
-        self._rates[attempt.name] = Rate()
+        self._rates.start(attempt)
         self._line(f"{attempt.stage}: started{items}{again}{workers}")
 
     def progressed(self, attempt: AttemptView) -> None:
         """Print the progress of a stage every 30 seconds."""
         self._write_all(self._logs.new(attempt) if self._logs else ())
         now = self._clock()
-        rate = self._rates[attempt.name]
-        rate.note(attempt, now)
+        self._rates.note(attempt, now)
         again = resumed(attempt)
         if again is not None and (attempt.name, attempt.stage) not in self._resumed:
             self._resumed.add((attempt.name, attempt.stage))
@@ -60,11 +59,12 @@ class PlainView:
             return
         self._printed[attempt.name] = now
         activities = ", ".join(sorted({worker.activity for worker in attempt.workers}))
-        self._line(f"{attempt.stage}: {rate.describe(attempt)} ({activities})")
+        self._line(f"{attempt.stage}: {self._rates.describe(attempt)} ({activities})")
 
     def ended(self, end: AttemptEnd) -> None:
         """Print how an attempt ended."""
         self._write_all(self._logs.rest(end.name) if self._logs else ())
+        self._rates.end(end, self._clock())
         stages = ", ".join(end.stages)
         if end.stopped_at is not None:
             self._line(f"{stages}: stopped, {end.stopped_at}")

@@ -26,7 +26,13 @@ from isheep.contract.order import RunRef
 from isheep.local.lock import executing_process
 from isheep.local.paths import run_uid
 from isheep.local.stored_run import RUN_FILE, STATUS_FILE, StoredRun
-from isheep.store.documents import STAGES_FILE, Reference, RunDocuments, references
+from isheep.store.documents import (
+    STAGES_FILE,
+    Reference,
+    RunDocuments,
+    folder_of_runs,
+    references,
+)
 from isheep.store.garbage import KEY, StoredStage, delete_stage, stored_stage, stored_stages
 from isheep.store.interface import ObjectStore
 
@@ -165,7 +171,7 @@ class _Run:
 
 def _names(store: ObjectStore, namespace: str) -> list[str]:
     """Return the names of the runs that have documents, of `isheep run` and of clusters."""
-    prefix = f"{namespace}/runs/"
+    prefix = folder_of_runs(namespace)
     found = (info.key.removeprefix(prefix).partition("/") for info in store.list(prefix))
     return sorted({name for name, separator, _ in found if separator})
 

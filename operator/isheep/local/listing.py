@@ -61,5 +61,5 @@ def listed_run(run: RunView, phase: ShownPhase) -> ListedRun:
         progress=run.status.progress,
         iterations=int(run.spec["iterations"]),
         created=run.created,
-        history=run.status.history,
+        history=tuple(record for record in run.status.history if record.iteration),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from pydantic import ValidationError
@@ -13,7 +13,6 @@ from isheep.local.stored_run import StoredRun, run_names
 from isheep.planner.cost import MeasuredStage
 from isheep.planner.pinning import Resolved, spec_of
 from isheep.recipes.stage_kinds import StageKind
-from isheep.store.artifacts import ArtifactStore
 from isheep.store.interface import ObjectStore, StoreCorruptError
 from isheep.store.manifest import Manifest
 
@@ -22,16 +21,19 @@ MOST_STAGES = 200
 
 
 def measured_stages(
-    store: ObjectStore, namespace: str, model: Model
+    store: ObjectStore,
+    namespace: str,
+    model: Model,
+    manifest_of: Callable[[str], Manifest | None],
 ) -> tuple[list[MeasuredStage], list[str]]:
     """Return the stages that runs of `isheep run` have committed with a model, and these runs.
 
-    A run with damaged documents is left out, because an estimate does not need it.
+    `manifest_of` reads the manifest of a stage with a key. A run with damaged documents is left
+    out, because an estimate does not need it.
 
     Raises:
         StoreError: The store cannot be read.
     """
-    artifacts = ArtifactStore(store, namespace)
     found: dict[str, MeasuredStage] = {}
     names: list[str] = []
     for name in run_names(store, namespace):
@@ -39,7 +41,7 @@ def measured_stages(
             for key in _keys(StoredRun(store, namespace, name), model):
                 if key in found or len(found) >= MOST_STAGES:
                     continue
-                if (manifest := artifacts.manifest(key)) is not None:
+                if (manifest := manifest_of(key)) is not None:
                     found[key] = measured(manifest)
                     names += [] if name in names else [name]
     return list(found.values()), names

@@ -7,10 +7,11 @@ in every field that prepare reads: of the run itself, or else of another. Its na
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -30,6 +31,7 @@ from isheep.recipes.interface import Stage, Statistics
 from isheep.recipes.stage_kinds import StageKind
 from isheep.store.artifacts import ArtifactStore
 from isheep.store.interface import ObjectStore, StoreCorruptError, StoreError, StoreVersionError
+from isheep.store.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +80,18 @@ class _Earlier:
         return prepare_can_differ(self.edited)
 
 
-class _Results:
-    """The statistics of committed stages; each manifest is read once."""
+def _results(
+    manifest_of: Callable[[str], Manifest | None],
+) -> Callable[[Stage, str], Statistics | None]:
+    """Return a function that returns the statistics of a stage, or None if it does not exist."""
 
-    def __init__(self, artifacts: ArtifactStore) -> None:
-        self._artifacts = artifacts
-        self._known: dict[str, Statistics | None] = {}
-
-    def __call__(self, stage: Stage, key: str) -> Statistics | None:
+    def statistics(stage: Stage, key: str) -> Statistics | None:
         if stage.kind is StageKind.PREPARE:
             return {}
-        if key not in self._known:
-            manifest = self._artifacts.manifest(key)
-            self._known[key] = None if manifest is None else manifest.statistics
-        return self._known[key]
+        manifest = manifest_of(key)
+        return None if manifest is None else manifest.statistics
+
+    return statistics
 
 
 def forecast_run(
@@ -136,7 +136,9 @@ def _without_result(uri: str, resolved: Resolved, error: str | None) -> RunForec
 def _over_store(store: ObjectStore, stored: StoredRun, view: RunView) -> RunForecast:
     resolved = pin(view, "", retried=False)
     spec, versions = spec_of(resolved), resolved.stage_versions
-    results = _Results(ArtifactStore(store, view.namespace))
+    # The stages of this run and those that give the rates can be the same, so each is read once.
+    manifest_of = cache(ArtifactStore(store, view.namespace).manifest)
+    results = _results(manifest_of)
     earlier = _earlier_run(store, stored, view, resolved)
     committed = resolved.prepared is not None
     expected = earlier if earlier is not None and not earlier.prepare_fields else None
@@ -153,7 +155,9 @@ def _over_store(store: ObjectStore, stored: StoredRun, view: RunView) -> RunFore
         changed = causes(before.document(), resolved.spec, basis)
     # A finished run needs no rates, and each of them is read from a manifest.
     has_work = any(one.result is None for one in made.stages)
-    measured, names = measured_stages(store, view.namespace, spec.model) if has_work else ([], [])
+    measured, names = (
+        measured_stages(store, view.namespace, spec.model, manifest_of) if has_work else ([], [])
+    )
     compares = earlier is not None and not committed and bool(earlier.edited)
     return RunForecast(
         store.uri,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from isheep.contract.order import RunRef
 from isheep.local.paths import LocalPaths
+from isheep.store.documents import folder_of_run
 from isheep.store.interface import ObjectStore
 
 _EVENT = re.compile(r" stage (begins|ends|stopped|failed) .*\bstage=(\S+)")
@@ -45,7 +46,7 @@ def local_logs(paths: LocalPaths, stage: str | None) -> Iterator[Log]:
 
 def stored_logs(store: ObjectStore, run: RunRef, stage: str | None) -> Iterator[Log]:
     """Yield the logs that pods have uploaded, of all Jobs or of those that begin with a stage."""
-    folder = f"{run.namespace}/runs/{run.name}/logs/"
+    folder = f"{folder_of_run(run)}logs/"
     prefix = "" if stage is None else f"{stage.replace('/', '-')}-"
     for info in sorted(store.list(folder), key=lambda info: info.modified):
         name = info.key.removeprefix(folder)

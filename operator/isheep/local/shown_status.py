@@ -36,8 +36,10 @@ def shown_status(
         report_uri: The location of the newest report now, or None if there is no report.
     """
     document = run.status.document() | {"phase": shown_phase(run, executed=executed)}
-    if (model := document.get("modelUri")) is not None:
-        document["modelUri"] = relocated(model, run.namespace, store_uri)
+    for place in (document, document.get("best", {})):
+        for name in ("modelUri", "lastModelUri"):
+            if name in place:
+                place[name] = relocated(place[name], run.namespace, store_uri)
     document.pop("reportUri", None)
     return document if report_uri is None else document | {"reportUri": report_uri}
 

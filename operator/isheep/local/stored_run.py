@@ -20,7 +20,7 @@ from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.order import RunRef
 from isheep.local.paths import run_uid
 from isheep.planner.types import RunView
-from isheep.store.documents import RunDocuments
+from isheep.store.documents import RunDocuments, folder_of_run, folder_of_runs
 from isheep.store.interface import ObjectStore, StoreCorruptError
 
 RUN_FILE = "run.json"
@@ -30,7 +30,7 @@ _SET = "set"
 
 def run_names(store: ObjectStore, namespace: str) -> list[str]:
     """Return the names of the runs of `isheep run` in a namespace, sorted."""
-    prefix = f"{namespace}/runs/"
+    prefix = folder_of_runs(namespace)
     found = (info.key.removeprefix(prefix).partition("/") for info in store.list(prefix))
     return sorted(name for name, _, document in found if document == RUN_FILE)
 
@@ -40,7 +40,7 @@ class StoredRun:
 
     def __init__(self, store: ObjectStore, namespace: str, name: str) -> None:
         self.ref = RunRef(namespace=namespace, name=name, uid=run_uid(store.uri, namespace, name))
-        self.uri = f"{store.uri}/{namespace}/runs/{name}"
+        self.uri = f"{store.uri}/{folder_of_run(self.ref)}".removesuffix("/")
         self._documents = RunDocuments(store, self.ref)
 
     def read(self) -> RunView | None:

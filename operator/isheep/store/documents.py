@@ -26,6 +26,16 @@ REPORT_FILE = "report.html"
 """The newest report, which the report stage copies here."""
 
 
+def folder_of_runs(namespace: str) -> str:
+    """Return the prefix of the documents of all runs of a namespace."""
+    return f"{namespace}/runs/"
+
+
+def folder_of_run(run: RunRef) -> str:
+    """Return the prefix of the documents of a run."""
+    return f"{folder_of_runs(run.namespace)}{run.name}/"
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A reference of a run to a stage: its place in the store, the stage's key, and the run."""
@@ -116,7 +126,7 @@ class RunDocuments:
             ) from error
 
     def _at(self, file: str) -> str:
-        return f"{self._run.namespace}/runs/{self._run.name}/{file}"
+        return folder_of_run(self._run) + file
 
 
 def _text_by_text(document: Any) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from isheep.store.documents import references
+from isheep.store.documents import folder_of_runs, references
 from isheep.store.interface import ObjectStore
 from isheep.store.work import all_work
 
@@ -57,7 +57,7 @@ def usage(store: ObjectStore, namespace: str) -> Usage:
         stages=sizes.total(),
         unused=sum(size for key, size in sizes.items() if not users.get(key)),
         work=_bytes(store, all_work(namespace)),
-        documents=_bytes(store, f"{namespace}/runs/"),
+        documents=_bytes(store, folder_of_runs(namespace)),
     )
 
 

@@ -27,6 +27,7 @@ class Shell:
             "engine": {"type": "Transformers"},
             "instructions": {"count": 64},
             "selection": {"minSamples": 1},
+            "yardstick": {"items": 0},
         }
 
     def write(self) -> None:
@@ -72,34 +73,43 @@ def new_shell(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     return made
 
 
-@pytest.fixture
-def finished(shell: Shell) -> Shell:
-    """A finished run of one iteration."""
-    result = shell("run", "run.yaml")
-    assert result.exit_code == 0, result.output
-    return shell
+@pytest.fixture(scope="session")
+def _folder_of_a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the store of a finished run; a test must not change it."""
+    return _finished_runs(tmp_path_factory.mktemp("one-run"), "run.yaml")
 
 
 @pytest.fixture(scope="session")
 def _folder_of_two_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files and the store of two finished runs; a test must not change it."""
-    folder = tmp_path_factory.mktemp("two-runs")
+    return _finished_runs(tmp_path_factory.mktemp("two-runs"), "run.yaml", "other.yaml")
+
+
+def _finished_runs(folder: Path, *files: str) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         made = new_shell(folder, patch)
         made.write_other()
-        for file in ("run.yaml", "other.yaml"):
+        for file in files:
             result = made("run", file)
             assert result.exit_code == 0, result.output
     return folder
 
 
 @pytest.fixture
+def finished(shell: Shell, _folder_of_a_run: Path) -> Shell:
+    """A finished run of one iteration."""
+    _copy_store(_folder_of_a_run, shell.folder)
+    return shell
+
+
+@pytest.fixture
 def two_runs(shell: Shell, _folder_of_two_runs: Path) -> Shell:
     """Two finished runs, `lamb` and `other`, which differ in their thresholds."""
-    for name in ("isheep-store", "other.yaml"):
-        source = _folder_of_two_runs / name
-        if source.is_dir():
-            shutil.copytree(source, shell.folder / name, symlinks=True)
-        else:
-            shutil.copy(source, shell.folder / name)
+    _copy_store(_folder_of_two_runs, shell.folder)
+    shutil.copy(_folder_of_two_runs / "other.yaml", shell.folder)
     return shell
+
+
+def _copy_store(source: Path, target: Path) -> None:
+    """Copy the store of a folder, as a user moves a store."""
+    shutil.copytree(source / "isheep-store", target / "isheep-store", symlinks=True)

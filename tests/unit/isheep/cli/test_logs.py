@@ -3,8 +3,9 @@
 from pathlib import Path
 
 
-def test_the_logs_of_this_machine_are_printed(finished):
-    result = finished("logs", "run.yaml")
+def test_the_logs_of_this_machine_are_printed(shell):
+    assert shell("run", "run.yaml").exit_code == 0
+    result = shell("logs", "run.yaml")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0].startswith("==> ")

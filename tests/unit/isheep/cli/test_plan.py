@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from isheep.local.lock import RunLock
+from isheep.store.folder import FolderStore
 
 
 def planned(shell, *options):
@@ -60,6 +61,16 @@ def test_the_prediction_agrees_with_the_finished_run(shell):
     left = ("stages", "completions", "optimizerStepsAtMost", "tokensAtMost", "seconds", "bytes")
     assert {name: done["toDo"][name] for name in left} == dict.fromkeys(left, 0)
     assert not any(one["predicted"] for one in done["stages"])
+
+
+def test_each_manifest_is_read_once(finished, monkeypatch):
+    finished.spec["selection"] = {"minSamples": 1, "threshold": 7}
+    finished.write()
+    read, get = [], FolderStore.get
+    monkeypatch.setattr(FolderStore, "get", lambda store, key: read.append(key) or get(store, key))
+    assert planned(finished)["toDo"]["measuredBy"] == ["lamb"]
+    manifests = [key for key in read if key.endswith("/manifest.json")]
+    assert len(manifests) == len(set(manifests)) > 4
 
 
 def test_a_finished_run_exists_with_the_keys_of_its_status(finished):

@@ -166,8 +166,8 @@ def test_the_commands_of_the_page_run(hub: Any, finished: Any) -> None:
         assert result.exit_code == 0, result.output
     assert set(hub.files("org/my-data")) == {"README.md", "train.jsonl"}
     assert hub.repositories["org/my-data"]["private"]
-    # The fake worker's model has no files, so only its card is there.
-    assert set(hub.files("org/my-model")) == {"README.md"}
+    files = {"README.md", "config.json", "model.safetensors"}
+    assert set(hub.files("org/my-model")) == files
 
 
 def test_a_hub_that_fails_is_unreachable(hub: Any, dataset: Path) -> None:

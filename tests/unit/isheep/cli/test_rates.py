@@ -2,8 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from isheep.cli.rates import Rate, duration
-from isheep.local.events import AttemptView, WorkerView
+from isheep.cli.rates import Rate, Rates, duration
+from isheep.local.events import AttemptEnd, AttemptView, WorkerView
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -66,3 +66,39 @@ def test_a_training_counts_steps_and_says_what_follows_the_last_one():
     )
     # Nothing claims that no time is left.
     assert "left" not in rate.describe(at(8, 8, stage="i1/train"))
+
+
+def training(done, stage="i1/train"):
+    return at(done, 8, stage=stage)
+
+
+def trained(error=None):
+    """The rates after a training with 8 steps of 12 s, which ended 30 s after its last step."""
+    rates = Rates()
+    rates.start(training(0))
+    for done in range(9):
+        rates.note(training(done), START + timedelta(seconds=12 * done))
+    end = AttemptEnd("a", ("i1/train",), 1, 126.0, 8, False, error)
+    rates.end(end, START + timedelta(seconds=96 + 30))
+    return rates
+
+
+def test_the_time_left_of_the_next_training_contains_what_follows_the_last_step():
+    rates = trained()
+    rates.start(training(0, "i2/train"))
+    shown = []
+    for seconds, done in ((200, 0), (210, 1), (280, 8), (300, 8), (311, 8)):
+        view = training(done, "i2/train")
+        rates.note(view, START + timedelta(seconds=seconds))
+        shown.append(rates.describe(view).partition(" steps, ")[2].partition("/step, ")[2])
+    after = "then validation, sample answers and upload"
+    # 7 steps of 10 s and 30 s; after the last step, the rest of the 30 s.
+    assert shown == ["", "1 min 40 s left", "30 s left", "10 s left", after]
+
+
+def test_a_failed_training_shows_not_how_long_the_next_one_goes_on():
+    rates = trained(error="no memory")
+    rates.start(training(0, "i2/train"))
+    rates.note(training(0, "i2/train"), START)
+    rates.note(training(1, "i2/train"), START + timedelta(seconds=10))
+    assert "1 min 10 s left for the steps, then " in rates.describe(training(1, "i2/train"))

@@ -154,8 +154,8 @@ def test_validate_reads_several_files_and_stdin_and_warns(shell):
     result = CliRunner().invoke(app, ["validate", "run.yaml", "-"], input=text)
     assert (result.exit_code, result.stdout) == (0, "run.yaml: ok, 1 warning\n-: ok, 1 warning\n")
     first, second = result.stderr.splitlines()
-    assert first.startswith("run.yaml:17:5: spec.training.effectiveBatchSize: warning: ")
-    assert second.startswith("<stdin>:17:5: ")
+    assert first.startswith("run.yaml:19:5: spec.training.effectiveBatchSize: warning: ")
+    assert second.startswith("<stdin>:19:5: ")
     assert shell("validate", "--strict", "run.yaml").exit_code == 64
 
     result = shell("validate", "bad.yaml", "run.yaml")

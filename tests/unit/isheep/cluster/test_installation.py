@@ -54,14 +54,16 @@ def test_an_operator_is_ok_if_one_is_ready(deployments, state, text):
     assert text in str(finding)
 
 
-def policy(name, group):
-    rules = [{"apiGroups": [group], "resources": ["*"]}]
+def policy(name, group, resource="*"):
+    rules = [{"apiGroups": [group], "resources": [resource]}]
     return {"metadata": {"name": name}, "spec": {"matchConstraints": {"resourceRules": rules}}}
 
 
 def test_a_policy_for_runs_needs_a_binding():
     ours, other = policy("ours", "isheep.dev"), policy("other", "apps")
     assert "none restricts" in admission_finding([other], []).message
+    status = policy("status", "isheep.dev", "selfalignmentruns/status")
+    assert "none restricts" in admission_finding([status], []).message
     assert admission_finding([other, ours], []).state == "failed"
     found = admission_finding([other, ours], [{"spec": {"policyName": "ours"}}])
     assert (found.state, found.message) == ("ok", "ours restricts what runs may name")
