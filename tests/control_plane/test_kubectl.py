@@ -43,13 +43,13 @@ def test_the_columns_follow_the_run(namespace: NamespaceFixture) -> None:
     namespace.until_running("i1/train")
     namespace.until(lambda: namespace.status().get("stage", {}).get("id") == "i1/train")
     header, row = namespace.kubectl("get", "sheep").stdout.splitlines()
-    assert header.split() == ["NAME", "PHASE", "REASON", "PROGRESS", "KEPT", "AGE"]
+    assert header.split() == ["NAME", "PHASE", "REASON", "PROGRESS", "KEPT", "BEST", "AGE"]
     assert row.split()[:5] == ["run", "Running", "Running", "1/1", "train"]
     namespace.workers.let_work("train")
     namespace.until_phase("Succeeded")
     row = namespace.kubectl("get", "sheep", "--no-headers").stdout.split()
     assert row[:3] == ["run", "Succeeded", "Succeeded"]
-    assert row[-2] == "3"
+    assert row[-3:-1] == ["3", "1"]
 
 
 def test_describe_shows_the_failure(namespace: NamespaceFixture) -> None:

@@ -58,7 +58,7 @@ def open_run(
 
 def view_of(document: dict[str, Any]) -> RunView:
     """Return the run in a document of the API server."""
-    return run_record(document).view()
+    return run_record(document, whole=True).view()
 
 
 def words_on_cluster(name: str, namespace: str, context: str | None) -> tuple[str, ...]:

@@ -85,6 +85,7 @@ def run_on_cluster(spec, **status):
                 "name": "lamb",
                 "uid": "1",
                 "resourceVersion": "1",
+                "generation": 0,
                 "creationTimestamp": "2025-01-01T00:00:00Z",
             },
             "spec": spec,
@@ -101,3 +102,11 @@ def test_the_store_of_a_run_on_a_cluster_is_that_of_the_option_the_spec_or_the_s
     assert store_on_cluster(run_on_cluster({}, **status), None).uri == "s3://default-bucket/p"
     with pytest.raises(BadInputError, match="names no model and no report yet"):
         store_on_cluster(run_on_cluster({}), None)
+
+
+@pytest.mark.parametrize("phase", ["Running", "Suspended", "Succeeded"])
+def test_a_run_that_rests_on_its_cluster_is_read_too(phase):
+    """The operator keeps no spec of such a run in memory; a user's command needs it."""
+    spec = {"storage": {"s3": {"bucket": "data"}}}
+    run = run_on_cluster(spec, phase=phase, observed_generation=0)
+    assert (run.spec, run.status.phase) == (spec, phase)
