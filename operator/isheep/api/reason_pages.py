@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from isheep.contract.explanations import EXPLANATIONS, Explanation, ReasonGroup
+from isheep.contract.explanation import Explanation, ReasonGroup
+from isheep.contract.explanations import EXPLANATIONS
 from isheep.contract.reasons import Reason
 
 FOLDER = "docs/reference/reasons"

@@ -1,216 +1,138 @@
 """The one table of reasons: the meaning, the remedy and the exit code of each reason.
 
 The page `docs/reference/conditions.md`, the advice in messages, the exit codes and the tests all
-come from this table.
+come from this table. `progress_explanations.py` has its first rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 
 from isheep.contract.exit_codes import ExitCode
+from isheep.contract.explanation import FAILED, INPUT, MOVING, STALLED, Explanation
+from isheep.contract.progress_explanations import PROGRESS_EXPLANATIONS
 from isheep.contract.reasons import Reason
 
-
-class ReasonGroup(StrEnum):
-    """What a run shows with a reason; a reason of two groups depends on the stage."""
-
-    RECONCILING = "Reconciling"
-    """The run makes progress, waits for its turn, or is finished: nothing to do."""
-    STALLED = "Stalled"
-    """The run waits for something outside of it and continues by itself."""
-    FAILED = "Failed"
-    """The run has ended. It continues only if somebody edits its spec or requests a retry."""
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """What a reason means and what to do about it.
-
-    `exit_code` is the code of a worker that ends with the reason, and of `isheep run`; None if the
-    reason itself has no code.
-    """
-
-    groups: tuple[ReasonGroup, ...]
-    meaning: str
-    remedy: str = ""
-    exit_code: ExitCode | None = None
-
-
-_MOVING = (ReasonGroup.RECONCILING,)
-_STALLED = (ReasonGroup.STALLED,)
-_FAILED = (ReasonGroup.FAILED,)
-_INPUT = (ReasonGroup.STALLED, ReasonGroup.FAILED)
-"""Stalled if prepare finds the problem, because prepare runs again; Failed in any other stage."""
-
 EXPLANATIONS: Mapping[Reason, Explanation] = {
-    Reason.PENDING: Explanation(_MOVING, "No stage has started yet."),
-    Reason.RUNNING: Explanation(_MOVING, "A stage runs, or its Job starts now."),
-    Reason.STARTING: Explanation(_MOVING, "The pods pull their image or mount their volumes."),
-    Reason.STOPPING: Explanation(
-        _MOVING, "An attempt that the run no longer needs is being deleted."
-    ),
-    Reason.SIDECAR_RUNNING: Explanation(
-        _MOVING,
-        "The worker of a pod has ended, and another container of the pod goes on. The operator "
-        "takes the result and deletes the Job.",
-        "exclude the pods of runs from the injection of this container (podLabels or "
-        "podAnnotations), or inject it as an init container with restartPolicy Always",
-    ),
-    Reason.RETRYING: Explanation(_MOVING, "An attempt failed and the next one starts shortly."),
-    Reason.DISRUPTED: Explanation(
-        _MOVING,
-        "A drain, a preemption or a person ended an attempt. The next one starts shortly, and the "
-        "attempt does not count as a failure.",
-    ),
-    Reason.QUEUED: Explanation(_MOVING, "Kueue or a scheduling gate delays the pods."),
-    Reason.WAITING_FOR_PEER: Explanation(
-        _MOVING, "Another run executes the same stage. This run reuses the result."
-    ),
-    Reason.GUARD_ALARM: Explanation(
-        _MOVING,
-        "A guard found signs of a collapse in the answers of a model or in its training data.",
-        "read the first section of the report, and look at the pairs; the run goes on",
-    ),
-    Reason.SUCCEEDED: Explanation(_MOVING, "Every stage is committed.", exit_code=ExitCode.DONE),
-    Reason.STOPPED_EARLY: Explanation(
-        _MOVING,
-        "A rule of `spec.safeguards` or `spec.stopping` has ended the run before its last "
-        "iteration.",
-        "read the first section of the report; to go on, set safeguards.action to Warn, or remove "
-        "stopping",
-        ExitCode.DONE,
-    ),
-    Reason.NO_IMPROVEMENT: Explanation(
-        _MOVING,
-        "Every stage is committed, and on `best.metric` no model is significantly better than "
-        "M(0). The best model is M(0).",
-        "read the first section of the report; more items show smaller differences",
-        ExitCode.DONE,
-    ),
-    Reason.SUSPENDED: Explanation(
-        _MOVING, "`spec.suspend` is true.", "set spec.suspend to false", ExitCode.DONE
-    ),
+    **PROGRESS_EXPLANATIONS,
     Reason.SECRET_NOT_FOUND: Explanation(
-        _STALLED,
+        STALLED,
         "A Secret that the spec names, or one of its keys, does not exist.",
         "create it in the run's namespace, with the keys that the spec's field names",
     ),
     Reason.CONFIG_MAP_NOT_FOUND: Explanation(
-        _STALLED,
+        STALLED,
         "A ConfigMap that the spec names, or one of its keys, does not exist.",
         "create it in the run's namespace, or correct its name in the spec",
         ExitCode.BAD_INPUT,
     ),
     Reason.SERVICE_ACCOUNT_NOT_FOUND: Explanation(
-        _STALLED,
+        STALLED,
         "The service account of the pods does not exist.",
         "create it, or correct spec.serviceAccountName",
     ),
     Reason.VOLUME_NOT_FOUND: Explanation(
-        _STALLED,
+        STALLED,
         "A PersistentVolumeClaim that the spec names does not exist.",
         "create the claim in the run's namespace, or correct its name in the spec",
     ),
     Reason.PRIORITY_CLASS_NOT_FOUND: Explanation(
-        _STALLED,
+        STALLED,
         "The PriorityClass of a pool does not exist.",
         "correct priorityClassName of the pool in spec.compute",
     ),
     Reason.RUNTIME_CLASS_NOT_FOUND: Explanation(
-        _STALLED,
+        STALLED,
         "The RuntimeClass of a pool does not exist.",
         "correct runtimeClassName of the pool in spec.compute",
     ),
     Reason.IMAGE_PULL_FAILED: Explanation(
-        _STALLED,
+        STALLED,
         "A node cannot pull the worker image.",
         "push the image, or correct image or imagePullSecrets in spec.compute",
     ),
     Reason.UNSCHEDULABLE: Explanation(
-        _STALLED,
+        STALLED,
         "No node fits a pod now.",
         "add or free a node, or correct resources and placement in spec.compute",
     ),
     Reason.QUOTA_EXCEEDED: Explanation(
-        _STALLED,
+        STALLED,
         "The namespace's ResourceQuota does not allow another pod or Job.",
         "raise the quota, or lower resources or parallelism in spec.compute",
     ),
     Reason.LIMIT_RANGE_VIOLATED: Explanation(
-        _STALLED,
+        STALLED,
         "The namespace's LimitRange does not allow a pod.",
         "correct the pool's resources in spec.compute, or change the LimitRange",
     ),
     Reason.POD_SECURITY_VIOLATED: Explanation(
-        _STALLED,
+        STALLED,
         "The namespace's Pod Security level does not allow a pod.",
         "allow restricted pods in the run's namespace",
     ),
     Reason.PODS_NOT_CREATED: Explanation(
-        _STALLED,
+        STALLED,
         "The API server does not accept a pod of the Job. The message comes from the API "
         "server and names the field or the policy.",
     ),
     Reason.VOLUME_NOT_MOUNTED: Explanation(
-        _STALLED,
+        STALLED,
         "A node cannot mount a volume. The message comes from the kubelet.",
     ),
     Reason.VOLUME_IN_USE: Explanation(
-        _STALLED,
+        STALLED,
         "A claim that only one node or one pod can use (ReadWriteOnce, ReadWriteOncePod) is used.",
         "wait until the other pod has ended, or use a claim with the access mode ReadOnlyMany or "
         "ReadWriteMany",
     ),
     Reason.CONTAINER_NOT_STARTED: Explanation(
-        _STALLED,
+        STALLED,
         "A node cannot start the container. The message comes from the kubelet.",
     ),
     Reason.JOB_FORBIDDEN: Explanation(
-        _STALLED,
+        STALLED,
         "A policy of the cluster does not allow the Job. The message names the policy.",
         "correct the pool in spec.compute, or change the policy",
     ),
     Reason.JOB_INVALID: Explanation(
-        _STALLED,
+        STALLED,
         "The API server does not accept the Job.",
         "correct the field of the pool that the message names",
     ),
     Reason.JOB_NAME_CONFLICT: Explanation(
-        _STALLED,
+        STALLED,
         "Another Job has the name of this run's Job, or somebody edited this run's Job.",
         "delete that Job",
     ),
     Reason.JOB_SUSPENDED: Explanation(
-        _STALLED,
+        STALLED,
         "Somebody suspended a Job of this run.",
         "resume or delete the Job; to suspend the run, set spec.suspend of the run",
     ),
     Reason.SERVICE_FORBIDDEN: Explanation(
-        _STALLED,
+        STALLED,
         "A policy of the cluster does not allow the Service that training on several nodes needs. "
         "The message names the policy.",
         "change the policy, or set training.numNodes to 1",
     ),
     Reason.SERVICE_INVALID: Explanation(
-        _STALLED,
+        STALLED,
         "The API server does not accept the Service that training on several nodes needs. The "
         "message comes from the API server.",
     ),
     Reason.SERVICE_NAME_CONFLICT: Explanation(
-        _STALLED,
+        STALLED,
         "Another Service has the name of this run's Service, or somebody edited this run's "
         "Service.",
         "delete that Service",
     ),
     Reason.NAMESPACE_TERMINATING: Explanation(
-        _STALLED,
+        STALLED,
         "The namespace is being deleted, and the run with it.",
     ),
     Reason.EVALUATION_MISSING: Explanation(
-        _STALLED,
+        STALLED,
         "A rule of `spec.safeguards` or `spec.stopping` needs the comparison of a model, and a "
         "stage of this comparison has failed.",
         "correct the cause and request a retry, or set safeguards.action to Warn and remove "
@@ -218,189 +140,189 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         ExitCode.BAD_INPUT,
     ),
     Reason.NO_STORAGE: Explanation(
-        _STALLED,
+        STALLED,
         "Neither the run nor the installation names a store.",
         "set spec.storage.s3, or defaultStorage in the chart's values",
         ExitCode.BAD_INPUT,
     ),
     Reason.FOLDER_STORAGE: Explanation(
-        _STALLED,
+        STALLED,
         "The run's storage is a folder, which only `isheep run` can use.",
         "set spec.storage.s3",
         ExitCode.BAD_INPUT,
     ),
     Reason.STORE_UNREACHABLE: Explanation(
-        _STALLED,
+        STALLED,
         "The store did not answer during all retries.",
         "check the endpoint of spec.storage, the network and the state of the store",
         ExitCode.UNREACHABLE,
     ),
     Reason.STORE_REFUSED: Explanation(
-        _STALLED,
+        STALLED,
         "The store answered, and did not accept the credential or did not find the bucket.",
         "correct the Secret of spec.storage, the rights of its credential, the bucket or the "
         "region",
         ExitCode.BAD_INPUT,
     ),
     Reason.SOURCE_UNREACHABLE: Explanation(
-        _STALLED,
+        STALLED,
         "The location of an input did not answer during all retries.",
         "check the URI that the message names, and its credentials",
         ExitCode.UNREACHABLE,
     ),
     Reason.PEER_UNREACHABLE: Explanation(
-        _STALLED,
+        STALLED,
         "The nodes of a training did not find each other, or one of them was lost.",
         "check that all pods of the Job run and that a NetworkPolicy lets them reach each other",
         ExitCode.UNREACHABLE,
     ),
     Reason.PREPARE_OVERDUE: Explanation(
-        _STALLED,
+        STALLED,
         "prepare did not end within 30 minutes. The message names what prepare waited for.",
         exit_code=ExitCode.UNREACHABLE,
     ),
     Reason.INVALID_INPUT: Explanation(
-        _INPUT,
+        INPUT,
         "A worker could not use an input.",
         "correct what the message names",
         ExitCode.BAD_INPUT,
     ),
     Reason.BAD_INPUT: Explanation(
-        _INPUT,
+        INPUT,
         "A worker could not use an input, or two settings do not fit together.",
         "correct what the message names",
         ExitCode.BAD_INPUT,
     ),
     Reason.BAD_SEED_TASKS: Explanation(
-        _INPUT,
+        INPUT,
         "The seed tasks cannot be used.",
         "correct the line that the message names",
         ExitCode.BAD_INPUT,
     ),
     Reason.BAD_BENCHMARK: Explanation(
-        _INPUT,
+        INPUT,
         "A benchmark of the decontamination cannot be used.",
         "correct the line that the message names",
         ExitCode.BAD_INPUT,
     ),
     Reason.BAD_TEMPLATE: Explanation(
-        _INPUT,
+        INPUT,
         "A prompt template cannot be used.",
         "correct the template that the message names",
         ExitCode.BAD_INPUT,
     ),
     Reason.BAD_MODEL: Explanation(
-        _INPUT,
+        INPUT,
         "The model's files or its chat template cannot be used.",
         "correct the file that the message names, or use another model",
         ExitCode.BAD_INPUT,
     ),
     Reason.BAD_ADAPTER: Explanation(
-        _FAILED,
+        FAILED,
         "The engine cannot serve the adapter.",
         "set training.handover to Merged, or correct what the message names",
         ExitCode.BAD_INPUT,
     ),
     Reason.BAD_ORDER: Explanation(
-        _INPUT,
+        INPUT,
         "The worker cannot read the operator's order, or does not know a stage version.",
         "use the worker image of the operator's version",
         ExitCode.BAD_INPUT,
     ),
     Reason.STORE_IGNORES_CONDITIONS: Explanation(
-        _INPUT,
+        INPUT,
         "The store ignores conditional writes (`If-None-Match: *`).",
         "use a store that supports conditional writes",
         ExitCode.BAD_INPUT,
     ),
     Reason.STORE_TOO_NEW: Explanation(
-        _INPUT,
+        INPUT,
         "A newer version of this software wrote an artifact.",
         "use that version, or another prefix",
         ExitCode.BAD_INPUT,
     ),
     Reason.KEEP_RATE_TOO_LOW: Explanation(
-        _FAILED,
+        FAILED,
         "Too few instructions pass the rules to reach `instructions.count`.",
         "loosen spec.curation, raise instructions.maxRounds or lower instructions.count; the "
         "message counts what each rule dropped; if most instructions are not ASCII, set language",
         ExitCode.BAD_INPUT,
     ),
     Reason.TOO_FEW_SAMPLES: Explanation(
-        _FAILED,
+        FAILED,
         "The selection kept fewer pairs than `selection.minSamples`.",
         "lower the threshold or selection.minSamples, or raise instructions.count; the message "
         "counts the reasons",
         ExitCode.BAD_INPUT,
     ),
     Reason.LOW_LABEL_MASS: Explanation(
-        _FAILED,
+        FAILED,
         "Expected scoring: the assessor gives the score labels almost no probability.",
         "use promptFormat: Raw, rubric: InContext, another assessor, or scoring: Sampled",
         ExitCode.BAD_INPUT,
     ),
     Reason.PROMPT_TOO_LONG: Explanation(
-        _FAILED,
+        FAILED,
         "A prompt does not fit the model's context.",
         "raise engine.vllm.maxModelLength, or shorten the templates or maxTokens",
         ExitCode.BAD_INPUT,
     ),
     Reason.BAD_TRAINING_DATA: Explanation(
-        _FAILED,
+        FAILED,
         "D(t) has no row that can be trained on.",
         "raise training.maxLength, or read in the message why the rows were dropped",
         ExitCode.BAD_INPUT,
     ),
     Reason.TRAINING_DIVERGED: Explanation(
-        _FAILED,
+        FAILED,
         "The training loss became NaN or infinite.",
         "lower training.learningRate or use another dtype",
         ExitCode.BAD_INPUT,
     ),
     Reason.INVALID_SPEC: Explanation(
-        _FAILED,
+        FAILED,
         "This operator cannot read the spec, because the spec is for an older or newer operator.",
         "edit the spec, or install the operator's version that the spec is for",
         ExitCode.BAD_INPUT,
     ),
     Reason.DEADLINE_EXCEEDED: Explanation(
-        _FAILED,
+        FAILED,
         "`spec.activeDeadlineSeconds` have passed.",
         "raise spec.activeDeadlineSeconds, or retry the run; it resumes from the last commit",
         ExitCode.BAD_INPUT,
     ),
     Reason.STORE_CORRUPT: Explanation(
-        _FAILED,
+        FAILED,
         "An object in the store is missing or its digest differs.",
         "restore the object that the message names, or delete its stage",
         ExitCode.DISK,
     ),
     Reason.STORE_FULL: Explanation(
-        _FAILED,
+        FAILED,
         "The store has no space left, or its quota is used up.",
         "free space or raise the quota, then retry the run",
         ExitCode.DISK,
     ),
     Reason.STORE_FAILED: Explanation(
-        _FAILED,
+        FAILED,
         "The store answered with an error that a retry did not remove. The message comes from the "
         "store.",
         exit_code=ExitCode.DISK,
     ),
     Reason.DISK_FAILED: Explanation(
-        _FAILED,
+        FAILED,
         "A disk of the node is full, read-only or broken.",
         "free space, or use another disk or node, then retry the run",
         ExitCode.DISK,
     ),
     Reason.DISK_OR_IO: Explanation(
-        _FAILED,
+        FAILED,
         "Every attempt failed with a disk or I/O error. `status.lastFailure` has the last message.",
         "free space, or use another disk or node, then retry the run",
         exit_code=ExitCode.DISK,
     ),
     Reason.DEVICE_FAILED: Explanation(
-        _FAILED,
+        FAILED,
         "A GPU, the connection between GPUs, or a process of the engine failed in every attempt, "
         "for example with a memory (ECC) error or a timeout of NCCL.",
         "look for the GPU's errors in the node's log, exclude that node from the run, then retry "
@@ -408,35 +330,35 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         ExitCode.DISK,
     ),
     Reason.OUT_OF_DEVICE_MEMORY: Explanation(
-        _MOVING,
+        MOVING,
         "The batch did not fit the device. The next attempt uses half of it.",
         exit_code=ExitCode.DEVICE_MEMORY,
     ),
     Reason.OUT_OF_MEMORY: Explanation(
-        _FAILED,
+        FAILED,
         "Even an eighth of the usual batch does not fit the device.",
         "use a device with more memory, or lower training.maxLength or maxModelLength",
         ExitCode.DEVICE_MEMORY,
     ),
     Reason.KILLED: Explanation(
-        _MOVING,
+        MOVING,
         "A signal ended the worker, most often at the pod's memory limit. The attempt counts as a "
         "failure, and the next one starts shortly.",
         "raise resources.limits.memory of its pool in spec.compute",
     ),
     Reason.STOPPED: Explanation(
-        _MOVING,
+        MOVING,
         "The worker stopped on request. The next attempt resumes from what is stored.",
         exit_code=ExitCode.STOPPED,
     ),
     Reason.RETRIES_EXCEEDED: Explanation(
-        _FAILED,
+        FAILED,
         "More attempts failed than are allowed. `status.lastFailure` has the last message.",
         "correct what the last message names, then retry the run",
         exit_code=ExitCode.DEFECT,
     ),
     Reason.DEFECT: Explanation(
-        _FAILED,
+        FAILED,
         "The worker has a defect. The message of another library's error is not shown, because it "
         "can contain generated text.",
         "report it with the worker's log, which is under `runs/<name>/logs/` in the store",

@@ -12,7 +12,8 @@ from typing import Literal
 
 from isheep.api.status import Condition, SelfAlignmentRunStatus
 from isheep.contract.exit_codes import ExitCode
-from isheep.contract.explanations import EXPLANATIONS, Explanation
+from isheep.contract.explanation import Explanation
+from isheep.contract.explanations import EXPLANATIONS
 from isheep.contract.reasons import Reason
 
 End = Literal["Succeeded", "Failed", "Stalled", "Suspended", "Stopped", "Paused"]

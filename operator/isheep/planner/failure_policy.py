@@ -21,7 +21,8 @@ from datetime import timedelta
 from enum import Enum
 
 from isheep.contract.exit_codes import ExitCode
-from isheep.contract.explanations import EXPLANATIONS, ReasonGroup
+from isheep.contract.explanation import ReasonGroup
+from isheep.contract.explanations import EXPLANATIONS
 from isheep.contract.reasons import Reason
 from isheep.planner import retry_schedule
 from isheep.recipes.stage_kinds import StageKind

@@ -11,7 +11,8 @@ import pytest
 
 from isheep.api.conditions_page import conditions_markdown
 from isheep.contract.exit_codes import ExitCode
-from isheep.contract.explanations import EXPLANATIONS, ReasonGroup
+from isheep.contract.explanation import ReasonGroup
+from isheep.contract.explanations import EXPLANATIONS
 from isheep.contract.reasons import Reason
 
 ROOT = Path(__file__).resolve().parents[4]
