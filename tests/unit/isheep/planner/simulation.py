@@ -9,7 +9,6 @@ not start.
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -18,10 +17,7 @@ from typing import Any
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.order import (
-    ChatFormatRef,
     Outcome,
-    Prepared,
-    PreparedBenchmark,
     StageOrder,
     StageResult,
     Step,
@@ -46,6 +42,7 @@ from isheep.planner.types import (
 )
 from isheep.recipes.registry import RECIPES
 
+from .prepared_inputs import prepared_for, with_evaluation
 from .simulated_statistics import statistics_of
 from .walking_workers import walk_job
 
@@ -76,39 +73,6 @@ def spec_with(**changes: Any) -> dict[str, Any]:
         else:
             spec[name] = value
     return spec
-
-
-def prepared_for(source: str = "hf://org/model") -> Prepared:
-    """Return the result of prepare for a model."""
-    return Prepared(
-        model_digest=f"model of {source}",
-        model_revision="commit-1",
-        architecture="Llama",
-        seed_tasks_digest="seeds",
-        seed_tasks_count=60,
-        templates_digest="templates",
-        engine="VLLM",
-        dtype="float32",
-        max_model_length=2048,
-        chat_format=ChatFormatRef(
-            kind="ChatML", digest="chat", end_of_turn_ids=(2,), stop_token_ids=(2,)
-        ),
-    )
-
-
-def with_evaluation(prepared: Prepared, spec: SelfAlignmentRunSpec) -> Prepared:
-    """Return the result of prepare with 130 requests for each benchmark of a spec."""
-    if spec.evaluation is None:
-        return prepared
-    found = {
-        one.name: PreparedBenchmark(
-            digest=hashlib.sha256(one.task.encode()).hexdigest(),
-            requests={"Raw": 130, "Chat": 130},
-            length=512,
-        )
-        for one in spec.evaluation.benchmarks
-    }
-    return prepared.model_copy(update={"evaluation": found, "harness": "0.4.13"})
 
 
 def make_run(spec: dict[str, Any] | None = None, **fields: Any) -> RunView:

@@ -27,7 +27,8 @@ from isheep.recipes.interface import Stage, Statistics
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
 
-from .simulation import prepared_for, spec_with
+from .prepared_inputs import prepared_for
+from .simulation import spec_with
 
 RECIPE = RECIPES["ISheep"]
 VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}

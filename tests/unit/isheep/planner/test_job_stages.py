@@ -21,7 +21,8 @@ from isheep.recipes.prediction import predicted_stages
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.stage_kinds import STAGE_VERSIONS
 
-from .simulation import prepared_for, spec_with
+from .prepared_inputs import prepared_for
+from .simulation import spec_with
 
 VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
 

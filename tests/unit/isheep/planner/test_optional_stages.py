@@ -17,9 +17,10 @@ from isheep.planner.walk import walk
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.stage_kinds import STAGE_VERSIONS
 
+from .prepared_inputs import prepared_for
 from .scenarios import MINUTE, conditions_of, run_until
 from .simulated_statistics import statistics_of
-from .simulation import START, PlannerSimulation, make_run, prepared_for, spec_with
+from .simulation import START, PlannerSimulation, make_run, spec_with
 from .test_job_walks import ON_KUBERNETES
 
 BASE = "i0/evaluate/yardstick"

@@ -14,7 +14,8 @@ from isheep.planner.pinning import PlanningError, Resolved, pin, spec_of
 from isheep.planner.types import RunView, Start
 from isheep.recipes.stage_kinds import STAGE_VERSIONS
 
-from .simulation import SPEC, PlannerSimulation, make_run, prepared_for, spec_with
+from .prepared_inputs import prepared_for
+from .simulation import SPEC, PlannerSimulation, make_run, spec_with
 
 
 def pinned(run: RunView, resolved: Resolved) -> RunView:

@@ -16,7 +16,8 @@ from isheep.recipes.registry import RECIPES
 from isheep.recipes.settings import CurateSettings
 from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
 
-from ..planner.simulation import prepared_for, spec_with
+from ..planner.prepared_inputs import prepared_for
+from ..planner.simulation import spec_with
 
 VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
 IFEVAL = PreparedBenchmark(digest="ab" * 32, requests={"Raw": 541, "Chat": 541}, length=1536)

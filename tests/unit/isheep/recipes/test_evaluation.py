@@ -14,7 +14,8 @@ from isheep.recipes.prediction import best_result
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
 
-from ..planner.simulation import prepared_for, spec_with
+from ..planner.prepared_inputs import prepared_for
+from ..planner.simulation import spec_with
 
 VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
 

@@ -30,8 +30,6 @@ from isheep_worker.report.stage_figures import StageFigures, StageTime
 from isheep_worker.rows.schema import SelectionRow
 from isheep_worker.statistics.interface import Interval
 
-from .whole_report import whole_report
-
 RUN = RunRef(namespace="default", name="demo", uid="u1")
 
 
@@ -371,77 +369,3 @@ def test_each_loss_has_one_name():
         assert other not in page
     assert "validation_loss" in doc["iterations"][0]
     assert "eval_loss" not in str(doc)
-
-
-def test_the_page_compares_the_models_with_their_numbers_of_tasks():
-    document = whole_report()
-    page = render(document)
-    section = page.partition('id="verdict"')[2].partition('id="run"')[0]
-    (loss,) = [f for f in document["verdict"]["figures"] if f["name"] == "answerLoss"]
-    change = loss["models"][1]["from_base"]
-    interval = f"{change['lower']:+.3f} to {change['upper']:+.3f}"
-    texts = ("M(0)", "+0.200", interval, "significantly higher", "too few items (24)", "D(2)")
-    for text in (*texts, "No guard has found a sign of a collapse."):
-        assert text in section, text
-    assert page.index('id="verdict"') < page.index('id="run"') < page.index('id="iterations"')
-
-
-def test_the_page_compares_the_models_on_each_benchmark_first():
-    document = whole_report()
-    section = render(document).partition('id="verdict"')[2].partition('id="verdict-answer')[0]
-    (quiz, _) = document["verdict"]["benchmarks"]
-    change = quiz["models"][3]["from_base"]
-    interval = f"{change['lower']:+.3f} to {change['upper']:+.3f}"
-    for text in (
-        "M(2) is better than M(0) (p = 0.000 after Holm&#39;s correction over the benchmarks)",
-        "quiz (Test): acc",
-        "minus M(0), Raw",
-        interval,
-        "no significant difference",
-        "Other metrics of the benchmarks",
-        "quiz (Test): acc_norm",
-        "D(2) and quiz share 13 consecutive words",
-    ):
-        assert text.replace("&#39;", "'") in section.replace("&#39;", "'"), text
-
-
-def test_without_a_yardstick_the_report_does_not_mention_it():
-    document = whole_report()
-    del document["verdict"]
-    page = render(document)
-    assert "Did the model become better" not in page
-    assert 'id="verdict"' not in page
-
-
-def test_the_page_shows_the_alarms_of_the_guards():
-    document = whole_report()
-    alarm = {"rule": "Repetition", "iteration": 2, "evidence": "Far", "sentence": "It <loops>."}
-    document["verdict"]["alarms"] = [alarm]
-    page = render(document)
-    assert '<p class="note">M(2): It &lt;loops&gt;.</p>' in page
-    assert "No guard has found" not in page
-
-
-def test_the_page_says_why_the_run_stops_and_marks_the_best_model():
-    document = whole_report()
-    best = {"t": 1, "metric": "arc", "value": 0.8, "reason": "Improved", "leader": 2}
-    against_base = {"items": 60, "difference": 0.3, "lower": 0.1, "upper": 0.5}
-    best |= {"note": "chosen on this data", "against_base": against_base}
-    document["verdict"]["decision"] = {
-        "action": "Stop",
-        "sentence": "The run stops after M(2): <why>.",
-        "best": best,
-        "stopping": None,
-    }
-    page = render(document)
-    assert '<p class="note">The run stops after M(2): &lt;why&gt;.</p>' in page
-    assert "The best model is M(1): 0.800 on arc (chosen on this data)." in page
-    assert "+0.300, 95 % interval +0.100 to +0.500, 60 items" in page
-    assert '<th scope="row">M(1) (best)</th>' in page
-    assert "NoImprovement" not in page
-
-
-def test_the_page_says_that_the_last_model_counts_as_the_best_one():
-    page = render(whole_report())
-    best = page.partition('id="best"')[2].partition("</p>")[0]
-    assert "The best model is M(2): the last model, because best.metric is not set." in best
