@@ -10,6 +10,8 @@ from isheep.api.run import SelfAlignmentRun
 from isheep.api.validations import violations
 from isheep.kube.client import TOO_LARGE
 
+from .harness.waiting import until
+
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/selfalignmentruns.isheep.dev"
 RUNS = "/apis/isheep.dev/v1alpha1/namespaces/default/selfalignmentruns"
 MERGE_PATCH = "application/merge-patch+json"
@@ -28,10 +30,13 @@ def run_document(name: str, **spec: Any) -> dict[str, Any]:
 
 
 def test_the_crd_is_established_and_structural(crd_server: Any) -> None:
-    conditions = crd_server.request("GET", CRD).body["status"]["conditions"]
-    by_type = {condition["type"]: condition for condition in conditions}
-    assert by_type["Established"]["status"] == "True"
-    assert "NonStructuralSchema" not in by_type
+    def conditions() -> dict[str, str]:
+        found = crd_server.request("GET", CRD).body["status"]["conditions"]
+        return {condition["type"]: condition["status"] for condition in found}
+
+    # An API server serves a new resource some seconds before it says so.
+    until(lambda: conditions().get("Established") == "True")
+    assert "NonStructuralSchema" not in conditions()
 
 
 def test_a_new_run_observes_no_generation_and_has_its_columns(crd_server: Any) -> None:
@@ -62,7 +67,7 @@ def test_a_new_run_observes_no_generation_and_has_its_columns(crd_server: Any) -
     table = "application/json;as=Table;v=v1;g=meta.k8s.io"
     shown = crd_server.request("GET", f"{RUNS}/columns", accept=table).body
     names = [column["name"] for column in shown["columnDefinitions"]]
-    assert names == ["Name", "Phase", "Reason", "Progress", "Kept", "Age"]
+    assert names == ["Name", "Phase", "Reason", "Progress", "Kept", "Best", "Age"]
     cells = shown["rows"][0]["cells"]
     assert cells[:5] == ["columns", "Running", "Running", "2/5 respond 41%", 34]
 

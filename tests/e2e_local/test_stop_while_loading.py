@@ -37,15 +37,19 @@ class StopInLoad(RecordingListener):
         loads = attempt.workers[0].activity == "load"
         if attempt.stage == "prepare" or not loads or self.stopped_at is not None:
             return
-        self.workers = [
-            child
-            for child in psutil.Process().children(recursive=True)
-            if child.cmdline()[1:] == [*WORKER_COMMAND[1:]]
-        ]
+        children = psutil.Process().children(recursive=True)
+        self.workers = [child for child in children if _is_worker(child)]
         for worker in self.workers:
             worker.send_signal(signal.SIGSTOP)
         self.stopped_at = self._waits()
         self._harness.stop()
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return process.cmdline()[1:] == [*WORKER_COMMAND[1:]]
+    except psutil.NoSuchProcess:  # also a process that has ended and that nobody has awaited
+        return False
 
 
 def test_a_stop_while_a_model_is_loaded_waits_for_nothing(
