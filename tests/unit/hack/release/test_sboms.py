@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from release.commands import ReleaseError
 from release.sboms import LOCKS, make_sboms, packages
 
+ROOT = Path(__file__).resolve().parents[4]
 PROGRAM = """#!/bin/sh
 for argument; do
   case $argument in
@@ -58,3 +61,15 @@ def test_a_package_without_a_version_does_not_count(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"packages": [{"name": "folder"}]}))
     assert packages(path) == []
+
+
+@pytest.mark.long
+def test_the_real_syft_lists_every_package_of_the_locks(tmp_path: Path) -> None:
+    build = [sys.executable, ROOT / "tests/control_plane/binaries/build.py", "release"]
+    programs = subprocess.run(build, capture_output=True, text=True, check=True).stdout.strip()
+    make_sboms(ROOT, tmp_path, syft=Path(programs) / "syft")
+    for lock in LOCKS:
+        text = (ROOT / f"requirements/{lock}.txt").read_text("utf-8")
+        pinned = {line.split("==")[0].lower() for line in text.splitlines() if "==" in line}
+        found = {name.lower() for name, _ in packages(tmp_path / f"requirements-{lock}.spdx.json")}
+        assert found >= {name.partition("[")[0] for name in pinned}
