@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isheep.api.status import IterationRecord
+from isheep.cli.interval_text import with_interval
 
 LEAST_SEEDS = 3
 SEED_FIELD = "randomSeed"
@@ -66,10 +67,6 @@ def _mean_text(differences: Sequence[float]) -> str:
             f"{head}: no interval, because scipy is not installed; "
             "install it with: pip install 'isheep[cpu]'"
         )
-    interval = found.interval
-    if interval is None:
-        return f"{head} {found.mean:+.3f} nats a token against M(0)"
-    text = f"95 % interval over seeds {interval.low:+.3f} to {interval.high:+.3f}"
-    if interval.low <= 0 <= interval.high:
-        text += "; no significant difference"
-    return f"{head} {found.mean:+.3f} nats a token against M(0) ({text})"
+    ends = (None, None) if found.interval is None else (found.interval.low, found.interval.high)
+    text = f"{head} {found.mean:+.3f} nats a token against M(0)"
+    return with_interval(text, found.values, *ends, over=" over seeds")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from isheep.api.status import YardstickRecord
+from isheep.cli.interval_text import with_interval
 
 
 def yardstick_text(t: int, found: YardstickRecord) -> str:
@@ -13,9 +14,4 @@ def yardstick_text(t: int, found: YardstickRecord) -> str:
     if found.difference is None:
         return f"{text}: not measured"
     text += f" {found.difference:+.3f} nats a token against M(0)"
-    if found.lower is None or found.upper is None:
-        return f"{text}; too few items ({found.items}) for an interval"
-    interval = f"95 % interval {found.lower:+.3f} to {found.upper:+.3f}"
-    if found.lower <= 0 <= found.upper:
-        return f"{text} ({interval}; no significant difference)"
-    return f"{text} ({interval})"
+    return with_interval(text, found.items, found.lower, found.upper)

@@ -2,7 +2,7 @@
 
 Every attempt must be refused with the field, the value and the remedy, or must be harmless. The API
 server knows the attacker by the token of a service account with a role on runs. The attempts are in
-`attempts`; every field of every rule of the chart has one.
+`credential_attempts` and `pod_attempts`; every field of every rule of the chart has one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ import yaml
 from isheep.api.crd import run_schema
 
 from ..harness.servers import binaries, kubeconfig_with
-from .attempts import ATTEMPTS, LARGE, LISTED_RUN, LISTS, NAMESPACE, TEAM, Attempt, run_document
+from .attempts import LARGE, LISTED_RUN, LISTS, NAMESPACE, TEAM, Attempt, run_document
+from .credential_attempts import CREDENTIAL_ATTEMPTS
+from .pod_attempts import POD_ATTEMPTS
 from .policies import created, policy_objects, wait_for_status
 
 SYSTEM = "isheep-system"
@@ -30,6 +32,7 @@ MERGE_PATCH = "application/merge-patch+json"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "security.md").read_text("utf-8")
 POOLS = ("inference", "training", "processing")
+ATTEMPTS = (*CREDENTIAL_ATTEMPTS, *POD_ATTEMPTS)
 
 
 @dataclass(frozen=True)
