@@ -43,6 +43,8 @@ PEER_WAIT = timedelta(seconds=30)
 """How long a run waits for a peer before it looks again, if no event reports the peer's end."""
 CONFIGURATION_WAIT = timedelta(minutes=5)
 """How long a run waits before it checks again whether a missing ConfigMap or store exists."""
+MOST_PROCESSING = 2
+"""Stages without a model that run at once on one machine; each has a process of some GiB."""
 PROOF_SECONDS = 360
 """How long the next attempt of a stalled stage works until the stall counts as over.
 
@@ -115,24 +117,29 @@ def group_status(group: tuple[Stage, ...], context: PlanningContext) -> GroupSta
     return _started(group, own, context)
 
 
-def one_engine_at_a_time(groups: Sequence[GroupStatus]) -> list[GroupStatus]:
+def on_one_machine(groups: Sequence[GroupStatus]) -> list[GroupStatus]:
     """Return the groups for a machine whose devices hold one model at a time.
 
-    A group that needs an engine or trains starts if no such group runs, and only the first one.
+    A group that needs an engine or trains starts if no such group runs, and only the first one. Of
+    the other groups, `MOST_PROCESSING` run at once.
     """
+    processing = [one for one in groups if one.group[0].pool is Pool.PROCESSING]
     users = [one for one in groups if one.group[0].pool is not Pool.PROCESSING]
-    running = [one for one in users if one.attempt is not None]
-    first = next(iter(running or [one for one in users if one.start is not None]), None)
-    return [
-        _after(first, one) if first is not None and one in users and one is not first else one
-        for one in groups
-    ]
+    waiting = {**_beyond(users, 1), **_beyond(processing, MOST_PROCESSING)}
+    return [waiting.get(one.group[0].id, one) for one in groups]
+
+
+def _beyond(groups: Sequence[GroupStatus], limit: int) -> dict[str, GroupStatus]:
+    """Return the groups that would start and must wait, by the id of their first stage."""
+    running = [one for one in groups if one.attempt is not None]
+    starting = [one for one in groups if one.start is not None]
+    first = [*running, *starting][:1]
+    late = starting[max(limit - len(running), 0) :]
+    return {one.group[0].id: _after(first[0], one) for one in late}
 
 
 def _after(first: GroupStatus, one: GroupStatus) -> GroupStatus:
     """Return the status of a group that cannot start before another one has ended."""
-    if one.start is None:
-        return one
     message = _named(one.group, f"starts after {first.group[0].id}")
     return GroupStatus(one.group, Rank.WAITING, Reason.RUNNING, message)
 

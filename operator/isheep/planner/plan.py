@@ -32,7 +32,7 @@ from isheep.planner.groups import (
     PlanningContext,
     Rank,
     group_status,
-    one_engine_at_a_time,
+    on_one_machine,
     state_of,
 )
 from isheep.planner.orders import ready_groups, resolve_store
@@ -86,7 +86,7 @@ def plan(run: RunView, observed: Observed, now: datetime, environment: Environme
         )
         groups = [group_status(group, context) for group in ready_groups(walked, spec, environment)]
         if environment.pods is None:
-            groups = one_engine_at_a_time(groups)
+            groups = on_one_machine(groups)
         state = _going_on(walked, groups, begun=resolved.prepared is not None)
     stage_records.note_stop(observed.attempts, stops)
 

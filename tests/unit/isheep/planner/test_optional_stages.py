@@ -137,6 +137,26 @@ def test_on_one_machine_a_measurement_that_waits_for_its_retry_delays_nothing() 
     assert simulation.started.count(BASE) == 2
 
 
+def test_on_one_machine_a_few_scores_are_computed_at_once() -> None:
+    """Each score stage is a process that loads lm-eval, and the training needs the machine too."""
+    names = ("arc_easy", "boolq", "piqa")
+    benchmarks = [{"name": name.replace("_", "-"), "task": name} for name in names]
+    spec = spec_with(iterations=1, evaluation={"benchmarks": benchmarks})
+    simulation = PlannerSimulation(make_run(spec))
+    at_once = []
+    while not simulation.is_over():
+        simulation.run_until_idle()
+        active = [simulation.attempts[name].order.steps[0].id for name in simulation.active()]
+        at_once.append(sum("/score/" in stage for stage in active))
+        for name in simulation.active():
+            simulation.complete(name)
+        simulation.now += MINUTE
+    scores = [stage for stage in simulation.started if "/score/" in stage]
+    # M(0) in two formats and M(1) in one, on three benchmarks.
+    assert len(scores) == len(set(scores)) == 9
+    assert max(at_once) == 2
+
+
 @pytest.mark.parametrize("jobs", ["PerStage", "PerRole", "Joined"])
 def test_a_run_finds_what_exists_although_a_measurement_is_missing(jobs: str) -> None:
     first = measured(compute={"inference": {"jobs": jobs}}, yardstick={"items": 0})
