@@ -80,7 +80,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class FailedPod:
-    """A pod that has failed while its attempt goes on with another pod.
+    """A pod that has failed while its attempt continues with another pod.
 
     `stage` is the stage that it names. `replaced` is True while the attempt's other pods work.
     """

@@ -39,7 +39,7 @@ def compiled(tree: ast.Module, function: FunctionType) -> CodeType:
     """Return the code of the function that a tree defines, without its decorators."""
     (node,) = tree.body
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        raise TypeError(f"{function} is no definition of a function")
+        raise TypeError(f"{function} is not defined as a function")
     node.decorator_list = []
     flags = __future__.annotations.compiler_flag
     code = compile(tree, function.__code__.co_filename, "exec", flags=flags, dont_inherit=True)

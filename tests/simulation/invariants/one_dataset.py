@@ -1,4 +1,4 @@
-"""One D(t) for a key: whoever makes a stage again for its key makes the same content."""
+"""One D(t) for a key: a stage that is executed again has the same content."""
 
 from __future__ import annotations
 

@@ -62,9 +62,8 @@ def control_figures(
     rows = list(controls)
     wanted = {pair_and_kind(row.id)[0] for row in rows}
     scores = {row.id: row for row in pairs if row.id in wanted}
-    return tuple(
-        _figures(kind, level, scores, rows, seed) for kind in CONTROLS for level in _levels(rows)
-    )
+    levels = _levels(rows)
+    return tuple(_figures(kind, level, scores, rows, seed) for kind in CONTROLS for level in levels)
 
 
 def _levels(rows: Iterable[ScoreRow]) -> list[str]:

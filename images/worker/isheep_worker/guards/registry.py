@@ -1,11 +1,10 @@
-"""The registry of the guards' rules, with the default settings."""
+"""The registry of the guards' rules. `safeguards.rules` of a spec chooses among them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from isheep.contract.choices import GuardRuleName, SafeguardAction
+from isheep.contract.choices import GuardRuleName
 from isheep_worker.guards import (
     certainty,
     copied_instruction,
@@ -44,24 +43,3 @@ GUARD_RULES: Mapping[GuardRuleName, GuardRule] = {
     )
 }
 """Each rule under its name."""
-
-
-@dataclass(frozen=True, slots=True)
-class GuardSettings:
-    """What a run does after an alarm, and the names of its rules; the defaults warn by all."""
-
-    action: SafeguardAction = "Warn"
-    rules: tuple[GuardRuleName, ...] = tuple(GUARD_RULES)
-
-    def chosen(self) -> tuple[GuardRule, ...]:
-        """Return the rules.
-
-        Raises:
-            ValueError: A name is unknown.
-        """
-        unknown = [name for name in self.rules if name not in GUARD_RULES]
-        if unknown:
-            raise ValueError(
-                f"the rules {unknown} do not exist; the rules are {', '.join(GUARD_RULES)}"
-            )
-        return () if self.action == "Off" else tuple(GUARD_RULES[name] for name in self.rules)

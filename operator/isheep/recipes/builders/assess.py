@@ -70,8 +70,7 @@ def controls(run: RunContext, t: int, pairs: str, count: int) -> Stage:
     settings are those of assess, so the scores can be compared.
     """
     scored = assess(run, t, pairs, count)
-    left_out = ("compare", "explanations")
-    settings = scored.settings.model_dump(exclude=set(left_out))
+    settings = scored.settings.model_dump(exclude={"compare", "explanations"})
     return replace(
         scored,
         id=f"i{t}/controls",

@@ -1,6 +1,5 @@
 """Each rule reads a figure that exists, and each module of a rule is registered."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from isheep_worker.collapse.interface import mean_figure
 from isheep_worker.collapse.registry import ANSWER_FIGURES, ROW_FIGURES
 from isheep_worker.guards.alarms import alarms
 from isheep_worker.guards.interface import look
-from isheep_worker.guards.registry import GUARD_RULES, GuardSettings
+from isheep_worker.guards.registry import GUARD_RULES
 
 
 def test_the_contract_has_the_names_in_the_same_order() -> None:
@@ -41,20 +40,7 @@ def test_each_rule_raises_an_alarm(name: str) -> None:
         look(t, {rule.figure: mean_figure(value + noise)}, "Chat")
         for t, value in enumerate([first, first + sign * 2.2 * rule.bound(first)])
     ]
-    rules = GuardSettings().chosen()
+    rules = tuple(GUARD_RULES.values())
     assert [alarm.rule for alarm in alarms(looks, rules, 5)] == [rule]
     assert rule.meaning[0].islower()
     assert not rule.meaning.endswith(".")
-
-
-def test_settings_choose_rules() -> None:
-    settings = GuardSettings()
-    assert settings.action == "Warn"
-    assert settings.chosen() == tuple(GUARD_RULES.values())
-    assert replace(settings, rules=("TopScores",)).chosen() == (GUARD_RULES["TopScores"],)
-    assert replace(settings, action="Off").chosen() == ()
-
-
-def test_unknown_rules_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"\['Nonsense'\] do not exist; the rules are Yardstick"):
-        GuardSettings(rules=("Nonsense",)).chosen()

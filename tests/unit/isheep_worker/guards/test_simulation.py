@@ -11,7 +11,7 @@ from isheep_worker.collapse.registry import row_figures
 from isheep_worker.collapse.row_set import CollapseRow, RowSet, equal_budget, read_rows
 from isheep_worker.guards.alarms import alarms
 from isheep_worker.guards.interface import Look, look
-from isheep_worker.guards.registry import GuardSettings
+from isheep_worker.guards.registry import GUARD_RULES
 
 REPOSITORY = Path(__file__).parents[4]
 WORDS = [f"w{number}" for number in range(400)]
@@ -50,7 +50,7 @@ def simulated(onset: int) -> set[tuple[str, int]]:
         looks.append(look(t, row_figures(found, None, equal_budget(first, found)), "Chat"))
     return {
         (alarm.rule.name, alarm.iteration)
-        for alarm in alarms(looks, GuardSettings().chosen(), planned_looks=4)
+        for alarm in alarms(looks, tuple(GUARD_RULES.values()), planned_looks=4)
     }
 
 

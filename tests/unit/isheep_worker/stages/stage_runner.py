@@ -9,7 +9,7 @@ from typing import Any
 
 from isheep.contract.order import RunRef, Sources, StageOrder, StageResult, Step
 from isheep.contract.store_spec import parse_store_uri
-from isheep.recipes.settings import ModelSettings, StageSettings
+from isheep.recipes.settings import ModelSettings, Sampling, StageSettings
 from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
 from isheep.store.artifacts import ArtifactStore
 from isheep.store.folder import FolderStore
@@ -66,6 +66,22 @@ class StageRunner:
             max_model_length=max_model_length,
             chat_format=chat_format_digest(resolve_prompting(self._model).chat_format),
         )
+
+    def assess_settings(self) -> dict[str, Any]:
+        """Return the settings with which a stage lets the model score pairs."""
+        return {
+            "model": self.model_settings(700),
+            "random_seed": 0,
+            "levels": ("Quality",),
+            "rubric": "Simple",
+            "scoring": "Sampled",
+            "decoding": "Constrained",
+            "prompt_format": "Chat",
+            "sampling": Sampling(temperature=1.0, top_p=1.0, max_tokens=16),
+            "language": "en",
+            "rules": "None",
+            "templates": self.templates(),
+        }
 
     def templates(self) -> str:
         """Store the built-in templates and return their digest."""

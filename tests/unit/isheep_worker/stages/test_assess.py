@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from isheep.recipes.settings import AssessSettings, Sampling
+from isheep.recipes.settings import AssessSettings
 from isheep_worker.rows.schema import PAIRS, SCORES, PairRow, ScoreRow
 
 from .stage_runner import StageRunner, statistics
@@ -28,20 +28,7 @@ def runner(tiny_model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> St
 
 def assessed(runner: StageRunner, key: str, explanations: int) -> tuple[list[ScoreRow], float]:
     """Return the rows of a stage and its generated tokens."""
-    settings = AssessSettings(
-        model=runner.model_settings(700),
-        random_seed=0,
-        levels=("Quality",),
-        rubric="Simple",
-        scoring="Sampled",
-        decoding="Constrained",
-        prompt_format="Chat",
-        sampling=Sampling(temperature=1.0, top_p=1.0, max_tokens=16),
-        language="en",
-        rules="None",
-        templates=runner.templates(),
-        explanations=explanations,
-    )
+    settings = AssessSettings(**runner.assess_settings(), explanations=explanations)
     found = statistics(runner.run("assess", settings, COUNT, key * 64))
     return runner.rows(SCORES, key * 64), found["tokens"]
 

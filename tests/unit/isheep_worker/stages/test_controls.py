@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from isheep.contract.choices import CONTROL_KINDS
-from isheep.recipes.settings import ControlSettings, Sampling
+from isheep.recipes.settings import ControlSettings
 from isheep_worker.controls.drawing import pair_and_kind
 from isheep_worker.rows.schema import PAIRS, SCORES, LevelScore, PairRow, ScoreRow
 
@@ -29,21 +29,7 @@ def test_the_controls_of_scored_pairs_are_scored(tiny_model_dir: Path, tmp_path:
         SCORES,
         [ScoreRow(f"p{n}", None, {"Quality": LevelScore(7.0 if n else None)}) for n in range(6)],
     )
-    settings = ControlSettings(
-        model=runner.model_settings(700),
-        random_seed=0,
-        levels=("Quality",),
-        rubric="Simple",
-        scoring="Sampled",
-        decoding="Constrained",
-        prompt_format="Chat",
-        sampling=Sampling(temperature=1.0, top_p=1.0, max_tokens=16),
-        language="en",
-        rules="None",
-        templates=runner.templates(),
-        explanations=0,
-        kinds=CONTROL_KINDS,
-    )
+    settings = ControlSettings(**runner.assess_settings(), explanations=0, kinds=CONTROL_KINDS)
     found = statistics(runner.run("controls", settings, 6, KEY))
     rows = runner.rows(SCORES, KEY)
     kinds = {(pair, kind) for pair, kind in (pair_and_kind(row.id) for row in rows)}
