@@ -5,6 +5,10 @@ CustomResourceDefinitions. It ends if one of its watches fails for good, for exa
 resource or the namespace was deleted. So each watched namespace has its own kopf operator. It
 starts when runs and Jobs can be listed, and it starts again when one of its watches has been lost
 for some time. One namespace that is gone does not disturb the others.
+
+A kopf operator that ends with an error does not end its other watches. If the event loop cancels
+all tasks at the end of the process, a watch of kopf ignores its cancellation, because its condition
+to stop is cancelled at the same time. Then the process never ends. So this module cancels them.
 """
 
 from __future__ import annotations
@@ -56,9 +60,10 @@ async def watch_until_stopped(operator: Operator, namespaces: Collection[str | N
         for task in done:
             task.result()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancel(tasks)
+        # Those of a kopf operator that was ending when the stop was requested.
+        for namespace in namespaces:
+            await _cancel(_watchers(namespace))
 
 
 async def _keep(operator: Operator, namespace: str | None, stop: asyncio.Event) -> None:
@@ -96,9 +101,24 @@ async def _watch(operator: Operator, namespace: str | None, stop: asyncio.Event)
     finally:
         # With the flag, kopf does not kill the process after its operator has ended.
         ended.set()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancel(tasks)
+        await _cancel(_watchers(namespace))
+
+
+def _watchers(namespace: str | None) -> list[asyncio.Task[Any]]:
+    """Return kopf's tasks that watch a namespace; kopf gives them these names."""
+    return [
+        task
+        for task in asyncio.all_tasks()
+        if task.get_name().startswith("watcher for ") and task.get_name().endswith(f"@{namespace}")
+    ]
+
+
+async def _cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel tasks, and wait until they have ended."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _lost(operator: Operator, namespace: str | None) -> None:
