@@ -1,53 +1,49 @@
-"""A stop while the real engine loads a model: the worker is killed, and the run ends soon.
+"""A stop while a worker loads a model: the worker is killed, and the run ends soon.
 
-A load in a library's own code does not react to SIGTERM for minutes. Here a SIGSTOP has the same
-effect on the load of a tiny model.
+The worker of `stopped_load` replaces the load by one that does not react to SIGTERM.
 """
 
 from __future__ import annotations
 
 import os
-import signal
+import sys
+import threading
+import time
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from isheep.contract.exit_codes import ExitCode
-from isheep.local.events import AttemptView
-from isheep.local.session import WORKER_COMMAND
 
-from ..unit.isheep.local.conftest import LocalHarness, RecordingListener, SkippedWaits
+from ..unit.isheep.local.conftest import LocalHarness, SkippedWaits
 
+WORKER_COMMAND = (sys.executable, str(Path(__file__).with_name("stopped_load.py")))
 SECONDS = 5
 """The longest time from SIGTERM to the end of the run."""
 
 
-class StopInLoad(RecordingListener):
-    """Stops the run while the first engine loads its model, and lets no worker react to it."""
+class StopInLoad(threading.Thread):
+    """Requests a stop of the run as soon as a worker is in its load."""
 
     def __init__(self, harness: LocalHarness, waits: SkippedWaits) -> None:
-        super().__init__()
-        self.on_progress = self._stop_in_load
+        super().__init__(daemon=True)
         self._harness, self._waits = harness, waits
-        self.stopped_at: Any = None
         self.workers: list[psutil.Process] = []
+        self.stopped_at: datetime | None = None
 
-    def _stop_in_load(self, attempt: AttemptView) -> None:
-        loads = attempt.workers[0].activity == "load"
-        if attempt.stage == "prepare" or not loads or self.stopped_at is not None:
-            return
-        children = psutil.Process().children(recursive=True)
-        self.workers = [child for child in children if _is_worker(child)]
-        for worker in self.workers:
-            worker.send_signal(signal.SIGSTOP)
+    def run(self) -> None:
+        while not self.workers:
+            time.sleep(0.05)
+            children = psutil.Process().children(recursive=True)
+            self.workers = [child for child in children if _is_in_load(child)]
         self.stopped_at = self._waits()
         self._harness.stop()
 
 
-def _is_worker(process: psutil.Process) -> bool:
+def _is_in_load(process: psutil.Process) -> bool:
     try:
-        return process.cmdline()[1:] == [*WORKER_COMMAND[1:]]
+        return process.cmdline() == [*WORKER_COMMAND] and process.status() == psutil.STATUS_STOPPED
     except psutil.NoSuchProcess:  # also a process that has ended and that nobody has awaited
         return False
 
@@ -59,14 +55,16 @@ def test_a_stop_while_a_model_is_loaded_waits_for_nothing(
     harness.command = WORKER_COMMAND
     harness.spec["model"] = {"storageUri": f"file://{tiny_model_dir}"}
     harness.inbox = waits = SkippedWaits()
-    listener = harness.listener = StopInLoad(harness, waits)
+    stop = StopInLoad(harness, waits)
+    stop.start()
 
     conclusion = harness.run(clock=waits)
 
-    assert listener.started_stages == ["prepare", "i1/generate/r1"]
+    assert harness.listener.started_stages == ["prepare", "i1/generate/r1"]
     assert (conclusion.end, conclusion.exit_code) == ("Stopped", ExitCode.STOPPED)
-    assert listener.ends[-1].stopped_at == "i1/generate/r1"
-    assert listener.workers
-    assert not any(worker.is_running() for worker in listener.workers)
+    assert harness.listener.ends[-1].stopped_at == "i1/generate/r1"
+    assert stop.workers
+    assert not any(worker.is_running() for worker in stop.workers)
     # This clock moves only if a wait ends without a message.
-    assert (waits() - listener.stopped_at).total_seconds() <= SECONDS
+    assert stop.stopped_at is not None
+    assert (waits() - stop.stopped_at).total_seconds() <= SECONDS
