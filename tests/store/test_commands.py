@@ -73,6 +73,22 @@ def test_two_runs_are_compared(shell: Shell) -> None:
     assert {"name": "mean score", "value": 8.5, "n": 2} in other["figures"]
 
 
+def test_an_option_takes_the_addressing_of_the_aws_tools(
+    shell: Shell, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # For an IP address, a client always puts the bucket in the path.
+    endpoint = bucket.s3.endpoint.replace("127.0.0.1", "localhost")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_REGION", bucket.s3.region)
+    settings = tmp_path / "config"
+    settings.write_text("[default]\ns3 =\n  addressing_style = path\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(settings))
+    result = shell("list", "--store", bucket.uri)
+    assert result.exit_code == 0, result.output
+    assert "lamb" in result.stdout
+    assert "other" in result.stdout
+
+
 def test_what_a_deleted_run_leaves_is_deleted(
     shell: Shell, bucket: Any, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

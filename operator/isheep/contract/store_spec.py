@@ -36,7 +36,8 @@ class S3StoreSpec(BaseModel):
     # The pattern allows no user name and password, because the URL appears in messages and status.
     endpoint: str | None = Field(default=None, pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$")
     region: str | None = Field(default=None, pattern=r"^[-a-z0-9]+$")
-    addressing: Addressing = "Virtual"
+    addressing: Addressing | None = None
+    """None for the configuration of the AWS tools (`s3.addressing_style`), as for the others."""
 
 
 class StoreSpec(BaseModel):
@@ -75,12 +76,12 @@ def parse_store_uri(
     *,
     endpoint: str | None = None,
     region: str | None = None,
-    addressing: Addressing = "Virtual",
+    addressing: Addressing | None = None,
 ) -> StoreSpec:
     """Return the store that `s3://bucket/prefix`, `file:///folder` or a path names.
 
-    A relative path starts at the working directory. The other arguments apply to S3 only; if one is
-    None, boto3 uses AWS_ENDPOINT_URL or AWS_REGION.
+    A relative path starts at the working directory. The other arguments apply to S3 only. If one is
+    None, boto3 uses AWS_ENDPOINT_URL, AWS_REGION, or `addressing_style` in its configuration file.
 
     Raises:
         ValueError: The URI is not valid; the message gives the problem and the remedy.

@@ -106,7 +106,7 @@ class S3Store:
         *,
         endpoint: str | None = None,
         region: str | None = None,
-        addressing: Addressing = "Virtual",
+        addressing: Addressing | None = None,
         retry: Retry = Retry(),
         sizes: Sizes = Sizes(),
     ) -> None:
@@ -115,7 +115,7 @@ class S3Store:
         self._retry = retry
         self._sizes = sizes
         config = Config(
-            s3={"addressing_style": addressing.lower()},
+            s3={"addressing_style": addressing.lower()} if addressing else None,
             retries={"mode": "standard", "total_max_attempts": 3},
             connect_timeout=10,
             read_timeout=60,
