@@ -22,9 +22,15 @@ def asks_for_gpus(quantities: Mapping[str, str]) -> bool:
     return any(is_gpu(name) and re.search("[1-9]", text) for name, text in quantities.items())
 
 
-def gpu_count(quantities: Mapping[str, str]) -> int:
-    """Return the number of GPUs in limits or requests; quantities that are no integer count as 0.
+def gpus_by_resource(quantities: Mapping[str, object]) -> dict[str, int]:
+    """Return the GPUs in limits or requests by the name of their resource, without zeros.
 
-    Kubernetes accepts integers only for these resources.
+    Kubernetes accepts integers only for these resources; any other quantity counts as 0.
     """
-    return sum(int(t) for name, t in quantities.items() if is_gpu(name) and t.isdecimal())
+    found = {name: str(quantity) for name, quantity in quantities.items() if is_gpu(name)}
+    return {name: int(text) for name, text in found.items() if text.isdecimal() and int(text)}
+
+
+def gpu_count(quantities: Mapping[str, str]) -> int:
+    """Return the number of GPUs in limits or requests."""
+    return sum(gpus_by_resource(quantities).values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +13,7 @@ from isheep.local.events import AttemptEnd, AttemptView, WorkerView
 from isheep.local.positions import reached
 from isheep.local.worker import ProcessEnd, ProgressReport, ResultReport, Worker
 from isheep.logs import log_event, stage_fields
-from isheep.planner.types import Attempt, AttemptState, StageRef, Start
+from isheep.planner.types import Attempt, AttemptState, PodTime, StageRef, Start
 
 STOP_SECONDS = 60.0
 """How long a worker may take from SIGTERM to its result before it is killed."""
@@ -35,6 +35,7 @@ class _Share:
     result: StageResult | None = None
     exit_code: int | None = None
     tail: str | None = None
+    ended_at: datetime | None = None
 
     @property
     def finished(self) -> bool:
@@ -44,8 +45,17 @@ class _Share:
 class LocalAttempt:
     """Collects the messages of an attempt's workers until all have a result or have ended."""
 
-    def __init__(self, start: Start, workers: Sequence[Worker], created: datetime) -> None:
+    def __init__(
+        self,
+        start: Start,
+        workers: Sequence[Worker],
+        created: datetime,
+        gpus: Mapping[str, int] | None = None,
+    ) -> None:
+        """`gpus` are the GPUs of each worker, by resource."""
         self._start = start
+        self._gpus = dict(gpus or {})
+        self._seen = created
         self._shares = [_Share(worker) for worker in workers]
         self._created = created
         self._finished_at: datetime | None = None
@@ -79,6 +89,7 @@ class LocalAttempt:
         """Record a worker's result."""
         for share in self._shares_of(report.worker):
             share.result, share.exit_code = report.result, report.exit_code
+            share.ended_at = now
         self._finish_if_complete(now)
 
     def add_process_end(self, end: ProcessEnd, now: datetime) -> None:
@@ -87,6 +98,7 @@ class LocalAttempt:
             # A worker that exits with 0 but without a result has a defect.
             share.exit_code = end.exit_code or int(ExitCode.DEFECT)
             share.tail = share.worker.tail()
+            share.ended_at = now
         self._finish_if_complete(now)
 
     def stop(self, reason: str, now: datetime) -> None:
@@ -112,6 +124,7 @@ class LocalAttempt:
         """Stop the attempt after its deadline, and kill workers that do not stop in time."""
         if self.finished:
             return
+        self._seen = now
         if (kill_at := self._kill_at) is not None:
             if now >= kill_at:
                 self.kill(f"it did not stop within {self._stop_seconds:.0f} s")
@@ -139,7 +152,13 @@ class LocalAttempt:
             message=self._message() if self.finished else None,
             items_done=done,
             items_total=total,
+            gpus=self._gpus,
+            pods=tuple(self._time(str(index), share) for index, share in enumerate(self._shares)),
         )
+
+    def _time(self, name: str, share: _Share) -> PodTime:
+        ended = share.ended_at is not None
+        return PodTime(name, self._created, share.ended_at or self._seen, ended=ended)
 
     def view(self) -> AttemptView:
         """Return the attempt for a listener."""

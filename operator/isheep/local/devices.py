@@ -21,6 +21,8 @@ class TooFewDevicesError(ValueError):
 
 _UUID = re.compile(r"\(UUID: ((?:GPU|MIG)-[^)]+)\)")
 _SECONDS = 30
+WHOLE_GPU = "nvidia.com/gpu"
+GPU_SLICE = "nvidia.com/mig-slice"
 
 
 def nvidia_smi() -> str:
@@ -57,6 +59,17 @@ def visible_devices(
         elif gpus:
             gpus[-1].append(uuid)
     return tuple(name for gpu in gpus for name in (gpu[1:] or gpu))
+
+
+def gpu_resources(devices: Sequence[str]) -> dict[str, int]:
+    """Return devices by the resource that a cluster counts them as; the size of a slice is unknown.
+
+    Args:
+        devices: Names that `CUDA_VISIBLE_DEVICES` accepts.
+    """
+    slices = sum(name.startswith("MIG-") for name in devices)
+    counts = {WHOLE_GPU: len(devices) - slices, GPU_SLICE: slices}
+    return {name: count for name, count in counts.items() if count}
 
 
 def gpu_field(spec: SelfAlignmentRunSpec) -> str | None:

@@ -32,6 +32,7 @@ from isheep.local.worker import (
     StopRequested,
 )
 from isheep.logs import log_event
+from isheep.planner.gpu_accounting import charged_at_end
 from isheep.planner.types import (
     Action,
     Environment,
@@ -147,7 +148,9 @@ class Driver:
         name = attempt_name(start)
         if name in self._attempts:
             raise RuntimeError(f"the planner started attempt {name} twice")
-        attempt = LocalAttempt(start, self._pool.take(start.order), self._clock())
+        workers = self._pool.take(start.order)
+        gpus = self._pool.gpus_of(start.order)
+        attempt = LocalAttempt(start, workers, self._clock(), gpus)
         self._attempts[name] = attempt
         attempt.start()
         if load_may_follow(start.order, self._run.spec["iterations"]):
@@ -255,10 +258,18 @@ class Driver:
                 handled = self._stop_requests
                 for attempt in self._running():
                     attempt.kill("a second stop was requested")
+        self._charge()
         at = [end.stopped_at for end in self._ends if end.stopped_at is not None] or at
         self._report_ends(None)
         where = f" in {' and '.join(at)}" if at else ""
         return Conclusion("Stopped", ExitCode.STOPPED, f"stopped{where}; everything stored remains")
+
+    def _charge(self) -> None:
+        """Store the GPU time of the attempts that a stop has ended; no plan follows."""
+        attempts = [attempt.observe() for attempt in self._attempts.values()]
+        status = charged_at_end(self._run.status, attempts, self._clock())
+        if status != self._run.status:
+            self._stored.write_status(status)
 
     def _log_phase(self, plan: Plan) -> None:
         before, after = self._run.status.phase, plan.status.phase

@@ -8,11 +8,12 @@ from contextlib import suppress
 from pydantic import ValidationError
 
 from isheep.api.model import Model
+from isheep.contract.choices import Pool
 from isheep.local.results import committed_keys
 from isheep.local.stored_run import StoredRun, run_names
 from isheep.planner.cost import MeasuredStage
 from isheep.planner.pinning import Resolved, spec_of
-from isheep.recipes.stage_kinds import StageKind
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 from isheep.store.interface import ObjectStore, StoreCorruptError
 from isheep.store.manifest import Manifest
 
@@ -25,8 +26,8 @@ def measured_stages(
     namespace: str,
     model: Model,
     manifest_of: Callable[[str], Manifest | None],
-) -> tuple[list[MeasuredStage], list[str]]:
-    """Return the stages that runs of `isheep run` have committed with a model, and these runs.
+) -> list[MeasuredStage]:
+    """Return the stages that runs of `isheep run` have committed with a model.
 
     `manifest_of` reads the manifest of a stage with a key. A run with damaged documents is left
     out, because an estimate does not need it.
@@ -35,29 +36,34 @@ def measured_stages(
         StoreError: The store cannot be read.
     """
     found: dict[str, MeasuredStage] = {}
-    names: list[str] = []
     for name in run_names(store, namespace):
         with suppress(StoreCorruptError, ValidationError):
             for key in _keys(StoredRun(store, namespace, name), model):
                 if key in found or len(found) >= MOST_STAGES:
                     continue
                 if (manifest := manifest_of(key)) is not None:
-                    found[key] = measured(manifest)
-                    names += [] if name in names else [name]
-    return list(found.values()), names
+                    found[key] = measured(manifest, name)
+    return list(found.values())
 
 
-def measured(manifest: Manifest) -> MeasuredStage:
-    """Return what a manifest tells about the cost of its stage."""
+def measured(manifest: Manifest, run: str) -> MeasuredStage:
+    """Return what a manifest tells about the cost of its stage, which a run has committed.
+
+    A stage of the processing pool needs no GPU, although its machine can have some.
+    """
+    kind = StageKind(manifest.stage.kind)
+    needs_gpus = STAGE_DEFINITIONS[kind].pool is not Pool.PROCESSING
     times = manifest.timings
     seconds = (times.finished_at - times.started_at).total_seconds()
     units = manifest.statistics.get("steps") if manifest.stage.kind == StageKind.TRAIN else None
     return MeasuredStage(
-        kind=StageKind(manifest.stage.kind),
+        kind=kind,
         units=float(units or (manifest.items if _is_shared(manifest) else 1)),
         seconds=seconds,
-        gpu_seconds=seconds * manifest.environment.gpus,
+        gpu_seconds=seconds * manifest.environment.gpus if needs_gpus else 0,
         bytes=sum(file.bytes for file in (*manifest.parts, *manifest.files)),
+        device=manifest.environment.device,
+        run=run,
     )
 
 

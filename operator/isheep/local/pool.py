@@ -21,7 +21,7 @@ from typing import Protocol
 
 from isheep.contract.order import StageOrder
 from isheep.local.affinity import is_inference, model_of, trains
-from isheep.local.devices import groups
+from isheep.local.devices import gpu_resources, groups
 from isheep.local.worker import Worker
 from isheep.recipes.interface import part_count
 
@@ -146,6 +146,18 @@ class Pool:
             return (self._take_all_devices(order),)
         count = workers_for(order, len(self._groups))
         return tuple(group.take(order) for group in self._groups[:count])
+
+    def gpus_of(self, order: StageOrder) -> dict[str, int]:
+        """Return the GPUs of each process that `take` has returned for an order, by resource.
+
+        An order without an engine and without a training holds none, although a process with an
+        engine may execute it.
+        """
+        if not (is_inference(order) or trains(order)):
+            return {}
+        if len(self._groups) > 1 and trains(order):
+            return gpu_resources(self._devices)
+        return gpu_resources(self._devices[: self._size])
 
     def _take_all_devices(self, order: StageOrder) -> Worker:
         """Return a process that sees all devices, after the engines have freed their memory."""

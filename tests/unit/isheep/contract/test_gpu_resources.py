@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from isheep.contract.gpu_resources import asks_for_gpus, gpu_count, is_gpu
+from isheep.contract.gpu_resources import asks_for_gpus, gpu_count, gpus_by_resource, is_gpu
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,14 @@ def test_the_gpus_of_a_pod(quantities: dict[str, str], asks: bool, count: int) -
 def test_a_slice_is_a_gpu_and_a_part_of_a_name_is_not() -> None:
     assert is_gpu("nvidia.com/mig-1g.5gb")
     assert not is_gpu("example.com/gpus")
+
+
+def test_the_gpus_by_resource_leave_out_zeros_and_other_resources() -> None:
+    quantities = {
+        "cpu": "4",
+        "nvidia.com/gpu": 0,
+        "nvidia.com/mig-1g.10gb": "2",
+        "amd.com/gpu": 1,
+        "nvidia.com/mig-3g.40gb": "1k",
+    }
+    assert gpus_by_resource(quantities) == {"nvidia.com/mig-1g.10gb": 2, "amd.com/gpu": 1}

@@ -181,3 +181,16 @@ def test_an_attempt_whose_stages_were_committed_before_is_adopted():
     steps = (StepResult(id="i1/respond", key="i1/respond", adopted=True),)
     made.add_result(result(worker, steps=steps), NOW)
     assert made.end().adopted
+
+
+def test_each_worker_holds_its_gpus_until_it_has_ended():
+    first, second = FakeWorker(), FakeWorker()
+    order = attempt(first)._start
+    made = LocalAttempt(order, (first, second), NOW, {"nvidia.com/gpu": 2})
+    made.add_result(result(first, "Partial"), NOW + timedelta(seconds=5))
+    made.check(NOW + timedelta(seconds=9))
+    seen = made.observe()
+    assert seen.gpus == {"nvidia.com/gpu": 2}
+    assert [(pod.seconds, pod.ended) for pod in seen.pods] == [(5, True), (9, False)]
+    made.add_process_end(ProcessEnd(second, 137), NOW + timedelta(seconds=12))
+    assert [(pod.seconds, pod.ended) for pod in made.observe().pods] == [(5, True), (12, True)]

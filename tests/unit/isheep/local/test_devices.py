@@ -1,6 +1,6 @@
 import pytest
 
-from isheep.local.devices import TooFewDevicesError, groups, visible_devices
+from isheep.local.devices import TooFewDevicesError, gpu_resources, groups, visible_devices
 
 LISTING = """GPU 0: NVIDIA H200 (UUID: GPU-aaaa)
 GPU 1: NVIDIA H200 (UUID: GPU-bbbb)
@@ -40,3 +40,9 @@ def test_devices_form_groups_of_the_size_that_one_worker_needs(devices, size, gr
 def test_the_error_for_too_few_devices_names_the_field():
     with pytest.raises(TooFewDevicesError, match=r"engine\.vllm\.tensorParallelSize is 2"):
         groups(("0",), 2)
+
+
+def test_slices_have_a_resource_of_their_own():
+    assert gpu_resources(()) == {}
+    assert gpu_resources(("0", "GPU-aaaa")) == {"nvidia.com/gpu": 2}
+    assert gpu_resources(("MIG-1", "0")) == {"nvidia.com/gpu": 1, "nvidia.com/mig-slice": 1}

@@ -1,6 +1,8 @@
 """The driver with the real planner, real processes and a folder store; only the worker is fake."""
 
+import itertools
 import os
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -146,6 +148,31 @@ def test_a_stop_waits_for_the_workers_and_the_same_command_resumes_the_run(harne
     assert harness.listener.ends[-1].stages == ("i1/respond",)
     assert harness.run().end == "Succeeded"
     assert harness.listener.started_stages == STAGES[STAGES.index("i1/respond") :]
+
+
+def test_the_gpu_time_of_a_stopped_attempt_is_stored_and_the_next_run_adds_to_it(harness):
+    ticks = itertools.count()
+
+    def clock():
+        return datetime(2030, 1, 1, tzinfo=UTC) + timedelta(seconds=next(ticks))
+
+    harness.environment["CUDA_VISIBLE_DEVICES"] = "0"
+    harness.behave("i1/respond", "hang")
+    harness.listener.on_progress = lambda attempt: attempt.stage == "i1/respond" and harness.stop()
+    harness.run(clock=clock)
+
+    stopped = harness.stored().read().status
+    seconds = {record.id: record.gpu_seconds for record in stopped.stages}
+    assert seconds["i1/respond"] >= 1
+    assert stopped.gpu.seconds == {"nvidia.com/gpu": sum(s or 0 for s in seconds.values())}
+    assert not stopped.gpu.is_open
+    assert harness.run(clock=clock).end == "Succeeded"
+    ended = harness.stored().read().status
+    assert {record.id: record.gpu_seconds for record in ended.stages}["i1/respond"] > (
+        seconds["i1/respond"]
+    )
+    (iteration,) = (record for record in ended.history if record.iteration == 1)
+    assert iteration.gpu_seconds == ended.gpu.seconds["nvidia.com/gpu"]
 
 
 def test_a_second_stop_request_kills_a_worker_that_does_not_stop(harness):

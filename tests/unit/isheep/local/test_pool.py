@@ -235,3 +235,14 @@ def test_engines_on_all_devices_remain_during_a_training(spawned):
     again = start(pool, order("respond", "m", items=1000))
     assert again[0] is engines[0]
     assert again[1] is not engines[1]
+
+
+def test_an_order_holds_the_gpus_of_its_processes():
+    pool = Pool(("0", "1", "2", "3"), Spawned())
+    pool.take(order("respond", "m", items=640, tensor_parallel_size=2))
+    assert pool.gpus_of(order("respond", "m", tensor_parallel_size=2)) == {"nvidia.com/gpu": 2}
+    assert pool.gpus_of(order("train", "m", tensor_parallel_size=2)) == {"nvidia.com/gpu": 4}
+    assert pool.gpus_of(order("select", tensor_parallel_size=2)) == {}
+    cpu = Pool((), Spawned())
+    cpu.take(order("respond", "m"))
+    assert cpu.gpus_of(order("respond", "m")) == {}

@@ -1,0 +1,54 @@
+"""The cost of a plan as text: tokens, time, GPU-hours, bytes, money, and whose rates these are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from isheep.api.gpu_usage import Prices
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.cli.du import size
+from isheep.cli.rates import duration
+from isheep.contract.choices import Pool
+from isheep.contract.gpu_resources import gpus_by_resource
+from isheep.local.devices import WHOLE_GPU
+from isheep.planner.cost import Cost, money
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """The price of the GPU time of a plan, rounded to two decimals."""
+
+    amount: float
+    currency: str
+
+
+def money_of(found: Cost, spec: SelfAlignmentRunSpec, prices: Prices | None) -> Money | None:
+    """Return the price of the GPU time; None if the time or a price is unknown.
+
+    A pool whose limits name no GPU resource uses whole GPUs of this machine.
+    """
+    limits = {pool: gpus_by_resource(spec.compute.pool(pool).resources.limits) for pool in Pool}
+    resources = {pool: next(iter(gpus), WHOLE_GPU) for pool, gpus in limits.items()}
+    amount = money(found, resources, prices)
+    if amount is None or prices is None:
+        return None
+    return Money(round(amount, 2), prices.currency)
+
+
+def cost_text(found: Cost, price: Money | None) -> str:
+    """Return the line about the cost of a plan."""
+    tokens = f"at most {found.tokens:,} generated tokens"
+    if found.seconds is None or found.gpu_seconds is None or found.bytes is None:
+        kinds = ", ".join(found.unmeasured)
+        place = "" if found.device is None else f" on {found.device}"
+        return (
+            f"{tokens}; time, GPU-hours and size are unknown, because no run of this model in the "
+            f"store has measured {kinds}{place}"
+        )
+    cost = "" if price is None else f" ({price.amount:.2f} {price.currency})"
+    device = "" if found.device is None else f" on {found.device}"
+    return (
+        f"{tokens}; about {duration(found.seconds)}, {found.gpu_seconds / 3600:.2f} GPU-hours"
+        f"{cost} and {size(round(found.bytes))} in the store, at the rates of "
+        f"{', '.join(found.measured_by)}{device}"
+    )
