@@ -138,7 +138,8 @@ def _group(context: StageContext[TrainSettings]) -> ProcessGroup:
 
 
 def _checkpoints(context: StageContext[TrainSettings]) -> CheckpointStore:
-    return CheckpointStore(context.artifacts.store, context.order.run.namespace)
+    store, order = context.artifacts.store, context.order
+    return CheckpointStore(store, order.run.namespace, attempt=order.attempt)
 
 
 def _base(context: StageContext[TrainSettings]) -> Path:

@@ -137,7 +137,8 @@ def _train(folder: TaskFolder, task: Task, data: Split, machine: Machine) -> Non
 
 
 def _stored(folder: TaskFolder, task: Task) -> StoredCheckpoints:
-    store = CheckpointStore(open_store(task.order.store), task.order.run.namespace)
+    order = task.order
+    store = CheckpointStore(open_store(order.store), order.run.namespace, attempt=order.attempt)
     return StoredCheckpoints(store, task.step.key, folder.root)
 
 

@@ -62,7 +62,7 @@ def test_the_adapter_after_a_kill_equals_that_of_a_single_process(
     alone = fork_server.run_order(training(copied_run, 1, KEYS["one"]))
     assert alone.outcome is Outcome.COMMITTED
     order = training(copied_run, NODES, KEYS["two"])
-    checkpoints = CheckpointStore(copied_run.artifacts.store, "default")
+    checkpoints = CheckpointStore(copied_run.artifacts.store, "default", attempt=1)
 
     jobs = jobs_of_both_nodes(order, "kill", "1", "3")
     (first, lost), (second, killed) = fork_server.run(*jobs)
@@ -125,7 +125,7 @@ def test_two_nodes_stop_at_the_same_step_and_commit_the_adapter_with_the_lowest_
     ends = fork_server.run(*jobs)
     assert [(code, result.reason) for code, result in ends] == [(143, "Stopped")] * NODES
     (message,) = {result.message for _, result in ends}
-    checkpoints = CheckpointStore(copied_run.artifacts.store, "default")
+    checkpoints = CheckpointStore(copied_run.artifacts.store, "default", attempt=1)
     stopped = checkpoints.steps(KEYS["two"])[0]
     assert stopped == 5
     assert "after step 5 of" in message
