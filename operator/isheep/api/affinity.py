@@ -1,4 +1,8 @@
-"""Affinity of pods, with Kubernetes' own fields, typed so that a misspelt field is refused."""
+"""Affinity of pods, with Kubernetes' own fields, typed so that a misspelt field is refused.
+
+The limits are far below those of Kubernetes, because they multiply: `tests/unit/isheep/api/
+test_size.py` computes the largest run.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from isheep.api.base import Integer, LabelValue, Map, SpecModel, Text
+from isheep.api.base import KEY_CHARACTERS, Integer, LabelValue, Map, SpecModel, Text
+from isheep.api.written_limits import Most
 
-Key = Annotated[Text, Field(min_length=1, max_length=317)]
-Value = Annotated[Text, Field(max_length=253)]
-Values = Annotated[tuple[Value, ...], Field(max_length=64)]
+Key = Annotated[Text, Field(min_length=1), Most(KEY_CHARACTERS, r"^[-A-Za-z0-9_./]+$")]
+Value = Annotated[Text, Most(63, r"^[-A-Za-z0-9_.]*$")]
+NodeValues = Annotated[tuple[Value, ...], Most(10)]
+PodValues = Annotated[tuple[Value, ...], Most(5)]
 Weight = Annotated[Integer, Field(ge=1, le=100)]
 
 
@@ -21,14 +27,15 @@ class NodeRequirement(SpecModel):
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"] = Field(
         description="Relation between the value of the node and `values`."
     )
-    values: Values = Field(
+    values: NodeValues = Field(
         default=(),
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
         description="Values for In and NotIn, one number for Gt and Lt, none otherwise.",
     )
 
 
-Requirements = Annotated[tuple[NodeRequirement, ...], Field(max_length=16)]
+Requirements = Annotated[tuple[NodeRequirement, ...], Most(4)]
+FieldRequirements = Annotated[tuple[NodeRequirement, ...], Most(1)]
 
 
 class NodeSelectorTerm(SpecModel):
@@ -39,19 +46,18 @@ class NodeSelectorTerm(SpecModel):
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
         description="Conditions on the labels of the node.",
     )
-    match_fields: Requirements = Field(
+    match_fields: FieldRequirements = Field(
         default=(),
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
-        description="Conditions on the fields of the node.",
+        description="A condition on a field of the node; Kubernetes knows metadata.name only.",
     )
 
 
 class NodeSelector(SpecModel):
     """Terms of which a node must meet at least one."""
 
-    node_selector_terms: tuple[NodeSelectorTerm, ...] = Field(
+    node_selector_terms: Annotated[tuple[NodeSelectorTerm, ...], Most(4)] = Field(
         min_length=1,
-        max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
         description="Terms of which a node must meet at least one.",
     )
@@ -71,9 +77,10 @@ class NodeAffinity(SpecModel):
         default=None,
         description="Conditions that a node must meet; otherwise the pod is not scheduled.",
     )
-    preferred_during_scheduling_ignored_during_execution: tuple[PreferredNodes, ...] = Field(
+    preferred_during_scheduling_ignored_during_execution: Annotated[
+        tuple[PreferredNodes, ...], Most(2)
+    ] = Field(
         default=(),
-        max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
         description="Preferences for nodes.",
     )
@@ -86,7 +93,7 @@ class LabelRequirement(SpecModel):
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = Field(
         description="Relation between the value of the label and `values`."
     )
-    values: Values = Field(
+    values: PodValues = Field(
         default=(),
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
         description="Values for In and NotIn, none otherwise.",
@@ -96,14 +103,12 @@ class LabelRequirement(SpecModel):
 class LabelSelector(SpecModel):
     """A selection of objects by their labels; an object must meet all conditions."""
 
-    match_labels: Map[LabelValue] = Field(
+    match_labels: Annotated[Map[LabelValue], Most(4)] = Field(
         default_factory=dict,
-        max_length=16,
         description="Labels with the values that they must have.",
     )
-    match_expressions: tuple[LabelRequirement, ...] = Field(
+    match_expressions: Annotated[tuple[LabelRequirement, ...], Most(2)] = Field(
         default=(),
-        max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
         description="Other conditions on labels.",
     )
@@ -117,7 +122,7 @@ class PodAffinityTerm(SpecModel):
         default=None,
         description="Namespaces of these pods, by labels. If absent: the namespace of the run.",
     )
-    namespaces: Values = Field(
+    namespaces: PodValues = Field(
         default=(),
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
         description="Namespaces of these pods, by name.",
@@ -139,15 +144,17 @@ class PreferredPods(SpecModel):
 class PodAffinity(SpecModel):
     """The pods that a pod must or should be near to, or far from."""
 
-    required_during_scheduling_ignored_during_execution: tuple[PodAffinityTerm, ...] = Field(
+    required_during_scheduling_ignored_during_execution: Annotated[
+        tuple[PodAffinityTerm, ...], Most(2)
+    ] = Field(
         default=(),
-        max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
         description="Terms that must all be met; otherwise the pod is not scheduled.",
     )
-    preferred_during_scheduling_ignored_during_execution: tuple[PreferredPods, ...] = Field(
+    preferred_during_scheduling_ignored_during_execution: Annotated[
+        tuple[PreferredPods, ...], Most(1)
+    ] = Field(
         default=(),
-        max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
         description="Preferences for pods.",
     )

@@ -28,6 +28,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from isheep.api.written_limits import STORED
+
 
 def _whole_number(value: Any) -> Any:
     """Return 3 for 3.0, as API servers do, and any other value unchanged, for pydantic to check."""
@@ -72,6 +74,9 @@ LABEL_KEY_PATTERN = (
 )
 LABEL_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
+
+KEY_CHARACTERS = 100
+"""The largest length of a key of a label or an annotation in a spec. Kubernetes allows 317."""
 
 LabelKey = Annotated[Text, Field(pattern=LABEL_KEY_PATTERN)]
 LabelValue = Annotated[Text, Field(max_length=63, pattern=LABEL_VALUE_PATTERN)]
@@ -143,8 +148,13 @@ class SpecModel(BaseModel):
 
     @classmethod
     def read_stored(cls, document: Any) -> Self:
-        """Return the object for JSON values that an API server stored; ignores unknown fields."""
-        return cls.model_validate(document, by_alias=True, by_name=False, extra="ignore")
+        """Return the object for JSON values that an API server stored.
+
+        It ignores unknown fields, and the limits of `written_limits`.
+        """
+        return cls.model_validate(
+            document, by_alias=True, by_name=False, extra="ignore", context=STORED
+        )
 
     def document(self) -> dict[str, Any]:
         """Return the object as JSON values, with defaults and without absent fields."""

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from isheep.api.affinity import Affinity
 from isheep.api.base import (
+    KEY_CHARACTERS,
     ConfigMapKeyReference,
     Integer,
     LabelValue,
@@ -23,10 +24,12 @@ from isheep.api.base import (
     SpecModel,
     Text,
 )
+from isheep.api.written_limits import Most
 from isheep.contract.choices import GRACE_SECONDS, JobGrouping, RunJobs
 from isheep.contract.choices import Pool as PoolName
 
-Quantities = Annotated[Map[Quantity], Field(max_length=16)]
+Quantities = Annotated[Map[Quantity], Most(8)]
+AnnotationValue = Annotated[Text, Most(512)]
 
 
 class Resources(SpecModel):
@@ -41,13 +44,15 @@ class Resources(SpecModel):
 class Toleration(SpecModel):
     """A taint that pods tolerate, with Kubernetes' own fields."""
 
-    key: Text | None = Field(
-        default=None, max_length=317, description="Key of the taint. If absent: every taint."
+    key: Annotated[Text, Most(KEY_CHARACTERS, r"^[-A-Za-z0-9_./]*$")] | None = Field(
+        default=None, description="Key of the taint. If absent: every taint."
     )
     operator: Literal["Exists", "Equal"] | None = Field(
         default=None, description="How key and value are compared. If absent: Equal."
     )
-    value: Text | None = Field(default=None, max_length=63, description="Value of the taint.")
+    value: Annotated[Text, Most(63, r"^[-A-Za-z0-9_.]*$")] | None = Field(
+        default=None, description="Value of the taint."
+    )
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
         default=None, description="Effect of the taint. If absent: every effect."
     )
@@ -85,13 +90,15 @@ class EnvSource(SpecModel):
 class EnvVar(SpecModel):
     """An environment variable of the worker container: `value` or `valueFrom`."""
 
-    name: Text = Field(
+    name: Annotated[Text, Most(128)] = Field(
         min_length=1,
-        max_length=253,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="Name of the variable. The prefix ISHEEP_ is reserved for the operator.",
     )
-    value: Text | None = Field(default=None, max_length=4096, description="Value of the variable.")
+    value: Annotated[Text, Most(400)] | None = Field(
+        default=None,
+        description="Value of the variable. A longer one can be a key of a ConfigMap.",
+    )
     value_from: EnvSource | None = Field(default=None, description="Source of the value.")
 
 
@@ -101,12 +108,11 @@ class Pool(SpecModel):
     resources: Resources = Field(
         default=Resources(), description="Requests and limits of the worker container."
     )
-    node_selector: Map[LabelValue] = Field(
-        default_factory=dict, max_length=32, description="Labels that a node must have."
+    node_selector: Annotated[Map[LabelValue], Most(8)] = Field(
+        default_factory=dict, description="Labels that a node must have."
     )
-    tolerations: tuple[Toleration, ...] = Field(
+    tolerations: Annotated[tuple[Toleration, ...], Most(16)] = Field(
         default=(),
-        max_length=32,
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
         description="Taints that the pods tolerate.",
     )
@@ -127,29 +133,27 @@ class Pool(SpecModel):
         pattern=r"^[A-Za-z0-9][-A-Za-z0-9._/:@]*$",
         description="Worker image. If absent: the image of the chart's values.",
     )
-    image_pull_secrets: tuple[LocalObjectReference, ...] = Field(
+    image_pull_secrets: Annotated[tuple[LocalObjectReference, ...], Most(8)] = Field(
         default=(),
-        max_length=16,
         json_schema_extra={
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["name"],
         },
         description="Secrets for the registry of the image.",
     )
-    env: tuple[EnvVar, ...] = Field(
+    env: Annotated[tuple[EnvVar, ...], Most(32)] = Field(
         default=(),
-        max_length=64,
         json_schema_extra={
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["name"],
         },
         description="Additional environment variables of the worker container.",
     )
-    pod_labels: Map[LabelValue] = Field(
-        default_factory=dict, max_length=32, description="Additional labels of the pods."
+    pod_labels: Annotated[Map[LabelValue], Most(16)] = Field(
+        default_factory=dict, description="Additional labels of the pods."
     )
-    pod_annotations: Map[Annotated[Text, Field(max_length=4096)]] = Field(
-        default_factory=dict, max_length=32, description="Additional annotations of the pods."
+    pod_annotations: Annotated[Map[AnnotationValue], Most(10)] = Field(
+        default_factory=dict, description="Additional annotations of the pods."
     )
     shm_size: Quantity | None = Field(
         default=None,

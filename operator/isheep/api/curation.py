@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from isheep.api.base import Integer, Number, ObjectName, SpecModel
 from isheep.api.model import StorageUri
 from isheep.api.recipe_registry import defaults_by_recipe
+from isheep.api.written_limits import Most
 from isheep.contract.choices import (
     CONTAMINATION_NGRAM,
     LEAST_NGRAM,
@@ -43,7 +46,7 @@ class Benchmark(SpecModel):
     """A benchmark whose items must not be in the training data."""
 
     name: ObjectName = Field(description="Name of the benchmark in counts and reports.")
-    storage_uri: StorageUri = Field(
+    storage_uri: Annotated[StorageUri, Most(512)] = Field(
         description=(
             "A data file with the items (JSON Lines, a JSON list, CSV or Parquet, plain or packed "
             "with gzip or zstd), of which every string is a text, or a file with one text a line."
@@ -60,9 +63,8 @@ class Decontamination(SpecModel):
         le=MOST_NGRAM,
         description="Consecutive words shared with a benchmark that count as contamination.",
     )
-    benchmarks: tuple[Benchmark, ...] = Field(
+    benchmarks: Annotated[tuple[Benchmark, ...], Most(32)] = Field(
         default=(),
-        max_length=64,
         json_schema_extra={
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["name"],
