@@ -26,7 +26,15 @@ from urllib.parse import unquote, urlsplit
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "site"
 PAGES = ("*.md", "docs/**/*.md", "charts/*/README.md")
-FILES = ("docs/images/*", "examples/**/*.yaml", "crds/*.yaml", "charts/*/values.yaml", "LICENSE")
+FILES = (
+    "docs/images/*",
+    "examples/**/*.yaml",
+    "crds/*.yaml",
+    "charts/*/values.yaml",
+    "hack/argocd/*",
+    "hack/flux/*",
+    "LICENSE",
+)
 """Files that pages link to, and that the site has unchanged."""
 HEADING = re.compile(r"^## (?P<title>.+)$")
 ENTRY = re.compile(r"^- \[(?P<title>[^\]]+)\]\((?P<path>[\w./-]+\.md)\)")

@@ -10,7 +10,8 @@ _HEAD = """\
 # Conditions, phases and reasons
 
 Programs read the conditions. `phase` and `progress` are for people. The conditions follow
-kstatus, so `kubectl wait`, Argo CD and Flux understand them.
+kstatus, so `kubectl wait` and Flux understand them. Argo CD needs a health check, which
+[GitOps](../how-to/gitops.md) has: without it, every run is Healthy at once.
 
 | state | phase | conditions |
 |---|---|---|

@@ -54,6 +54,11 @@ class Lease:
         self._document: dict[str, Any] | None = None
         self._seen: tuple[tuple[str, str], float] | None = None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this operator holds the Lease now; an idle operator lets it expire."""
+        return self._holds and self._monotonic() < self._valid_until
+
     async def ensure(self) -> float:
         """Hold the Lease for long enough for a write.
 

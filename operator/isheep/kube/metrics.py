@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from operator import itemgetter
@@ -19,8 +20,12 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from isheep.api.gpu_usage import GpuUsage
+from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.choices import Phase
-from isheep.kube.run_figures import RunFigures
+from isheep.kube.attempt_failures import new_failures
+from isheep.kube.run_figures import GpuFigures, RunFigures
+from isheep.kube.state_metrics import StateOfRun, state_families
 
 PHASES = get_args(Phase)
 _BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -62,11 +67,47 @@ class Metrics:
             ["status"],
             registry=self.registry,
         )
+        self.failed_attempts = Counter(
+            "isheep_attempts_failed_total",
+            "Failed attempts of stages that this operator has added to the statuses of runs.",
+            ["stage", "reason"],
+            registry=self.registry,
+        )
         self.listed = Gauge(
             "isheep_last_list_timestamp_seconds",
             "When runs and Jobs were last listed.",
             registry=self.registry,
         )
+
+        self.gpu_seconds = Counter(
+            "isheep_gpu_seconds_total",
+            "GPU seconds that this operator has added to the statuses of runs.",
+            ["run_namespace", "resource"],
+            registry=self.registry,
+        )
+        self.gpu_cost = Counter(
+            "isheep_gpu_cost_total",
+            "Cost that this operator has added to the statuses of runs.",
+            ["run_namespace", "currency"],
+            registry=self.registry,
+        )
+
+    def count_failures(self, before: SelfAlignmentRunStatus, after: SelfAlignmentRunStatus) -> None:
+        """Count the failed attempts that a written status of a run adds."""
+        for stage, reason, number in new_failures(before, after):
+            self.failed_attempts.labels(stage, reason).inc(number)
+
+    def count_gpus(self, namespace: str, before: GpuUsage | None, after: GpuUsage | None) -> None:
+        """Count what a written status of a run adds to the GPU time and the cost of the run."""
+        if after is None:
+            return
+        earlier = before or GpuUsage()
+        for resource, seconds in after.seconds.items():
+            added = seconds - earlier.seconds.get(resource, 0.0)
+            self.gpu_seconds.labels(namespace, resource).inc(max(0.0, added))
+        if after.prices is not None and after.cost is not None:
+            added = after.cost - (earlier.cost or 0.0)
+            self.gpu_cost.labels(namespace, after.prices.currency).inc(max(0.0, added))
 
     def count_request(self, method: str, status: int) -> None:
         """Count a request."""
@@ -83,11 +124,20 @@ class Source(Protocol):
     def phases(self) -> Iterable[str]:
         """Return the phase of every run."""
 
+    def states(self) -> Iterable[StateOfRun]:
+        """Return the state of every run."""
+
+    def holds_lease(self) -> bool:
+        """Return whether this operator holds the Lease now."""
+
     def queued(self) -> int:
         """Return the number of runs that are due for a pass."""
 
     def figures(self) -> Iterable[tuple[datetime, str, str, RunFigures]]:
         """Return creation, namespace, name and figures of each run that has a verdict."""
+
+    def gpu_figures(self) -> Iterable[tuple[str, GpuFigures]]:
+        """Return the namespace and the GPU time of each run that has used GPUs."""
 
     def watch_states(self) -> Iterable[tuple[str, str | None, bool]]:
         """Return resource, namespace (None for all) and whether it is open, for each watch."""
@@ -109,7 +159,14 @@ class RunsCollector(Collector):
         yield GaugeMetricFamily(
             "isheep_queue_length", "Runs that wait for a pass.", value=self._source.queued()
         )
+        yield GaugeMetricFamily(
+            "isheep_lease_held",
+            "1 if this operator holds the Lease now; an idle operator lets it expire.",
+            value=int(self._source.holds_lease()),
+        )
+        yield from state_families(self._source.states(), MAX_RUNS)
         yield from self._figures()
+        yield from self._gpus()
         watches = GaugeMetricFamily(
             "isheep_watch_open",
             "1 if the watch is open, else 0; an empty watched_namespace is all namespaces.",
@@ -118,6 +175,26 @@ class RunsCollector(Collector):
         for resource, namespace, is_open in self._source.watch_states():
             watches.add_metric([resource, namespace or ""], int(is_open))
         yield watches
+
+    def _gpus(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the GPU time and the cost of the runs that exist, by namespace."""
+        seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
+        cost: defaultdict[tuple[str, str], float] = defaultdict(float)
+        for namespace, figures in self._source.gpu_figures():
+            for resource, value in figures.seconds.items():
+                seconds[namespace, resource] += value
+            if figures.cost is not None and figures.currency is not None:
+                cost[namespace, figures.currency] += figures.cost
+        for name, help_text, label, sums in (
+            ("isheep_namespace_gpu_seconds", "GPU seconds", "resource", seconds),
+            ("isheep_namespace_gpu_cost", "Cost", "currency", cost),
+        ):
+            family = GaugeMetricFamily(
+                name, f"{help_text} of the runs that exist.", labels=["run_namespace", label]
+            )
+            for labels, value in sorted(sums.items()):
+                family.add_metric(labels, value)
+            yield family
 
     def _figures(self) -> Iterator[GaugeMetricFamily]:
         """Yield the figures of the newest runs that have a verdict."""

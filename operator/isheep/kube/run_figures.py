@@ -1,4 +1,4 @@
-"""What the metrics show of a run: the newest comparison with M(0), and the alarms of its guards.
+"""What the metrics show of a run: its state, comparison with M(0), alarms, and GPU time.
 
 A record has these figures, because a scrape must not read the status of every run again.
 """
@@ -6,7 +6,8 @@ A record has these figures, because a scrape must not read the status of every r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 
@@ -20,6 +21,49 @@ class RunFigures:
 
     difference: float | None
     alarms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StateFigures:
+    """The reason of a run's condition Ready, and since when its condition Stalled is true."""
+
+    reason: str = ""
+    stalled_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuFigures:
+    """The GPU time of a run in seconds, by resource, and its cost; both None without prices."""
+
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    cost: float | None = None
+    currency: str | None = None
+
+
+def state_figures(status: Mapping[str, Any]) -> StateFigures:
+    """Return the reason and the start of Stalled in the status of a run as JSON.
+
+    Both are absent if somebody has written other conditions than the operator writes.
+    """
+    conditions = status.get("conditions") or ()
+    try:
+        found = {condition["type"]: condition for condition in conditions}
+        stalled = found.get("Stalled", {})
+        is_stalled = stalled.get("status") == "True"
+        since = datetime.fromisoformat(stalled["lastTransitionTime"]) if is_stalled else None
+        return StateFigures(str(found["Ready"]["reason"]) if "Ready" in found else "", since)
+    except (TypeError, KeyError, ValueError, AttributeError):
+        return StateFigures()
+
+
+def gpu_figures(status: Mapping[str, Any]) -> GpuFigures | None:
+    """Return the GPU time in the status of a run as JSON; None without GPUs."""
+    usage = status.get("gpu") or {}
+    seconds = {str(name): float(value) for name, value in (usage.get("seconds") or {}).items()}
+    if not seconds:
+        return None
+    currency = (usage.get("prices") or {}).get("currency")
+    return GpuFigures(seconds, usage.get("cost"), currency)
 
 
 def run_figures(status: Mapping[str, Any]) -> RunFigures | None:

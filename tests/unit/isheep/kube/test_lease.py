@@ -63,6 +63,21 @@ def test_the_lease_is_renewed_only_for_a_write() -> None:
     run_scenario(scenario)
 
 
+def test_an_idle_operator_lets_its_lease_expire() -> None:
+    async def scenario(server: FakeApiServer) -> None:
+        lease = make_lease(server, "a")
+        assert not lease.is_held
+        await lease.ensure()
+        assert lease.is_held
+        await asyncio.sleep(SECONDS)
+        assert not lease.is_held
+        await lease.ensure()
+        await lease.release()
+        assert not lease.is_held
+
+    run_scenario(scenario)
+
+
 def test_another_operator_takes_a_lease_that_was_unchanged_for_its_duration() -> None:
     async def scenario(server: FakeApiServer) -> None:
         await make_lease(server, "a").ensure()

@@ -1,0 +1,175 @@
+"""The configuration of kube-state-metrics: its paths in the CRD, and its values of a run.
+
+kube-state-metrics itself is not in the tests. `series` follows its documentation: a list or a map
+at a path gives a series for each element, labels are read relative to the element, a text of true
+or false is 1 or 0, and a time is in seconds since 1970.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from isheep.api.crd import crd
+from isheep.api.gpu_usage import GpuUsage, Prices
+from isheep.api.status import SelfAlignmentRunStatus, StageRecord
+from isheep.contract.choices import Phase
+from isheep.planner.conditions import RunPhase, State, conditions
+
+ROOT = Path(__file__).resolve().parents[3]
+FILE = ROOT / "charts" / "isheep-operator" / "files" / "custom-resource-state.yaml"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+(RESOURCE,) = yaml.safe_load(FILE.read_text("utf-8"))["spec"]["resources"]
+METRICS = {metric["name"]: metric for metric in RESOURCE["metrics"]}
+FieldPath = Sequence[str]
+Series = dict[tuple[tuple[str, str], ...], float]
+
+
+def at(value: Any, path: FieldPath) -> Any:
+    """Return the value at a path, or None."""
+    for part in path:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def number(value: Any) -> float:
+    """Return a value as kube-state-metrics shows it."""
+    if isinstance(value, bool | int | float):
+        return float(value)
+    if value.lower() in ("true", "false"):
+        return float(value.lower() == "true")
+    return datetime.fromisoformat(value).timestamp()
+
+
+def elements(found: Any, each: Mapping[str, Any]) -> Iterator[tuple[dict[str, str], Any]]:
+    """Yield the labels and the value of each element at the path of a gauge."""
+    if isinstance(found, Mapping) and "labelFromKey" in each:
+        for key, value in found.items():
+            yield {each["labelFromKey"]: key}, value
+        return
+    for element in found if isinstance(found, list) else [found]:
+        read = {k: at(element, path) for k, path in each.get("labelsFromPath", {}).items()}
+        labels = {k: str(label) for k, label in read.items()}
+        yield labels, at(element, each["valueFrom"]) if "valueFrom" in each else element
+
+
+def series(name: str, document: Mapping[str, Any]) -> Series:
+    """Return the values of a metric by its labels, without those of the resource."""
+    metric = METRICS[name]
+    each = metric["each"]
+    kind = each["type"]
+    common = {k: at(document, path) for k, path in metric.get("labelsFromPath", {}).items()}
+    if kind == "Info":
+        labels = {k: at(document, path) for k, path in each["info"]["labelsFromPath"].items()}
+        return {tuple(labels.items()): 1.0}
+    if kind == "StateSet":
+        wanted = each["stateSet"]
+        found = at(document, wanted["path"])
+        return {((wanted["labelName"], one),): float(one == found) for one in wanted["list"]}
+    gauge = each["gauge"]
+    found = at(document, gauge["path"])
+    if found is None:
+        return {}
+    return {
+        tuple({**common, **labels}.items()): number(0 if value is None else value)
+        for labels, value in elements(found, gauge)
+    }
+
+
+def document(phase: RunPhase, reason: str) -> dict[str, Any]:
+    """Return a run whose status has all fields that the metrics show."""
+    usage = GpuUsage(seconds={"nvidia.com/gpu": 7.5}, cost=2.0, prices=Prices(currency="EUR"))
+    status = SelfAlignmentRunStatus(
+        observed_generation=2,
+        phase=phase.value,
+        conditions=conditions(State(phase, reason, "why"), (), 2, NOW),
+        iteration=1,
+        stages=(
+            StageRecord(id="prepare", key="a", attempts=1, committed=True),
+            StageRecord(id="i1/train", key="b", attempts=3, failures=2),
+        ),
+        start_time=NOW,
+        completion_time=NOW,
+        gpu=usage,
+    )
+    metadata = {"name": "run", "namespace": "team", "generation": 2}
+    metadata["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    return {"metadata": metadata, "spec": {"recipe": "ISheep"}, "status": status.document()}
+
+
+def schema_at(path: FieldPath) -> Any:
+    """Return the schema of a field of the CRD, or None."""
+    (version,) = crd()["spec"]["versions"]
+    schema = version["schema"]["openAPIV3Schema"]
+    for part in path:
+        if "items" in schema:
+            schema = schema["items"]
+        schema = (schema.get("properties") or {}).get(part)
+        if schema is None:
+            return None
+    return schema
+
+
+def paths() -> Iterator[list[str]]:
+    """Yield every path of the configuration, from the root of a run."""
+    yield from RESOURCE["labelsFromPath"].values()
+    for metric in METRICS.values():
+        yield from metric.get("labelsFromPath", {}).values()
+        (each,) = (value for key, value in metric["each"].items() if key != "type")
+        base = each.get("path", [])
+        yield base
+        for inner in each.get("labelsFromPath", {}).values():
+            yield [*base, *inner]
+        if "valueFrom" in each:
+            yield [*base, *each["valueFrom"]]
+
+
+@pytest.mark.parametrize("path", list(paths()), ids=".".join)
+def test_every_path_is_a_field_of_the_crd(path: list[str]) -> None:
+    in_metadata = ("name", "namespace", "generation", "creationTimestamp")
+    if path[:1] == ["metadata"]:
+        assert path[1] in in_metadata
+    elif path:
+        assert schema_at(path) is not None
+
+
+def test_the_resource_is_ours_and_all_phases_are_listed() -> None:
+    definition = crd()["spec"]
+    wanted = {"group": definition["group"], "version": "v1alpha1"}
+    assert RESOURCE["groupVersionKind"] == {**wanted, "kind": definition["names"]["kind"]}
+    assert set(METRICS["phase"]["each"]["stateSet"]["list"]) == set(get_args(Phase))
+
+
+def test_a_stalled_run_has_these_values() -> None:
+    run = document(RunPhase.STALLED, "SecretMissing")
+    assert series("info", run) == {(("recipe", "ISheep"),): 1}
+    assert series("generation", run) == series("observed_generation", run) == {(): 2}
+    phases = series("phase", run)
+    assert [label for label, value in phases.items() if value] == [(("phase", "Stalled"),)]
+    assert series("condition", run) == {
+        (("type", "Ready"), ("reason", "SecretMissing")): 0,
+        (("type", "Stalled"), ("reason", "SecretMissing")): 1,
+    }
+    changed = series("condition_changed_timestamp_seconds", run)
+    assert changed[("type", "Stalled"),] == NOW.timestamp()
+    assert series("stage_failed_attempts", run)[("stage", "i1/train"),] == 2
+    assert series("stage_committed", run)[("stage", "prepare"),] == 1
+    assert series("gpu_seconds", run) == {(("resource", "nvidia.com/gpu"),): 7.5}
+    assert series("gpu_cost", run) == {(("currency", "EUR"),): 2}
+    times = ("created", "started", "completed")
+    assert {series(f"{name}_timestamp_seconds", run)[()] for name in times} == {NOW.timestamp()}
+    assert series("iteration", run) == {(): 1}
+
+
+def test_a_new_run_has_no_series_of_what_it_lacks() -> None:
+    new = {**document(RunPhase.PENDING, "Pending"), "status": {"observedGeneration": -1}}
+    assert series("observed_generation", new) == {(): -1}
+    absent = set(METRICS) - {"info", "created_timestamp_seconds", "generation", "phase"}
+    for name in absent - {"observed_generation"}:
+        assert series(name, new) == {}, name
+    assert not any(series("phase", new).values())
