@@ -20,9 +20,9 @@ from isheep.contract.choices import Level
 from isheep.contract.reasons import Reason
 from isheep.recipes.settings import AssessSettings
 from isheep_worker.engines.interface import Completion, Request
-from isheep_worker.execution.inference import Inference
+from isheep_worker.execution.inference import Inference, TextInference
 from isheep_worker.rows.schema import LevelScore, PairRow
-from isheep_worker.runtime.errors import WorkerError
+from isheep_worker.runtime.errors import BadInputError, WorkerError
 from isheep_worker.scoring.prompts import ScoringTemplates
 from isheep_worker.scoring.resolution import check_labels, pinned_labels
 from isheep_worker.templates.labels import LEAST_MASS, LabelSet, label_set
@@ -44,8 +44,13 @@ class LowLabelMassError(WorkerError, ValueError):
 class ExpectedScoring:
     """Computes scores from the probabilities of labels."""
 
-    def __init__(self, settings: AssessSettings, inference: Inference, stage_id: str) -> None:
-        """Raises `BadInputError` if the tokens of the labels differ from those in the settings."""
+    def __init__(self, settings: AssessSettings, inference: TextInference, stage_id: str) -> None:
+        """Raises `BadInputError` for an endpoint, or for labels with other tokens than pinned."""
+        if not isinstance(inference, Inference):
+            raise BadInputError(
+                "assessment.scoring: Expected needs the probabilities of labels, which an endpoint "
+                "does not give; set scoring: Sampled, or use judge.model"
+            )
         self._settings = settings
         self._inference = inference
         self._token_ids = pinned_labels(settings).token_ids

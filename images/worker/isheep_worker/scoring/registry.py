@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from isheep.contract import choices
 from isheep.recipes.settings import AssessSettings
-from isheep_worker.execution.inference import Inference
+from isheep_worker.execution.inference import TextInference
 from isheep_worker.scoring.expected import (
     ExpectedScoring,
     check_expected_scores,
@@ -26,7 +26,7 @@ class ScoringMethod:
     if the scores have no meaning; None if every score has a meaning.
     """
 
-    create: Callable[[AssessSettings, Inference, str], Scoring]
+    create: Callable[[AssessSettings, TextInference, str], Scoring]
     longest_prompts: Callable[[AssessSettings, Known], Iterator[LongestPrompt]]
     check: Callable[[AssessSettings, Mapping[str, float]], None] | None = None
 

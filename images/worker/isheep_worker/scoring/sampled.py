@@ -16,12 +16,11 @@ from collections.abc import Iterator, Sequence
 from isheep.contract.choices import Level
 from isheep.recipes.settings import AssessSettings
 from isheep_worker.engines.interface import Completion, Request
-from isheep_worker.execution.inference import Inference
+from isheep_worker.execution.inference import TextInference
 from isheep_worker.rows.item_seeds import item_seed
 from isheep_worker.rows.schema import LevelScore, PairRow
 from isheep_worker.scoring.prompts import ScoringTemplates
 from isheep_worker.templates.longest_prompts import Known, LongestPrompt
-from isheep_worker.templates.prompting import token_ids
 from isheep_worker.templates.rubric import (
     ANSWER_STOP,
     CONSTRAINED_ANSWER,
@@ -37,7 +36,7 @@ TOO_LONG = LevelScore(None, "unparseable-too-long")
 class SampledScoring:
     """Reads scores from the assessor's answers."""
 
-    def __init__(self, settings: AssessSettings, inference: Inference, stage_id: str) -> None:
+    def __init__(self, settings: AssessSettings, inference: TextInference, stage_id: str) -> None:
         self._settings = settings
         self._inference = inference
         self._stage_id = stage_id
@@ -57,12 +56,10 @@ class SampledScoring:
     def request(self, id_: str, pair: PairRow, level: Level, *, explained: bool) -> Request | None:
         """Return the request for a pair on a level, or None if the prompt is too long."""
         settings = self._settings
-        prompt = self._prompt(pair, level)
-        if not self._inference.fits(prompt, settings.sampling):
-            return None
-        return self._inference.request(
+        return self._inference.text_request(
             id_,
-            prompt,
+            self._text(pair, level),
+            settings.prompt_format,
             item_seed(settings.random_seed, self._stage_id, f"{pair.id}/{level}"),
             settings.sampling,
             stop=_stop(settings, None if explained else self._separator),
@@ -83,8 +80,8 @@ class SampledScoring:
             return LevelScore(None, f"unparseable-{parsed.failure}", raw=completion.text)
         return LevelScore(float(parsed.score), raw=completion.text)
 
-    def _prompt(self, pair: PairRow, level: Level) -> list[int]:
-        text = assessment_prompt(
+    def _text(self, pair: PairRow, level: Level) -> str:
+        return assessment_prompt(
             self._templates.library(pair),
             self._settings.rubric,
             level,
@@ -92,11 +89,6 @@ class SampledScoring:
             input_text=pair.input,
             response=pair.response,
         )
-        renderer, settings = self._inference.renderer, self._settings
-        if settings.prompt_format == "Chat" and settings.decoding == "Constrained":
-            # The answer must begin with a digit, so the white space before it is in the prompt.
-            return renderer.chat(text, "")
-        return token_ids(renderer, settings.prompt_format, text)
 
 
 def longest_sampled_prompts(settings: AssessSettings, known: Known) -> Iterator[LongestPrompt]:

@@ -9,6 +9,7 @@ import pytest
 
 from isheep.recipes.settings import AssessSettings, ModelSettings, Sampling
 from isheep_worker.engines.interface import Completion, Request
+from isheep_worker.execution.inference import Inference
 from isheep_worker.execution.parts import FilledPart
 from isheep_worker.rows.schema import SCORES, PairRow, ScoreRow
 from isheep_worker.scoring.sampled import SampledScoring
@@ -40,6 +41,8 @@ CUSTOM = "{{ instruction }}{{ input }}{{ response }}{{ level }} Reason, then Rat
 
 class Prompts:
     """What sampled scoring uses of an `Inference`: templates, renderer and requests."""
+
+    text_request = Inference.text_request
 
     def __init__(self, templates: Mapping[str, str] | None = None) -> None:
         self.library = TemplateLibrary(templates)

@@ -1,0 +1,74 @@
+"""The answer of an endpoint as a completion. The answer is text of a stranger, so it is validated.
+
+Servers differ in what they leave out: the content is null if a model refuses, or if its thoughts
+use all tokens. Such an answer is an empty text, which the reader of the score counts as unreadable.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from isheep_worker.engines.interface import Completion
+
+MAX_TOKENS = 2**31
+
+
+class _Lenient(BaseModel):
+    """Ignores fields that the API does not have, because many servers add some."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+def _writable(text: object) -> object:
+    """Return a text without lone surrogates, which cannot be written as UTF-8."""
+    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
+
+
+class _Message(_Lenient):
+    content: Annotated[str | None, BeforeValidator(_writable)] = None
+
+
+class _Choice(_Lenient):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Cached(_Lenient):
+    cached_tokens: int | None = Field(default=None, ge=0, le=MAX_TOKENS)
+
+
+class _Usage(_Lenient):
+    prompt_tokens: int = Field(default=0, ge=0, le=MAX_TOKENS)
+    completion_tokens: int = Field(default=0, ge=0, le=MAX_TOKENS)
+    prompt_tokens_details: _Cached | None = None
+
+
+class _Answer(_Lenient):
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Usage | None = None
+
+
+def read_answer(id_: str, content: bytes) -> Completion | None:
+    """Return the completion of a request, or None if the answer is none of a chat.
+
+    Args:
+        id_: The id of the request.
+        content: The body of the answer. The API defines it as JSON with choices and usage.
+    """
+    try:
+        answer = _Answer.model_validate(json.loads(content))
+    except (ValueError, RecursionError):
+        return None
+    choice, usage = answer.choices[0], answer.usage or _Usage()
+    details = usage.prompt_tokens_details
+    return Completion(
+        id=id_,
+        text=choice.message.content or "",
+        finish_reason="length" if choice.finish_reason == "length" else "stop",
+        prompt_tokens=usage.prompt_tokens,
+        tokens=usage.completion_tokens,
+        cached_prompt_tokens=(details.cached_tokens if details else None) or 0,
+    )
