@@ -98,3 +98,18 @@ def test_without_an_iteration_it_is_that_of_the_best_model(finished):
     assert "iteration 1: the last model, because no metric has chosen the best one" in result.stderr
     finished("export", "run.yaml", "--iteration", "1", "-o", "d1.jsonl")
     assert Path("best.jsonl").read_text() == Path("d1.jsonl").read_text()
+
+
+def test_results_of_benchmarks_need_a_benchmark_and_a_folder(finished):
+    result = finished("export", "run.yaml", "--evaluation", "-o", "results")
+    assert result.exit_code == 64
+    assert (
+        "lamb has no results on benchmarks: add a benchmark with `isheep evaluate`" in result.stderr
+    )
+    assert not Path("results").exists()
+    for options in (
+        ("-o", "-"),
+        ("-o", "results", "--model"),
+        ("-o", "results", "--iteration", "1"),
+    ):
+        assert finished("export", "run.yaml", "--evaluation", *options).exit_code == 64
