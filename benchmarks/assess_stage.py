@@ -21,7 +21,8 @@ from typing import Any
 from engine_recording import EngineRecording
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.order import Prepared, RunRef, Runtime, Sources, StageOrder, StageResult, Step
+from isheep.contract.order import RunRef, Runtime, Sources, StageOrder, StageResult, Step
+from isheep.contract.prepared import Prepared
 from isheep.contract.store_spec import parse_store_uri
 from isheep.planner.walk import Walk, walk
 from isheep.recipes.interface import PART_ITEMS

@@ -42,7 +42,8 @@ from engine_recording import EngineRecording, recorded_engine
 from simulated_engine import Lengths, SimulatedEngine
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.order import Prepared, RunRef, Runtime, Sources, StageOrder, StageResult, Step
+from isheep.contract.order import RunRef, Runtime, Sources, StageOrder, StageResult, Step
+from isheep.contract.prepared import Prepared
 from isheep.contract.store_spec import parse_store_uri
 from isheep.planner.walk import walk
 from isheep.recipes.isheep import ISheep

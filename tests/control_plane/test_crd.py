@@ -134,11 +134,11 @@ def test_an_object_that_the_store_does_not_accept_is_recognised_by_the_message(
     crd_server: Any,
 ) -> None:
     """The operator must not take it for an outage, because the next try has the same end."""
-    values = [f"{number:04}" + "x" * 249 for number in range(64)]
-    expressions = [{"key": f"k{n}", "operator": "In", "values": values} for n in range(16)]
-    terms = [{"matchExpressions": expressions, "matchFields": expressions}] * 4
-    nodes = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
-    compute = {"inference": {"affinity": {"nodeAffinity": nodes}}}
-    answer = crd_server.request("POST", RUNS, run_document("large", compute=compute))
-    assert answer.status >= 400
-    assert TOO_LARGE.search(answer.message), answer.message
+    assert crd_server.request("POST", RUNS, run_document("large")).status == 201
+    try:
+        status = {"status": {"resolved": {"large": "x" * 2_000_000}}}
+        answer = crd_server.request("PATCH", f"{RUNS}/large/status", status, MERGE_PATCH)
+        assert answer.status >= 400
+        assert TOO_LARGE.search(answer.message), answer.message
+    finally:
+        crd_server.request("DELETE", f"{RUNS}/large")

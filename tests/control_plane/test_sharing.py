@@ -174,6 +174,23 @@ def test_runs_in_different_stores_do_not_wait_for_each_other(namespace: Namespac
     namespace.until_phase("Succeeded", "here")
 
 
+# Another manager executes a run.
+
+
+def test_a_run_of_another_manager_is_left_alone(namespace: NamespaceFixture) -> None:
+    namespace.create(FROM_TRAIN.named("theirs").spec(managedBy="example.com/manager"))
+    namespace.create(FROM_TRAIN.named("ours").spec(managedBy="isheep.dev/operator"))
+    namespace.until_phase("Succeeded", "ours")
+    assert "phase" not in namespace.status("theirs")
+    assert namespace.jobs_created("theirs") == []
+    changed = namespace.kubectl(
+        *("patch", "selfalignmentrun", "theirs", "--type=merge"),
+        '--patch={"spec":{"managedBy":"isheep.dev/operator"}}',
+        check=False,
+    )
+    assert "managedBy cannot be set, changed or removed" in changed.stderr
+
+
 # A queue admits the Jobs.
 
 

@@ -42,6 +42,8 @@ NOT_RUN = {
     TUTORIAL: 1,
     "docs/how-to/export-the-data.md": 2,
     "docs/how-to/install.md": 5,
+    "docs/how-to/judge-with-another-model.md": 1,
+    "docs/how-to/queue-with-kueue.md": 1,
     "docs/how-to/see-whether-a-model-became-better.md": 1,
     "docs/how-to/troubleshooting.md": 1,
     "docs/how-to/watch-a-run.md": 1,

@@ -9,10 +9,10 @@ from isheep.api.sampling import AssessmentSampling
 from isheep.contract.choices import (
     EXPLANATIONS,
     AssessmentPromptFormat,
+    Assessor,
     Decoding,
     ExampleOrder,
     Level,
-    ModelSource,
     Parsing,
     Rubric,
     Scoring,
@@ -39,11 +39,11 @@ class Assessment(SpecModel):
             "format and ambiguity (the paper's main tables). InContext shows three worked examples."
         ),
     )
-    assessor: ModelSource = Field(
+    assessor: Assessor = Field(
         default="Previous",
         description=(
-            "The model that scores in iteration t: M(t-1), as in Algorithm 1 (Previous), or M(0), "
-            "as in the released scripts (Base)."
+            "The model that scores in iteration t: M(t-1), as in Algorithm 1 (Previous), M(0), as "
+            "in the released scripts (Base), or the model of `spec.judge` (Judge)."
         ),
     )
     scoring: Scoring = Field(

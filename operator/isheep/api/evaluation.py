@@ -12,10 +12,22 @@ from pydantic import Field
 
 from isheep.api.base import Flag, Integer, Number, SpecModel, Text
 from isheep.api.model import StorageUri
-from isheep.contract.choices import BenchmarkFormat, BenchmarkOverlap, BenchmarkRole
+from isheep.contract.choices import (
+    BenchmarkFormat,
+    BenchmarkOverlap,
+    BenchmarkRole,
+    FaultyResponses,
+    JudgementKind,
+    JudgementOpponent,
+)
 
 MAX_BENCHMARKS = 5
 """The result of prepare, which has 2,048 bytes, names the requests of each benchmark."""
+MAX_JUDGEMENTS = 3
+"""The result of prepare names the requests of each judgement too."""
+ReportName = Annotated[
+    Text, Field(min_length=1, max_length=32, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+]
 
 
 class BenchmarkShare(SpecModel):
@@ -31,9 +43,7 @@ class BenchmarkShare(SpecModel):
 class EvaluatedBenchmark(SpecModel):
     """A benchmark on which every M(t) is evaluated."""
 
-    name: Annotated[
-        Text, Field(min_length=1, max_length=32, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    ] = Field(description="Name of the benchmark in the report and in status.")
+    name: ReportName = Field(description="Name of the benchmark in the report and in status.")
     task: Annotated[
         Text, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][-A-Za-z0-9_.,]*$")
     ] = Field(
@@ -90,8 +100,68 @@ class EvaluatedBenchmark(SpecModel):
     decontaminate: BenchmarkOverlap = Field(
         default="Report",
         description=(
-            "Whether instructions that share words with the items are dropped before training "
-            "(Drop, see `curation.decontamination`), or only counted in the verdict (Report)."
+            "Whether instructions and responses that share words with the items are dropped before "
+            "training (Drop, see `curation.decontamination`), or only counted in the verdict "
+            "(Report)."
+        ),
+    )
+
+
+class Judgement(SpecModel):
+    """Questions that every M(t) answers, and whose answers the judge of the run judges."""
+
+    name: ReportName = Field(
+        description="Name of the judgement in the report; no benchmark of the run has it."
+    )
+    kind: JudgementKind = Field(
+        default="WinRate",
+        description=(
+            "What the judge says. With WinRate, it chooses the better one of two answers to a "
+            "question, in both orders of the answers."
+        ),
+    )
+    storage_uri: StorageUri = Field(
+        description=(
+            "The questions: a file (JSON Lines, a JSON list, CSV or Parquet) with the columns "
+            "instruction and input, or with turns as in MT-Bench, one turn a row."
+        )
+    )
+    against: JudgementOpponent = Field(
+        default="Base",
+        description=(
+            "Whose answers are compared with those of M(t): those of M(0) (Base), or those in the "
+            "column output of the file (Outputs)."
+        ),
+    )
+    limit: Integer | None = Field(
+        default=None,
+        ge=1,
+        le=100000,
+        description=(
+            "Largest number of questions, drawn by a hash of the question. If absent: all. Below "
+            "30, no win rate has an interval."
+        ),
+    )
+    max_tokens: Integer = Field(
+        default=1024,
+        ge=16,
+        le=32768,
+        description="Maximum length of an answer of M(t), in tokens.",
+    )
+    judge_max_tokens: Integer = Field(
+        default=1024,
+        ge=16,
+        le=32768,
+        description=(
+            "Maximum length of an answer of the judge, in tokens. A judge that thinks before its "
+            "answer needs more."
+        ),
+    )
+    prompt_format: BenchmarkFormat = Field(
+        default="Both",
+        description=(
+            "Format of the prompts. With Both, M(0) answers raw text and the chat template, and "
+            "the answers of M(t) are compared with each of them."
         ),
     )
 
@@ -108,6 +178,17 @@ class Evaluation(SpecModel):
         },
         description="The benchmarks.",
     )
+    judgements: tuple[Judgement, ...] | None = Field(
+        default=None,
+        max_length=MAX_JUDGEMENTS,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+        description=(
+            "Questions without a known answer, which `spec.judge` judges. If absent: none."
+        ),
+    )
     random_seed: Integer = Field(
         default=0,
         ge=0,
@@ -122,5 +203,13 @@ class Evaluation(SpecModel):
         description=(
             "Whether tasks may execute the code that a model writes, such as humaneval. Without "
             "it, prepare refuses these tasks."
+        ),
+    )
+    contaminated_responses: FaultyResponses | None = Field(
+        default=None,
+        description=(
+            "Whether a pair is dropped if its response shares words with a benchmark that has "
+            "`decontaminate: Drop`, or only if its instruction does (Keep). If absent: Drop for a "
+            "run that starts with this version, and Keep for a run of an earlier version."
         ),
     )

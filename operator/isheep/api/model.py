@@ -8,10 +8,12 @@ from pydantic import Field
 
 from isheep.api.base import LocalObjectReference, SpecModel, Text
 
+# No segment consists of dots only: "..", in the folder of a claim, would lead out of the claim.
+_PATH = r"/*\.*[^/.][^/]*(/+\.*[^/.][^/]*)*/*"
 STORAGE_URI_PATTERN = (
     r"^(hf://[A-Za-z0-9][-A-Za-z0-9_.]*/[A-Za-z0-9][-A-Za-z0-9_.]*"
-    r"|s3://[a-z0-9][-a-z0-9.]{1,61}[a-z0-9]/.+"
-    r"|pvc://[a-z0-9][-a-z0-9.]{0,252}/.+"
+    rf"|s3://[a-z0-9][-a-z0-9.]{{1,61}}[a-z0-9]/{_PATH}"
+    rf"|pvc://[a-z0-9][-a-z0-9.]{{0,252}}/{_PATH}"
     r"|file:///.+)$"
 )
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from isheep.api.base import SpecModel
 from isheep.api.sampling import ResponseSampling
-from isheep.contract.choices import CutResponses, ResponsePromptFormat, Thinking
+from isheep.contract.choices import FaultyResponses, ResponsePromptFormat, Thinking
 
 
 class Responses(SpecModel):
@@ -22,7 +22,7 @@ class Responses(SpecModel):
     sampling: ResponseSampling = Field(
         default=ResponseSampling(), description="How responses are sampled."
     )
-    cut: CutResponses = Field(
+    cut: FaultyResponses = Field(
         default="Drop",
         description=(
             "What happens to a response that ended at sampling.maxTokens: the rule `cut` drops and "

@@ -26,6 +26,7 @@ from isheep.api.dromedary import Dromedary
 from isheep.api.engine import Engine
 from isheep.api.evaluation import Evaluation
 from isheep.api.instructions import Instructions, SeedTasks
+from isheep.api.judge import Judge
 from isheep.api.model import Model
 from isheep.api.recipe_registry import RECIPE_DEFINITIONS
 from isheep.api.responses import Responses
@@ -43,6 +44,10 @@ VERSION = "v1alpha1"
 KIND = "SelfAlignmentRun"
 PLURAL = "selfalignmentruns"
 RETRY_ANNOTATION = "isheep.dev/retry"
+MANAGER = "isheep.dev/operator"
+"""`spec.managedBy` of a run that the operator executes. Without the field, it does so too."""
+MANAGER_CHARACTERS = 63
+MANAGER_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[-A-Za-z0-9._/]+$"
 
 
 def _check_recipe(name: str) -> str:
@@ -105,6 +110,16 @@ class SelfAlignmentRunSpec(SpecModel):
             "If true, all work stops until this is false again. Committed stages are kept."
         ),
     )
+    managed_by: Text | None = Field(
+        default=None,
+        max_length=MANAGER_CHARACTERS,
+        pattern=MANAGER_PATTERN,
+        description=(
+            "The controller that executes the run, as domain/name. It cannot be changed. The "
+            f"operator ignores a run with another value than {MANAGER}. If absent: the operator "
+            "executes the run."
+        ),
+    )
     active_deadline_seconds: Integer = Field(
         default=172800,
         ge=60,
@@ -145,6 +160,13 @@ class SelfAlignmentRunSpec(SpecModel):
         default=Responses(), description="How instructions are answered (§3.1)."
     )
     assessment: Assessment = Field(default=Assessment(), description="How pairs are scored (§3.2).")
+    judge: Judge | None = Field(
+        default=None,
+        description=(
+            "A model that is none of the run's own models. It scores the pairs if "
+            "`assessment.assessor` is Judge. If absent: the run has no judge."
+        ),
+    )
     selection: Selection = Field(default=Selection(), description="Which pairs are kept (§3.2).")
     training: Training = Field(default=Training(), description="How M(t) is trained (§3.3, §4).")
     yardstick: Yardstick | None = Field(

@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_args
 from pydantic import Field, field_validator
 
 from isheep.api.base import Flag, Integer, Map, Number, SpecModel, Text
+from isheep.api.gpu_usage import GpuUsage
 from isheep.contract.choices import ConditionStatus, ConditionType, Phase
 from isheep.contract.rule_names import current_statistics
 
@@ -97,7 +98,9 @@ class StageRecord(SpecModel):
         description="How often the batch size was halved because device memory was too small.",
     )
     gpu_seconds: Number | None = Field(
-        default=None, ge=0, description="GPU time of the ended attempts, in seconds."
+        default=None,
+        ge=0,
+        description="GPU time in seconds; `gpu` says how precise the time of a stage is.",
     )
     hold: Hold | None = Field(
         default=None, description="Why the stage waits before its next attempt."
@@ -143,6 +146,24 @@ class BenchmarkRecord(SpecModel):
     lower: Number | None = Field(
         default=None,
         description="Lower end of the 95 % interval; absent if there are fewer than 30 items.",
+    )
+    upper: Number | None = Field(default=None, description="Upper end of the interval.")
+
+
+class JudgementRecord(SpecModel):
+    """How often the judge prefers the answers of M(t), on the first judgement."""
+
+    name: Annotated[Text, Field(max_length=32)] = Field(description="Name of the judgement.")
+    items: Count = Field(description="Number of questions whose judgements could be read.")
+    rate: Number = Field(
+        description=(
+            "Win rate against M(0) in its better prompt format, or against the user's answers; 0.5 "
+            "means that both are equal."
+        )
+    )
+    lower: Number | None = Field(
+        default=None,
+        description="Lower end of the 95 % interval; absent if there are fewer than 30 questions.",
     )
     upper: Number | None = Field(default=None, description="Upper end of the interval.")
 
@@ -193,8 +214,11 @@ class IterationRecord(SpecModel):
     benchmark: BenchmarkRecord | None = Field(
         default=None, description="M(t) compared with M(0) on the first of its benchmarks."
     )
+    judgement: JudgementRecord | None = Field(
+        default=None, description="Win rate of M(t) on the first of its judgements."
+    )
     gpu_seconds: Number | None = Field(
-        default=None, ge=0, description="GPU time of all Jobs of the iteration, in seconds."
+        default=None, ge=0, description="GPU time of the iteration in seconds, of all resources."
     )
 
 
@@ -260,6 +284,14 @@ class SelfAlignmentRunStatus(SpecModel):
     last_model_uri: Uri | None = Field(default=None, description="Location of the newest M(t).")
     best: BestRecord | None = Field(default=None, description="The best model so far.")
     report_uri: Uri | None = Field(default=None, description="Location of the newest report.")
+    gpu: GpuUsage | None = Field(
+        default=None,
+        description=(
+            "GPU time of the run and its cost. A stopped, failed or preempted attempt counts. The "
+            "time of a Job that executes several stages is divided at the operator's reads of its "
+            "progress, every 30 seconds."
+        ),
+    )
     last_failure: Failure | None = Field(default=None, description="The last failure.")
     resolved: dict[str, Any] | None = Field(
         default=None,

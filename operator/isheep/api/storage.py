@@ -10,7 +10,7 @@ from pydantic import Field
 
 from isheep.api.base import LocalObjectReference, SpecModel, Text
 from isheep.contract.choices import Addressing
-from isheep.contract.store_spec import S3StoreSpec, StoreSpec
+from isheep.contract.store_spec import PREFIX_PATTERN, S3StoreSpec, StoreSpec
 
 
 class S3Storage(SpecModel):
@@ -26,8 +26,8 @@ class S3Storage(SpecModel):
         default=None,
         min_length=1,
         max_length=512,
-        pattern=r"^[-A-Za-z0-9_.]+(/[-A-Za-z0-9_.]+)*$",
-        description="Prefix of all keys, without a slash at either end.",
+        pattern=PREFIX_PATTERN,
+        description="Prefix of all keys, without a slash at either end, and without `..`.",
     )
     endpoint: Text | None = Field(
         default=None,

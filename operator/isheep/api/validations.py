@@ -22,12 +22,17 @@ from typing import Any, get_args
 from cel_expr_python import cel
 from pydantic import BaseModel
 
+from isheep.api.affinity import LabelSelector
 from isheep.api.assessment import Assessment
-from isheep.api.compute import Compute, EnvSource, EnvVar, Toleration
+from isheep.api.base import KEY_CHARACTERS
+from isheep.api.compute import Compute, EnvSource, EnvVar, Pool, Resources, Toleration
 from isheep.api.decision_validations import DECISION_RULES
 from isheep.api.engine import VllmOptions
-from isheep.api.evaluation import EvaluatedBenchmark
+from isheep.api.evaluation import EvaluatedBenchmark, Evaluation
 from isheep.api.instructions import SeedTasks
+from isheep.api.judge import Judge
+from isheep.api.judge_validations import JUDGE_RULES
+from isheep.api.judgement_validations import EVALUATION_RULES, JUDGEMENT_RULES
 from isheep.api.model import Model
 from isheep.api.recipe_registry import RECIPE_DEFINITIONS
 from isheep.api.recipe_validations import recipe_rules
@@ -41,6 +46,21 @@ from isheep.contract.choices import ClusteringMethod
 
 CLUSTERING = list(get_args(ClusteringMethod))
 """The methods as a list, whose text in Python is also its text in CEL."""
+
+
+def _short_keys(field: str) -> ValidationRule:
+    """Return the rule that bounds the keys of a map, which a structural schema cannot do.
+
+    API servers check it for the default of a pool too, from which empty maps are left out.
+    """
+    return ValidationRule(
+        f"!has(self.{field}) "
+        f"|| self.{field}.all(key, key.matches('^[-A-Za-z0-9_./]{{1,{KEY_CHARACTERS}}}$'))",
+        f"a key of {field} has more than {KEY_CHARACTERS} characters, or other characters than "
+        "letters, digits, dashes, dots, slashes and underscores: use another key",
+        field,
+    )
+
 
 _RULES: Mapping[type[BaseModel], tuple[ValidationRule, ...]] = {
     SelfAlignmentRun: (
@@ -66,6 +86,13 @@ _RULES: Mapping[type[BaseModel], tuple[ValidationRule, ...]] = {
             "storage",
         ),
         ValidationRule(
+            "has(self.managedBy) == has(oldSelf.managedBy) "
+            "&& (!has(self.managedBy) || self.managedBy == oldSelf.managedBy)",
+            "managedBy cannot be set, changed or removed, because two controllers would execute "
+            "the run: create another run",
+            "managedBy",
+        ),
+        ValidationRule(
             "self.compute.jobs != 'Run' || self.training.numNodes == 1",
             "compute.jobs Run trains in one pod: set training.numNodes to 1, or compute.jobs to "
             "PerPool",
@@ -85,6 +112,8 @@ _RULES: Mapping[type[BaseModel], tuple[ValidationRule, ...]] = {
             "selection.random.size",
         ),
         *DECISION_RULES,
+        *JUDGE_RULES,
+        *JUDGEMENT_RULES,
     ),
     Compute: (
         ValidationRule(
@@ -108,6 +137,15 @@ _RULES: Mapping[type[BaseModel], tuple[ValidationRule, ...]] = {
             "revision",
         ),
     ),
+    Resources: tuple(_short_keys(name) for name in ("requests", "limits")),
+    Pool: tuple(_short_keys(name) for name in ("nodeSelector", "podLabels", "podAnnotations")),
+    LabelSelector: (_short_keys("matchLabels"),),
+    Judge: (
+        ValidationRule(
+            "has(self.model) != has(self.endpoint)",
+            "set exactly one of model and endpoint",
+        ),
+    ),
     SeedTasks: (
         ValidationRule(
             "has(self.builtin) ? !has(self.storageUri) && !has(self.configMapRef) "
@@ -122,6 +160,7 @@ _RULES: Mapping[type[BaseModel], tuple[ValidationRule, ...]] = {
             "role",
         ),
     ),
+    Evaluation: EVALUATION_RULES,
     Assessment: (
         ValidationRule(
             "self.scoring != 'Expected' || self.decoding == 'Free' || has(self.compare)",

@@ -123,12 +123,44 @@ def _one_iteration(spec: SelfAlignmentRunSpec) -> Iterator[SpecWarning]:
             )
 
 
+def _judge(spec: SelfAlignmentRunSpec) -> Iterator[SpecWarning]:
+    if spec.judge is None:
+        return
+    judgements = spec.evaluation is not None and spec.evaluation.judgements
+    if spec.assessment.assessor != "Judge" and not judgements:
+        yield SpecWarning(
+            ("spec", "judge"),
+            "nothing asks the judge: set assessment.assessor to Judge, or remove judge",
+        )
+    if spec.judge.endpoint is not None:
+        form, name = "endpoint", spec.judge.endpoint.model
+    else:
+        form, name = "model", spec.judge.model.storage_uri if spec.judge.model else ""
+    own = _organisation(spec.model.storage_uri)
+    if own and own == _organisation(name):
+        yield SpecWarning(
+            ("spec", "judge", form),
+            f"{own} also made M(0), and a judge can prefer the text of its own family: use a judge "
+            "of another family if you can",
+        )
+
+
+def _organisation(model: str) -> str:
+    """Return the organisation in the name of a model of a hub; "" for other places."""
+    scheme, separator, rest = model.rpartition("://")
+    if separator and scheme != "hf":
+        return ""
+    organisation, separator, _ = rest.partition("/")
+    return organisation.lower() if separator else ""
+
+
 CHECKS: tuple[Check, ...] = (
     _vllm_options,
     _validation_settings,
     _language,
     _batch_size,
     _one_iteration,
+    _judge,
 )
 
 

@@ -33,6 +33,7 @@ COMMANDS = (
     "list",
     "logs",
     "compare",
+    "evaluate",
     "du",
     "gc",
     "export",

@@ -13,7 +13,8 @@ from typing import Any
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import IterationRecord
-from isheep.planner.pinning import ONE_OF, Resolved
+from isheep.planner.pinning import Resolved
+from isheep.planner.seen_fields import ONE_OF
 from isheep.planner.types import RunView
 
 NOTE = (

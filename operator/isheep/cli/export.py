@@ -1,4 +1,4 @@
-"""`isheep export RUN -o PATH`: write D(t) for training libraries, or M(t).
+"""`isheep export RUN -o PATH`: write D(t) for training libraries, M(t), or results of benchmarks.
 
 The path is a file, or a folder that `isheep push` can upload: with the data or the model, and with
 a card.
@@ -67,6 +67,14 @@ def command(
     model: Annotated[
         bool, typer.Option("--model", help="Write M(t) and its card to a folder, and not D(t).")
     ] = False,
+    evaluation: Annotated[
+        bool,
+        typer.Option(
+            "--evaluation",
+            help="Write the results of all models on benchmarks to a folder, in the format of "
+            "lm-eval, and not D(t).",
+        ),
+    ] = False,
     licence: Annotated[
         str | None,
         typer.Option("--license", metavar="ID", help="Name this licence in the card."),
@@ -75,13 +83,18 @@ def command(
     context: AnyContext = None,
     store: Store = None,
 ) -> None:
-    """Write D(t) in a format of training libraries, or M(t), with scores and provenance."""
+    """Write D(t) in a format of training libraries, M(t), or the results on benchmarks."""
     from isheep.cli.chosen_iteration import best_iteration
     from isheep.cli.errors import BadInputError
     from isheep.cli.opening import open_run
     from isheep.export.rows import ExportError
 
     opened = open_run(run, namespace, context, store)
+    if evaluation:
+        if model or iteration is not None:
+            raise BadInputError("--evaluation: leave out --model and --iteration")
+        _export_evaluation(opened, output)
+        return
     if iteration is None:
         iteration, note = best_iteration(opened, opened.committed())
         typer.echo(f"iteration {iteration}: {note}", err=True)
@@ -165,19 +178,40 @@ def _export_data(
 
 
 def _export_model(chosen: _Iteration, output: str, licence: str | None) -> None:
-    from isheep.cli.errors import BadInputError
     from isheep.export.facts import Base
     from isheep.export.model_card import model_card
     from isheep.export.model_files import write_model
 
-    if output == PIPE or (Path(output).exists() and not Path(output).is_dir()):
-        raise BadInputError(f"--output {output}: a model has several files; name a folder")
+    _check_folder(output, "a model has")
     merged = chosen.stage("merge", "train")
     train = chosen.stage("train")
     count = write_model(chosen.artifacts, merged, Path(output), Base.of_adapter(train))
     card = model_card(chosen.facts(), train, is_adapter=merged is train, licence=licence)
     (Path(output) / CARD).write_text(card, encoding="utf-8")
     typer.echo(f"{output}: {count} files and {CARD}", err=True)
+
+
+def _export_evaluation(chosen: OpenRun, output: str) -> None:
+    from isheep.cli.errors import BadInputError
+    from isheep.export.evaluation_results import write_results
+    from isheep.store.artifacts import ArtifactStore
+
+    _check_folder(output, "the results have")
+    artifacts = ArtifactStore(chosen.store, chosen.ref.namespace)
+    count = write_results(artifacts, chosen.committed(), Path(output))
+    if not count:
+        raise BadInputError(
+            f"{chosen.ref.name} has no results on benchmarks: add a benchmark with "
+            "`isheep evaluate`"
+        )
+    typer.echo(f"{output}: {count} files", err=True)
+
+
+def _check_folder(output: str, what: str) -> None:
+    from isheep.cli.errors import BadInputError
+
+    if output == PIPE or (Path(output).exists() and not Path(output).is_dir()):
+        raise BadInputError(f"--output {output}: {what} several files; name a folder")
 
 
 def _lines(chosen: _Iteration, form: ExportFormat) -> Lines:

@@ -12,6 +12,7 @@ import typer
 from isheep.cli.options import Output, RunFile, SetValues, Store
 
 if TYPE_CHECKING:
+    from isheep.cli.cost_text import Money
     from isheep.local.run_forecast import RunForecast
     from isheep.planner.forecast import ForecastStage
 
@@ -28,9 +29,13 @@ def command(
     given: SetValues = None,
 ) -> None:
     """Print all stages of a run, which of them exist, and what an edit of the file changes."""
+    from isheep.cli.cost_text import money_of
+    from isheep.cli.detectable_text import detectable, detectable_lines
+    from isheep.cli.local_prices import local_prices
     from isheep.cli.set_option import set_values
     from isheep.cli.target import target
     from isheep.cli.text import printable
+    from isheep.local.devices import visible_devices
     from isheep.local.lock import executing_process
     from isheep.local.run_forecast import forecast_run
     from isheep.local.session import utc_now
@@ -38,18 +43,27 @@ def command(
     chosen = target(file, store, set_values(given))
     metadata = chosen.run.metadata
     found = forecast_run(
-        chosen.store, chosen.stored, chosen.spec, metadata.annotations, now=utc_now()
+        chosen.store,
+        chosen.stored,
+        chosen.spec,
+        metadata.annotations,
+        now=utc_now(),
+        on_gpus=bool(visible_devices(os.environ)),
     )
+    price = money_of(found.cost, chosen.run.spec, local_prices(os.environ))
     executed = executing_process(chosen.stored.ref.uid, os.environ) is not None
     running = found.current_key if executed else None
+    evaluation = chosen.run.spec.evaluation
+    least = detectable(() if evaluation is None else evaluation.benchmarks)
     if output is Output.JSON:
-        typer.echo(json.dumps(_document(found, running), indent=2, ensure_ascii=False))
+        document = _document(found, running, price) | {"detectable": least}
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
-    for line in _lines(found, running):
+    for line in (*_lines(found, running, price), *detectable_lines(least)):
         typer.echo(printable(line))
 
 
-def _document(found: RunForecast, running: str | None) -> dict[str, Any]:
+def _document(found: RunForecast, running: str | None, price: Money | None) -> dict[str, Any]:
     """Return the plan as JSON values; docs/how-to/watch-a-run.md documents them.
 
     `running` is the key of the stage that a process of this machine executes.
@@ -73,6 +87,7 @@ def _document(found: RunForecast, running: str | None) -> dict[str, Any]:
         "preparedBy": found.prepared_by,
         "comparedWith": found.compared_with,
         "edited": list(found.edited),
+        "trainsAgain": _trained_again(found),
         "stages": stages,
         "toDo": {
             "stages": len(found.to_do),
@@ -83,7 +98,10 @@ def _document(found: RunForecast, running: str | None) -> dict[str, Any]:
             "gpuHours": None if found.cost.gpu_seconds is None else found.cost.gpu_seconds / 3600,
             "bytes": found.cost.bytes,
             "unmeasured": [str(kind) for kind in found.cost.unmeasured],
-            "measuredBy": list(found.measured_by),
+            "measuredBy": list(found.cost.measured_by),
+            "measuredOn": found.cost.device,
+            "price": None if price is None else price.amount,
+            "currency": None if price is None else price.currency,
         },
         "failure": None
         if failure is None
@@ -95,7 +113,9 @@ def _runs(one: ForecastStage, running: str | None) -> bool:
     return one.result is None and one.key is not None and one.key == running
 
 
-def _lines(found: RunForecast, running: str | None) -> list[str]:
+def _lines(found: RunForecast, running: str | None, price: Money | None) -> list[str]:
+    from isheep.cli.cost_text import cost_text
+
     stages = found.forecast.stages
     lines = [f"store: {found.store}"]
     if found.store_error is not None:
@@ -103,6 +123,7 @@ def _lines(found: RunForecast, running: str | None) -> list[str]:
     if found.edited:
         lines.append(f"changed since {found.compared_with}: {', '.join(found.edited)}")
     lines += _expectation(found)
+    lines += _training(found)
     width = max(len(one.stage.id) for one in stages)
     lines += [_line(one, width, found, running) for one in stages]
     failure = found.forecast.end.failure
@@ -110,7 +131,7 @@ def _lines(found: RunForecast, running: str | None) -> list[str]:
         lines.append(f"then the run fails with {failure.reason}: {failure.message}")
     lines.append(_summary(found))
     if found.to_do:
-        lines.append(_cost(found))
+        lines.append(cost_text(found.cost, price))
     return lines
 
 
@@ -125,6 +146,28 @@ def _expectation(found: RunForecast) -> list[str]:
     return []
 
 
+def _training(found: RunForecast) -> list[str]:
+    """Return the line that says whether an edit trains a model again."""
+    if not found.edited or found.prepare_fields:
+        return []
+    from isheep.contract.stage_ids import iteration_of
+
+    again = _trained_again(found)
+    if not again:
+        return ["the change trains no model again"]
+    models = ", ".join(f"M({iteration_of(id_)})" for id_ in again)
+    fields = dict.fromkeys(field for id_ in again for field in found.causes.get(id_, ()))
+    cause = f", because of {', '.join(fields)}" if fields else ""
+    return [f"the change trains {models} again{cause}"]
+
+
+def _trained_again(found: RunForecast) -> list[str]:
+    """Return the training stages that exist for the spec of before, and not for that of now."""
+    from isheep.recipes.stage_kinds import StageKind, kind_of
+
+    return [id_ for id_ in found.repeated if kind_of(id_) is StageKind.TRAIN]
+
+
 def _line(one: ForecastStage, width: int, found: RunForecast, running: str | None) -> str:
     key = NO_KEY if one.key is None else one.key[:KEY_DIGITS]
     words = ["exists" if one.result is not None else "to do"]
@@ -137,24 +180,6 @@ def _line(one: ForecastStage, width: int, found: RunForecast, running: str | Non
     line = f"{one.stage.id:<{width}}  {key:<{KEY_DIGITS}}  {', '.join(words)}"
     fields = found.causes.get(one.stage.id)
     return f"{line}; changed by {', '.join(fields)}" if fields else line
-
-
-def _cost(found: RunForecast) -> str:
-    from isheep.cli.du import size
-    from isheep.cli.rates import duration
-
-    known = found.cost
-    tokens = f"at most {known.tokens:,} generated tokens"
-    if known.seconds is None or known.gpu_seconds is None or known.bytes is None:
-        kinds = ", ".join(known.unmeasured)
-        return (
-            f"{tokens}; time, GPU-hours and size are unknown, because no run of this model in the "
-            f"store has measured {kinds}"
-        )
-    return (
-        f"{tokens}; about {duration(known.seconds)}, {known.gpu_seconds / 3600:.2f} GPU-hours and "
-        f"{size(round(known.bytes))} in the store, at the rates of {', '.join(found.measured_by)}"
-    )
 
 
 def _summary(found: RunForecast) -> str:

@@ -119,6 +119,8 @@ def _states_on_cluster(cluster: Cluster, run: str) -> Iterator[State]:
 def _lines(view: RunView, shown: Mapping[str, Any]) -> list[str]:
     from isheep.cli.benchmark_text import benchmark_text
     from isheep.cli.best_text import best_text
+    from isheep.cli.gpu_text import gpu_text
+    from isheep.cli.judgement_text import judgement_text
     from isheep.cli.yardstick_text import yardstick_text
     from isheep.local.conclusion import conclusion_of
 
@@ -144,6 +146,10 @@ def _lines(view: RunView, shown: Mapping[str, Any]) -> list[str]:
             lines.append(f"    {yardstick_text(record.iteration, record.yardstick)}")
         if record.benchmark is not None:
             lines.append(f"    {benchmark_text(record.iteration, record.benchmark)}")
+        if record.judgement is not None:
+            lines.append(f"    {judgement_text(record.iteration, record.judgement)}")
+    if status.gpu is not None and (gpu := gpu_text(status.gpu)) is not None:
+        lines.append(f"  GPU time: {gpu}")
     if status.best is not None:
         lines.append(f"  best: {best_text(status.best)}")
     adapter = view.spec.get("training", {}).get("handover") == "Adapter"

@@ -27,6 +27,8 @@ KINDS = {
 _KEYS = {
     "storage.s3.secretRef": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
     "model.secretRef": ("token",),
+    "judge.model.secretRef": ("token",),
+    "judge.endpoint.secretRef": ("apiKey",),
 }
 """The keys that a Secret must have although its reference does not name them."""
 _PLURALS = {"Secret": "secrets", "ConfigMap": "configmaps", "ServiceAccount": "serviceaccounts"}

@@ -29,6 +29,8 @@ DTYPE_OF: Mapping[WeightFormat, Dtype] = {
 ChatFormatKind = Literal["Own", "ChatML", "Plain"]
 ModelSource = Literal["Base", "Previous"]
 """M(0) or M(t-1): the model that scores, or from which a training starts."""
+Assessor = Literal[ModelSource, "Judge"]
+"""The model that scores pairs; Judge is a model that is none of the run's own models."""
 Handover = Literal["Merged", "Adapter"]
 """M(t) as the next iteration reads it, and as `isheep pull` fetches it."""
 
@@ -45,8 +47,8 @@ RuleSetName = Literal["ISheep", "ISheepCode", "SelfInstruct", "Dromedary", "None
 RuleSetSetting = Literal["Auto", RuleSetName]
 DropLast = Literal["IfCut", "Always"]
 DeduplicationPool = Literal["Iteration", "Run"]
-CutResponses = Literal["Drop", "Keep"]
-"""What happens to a response that ended by length."""
+FaultyResponses = Literal["Drop", "Keep"]
+"""What happens to a pair whose response was cut by length, or repeats an item of a benchmark."""
 Thinking = Literal["Remove", "Keep"]
 """What happens to the thoughts that a model writes before its answer."""
 
@@ -157,6 +159,10 @@ BenchmarkFormat = Literal["Raw", "Chat", "Both"]
 """The prompt formats in which M(0) is evaluated; Both measures the format apart."""
 BenchmarkOverlap = Literal["Drop", "Report"]
 """What happens to instructions and responses that overlap with a benchmark."""
+JudgementKind = Literal["WinRate"]
+"""How a judge judges the answers of M(t): it chooses the better one of two answers."""
+JudgementOpponent = Literal["Base", "Outputs"]
+"""Whose answers the judge compares with those of M(t): M(0), or the user's file."""
 EndCondition = Literal["Complete", "Failed"]
 """The conditions with which a run ends; `isheep wait` awaits one of them."""
 CheckState = Literal["ok", "failed", "unknown"]

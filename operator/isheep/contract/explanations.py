@@ -1,7 +1,7 @@
 """The one table of reasons: the meaning, the remedy and the exit code of each reason.
 
 The page `docs/reference/conditions.md`, the advice in messages, the exit codes and the tests all
-come from this table. `progress_explanations.py` has its first rows.
+come from this table. `progress_explanations.py` and `queue_explanations.py` have its first rows.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from isheep.contract.exit_codes import ExitCode
 from isheep.contract.explanation import FAILED, INPUT, MOVING, STALLED, Explanation
 from isheep.contract.progress_explanations import PROGRESS_EXPLANATIONS
+from isheep.contract.queue_explanations import QUEUE_EXPLANATIONS
 from isheep.contract.reasons import Reason
 
 EXPLANATIONS: Mapping[Reason, Explanation] = {
     **PROGRESS_EXPLANATIONS,
+    **QUEUE_EXPLANATIONS,
     Reason.SECRET_NOT_FOUND: Explanation(
         STALLED,
         "A Secret that the spec names, or one of its keys, does not exist.",
@@ -151,6 +153,12 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         "set spec.storage.s3",
         ExitCode.BAD_INPUT,
     ),
+    Reason.FILE_SOURCE: Explanation(
+        STALLED,
+        "The run reads a model or data from file://, which only `isheep run` can do.",
+        "put the files into a bucket, a volume or a hub, and give s3://, pvc:// or hf://",
+        ExitCode.BAD_INPUT,
+    ),
     Reason.STORE_UNREACHABLE: Explanation(
         STALLED,
         "The store did not answer during all retries.",
@@ -166,7 +174,8 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.SOURCE_UNREACHABLE: Explanation(
         STALLED,
-        "The location of an input did not answer during all retries.",
+        "The location of an input, or the endpoint of the judge, did not answer during all "
+        "retries.",
         "check the URI that the message names, and its credentials",
         ExitCode.UNREACHABLE,
     ),

@@ -19,21 +19,17 @@ import json
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError, field_validator
 
 from isheep.contract.choices import (
     BUILTIN_SEED_TASKS,
     CHECKPOINT_SECONDS,
     Accelerator,
-    ChatFormatKind,
-    Dtype,
-    EngineType,
-    LabelKind,
-    PromptFormat,
     WalkGrouping,
 )
+from isheep.contract.document import Contract
 from isheep.contract.invalid_fields import invalid_fields
+from isheep.contract.prepared import Prepared
 from isheep.contract.rule_names import current_statistics
 from isheep.contract.stage_ids import iteration_of
 from isheep.contract.store_spec import StoreSpec
@@ -42,17 +38,8 @@ SCHEMA_VERSION = 1
 ORDER_MAX_BYTES = 64 * 1024
 RESULT_MAX_BYTES = 2048
 MESSAGE_MAX_CHARACTERS = 500
-
-
-class Contract(BaseModel):
-    """Frozen, and camelCase on the wire.
-
-    Unknown fields are ignored, so version N can read a document of version N+1.
-    """
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore"
-    )
+JUDGE_API_KEY = "ISHEEP_JUDGE_API_KEY"
+"""The environment variable of a worker with the key of the judge's endpoint."""
 
 
 class RunRef(Contract):
@@ -61,6 +48,20 @@ class RunRef(Contract):
     namespace: str
     name: str
     uid: str
+
+
+class JudgeEndpointRef(Contract):
+    """An endpoint with the API of OpenAI: its URL and model, and how it is asked.
+
+    Its key is in the environment variable `JUDGE_API_KEY` of the pods that ask it.
+    """
+
+    url: str
+    model: str
+    max_concurrent_requests: int
+    requests_per_minute: int | None = None
+    timeout_seconds: int
+    max_retries: int
 
 
 class Sources(Contract):
@@ -79,10 +80,16 @@ class Sources(Contract):
     `scoreTemplates`, `benchmark:<name>`, `evaluation:<name>`) that an earlier prepare of this run
     resolved and whose fields have not changed since. prepare takes such an input from the store and
     reports the same digest. A model whose files differ from its digest is bad input.
+
+    `judge` is the URI of the judge's model with its revision, and `judge_endpoint` is the judge at
+    an endpoint. A run has one of them at most.
     """
 
     model: str
     model_revision: str | None = None
+    judge: str | None = None
+    judge_revision: str | None = None
+    judge_endpoint: JudgeEndpointRef | None = None
     seed_tasks: str = f"builtin:{BUILTIN_SEED_TASKS}"
     templates: str | None = None
     benchmarks: dict[str, str] = Field(default_factory=dict)
@@ -101,6 +108,9 @@ class Runtime(Contract):
     execute a training together, each on another node. `adapter_rank` is the LoRA rank for which an
     engine reserves memory when it starts, because the same process serves M(0), M(1), … with one
     base model. With None, an engine reserves memory only if its first model is an adapter.
+    `engine_length` is the length in tokens with which an engine of the run's models is loaded, if
+    a benchmark needs more than the run: the same engine then serves both. Settings have the length
+    that a stage itself uses.
     """
 
     accelerator: Accelerator | None = None
@@ -112,6 +122,7 @@ class Runtime(Contract):
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     num_nodes: int = 1
     adapter_rank: int | None = None
+    engine_length: int | None = None
 
 
 class Step(Contract):
@@ -126,66 +137,6 @@ class Step(Contract):
     settings: dict[str, Any]
     inputs: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     items: int | None = None
-
-
-class ChatFormatRef(Contract):
-    """The chat format that prepare resolved. A worker resolves it again and compares."""
-
-    kind: ChatFormatKind
-    digest: str
-    end_of_turn_ids: tuple[int, ...]
-    stop_token_ids: tuple[int, ...]
-
-
-class ScoreLabelsRef(Contract):
-    """The labels of the scores 1 to 10, and their token ids in this order."""
-
-    kind: LabelKind
-    token_ids: tuple[int, ...]
-
-
-class PreparedBenchmark(Contract):
-    """A benchmark on which models are evaluated.
-
-    `digest` is that of the document with the task, the digests of its data and those of its
-    requests. `requests` maps each prompt format in which some model is evaluated to the number of
-    requests. `length` is what a model needs for the longest request, in tokens, rounded up.
-    """
-
-    digest: str
-    requests: dict[PromptFormat, int]
-    length: int
-
-
-class Prepared(Contract):
-    """The properties of the run's inputs that prepare found; pinned in `status.resolved`.
-
-    Digests are hex sha256. `benchmarks` maps a name to the digest of its texts.
-    `score_templates_digest` is the digest of the templates for expected scores. `score_labels` maps
-    a prompt format to its labels and is set if a score is an expectation. `thinking_chat_format` is
-    the digest of the chat format for responses with thoughts, and is set if they are kept.
-    `evaluation` has the benchmarks on which models are evaluated, by name, and `harness` is the
-    version of lm-eval that rendered their requests. `evaluation_texts` is the digest of the texts
-    of those benchmarks that instructions must not share words with.
-    """
-
-    model_digest: str
-    model_revision: str | None = None
-    architecture: str
-    seed_tasks_digest: str
-    seed_tasks_count: int
-    templates_digest: str
-    score_templates_digest: str | None = None
-    benchmarks: dict[str, str] = Field(default_factory=dict)
-    engine: EngineType
-    dtype: Dtype
-    max_model_length: int
-    chat_format: ChatFormatRef
-    thinking_chat_format: str | None = None
-    score_labels: dict[PromptFormat, ScoreLabelsRef] | None = None
-    evaluation: dict[str, PreparedBenchmark] | None = None
-    evaluation_texts: str | None = None
-    harness: str | None = None
 
 
 class StageWalk(Contract):

@@ -28,7 +28,13 @@ PROGRESS_EXPLANATIONS: Mapping[Reason, Explanation] = {
         "A drain, a preemption or a person ended an attempt. The next one starts shortly, and the "
         "attempt does not count as a failure.",
     ),
-    Reason.QUEUED: Explanation(MOVING, "Kueue or a scheduling gate delays the pods."),
+    Reason.NODE_LOST: Explanation(
+        MOVING,
+        "The node of the pods does not answer. If it stays so for some minutes, the attempt ends, "
+        "and the next one starts on another node and resumes from the last commit or checkpoint.",
+        "nothing, if the node is back soon; otherwise repair the node, or delete its Node object, "
+        "so that a volume which only one node can mount becomes free",
+    ),
     Reason.WAITING_FOR_PEER: Explanation(
         MOVING, "Another run executes the same stage. This run reuses the result."
     ),

@@ -15,6 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from isheep.contract.choices import Addressing
 
+_SEGMENT = r"\.*[-A-Za-z0-9_][-A-Za-z0-9_.]*"
+PREFIX_PATTERN = rf"^{_SEGMENT}(/{_SEGMENT})*$"
+"""Segments of plain characters. None is `..`, which a store in a folder would follow."""
+
 _CONFIG = ConfigDict(frozen=True, extra="ignore")
 
 
@@ -32,7 +36,7 @@ class S3StoreSpec(BaseModel):
     model_config = _CONFIG
 
     bucket: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$")
-    prefix: str = Field(default="", pattern=r"^([-A-Za-z0-9_.]+(/[-A-Za-z0-9_.]+)*)?$")
+    prefix: str = Field(default="", pattern=rf"^$|{PREFIX_PATTERN}")
     # The pattern allows no user name and password, because the URL appears in messages and status.
     endpoint: str | None = Field(default=None, pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$")
     region: str | None = Field(default=None, pattern=r"^[-a-z0-9]+$")

@@ -55,9 +55,9 @@ def scores_text(facts: Facts) -> str:
             f"Each pair has a score from 1 to 10 on each level ({levels}). "
             f"{_assessor(facts)} gave the scores with the rubric "
             f"{assess.settings.get('rubric')} (scoring: {assess.settings.get('scoring')}). They "
-            "are the opinion of a language model about its own text. No person checked them, and "
-            "they can be compared only with scores of the same assessor and rubric. A pair is in "
-            f"the set if each of its scores is above {settings.get('threshold')}."
+            f"are the opinion of a language model about {_whose_text(facts)}. No person checked "
+            "them, and they can be compared only with scores of the same assessor and rubric. A "
+            f"pair is in the set if each of its scores is above {settings.get('threshold')}."
         )
     if method in get_args(MeasuringMethod):
         return (
@@ -68,7 +68,22 @@ def scores_text(facts: Facts) -> str:
     return f"The pairs were chosen by the method {method}, which uses no scores."
 
 
+def _judge(facts: Facts) -> str | None:
+    """Return the judge that scored the pairs, for a sentence; None if a model of the run did."""
+    settings = {} if facts.assess is None else facts.assess.settings
+    if "endpoint" in settings:
+        return f"The model `{settings['endpoint'].get('model')}` at an endpoint"
+    return "The judge of the run" if settings.get("model", {}).get("of") == "Judge" else None
+
+
+def _whose_text(facts: Facts) -> str:
+    return "its own text" if _judge(facts) is None else "the text of another model"
+
+
 def _assessor(facts: Facts) -> str:
+    judge = _judge(facts)
+    if judge is not None:
+        return judge
     previous = facts.assess is not None and "model" in facts.assess.inputs
     return f"M({facts.iteration - 1}), the model that wrote the pairs," if previous else "M(0)"
 

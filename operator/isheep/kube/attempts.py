@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,9 +10,12 @@ from isheep.contract.exit_codes import ExitCode
 from isheep.contract.order import StepResult
 from isheep.contract.reasons import Reason
 from isheep.kube.config import Timings
+from isheep.kube.kueue import is_in_other_queue, not_inspected, why_elsewhere
+from isheep.kube.lost_nodes import DELETION_GRACE, lost_message
 from isheep.kube.pod_endings import Ending
+from isheep.kube.pod_times import in_steps, live
 from isheep.kube.records import JobRecord
-from isheep.planner.types import Attempt, AttemptState, FailedPod, Waiting
+from isheep.planner.types import Attempt, AttemptState, FailedPod, PodTime, Waiting
 
 NO_ENDING = Ending()
 AT_ONCE = datetime.min.replace(tzinfo=UTC)
@@ -29,13 +33,16 @@ class PodObservation:
     `address` is the pod that serves the progress of the stage `stage`; `items_done` and
     `items_total` are computed from its answers, and `items_first` is the first answer about that
     stage. `committed` has the stages that the pod has reported as committed. `silent` is the number
-    of polls in a row without an answer.
+    of polls in a row without an answer. `queue` is why the Job was suspended at that time. `pods`
+    are the times of its pods, and `stage_since` is when they began the stage. `lost_nodes` are the
+    nodes of its pods if none of them answers; a Job whose nodes were lost is not used any more.
     """
 
     at: datetime
     failed_pods: int = 0
     final: bool = False
     waiting: Waiting | None = None
+    queue: Waiting | None = None
     ending: Ending = NO_ENDING
     failed_pod: FailedPod | None = None
     lingers_since: datetime | None = None
@@ -48,6 +55,9 @@ class PodObservation:
     items_first: int | None = None
     items_done: int | None = None
     items_total: int | None = None
+    pods: tuple[PodTime, ...] | None = None
+    stage_since: datetime | None = None
+    lost_nodes: tuple[str, ...] = ()
 
 
 def is_over(job: JobRecord) -> bool:
@@ -59,10 +69,26 @@ def inspection_due(
     job: JobRecord, observation: PodObservation | None, timings: Timings
 ) -> datetime | None:
     """Return when to inspect a Job's pods next; None if no inspection is needed."""
-    if job.deleting or not job.readable or (job.suspended and not is_over(job)):
+    if not job.readable:
         return None
+    if job.deleting:
+        return _deletion_due(job, observation, timings)
     if is_over(job):
         return None if observation is not None and observation.final else AT_ONCE
+    return _look_due(job, observation, timings)
+
+
+def _look_due(
+    job: JobRecord, observation: PodObservation | None, timings: Timings
+) -> datetime | None:
+    """Return when to inspect the pods of a Job that goes on."""
+    if observation is not None and observation.lost_nodes:
+        return None
+    if job.suspended and observation is not None and observation.queue is None:
+        # The pods have just been stopped, and the Workload says why.
+        return AT_ONCE
+    if job.suspended:
+        return _first_due(job, observation, timings)
     if job.failed_pods and (observation is None or observation.failed_pods != job.failed_pods):
         # The pod that failed knows why, and the Job controller waits before it replaces the pod.
         return AT_ONCE
@@ -79,8 +105,22 @@ def is_working(job: JobRecord) -> bool:
 
 
 def _first_due(job: JobRecord, observation: PodObservation | None, timings: Timings) -> datetime:
-    """Return when to inspect pods that are not ready; they get some time to start first."""
+    """Return when to inspect a Job without ready pods; they get some time to start first."""
     first = job.created + timedelta(seconds=timings.first_look_seconds)
+    if observation is None:
+        return first
+    return max(first, observation.at + timedelta(seconds=timings.look_seconds))
+
+
+def _deletion_due(
+    job: JobRecord, observation: PodObservation | None, timings: Timings
+) -> datetime | None:
+    """Return when to look whether a Job cannot be deleted because its nodes are lost."""
+    if is_over(job) or job.deleted_at is None:
+        return None
+    if observation is not None and observation.lost_nodes:
+        return None
+    first = job.deleted_at + timedelta(seconds=job.grace_seconds) + DELETION_GRACE
     if observation is None:
         return first
     return max(first, observation.at + timedelta(seconds=timings.look_seconds))
@@ -100,6 +140,7 @@ def attempt_of(job: JobRecord, observation: PodObservation | None) -> Attempt:
     seen = observation or PodObservation(at=job.created)
     state = _state(job, seen)
     ending = seen.ending if seen.final else replace(NO_ENDING, results=seen.ending.results)
+    lost = () if is_over(job) and not job.deleting else seen.lost_nodes
     return Attempt(
         name=job.name,
         steps=job.steps,
@@ -110,9 +151,9 @@ def attempt_of(job: JobRecord, observation: PodObservation | None) -> Attempt:
         finished=job.finished or (seen.lingers_since if seen.final else None),
         results=ending.results,
         exit_code=_exit_code(state, ending),
-        disrupted=ending.disrupted,
+        disrupted=ending.disrupted or bool(lost),
         pod=ending.pod,
-        message=ending.message or (job.message or None if job.failed else None),
+        message=lost_message(lost) if lost else ending.message or _job_message(job),
         waiting=_waiting(job, seen) if state is AttemptState.ACTIVE else None,
         failed_pod=_failed_pod(job, seen) if state is AttemptState.ACTIVE else None,
         stage=seen.stage,
@@ -120,18 +161,59 @@ def attempt_of(job: JobRecord, observation: PodObservation | None) -> Attempt:
         items_total=seen.items_total,
         walk=job.walk,
         committed=seen.committed,
-        lingers=seen.final and not is_over(job),
+        lingers=(seen.final or bool(lost)) and not is_over(job),
+        lost_nodes=lost,
+        gpus=job.gpus,
+        pods=in_steps(seen.pods, seen.stage_since),
+        deleted_at=job.deleted_at,
+        grace_seconds=job.grace_seconds,
     )
+
+
+def pods_are_known(job: JobRecord, observation: PodObservation | None) -> bool:
+    """Return whether the times of all pods that hold GPUs are known."""
+    known = 0 if observation is None else live(observation.pods)
+    return not job.gpus or known == job.active
+
+
+def why_useless(
+    job: JobRecord, observation: PodObservation | None, kueue_labels: Mapping[str, str]
+) -> str | None:
+    """Return why a Job that cannot get pods as it is must be deleted, or None.
+
+    The Job controller keeps the last pod until it has created a replacement, and a namespace that
+    is being deleted stays until it contains no pod. So without the deletion both wait for each
+    other.
+
+    Args:
+        job: A Job of a run.
+        observation: The last observation of its pods.
+        kueue_labels: The labels of the run for Kueue.
+    """
+    if job.deleting:
+        return None
+    waiting = observation.waiting if observation is not None else None
+    if waiting is not None and waiting.reason == Reason.NAMESPACE_TERMINATING:
+        return "its namespace is being deleted"
+    if job.readable and is_in_other_queue(job, kueue_labels):
+        return "the labels of its run for Kueue have changed"
+    return None
 
 
 def _state(job: JobRecord, observation: PodObservation) -> AttemptState:
     if job.deleting:
-        return AttemptState.TERMINATING
+        return AttemptState.LOST if observation.lost_nodes else AttemptState.TERMINATING
+    if not observation.final and observation.lost_nodes and not is_over(job):
+        return AttemptState.FAILED
     if not observation.final:
         # A Job that has just ended stays active until its results are read.
         return AttemptState.ACTIVE
     failed = job.failed or (not job.complete and observation.ending.pod is not None)
     return AttemptState.FAILED if failed else AttemptState.SUCCEEDED
+
+
+def _job_message(job: JobRecord) -> str | None:
+    return job.message or None if job.failed else None
 
 
 def _exit_code(state: AttemptState, ending: Ending) -> int | None:
@@ -146,16 +228,10 @@ def _failed_pod(job: JobRecord, observation: PodObservation) -> FailedPod | None
 
 
 def _waiting(job: JobRecord, observation: PodObservation) -> Waiting | None:
-    if job.suspended and job.queued:
-        return Waiting(
-            Reason.QUEUED, f"the Job {job.name} waits for Kueue to admit it", stalled=False
-        )
+    if not is_over(job) and (elsewhere := why_elsewhere(job)) is not None:
+        return elsewhere
     if job.suspended:
-        message = (
-            f"somebody set spec.suspend of the Job {job.name}: unset it, or delete the Job. "
-            "To suspend a run, set spec.suspend of the run"
-        )
-        return Waiting(Reason.JOB_SUSPENDED, message, stalled=True)
+        return observation.queue or not_inspected(job)
     if job.parallelism == 0 and not is_over(job):
         message = (
             f"somebody set spec.parallelism of the Job {job.name} to 0: set it to "

@@ -90,6 +90,11 @@ def events_path(namespace: str) -> str:
     return _path("/api/v1", namespace, "events")
 
 
+def workloads_path(namespace: str, version: str) -> str:
+    """Return the path of a namespace's Workloads, the objects in which Kueue holds Jobs."""
+    return _path(f"/apis/kueue.x-k8s.io/{version}", namespace, "workloads")
+
+
 def lease_path(namespace: str, name: str = "") -> str:
     """Return the path of a namespace's Leases."""
     return _path("/apis/coordination.k8s.io/v1", namespace, "leases", name)

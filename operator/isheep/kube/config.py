@@ -13,6 +13,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from isheep.api.base import Flag, Integer, Map, Number, ObjectName, SpecModel, Text
+from isheep.api.gpu_usage import Prices
 from isheep.api.storage import S3Storage, Storage
 from isheep.contract.choices import AppArmorProfile, ImagePullPolicy
 from isheep.contract.invalid_fields import invalid_fields
@@ -62,6 +63,7 @@ class OperatorConfig(SpecModel):
     model_mirrors: Map[Annotated[Text, Field(min_length=1, max_length=1024)]] = Field(
         default_factory=dict
     )
+    prices: Prices | None = None
     http_port: Integer = Field(default=8080, ge=0, le=65535)
     workers: Integer = Field(
         default=16,

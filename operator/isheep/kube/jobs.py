@@ -7,15 +7,21 @@ the API server. The order is in an environment variable, so a pod needs no acces
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from isheep.api.compute import Pool as PoolSpec
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import AppArmorProfile
 from isheep.contract.labels import CONTAINER, RUN_LABEL
-from isheep.contract.order import StageOrder, canonical_order, order_sha256
+from isheep.contract.order import (
+    JUDGE_API_KEY,
+    StageOrder,
+    canonical_order,
+    order_sha256,
+)
 from isheep.kube import names
+from isheep.kube.avoided_nodes import without_nodes
 from isheep.kube.config import OperatorConfig
 from isheep.kube.owners import Document, Owner, owner_references
 from isheep.kube.pod_failure_policy import failure_fields
@@ -85,6 +91,7 @@ def job_document(start: Start, owner: Owner, resolved: Resolved, chart: Installa
             "annotations": {
                 names.STEPS_ANNOTATION: _steps(order),
                 names.ORDER_ANNOTATION: order_sha256(text),
+                **_asked_labels(owner),
                 **({names.WALK_ANNOTATION: names.dump_walk(start.walk)} if start.walk else {}),
             },
             "ownerReferences": owner_references(owner),
@@ -120,6 +127,13 @@ def _labels(start: Start, owner: Owner) -> dict[str, str]:
     if step.round is not None:
         labels[names.ROUND_LABEL] = str(step.round)
     return labels
+
+
+def _asked_labels(owner: Owner) -> dict[str, str]:
+    """Return the annotation by which the operator later finds out that the labels have changed."""
+    if not owner.kueue_labels:
+        return {}
+    return {names.KUEUE_LABELS_ANNOTATION: names.dump_labels(owner.kueue_labels)}
 
 
 def _steps(order: StageOrder) -> str:
@@ -173,7 +187,7 @@ def _pod_template(
         },
         "containers": [container],
         "volumes": volumes.volumes,
-        **_placement(pool),
+        **_placement(pool, start.avoided_nodes),
     }
     if needs_sandbox(start, spec):
         add_sandbox(pod, container)
@@ -201,9 +215,11 @@ def _app_armor(chart: Installation) -> Document:
     return {"appArmorProfile": {"type": chart.app_armor_profile}}
 
 
-def _placement(pool: PoolSpec) -> Document:
+def _placement(pool: PoolSpec, avoided_nodes: Sequence[str]) -> Document:
     """Return the fields that a pool and a pod spec have in common, if they are set."""
     document = pool.document()
+    if avoided_nodes:
+        document["affinity"] = without_nodes(document.get("affinity") or {}, avoided_nodes)
     fields = (
         "nodeSelector",
         "tolerations",
@@ -246,6 +262,7 @@ def _environment(
         plain["ISHEEP_RENDEZVOUS"] = f"{first}:{names.RENDEZVOUS_PORT}"
     variables: list[Document] = [{"name": n, "value": v} for n, v in plain.items()]
     variables += _credentials(spec, chart.default_secret)
+    variables += _judge_key(start, spec)
     if "cpu" in pool.resources.limits:
         source = {"containerName": CONTAINER, "resource": "limits.cpu"}
         variables.append({"name": "OMP_NUM_THREADS", "valueFrom": {"resourceFieldRef": source}})
@@ -267,6 +284,20 @@ def _credentials(spec: SelfAlignmentRunSpec, default_secret: str | None) -> list
     if spec.model.secret_ref is not None:
         found.append(_from_secret("HF_TOKEN", spec.model.secret_ref.name, "token"))
     return found
+
+
+def _judge_key(start: Start, spec: SelfAlignmentRunSpec) -> list[Document]:
+    """Return the variable with the key of the judge's endpoint, for pods that ask the endpoint."""
+    endpoint = spec.judge.endpoint if spec.judge is not None else None
+    if endpoint is None or endpoint.secret_ref is None:
+        return []
+    whole_run = start.walk is not None and start.walk.grouping == "Run"
+    asks = any(
+        step.kind == StageKind.PREPARE or "endpoint" in step.settings for step in start.order.steps
+    )
+    if not whole_run and not asks:
+        return []
+    return [_from_secret(JUDGE_API_KEY, endpoint.secret_ref.name, "apiKey")]
 
 
 def _from_secret(name: str, secret: str, key: str, *, optional: bool = False) -> Document:

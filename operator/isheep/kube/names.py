@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import get_args
 
@@ -36,6 +36,9 @@ KUEUE_PREFIX = "kueue.x-k8s.io/"
 """Labels of a run with this prefix go to its Jobs."""
 KUEUE_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 """With this label, Kueue decides when a Job starts."""
+
+KUEUE_LABELS_ANNOTATION = "isheep.dev/kueue-labels"
+"""The labels for Kueue that a run asked for when its Job was created, as JSON."""
 
 HTTP_PORT = 8080
 """The port on which a worker serves /progress and /metrics."""
@@ -71,6 +74,20 @@ def dump_steps(steps: Iterable[tuple[str, str]]) -> str:
 def dump_walk(walk: JobWalk) -> str:
     """Return the value of the walk annotation."""
     return json.dumps(asdict(walk), separators=(",", ":"))
+
+
+def dump_labels(labels: Mapping[str, str]) -> str:
+    """Return the value of the annotation with a run's labels for Kueue."""
+    return json.dumps(dict(sorted(labels.items())), separators=(",", ":"))
+
+
+def read_labels(annotation: str | None) -> dict[str, str] | None:
+    """Return the labels in an annotation, or None if it has none or somebody has edited it."""
+    try:
+        found = json.loads(annotation or "null")
+    except (ValueError, RecursionError):
+        return None
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else None
 
 
 def read_walk(annotation: str | None) -> JobWalk | None:

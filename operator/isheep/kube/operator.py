@@ -34,8 +34,9 @@ from isheep.kube.pod_inspection import PodInspector
 from isheep.kube.polls import Polls
 from isheep.kube.queue import WorkQueue
 from isheep.kube.reconciler import Reconciler
-from isheep.kube.records import is_edited, job_record, run_record
-from isheep.kube.run_figures import RunFigures
+from isheep.kube.records import is_edited, job_record, our_run
+from isheep.kube.run_figures import GpuFigures, RunFigures
+from isheep.kube.state_metrics import StateOfRun
 from isheep.kube.watches import Watches
 from isheep.planner.plan import plan
 
@@ -132,7 +133,9 @@ class Operator:
 
     def run_event(self, kind: str | None, document: Mapping[str, Any]) -> None:
         """Add a watch event about a run to the cache."""
-        record = run_record(document)
+        record = our_run(document)
+        if record is None:
+            return
         if kind == "DELETED":
             self._cache.runs.drop(record.uid, record.resource_version)
             self._queue.wake(record.uid, urgent=True)
@@ -164,7 +167,7 @@ class Operator:
 
     async def _list(self, namespace: str | None) -> None:
         """List runs and Jobs, update the cache, and wake the runs that changed."""
-        runs, runs_version = await self._listing(runs_path(namespace), run_record)
+        runs, runs_version = await self._listing(runs_path(namespace), our_run)
         jobs, jobs_version = await self._listing(jobs_path(namespace), job_record, OUR_JOBS)
         for run in self._cache.runs.replace(runs, runs_version, namespace):
             self._queue.wake(run.uid)
@@ -176,9 +179,9 @@ class Operator:
         self._metrics.listed.set_to_current_time()
 
     async def _listing(
-        self, path: str, record_of: Callable[[Mapping[str, Any]], RecordT], labels: str = ""
+        self, path: str, record_of: Callable[[Mapping[str, Any]], RecordT | None], labels: str = ""
     ) -> tuple[list[RecordT], int]:
-        """Return the records of all objects, and the version up to which they are complete.
+        """Return the records that objects have, and the version up to which they are complete.
 
         The LIST is converted page by page, because the documents of a thousand runs need too much
         memory.
@@ -186,7 +189,8 @@ class Operator:
         records: list[RecordT] = []
         versions: list[int] = []
         async for page in self._api.pages(path, labels=labels):
-            records += map(record_of, page.items)
+            found = (record_of(item) for item in page.items)
+            records += [record for record in found if record is not None]
             versions.append(page.version)
         return records, min(versions)
 
@@ -285,11 +289,25 @@ class Operator:
         """Return the phase of every run."""
         return (record.phase for record in self._cache.runs)
 
+    def states(self) -> Iterable[StateOfRun]:
+        """Return the state of every run."""
+        return (StateOfRun(r.namespace, r.name, r.phase, r.state) for r in self._cache.runs)
+
+    def holds_lease(self) -> bool:
+        """Return whether this operator holds the Lease now."""
+        return self._lease.is_held
+
     def figures(self) -> Iterable[tuple[datetime, str, str, RunFigures]]:
         """Return creation, namespace, name and figures of each run that has a verdict."""
         for record in self._cache.runs:
             if record.figures is not None:
                 yield record.created, record.namespace, record.name, record.figures
+
+    def gpu_figures(self) -> Iterable[tuple[str, GpuFigures]]:
+        """Return the namespace and the GPU time of each run that has used GPUs."""
+        for record in self._cache.runs:
+            if record.gpu_figures is not None:
+                yield record.namespace, record.gpu_figures
 
     def queued(self) -> int:
         """Return the number of runs that are due for a pass."""

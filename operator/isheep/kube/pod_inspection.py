@@ -3,25 +3,30 @@
 The operator does not watch pods. It lists the pods of a Job when the Job has ended or a pod has
 failed, because the causes are in their termination messages, and while pods that should run do not.
 It finds the pod whose progress `polls` reads, and with it the stages that the pods of a Job with a
-walk have committed.
+walk have committed. For a suspended Job, it reads the Workload instead.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from isheep.contract.reasons import Reason
-from isheep.kube.attempts import PodObservation, is_over, is_working
+from isheep.kube.attempts import PodObservation, is_over, is_working, pods_are_known
 from isheep.kube.client import Api, ApiError, events_path, pods_path
 from isheep.kube.events import probe_document
+from isheep.kube.kueue import inspect_queue
+from isheep.kube.lost_nodes import lost_nodes, why_silent
 from isheep.kube.pod_endings import Ending, failed_pod, how_ended
 from isheep.kube.pod_records import EventRecord, PodRecord, pod_record
+from isheep.kube.pod_times import at_work, live, pod_times
 from isheep.kube.pod_waiting import only_sidecars, why_no_pods, why_waiting
 from isheep.kube.records import JobRecord
 from isheep.kube.stable_messages import stable_message
-from isheep.planner.types import Waiting
+from isheep.planner.types import Action, Stop, Waiting
 
 SIDECAR_GRACE = timedelta(seconds=60)
 """How long the other containers of a pod may go on after the worker has ended."""
@@ -42,31 +47,69 @@ class PodInspector:
 
         `polled` of the observation is `now` if the pod at its address is to be polled.
         """
-        working = is_working(job)
+        if job.suspended and not is_over(job) and not job.deleting:
+            queue = await inspect_queue(self._api, job, now)
+            held = before or PodObservation(at=now)
+            times = held.pods
+            if live(times):
+                # The pods of a preempted Job hold their GPUs until they have ended.
+                times = pod_times(times, await self._pods(job), now)
+            held = replace(held, at=now, queue=queue, waiting=None, address=None)
+            return replace(held, pods=times)
+        return await self._inspect_pods(job, before, now)
+
+    async def inspect_before_stops(
+        self,
+        jobs: Iterable[JobRecord],
+        actions: Iterable[Action],
+        known: Mapping[str, PodObservation],
+        now: datetime,
+    ) -> dict[str, PodObservation]:
+        """Return observations, by UID, of the Jobs that stop and whose pods are not known yet.
+
+        Without them, a young Job would leave no trace of the GPUs that it held. A Job whose pods
+        cannot be listed stops too.
+        """
+        stops = {action.attempt for action in actions if isinstance(action, Stop)}
+        found = {}
+        for job in jobs:
+            if job.name in stops and not pods_are_known(job, known.get(job.uid)):
+                with suppress(ApiError):
+                    found[job.uid] = await self.inspect(job, known.get(job.uid), now)
+        return found
+
+    async def _inspect_pods(
+        self, job: JobRecord, before: PodObservation | None, now: datetime
+    ) -> PodObservation:
+        working = is_working(job) and not job.deleting
         is_known = before is not None and before.failed_pods == job.failed_pods
+        is_known = is_known and pods_are_known(job, before)
         if working and is_known and before is not None and before.address is not None:
-            return replace(before, polled=now, waiting=None)
+            return replace(before, polled=now, waiting=None, pods=at_work(before.pods, now))
         pods = await self._pods(job)
         started = min((s for pod in pods if (s := _started(pod)) is not None), default=None)
         observation = PodObservation(at=now, failed_pods=job.failed_pods, started=started)
         found = before or observation
-        observation = replace(observation, committed=found.committed)
-        if is_over(job):
+        times = pod_times(found.pods, pods, now)
+        observation = replace(
+            observation, committed=found.committed, pods=times, stage_since=found.stage_since
+        )
+        lost = lost_nodes(pods, now) or found.lost_nodes
+        if is_over(job) and not job.deleting:
             return replace(observation, final=True, ending=how_ended(pods))
+        if lost or job.deleting:
+            results = Ending(results=how_ended(pods).results)
+            return replace(observation, lost_nodes=lost, ending=results)
         sidecars = only_sidecars(pods, job.parallelism)
         if sidecars is not None:
-            ended = _last_end(pods) or now
-            observation = replace(observation, waiting=sidecars, lingers_since=ended)
-            is_reported = found.waiting is not None and found.waiting.reason == sidecars.reason
-            if is_reported and now - ended >= SIDECAR_GRACE:
-                return replace(observation, final=True, ending=how_ended(pods))
-            return observation
+            return _lingering(replace(observation, waiting=sidecars), found.waiting, pods)
         observation = replace(observation, failed_pod=failed_pod(pods))
         if job.walk is not None:
             # Some pods may have walked to the end of the Job while others still wait for a node.
             observation = replace(observation, ending=Ending(results=how_ended(pods).results))
         if not working:
-            observation = replace(observation, waiting=await self._waiting(job, pods))
+            waiting = why_silent(pods, now) or await self._waiting(job, pods)
+            observation = replace(observation, waiting=waiting)
             if job.walk is None:
                 return observation
         # The pods that run walk on, and commit stages, while others wait for a node.
@@ -124,6 +167,22 @@ class PodInspector:
             return []
         ordered = sorted(listing.items, key=_time_of, reverse=True)
         return [EventRecord(e.get("reason", ""), e.get("message", "")) for e in ordered]
+
+
+def _lingering(
+    observation: PodObservation, before: Waiting | None, pods: list[PodRecord]
+) -> PodObservation:
+    """Return the observation of pods whose workers have ended; it is final after a grace.
+
+    `before` is why the pods waited at the last inspection.
+    """
+    ended = _last_end(pods) or observation.at
+    lingers = replace(observation, lingers_since=ended)
+    waiting = observation.waiting
+    is_reported = before is not None and waiting is not None and before.reason == waiting.reason
+    if is_reported and observation.at - ended >= SIDECAR_GRACE:
+        return replace(lingers, final=True, ending=how_ended(pods))
+    return lingers
 
 
 def _address(pods: list[PodRecord]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,7 +29,9 @@ class PodRecord:
     `waiting` is why the worker container, or an init container before it, does not run.
     `others_running` are the containers beside the worker that have not ended, `failed_init` is the
     init container that failed, with its exit code, and `claims` are the names of the claims that
-    the pod mounts.
+    the pod mounts. `accepted` is when a kubelet accepted the pod, `gone_by` the time by which a
+    deletion ends it, and `disrupted_at` when the cluster ended it. `cut_off_since` is when the
+    cluster last heard of its `node`, if the node does not answer.
     """
 
     name: str
@@ -47,6 +50,11 @@ class PodRecord:
     others_running: tuple[str, ...] = ()
     failed_init: tuple[str, int] | None = None
     claims: tuple[str, ...] = ()
+    accepted: datetime | None = None
+    gone_by: datetime | None = None
+    disrupted_at: datetime | None = None
+    node: str | None = None
+    cut_off_since: datetime | None = None
 
     @property
     def over(self) -> bool:
@@ -92,12 +100,36 @@ def pod_record(document: Json) -> PodRecord:
             else None
         ),
         waiting=(waiting.get("reason", ""), waiting.get("message", "")) if waiting else None,
-        running_since=timestamp(running["startedAt"]) if running.get("startedAt") else None,
+        running_since=_time(running.get("startedAt")),
         termination=_termination(state.get("terminated")),
         others_running=_others_running(status),
         failed_init=_failed_init(status),
         claims=_claims(document.get("spec") or {}),
+        accepted=_time(status.get("startTime")),
+        gone_by=_time(metadata.get("deletionTimestamp")),
+        disrupted_at=_time(conditions.get("DisruptionTarget", {}).get("lastTransitionTime")),
+        node=(document.get("spec") or {}).get("nodeName"),
+        cut_off_since=_cut_off_since(document.get("spec") or {}, conditions),
     )
+
+
+def _cut_off_since(spec: Json, conditions: Mapping[str, Json]) -> datetime | None:
+    """Return when the node controller has marked a pod, whose containers were ready, as not ready.
+
+    It does so if the node does not answer. A kubelet reports both conditions alike, unless the pod
+    has readiness gates.
+    """
+    ready, containers = (conditions.get(name, {}) for name in ("Ready", "ContainersReady"))
+    marked = ready.get("status") == "False" and containers.get("status") == "True"
+    return (
+        _time(ready.get("lastTransitionTime"))
+        if marked and not spec.get("readinessGates")
+        else None
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    return timestamp(text) if text else None
 
 
 def _container_state(status: Json) -> dict[str, Any]:
@@ -147,7 +179,7 @@ def _termination(terminated: Json | None) -> Termination | None:
     if not terminated:
         return None
     times = [terminated.get(name) for name in ("startedAt", "finishedAt")]
-    started, finished = (timestamp(time) if time else None for time in times)
+    started, finished = (_time(time) for time in times)
     return Termination(
         exit_code=int(terminated.get("exitCode", 0)),
         reason=terminated.get("reason", ""),

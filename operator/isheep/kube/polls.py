@@ -99,10 +99,12 @@ def with_answer(
         shares = 1 if job.together else max(1, job.parallelism)
         done = first + (done - first) * shares
         done = min(done, answer.total) if answer.total is not None else done
+    same = answer.stage == observation.stage
     return replace(
         observation,
         silent=0,
         stage=answer.stage,
+        stage_since=observation.stage_since if same else observation.polled,
         committed=answer.committed or observation.committed,
         items_first=first,
         items_done=done,

@@ -19,9 +19,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from isheep.contract.reasons import Reason
 from isheep.kube.actions import Actions, LeaseHeldError
-from isheep.kube.attempts import attempt_of, inspection_due, is_over
+from isheep.kube.attempts import attempt_of, inspection_due, is_over, why_useless
 from isheep.kube.cache import Cache
 from isheep.kube.claims import Claims, Scope, scope_of
 from isheep.kube.client import Api
@@ -103,6 +102,7 @@ class Reconciler:
             worker_image=config.worker_image,
             mirrors=dict(config.model_mirrors),
             pods=POD_FOLDERS,
+            prices=config.prices,
         )
         self._actions = Actions(
             api=api,
@@ -146,7 +146,7 @@ class Reconciler:
             self._forget(uid)
             return
         try:
-            await self._release_namespace(record, memory)
+            await self._release(record, memory)
             await self._pass(record, memory)
         except LeaseHeldError as held:
             log_event(
@@ -174,6 +174,11 @@ class Reconciler:
             self._schedule(record, memory, idle.until, wrote=False)
             return
         planned = self._plan(record, memory)
+        if seen := await self._pod_inspector.inspect_before_stops(
+            self._jobs(record), planned.plan.actions, memory.observations, planned.now
+        ):
+            memory.observations |= seen
+            planned = self._plan(record, memory)
         memory.idle = self._idle(planned)
         if not self._may_write(planned, memory):
             due = self._progress_due(memory) if planned.patch else None
@@ -307,6 +312,8 @@ class Reconciler:
             return False
         if written:
             memory.progress_written = now
+            self._metrics.count_gpus(record.namespace, planned.view.status.gpu, status.gpu)
+            self._metrics.count_failures(planned.view.status, status)
         memory.refused = None
         return written
 
@@ -330,29 +337,17 @@ class Reconciler:
         self._queue.wake(planned.record.uid, REFUSED_SECONDS)
 
     def _log_idle(self, record: RunRecord, why: str) -> None:
-        log_event(
-            _LOG,
-            logging.DEBUG,
-            "Pass without a write",
-            namespace=record.namespace,
-            run=record.name,
-            why=why,
-        )
+        fields = {"namespace": record.namespace, "run": record.name, "why": why}
+        log_event(_LOG, logging.DEBUG, "Pass without a write", **fields)
 
     # --- afterwards ---------------------------------------------------------------------
 
-    async def _release_namespace(self, record: RunRecord, memory: Memory) -> None:
-        """Delete Jobs that cannot create pods any more because their namespace is being deleted.
-
-        The Job controller keeps the last pod until it has created a replacement, and the namespace
-        stays until it contains no pod. So without the deletion both wait for each other.
-        """
+    async def _release(self, record: RunRecord, memory: Memory) -> None:
+        """Delete Jobs that cannot get pods as they are."""
         for job in self._jobs(record):
-            observation = memory.observations.get(job.uid)
-            waiting = observation.waiting if observation is not None else None
-            terminating = waiting is not None and waiting.reason == Reason.NAMESPACE_TERMINATING
-            if terminating and not job.deleting:
-                await self._actions.delete(job, "its namespace is being deleted")
+            why = why_useless(job, memory.observations.get(job.uid), record.kueue_labels)
+            if why is not None:
+                await self._actions.delete(job, why)
 
     def _schedule(
         self, record: RunRecord, memory: Memory, *planned: datetime | None, wrote: bool

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from isheep.api.run import RETRY_ANNOTATION
+from isheep.api.run import MANAGER, RETRY_ANNOTATION
 from isheep.api.status import SelfAlignmentRunStatus
+from isheep.contract.gpu_resources import gpus_by_resource
 from isheep.contract.labels import RUN_LABEL
 from isheep.kube.names import (
     ATTEMPT_LABEL,
+    KUEUE_LABELS_ANNOTATION,
     KUEUE_PREFIX,
     KUEUE_QUEUE_LABEL,
     MANAGED_BY,
@@ -26,9 +29,17 @@ from isheep.kube.names import (
     RUN_UID_LABEL,
     STEPS_ANNOTATION,
     WALK_ANNOTATION,
+    read_labels,
     read_walk,
 )
-from isheep.kube.run_figures import RunFigures, run_figures
+from isheep.kube.run_figures import (
+    GpuFigures,
+    RunFigures,
+    StateFigures,
+    gpu_figures,
+    run_figures,
+    state_figures,
+)
 from isheep.planner.restart import RETRY_CHARACTERS
 from isheep.planner.types import JobWalk, RunView, StageRef
 
@@ -57,6 +68,8 @@ class RunRecord:
     retry: str | None = None
     kueue_labels: Mapping[str, str] = field(default_factory=dict)
     figures: RunFigures | None = None
+    gpu_figures: GpuFigures | None = None
+    state: StateFigures = field(default_factory=StateFigures)
     rests: bool = False
     digest: str = ""
 
@@ -80,6 +93,10 @@ class JobRecord:
     """A Job of the operator.
 
     `together` is True if its pods train together. `walk` is set if they may continue after `steps`.
+    `kueue_labels` are its labels for Kueue, and `asked_labels` those that its run asked for when it
+    was created. `managed_by` is the controller that creates its pods, None for the usual one.
+    `gpus` are the GPUs of each pod by resource. `deleted_at` is when its deletion began, and
+    `grace_seconds` how long its pods may take to end.
     """
 
     namespace: str
@@ -98,6 +115,9 @@ class JobRecord:
     deleting: bool = False
     suspended: bool = False
     queued: bool = False
+    kueue_labels: Mapping[str, str] = field(default_factory=dict)
+    asked_labels: Mapping[str, str] | None = None
+    managed_by: str | None = None
     active: int = 0
     ready: int = 0
     failed_pods: int = 0
@@ -106,6 +126,9 @@ class JobRecord:
     complete: bool = False
     failed: bool = False
     message: str = ""
+    gpus: Mapping[str, int] = field(default_factory=dict)
+    deleted_at: datetime | None = None
+    grace_seconds: int = 0
 
     @property
     def readable(self) -> bool:
@@ -134,11 +157,23 @@ def run_record(document: Json, *, whole: bool = False) -> RunRecord:
         spec=spec,
         status=status,
         retry=(metadata.get("annotations") or {}).get(RETRY_ANNOTATION),
-        kueue_labels={k: v for k, v in labels.items() if k.startswith(KUEUE_PREFIX)},
+        kueue_labels=_kueue_labels(labels),
         figures=run_figures(document.get("status") or {}),
+        gpu_figures=gpu_figures(document.get("status") or {}),
+        state=state_figures(document.get("status") or {}),
         rests=rests,
         digest=digest,
     )
+
+
+def our_run(document: Json) -> RunRecord | None:
+    """Return the record of a run's JSON, or None if another manager executes the run."""
+    manager = (document.get("spec") or {}).get("managedBy")
+    return run_record(document) if manager in (None, MANAGER) else None
+
+
+def _kueue_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    return {k: v for k, v in labels.items() if k.startswith(KUEUE_PREFIX)}
 
 
 def _rests(document: Json) -> bool:
@@ -149,14 +184,21 @@ def _rests(document: Json) -> bool:
         and status.get("observedGeneration") == metadata.get("generation")
         and (not asked or asked[:RETRY_CHARACTERS] == status.get("lastHandledRetry"))
         and "deletionTimestamp" not in metadata
+        and not _charges(status)
     )
 
 
+def _charges(status: Json) -> bool:
+    """Return whether the pods of a run that has ended or is suspended still hold GPUs."""
+    attempts = (status.get("gpu") or {}).get("attempts") or ()
+    return any(not attempt.get("ended") for attempt in attempts)
+
+
 def is_edited(before: RunRecord, after: RunRecord) -> bool:
-    """Return whether a person changed a run: its spec, its retry annotation, or its existence."""
+    """Return whether a person changed a run: its spec, retry annotation, queue or existence."""
 
     def asked(run: RunRecord) -> tuple[object, ...]:
-        return run.generation, run.retry, run.deleting
+        return run.generation, run.retry, run.deleting, run.kueue_labels
 
     return asked(before) != asked(after)
 
@@ -174,6 +216,8 @@ def job_record(document: Json) -> JobRecord:
     }
     end = ends.get("Complete") or ends.get("Failed")
     finished = status.get("completionTime") or (end or {}).get("lastTransitionTime")
+    deleted_at = metadata.get("deletionTimestamp")
+    pod = (spec.get("template") or {}).get("spec") or {}
     return JobRecord(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -191,6 +235,9 @@ def job_record(document: Json) -> JobRecord:
         deleting="deletionTimestamp" in metadata,
         suspended=bool(spec.get("suspend")),
         queued=KUEUE_QUEUE_LABEL in labels,
+        kueue_labels=_kueue_labels(labels),
+        asked_labels=read_labels(annotations.get(KUEUE_LABELS_ANNOTATION)),
+        managed_by=spec.get("managedBy"),
         active=int(status.get("active") or 0),
         ready=int(status.get("ready") or 0),
         failed_pods=int(status.get("failed") or 0),
@@ -199,7 +246,18 @@ def job_record(document: Json) -> JobRecord:
         complete="Complete" in ends,
         failed="Failed" in ends,
         message=(ends.get("Failed") or {}).get("message", ""),
+        gpus=_gpus(pod),
+        deleted_at=timestamp(deleted_at) if deleted_at else None,
+        grace_seconds=int(pod.get("terminationGracePeriodSeconds") or 0),
     )
+
+
+def _gpus(pod: Json) -> dict[str, int]:
+    """Return the GPUs of all containers of a pod by resource."""
+    found: Counter[str] = Counter()
+    for container in pod.get("containers") or ():
+        found.update(gpus_by_resource((container.get("resources") or {}).get("limits") or {}))
+    return dict(found)
 
 
 def timestamp(text: str) -> datetime:

@@ -3,6 +3,7 @@
 The result of prepare is in the status of the run that executed it. A new run, or an edited one, has
 no such result yet. Then the forecast takes the result of a run in this store whose spec is the same
 in every field that prepare reads: of the run itself, or else of another. Its name does not matter.
+An edit of the benchmarks is no hindrance: the rest of the result does not depend on them.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from pydantic import ValidationError
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import SelfAlignmentRunStatus
-from isheep.contract.order import Prepared
+from isheep.contract.prepared import Prepared
+from isheep.local.devices import gpu_field
 from isheep.local.measured_stages import measured_stages
 from isheep.local.stored_run import StoredRun, run_names
 from isheep.planner.cost import Cost, cost
 from isheep.planner.edits import Basis, causes, changed_fields, prepare_can_differ
+from isheep.planner.expected_prepare import PREDICTED_FIELDS, expected_prepared
 from isheep.planner.forecast import Forecast, ForecastStage, Work, forecast, work
 from isheep.planner.pinning import Resolved, pin, recipe_of, spec_of
 from isheep.planner.types import RunView
@@ -42,9 +45,9 @@ class RunForecast:
     `prepared_by` is the name of the run whose result of prepare is expected, None if prepare is
     committed or nothing can be expected. `edited` are the fields that differ from the run
     `compared_with`, `prepare_fields` are those of them that prepare reads, and `causes` has, by
-    stage id, those that give a stage another key. `current_key` is the key of the stage that the
-    run executes if a process executes the run. `cost` is that of the stages that do not exist, at
-    the rates of the runs `measured_by`.
+    stage id, those that give a stage another key. `repeated` are the stages that exist with another
+    key, for the spec of before. `current_key` is the key of the stage that the
+    run executes if a process executes the run. `cost` is that of the stages that do not exist.
     """
 
     store: str
@@ -57,8 +60,8 @@ class RunForecast:
     edited: tuple[str, ...] = ()
     prepare_fields: tuple[str, ...] = ()
     causes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    repeated: tuple[str, ...] = ()
     current_key: str | None = None
-    measured_by: tuple[str, ...] = ()
 
     @property
     def to_do(self) -> tuple[ForecastStage, ...]:
@@ -74,10 +77,11 @@ class _Earlier:
     resolved: Resolved
     prepared: Prepared
     edited: tuple[str, ...]
+    prepare_fields: tuple[str, ...]
 
-    @property
-    def prepare_fields(self) -> tuple[str, ...]:
-        return prepare_can_differ(self.edited)
+    def expected(self, spec: SelfAlignmentRunSpec) -> Prepared | None:
+        """Return the result of prepare that is expected for a spec."""
+        return expected_prepared(self.prepared, spec_of(self.resolved), spec)
 
 
 def _results(
@@ -101,8 +105,11 @@ def forecast_run(
     annotations: Mapping[str, str],
     *,
     now: datetime,
+    on_gpus: bool = False,
 ) -> RunForecast:
     """Return the forecast of a run with this spec; a store that cannot be read is in the result.
+
+    `on_gpus` is True if this machine has GPUs; the spec can ask for them too.
 
     Raises:
         PlanningError: The run cannot be planned.
@@ -110,7 +117,8 @@ def forecast_run(
         StoreVersionError: A newer isheep wrote a manifest.
     """
     try:
-        return _over_store(store, stored, stored.preview(spec, annotations, now))
+        view = stored.preview(spec, annotations, now)
+        return _over_store(store, stored, view, on_gpus=on_gpus)
     except (StoreCorruptError, StoreVersionError):
         raise
     except StoreError as error:
@@ -133,7 +141,9 @@ def _without_result(uri: str, resolved: Resolved, error: str | None) -> RunForec
     return RunForecast(uri, made, work(made.stages), cost(made.stages, ()), store_error=error)
 
 
-def _over_store(store: ObjectStore, stored: StoredRun, view: RunView) -> RunForecast:
+def _over_store(
+    store: ObjectStore, stored: StoredRun, view: RunView, *, on_gpus: bool
+) -> RunForecast:
     resolved = pin(view, "", retried=False)
     spec, versions = spec_of(resolved), resolved.stage_versions
     # The stages of this run and those that give the rates can be the same, so each is read once.
@@ -142,35 +152,36 @@ def _over_store(store: ObjectStore, stored: StoredRun, view: RunView) -> RunFore
     earlier = _earlier_run(store, stored, view, resolved)
     committed = resolved.prepared is not None
     expected = earlier if earlier is not None and not earlier.prepare_fields else None
-    prepared = resolved.prepared or (None if expected is None else expected.prepared)
+    prepared = resolved.prepared or (None if expected is None else expected.expected(spec))
     recipe = recipe_of(spec)
     made = forecast(recipe, spec, prepared, versions, results, prepare_committed=committed)
     changed: Mapping[str, tuple[str, ...]] = {}
+    old: Mapping[str, Statistics] = {}
     if expected is not None and expected.edited and not committed:
         before = spec_of(expected.resolved)
         # A stage kind that is newer than the earlier run has no pinned version there.
         theirs = {**versions, **expected.resolved.stage_versions}
         old = walk(recipe, before, expected.prepared, theirs, results).results
-        basis = Basis(recipe, expected.prepared, versions, old)
+        basis = Basis(recipe, expected.expected, versions, old)
         changed = causes(before.document(), resolved.spec, basis)
     # A finished run needs no rates, and each of them is read from a manifest.
     has_work = any(one.result is None for one in made.stages)
-    measured, names = (
-        measured_stages(store, view.namespace, spec.model, manifest_of) if has_work else ([], [])
-    )
+    measured = measured_stages(store, view.namespace, spec.model, manifest_of) if has_work else []
     compares = earlier is not None and not committed and bool(earlier.edited)
     return RunForecast(
         store.uri,
         made,
         work(made.stages),
-        cost(made.stages, measured),
+        cost(made.stages, measured, on_gpus=on_gpus or gpu_field(spec) is not None),
         prepared_by=expected.name if expected is not None and not committed else None,
         compared_with=earlier.name if earlier is not None and compares else None,
         edited=earlier.edited if earlier is not None and compares else (),
         prepare_fields=earlier.prepare_fields if earlier is not None and compares else (),
         causes=changed,
+        repeated=tuple(
+            one.stage.id for one in made.stages if one.result is None and one.stage.id in old
+        ),
         current_key=None if view.status.stage is None else view.status.stage.key,
-        measured_by=tuple(names),
     )
 
 
@@ -219,4 +230,7 @@ def _earlier(name: str, status: SelfAlignmentRunStatus, resolved: Resolved) -> _
     if theirs.prepared is None or before.recipe != resolved.spec["recipe"]:
         return None
     edited = changed_fields(before.document(), resolved.spec)
-    return _Earlier(name, theirs, theirs.prepared, edited)
+    fields = prepare_can_differ(edited)
+    if expected_prepared(theirs.prepared, before, spec_of(resolved)) is not None:
+        fields = tuple(field for field in fields if field not in PREDICTED_FIELDS)
+    return _Earlier(name, theirs, theirs.prepared, edited, fields)

@@ -120,19 +120,13 @@ class StoredRun:
         if view.status.phase in {"Failed", "Stalled"}:
             retry = {RETRY_ANNOTATION: f"isheep run, {now.isoformat()}"}
             view = replace(view, annotations={**view.annotations, **retry})
-        self._write(
-            RUN_FILE,
-            {
-                "apiVersion": f"{GROUP}/{VERSION}",
-                "uid": view.uid,
-                "generation": view.generation,
-                "created": view.created.isoformat(),
-                "annotations": dict(view.annotations),
-                "spec": dict(view.spec),
-                **({_SET: dict(set_values)} if set_values else {}),
-            },
-        )
+        self._write(RUN_FILE, _document(view, set_values or {}))
         return view
+
+    def restore(self, view: RunView, set_values: Mapping[str, Any]) -> None:
+        """Replace the run and its status by what `read` and `set_values` returned before."""
+        self._write(RUN_FILE, _document(view, set_values))
+        self.write_status(view.status)
 
     def write_status(self, status: SelfAlignmentRunStatus) -> None:
         """Replace the status."""
@@ -165,3 +159,15 @@ class StoredRun:
         return StoreCorruptError(
             f"{self.uri}/{file} is damaged. Delete it and run again; no data depends on it"
         )
+
+
+def _document(view: RunView, set_values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "uid": view.uid,
+        "generation": view.generation,
+        "created": view.created.isoformat(),
+        "annotations": dict(view.annotations),
+        "spec": dict(view.spec),
+        **({_SET: dict(set_values)} if set_values else {}),
+    }

@@ -7,15 +7,15 @@ whose keys change are the stages that depend on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.order import Prepared
-from isheep.planner.pinning import ONE_OF
+from isheep.contract.prepared import Prepared
+from isheep.planner.seen_fields import ONE_OF
 from isheep.planner.walk import walk
 from isheep.recipes.builders.prepare import data_fields
 from isheep.recipes.interface import Recipe, Stage, Statistics
@@ -25,6 +25,7 @@ Path = tuple[str, ...]
 
 READ_BY_PREPARE = (
     "model",
+    "judge",
     "seedTasks",
     "promptsRef",
     "language",
@@ -68,12 +69,12 @@ def prepare_can_differ(fields: Sequence[str]) -> tuple[str, ...]:
 class Basis:
     """What the keys before and after an edit have in common.
 
-    `prepared` is the result of prepare for both specs, and `results` has the results of the run of
-    before, by stage id.
+    `prepared` returns the result of prepare for a spec; None if it cannot be expected. `results`
+    has the results of the run of before, by stage id.
     """
 
     recipe: Recipe
-    prepared: Prepared
+    prepared: Callable[[SelfAlignmentRunSpec], Prepared | None]
     versions: Mapping[str, int]
     results: Mapping[str, Statistics]
 
@@ -97,7 +98,7 @@ def causes(
         def result(stage: Stage, _key: str) -> Statistics:
             return basis.results.get(stage.id) or best_result(stage, spec)
 
-        return walk(basis.recipe, spec, basis.prepared, basis.versions, result).keys
+        return walk(basis.recipe, spec, basis.prepared(spec), basis.versions, result).keys
 
     fields = changed_fields(before, now)
     old, new = keys(before), keys(now)

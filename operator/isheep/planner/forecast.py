@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.order import ChatFormatRef, Prepared
+from isheep.contract.prepared import ChatFormatRef, Prepared
+from isheep.planner.expected_prepare import is_unknown
 from isheep.planner.keys import stage_key
 from isheep.planner.walk import Lookup
 from isheep.recipes.interface import End, Recipe, Stage, Statistics
+from isheep.recipes.older_stages import of_version
 from isheep.recipes.prediction import best_result, decides_what_follows
 from isheep.recipes.settings import CollectingSettings, GenerateSettings, TrainSettings
 from isheep.recipes.stage_kinds import StageKind
@@ -39,7 +42,8 @@ class ForecastStage:
     """A stage of a forecast.
 
     `key` is None if it depends on a result that is missing. `result` has the statistics of a
-    committed stage. `predicted` is true if a missing result can change the stage or its key.
+    committed stage. `predicted` is true if a missing result can change the stage or its key. A
+    stage on a benchmark that is not prepared yet has no number of items.
     """
 
     stage: Stage
@@ -89,23 +93,29 @@ def forecast(
     """
     stages: list[ForecastStage] = []
     keys: dict[str, str] = {}
+    unknown: set[str] = set()
     predicted, key_known = False, True
     generator = recipe.stages(spec, prepared or _NOT_PREPARED)
     try:
         stage = next(generator)
         while True:
+            stage = of_version(stage, versions[str(stage.kind)])
             inputs = {role: [keys[i] for i in ids] for role, ids in stage.inputs.items()}
             keys[stage.id] = stage_key(stage, versions[str(stage.kind)], inputs)
             is_prepare = stage.kind is StageKind.PREPARE
+            if is_unknown(stage.settings) or not unknown.isdisjoint(chain(*stage.inputs.values())):
+                unknown.add(stage.id)
+            known = key_known and stage.id not in unknown
             if is_prepare:
                 found: Statistics | None = {} if prepare_committed else None
             else:
-                found = lookup(stage, keys[stage.id]) if key_known else None
-            key = keys[stage.id] if key_known else None
-            stages.append(ForecastStage(stage, key, found, predicted))
+                found = lookup(stage, keys[stage.id]) if known else None
+            key = keys[stage.id] if known else None
+            shown = replace(stage, items=stage.items or None)
+            stages.append(ForecastStage(shown, key, found, predicted or not known))
             if found is None and is_prepare:
                 predicted, key_known = True, prepared is not None
-            elif found is None and decides_what_follows(stage):
+            elif found is None and decides_what_follows(stage, spec):
                 predicted, key_known = True, False
             stage = generator.send(best_result(stage, spec) if found is None else found)
     except StopIteration as stop:

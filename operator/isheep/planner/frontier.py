@@ -17,7 +17,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.order import Frontier, Prepared
+from isheep.contract.order import Frontier
+from isheep.contract.prepared import Prepared
 from isheep.planner.job_stages import keys_digest
 from isheep.planner.types import StageRef
 from isheep.planner.walk import Lookup, Walk, walk

@@ -1,7 +1,8 @@
 """Groups of ready stages: the status of each group, and the attempt that starts now if one can.
 
 Any attempt occupies its stages, even an attempt that is being deleted: its memory and its device
-are free only when the attempt is gone. Stages without an attempt wait until their hold is over,
+are free only when the attempt is gone. The exception is an attempt on lost nodes, which the next
+attempt avoids. Stages without an attempt wait until their hold is over,
 then until no peer holds their keys, and then they start.
 
 A stalled stage stays Stalled while its next attempt has not shown that the cause is gone. Otherwise
@@ -11,7 +12,7 @@ a run with a wrong credential would change its state at each try.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
 
@@ -225,6 +226,8 @@ def _started(
         sources=sources,
         environment=context.environment,
     )
+    lost = {node for attempt in context.observed.attempts for node in attempt.lost_nodes}
+    start = replace(start, avoided_nodes=tuple(sorted(lost)))
     hold = own[0].hold
     if hold is not None and hold.stalled:
         message = _named(group, hold.message)

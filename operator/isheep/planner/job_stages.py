@@ -27,10 +27,10 @@ from itertools import takewhile
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import WalkGrouping
-from isheep.contract.order import Prepared
+from isheep.contract.prepared import Prepared
 from isheep.recipes.interface import Recipe, Stage, part_count
 from isheep.recipes.prediction import predicted_stages
-from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, JobRole, StageKind
+from isheep.recipes.stage_kinds import StageKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def can_walk(stage: Stage, grouping: WalkGrouping) -> bool:
     """Return whether the Job that begins with a stage may continue with later stages."""
     if grouping == "Run":
         return stage.kind is not StageKind.PREPARE
-    return grouping != "PerStage" and STAGE_DEFINITIONS[stage.kind].role is not None
+    return grouping != "PerStage" and stage.role is not None
 
 
 def job_of(stages: Sequence[Stage], stage: Stage, grouping: WalkGrouping) -> tuple[Stage, ...]:
@@ -76,12 +76,12 @@ def claimed_stage(stages: Sequence[Stage], stage: Stage, grouping: WalkGrouping)
     if grouping != "Run":
         return job_of(stages, stage, grouping)[0]
     iteration = (one for one in stages if one.iteration == stage.iteration)
-    return next((one for one in iteration if _role(one) is not None), stage)
+    return next((one for one in iteration if one.role is not None), stage)
 
 
 def claim_keys(stages: Sequence[Stage], stage: Stage, keys: Mapping[str, str]) -> set[str]:
     """Return the keys that any Job with this stage claims, whatever its grouping is."""
-    if _role(stage) is None:
+    if stage.role is None:
         return set()
     groupings: tuple[WalkGrouping, ...] = ("PerRole", "Joined", "Run")
     return {keys[claimed_stage(stages, stage, grouping).id] for grouping in groupings}
@@ -126,17 +126,13 @@ def _continues(group: tuple[Stage, ...], stage: Stage, grouping: WalkGrouping) -
     first = group[0]
     if grouping == "Run":
         return StageKind.PREPARE not in (first.kind, stage.kind)
-    roles = [_role(s) for s in (first, stage)]
+    roles = [s.role for s in (first, stage)]
     if grouping == "PerStage" or None in roles or first.iteration != stage.iteration:
         return False
     if grouping == "PerRole" and roles[0] is not roles[1]:
         return False
     models = {s.model for s in (*group, stage) if s.model is not None}
     return len(models) <= 1
-
-
-def _role(stage: Stage) -> JobRole | None:
-    return STAGE_DEFINITIONS[stage.kind].role
 
 
 def _settings_digest(stages: Sequence[Stage], versions: Mapping[str, int]) -> str:

@@ -12,11 +12,13 @@ no stage waits for the last item of the stage before it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import BUILTIN_SEED_TASKS, Accelerator, Pool, WalkGrouping
 from isheep.contract.gpu_resources import asks_for_gpus
 from isheep.contract.order import (
+    JudgeEndpointRef,
     RunRef,
     Runtime,
     Sources,
@@ -24,6 +26,7 @@ from isheep.contract.order import (
     StageWalk,
     Step,
 )
+from isheep.contract.prepared import Prepared
 from isheep.contract.reasons import Reason
 from isheep.contract.store_spec import StoreSpec
 from isheep.planner import pinning
@@ -48,7 +51,7 @@ ends an attempt that hangs."""
 OPTIONAL_DEADLINE_SECONDS = 14400
 """Time limit of a Job that has optional stages only, from the start of its first pod. Then the run
 goes on without them: it must not miss its own deadline because a measurement hangs."""
-NO_RECIPE_READS = ("compute", "serviceAccountName", "storage")
+NO_RECIPE_READS = ("compute", "managedBy", "serviceAccountName", "storage")
 """Fields of the spec on which no stage depends. An order has to fit into 64 KiB without them."""
 
 
@@ -96,7 +99,7 @@ def build_start(
         attempt=attempt,
         store=store,
         sources=sources,
-        runtime=_runtime(first, spec, memory_reduction, environment),
+        runtime=_runtime(first, spec, memory_reduction, environment, resolved.prepared),
         stage_versions=resolved.stage_versions,
         steps=tuple(step_of(stage, walked.keys, resolved.stage_versions) for stage in group),
     )
@@ -183,7 +186,9 @@ def resolve_sources(
     inputs: Mapping[str, str],
     environment: Environment,
 ) -> Sources:
-    """Return the locations of a stage's inputs; raises `PlanningError` for a missing ConfigMap.
+    """Return the locations of a stage's inputs.
+
+    Raises `PlanningError` for a missing ConfigMap, and for a file if stages run in pods.
 
     Only prepare reads seed tasks, templates and benchmarks from their locations. Later stages
     read prepare's copies in the store, so a ConfigMap may be deleted after prepare.
@@ -192,9 +197,11 @@ def resolve_sources(
         model=spec.model.storage_uri,
         model_revision=inputs.get(pinning.MODEL_REVISION, spec.model.revision),
         mirrors=_mirrors(spec, environment),
+        **_judge(spec, inputs),
     )
     if kind is not StageKind.PREPARE:
         return model
+    _check_files(spec, environment)
     templates = None
     if spec.prompts_ref is not None:
         templates = _config_map(spec.prompts_ref.name, "promptsRef", environment)
@@ -205,9 +212,35 @@ def resolve_sources(
             "templates": templates,
             "benchmarks": {b.name: b.storage_uri for b in benchmarks},
             "evaluation": evaluation_uris(spec),
-            "pinned": {k: v for k, v in inputs.items() if k != pinning.MODEL_REVISION},
+            "pinned": {k: v for k, v in inputs.items() if k not in pinning.REVISIONS},
         }
     )
+
+
+def _check_files(spec: SelfAlignmentRunSpec, environment: Environment) -> None:
+    """Refuse `file://` in a cluster: it would name the files of a pod, its credentials included."""
+    if environment.pods is None:
+        return
+    for uri in source_uris(spec, StageKind.PREPARE):
+        if uri.startswith("file:"):
+            raise PlanningError(
+                Reason.FILE_SOURCE,
+                f"{uri} is a file of one machine, which only `isheep run` can read: give the data "
+                "as hf://, s3:// or pvc://",
+                terminal=False,
+            )
+
+
+def _judge(spec: SelfAlignmentRunSpec, inputs: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of `Sources` for the judge of a run."""
+    judge = spec.judge
+    if judge is not None and judge.endpoint is not None:
+        fields = judge.endpoint.model_dump(exclude={"revision", "secret_ref"})
+        return {"judge_endpoint": JudgeEndpointRef(**fields)}
+    if judge is None or judge.model is None:
+        return {}
+    revision = inputs.get(pinning.JUDGE_REVISION, judge.model.revision)
+    return {"judge": judge.model.storage_uri, "judge_revision": revision}
 
 
 def _mirrors(spec: SelfAlignmentRunSpec, environment: Environment) -> dict[str, str]:
@@ -276,13 +309,17 @@ def _walking(
 def _parallelism(stage: Stage, spec: SelfAlignmentRunSpec) -> int:
     if stage.kind is StageKind.TRAIN:
         return spec.training.num_nodes
-    if stage.items is None:
+    if stage.items is None or stage.pool is not Pool.INFERENCE:
         return 1
     return min(spec.compute.inference.parallelism, part_count(stage.items))
 
 
 def _runtime(
-    first: Stage, spec: SelfAlignmentRunSpec, memory_reduction: int, environment: Environment
+    first: Stage,
+    spec: SelfAlignmentRunSpec,
+    memory_reduction: int,
+    environment: Environment,
+    prepared: Prepared | None,
 ) -> Runtime:
     trains = first.kind is StageKind.TRAIN
     serves_adapters = spec.training.handover == "Adapter" and spec.iterations > 1
@@ -300,7 +337,15 @@ def _runtime(
         num_nodes=spec.training.num_nodes if trains and environment.pods is not None else 1,
         # A pod ends before the next training, so only the local driver keeps an engine that long.
         adapter_rank=spec.training.lora.r if serves_adapters and environment.pods is None else None,
+        engine_length=None if prepared is None else _engine_length(prepared),
     )
+
+
+def _engine_length(prepared: Prepared) -> int | None:
+    """Return the length of the longest benchmark; None if no benchmark needs more than the run."""
+    lengths = [one.length for one in (prepared.evaluation or {}).values()]
+    longest = max(lengths, default=0)
+    return longest if longest > prepared.max_model_length else None
 
 
 def _accelerator(limits: Mapping[str, str]) -> Accelerator:

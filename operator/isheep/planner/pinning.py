@@ -24,12 +24,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from isheep.api.model import Model
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.yardstick import Yardstick
 from isheep.contract.invalid_fields import invalid_fields
-from isheep.contract.order import Prepared
+from isheep.contract.prepared import Prepared
 from isheep.contract.reasons import Reason
 from isheep.contract.stage_ids import iteration_of
+from isheep.planner.seen_fields import ONE_OF, as_digests, field_digests
 from isheep.planner.types import RunView
 from isheep.planner.walk import prepare_key
 from isheep.recipes.decisions import waits_for_verdicts
@@ -38,11 +40,11 @@ from isheep.recipes.pinned_spec import WRITERS, PinnedSpec
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.stage_kinds import STAGE_VERSIONS
 
-ONE_OF = ("seedTasks", "storage")
-"""Objects with exactly one member: each is one value and is resolved as a whole."""
-
 MODEL = "model"
 MODEL_REVISION = "modelRevision"
+JUDGE = "judge"
+JUDGE_REVISION = "judgeRevision"
+REVISIONS = (MODEL_REVISION, JUDGE_REVISION)
 SEED_TASKS = "seedTasks"
 TEMPLATES = "templates"
 SCORE_TEMPLATES = "scoreTemplates"
@@ -60,11 +62,12 @@ class PlanningError(Exception):
 
 
 class Resolved(BaseModel):
-    """`status.resolved`. `seen` is the user's spec, and `spec` is the spec with all defaults.
+    """`status.resolved`.
 
-    `inputs` contains the digests of inputs whose fields have not changed since they were
-    resolved. `prepared` is set after prepare has committed for `prepare_key`. `writers` is that of
-    `PinnedSpec`.
+    `spec` is the spec with all defaults, and `seen` has the digests of the fields of the user's
+    spec (`seen_fields`). `inputs` contains the digests of inputs whose fields have not changed
+    since they were resolved. `prepared` is set after prepare has committed for `prepare_key`.
+    `writers` is that of `PinnedSpec`.
     """
 
     model_config = ConfigDict(
@@ -98,7 +101,8 @@ def pin(run: RunView, worker_image: str, *, retried: bool) -> Resolved:
     before = Resolved.model_validate(run.status.resolved)
     # A stage kind that is newer than the run has no pinned version.
     versions = {**_current_versions(), **before.stage_versions}
-    before = before.model_copy(update={"stage_versions": versions})
+    seen = as_digests(before.seen)
+    before = before.model_copy(update={"stage_versions": versions, "seen": seen})
     if retried and before.stage_versions == _current_versions():
         before = before.model_copy(update={"worker_image": worker_image})
     if before.generation != run.generation:
@@ -122,7 +126,7 @@ def recipe_of(spec: SelfAlignmentRunSpec) -> Recipe:
 
 
 def inputs_of(prepared: Prepared) -> dict[str, str]:
-    """Return the digests that prepare resolved, and the model's revision, by input."""
+    """Return the digests that prepare resolved, and the revisions of models, by input."""
     inputs = {
         MODEL: prepared.model_digest,
         SEED_TASKS: prepared.seed_tasks_digest,
@@ -134,15 +138,19 @@ def inputs_of(prepared: Prepared) -> dict[str, str]:
         inputs[SCORE_TEMPLATES] = prepared.score_templates_digest
     if prepared.model_revision is not None:
         inputs[MODEL_REVISION] = prepared.model_revision
+    if prepared.judge is not None:
+        inputs[JUDGE] = prepared.judge.digest
+        if prepared.judge.revision is not None:
+            inputs[JUDGE_REVISION] = prepared.judge.revision
     return inputs
 
 
 def _first(run: RunView, worker_image: str) -> Resolved:
-    spec = _measured(_read(run.spec))
+    spec = _decontaminated(_measured(_read(run.spec)))
     versions = _current_versions()
     return Resolved(
         generation=run.generation,
-        seen=dict(run.spec),
+        seen=field_digests(run.spec),
         spec=spec.document(),
         stage_versions=versions,
         worker_image=worker_image,
@@ -151,15 +159,19 @@ def _first(run: RunView, worker_image: str) -> Resolved:
 
 
 def _next(run: RunView, before: Resolved) -> Resolved:
-    fresh = _measured(_read(run.spec)).document()
-    spec = _read(_resolve(before.seen, run.spec, before.spec, fresh))
+    fresh = _decontaminated(_measured(_read(run.spec))).document()
+    seen = field_digests(run.spec)
+    spec = _read(_resolve(before.seen, seen, before.spec, fresh))
     if spec.safeguards is not None and spec.safeguards.acts:
         spec = _measured(spec)
+    if not _drops_overlaps(spec_of(before)):
+        # No stage of the run depends on the default yet.
+        spec = _decontaminated(spec)
     key = prepare_key(recipe_of(spec), spec, before.stage_versions)
     return before.model_copy(
         update={
             "generation": run.generation,
-            "seen": dict(run.spec),
+            "seen": seen,
             "spec": spec.document(),
             "prepare_key": key,
             "writers": _begun_writers(run, before, spec),
@@ -178,6 +190,25 @@ def _measured(spec: SelfAlignmentRunSpec) -> SelfAlignmentRunSpec:
     if spec.yardstick is not None:
         return spec
     return spec.model_copy(update={"yardstick": Yardstick()})
+
+
+def _decontaminated(spec: SelfAlignmentRunSpec) -> SelfAlignmentRunSpec:
+    """Return the spec with the default for responses that overlap with a benchmark.
+
+    The field has no default in the schema: a run of an earlier version that drops instructions only
+    would train again after an upgrade.
+    """
+    evaluation = spec.evaluation
+    if evaluation is None or evaluation.contaminated_responses or not _drops_overlaps(spec):
+        return spec
+    changed = evaluation.model_copy(update={"contaminated_responses": "Drop"})
+    return spec.model_copy(update={"evaluation": changed})
+
+
+def _drops_overlaps(spec: SelfAlignmentRunSpec) -> bool:
+    """Return whether the run keeps the items of a benchmark out of the training."""
+    benchmarks = () if spec.evaluation is None else spec.evaluation.benchmarks
+    return any(one.decontaminate == "Drop" for one in benchmarks)
 
 
 def _begun_writers(
@@ -209,7 +240,10 @@ def _resolve(
     pinned: Mapping[str, Any],
     fresh: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return `pinned` with the values of `fresh` for the fields that the user changed."""
+    """Return `pinned` with the values of `fresh` for the fields that the user changed.
+
+    `seen` and `now` have the digests of the user's spec before and now.
+    """
     result: dict[str, Any] = {}
     for name in pinned.keys() | fresh.keys():
         old, new = seen.get(name), now.get(name)
@@ -228,13 +262,13 @@ def _resolve(
 def _unchanged_inputs(
     inputs: Mapping[str, str], before: SelfAlignmentRunSpec, now: SelfAlignmentRunSpec
 ) -> dict[str, str]:
-    same_model = (before.model.storage_uri, before.model.revision) == (
-        now.model.storage_uri,
-        now.model.revision,
-    )
+    same_model = _place(before.model) == _place(now.model)
+    same_judge = _judge_place(before) == _judge_place(now)
     unchanged = {
         MODEL: same_model,
         MODEL_REVISION: same_model,
+        JUDGE: same_judge,
+        JUDGE_REVISION: same_judge,
         SEED_TASKS: before.seed_tasks == now.seed_tasks,
         TEMPLATES: before.prompts_ref == now.prompts_ref,
         SCORE_TEMPLATES: before.prompts_ref == now.prompts_ref,
@@ -242,6 +276,15 @@ def _unchanged_inputs(
         **_unchanged_evaluation(before, now),
     }
     return {name: digest for name, digest in inputs.items() if unchanged.get(name, False)}
+
+
+def _place(model: Model) -> tuple[str, str | None]:
+    return (model.storage_uri, model.revision)
+
+
+def _judge_place(spec: SelfAlignmentRunSpec) -> tuple[str, str | None] | None:
+    model = spec.judge.model if spec.judge is not None else None
+    return None if model is None else _place(model)
 
 
 def _unchanged_benchmarks(
@@ -255,11 +298,20 @@ def _unchanged_benchmarks(
 def _unchanged_evaluation(
     before: SelfAlignmentRunSpec, now: SelfAlignmentRunSpec
 ) -> dict[str, bool]:
-    """Return whether the data of each benchmark comes from the same task and place."""
-    old, new = (
-        {one.name: (one.task, one.storage_uri) for one in spec.evaluation.benchmarks}
-        if spec.evaluation is not None
-        else {}
-        for spec in (before, now)
-    )
-    return {f"{EVALUATION}{name}": new.get(name) == data for name, data in old.items()}
+    """Return whether the data of each benchmark and judgement comes from the same place.
+
+    The document of a judgement also contains templates, so another `promptsRef` reads it again.
+    """
+    old, new = _evaluation_sources(before), _evaluation_sources(now)
+    return {f"{EVALUATION}{name}": new.get(name) == source for name, source in old.items()}
+
+
+def _evaluation_sources(spec: SelfAlignmentRunSpec) -> dict[str, tuple[object, ...]]:
+    if spec.evaluation is None:
+        return {}
+    found: dict[str, tuple[object, ...]] = {
+        one.name: (one.task, one.storage_uri) for one in spec.evaluation.benchmarks
+    }
+    for one in spec.evaluation.judgements or ():
+        found[one.name] = (one.kind, one.storage_uri, spec.prompts_ref)
+    return found

@@ -7,7 +7,7 @@ The steps, in order:
    the committed stages.
 3. Decide whether the run ends now: failed, complete, past its deadline, or suspended.
 4. Otherwise decide for each group of ready stages whether it runs, waits or starts.
-5. Build the status from all of this.
+5. Build the status from all of this, and charge the GPU time of all attempts.
 
 The function is pure and safe to repeat. The same inputs give the same plan. If a driver performed
 only some of the actions, or did not store the status, the next plan contains what is missing.
@@ -26,6 +26,7 @@ from isheep.planner.best import improves_nothing
 from isheep.planner.cleanup import removals
 from isheep.planner.conditions import RunPhase, State
 from isheep.planner.deadline import deadline, start_time
+from isheep.planner.gpu_accounting import charged
 from isheep.planner.groups import (
     CONFIGURATION_WAIT,
     GroupStatus,
@@ -57,6 +58,12 @@ def plan(run: RunView, observed: Observed, now: datetime, environment: Environme
     """Return the actions for a run at the time `now`; all times have a time zone."""
     if run.deleting:
         return Plan((), run.status, None)
+    made = _plan(run, observed, now, environment)
+    status = charged(made, run.status, observed.attempts, now, environment.prices)
+    return replace(made, status=status)
+
+
+def _plan(run: RunView, observed: Observed, now: datetime, environment: Environment) -> Plan:
     if restart.is_over(run):
         return _ended(run, observed)
     try:

@@ -18,10 +18,12 @@ CLAIM_SCHEME = "pvc://"
 def source_uris(spec: SelfAlignmentRunSpec, kind: StageKind) -> list[str]:
     """Return the URIs that a stage reads outside of the store.
 
-    Every stage may read the model. prepare also reads seed tasks and benchmarks and copies them
-    into the store.
+    Every stage may read the model and the judge. prepare also reads seed tasks and benchmarks and
+    copies them into the store.
     """
     uris = [spec.model.storage_uri]
+    if spec.judge is not None and spec.judge.model is not None:
+        uris.append(spec.judge.model.storage_uri)
     if kind is StageKind.PREPARE:
         uris += [spec.seed_tasks.storage_uri] if spec.seed_tasks.storage_uri else []
         uris += [benchmark.storage_uri for benchmark in spec.curation.decontamination.benchmarks]
@@ -30,9 +32,15 @@ def source_uris(spec: SelfAlignmentRunSpec, kind: StageKind) -> list[str]:
 
 
 def evaluation_uris(spec: SelfAlignmentRunSpec) -> dict[str, str]:
-    """Return the URIs of the evaluation's benchmarks by name; those of the hub have none."""
-    benchmarks = spec.evaluation.benchmarks if spec.evaluation is not None else ()
-    return {one.name: one.storage_uri for one in benchmarks if one.storage_uri is not None}
+    """Return the URIs of the evaluation's benchmarks and judgements by name.
+
+    A benchmark of the hub has none.
+    """
+    if spec.evaluation is None:
+        return {}
+    found = {one.name: one.storage_uri for one in spec.evaluation.benchmarks}
+    found |= {one.name: one.storage_uri for one in spec.evaluation.judgements or ()}
+    return {name: uri for name, uri in found.items() if uri is not None}
 
 
 def config_map_names(spec: SelfAlignmentRunSpec) -> list[str]:

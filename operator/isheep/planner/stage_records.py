@@ -14,15 +14,13 @@ can fail next. The message has the stage that the worker names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import Failure, Hold, StageFailure, StageRecord
-from isheep.contract.choices import Pool
 from isheep.contract.exit_codes import ExitCode
-from isheep.contract.gpu_resources import gpu_count
-from isheep.contract.order import Frontier, Prepared, StepResult
+from isheep.contract.order import Frontier, StepResult
+from isheep.contract.prepared import Prepared
 from isheep.contract.reasons import Reason
 from isheep.planner.failure_policy import Ending, FailureAction, FailureDecision, decide
 from isheep.planner.frontier import expand
@@ -81,7 +79,6 @@ class StageRecords:
 
     def add_attempts(self, attempts: Iterable[Attempt], now: datetime) -> None:
         """Add the ends of attempts and the results of prepare."""
-        gpus = _gpus(spec_of(self.resolved))
         for attempt in sorted(attempts, key=lambda a: (a.number, a.created, a.name)):
             if attempt.walk is not None:
                 self._add_walk(attempt)
@@ -95,7 +92,7 @@ class StageRecords:
                 elif step in committed:
                     self._commit(attempt, committed[step])
             if attempt.state is not AttemptState.TERMINATING:
-                self._close(attempt, gpus, now)
+                self._close(attempt, now)
 
     def keep_writers(self, writers: tuple[int, ...]) -> None:
         """Keep which model writes each iteration of the plan."""
@@ -213,14 +210,12 @@ class StageRecords:
             if not self.record(stage).committed:
                 self._update(stage, committed=True, counts=dict(statistics), hold=None)
 
-    def _close(self, attempt: Attempt, gpus: Callable[[Pool], float], now: datetime) -> None:
+    def _close(self, attempt: Attempt, now: datetime) -> None:
         """Count an attempt that has ended, and decide about its first uncommitted step."""
         fresh = [s for s in attempt.steps if attempt.number > self.record(s).attempts]
         if not fresh:
             return
         undone = self._undone(attempt)
-        first = attempt.steps[0]
-        self._update(first, gpu_seconds=self._spent(attempt, gpus, now))
         if undone and self._counts_against(undone[0], attempt, fresh):
             self._decide(undone[0], attempt, now, failed_stage=_failed_stage(undone, attempt))
             if undone[0] not in attempt.steps:
@@ -250,18 +245,6 @@ class StageRecords:
         # A walk may end after any commit: the worker waited for others for too long, or its image
         # is of a version that does not walk. The next Job continues.
         return attempt.state is not AttemptState.SUCCEEDED
-
-    def _spent(
-        self, attempt: Attempt, gpus: Callable[[Pool], float], now: datetime
-    ) -> float | None:
-        first = attempt.steps[0]
-        workers = max(1, len(attempt.results))
-        seconds = _lasted(attempt, now).total_seconds()
-        pool = STAGE_DEFINITIONS[kind_of(first.id)].pool
-        pool = pool if attempt.walk is None else Pool.INFERENCE
-        spent = round(seconds * workers * gpus(pool), 1)
-        before = self.record(first).gpu_seconds
-        return before if spent <= 0 else (before or 0) + spent
 
     def _decide(self, ref: StageRef, attempt: Attempt, now: datetime, *, failed_stage: str) -> None:
         record = self.record(ref)
@@ -336,10 +319,6 @@ def _failed_stage(undone: Sequence[StageRef], attempt: Attempt) -> str:
     return next((ref.id for ref in undone if ref.id in named), undone[0].id)
 
 
-def _lasted(attempt: Attempt, now: datetime) -> timedelta:
-    return (attempt.finished or now) - (attempt.started or attempt.created)
-
-
 def _overdue(ref: StageRef, attempt: Attempt, now: datetime) -> bool:
     # A Job that reaches an optional stage after others has no time limit of its own.
     optional = STAGE_DEFINITIONS[kind_of(attempt.steps[0].id)].optional
@@ -347,13 +326,6 @@ def _overdue(ref: StageRef, attempt: Attempt, now: datetime) -> bool:
         return False
     limit = timedelta(seconds=OPTIONAL_DEADLINE_SECONDS if optional else PREPARE_DEADLINE_SECONDS)
     return (attempt.finished or now) - attempt.created >= limit
-
-
-def _gpus(spec: SelfAlignmentRunSpec) -> Callable[[Pool], float]:
-    def count(pool: Pool) -> float:
-        return gpu_count(spec.compute.pool(pool).resources.limits)
-
-    return count
 
 
 def _default_message(stage: str, attempt: Attempt, code: int | None) -> str:

@@ -13,6 +13,7 @@ from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import (
     BenchmarkRecord,
     IterationRecord,
+    JudgementRecord,
     SelfAlignmentRunStatus,
     StageProgress,
     StageRecord,
@@ -91,7 +92,7 @@ def full_status(
             "progress": _progress(spec, walked, current, progress, done=done),
             "stage": progress,
             "stages": stages,
-            "history": _history(spec, walked, stage_records),
+            "history": _history(spec, walked),
             "model_uri": (best.model_uri if best else None) or base.model_uri,
             "last_model_uri": last_model_uri(walked, artifacts) or base.last_model_uri,
             "best": best or base.best,
@@ -178,14 +179,12 @@ def _progress(
     return f"{text} {min(100, 100 * progress.items_done // progress.items_total)}%"
 
 
-def _history(
-    spec: SelfAlignmentRunSpec, walked: Walk, stage_records: StageRecords
-) -> tuple[IterationRecord, ...]:
+def _history(spec: SelfAlignmentRunSpec, walked: Walk) -> tuple[IterationRecord, ...]:
     by_iteration: dict[int, list[Stage]] = {}
     for stage in walked.stages:
         by_iteration.setdefault(stage.iteration, []).append(stage)
     finished = (
-        _iteration(t, by_iteration[t], walked, stage_records)
+        _iteration(t, by_iteration[t], walked)
         for t in range(1, spec.iterations + 1)
         if t in by_iteration and _has_model(by_iteration[t], walked)
     )
@@ -205,14 +204,10 @@ def _has_model(stages: Sequence[Stage], walked: Walk) -> bool:
     return bool(makers) and makers[-1].id in walked.results
 
 
-def _iteration(
-    t: int, stages: Sequence[Stage], walked: Walk, stage_records: StageRecords
-) -> IterationRecord:
+def _iteration(t: int, stages: Sequence[Stage], walked: Walk) -> IterationRecord:
     figures: dict[str, float] = {}
     for stage in stages:
         figures.update(walked.results.get(stage.id, {}) if _has_statistics(stage) else {})
-    records = [stage_records.record(StageRef(s.id, walked.keys[s.id])) for s in stages]
-    gpu = [r.gpu_seconds for r in records if r.gpu_seconds is not None]
     return IterationRecord(
         iteration=t,
         completions=sum(s.items or 0 for s in stages if s.kind is StageKind.GENERATE),
@@ -225,7 +220,7 @@ def _iteration(
         validation_samples=_count(figures.get("validationSamples")),
         yardstick=_yardstick(t, walked),
         benchmark=_benchmark(t, walked),
-        gpu_seconds=round(sum(gpu), 1) if gpu else None,
+        judgement=_judgement(t, walked),
     )
 
 
@@ -265,6 +260,21 @@ def _benchmark(t: int, walked: Walk) -> BenchmarkRecord | None:
         difference=verdict["benchmarkDifference"],
         lower=verdict.get("benchmarkLower"),
         upper=verdict.get("benchmarkUpper"),
+    )
+
+
+def _judgement(t: int, walked: Walk) -> JudgementRecord | None:
+    """Return the win rate on the first judgement of the verdict, which its statistics have."""
+    found = _verdict(t, walked)
+    if found is None or not found[0].judged or "judgementRate" not in found[1]:
+        return None
+    settings, verdict = found
+    return JudgementRecord(
+        name=settings.judged[0].judgement if settings.judged else "",
+        items=int(verdict["judgementItems"]),
+        rate=verdict["judgementRate"],
+        lower=verdict.get("judgementLower"),
+        upper=verdict.get("judgementUpper"),
     )
 
 

@@ -15,6 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from isheep.api.gpu_usage import Prices
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.choices import Pool, WalkGrouping
 from isheep.contract.order import StageOrder, StageResult, StepResult
@@ -37,10 +38,14 @@ class RunView:
 
 
 class AttemptState(StrEnum):
-    """The state of an attempt; a terminating attempt still occupies its stage."""
+    """The state of an attempt; a terminating attempt still occupies its stage.
+
+    A lost attempt is terminating and cannot end, because its nodes are lost. It occupies nothing.
+    """
 
     ACTIVE = "Active"
     TERMINATING = "Terminating"
+    LOST = "Lost"
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
 
@@ -93,6 +98,25 @@ class FailedPod:
 
 
 @dataclass(frozen=True, slots=True)
+class PodTime:
+    """The time in which a pod, or a worker process, holds its GPUs.
+
+    `until` is its end if it has `ended`, and otherwise a time until which it certainly held them.
+    A driver advances that time in steps, because each step changes the status.
+    """
+
+    id: str
+    started: datetime
+    until: datetime
+    ended: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """The time in seconds; 0 if the clocks of two machines disagree."""
+        return max(0.0, (self.until - self.started).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One Job or worker process of a run.
 
@@ -103,7 +127,12 @@ class Attempt:
     failed while the attempt is active. The item counts of the stage
     `stage` are for progress only.
 
-    `lingers` is True if its workers have ended, and its pods do not end by themselves.
+    `lingers` is True if its workers have ended, and its pods do not end by themselves. `lost_nodes`
+    are the nodes of its pods if none of them answers.
+
+    `gpus` are the GPUs of each of its pods by resource, and `pods` the pods that exist; None if
+    they are not known. `deleted_at` is when its deletion began, and `grace_seconds` how long its
+    pods may take to end after that.
 
     With a `walk`, `steps` has the first stage only, and `committed` has the stages that the workers
     have reported as committed while they run.
@@ -129,6 +158,11 @@ class Attempt:
     walk: JobWalk | None = None
     committed: tuple[StepResult, ...] = ()
     lingers: bool = False
+    lost_nodes: tuple[str, ...] = ()
+    gpus: Mapping[str, int] = field(default_factory=dict)
+    pods: tuple[PodTime, ...] | None = None
+    deleted_at: datetime | None = None
+    grace_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +202,7 @@ class Environment:
     `mirrors` maps prefixes of URIs to what is read instead: an absolute folder or another URI.
     Every order contains them. `pods` is None if stages run on this machine, and otherwise has the
     folders in which their pods mount volumes. Without pods, `config_maps` maps the names of
-    ConfigMaps to folders that contain their keys as files.
+    ConfigMaps to folders that contain their keys as files. `prices` gives GPU time a cost.
     """
 
     default_storage: StoreSpec | None = None
@@ -176,17 +210,22 @@ class Environment:
     mirrors: Mapping[str, str] = field(default_factory=dict)
     config_maps: Mapping[str, str] = field(default_factory=dict)
     pods: PodFolders | None = None
+    prices: Prices | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start an attempt. Its `parallelism` workers share its parts, or train together."""
+    """Start an attempt. Its `parallelism` workers share its parts, or train together.
+
+    They run on none of the `avoided_nodes`, which do not answer.
+    """
 
     order: StageOrder
     pool: Pool
     parallelism: int
     deadline_seconds: int | None = None
     walk: JobWalk | None = None
+    avoided_nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.order import Prepared
+from isheep.contract.prepared import Prepared
 from isheep.contract.stage_ids import iteration_of
 from isheep.planner.keys import stage_key
-from isheep.recipes.interface import End, Recipe, Stage, Statistics
+from isheep.recipes.interface import JUDGE_MODEL, End, Recipe, Stage, Statistics
+from isheep.recipes.older_stages import of_version
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS
 
 Lookup = Callable[[Stage, str], Statistics | None]
@@ -47,6 +48,7 @@ def walk(
     try:
         stage = next(generator)
         while True:
+            stage = of_version(stage, versions[str(stage.kind)])
             inputs = {role: [keys[i] for i in ids] for role, ids in stage.inputs.items()}
             keys[stage.id] = stage_key(stage, versions[str(stage.kind)], inputs)
             stages.append(stage)
@@ -62,7 +64,8 @@ def writers_of(walked: Walk) -> tuple[int, ...]:
     """Return, for each iteration of a walk, the t of the model that writes it."""
     writers: dict[int, int] = {}
     for stage in walked.stages:
-        if stage.model is not None and not STAGE_DEFINITIONS[stage.kind].optional:
+        own = stage.model not in (None, JUDGE_MODEL)
+        if own and not STAGE_DEFINITIONS[stage.kind].optional:
             writer = iteration_of(stage.model) if stage.model else 0
             writers.setdefault(stage.iteration, writer)
     return tuple(writer for _, writer in sorted(writers.items()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from isheep.api.alpaca import ALPACA
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.order import Prepared
+from isheep.contract.prepared import Prepared
 from isheep.recipes.builders.context import RunContext
 from isheep.recipes.interface import End, Stages
 from isheep.recipes.iteration import (

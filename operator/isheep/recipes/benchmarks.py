@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from isheep.api.evaluation import EvaluatedBenchmark
 from isheep.contract.choices import PromptFormat
-from isheep.contract.order import PreparedBenchmark
+from isheep.contract.prepared import PreparedBenchmark
 from isheep.recipes import evaluation_settings as e
 from isheep.recipes.builders.benchmarks import answer, base_formats, later_format, score
 from isheep.recipes.builders.context import RunContext
@@ -61,7 +61,7 @@ def answer_benchmarks(
         for prompt_format in base_formats(run.spec, benchmark) if t == 0 else later:
             if prompt_format not in prepared.requests:
                 continue
-            stage = answer(run, benchmark, prepared, prompt_format, t=t, iteration=iteration)
+            stage = answer(run, benchmark.task, prepared, prompt_format, t=t, iteration=iteration)
             yield from _once(found, stage)
             if found.done[stage.id]:
                 found.answers.append(Answered(benchmark, prepared, prompt_format, t, stage.id))

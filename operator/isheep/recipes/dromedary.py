@@ -20,7 +20,7 @@ from dataclasses import replace
 from isheep.api.dromedary import DROMEDARY
 from isheep.api.dromedary import Dromedary as DromedarySettings
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.order import Prepared
+from isheep.contract.prepared import Prepared
 from isheep.recipes.builders.context import RunContext
 from isheep.recipes.builders.curate import curate
 from isheep.recipes.builders.generate import generate

@@ -8,7 +8,7 @@ without its figures.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from isheep.recipes.benchmarks import (
@@ -20,8 +20,9 @@ from isheep.recipes.benchmarks import (
 )
 from isheep.recipes.builders.assess import controls
 from isheep.recipes.builders.context import RunContext
-from isheep.recipes.builders.evaluate import evaluate, verdict
+from isheep.recipes.builders.evaluate import DataStages, evaluate, verdict
 from isheep.recipes.interface import Stage, Statistics, has_failed
+from isheep.recipes.judging import JudgementStages, answer_questions, judge_answers
 
 OptionalStages = Generator[Stage, Statistics | None, None]
 """A part of a recipe's generator that never ends the run."""
@@ -36,6 +37,7 @@ class Evaluations:
 
     measured: dict[int, str] = field(default_factory=dict)
     benchmarks: BenchmarkStages = field(default_factory=BenchmarkStages)
+    judgements: JudgementStages = field(default_factory=JudgementStages)
     controls: list[str] = field(default_factory=list)
     verdict: str | None = None
     verdicts: dict[int, Statistics | None] = field(default_factory=dict)
@@ -46,19 +48,24 @@ class Evaluations:
         return [
             *self.measured.values(),
             *self.benchmarks.stages(),
+            *self.judgements.stages(),
             *self.controls,
             *newest,
         ]
 
 
 def measure_model(run: RunContext, found: Evaluations, t: int, iteration: int) -> OptionalStages:
-    """Yield the stages that measure M(t) in an iteration: on the yardstick, then on benchmarks."""
+    """Yield the stages that measure M(t) in an iteration.
+
+    They are the yardstick, the benchmarks, and the answers to the questions of judgements.
+    """
     yardstick = run.spec.yardstick
     if yardstick is not None and yardstick.items:
         stage = evaluate(run, yardstick, t, iteration)
         if not has_failed((yield stage)):
             found.measured[t] = stage.id
     yield from answer_benchmarks(run, found.benchmarks, t, iteration)
+    yield from answer_questions(run, found.judgements, t, iteration)
 
 
 def check_scores(
@@ -77,26 +84,30 @@ def check_scores(
 
 
 def compare_models(
-    run: RunContext, found: Evaluations, selects: Sequence[str], t: int, iteration: int
+    run: RunContext, found: Evaluations, data: DataStages, t: int, iteration: int
 ) -> OptionalStages:
-    """Yield the scores of answers, and the stage that compares M(1…t) with M(0).
+    """Yield the scores and judgements of answers, and the stage that compares M(1…t) with M(0).
 
-    There is no comparison if M(t) or M(0) is measured neither on the yardstick nor on a benchmark.
-    `selects` has the ids of the select stages of the iterations, in order.
+    There is no comparison if M(t) or M(0) is measured neither on the yardstick nor on a benchmark,
+    and M(t) has no judgement.
+    `data` has the stages that made D(1), D(2), … so far.
     """
     yield from score_answers(run, found.benchmarks, iteration)
+    yield from judge_answers(run, found.judgements, t, iteration)
     measured = found.measured if {0, t} <= found.measured.keys() else {}
-    scores = scored_models(found.benchmarks)
-    if t == 0 or not (measured or any(model.t == t for model, _ in scores)):
+    scores, judged = scored_models(found.benchmarks), found.judgements.judged
+    external = {model.t for model, _ in scores} | {model.t for model, _ in judged}
+    if t == 0 or not (measured or t in external):
         return
     stage = verdict(
         run,
         t,
         iteration,
         evaluations=measured,
-        selects=selects,
+        data=data,
         benchmarks=compared_benchmarks(run, found.benchmarks),
         scores=scores,
+        judged=judged,
     )
     found.verdicts[t] = yield stage
     if not has_failed(found.verdicts[t]):

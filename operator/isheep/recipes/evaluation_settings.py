@@ -6,8 +6,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from isheep.contract.choices import BenchmarkRole, DecisiveAction, GuardRuleName, PromptFormat
-from isheep.recipes.settings import ModelSettings, StageSettings
+from isheep.contract.choices import (
+    BenchmarkRole,
+    DecisiveAction,
+    GuardRuleName,
+    JudgementKind,
+    PromptFormat,
+)
+from isheep.recipes.settings import EndpointSettings, ModelSettings, Sampling, StageSettings
 
 
 class EvaluateSettings(StageSettings):
@@ -52,6 +58,22 @@ class ScoreSettings(StageSettings):
     allow_code_execution: Literal[True] | None = None
 
 
+class JudgeSettings(StageSettings):
+    """How the judge judges the answers of M(t) to the questions of a prepared judgement.
+
+    `outputs` is True if the other answers are in the judgement, and not in an input of the stage.
+    Exactly one of `model` and `endpoint` is set.
+    """
+
+    model: ModelSettings | None = None
+    endpoint: EndpointSettings | None = None
+    random_seed: int
+    kind: JudgementKind
+    judgement: str
+    outputs: Literal[True] | None = None
+    sampling: Sampling
+
+
 class StoppingSettings(StageSettings):
     """When a run stops because its models do not become better on a metric of a benchmark."""
 
@@ -81,21 +103,37 @@ class ScoredModel(StageSettings):
     prompt_format: PromptFormat
 
 
+class JudgedModel(StageSettings):
+    """The judgements about the answers of M(t), compared with other answers.
+
+    `digest` is that of the prepared judgement. `base_format` is the prompt format in which M(0)
+    gave the other answers; None if they are from the user's file.
+    """
+
+    judgement: str
+    digest: str
+    t: int
+    base_format: PromptFormat | None = None
+
+
 class VerdictSettings(StageSettings):
     """How M(1…t) are compared with M(0), and which guards look at the answers and at D(1…t).
 
-    `scores` has the model of each score stage in the stage's inputs, in their order. `ngram` is the
-    number of consecutive words that count as an overlap of D(t) with a benchmark.
+    `scores` has the model of each score stage in the stage's inputs, in their order, and `judged`
+    that of each judge stage. `ngram` is the number of consecutive words that count as an overlap of
+    D(t) with a benchmark or a judgement.
 
     `random_seed` draws the resamples of the intervals, and the rows of the figures. `models` has
     the t of each evaluation in the stage's inputs, in their order. `data_formats` has the prompt
-    format of the responses of D(1…t). `planned_looks` is the number of iterations.
+    format of the responses of D(1…t), and `generated_in` the iteration of each generate stage in
+    the stage's inputs. `planned_looks` is the number of iterations.
     """
 
     random_seed: int
     models: tuple[int, ...]
     answer_format: PromptFormat
     data_formats: tuple[PromptFormat, ...]
+    generated_in: tuple[int, ...] | None = Field(default=None, description="None: unknown")
     planned_looks: int
     guards: tuple[GuardRuleName, ...]
     action: DecisiveAction | None = Field(default=None, description="None: Warn")
@@ -103,6 +141,7 @@ class VerdictSettings(StageSettings):
     stopping: StoppingSettings | None = None
     benchmarks: tuple[ComparedBenchmark, ...] | None = None
     scores: tuple[ScoredModel, ...] | None = None
+    judged: tuple[JudgedModel, ...] | None = None
     ngram: int | None = None
 
     @property

@@ -17,12 +17,16 @@ from typing import Protocol
 from isheep.api.recipe_definition import RecipeDefinition
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import Pool
-from isheep.contract.order import Prepared
+from isheep.contract.prepared import Prepared
 from isheep.recipes.settings import StageSettings
-from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, JobRole, StageKind
 
 PART_ITEMS = 64
 """Items of a stage's output in one part (in generate: completions)."""
+
+
+JUDGE_MODEL = "judge"
+"""`Stage.model` of a stage that loads the judge of the run."""
 
 
 def part_count(items: int) -> int:
@@ -36,8 +40,8 @@ class Stage:
 
     `inputs` maps a role to the ids of the stages that fill it. `items` is the number of items in
     the stage's output if pods share them by parts, and None if one pod writes the whole output.
-    `model` is the id of the stage whose model this stage loads, "" for the base model, and None if
-    the stage loads no model.
+    `model` is the id of the stage whose model this stage loads, "" for the base model,
+    `JUDGE_MODEL` for the judge, and None if the stage loads no model.
     """
 
     id: str
@@ -51,8 +55,18 @@ class Stage:
 
     @property
     def pool(self) -> Pool:
-        """The kind of pod that runs the stage."""
-        return STAGE_DEFINITIONS[self.kind].pool
+        """The kind of pod that runs the stage; one that asks an endpoint needs no GPU."""
+        return Pool.PROCESSING if self.asks_endpoint else STAGE_DEFINITIONS[self.kind].pool
+
+    @property
+    def role(self) -> JobRole | None:
+        """The role of the inference pods that can execute the stage within a walk, if any."""
+        return None if self.asks_endpoint else STAGE_DEFINITIONS[self.kind].role
+
+    @property
+    def asks_endpoint(self) -> bool:
+        """Whether an endpoint answers the prompts of the stage, and no model of a pod."""
+        return getattr(self.settings, "endpoint", None) is not None
 
 
 @dataclass(frozen=True, slots=True)

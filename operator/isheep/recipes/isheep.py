@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from isheep.api.isheep import ISHEEP
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.order import Prepared
+from isheep.contract.prepared import Prepared
 from isheep.recipes.builders.context import RunContext
 from isheep.recipes.builders.respond import respond
 from isheep.recipes.interface import End, Stages

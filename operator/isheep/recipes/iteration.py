@@ -14,13 +14,14 @@ from dataclasses import dataclass, field, replace
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import TaskListStyle
 from isheep.contract.language_mismatch import mismatch_of_drops
-from isheep.contract.order import Prepared
+from isheep.contract.prepared import Prepared
 from isheep.contract.reasons import Reason
 from isheep.contract.rule_names import DROP
 from isheep.contract.stage_ids import iteration_of
 from isheep.recipes.builders.assess import assess
 from isheep.recipes.builders.context import RunContext
 from isheep.recipes.builders.curate import curate
+from isheep.recipes.builders.evaluate import DataStages
 from isheep.recipes.builders.generate import generate
 from isheep.recipes.builders.measure import measure
 from isheep.recipes.builders.prepare import prepare
@@ -41,6 +42,7 @@ from isheep.recipes.interface import (
 )
 from isheep.recipes.rounds import ROUNDS_BEFORE_VERDICT, Round, next_round, projected_rounds
 from isheep.recipes.selection_methods import judging_method
+from isheep.recipes.stage_kinds import StageKind, kind_of
 
 
 @dataclass(slots=True)
@@ -48,14 +50,15 @@ class History:
     """The ids of the stages that the recipe has yielded, except prepare and reports.
 
     `stages` has no evaluations and verdicts. `curates` has the last curate stage of each iteration
-    and `selects` the select stage of each iteration, in order. If the run rolled back, `curates` is
-    without the iteration whose model was left. `writers` has the t of the model that writes each
-    iteration so far.
+    and `selects` the select stage of each iteration, in order; it reads the output of the stage in
+    `pairs`. If the run rolled back, `curates` is without the iteration whose model was left.
+    `writers` has the t of the model that writes each iteration so far.
     """
 
     stages: list[str] = field(default_factory=list)
     curates: list[str] = field(default_factory=list)
     selects: list[str] = field(default_factory=list)
+    pairs: list[str] = field(default_factory=list)
     writers: list[int] = field(default_factory=lambda: [0])
     evaluations: Evaluations = field(default_factory=Evaluations)
 
@@ -69,6 +72,11 @@ class History:
         self.writers.append(writer)
         if writer != t and self.curates and iteration_of(self.curates[-1]) == t:
             self.curates.pop()
+
+    def data(self) -> DataStages:
+        """Return the stages that made D(1), D(2), … so far."""
+        generates = [id_ for id_ in self.stages if kind_of(id_) is StageKind.GENERATE]
+        return DataStages(self.selects, self.pairs, generates)
 
     def reported(self) -> list[str]:
         """Return the ids of the stages that a report shows."""
@@ -248,15 +256,16 @@ def select_and_train(
     if (failure := _too_few_samples(run, t, selected)) is not None:
         return (yield from _failed(run, history, t, failure))
     history.selects.append(f"i{t}/select")
+    history.pairs.append(pairs)
     yield history.add(train(run, t, [history.selects[i - 1] for i in run.lineage(t)]))
     if run.merges:
         yield history.add(merge(run, t))
-    selects, is_last = history.selects, t == run.spec.iterations
+    data, is_last = history.data(), t == run.spec.iterations
     if not waits:
-        yield from compare_models(run, history.evaluations, selects, t - 1, iteration=t)
+        yield from compare_models(run, history.evaluations, data, t - 1, iteration=t)
     if waits or is_last:
         yield from measure_model(run, history.evaluations, t, iteration=t)
-        yield from compare_models(run, history.evaluations, selects, t, iteration=t)
+        yield from compare_models(run, history.evaluations, data, t, iteration=t)
     following = t if is_last else next_writer(run, history.evaluations, t)
     if isinstance(following, End) and not following.complete:
         return following

@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.order import Prepared
+from isheep.contract.prepared import Prepared
 from isheep.recipes.evaluation_settings import VerdictSettings
 from isheep.recipes.interface import Recipe, Stage, Statistics
+from isheep.recipes.pinned_spec import decided_writers
 from isheep.recipes.settings import CollectingSettings, SelectSettings
 
 
@@ -41,8 +42,12 @@ def best_result(stage: Stage, spec: SelfAlignmentRunSpec) -> Statistics:
     return {}
 
 
-def decides_what_follows(stage: Stage) -> bool:
-    """Return whether the recipe needs the result of this stage to yield the next one."""
+def decides_what_follows(stage: Stage, spec: SelfAlignmentRunSpec) -> bool:
+    """Return whether the recipe needs the result of this stage to yield the next one.
+
+    The verdict on M(t) decides nothing any more if iteration t + 1 has begun.
+    """
     if isinstance(stage.settings, VerdictSettings):
-        return stage.settings.decides
+        t = len(stage.settings.data_formats)
+        return stage.settings.decides and t >= len(decided_writers(spec))
     return isinstance(stage.settings, CollectingSettings | SelectSettings)

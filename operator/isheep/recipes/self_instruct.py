@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.self_instruct import SELF_INSTRUCT
-from isheep.contract.order import Prepared
+from isheep.contract.prepared import Prepared
 from isheep.recipes.builders.classify import classify
 from isheep.recipes.builders.context import RunContext
 from isheep.recipes.builders.instantiate import instantiate

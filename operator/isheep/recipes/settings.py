@@ -66,6 +66,14 @@ class ModelSettings(StageSettings):
     max_model_length: int
     handover: Handover | None = None
     chat_format: str = Field(description="digest of the chat format")
+    of: Literal["Judge"] | None = Field(default=None, description="None: the run")
+
+
+class EndpointSettings(StageSettings):
+    """A model at an endpoint. An endpoint has no digest, so the user states a `revision`."""
+
+    model: str
+    revision: str | None = None
 
 
 class PrepareSettings(StageSettings):
@@ -194,10 +202,12 @@ class AssessSettings(StageSettings):
     `rules` is the rule set for pairs. A pair that a rule drops is not scored. The threshold is not
     a setting of this stage, so runs with different thresholds share their scores. `labels` and
     `score_templates` are set if any score is an expectation. The first `compare` pairs are scored
-    both ways. `parsing` and `explanations` are None if no score is sampled.
+    both ways. `parsing` and `explanations` are None if no score is sampled. Exactly one of `model`
+    and `endpoint` is set.
     """
 
-    model: ModelSettings
+    model: ModelSettings | None = None
+    endpoint: EndpointSettings | None = None
     random_seed: int
     levels: tuple[Level, ...]
     rubric: Rubric
@@ -252,7 +262,7 @@ class SelectSettings(StageSettings):
     `size_of` is the method that determines how many pairs Random draws. `levels`, `threshold`,
     `max_perplexity` and `clusters` belong to that method if it is set, and to `method` otherwise.
     `rules`, `language`, `cut` and `thinking` are set if no earlier stage has applied the rules for
-    pairs.
+    pairs. `decontamination` has the texts that responses must not share words with.
     """
 
     method: SelectionMethod
@@ -267,6 +277,7 @@ class SelectSettings(StageSettings):
     language: str | None = None
     cut: Literal["Keep"] | None = Field(default=None, description="None: Drop")
     thinking: Literal["Keep"] | None = Field(default=None, description="None: Remove")
+    decontamination: DecontaminationSettings | None = None
 
 
 class LoraSettings(StageSettings):

@@ -31,6 +31,7 @@ class StageKind(StrEnum):
     MEASURE = "measure"
     EVALUATE = "evaluate"
     SCORE = "score"
+    JUDGE = "judge"
     VERDICT = "verdict"
     SELECT = "select"
     TRAIN = "train"
@@ -187,7 +188,7 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
     StageKind.RESPOND: StageDefinition(
         Pool.INFERENCE,
         s.RespondSettings,
-        version=2,  # removes thoughts before the answer
+        version=3,  # removes thoughts before the answer; stores the log-probability of the tokens
         role=JobRole.GENERATION,
         funnel=Funnel(
             FunnelBar("pairs answered", "pairs"),
@@ -238,15 +239,21 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
     StageKind.SCORE: StageDefinition(
         Pool.PROCESSING, e.ScoreSettings, essential_statistics=("items",), optional=True
     ),
+    StageKind.JUDGE: StageDefinition(
+        Pool.INFERENCE, e.JudgeSettings, essential_statistics=("items",), optional=True
+    ),
     StageKind.VERDICT: StageDefinition(
         Pool.PROCESSING,
         e.VerdictSettings,
-        version=2,  # decides how the run goes on, and compares the models on benchmarks
+        # decides how the run goes on, and compares the models on benchmarks; reads the
+        # log-probabilities of the responses and the exemplars of the prompts
+        version=3,
         essential_statistics=(
             *("items", "difference", "lower", "upper"),
             *("alarms", "alarmRule"),
             *("action", "best", "bestReason", "bestValue"),
             *("benchmarkItems", "benchmarkDifference", "benchmarkLower", "benchmarkUpper"),
+            *("judgementItems", "judgementRate", "judgementLower", "judgementUpper"),
         ),
         optional=True,
     ),
@@ -282,8 +289,9 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         Pool.PROCESSING,
         s.ReportSettings,
         # shows the assessor's first answers, and a wrong language; the funnel adds up, the charts
-        # have axes, and the pairs of each reason are drawn and are in a file
-        version=5,
+        # have axes, and the pairs of each reason are drawn and are in a file; shows whether
+        # responses satisfy the constraints of their instructions
+        version=6,
         adoptable=False,
         after_inference=True,
     ),

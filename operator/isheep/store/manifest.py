@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from pydantic import AwareDatetime, Field, ValidationError, field_validator
 
-from isheep.contract.order import Contract, RunRef
+from isheep.contract.document import Contract
+from isheep.contract.order import RunRef
 from isheep.contract.rule_names import current_examples, current_statistics
 from isheep.store.interface import StoreCorruptError, StoreVersionError
 

@@ -1,8 +1,11 @@
 """Build the missing programs of a group, and print the folder that contains the group.
 
-Usage: build.py [control-plane | node | release]. The default group, control-plane, contains
-the programs of the control-plane tests. The group node also contains the programs of a node.
-The group release contains the programs of `make release`.
+Usage: build.py [control-plane | node | release | kueue | gitops | monitoring]. The default group,
+control-plane, contains the programs of the control-plane tests. The group node also contains the
+programs of a node. The group release contains the programs of `make release`. The group kueue
+contains Kueue's manager and the folder `config` of its module, with its CRDs and its webhooks. The
+group gitops contains `health`, our own program, which evaluates health checks as Argo CD does. The
+group monitoring contains Prometheus and promtool.
 
 Each program is built from the module that pins it (a folder next to this file) into
 `$XDG_CACHE_HOME/isheep/binaries/<module>-<hash of its pins>`, so a new pin of one module
@@ -35,10 +38,15 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Program:
-    """A program: the folder of its module, next to this file, and its Go package."""
+    """A program, or a folder of files: the folder of its module, next to this file, and its path.
+
+    The path of a program is its Go package. The path of a folder of files is that of the Go module
+    and of the folder in it.
+    """
 
     module: str
     package: str
+    files: bool = False
 
     @property
     def name(self) -> str:
@@ -83,11 +91,25 @@ RELEASE = {
     "helm": CONTROL_PLANE["helm"],
     "syft": Program("syft", "github.com/anchore/syft/cmd/syft"),
 }
+KUEUE = {
+    "kueue": Program("kueue", "sigs.k8s.io/kueue/cmd/kueue"),
+    "config": Program("kueue", "sigs.k8s.io/kueue/config", files=True),
+}
+GITOPS = {"health": Program("argocd", "isheep.dev/tests/argocd/health")}
+MONITORING = {
+    name: Program("prometheus", f"github.com/prometheus/prometheus/cmd/{name}")
+    for name in ("prometheus", "promtool")
+}
 GROUPS = {
     "control-plane": CONTROL_PLANE,
     "node": {**CONTROL_PLANE, **NODE},
     "release": RELEASE,
+    "kueue": KUEUE,
+    "gitops": GITOPS,
+    "monitoring": MONITORING,
 }
+TAGS = {"prometheus": "remove_all_sd"}
+"""Build tags by module. Prometheus is built without the clients of clouds, which are most of it."""
 ASSETS = tuple(name for name in CONTROL_PLANE if name != "helm")
 REQUIRED_ASSETS = ("etcd", "kube-apiserver")
 
@@ -125,12 +147,14 @@ def cache() -> Path:
 
 
 def module_folder(module: str) -> Path:
-    """Return the folder of a module's programs, named after its pins and linker flags."""
+    """Return the folder of a module's programs, named after its pins, flags and own programs."""
     digest = hashlib.sha256()
     for content in (
         (HERE / module / "go.mod").read_bytes(),
         (HERE / module / "go.sum").read_bytes(),
         linker_flags(module).encode(),
+        *([TAGS[module].encode()] if module in TAGS else []),
+        *(path.read_bytes() for path in sorted((HERE / module).glob("*/*.go"))),
     ):
         digest.update(f"{len(content)}\n".encode() + content)
     return cache() / "binaries" / f"{module}-{digest.hexdigest()[:16]}"
@@ -151,6 +175,9 @@ def linker_flags(module: str) -> str:
     elif module == "syft":
         (version,) = _pinned(module, r"github\.com/anchore/syft v(\S+)")
         package, values = "main", {"version": version}
+    elif module == "kueue":
+        (version,) = _pinned(module, r"sigs\.k8s\.io/kueue (\S+)")
+        package, values = "sigs.k8s.io/kueue/pkg/version", {"GitVersion": version}
     else:
         package, values = "", {}
     return " ".join(["-s -w", *(f"-X {package}.{name}={value}" for name, value in values.items())])
@@ -188,7 +215,13 @@ def _build(name: str, program: Program, folder: Path) -> None:
         )
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         target = Path(scratch) / name
+        if program.files:
+            _copy(program, target)
+            target.replace(folder / name)
+            return
         flags = ["-trimpath", "-ldflags", linker_flags(program.module), "-o", str(target)]
+        if program.module in TAGS:
+            flags = [*flags, "-tags", TAGS[program.module]]
         environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
         sys.stderr.write(f"building {name} into {folder}\n")
         built = subprocess.run(
@@ -203,6 +236,24 @@ def _build(name: str, program: Program, folder: Path) -> None:
                 f"go build of {name} failed with exit code {built.returncode}; its output is above"
             )
         target.replace(folder / name)
+
+
+def _copy(program: Program, target: Path) -> None:
+    """Copy a folder of a module; the folders of Go's module cache cannot be written to."""
+    module, _, path = program.package.rpartition("/")
+    found = subprocess.run(
+        ["go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module],
+        cwd=HERE / program.module,
+        stdout=subprocess.PIPE,
+        check=False,
+        text=True,
+    )
+    source = Path(found.stdout.strip()) / path
+    if found.returncode != 0 or not found.stdout.strip() or not source.is_dir():
+        sys.exit(f"Go has not downloaded {module}, or it has no folder {path}: run go mod download")
+    shutil.copytree(source, target, copy_function=shutil.copyfile)
+    for copied in (target, *target.rglob("*")):
+        copied.chmod(0o755 if copied.is_dir() else 0o644)
 
 
 def _folder_of_links(group: str, programs: dict[str, Path]) -> Path:

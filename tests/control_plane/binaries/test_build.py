@@ -44,15 +44,25 @@ def test_a_group_is_one_folder_and_the_control_plane_is_the_default(build: Modul
     assert {"kubelet", "kube-proxy", "containerd", "bridge", "host-local"} <= node
 
 
-@pytest.mark.parametrize("module", ["etcd", "kubernetes", "helm", "containerd", "cni", "syft"])
+@pytest.mark.parametrize(
+    "module",
+    ["etcd", "kubernetes", "helm", "containerd", "cni", "syft", "kueue", "argocd", "prometheus"],
+)
 def test_a_new_pin_rebuilds_the_programs_of_its_module_only(build: ModuleType, module: str) -> None:
-    groups = (build.GROUPS["node"], build.GROUPS["release"])
+    groups = (build.GROUPS[name] for name in build.GROUPS)
     modules = {program.module for group in groups for program in group.values()}
     before = {name: build.module_folder(name) for name in modules}
     with (build.HERE / module / "go.sum").open("a") as pins:
         pins.write("example.com/new v1.0.0 h1:x=\n")
     changed = {name for name in modules if build.module_folder(name) != before[name]}
     assert changed == {module}
+
+
+def test_a_change_of_our_own_program_rebuilds_it(build: ModuleType) -> None:
+    before = build.module_folder("argocd")
+    with (build.HERE / "argocd" / "health" / "main.go").open("a") as source:
+        source.write("// changed\n")
+    assert build.module_folder("argocd") != before
 
 
 def test_programs_of_the_assets_folder_replace_built_programs(

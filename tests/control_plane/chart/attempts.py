@@ -16,6 +16,7 @@ TEAM = "attacks-team"
 LARGE = "attacks-large"
 EVIL = "http://evil.example.com:18777"
 HUB = "https://hub.example.com"
+JUDGE = "https://judge.example.com:8443"
 
 LISTS = {
     "serviceAccounts": ["default", "runner"],
@@ -25,7 +26,9 @@ LISTS = {
     "destinations": [
         "s3=https://s3.example.com",
         "hf=https://huggingface.co",
-        *(f"{secret}={HUB}" for secret in ("s3", "hf", "wandb", "PodIdentity")),
+        f"judge={JUDGE}",
+        f"grader={JUDGE}",
+        *(f"{secret}={HUB}" for secret in ("s3", "hf", "wandb", "judge", "PodIdentity")),
     ],
     "imagePullSecrets": ["registry"],
     "configMaps": ["prompts-*"],
@@ -86,9 +89,19 @@ def benchmark(uri: str) -> dict[str, Any]:
     return {"curation": {"decontamination": {"benchmarks": benchmarks}}}
 
 
+def endpoint(url: str, secret: str | None = "judge") -> dict[str, Any]:
+    reference = {} if secret is None else {"secretRef": {"name": secret}}
+    return {"judge": {"endpoint": {"url": url, "model": "judge-1", **reference}}}
+
+
 def evaluated(uri: str, **fields: Any) -> dict[str, Any]:
     benchmarks = [{"name": "b", "task": "ifeval", "storageUri": uri}]
     return {"evaluation": {"benchmarks": benchmarks, **fields}}
+
+
+def judged(uri: str) -> dict[str, Any]:
+    judgements = [{"name": "j", "storageUri": uri}]
+    return {"evaluation": {"judgements": judgements}, "judge": model("hf://org/judge")}
 
 
 LISTED_RUN = run_document(
@@ -100,6 +113,7 @@ LISTED_RUN = run_document(
         "allowCodeExecution": True,
         "benchmarks": [{"name": "b", "task": "humaneval", "storageUri": "pvc://models/b"}],
     },
+    **endpoint(f"{JUDGE}/v1"),
     **s3(endpoint="https://s3.example.com/path"),
     compute={
         "modelCache": {"claimName": "models"},
@@ -160,7 +174,10 @@ MODEL = "spec.model.storageUri"
 SEEDS = "spec.seedTasks.storageUri"
 TEXTS = "spec.curation.decontamination.benchmarks.storageUri"
 EVALUATED = "spec.evaluation.benchmarks.storageUri"
+JUDGED = "spec.evaluation.judgements.storageUri"
 VALUE, NAME = POOL + "env.value", POOL + "env.name"
+JUDGE_MODEL = "spec.judge.model.storageUri"
+ENDPOINT = ("spec.judge.endpoint.url", "spec.judge.endpoint.secretRef.name")
 SOURCE = POOL + "env.valueFrom."
 SECRET_SOURCE = (SOURCE + "secretKeyRef.name", SOURCE + "secretKeyRef.key")
 MAP_SOURCE = (SOURCE + "configMapKeyRef.name", SOURCE + "configMapKeyRef.key")

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from .attempts import (
+    ENDPOINT,
     EVALUATED,
     EVIL,
     HUB,
+    JUDGE,
+    JUDGE_MODEL,
+    JUDGED,
     MAP_SOURCE,
     MODEL,
     NAME,
@@ -21,8 +25,10 @@ from .attempts import (
     VALUE,
     Attempt,
     benchmark,
+    endpoint,
     evaluated,
     from_secret,
+    judged,
     model,
     pool,
     s3,
@@ -67,6 +73,12 @@ CREDENTIAL_ATTEMPTS = (
         "an own proxy without a scheme", TEAM, {"name": "HTTP_PROXY", "value": "evil.example.com"}
     ),
     _destination("an own S3 endpoint by env", TEAM, {"name": "AWS_ENDPOINT_URL", "value": EVIL}),
+    _destination(
+        "the Secret of a listed judge to a listed hub",
+        TEAM,
+        {"name": "HTTPS_PROXY", "value": HUB},
+        **endpoint(f"{JUDGE}/v1", "grader"),
+    ),
     _destination(
         "a host that begins with a listed one",
         TEAM,
@@ -130,6 +142,39 @@ CREDENTIAL_ATTEMPTS = (
         f"spec.storage.s3.endpoint with its secretRef: PodIdentity={EVIL}",
         s3(None, endpoint=EVIL),
         namespace=TEAM,
+    ),
+    *(
+        Attempt(
+            title,
+            "judgeEndpoint",
+            ENDPOINT,
+            f"spec.judge.endpoint.url with its secretRef: {shown}",
+            endpoint(url, secret),
+            namespace=TEAM,
+        )
+        for title, url, secret, shown in (
+            ("a listed Secret to an own judge", f"{EVIL}/v1", "judge", f"judge={EVIL}"),
+            ("another Secret to the judge", f"{JUDGE}/v1", "prod-db", f"prod-db={JUDGE}"),
+            ("text to an own judge", f"{EVIL}/v1", None, f"NoSecret={EVIL}"),
+            (
+                "the judge without encryption",
+                "http://judge.example.com:8443/v1",
+                "judge",
+                "judge=http://judge.example.com:8443",
+            ),
+            (
+                "another port of the judge",
+                "https://judge.example.com/v1",
+                "judge",
+                "judge=https://judge.example.com",
+            ),
+            (
+                "a host that begins with the judge's",
+                "https://judge.example.com.evil.example.com:8443",
+                "judge",
+                "judge=https://judge.example.com.evil.example.com:8443",
+            ),
+        )
     ),
     Attempt(
         "any Secret as a token of the hub",
@@ -226,6 +271,8 @@ CREDENTIAL_ATTEMPTS = (
     _uri("claims", SEEDS, "pvc://backups/a", {"seedTasks": {"storageUri": "pvc://backups/a"}}),
     _uri("claims", TEXTS, "pvc://backups/a", benchmark("pvc://backups/a")),
     _uri("claims", EVALUATED, "pvc://backups/a", evaluated("pvc://backups/a")),
+    _uri("claims", JUDGED, "pvc://backups/a", judged("pvc://backups/a")),
+    _uri("claims", JUDGE_MODEL, "pvc://backups/a", {"judge": model("pvc://backups/a")}),
     _uri("claims", MODEL, "pvc://models2/a", model("pvc://models2/a")),
     _uri("files", MODEL, "file:///etc", model("file:///etc")),
     _uri(
@@ -241,4 +288,6 @@ CREDENTIAL_ATTEMPTS = (
         benchmark("pvc://models/../../../proc/self/environ"),
     ),
     _uri("files", EVALUATED, "pvc://models/a/..", evaluated("pvc://models/a/..")),
+    _uri("files", JUDGED, "file:///etc", judged("file:///etc")),
+    _uri("files", JUDGE_MODEL, "file:///etc", {"judge": model("file:///etc")}),
 )

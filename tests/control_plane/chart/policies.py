@@ -12,8 +12,8 @@ PLURALS = {
     "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
 }
 WAIT_SECONDS = 180
-NAMES = {"lists": "", "listed": "-listed", "status": "-status"}
-"""How the names of the policies end: of mode Open, of mode Listed, and for the status."""
+NAMES = {"lists": "", "listed": "-listed", "status": "-status", "judge": "-judge"}
+"""How the names of the policies end: of mode Open, of mode Listed, for status, and for judges."""
 
 
 def policy_objects(rendered: Any, policy: str) -> list[dict[str, Any]]:

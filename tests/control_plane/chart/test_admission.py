@@ -12,6 +12,8 @@ from .policies import PLURALS, created, policy_objects, wait_for_status
 
 NAMESPACE = "chart-admission"
 ODD_NAMESPACE = "chart-admission-odd"
+JUDGED_NAMESPACE = "chart-admission-judged"
+MODEL = {"storageUri": "hf://org/judge"}
 RUNS = f"/apis/isheep.dev/v1alpha1/namespaces/{NAMESPACE}/selfalignmentruns"
 MERGE_PATCH = "application/merge-patch+json"
 TEAM = "registry.example.com/team"
@@ -54,6 +56,14 @@ def tried(document: Any, server: Any, namespace: str = NAMESPACE) -> Any:
 def create_namespace(name: str, server: Any) -> None:
     created = server.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     assert created.status in (201, 409), created.message
+
+
+JUDGE: dict[str, Any] = {"endpoint": {"url": "https://judge.example.com/v1", "model": "m"}}
+"""An endpoint that gets no Secret."""
+
+
+def judged(secret: str, url: str = JUDGE["endpoint"]["url"]) -> dict[str, Any]:
+    return {"judge": {"endpoint": {"url": url, "model": "m", "secretRef": {"name": secret}}}}
 
 
 @pytest.fixture(scope="module")
@@ -246,3 +256,37 @@ def test_the_longest_lists_stay_within_the_cost_limit_of_expressions(
         good = with_image(f"{prefixes[-1]}:1".ljust(512, "1"))
         answer = tried(run_document("run", **good), crd_server, ODD_NAMESPACE)
         assert answer.status == 201, answer.message
+
+
+def test_in_mode_open_the_secret_of_a_judge_goes_to_listed_endpoints_only(
+    crd_server: Any, chart: Any
+) -> None:
+    create_namespace(JUDGED_NAMESPACE, crd_server)
+    admission = {"destinations": ["judge=https://judge.example.com"]}
+    rendered = chart.render({"watchNamespaces": [JUDGED_NAMESPACE], "admission": admission})
+
+    def create(spec: dict[str, Any]) -> Any:
+        return tried(run_document("run", **spec), crd_server, JUDGED_NAMESPACE)
+
+    with created(policy_objects(rendered, "judge"), crd_server):
+        refused = wait_for_status(403, lambda: create(judged("prod-db")))
+        assert (
+            "spec.judge.endpoint.url with its secretRef: prod-db=https://judge.example.com is not "
+            "allowed" in refused.message
+        )
+        assert "extend admission.destinations" in refused.message
+        for spec in (
+            judged("judge", "https://evil.example.com/v1"),
+            judged("judge", "http://judge.example.com/v1"),
+            judged("judge", "https://judge.example.com:8443/v1"),
+        ):
+            assert create(spec).status == 403
+        for spec in (judged("judge"), {"judge": JUDGE}, {"judge": {"model": MODEL}}, {}):
+            answer = create(spec)
+            assert answer.status == 201, answer.message
+    wait_for_status(201, lambda: create(judged("prod-db")))
+
+
+def test_mode_listed_has_the_rule_of_judges_among_its_own(chart: Any) -> None:
+    assert not policy_objects(chart.render({"admission": {"mode": "Listed"}}), "judge")
+    assert not policy_objects(chart.render({"admission": {"enabled": False}}), "judge")

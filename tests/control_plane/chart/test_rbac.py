@@ -14,6 +14,7 @@ ON_RUNS_AND_JOBS: set[Right] = {
     *(("batch", "jobs", "", verb) for verb in ("get", "list", "watch", "create", "delete")),
     *(("", "pods", "", verb) for verb in ("get", "list")),
     *(("", "services", "", verb) for verb in ("get", "create")),
+    ("kueue.x-k8s.io", "workloads", "", "list"),
     *(("", "events", "", verb) for verb in ("create", "patch", "list")),
 }
 ON_THE_LEASE: set[Right] = {

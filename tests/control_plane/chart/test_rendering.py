@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,8 +12,6 @@ import yaml
 from isheep.api.crd import crd, crd_yaml
 from isheep.kube import names
 from isheep.kube.config import load_config
-from isheep.kube.metrics import Metrics, RunsCollector
-from isheep.kube.watches import Watches
 
 ROOT = Path(__file__).resolve().parents[3]
 DIGEST = f"sha256:{'a' * 64}"
@@ -75,6 +72,7 @@ def test_an_image_is_named_by_its_tag_or_digest(
             "watchNamespaces": ["team-a", "team-b"],
             "defaultStorage": {"s3": S3},
             "modelMirrors": {"hf://": "s3://models/hub", "hf://org/name": "/models/'\"x"},
+            "prices": {"currency": "EUR", "perHour": {"nvidia.com/gpu": 2.5, "amd.com/gpu": 2}},
         },
     ],
 )
@@ -88,6 +86,8 @@ def test_the_operator_can_read_the_rendered_configuration(
     assert config.watch_namespaces == tuple(values.get("watchNamespaces", ()))
     assert config.model_mirrors == values.get("modelMirrors", {})
     assert config.app_armor_profile == values.get("appArmorProfile")
+    prices = None if config.prices is None else config.prices.document()
+    assert prices == values.get("prices")
     storage = config.default_storage
     shown = storage.model_dump(by_alias=True, exclude_none=True) if storage is not None else {}
     assert shown == values.get("defaultStorage", {})
@@ -145,29 +145,6 @@ def test_the_service_monitor_is_optional(chart: Any) -> None:
     assert found["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     assert found["spec"]["endpoints"] == [{"port": "http", "path": "/metrics", "interval": "1m"}]
     assert [port["name"] for port in service["spec"]["ports"]] == ["http"]
-
-
-def test_the_alerts_are_optional(chart: Any) -> None:
-    assert not chart.render().all("PrometheusRule")
-    rendered = chart.render(
-        {"metrics": {"prometheusRule": {"enabled": True, "labels": {"a": "b"}}}}
-    )
-    rule = rendered.one("PrometheusRule")
-    assert rule["metadata"]["labels"]["a"] == "b"
-    alert, refused = rule["spec"]["groups"][0]["rules"]
-    watches = Watches()
-    watches.expect(None)
-    source = SimpleNamespace(
-        phases=list, queued=lambda: 0, watch_states=watches.states, figures=list
-    )
-    found = {family.name for family in RunsCollector(source).collect()}
-    assert "isheep_watch_open" in found
-    assert "(isheep_watch_open) == 0" in alert["expr"]
-    metrics = Metrics()
-    metrics.refused_statuses.labels("413").inc()
-    assert "isheep_status_refused_total{" in metrics.text().decode()
-    assert "isheep_status_refused_total[" in refused["expr"]
-    assert "{{ $labels.resource }}" in alert["annotations"]["summary"]
 
 
 def test_the_network_policy_of_workers_is_in_each_namespace_with_runs(chart: Any) -> None:

@@ -33,6 +33,8 @@ SHORT_WAITS: Mapping[str, Any] = {
     "isheep.planner.groups:PEER_WAIT": 5.0,
     "isheep.kube.rejections:DELAYS": [0.5, 1, 2],
     "isheep.kube.pod_inspection:SIDECAR_GRACE": 2.0,
+    # Most tests have no Kueue, and admit the Jobs of a queue themselves.
+    "isheep.kube.kueue:WORKLOAD_GRACE": 3600.0,
 }
 """The planner's waits in seconds, short enough for most tests.
 

@@ -140,7 +140,7 @@ DEFECTS: tuple[Defect, ...] = (
     ),
     Defect(
         "deletes-a-job-before-its-result-is-stored",
-        f"{PLANNER}.plan:plan",
+        f"{PLANNER}.plan:_plan",
         "tidy = removals(observed.attempts, run.status, planned)",
         "tidy = removals(observed.attempts, status, planned)",
         "8c58828: a status is lost only if a Job still knows it",

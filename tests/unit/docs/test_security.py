@@ -31,7 +31,7 @@ def test_a_sentence_has_a_test_that_exists(sentence: str, test: str) -> None:
 
 
 def test_the_page_has_all_tables() -> None:
-    assert TEXT.count(HEAD) == 3
+    assert TEXT.count(HEAD) == 4
     assert len(rows()) >= 15
 
 

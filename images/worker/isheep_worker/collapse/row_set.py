@@ -19,6 +19,7 @@ import numpy as np
 from isheep.contract.choices import Level
 from isheep_worker.collapse.corpus import Corpus, CorpusBuilder, Vocabulary
 from isheep_worker.rows.item_seeds import item_seed
+from isheep_worker.rows.row_ids import completion_of
 from isheep_worker.rows.schema import PairRow, SelectionRow
 
 _STAGE = "collapse"
@@ -103,15 +104,13 @@ def collapse_row(
     row: SelectionRow,
     pair: PairRow | None = None,
     *,
-    logprob: float | None = None,
     exemplars: tuple[str, ...] = (),
 ) -> CollapseRow:
     """Return the row of a pair after the selection.
 
     Args:
         row: The pair with its scores; values that are no score of the assessor are left out.
-        pair: The pair as respond wrote it, with the number of its tokens.
-        logprob: The sum of the log-probabilities of these tokens, in nats.
+        pair: The pair as respond wrote it, with the number and the log-probability of its tokens.
         exemplars: The ids of the tasks in the prompt of its instruction.
     """
     return CollapseRow(
@@ -122,7 +121,7 @@ def collapse_row(
         kept=row.kept,
         scores={name: score for name, score in row.scores.items() if name in get_args(Level)},
         tokens=pair.tokens if pair else None,
-        logprob=logprob,
+        logprob=pair.logprob if pair else None,
         exemplars=exemplars,
     )
 
@@ -176,7 +175,7 @@ class _Reader:
         self._instructions.add(row.instruction)
         self._responses.add(row.response)
         # The rows of one completion have the same prompt, which is stored once.
-        completion = row.id.rpartition("-p")[0] or row.id
+        completion = completion_of(row.id)
         prompt = (completion, row.exemplars)
         self._prompts.append(self._known_prompts.setdefault(prompt, prompt))
         self._groups.append(self._completions.setdefault(completion, len(self._completions)))

@@ -16,6 +16,7 @@ from isheep_worker.curation.decontamination import Decontaminator
 from isheep_worker.curation.deduplication import Deduplicator
 from isheep_worker.curation.gathering import GatheredRound, gather_round, in_canonical_order
 from isheep_worker.curation.pool_rules import contamination, repetition
+from isheep_worker.rows.row_ids import instruction_id
 from isheep_worker.rows.schema import CompletionRow, InstructionRow, WholeTaskRow
 from isheep_worker.rules.interface import Drop, Rule, Task, first_drop
 from isheep_worker.task_lists.interface import TaskList
@@ -90,11 +91,6 @@ def curate_round(
         drop=lambda task: _drop(task, criteria, deduplicator),
         row=lambda completion, task: _row(criteria.iteration, completion, task),
     )
-
-
-def instruction_id(iteration: int, round_number: int, completion: int, position: int) -> str:
-    """Return the id of an instruction, such as `i2-r1-c00012-p3`."""
-    return f"i{iteration}-r{round_number}-c{completion:05d}-p{position}"
 
 
 def _check_order(ordered: Sequence[CompletionRow], previous: Sequence[InstructionRow]) -> None:

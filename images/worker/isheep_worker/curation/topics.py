@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from isheep.contract.choices import DropLast
-from isheep_worker.curation.curate import instruction_id
 from isheep_worker.curation.gathering import GatheredRound, gather_round, in_canonical_order
+from isheep_worker.rows.row_ids import instruction_id
 from isheep_worker.rows.schema import CompletionRow, TopicRow
 from isheep_worker.rules.drop_reasons import REPEATED_TOPIC
 from isheep_worker.rules.interface import Drop, first_drop

@@ -37,6 +37,11 @@ class Request:
     A request with a `continuation` (token ids) generates nothing either. Its completion has the
     log-probability of these tokens after the prompt. The sampling fields, `stop` and `max_tokens`
     have no effect then.
+
+    A request with `logprob` also gets the log-probability of the tokens that were drawn for it.
+
+    A request with a `text` is for an endpoint, which gets the text as the message of a user. It has
+    no tokens.
     """
 
     id: str
@@ -51,6 +56,8 @@ class Request:
     labels: tuple[int, ...] = ()
     presence_penalty: float = 0.0
     continuation: tuple[int, ...] = ()
+    text: str = ""
+    logprob: bool = False
 
     @property
     def room(self) -> int:
@@ -67,6 +74,9 @@ class Completion:
     logarithms over the `continuation_tokens` tokens of the request's continuation. `is_greedy` says
     whether no other token is more likely at any of these positions; a tie counts as greedy. Both
     are None without a continuation.
+
+    `logprob` is the sum of these logarithms over all `tokens`, before temperature, penalties and
+    masks; None if the request did not ask for it.
     """
 
     id: str
@@ -79,6 +89,7 @@ class Completion:
     continuation_tokens: int = 0
     continuation_logprob: float | None = None
     is_greedy: bool | None = None
+    logprob: float | None = None
 
 
 class PromptTooLongError(WorkerError, ValueError):

@@ -58,6 +58,20 @@ def draw_tokens(
     return torch.where(greedy, logits.argmax(dim=-1), drawn)
 
 
+def token_logprobs(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """Return the log-probability of one token of each row, at temperature 1.
+
+    Args:
+        logits: Shape [rows, vocabulary], float32, as the model computed them.
+        tokens: Token ids, shape [rows], int64, on the same device.
+
+    Returns:
+        Natural logarithms, shape [rows], float32.
+    """
+    own = logits.gather(1, tokens.unsqueeze(1)).squeeze(1)
+    return own - logits.logsumexp(dim=-1)
+
+
 def _most_likely(
     probabilities: torch.Tensor, top_ps: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -36,7 +36,12 @@ from isheep_worker.engines.interface import (
 from isheep_worker.engines.memory import device_memory_errors
 from isheep_worker.engines.prefill import prefill, shared_prefix
 from isheep_worker.engines.runtime import EngineRuntime
-from isheep_worker.engines.sampling import draw_tokens, row_generator, uniform
+from isheep_worker.engines.sampling import (
+    draw_tokens,
+    row_generator,
+    token_logprobs,
+    uniform,
+)
 from isheep_worker.engines.stopping import StopStrings
 
 # Steps of one poll: few enough to react quickly to a stop, enough to make a poll cheap.
@@ -202,17 +207,24 @@ class _Row:
         self._ends = vocabulary.eos | set(request.stop_token_ids)
         self._stops = StopStrings(request.stop, vocabulary.decode, vocabulary.hidden)
         self._tokens = 0
+        self._logprob = 0.0
         self._present: set[int] = set()
+
+    @property
+    def is_penalised(self) -> bool:
+        """Whether the presence penalty changes the row's logits."""
+        return bool(self.request.presence_penalty and self._present)
 
     def penalise(self, logits: torch.Tensor) -> None:
         """Subtract the presence penalty in place from the row's logits, shape [vocabulary]."""
-        if self.request.presence_penalty and self._present:
+        if self.is_penalised:
             present = torch.tensor(sorted(self._present), device=logits.device)
             logits[present] -= self.request.presence_penalty
 
-    def take(self, token: int) -> Completion | None:
+    def take(self, token: int, logprob: float) -> Completion | None:
         """Add the token that was drawn; return the completion if this token is the last one."""
         self._tokens += 1
+        self._logprob += logprob
         self._present.add(token)
         if token in self._ends:
             return self._completion(self._stops.text(), "stop")
@@ -246,6 +258,7 @@ class _Row:
             finish_reason=reason,
             prompt_tokens=len(self.request.prompt_token_ids),
             tokens=self._tokens,
+            logprob=self._logprob if self.request.logprob else None,
         )
 
 
@@ -270,10 +283,12 @@ class _Batch:
 
     def step(self) -> list[Completion]:
         """Draw a token for each row, or score its labels; return the finished completions."""
-        drawn = self._draw()
+        drawn, logprobs = self._draw()
         completions = [
-            row.score(logits) if row.request.labels else row.take(int(token))
-            for row, token, logits in zip(self._rows, drawn, self._logits, strict=True)
+            row.score(logits) if row.request.labels else row.take(token, logprob)
+            for row, token, logprob, logits in zip(
+                self._rows, drawn.tolist(), logprobs, self._logits, strict=True
+            )
         ]
         live = [i for i, completion in enumerate(completions) if completion is None]
         if len(live) < len(self._rows):
@@ -283,20 +298,28 @@ class _Batch:
             self._forward(drawn)
         return [completion for completion in completions if completion is not None]
 
-    def _draw(self) -> torch.Tensor:
-        """Return the next token of each row, on the CPU."""
+    def _draw(self) -> tuple[torch.Tensor, list[float]]:
+        """Return the next token of each row, on the CPU, and its log-probability.
+
+        The log-probabilities are 0 if no row asks for them.
+        """
+        wanted = any(row.request.logprob for row in self._rows)
+        changed = any(row.matcher or row.is_penalised for row in self._rows)
+        own = self._logits.clone() if wanted and changed else self._logits
         # `logits` is a view of `self._logits`: mask and penalty change the row in place.
         for row, logits in zip(self._rows, self._logits, strict=True):
             if row.matcher:
                 logits.masked_fill_(~row.matcher.allowed().to(self._device), float("-inf"))
             row.penalise(logits)
         requests = [row.request for row in self._rows]
-        return draw_tokens(
+        drawn = draw_tokens(
             self._logits,
             self._tensor([request.temperature for request in requests]),
             self._tensor([request.top_p for request in requests]),
             self._tensor([uniform(row.generator) for row in self._rows], torch.float64),
-        ).cpu()
+        )
+        logprobs = token_logprobs(own, drawn).tolist() if wanted else [0.0] * len(self._rows)
+        return drawn.cpu(), logprobs
 
     def _keep(self, live: list[int]) -> None:
         """Keep only the rows with these indices, in all tensors and in the cache."""

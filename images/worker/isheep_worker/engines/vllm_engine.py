@@ -303,6 +303,9 @@ def _sampling_params(request: Request) -> Any:
         stop=list(request.stop),
         stop_token_ids=list(request.stop_token_ids),
         structured_outputs=StructuredOutputsParams(regex=request.regex) if request.regex else None,
+        # 0: the drawn token's only. Flat: vLLM makes no object for each token.
+        logprobs=0 if request.logprob else None,
+        flat_logprobs=request.logprob,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
 
@@ -379,4 +382,5 @@ def _completion(output: Any) -> Completion:
         prompt_tokens=len(output.prompt_token_ids),
         tokens=len(only.token_ids),
         cached_prompt_tokens=output.num_cached_tokens or 0,
+        logprob=only.cumulative_logprob,
     )

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from isheep.contract.order import Frontier, Outcome, Prepared, StageOrder, Step
+from isheep.contract.order import Frontier, Outcome, StageOrder, Step
+from isheep.contract.prepared import Prepared
 from isheep.recipes.settings import StageSettings
 from isheep.store.artifacts import ArtifactStore
 from isheep.store.completions import CompletionStore

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from isheep.contract.choices import PromptFormat
 from isheep.contract.order import ContractError, Outcome
 from isheep.recipes.interface import part_count
 from isheep.recipes.settings import (
@@ -27,8 +29,10 @@ from isheep_worker.execution.journal import Journal
 from isheep_worker.execution.missing_parts import MissingParts
 from isheep_worker.execution.parts import PartProgram, fill_parts
 from isheep_worker.rows.item_seeds import item_seed
+from isheep_worker.runtime.errors import SourceUnreachableError
 from isheep_worker.runtime.meter import Activity
-from isheep_worker.templates.prompting import load_library, load_prompting
+from isheep_worker.templates.library import TemplateLibrary
+from isheep_worker.templates.prompting import load_library, load_prompting, token_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,35 @@ class Prompt:
 
     token_ids: Sequence[int]
     stop: tuple[str, ...] = ()
+
+
+class TextInference(Protocol):
+    """The model of a stage, loaded or at an endpoint, for stages whose prompts are texts."""
+
+    library: TemplateLibrary
+
+    @property
+    def model_loads(self) -> int:
+        """How many models the stage loaded in this process."""
+
+    def engine(self) -> Engine:
+        """Return the engine that completes the requests."""
+
+    def release(self) -> None:
+        """Say that the stage needs the engine no more."""
+
+    def text_request(
+        self,
+        id_: str,
+        text: str,
+        prompt_format: PromptFormat,
+        seed: int,
+        sampling: Sampling,
+        *,
+        stop: tuple[str, ...] = (),
+        regex: str | None = None,
+    ) -> Request | None:
+        """Return a request for a text, or None if the prompt is too long."""
 
 
 class Inference:
@@ -50,7 +83,7 @@ class Inference:
         self._model = model
         self.library = load_library(context.inputs, *templates)
         with context.meter.measure(Activity.LOAD):
-            prompting = load_prompting(context.models.tokenizer(), model.chat_format)
+            prompting = load_prompting(context.models.tokenizer(model.of), model.chat_format)
         self.renderer = prompting.renderer
         self._stop_token_ids = prompting.chat_format.stop_token_ids
         self.model_loads = 0
@@ -64,12 +97,21 @@ class Inference:
             model=weights.name,
             engine=self._model.engine,
             dtype=self._model.dtype,
-            max_model_length=self._model.max_model_length,
+            max_model_length=self._engine_length(),
             runtime=self._context.order.runtime,
         )
         engines = self._context.engines
         self.model_loads = int(not engines.loaded(spec, weights.adapter))
         return engines.get(spec, weights.folder, weights.adapter)
+
+    def _engine_length(self) -> int:
+        """Return the length of the engine, which also serves the other stages of the run."""
+        own = self._model.max_model_length
+        shared = None if self._model.of == "Judge" else self._context.order.runtime.engine_length
+        return max(own, shared or 0)
+
+    def release(self) -> None:
+        """Do nothing: the engine stays loaded for the next stage."""
 
     def fits(self, prompt: Sequence[int], sampling: Sampling) -> bool:
         """Return whether a prompt leaves room for its completion."""
@@ -84,6 +126,7 @@ class Inference:
         *,
         stop: tuple[str, ...] = (),
         regex: str | None = None,
+        logprob: bool = False,
     ) -> Request:
         """Return a request. Every request stops at the model's end-of-turn tokens."""
         return Request(
@@ -97,7 +140,29 @@ class Inference:
             stop_token_ids=self._stop_token_ids,
             regex=regex,
             presence_penalty=sampling.presence_penalty or 0.0,
+            logprob=logprob,
         )
+
+    def text_request(
+        self,
+        id_: str,
+        text: str,
+        prompt_format: PromptFormat,
+        seed: int,
+        sampling: Sampling,
+        *,
+        stop: tuple[str, ...] = (),
+        regex: str | None = None,
+    ) -> Request | None:
+        """Return a request for a raw prompt or a user's message, or None if it is too long."""
+        if prompt_format == "Chat" and regex is not None:
+            # The answer must begin with its form, so the white space before it is in the prompt.
+            prompt = self.renderer.chat(text, "")
+        else:
+            prompt = token_ids(self.renderer, prompt_format, text)
+        if not self.fits(prompt, sampling):
+            return None
+        return self.request(id_, prompt, seed, sampling, stop=stop, regex=regex)
 
     def label_request(
         self, id_: str, prompt: Sequence[int], labels: tuple[int, ...]
@@ -145,11 +210,13 @@ def complete_prompts(
     inference: Inference,
     part: int,
     prompts: Mapping[str, Prompt],
+    *,
+    logprob: bool = False,
 ) -> Generator[list[Request], list[Completion], tuple[dict[str, Completion], dict[str, float]]]:
     """Complete one prompt for each item of a part; `prompts` maps the item's id to its prompt.
 
     A prompt that leaves no room for its completion is skipped. The seed of a completion is derived
-    from the item's id.
+    from the item's id. With `logprob`, each completion has the log-probability of its tokens.
 
     Yields:
         One group of requests, and expects their completions.
@@ -165,6 +232,7 @@ def complete_prompts(
             item_seed(settings.random_seed, context.step.id, id_),
             settings.sampling,
             stop=prompt.stop,
+            logprob=logprob,
         )
         for id_, prompt in prompts.items()
         if inference.fits(prompt.token_ids, settings.sampling)
@@ -176,7 +244,7 @@ def complete_prompts(
 def fill_own_parts(
     context: StageContext[StageSettings],
     items: int,
-    inference: Inference,
+    inference: TextInference,
     program_of: Callable[[int], PartProgram],
     groups: int = 1,
 ) -> None:
@@ -192,17 +260,25 @@ def fill_own_parts(
     journal = None
     if engine.independent_requests:
         journal = Journal(context.completions(), missing.numbers, context.now)
-    fill_parts(
-        missing.numbers,
-        program_of,
-        missing.write,
-        engine,
-        stop=context.stop,
-        meter=context.meter,
-        journal=journal,
-        groups=groups,
-        on_open_items=missing.note_open_items,
-    )
+    try:
+        fill_parts(
+            missing.numbers,
+            program_of,
+            missing.write,
+            engine,
+            stop=context.stop,
+            meter=context.meter,
+            journal=journal,
+            groups=groups,
+            on_open_items=missing.note_open_items,
+        )
+    except SourceUnreachableError:
+        # An endpoint has failed. Each of its earlier answers may have cost money.
+        if journal is not None:
+            journal.save()
+        raise
+    finally:
+        inference.release()
 
 
 def item_count(context: StageContext[StageSettings]) -> int:
@@ -221,7 +297,7 @@ def item_count(context: StageContext[StageSettings]) -> int:
 def commit_inference(
     context: StageContext[StageSettings],
     items: int,
-    inference: Inference,
+    inference: TextInference,
     summarise: Callable[[Mapping[str, float]], Mapping[str, float]] = dict,
     examples: Mapping[str, Sequence[str]] | None = None,
 ) -> StageOutcome:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
@@ -52,41 +53,63 @@ class Weights:
     adapter: Adapter | None = None
 
 
+ModelOf = Literal["Judge"] | None
+"""Whose model: None is M(0)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The location of a model that a field of the spec names."""
+
+    uri: str
+    revision: str | None
+    field: str
+
+
 class ModelFolders:
     """The models that an order may need, as local folders that must not be changed."""
 
     def __init__(self, order: StageOrder, artifacts: ArtifactStore, cache: Path) -> None:
-        self._sources = order.sources
+        sources = order.sources
+        self._mirrors = sources.mirrors
+        self._places: dict[ModelOf, _Place] = {
+            None: _Place(sources.model, sources.model_revision, "model"),
+            "Judge": _Place(sources.judge or "", sources.judge_revision, "judge.model"),
+        }
         self._store = order.store
         self._artifacts = artifacts
         self._cache = cache
 
-    def base(self) -> Path:
-        """Return the base model's folder; raises `BadInputError`, `SourceUnreachableError`."""
-        return self._base(weights=True)
+    def base(self, of: ModelOf = None) -> Path:
+        """Return the folder of M(0) or of the judge.
 
-    def tokenizer(self) -> Path:
-        """Return a folder with at least the base model's configuration and tokenizer."""
-        return self._base(weights=False)
+        Raises `BadInputError`, `SourceUnreachableError`.
+        """
+        return self._base(self._places[of], weights=True)
 
-    def revision(self) -> str | None:
-        """Return the commit of a base model from the hub, or the order's revision otherwise.
+    def tokenizer(self, of: ModelOf = None) -> Path:
+        """Return a folder with at least the configuration and tokenizer of M(0) or the judge."""
+        return self._base(self._places[of], weights=False)
+
+    def revision(self, of: ModelOf = None) -> str | None:
+        """Return the commit of a model from the hub, or the order's revision otherwise.
 
         A mirror outside of the hub is a copy without commits. It has the revision that the order
         names.
         """
-        uri = mirrored(self._sources.model, self._sources.mirrors)
+        place = self._places[of]
+        uri = mirrored(place.uri, self._mirrors)
         # The hub's cache names the folder of a snapshot by its commit.
-        return self.tokenizer().name if uri.startswith("hf://") else self._sources.model_revision
+        return self.tokenizer(of).name if uri.startswith("hf://") else place.revision
 
     def weights(self, settings: ModelSettings, stages: Sequence[str]) -> Weights:
         """Return the model of a step; `stages` are the keys in its input role `model`.
 
-        Without such a key the model is M(0). Otherwise it is the merged weights of the stage, or
-        M(0) with the adapter of the stage. Raises the errors of `base`.
+        Without such a key the model is M(0), or the judge. Otherwise it is the merged weights of
+        the stage, or M(0) with the adapter of the stage. Raises the errors of `base`.
         """
         if not stages:
-            return Weights(settings.base_model, self.base())
+            return Weights(settings.base_model, self.base(settings.of))
         folder = self.of_stage(stages[0])
         if settings.handover != "Adapter":
             return Weights(stages[0], folder)
@@ -106,26 +129,26 @@ class ModelFolders:
             model_cache.keep(folder / info.name, info.bytes, fetch)
         return folder
 
-    def _base(self, *, weights: bool) -> Path:
-        uri = mirrored(self._sources.model, self._sources.mirrors)
+    def _base(self, place: _Place, *, weights: bool) -> Path:
+        uri = mirrored(place.uri, self._mirrors)
         if uri.startswith("/"):
-            return _existing(Path(uri), self._sources.model)
+            return _existing(Path(uri), place.uri, place.field)
         scheme, _, rest = uri.partition("://")
         if scheme == "file":
-            return _existing(Path(unquote(urlsplit(uri).path)), uri)
+            return _existing(Path(unquote(urlsplit(uri).path)), uri, place.field)
         if scheme == "hf":
-            return _from_hub(rest, self._sources.model_revision, weights=weights)
+            return _from_hub(rest, place.revision, weights=weights, field=place.field)
         if scheme == "s3":
-            return self._from_bucket(uri, weights=weights)
-        raise BadInputError(f"model.storageUri: {unreadable(uri, FOLDERS)}")
+            return self._from_bucket(uri, f"{place.field}.storageUri", weights=weights)
+        raise BadInputError(f"{place.field}.storageUri: {unreadable(uri, FOLDERS)}")
 
-    def _from_bucket(self, uri: str, *, weights: bool) -> Path:
-        spec = bucket_spec(uri, self._store, "model.storageUri")
+    def _from_bucket(self, uri: str, field: str, *, weights: bool) -> Path:
+        spec = bucket_spec(uri, self._store, field)
         store = open_store(spec)
         files = [info for info in store.list("") if _is_small(info.key) or _is_weights(info.key)]
         if not files:
             raise BadInputError(
-                f"model.storageUri: there is no model at {uri}; set the prefix of config.json, "
+                f"{field}: there is no model at {uri}; set the prefix of config.json, "
                 "tokenizer.json and the safetensors weights"
             )
         folder = self._cache / "models" / _version(spec, files)
@@ -164,16 +187,16 @@ def unreadable(uri: str, kinds: str) -> str:
     return f"this worker cannot read {uri!r}; use {kinds}"
 
 
-def _existing(folder: Path, uri: str) -> Path:
+def _existing(folder: Path, uri: str, field: str) -> Path:
     if not folder.is_dir():
         raise BadInputError(
-            f"model.storageUri: {uri} resolves to {folder}, which is not a folder; set the folder "
-            "that contains config.json, tokenizer.json and the safetensors weights"
+            f"{field}.storageUri: {uri} resolves to {folder}, which is not a folder; set the "
+            "folder that contains config.json, tokenizer.json and the safetensors weights"
         )
     return folder
 
 
-def _from_hub(name: str, revision: str | None, *, weights: bool) -> Path:
+def _from_hub(name: str, revision: str | None, *, weights: bool, field: str) -> Path:
     """Return the folder of a model in the hub's cache."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415 (slow to import)
     from huggingface_hub.errors import (  # noqa: PLC0415
@@ -195,22 +218,22 @@ def _from_hub(name: str, revision: str | None, *, weights: bool) -> Path:
         )
     except GatedRepoError as error:
         raise BadInputError(
-            f"model.storageUri: hf://{name} requires that you accept its terms; accept them on the "
-            "hub and provide a token by model.secretRef (or HF_TOKEN)"
+            f"{field}.storageUri: hf://{name} requires that you accept its terms; accept them on "
+            "the hub and provide a token by model.secretRef (or HF_TOKEN)"
         ) from error
     except RepositoryNotFoundError as error:
         raise BadInputError(
-            f"model.storageUri: hf://{name} is not on the hub, or is private; correct the name, "
+            f"{field}.storageUri: hf://{name} is not on the hub, or is private; correct the name, "
             "provide a token by model.secretRef (or HF_TOKEN), or name a mirror of the model: "
             f"{MIRROR_ADVICE}"
         ) from error
     except RevisionNotFoundError as error:
         raise BadInputError(
-            f"model.revision: hf://{name} has no revision {revision!r}; set a commit that exists"
+            f"{field}.revision: hf://{name} has no revision {revision!r}; set a commit that exists"
         ) from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise SourceUnreachableError(
-            f"model.storageUri: hf://{name} could not be downloaded from the hub "
+            f"{field}.storageUri: hf://{name} could not be downloaded from the hub "
             f"({_hub_answer(error)}); try again later, or name a copy: {MIRROR_ADVICE}"
         ) from error
 

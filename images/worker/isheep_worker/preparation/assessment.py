@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import PromptFormat
-from isheep.contract.order import ScoreLabelsRef
+from isheep.contract.prepared import ScoreLabelsRef
 from isheep.recipes.builders.assess import assessor_formats, needs_expected_scores
 from isheep.recipes.selection_methods import needs_scores
 from isheep_worker.scoring.resolution import resolve_labels

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from isheep.api.evaluation import EvaluatedBenchmark, Evaluation
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import PromptFormat
-from isheep.contract.order import PreparedBenchmark
+from isheep.contract.prepared import PreparedBenchmark
 from isheep.recipes.builders.benchmarks import base_formats
 from isheep_worker.curation.decontamination import texts_of
 from isheep_worker.evaluation.data import TaskFiles
@@ -47,13 +47,11 @@ class PreparedEvaluation:
     """The prepared benchmarks by name.
 
     `texts` is the digest of the texts that instructions must not share words with, None if no
-    benchmark asks for it. `needed` is the length of the longest request, in tokens. `harness` is
-    the version of lm-eval.
+    benchmark asks for it. `harness` is the version of lm-eval.
     """
 
     benchmarks: Mapping[str, PreparedBenchmark]
     texts: str | None
-    needed: int
     harness: str
 
 
@@ -98,7 +96,6 @@ def prepare_evaluation(
     found: dict[str, PreparedBenchmark] = {}
     metrics: dict[str, Sequence[str]] = {}
     dropped: list[str] = []
-    needed = 0
     for benchmark in spec.evaluation.benchmarks:
         try:
             files = texts.evaluation(benchmark.name)
@@ -110,14 +107,12 @@ def prepare_evaluation(
             raise BadInputError(f"evaluation.benchmarks[{benchmark.name}]: {error}") from error
         found[benchmark.name] = one.reference
         metrics[benchmark.name] = one.metrics
-        needed = max(needed, one.needed)
         if benchmark.decontaminate == "Drop":
             dropped += one.texts
     _check_metrics(spec, metrics)
     return PreparedEvaluation(
         benchmarks=found,
         texts=inputs.put(dump_texts(dropped)) if dropped else None,
-        needed=needed,
         harness=HARNESS_VERSION,
     )
 
@@ -144,7 +139,6 @@ def _check_metrics(spec: SelfAlignmentRunSpec, metrics: Mapping[str, Sequence[st
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     reference: PreparedBenchmark
-    needed: int
     texts: Sequence[str]
     metrics: Sequence[str]
 
@@ -180,7 +174,7 @@ def _prepared(
         requests={name: len(some) for name, some in requests.items()},
         length=min(-(-needed // LENGTH_STEP) * LENGTH_STEP, model.max_length),
     )
-    return _Prepared(reference, needed, texts, list(metrics_of(loaded)))
+    return _Prepared(reference, texts, list(metrics_of(loaded)))
 
 
 def benchmark_settings(benchmark: EvaluatedBenchmark, random_seed: int) -> BenchmarkSettings:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+from collections.abc import Sequence
 
 from isheep.contract.order import StageOrder
 from isheep.planner import pinning
@@ -19,6 +20,8 @@ from isheep_worker.evaluation.stored import get_benchmark, get_files
 from isheep_worker.inputs.seed_tasks import read_seed_file
 from isheep_worker.inputs.sources import MAX_UNPACKED_BYTES, SourceReader, Text, read_templates
 from isheep_worker.inputs.stored_inputs import Inputs
+from isheep_worker.judging.document import get_judgement
+from isheep_worker.judging.questions import Question, read_questions
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.prompting import load_library
 
@@ -69,6 +72,21 @@ class InputTexts:
         field = f"evaluation.benchmarks[{name}].storageUri"
         found = self._reader.read_files(self._sources.evaluation[name], field)
         return TaskFiles(found.name, found.files, found.is_folder)
+
+    def judgement(
+        self, name: str, library: TemplateLibrary
+    ) -> tuple[Sequence[Question], TemplateLibrary]:
+        """Return the questions of a judgement, and the library with its templates.
+
+        `library` has the run's templates; a pinned judgement has templates of its own.
+        """
+        digest = self._sources.pinned.get(f"{pinning.EVALUATION}{name}")
+        if digest is not None:
+            stored = get_judgement(self._inputs, digest)
+            return stored.questions, stored.library
+        field = f"evaluation.judgements[{name}].storageUri"
+        text = self._reader.read(self._sources.evaluation[name], field)
+        return read_questions(text.content, text.name), library
 
     def _benchmark(self, name: str) -> bytes:
         digest = self._sources.pinned.get(f"{pinning.BENCHMARK}{name}")

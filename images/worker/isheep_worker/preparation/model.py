@@ -79,8 +79,16 @@ def resolve_max_length(spec: SelfAlignmentRunSpec, model: ModelFiles, needed: in
             f"training.maxLength: {spec.training.max_length}, but the model was made for {own} "
             f"tokens; set {own} or less"
         )
-    if wanted is not None:
-        return wanted
+    return needed_length(spec, model, needed) if wanted is None else wanted
+
+
+def needed_length(spec: SelfAlignmentRunSpec, model: ModelFiles, needed: int) -> int:
+    """Return the length for prompts of up to `needed` tokens, with their answers.
+
+    It has room for a task that fills a whole completion, is rounded up, and is not more than the
+    model's own maximum.
+    """
+    own = model.max_length
     room = needed + spec.instructions.sampling.max_tokens
     length = -(-room // LENGTH_STEP) * LENGTH_STEP
     return length if own is None else min(length, own)

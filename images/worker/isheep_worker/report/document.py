@@ -17,6 +17,7 @@ import yaml
 from isheep.api.run import GROUP, KIND, VERSION
 from isheep.contract.order import RunRef
 from isheep.recipes.settings import ReportSettings
+from isheep_worker.constraints.satisfaction import SatisfiedShare
 from isheep_worker.controls.validity import ControlFigures
 from isheep_worker.report import figures
 from isheep_worker.report.explanations import AssessedPair
@@ -73,6 +74,7 @@ class ReportInput:
     pairs_files: Mapping[int, str] = field(default_factory=dict)
     scores: Mapping[int, Sequence[LevelFigures]] = field(default_factory=dict)
     controls: Mapping[int, Sequence[ControlFigures]] = field(default_factory=dict)
+    constraints: Mapping[int, Sequence[SatisfiedShare]] = field(default_factory=dict)
     answers: Mapping[int, Sequence[AssessedPair]] = field(default_factory=dict)
     verdict: Mapping[str, Any] | None = None
     samples: Sequence[SampleAnswer] = ()
@@ -155,11 +157,16 @@ def _iteration(source: ReportInput, t: int, time: Sequence[figures.StageSeconds]
         "levels": figures.plain(pairs.levels),
         "pairs_file": source.pairs_files.get(t),
         **({} if controls is None else {"controls": [_control(one) for one in controls]}),
+        "constraints": [_satisfied(one) for one in source.constraints.get(t, ())],
     }
 
 
 def _control(figures_of: ControlFigures) -> dict[str, Any]:
     return {**figures.plain(figures_of), "verdict": figures_of.verdict}
+
+
+def _satisfied(share: SatisfiedShare) -> dict[str, Any]:
+    return {**figures.plain(share), "share": share.share}
 
 
 def _date(seconds: float | None) -> str | None:

@@ -16,6 +16,15 @@ from pydantic import AfterValidator, Field, TypeAdapter
 
 from isheep.contract.rule_names import current_name
 
+
+def _absent(value: object) -> bool:
+    return not value
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 RuleName = Annotated[str, AfterValidator(current_name)]
 """The name of a rule; rows that an earlier version wrote are read with today's names."""
 
@@ -81,7 +90,9 @@ class ClassRow:
 class PairRow:
     """An instruction with its response. If a rule dropped the response, it is empty and has `rule`.
 
-    A line has the field `rule` only if it is set, so that the bytes of other rows do not change.
+    `logprob` is the sum of the log-probabilities of the `tokens` tokens that the model drew, in
+    nats at temperature 1. A line has the fields `rule` and `logprob` only if they are set, so that
+    the bytes of other rows do not change.
     """
 
     id: str
@@ -91,7 +102,8 @@ class PairRow:
     finish_reason: str
     prompt_tokens: int
     tokens: int
-    rule: Annotated[RuleName | None, Field(exclude_if=lambda rule: rule is None)] = None
+    rule: Annotated[RuleName | None, Field(exclude_if=_is_none)] = None
+    logprob: Annotated[float | None, Field(exclude_if=_is_none)] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +121,6 @@ class LevelScore:
     mass: float | None = None
     entropy: float | None = None
     distribution: tuple[float, ...] | None = None
-
-
-def _absent(value: object) -> bool:
-    return not value
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +225,27 @@ class MetricRow:
     cluster: Annotated[str | None, Field(exclude_if=_absent)] = None
 
 
+@dataclass(frozen=True, slots=True)
+class PreferenceRow:
+    """What a judge says about the answers of M(t) and of another model to a question.
+
+    `first` is the judgement with the answer of M(t) in the first place, and `second` that with this
+    answer in the second place: 1 if it is better, 0.5 for a tie, 0 if it is worse, and None if the
+    judgement cannot be read; then `first_failure` or `second_failure` says why. `characters` and
+    `other_characters` are the lengths of both answers. `raw` has both texts of the judge.
+    """
+
+    id: str
+    first: float | None
+    second: float | None
+    characters: int
+    other_characters: int
+    first_failure: str | None = None
+    second_failure: str | None = None
+    difficulty: Annotated[float | None, Field(exclude_if=_is_none)] = None
+    raw: tuple[str, str] = ("", "")
+
+
 RowT = TypeVar("RowT")
 
 
@@ -248,3 +277,4 @@ SELECTIONS = RowCodec(SelectionRow)
 EVALUATIONS = RowCodec(EvaluationRow)
 OUTPUTS = RowCodec(OutputRow)
 METRICS = RowCodec(MetricRow)
+PREFERENCES = RowCodec(PreferenceRow)

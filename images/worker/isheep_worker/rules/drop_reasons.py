@@ -340,6 +340,16 @@ CLUSTER_PERPLEXITY = DropReason(
     "10",
     is_text=False,
 )
+CONTAMINATED_RESPONSE = DropReason(
+    "contaminated-response",
+    ("select",),
+    "The response shares `curation.decontamination.ngram` "
+    f"({CONTAMINATION_NGRAM} by default) consecutive words with an item of a benchmark that has "
+    "`decontaminate: Drop`; a shorter text is compared as a whole.",
+    "The planet that is nearest to the sun is the planet Mercury.",
+    "an item of a benchmark",
+    "The planet that is nearest to the sun is the planet Mercury.",
+)
 NOT_DRAWN = DropReason(
     "not-drawn",
     ("select",),

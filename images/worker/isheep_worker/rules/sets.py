@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from isheep.contract.choices import CutResponses
+from isheep.contract.choices import FaultyResponses
 from isheep.contract.language_mismatch import is_english
 from isheep_worker.rules import (
     blacklist,
@@ -155,7 +155,7 @@ RULE_SETS = {
 }
 
 
-def rule_set(name: str, language: str, cut_responses: CutResponses | None = None) -> RuleSet:
+def rule_set(name: str, language: str, cut_responses: FaultyResponses | None = None) -> RuleSet:
     """Return the rules of a set that apply to a run.
 
     Args:

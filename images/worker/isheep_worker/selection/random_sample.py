@@ -21,7 +21,7 @@ from isheep_worker.execution.context import StageContext
 from isheep_worker.rows.item_seeds import item_seed
 from isheep_worker.rows.schema import SelectionRow
 from isheep_worker.rules.drop_reasons import NOT_DRAWN
-from isheep_worker.rules.registry import PAIR_RULE_NAMES
+from isheep_worker.selection.contaminated import EXCLUDED
 from isheep_worker.selection.interface import Decisions
 
 
@@ -43,7 +43,7 @@ def draw(ids: Iterable[str], size: int, random_seed: int, stage_id: str) -> froz
 
 def passing(rows: Iterable[SelectionRow]) -> Iterable[str]:
     """Yield the ids of the pairs that no rule has dropped; `draw` chooses among them."""
-    return (row.id for row in rows if row.reason not in PAIR_RULE_NAMES)
+    return (row.id for row in rows if row.reason not in EXCLUDED)
 
 
 def decide(row: SelectionRow, drawn: AbstractSet[str]) -> SelectionRow:
@@ -56,7 +56,7 @@ def decide(row: SelectionRow, drawn: AbstractSet[str]) -> SelectionRow:
     Returns:
         The row; it is kept if the pair was drawn. A pair that a rule dropped keeps its row.
     """
-    if row.reason in PAIR_RULE_NAMES:
+    if row.reason in EXCLUDED:
         return row
     kept = row.id in drawn
     return replace(row, kept=kept, reason=None if kept else NOT_DRAWN.name)

@@ -15,6 +15,7 @@ from isheep_worker.selection import (
     random_sample,
     threshold,
 )
+from isheep_worker.selection.contaminated import decontaminated
 from isheep_worker.selection.interface import Decisions, SelectionMethod
 
 
@@ -25,10 +26,10 @@ def _random(context: StageContext[SelectSettings]) -> Decisions:
 
 
 SELECTION_METHODS: Mapping[choices.SelectionMethod, SelectionMethod] = {
-    "SelfAssessment": threshold.decisions,
-    "Perplexity": perplexity.decisions,
-    "Density": density.decisions,
-    "DensityPerplexity": density_perplexity.decisions,
+    "SelfAssessment": decontaminated(threshold.decisions),
+    "Perplexity": decontaminated(perplexity.decisions),
+    "Density": decontaminated(density.decisions),
+    "DensityPerplexity": decontaminated(density_perplexity.decisions),
     "Random": _random,
-    "None": none.decisions,
+    "None": decontaminated(none.decisions),
 }

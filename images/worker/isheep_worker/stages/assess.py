@@ -17,8 +17,9 @@ from isheep.recipes.interface import PART_ITEMS
 from isheep.recipes.settings import AssessSettings
 from isheep_worker.engines.interface import Completion, Request
 from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.execution.endpoint_inference import assessor
 from isheep_worker.execution.inference import (
-    Inference,
+    TextInference,
     commit_inference,
     fill_own_parts,
     item_count,
@@ -44,7 +45,7 @@ def run(context: StageContext[AssessSettings]) -> StageOutcome:
     items = item_count(context)
     rules = rule_set(settings.rules, settings.language, settings.cut).pair_rules
     more = () if settings.score_templates is None else (settings.score_templates,)
-    inference = Inference(context, settings.model, settings.templates, *more)
+    inference = assessor(context, settings.templates, *more)
     plan = _plan(settings, inference, context.step.id)
 
     def program(part: int) -> PartProgram:
@@ -171,7 +172,7 @@ def _has_all(scores: Mapping[str, LevelScore]) -> bool:
     return all(score.score is not None for score in scores.values())
 
 
-def _plan(settings: AssessSettings, inference: Inference, stage_id: str) -> ScoringPlan:
+def _plan(settings: AssessSettings, inference: TextInference, stage_id: str) -> ScoringPlan:
     scoring = SCORING_METHODS[settings.scoring].create(settings, inference, stage_id)
     other = None
     if settings.compare is not None:

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from isheep.recipes.settings import ControlSettings
 from isheep_worker.controls.drawing import control_pairs, drawn_ids
 from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.execution.endpoint_inference import assessor
 from isheep_worker.execution.inference import (
-    Inference,
     commit_inference,
     fill_own_parts,
     item_count,
@@ -33,7 +33,7 @@ def run(context: StageContext[ControlSettings]) -> StageOutcome:
     settings = context.settings
     items = item_count(context)
     more = () if settings.score_templates is None else (settings.score_templates,)
-    inference = Inference(context, settings.model, settings.templates, *more)
+    inference = assessor(context, settings.templates, *more)
     scoring = SCORING_METHODS[settings.scoring].create(settings, inference, context.step.id)
     plan = ScoringPlan(settings.levels, scoring)
     pairs = _drawn_pairs(context, items)

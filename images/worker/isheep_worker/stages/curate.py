@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from isheep.recipes.settings import CurateSettings, DecontaminationSettings
+from isheep.recipes.settings import CurateSettings
 from isheep_worker.curation.curate import Criteria, curate_round
-from isheep_worker.curation.decontamination import Decontaminator, read_benchmark
+from isheep_worker.curation.stored_benchmarks import stored_decontaminator
 from isheep_worker.execution.commit import commit
 from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.execution.single_writer import drop_examples, round_statistics, write_parts
 from isheep_worker.inputs.seed_tasks import read_seed_tasks
-from isheep_worker.inputs.stored_inputs import Inputs
 from isheep_worker.rows.schema import COMPLETIONS, INSTRUCTIONS, WHOLE_TASKS
 from isheep_worker.rules.sets import rule_set
 from isheep_worker.task_lists.registry import WHOLE, task_list
@@ -33,7 +32,7 @@ def run(context: StageContext[CurateSettings]) -> StageOutcome:
         rules=rule_set(settings.rules, settings.language).instruction_rules,
         max_rouge_l=settings.deduplication.max_rouge_l,
         drop_last=settings.drop_last,
-        decontaminator=_decontaminator(context.inputs, settings.decontamination),
+        decontaminator=stored_decontaminator(context.inputs, settings.decontamination),
         task_list=task_list(settings.task_list),
     )
     curated = curate_round(
@@ -61,15 +60,3 @@ def _pool(context: StageContext[CurateSettings]) -> Iterator[str]:
         yield from task_list(context.settings.task_list).own_examples(library)
     for row in context.rows_of_all("pool", INSTRUCTIONS):
         yield row.instruction
-
-
-def _decontaminator(
-    inputs: Inputs, settings: DecontaminationSettings | None
-) -> Decontaminator | None:
-    if settings is None:
-        return None
-    decontaminator = Decontaminator(settings.ngram)
-    for name, digest in sorted(settings.benchmarks.items()):
-        lines = inputs.get(digest).splitlines()
-        decontaminator.add_benchmark(name, read_benchmark(lines, f"{name}.jsonl"))
-    return decontaminator

@@ -10,14 +10,16 @@ resolved values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from isheep.api.recipe_registry import RECIPE_DEFINITIONS
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.order import ChatFormatRef, Prepared
+from isheep.contract.prepared import ChatFormatRef, Prepared
 from isheep.planner.frontier import known_stages
 from isheep.recipes import defaults
+from isheep.recipes.builders.judge import scores_by_judge
 from isheep.recipes.defaults import resolve
 from isheep.recipes.interface import Statistics
 from isheep.recipes.prediction import predicted_stages
@@ -40,6 +42,14 @@ from isheep_worker.preparation.assessment import check_example_orders, resolve_s
 from isheep_worker.preparation.engine import resolve_engine
 from isheep_worker.preparation.evaluation import PreparedEvaluation, prepare_evaluation
 from isheep_worker.preparation.input_texts import InputTexts
+from isheep_worker.preparation.judge import (
+    JudgeModel,
+    inspect_judge,
+    is_judged,
+    prepared_judge,
+    probe_endpoint,
+)
+from isheep_worker.preparation.judgements import PreparedJudgement, prepare_judgements
 from isheep_worker.preparation.model import (
     check_model_is_pinned_one,
     resolve_dtype,
@@ -51,7 +61,11 @@ from isheep_worker.rows.file_names import PREPARE_TIMINGS_FILE
 from isheep_worker.runtime.meter import Activity
 from isheep_worker.stages.registry import longest_prompts_of
 from isheep_worker.task_lists.registry import WHOLE
-from isheep_worker.templates.library import FOR_EXPECTED_SCORES, TemplateLibrary
+from isheep_worker.templates.library import (
+    FOR_EXPECTED_SCORES,
+    FOR_JUDGEMENTS,
+    TemplateLibrary,
+)
 from isheep_worker.templates.longest_prompts import Known
 from isheep_worker.templates.prompting import (
     Prompting,
@@ -114,6 +128,7 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
         model = inspect_model(base)
         prompting = resolve_prompting(context.models.tokenizer())
         on_gpu = runs_on_gpu(context.order.runtime)
+        judge = inspect_judge(spec, context.models, context.order.sources)
     check_model_is_pinned_one(context.order.sources, model)
     check_adapted_weights(adaptation, base)
     check_example_orders(spec, library)
@@ -126,6 +141,14 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
         chat_format=chat_format,
         own_length=model.max_length,
     )
+    judgements = prepare_judgements(
+        spec,
+        texts,
+        context.inputs,
+        library=library,
+        prompting=prompting,
+        own_length=model.max_length,
+    )
     prepared = Prepared(
         model_digest=model.digest,
         model_revision=context.models.revision(),
@@ -133,7 +156,9 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
         seed_tasks_digest=context.inputs.put(seed_text.content),
         seed_tasks_count=len(seeds),
         templates_digest=context.inputs.put(
-            dump_templates(library, library.names_of(spec.recipe) - FOR_EXPECTED_SCORES)
+            dump_templates(
+                library, library.names_of(spec.recipe) - FOR_EXPECTED_SCORES - FOR_JUDGEMENTS
+            )
         ),
         score_templates_digest=context.inputs.put(dump_templates(library, FOR_EXPECTED_SCORES)),
         benchmarks={name: context.inputs.put(text) for name, text in benchmarks.items()},
@@ -147,26 +172,57 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
             stop_token_ids=chat_format.stop_token_ids,
         ),
         thinking_chat_format=_thinking_chat_format(context, spec),
-        score_labels=resolve_score_labels(spec, library, prompting),
-        **_evaluated(evaluation),
+        score_labels=resolve_score_labels(spec, library, _assessor(spec, judge, prompting)),
+        judge=prepared_judge(spec, judge, on_gpu=on_gpu, needed=0) if judge else None,
+        **_evaluated(evaluation, judgements),
     )
-    known = _known(spec, library, prompting, seeds)
-    stages = predicted_stages(RECIPES[spec.recipe], spec, prepared)
+    known = replace(
+        _known(spec, library, prompting, seeds),
+        questions={one.reference.digest: one.longest for one in judgements.values()},
+    )
+    predicted = list(predicted_stages(RECIPES[spec.recipe], spec, prepared))
+    stages = [stage for stage in predicted if not is_judged(stage)]
     prompts = measured_prompts(stages, known, longest_prompts_of)
+    # Not the benchmarks: the length is in the keys of all stages, and a benchmark that is added to
+    # a finished run must train nothing again. The stages that answer have a length of their own.
     needed = max((prompt.with_answer for prompt in prompts), default=0)
-    if evaluation is not None:
-        needed = max(needed, evaluation.needed - spec.instructions.sampling.max_tokens)
     max_length = resolve_max_length(spec, model, needed)
     check_prompt_lengths(prompts, max_length)
-    return prepared.model_copy(update={"max_model_length": max_length})
+    resolved: dict[str, Any] = {"max_model_length": max_length}
+    judged = [stage for stage in predicted if is_judged(stage)]
+    if judge is not None:
+        length = _length_of(judge.prompting)
+        prompts = measured_prompts(judged, replace(known, length=length), longest_prompts_of)
+        needed = max((prompt.with_answer for prompt in prompts), default=0)
+        resolved["judge"] = prepared_judge(spec, judge, on_gpu=on_gpu, needed=needed)
+        check_prompt_lengths(prompts, resolved["judge"].max_model_length)
+    endpoint = context.order.sources.judge_endpoint
+    if endpoint is not None:
+        probe_endpoint(spec, endpoint, measured_prompts(judged, known, longest_prompts_of))
+    return prepared.model_copy(update=resolved)
 
 
-def _evaluated(evaluation: PreparedEvaluation | None) -> dict[str, Any]:
-    """Return the fields of the result that describe the benchmarks of the evaluation."""
+def _assessor(
+    spec: SelfAlignmentRunSpec, judge: JudgeModel | None, prompting: Prompting
+) -> Prompting:
+    """Return the chat format of the model that scores the pairs."""
+    return judge.prompting if judge is not None and scores_by_judge(spec) else prompting
+
+
+def _length_of(prompting: Prompting) -> Callable[[str], int]:
+    """Return the function that counts the tokens of a raw text."""
+    return lambda text: len(prompting.renderer.raw(text))
+
+
+def _evaluated(
+    evaluation: PreparedEvaluation | None, judgements: Mapping[str, PreparedJudgement]
+) -> dict[str, Any]:
+    """Return the fields of the result that describe the benchmarks and judgements."""
+    judged = {name: one.reference for name, one in judgements.items()}
     if evaluation is None:
-        return {}
+        return {"evaluation": judged} if judged else {}
     return {
-        "evaluation": dict(evaluation.benchmarks),
+        "evaluation": {**evaluation.benchmarks, **judged},
         "evaluation_texts": evaluation.texts,
         "harness": evaluation.harness,
     }
@@ -192,7 +248,7 @@ def _known(
     return Known(
         library=library,
         seed_tasks=seeds,
-        length=lambda text: len(prompting.renderer.raw(text)),
+        length=_length_of(prompting),
         instructions_field=f"{defaults.instructions_field(spec)}.sampling",
         response=spec.responses.sampling.max_tokens,
     )

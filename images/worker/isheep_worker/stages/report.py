@@ -23,6 +23,7 @@ from isheep.recipes.settings import ReportSettings
 from isheep.store.documents import RunDocuments
 from isheep.store.interface import NoSuchKeyError
 from isheep.store.manifest import Manifest, Timings
+from isheep_worker.constraints.satisfaction import SatisfiedShare, satisfied_shares
 from isheep_worker.controls.validity import ControlFigures, control_figures
 from isheep_worker.execution.commit import commit
 from isheep_worker.execution.context import StageContext, StageOutcome
@@ -112,6 +113,7 @@ def _source(context: StageContext[ReportSettings], manifests: dict[str, Manifest
             t: _controls(context, m, by_kind["assess"][t])
             for t, m in by_kind.get("controls", {}).items()
         },
+        constraints={t: _constraints(context, manifest) for t, manifest in selected.items()},
         answers={
             t: _answers(context, m, selected[t])
             for t, m in by_kind.get("assess", {}).items()
@@ -251,6 +253,13 @@ def _controls(
         for manifest in (assessed, damaged)
     )
     return control_figures(pairs, controls, context.settings.spec.get("randomSeed", 0))
+
+
+def _constraints(
+    context: StageContext[ReportSettings], manifest: Manifest
+) -> tuple[SatisfiedShare, ...]:
+    lines = context.artifacts.read_lines(manifest.key)
+    return satisfied_shares(SELECTIONS.decode(line) for line in lines)
 
 
 def _answers(

@@ -3,7 +3,8 @@
 The settings can extend the prompt: the model first selects principles, which are cut from its
 answer, or it answers at length (SELF-ALIGN, steps 2 and 4). These extensions are in the prompts of
 this stage only, never in a pair. Thoughts of a model that thinks before its answer are in a pair
-only with `responses.thinking: Keep`.
+only with `responses.thinking: Keep`. Each pair has the log-probability of all tokens that the model
+drew for it, those of thoughts and principles included, because the number of tokens has them too.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def _part(
     settings = context.settings
     stop = STOP if settings.asking == "Principles" else ()
     prompts = {row.id: Prompt(_prompt(settings, inference, row), stop) for row in rows}
-    found, tokens = yield from complete_prompts(context, inference, part, prompts)
+    found, tokens = yield from complete_prompts(context, inference, part, prompts, logprob=True)
     replies = {row.id: _reply(settings, found.get(row.id)) for row in rows}
     pairs = [
         _pair(settings, row, found.get(row.id), replies[row.id], len(prompts[row.id].token_ids))
@@ -153,4 +154,5 @@ def _pair(
         prompt_tokens=prompt_tokens,
         tokens=answer.tokens if answer else 0,
         rule=reply.rule,
+        logprob=answer.logprob if answer else None,
     )

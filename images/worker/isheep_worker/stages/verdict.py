@@ -9,8 +9,9 @@ also have what the recipe decides on: the action, and the best model with its fi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from functools import partial
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from typing import Any
 
 from isheep.contract.choices import (
@@ -19,13 +20,22 @@ from isheep.contract.choices import (
     GUARD_RULE_NAMES,
     VERDICT_ACTIONS,
 )
+from isheep.contract.order import ContractError
 from isheep.recipes.evaluation_settings import VerdictSettings
 from isheep_worker.collapse.row_set import CollapseRow, collapse_row
 from isheep_worker.evaluation.stored import benchmark_texts
 from isheep_worker.execution.commit import commit
 from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.guards.registry import GUARD_RULES
-from isheep_worker.rows.schema import EVALUATIONS, METRICS, SELECTIONS
+from isheep_worker.rows.row_ids import completion_id, completion_of
+from isheep_worker.rows.schema import (
+    COMPLETIONS,
+    EVALUATIONS,
+    METRICS,
+    PAIRS,
+    PREFERENCES,
+    SELECTIONS,
+)
 from isheep_worker.yardstick.benchmark_rows import benchmark_series
 from isheep_worker.yardstick.benchmarks import BenchmarkSeries
 from isheep_worker.yardstick.document import (
@@ -34,6 +44,7 @@ from isheep_worker.yardstick.document import (
     newest_difference,
     verdict_document,
 )
+from isheep_worker.yardstick.judgement_section import JudgedAnswers, decisive_model
 from isheep_worker.yardstick.source import DataSet, DecisionRules, VerdictSource
 
 
@@ -49,7 +60,8 @@ def run(context: StageContext[VerdictSettings]) -> StageOutcome:
 def _source(context: StageContext[VerdictSettings]) -> VerdictSource:
     settings, inputs, artifacts = context.settings, context.step.inputs, context.artifacts
     evaluations = zip(settings.models, inputs["evaluations"], strict=True)
-    data = zip(settings.data_formats, inputs["data"], strict=True)
+    data = zip(settings.data_formats, inputs["data"], inputs["pairs"], strict=True)
+    exemplars = cache(partial(_exemplars, context))
     return VerdictSource(
         evaluations={
             t: [EVALUATIONS.decode(line) for line in artifacts.read_lines(key)]
@@ -58,15 +70,20 @@ def _source(context: StageContext[VerdictSettings]) -> VerdictSource:
         answer_format=settings.answer_format,
         random_seed=settings.random_seed,
         data={
-            t: DataSet(partial(_rows, context, key), prompt_format)
-            for t, (prompt_format, key) in enumerate(data, start=1)
+            t: DataSet(
+                partial(_rows, context, key),
+                prompt_format,
+                partial(_detailed_rows, context, key, pairs, exemplars),
+            )
+            for t, (prompt_format, key, pairs) in enumerate(data, start=1)
         },
         rules=[GUARD_RULES[name] for name in settings.guards],
         planned_looks=settings.planned_looks,
         benchmarks=_benchmarks(context),
+        judgements=_judgements(context),
         benchmark_texts={
-            one.name: benchmark_texts(context.inputs, one.digest)
-            for one in settings.benchmarks or ()
+            name: benchmark_texts(context.inputs, digest)
+            for name, digest in _texts(settings).items()
         },
         ngram=settings.ngram or CONTAMINATION_NGRAM,
         decision=DecisionRules(
@@ -89,9 +106,56 @@ def _benchmarks(context: StageContext[VerdictSettings]) -> list[BenchmarkSeries]
     return benchmark_series(settings.benchmarks or (), scores)
 
 
+def _judgements(context: StageContext[VerdictSettings]) -> list[JudgedAnswers]:
+    keys = context.step.inputs.get("judgements", ())
+    return [
+        JudgedAnswers(
+            one.judgement,
+            one.t,
+            one.base_format,
+            [PREFERENCES.decode(line) for line in context.artifacts.read_lines(key)],
+        )
+        for one, key in zip(context.settings.judged or (), keys, strict=True)
+    ]
+
+
+def _texts(settings: VerdictSettings) -> dict[str, str]:
+    """Return the digest of each benchmark and judgement by its name."""
+    found = {one.name: one.digest for one in settings.benchmarks or ()}
+    return found | {one.judgement: one.digest for one in settings.judged or ()}
+
+
 def _rows(context: StageContext[VerdictSettings], key: str) -> Iterator[CollapseRow]:
     for line in context.artifacts.read_lines(key):
         yield collapse_row(SELECTIONS.decode(line))
+
+
+def _detailed_rows(
+    context: StageContext[VerdictSettings],
+    key: str,
+    pairs_key: str,
+    exemplars: Callable[[], Mapping[str, tuple[str, ...]]],
+) -> Iterator[CollapseRow]:
+    """Yield the rows of a select stage with what the stage of their pairs and the prompts say."""
+    shown = exemplars()
+    lines = context.artifacts.read_lines(key)
+    pairs = context.artifacts.read_lines(pairs_key)
+    # select has one row for each pair, in their order.
+    for line, pair_line in zip(lines, pairs, strict=True):
+        row, pair = SELECTIONS.decode(line), PAIRS.decode(pair_line)
+        if row.id != pair.id:
+            raise ContractError(f"{context.step.id}: row {row.id} of D(t) is from pair {pair.id}")
+        yield collapse_row(row, pair, exemplars=shown.get(completion_of(row.id), ()))
+
+
+def _exemplars(context: StageContext[VerdictSettings]) -> dict[str, tuple[str, ...]]:
+    """Return the ids of the tasks that each prompt showed, by the id of its completion."""
+    keys = context.step.inputs["completions"]
+    return {
+        completion_id(t, row.round, row.completion): tuple(map(sys.intern, row.exemplars))
+        for t, key in zip(context.settings.generated_in or (), keys, strict=True)
+        for row in map(COMPLETIONS.decode, context.artifacts.read_lines(key))
+    }
 
 
 def _statistics(settings: VerdictSettings, document: Mapping[str, Any]) -> dict[str, float]:
@@ -102,7 +166,12 @@ def _statistics(settings: VerdictSettings, document: Mapping[str, Any]) -> dict[
     statistics = {"items": 0.0, **found, "alarms": float(len(alarms))}
     if alarms:
         statistics["alarmRule"] = float(GUARD_RULE_NAMES.index(alarms[0]))
-    return statistics | _benchmark(settings, document) | _decision(document["decision"])
+    return {
+        **statistics,
+        **_benchmark(settings, document),
+        **_judgement(settings, document),
+        **_decision(document["decision"]),
+    }
 
 
 def _benchmark(settings: VerdictSettings, document: Mapping[str, Any]) -> dict[str, float]:
@@ -119,6 +188,19 @@ def _benchmark(settings: VerdictSettings, document: Mapping[str, Any]) -> dict[s
                     if change[name] is not None
                 }
     return {}
+
+
+def _judgement(settings: VerdictSettings, document: Mapping[str, Any]) -> dict[str, float]:
+    """Return the win rate of the newest model on the first judgement."""
+    sections = document.get("judgements", [])
+    found = decisive_model(sections[0], len(settings.data_formats)) if sections else None
+    if found is None:
+        return {}
+    return {
+        f"judgement{name.capitalize()}": found[name]
+        for name in ("items", "rate", "lower", "upper")
+        if found[name] is not None
+    }
 
 
 def _decision(decision: Mapping[str, Any]) -> dict[str, float]:

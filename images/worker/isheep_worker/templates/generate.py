@@ -47,6 +47,8 @@ _MEANINGS = {
     "labels": "the characters that are the scores",
     "legend": "a sentence about the meaning of the labels",
     "begin": "the text after which the score follows",
+    "answer_a": "the answer in the first place",
+    "answer_b": "the answer in the second place",
 }
 
 

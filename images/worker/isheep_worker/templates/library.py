@@ -39,6 +39,8 @@ SAMPLE_VALUES = {
     "labels": "0123456789",
     "legend": "The score is a digit.",
     "begin": "Score: ",
+    "answer_a": "Red.",
+    "answer_b": "Blue.",
 }
 
 
@@ -60,6 +62,7 @@ _INSTRUCTION = frozenset({"instruction"})
 _TASK = frozenset({"instruction", "input"})
 _PAIR = frozenset({"instruction", "input", "response", "level"})
 _LABELS = frozenset({"labels", "legend", "begin"})
+_ANSWERS = frozenset({"instruction", "input", "answer_a", "answer_b"})
 VARIABLES: Mapping[str, Variables] = {
     "instructions": Variables(
         "the text before the list of tasks, which asks the model to continue the list",
@@ -149,10 +152,18 @@ VARIABLES: Mapping[str, Variables] = {
         known=_PAIR | _LABELS,
         required=_PAIR | {"labels"},
     ),
+    "judge-pair": Variables(
+        "the question to the judge which of two answers is better",
+        known=_ANSWERS,
+        required=_ANSWERS,
+    ),
 }
 FOR_EXPECTED_SCORES = frozenset({"score-simple", "score-combined", "score-incontext"})
 """The templates of expected scores. They are a separate input document, so runs that differ only in
 `assessment.scoring` share the stages before assess."""
+FOR_JUDGEMENTS = frozenset({"judge-pair"})
+"""The templates of judgements. They are in the document of a judgement, because no stage of the
+method depends on them."""
 
 
 class PromptTemplateError(WorkerError, ValueError):

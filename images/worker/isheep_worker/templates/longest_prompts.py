@@ -7,8 +7,8 @@ model writes during the run may be longer; inference stages skip prompts that do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from isheep_worker.inputs.seed_tasks import SeedTask
 from isheep_worker.templates.library import TemplateLibrary
@@ -35,11 +35,27 @@ class LongestPrompt:
 
 
 @dataclass(frozen=True, slots=True)
+class LongestQuestion:
+    """The longest question of a judgement.
+
+    `output` is the user's answer to it, and `generated` is the maximum number of tokens in the
+    answers of models that the judge sees. `spec_field` is the judgement in the spec.
+    """
+
+    spec_field: str
+    instruction: str
+    input: str
+    output: str
+    generated: int
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """The parts of a run's prompts that are known before its start; `seed_tasks` is not empty.
 
     `length` counts tokens. `instructions_field` is the field of the spec with the sampling of
-    instructions, and `response` is the maximum number of tokens of a response.
+    instructions, and `response` is the maximum number of tokens of a response. `questions` has the
+    longest question of each judgement by the digest of the judgement.
     """
 
     library: TemplateLibrary
@@ -47,6 +63,7 @@ class Known:
     length: Length
     instructions_field: str
     response: int
+    questions: Mapping[str, LongestQuestion] = field(default_factory=dict)
 
     @property
     def task(self) -> SeedTask:

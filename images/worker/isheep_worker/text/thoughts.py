@@ -49,3 +49,11 @@ def without_thoughts(response: str) -> str:
             break
         start = end.end()
     return response[start:].strip() if start else response
+
+
+def begins_with_thoughts(response: str) -> bool:
+    """Return whether a response begins with a block of thoughts.
+
+    In the result of `without_thoughts`, such a block has no end.
+    """
+    return _BLOCK_START.match(response) is not None

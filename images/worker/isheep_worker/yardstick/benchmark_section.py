@@ -7,7 +7,7 @@ metrics of all benchmarks are tested together (Holm); all other comparisons are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,13 @@ from isheep_worker.statistics.holm import holm
 from isheep_worker.statistics.interface import CONFIDENCE
 from isheep_worker.verdicts.interface import MeasuredModel
 from isheep_worker.yardstick.benchmarks import BenchmarkSeries, Values
+from isheep_worker.yardstick.detectable import detectable
 from isheep_worker.yardstick.shown_comparison import shown_comparison
 from isheep_worker.yardstick.source import DataSet
 
 
 def benchmark_section(
-    found: Sequence[BenchmarkSeries], best: int, seed: int
+    found: Sequence[BenchmarkSeries], best: int, seed: int, others: Iterable[float] = ()
 ) -> list[dict[str, Any]]:
     """Return the section as JSON values, in the order of the series.
 
@@ -31,9 +32,11 @@ def benchmark_section(
         found: The series of all benchmarks.
         best: The t of the best model so far.
         seed: The seed of the resamples.
+        others: The p-values of other comparisons of the best model with M(0), with which those of
+            the benchmarks are corrected together.
     """
     compared = [_compared(one, seed) for one in found]
-    conclusions = _conclusions(found, compared, best)
+    conclusions = _conclusions(found, compared, best, others)
     return [
         {
             "name": one.name,
@@ -44,6 +47,7 @@ def benchmark_section(
             "format": one.prompt_format,
             "base_format": one.base_format(),
             "models": list(_models(one, by_t)),
+            "detectable": detectable(one) if one.primary else None,
             "best": conclusions.get(number),
         }
         for number, (one, by_t) in enumerate(zip(found, compared, strict=True))
@@ -112,7 +116,10 @@ def _later(one: BenchmarkSeries, model: MeasuredModel, found: Comparison) -> dic
 
 
 def _conclusions(
-    found: Sequence[BenchmarkSeries], compared: Sequence[Mapping[int, Comparison]], best: int
+    found: Sequence[BenchmarkSeries],
+    compared: Sequence[Mapping[int, Comparison]],
+    best: int,
+    others: Iterable[float],
 ) -> dict[int, dict[str, Any]]:
     """Return the corrected conclusion about M(`best`) by the number of the series.
 
@@ -124,7 +131,10 @@ def _conclusions(
         for number, (one, by_t) in enumerate(zip(found, compared, strict=True))
         if one.primary and best in by_t and (one.role == "Test" or one.name not in tested)
     }
-    corrected = holm({number: one.p for number, one in judged.items() if one.p is not None})
+    tested_together: dict[Hashable, float] = {
+        number: one.p for number, one in judged.items() if one.p is not None
+    }
+    corrected = holm(tested_together | {("other", n): p for n, p in enumerate(others)})
     return {
         number: {
             "t": best,

@@ -21,6 +21,11 @@ from isheep_worker.statistics.comparison import compare
 from isheep_worker.statistics.interface import CONFIDENCE
 from isheep_worker.yardstick.benchmark_section import benchmark_section, overlaps
 from isheep_worker.yardstick.decision import decision_section
+from isheep_worker.yardstick.judgement_section import (
+    best_p_values,
+    conclude,
+    judgement_section,
+)
 from isheep_worker.yardstick.looks import Figures, looks, run_figures
 from isheep_worker.yardstick.shown_comparison import shown_comparison
 from isheep_worker.yardstick.source import VerdictSource
@@ -58,11 +63,24 @@ def verdict_document(source: VerdictSource) -> dict[str, Any]:
         "alarms": [_alarm(one) for one in found],
         "decision": decision,
     }
-    if source.benchmarks:
-        best, seed = decision["best"]["t"], source.random_seed
-        document["benchmarks"] = benchmark_section(source.benchmarks, best, seed)
-        document["overlap"] = overlaps(source.benchmark_texts, source.data, source.ngram)
+    document |= _external(source, decision["best"]["t"])
     return document
+
+
+def _external(source: VerdictSource, best: int) -> dict[str, Any]:
+    """Return the sections on items that the model did not write; none without such items."""
+    if not source.benchmarks and not source.judgements:
+        return {}
+    judgements = judgement_section(source.judgements, source.random_seed)
+    own = best_p_values(judgements, best).values()
+    benchmarks = benchmark_section(source.benchmarks, best, source.random_seed, own)
+    tested = (one["best"]["p"] for one in benchmarks if one["best"] is not None)
+    conclude(judgements, best, [p for p in tested if p is not None])
+    return {
+        **({"benchmarks": benchmarks} if source.benchmarks else {}),
+        **({"judgements": judgements} if source.judgements else {}),
+        "overlap": overlaps(source.benchmark_texts, source.data, source.ngram),
+    }
 
 
 def newest_difference(document: Mapping[str, Any]) -> Mapping[str, Any] | None:

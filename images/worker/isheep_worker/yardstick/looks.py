@@ -55,7 +55,10 @@ def _readings(t: int, source: VerdictSource, figures: RunFigures) -> dict[str, R
 
 def _data_figures(data: Mapping[int, DataSet], seed: int) -> dict[int, Figures]:
     vocabulary: Vocabulary = {}
-    sets = {t: read_rows(data[t].rows(), seed, vocabulary) for t in sorted(data)}
+    sets = {
+        t: read_rows((one.detailed or one.rows)(), seed, vocabulary)
+        for t, one in sorted(data.items())
+    }
     if not sets:
         return {}
     budget = equal_budget(*sets.values())

@@ -10,14 +10,21 @@ from isheep_worker.collapse.row_set import CollapseRow
 from isheep_worker.guards.interface import GuardRule
 from isheep_worker.rows.schema import EvaluationRow
 from isheep_worker.yardstick.benchmarks import BenchmarkSeries
+from isheep_worker.yardstick.judgement_section import JudgedAnswers
 
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """D(t): its rows, which can be read repeatedly, and the prompt format of its responses."""
+    """D(t): its rows, which can be read repeatedly, and the prompt format of its responses.
+
+    `detailed` returns the same rows with the log-probabilities of the responses and the exemplars
+    of the prompts, which are in other stages; None if there are no such rows. Reading them takes
+    longer.
+    """
 
     rows: Callable[[], Iterable[CollapseRow]]
     prompt_format: PromptFormat
+    detailed: Callable[[], Iterable[CollapseRow]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +47,8 @@ class VerdictSource:
     `answer_format` is the prompt format of all answers. `rules` are those of the guards, and
     `planned_looks` is the number of iterations of the run. `decision` has the rules that read the
     comparison. `benchmarks` has the models on each benchmark, and `benchmark_texts` the texts of
-    its items by its name; `ngram` consecutive words of them in D(t) are an overlap. Without a
-    yardstick there are no evaluations.
+    its items by its name; `ngram` consecutive words of them in D(t) are an overlap. `judgements`
+    has what the judge says about the models. Without a yardstick there are no evaluations.
     """
 
     evaluations: Mapping[int, Sequence[EvaluationRow]]
@@ -52,6 +59,7 @@ class VerdictSource:
     planned_looks: int = 1
     decision: DecisionRules = DecisionRules()
     benchmarks: Sequence[BenchmarkSeries] = ()
+    judgements: Sequence[JudgedAnswers] = ()
     benchmark_texts: Mapping[str, Iterable[str]] = field(default_factory=dict)
     ngram: int = CONTAMINATION_NGRAM
 

@@ -1,4 +1,4 @@
-"""assess and controls: M(t-1) or M(0) scores the pairs (§3.2), and some damaged responses."""
+"""assess and controls: the assessor scores the pairs (§3.2), and some damaged responses."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from isheep.recipes.builders.context import (
     sampling,
     with_model,
 )
+from isheep.recipes.builders.judge import StageModel, judge_of, scores_by_judge
 from isheep.recipes.interface import Stage
 from isheep.recipes.selection_methods import needs_scores
 from isheep.recipes.stage_kinds import StageKind
@@ -30,14 +31,15 @@ def assess(run: RunContext, t: int, pairs: str, items: int) -> Stage:
     expected = needs_expected_scores(run.spec)
     sampled = spec.scoring == "Sampled" or spec.compare is not None
     explained = sampled and spec.explanations != EXPLANATIONS
-    model = run.writing_model(t) if spec.assessor == "Previous" else ""
+    model = _assessor(run, t)
     prompt_format = _assessor_format(spec, run.writer_of(t))
     return Stage(
         f"i{t}/assess",
         StageKind.ASSESS,
         t,
         s.AssessSettings(
-            model=run.model_settings(model),
+            model=model.settings,
+            endpoint=model.endpoint,
             random_seed=run.spec.random_seed,
             levels=tuple(spec.levels),
             rubric=spec.rubric,
@@ -57,9 +59,9 @@ def assess(run: RunContext, t: int, pairs: str, items: int) -> Stage:
             parsing="Strict" if sampled and spec.parsing == "Strict" else None,
             explanations=spec.explanations if explained else None,
         ),
-        inputs=with_model(model, pairs=(pairs,)),
+        inputs=with_model(model.stage, pairs=(pairs,)),
         items=items,
-        model=model,
+        model=model.source,
     )
 
 
@@ -92,9 +94,18 @@ def assessor_formats(spec: SelfAlignmentRunSpec) -> tuple[PromptFormat, ...]:
     return tuple(dict.fromkeys(formats))
 
 
+def _assessor(run: RunContext, t: int) -> StageModel:
+    """Return the model that scores the pairs of an iteration."""
+    if scores_by_judge(run.spec):
+        return judge_of(run)
+    model = run.writing_model(t) if run.spec.assessment.assessor == "Previous" else ""
+    return StageModel(model, run.model_settings(model))
+
+
 def _assessor_format(spec: Assessment, writer: int) -> PromptFormat:
     if spec.prompt_format == "Auto":
-        return "Chat" if spec.assessor == "Previous" and writer > 0 else "Raw"
+        base = spec.assessor == "Base" or (spec.assessor == "Previous" and writer == 0)
+        return "Raw" if base else "Chat"
     return "Raw" if spec.prompt_format == "Raw" else "Chat"
 
 

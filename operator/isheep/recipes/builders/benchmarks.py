@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 
-from isheep.api.evaluation import EvaluatedBenchmark
+from isheep.api.evaluation import EvaluatedBenchmark, Judgement
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import PromptFormat
-from isheep.contract.order import PreparedBenchmark
+from isheep.contract.prepared import PreparedBenchmark
 from isheep.recipes import evaluation_settings as e
 from isheep.recipes.builders.context import RunContext, with_model
 from isheep.recipes.builders.evaluate import answer_format
@@ -26,14 +26,14 @@ _NOT_PLAIN = re.compile(r"[^a-z0-9]+")
 
 def answer(
     run: RunContext,
-    benchmark: EvaluatedBenchmark,
+    task: str,
     prepared: PreparedBenchmark,
     prompt_format: PromptFormat,
     *,
     t: int,
     iteration: int,
 ) -> Stage:
-    """Return the stage in which M(t) answers the requests of a benchmark in a prompt format.
+    """Return the stage in which M(t) answers prepared requests of a task in a prompt format.
 
     The length of the model is that of the longest request, and not that of the run, so that other
     settings of the run give the evaluation of M(0) no other key.
@@ -41,7 +41,7 @@ def answer(
     model = run.model_of(t)
     settings = run.model_settings(model).model_copy(update={"max_model_length": prepared.length})
     return Stage(
-        f"i{t}/evaluate/{_name(benchmark, prepared, prompt_format)}",
+        f"i{t}/evaluate/{request_name(task, prepared, prompt_format)}",
         StageKind.EVALUATE,
         iteration,
         e.EvaluateSettings(
@@ -66,7 +66,7 @@ def score(
     iteration: int,
 ) -> Stage:
     """Return the stage that scores the answers of M(t)."""
-    name = _name(benchmark, prepared, prompt_format)
+    name = request_name(benchmark.task, prepared, prompt_format)
     allowed = run.spec.evaluation is not None and run.spec.evaluation.allow_code_execution
     return Stage(
         f"i{t}/score/{name}",
@@ -82,25 +82,25 @@ def score(
     )
 
 
-def _name(
-    benchmark: EvaluatedBenchmark, prepared: PreparedBenchmark, prompt_format: PromptFormat
-) -> str:
+def request_name(task: str, prepared: PreparedBenchmark, variant: str) -> str:
     """Return the part of a stage's id that names the requests: `ifeval-1f0c2a3b-chat`."""
-    task = _NOT_PLAIN.sub("-", benchmark.task.lower()).strip("-")[:_TASK_CHARACTERS]
-    return f"{task}-{prepared.digest[:_DIGEST_CHARACTERS]}-{prompt_format.lower()}"
+    name = _NOT_PLAIN.sub("-", task.lower()).strip("-")[:_TASK_CHARACTERS]
+    return f"{name}-{prepared.digest[:_DIGEST_CHARACTERS]}-{variant.lower()}"
 
 
-def later_format(spec: SelfAlignmentRunSpec, benchmark: EvaluatedBenchmark) -> PromptFormat:
-    """Return the prompt format in which M(1) and later models are evaluated on a benchmark."""
-    wanted = benchmark.prompt_format
+def later_format(
+    spec: SelfAlignmentRunSpec, evaluated: EvaluatedBenchmark | Judgement
+) -> PromptFormat:
+    """Return the prompt format in which M(1) and later models are evaluated."""
+    wanted = evaluated.prompt_format
     return answer_format(spec) if wanted == "Both" else wanted
 
 
 def base_formats(
-    spec: SelfAlignmentRunSpec, benchmark: EvaluatedBenchmark
+    spec: SelfAlignmentRunSpec, evaluated: EvaluatedBenchmark | Judgement
 ) -> tuple[PromptFormat, ...]:
     """Return the prompt formats in which M(0) is evaluated, that of later models first."""
-    later = later_format(spec, benchmark)
-    if benchmark.prompt_format != "Both":
+    later = later_format(spec, evaluated)
+    if evaluated.prompt_format != "Both":
         return (later,)
     return (later, "Raw" if later == "Chat" else "Chat")

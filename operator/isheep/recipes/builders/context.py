@@ -7,7 +7,7 @@ from typing import Literal
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import PromptFormat, ResponsePromptFormat
-from isheep.contract.order import Prepared
+from isheep.contract.prepared import Prepared
 from isheep.recipes import settings as s
 
 Inputs = dict[str, tuple[str, ...]]

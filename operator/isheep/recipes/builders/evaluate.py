@@ -7,12 +7,14 @@ models are trained on it, so in raw text they would be measured in a format that
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from isheep.api.decisions import Stopping
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.safeguards import Safeguards
 from isheep.api.yardstick import Yardstick
 from isheep.contract.choices import DecisiveAction, PromptFormat
+from isheep.contract.stage_ids import iteration_of
 from isheep.recipes import evaluation_settings as e
 from isheep.recipes.builders.context import (
     RunContext,
@@ -25,6 +27,19 @@ from isheep.recipes.stage_kinds import StageKind
 
 _ANY_TRAINED = 1
 """The t of a model that responds in the format that M(1) and later models are trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataStages:
+    """The ids of the stages that made D(1), D(2), …: what the verdict reads about them.
+
+    `selects` and `pairs` have one stage for each iteration, in order: the one that chose among the
+    pairs, and the one that wrote them. `generates` are all stages whose prompts showed exemplars.
+    """
+
+    selects: Sequence[str]
+    pairs: Sequence[str]
+    generates: Sequence[str]
 
 
 def evaluate(run: RunContext, yardstick: Yardstick, t: int, iteration: int) -> Stage:
@@ -55,17 +70,20 @@ def verdict(
     iteration: int,
     *,
     evaluations: Mapping[int, str],
-    selects: Sequence[str],
+    data: DataStages,
     benchmarks: Sequence[e.ComparedBenchmark] = (),
     scores: Sequence[tuple[e.ScoredModel, str]] = (),
+    judged: Sequence[tuple[e.JudgedModel, str]] = (),
 ) -> Stage:
     """Return the stage that compares M(0) to M(t), and looks at D(1) to D(t).
 
     `evaluations` has the ids of the yardstick's evaluations by t, M(0)'s included, and is empty
-    without a yardstick. `selects` has the ids of the select stages of the iterations, in order.
-    `scores` has the models with scores on `benchmarks`, each with the id of its score stage.
+    without a yardstick. `data` has the stages of the iterations so far, of which those up to t are
+    read. `scores` has the models with scores on `benchmarks`, each with the id of its score stage,
+    and `judged` the models with judgements, each with the id of its judge stage.
     """
     wanted = run.spec.responses.prompt_format
+    generates = tuple(id_ for id_ in data.generates if (iteration_of(id_) or 0) <= t)
     safeguards = run.spec.safeguards or Safeguards()
     return Stage(
         f"i{t}/verdict",
@@ -78,6 +96,7 @@ def verdict(
             data_formats=tuple(
                 response_format(wanted, run.writer_of(one)) for one in range(1, t + 1)
             ),
+            generated_in=tuple(iteration_of(id_) or 0 for id_ in generates),
             planned_looks=run.spec.iterations,
             guards=safeguards.chosen(),
             action=_action(run, safeguards, t),
@@ -85,12 +104,16 @@ def verdict(
             stopping=_stopping(run.spec.stopping),
             benchmarks=tuple(benchmarks) or None,
             scores=tuple(model for model, _ in scores) or None,
-            ngram=run.spec.curation.decontamination.ngram if benchmarks else None,
+            judged=tuple(model for model, _ in judged) or None,
+            ngram=run.spec.curation.decontamination.ngram if benchmarks or judged else None,
         ),
         inputs={
             "evaluations": tuple(evaluations.values()),
-            "data": tuple(selects[:t]),
+            "data": tuple(data.selects[:t]),
+            "pairs": tuple(data.pairs[:t]),
+            "completions": generates,
             **({"scores": tuple(id_ for _, id_ in scores)} if scores else {}),
+            **({"judgements": tuple(id_ for _, id_ in judged)} if judged else {}),
         },
     )
 

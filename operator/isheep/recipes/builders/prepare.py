@@ -11,7 +11,10 @@ from isheep.recipes.pinned_spec import WRITERS
 from isheep.recipes.stage_kinds import StageKind
 
 _NO_DATA_FIELDS = frozenset(
-    {"activeDeadlineSeconds", "compute", "serviceAccountName", "storage", "suspend", WRITERS}
+    {
+        *("activeDeadlineSeconds", "compute", "managedBy", "serviceAccountName", "storage"),
+        *("suspend", WRITERS),
+    }
 )
 """The fields of the spec that no data depends on. A new field counts as data until it is here."""
 
@@ -20,6 +23,12 @@ _NO_DATA_MEMBERS = {
     "training": ("numNodes",),
 }
 """Fields of other objects that no data depends on."""
+
+_NO_DATA_ENDPOINT = (
+    *("secretRef", "maxConcurrentRequests", "requestsPerMinute"),
+    *("timeoutSeconds", "maxRetries"),
+)
+"""Fields of the judge's endpoint that no data depends on. prepare reads its URL."""
 
 _NO_DATA_VLLM = ("tensorParallelSize", "gpuMemoryUtilization", "enforceEager", "maxNumSeqs")
 
@@ -40,6 +49,11 @@ def data_fields(spec: SelfAlignmentRunSpec) -> dict[str, Any]:
     fields = {name: value for name, value in document.items() if name not in _NO_DATA_FIELDS}
     for name, members in _NO_DATA_MEMBERS.items():
         fields[name] = {k: v for k, v in fields[name].items() if k not in members}
+    if "judge" in fields:
+        fields["judge"] = {
+            form: {k: v for k, v in members.items() if k not in _NO_DATA_ENDPOINT}
+            for form, members in fields["judge"].items()
+        }
     vllm = {k: v for k, v in fields["engine"]["vllm"].items() if k not in _NO_DATA_VLLM}
     fields["engine"] = {**fields["engine"], "vllm": vllm}
     return fields

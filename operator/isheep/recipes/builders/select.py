@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from isheep.recipes import settings as s
 from isheep.recipes.builders.context import Inputs, RunContext, kept_if_cut, kept_thoughts
+from isheep.recipes.builders.curate import EVALUATED_TEXTS
 from isheep.recipes.interface import Stage
 from isheep.recipes.selection_methods import judging_method, selection_method
 from isheep.recipes.stage_kinds import StageKind
@@ -32,7 +33,17 @@ def select(run: RunContext, t: int, pairs: str) -> Stage:
             language=run.spec.language if applies_rules else None,
             cut=kept_if_cut(run.spec) if applies_rules else None,
             thinking=kept_thoughts(run.spec) if applies_rules else None,
+            decontamination=_forbidden_texts(run),
             **judging.settings(run.spec),
         ),
         inputs=inputs,
     )
+
+
+def _forbidden_texts(run: RunContext) -> s.DecontaminationSettings | None:
+    """Return the texts that responses must not share words with; None if they may."""
+    evaluation, texts = run.spec.evaluation, run.prepared.evaluation_texts
+    if evaluation is None or evaluation.contaminated_responses != "Drop" or texts is None:
+        return None
+    ngram = run.spec.curation.decontamination.ngram
+    return s.DecontaminationSettings(ngram=ngram, benchmarks={EVALUATED_TEXTS: texts})

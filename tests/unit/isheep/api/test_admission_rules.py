@@ -26,8 +26,13 @@ POOL = "spec.compute.POOL"
 POOLS = re.compile(rf"^spec\.compute\.({'|'.join(Pool)})\b")
 
 HARMLESS = {
+    "spec.managedBy": "with another manager the operator ignores the run",
     "spec.language": "a code of two or three letters, for rules of curation",
     "spec.model.revision": "a revision of the model that storageUri names",
+    "spec.judge.model.revision": "a revision of the model that storageUri names",
+    "spec.judge.model.secretRef.name": "the schema allows only the Secret of spec.model.secretRef",
+    "spec.judge.endpoint.model": "a model of the endpoint that url decides",
+    "spec.judge.endpoint.revision": "a text in the keys of stages, which is not sent",
     "spec.seedTasks.configMapRef.key": "a key of a ConfigMap that configMapRef.name decides",
     "spec.storage.s3.bucket": "a bucket at the decided endpoint, with the rights of the Secret",
     "spec.storage.s3.prefix": "keys in this bucket",
@@ -35,6 +40,7 @@ HARMLESS = {
     "spec.storage.folder.path": "the operator refuses such a run",
     "spec.curation.decontamination.benchmarks.name": "a name in the report",
     "spec.evaluation.benchmarks.name": "a name in the report",
+    "spec.evaluation.judgements.name": "a name in the report",
     "spec.evaluation.benchmarks.task": "a task that lm-eval contains",
     "spec.best.metric": "a figure of the run's own results",
     "spec.stopping.metric": "a figure of the run's own results",

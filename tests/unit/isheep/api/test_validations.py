@@ -15,11 +15,41 @@ from isheep.contract.choices import ClusteringMethod, SelectionMethod
 
 RULES = [rule for rules in all_rules().values() for rule in rules]
 CLUSTERING = get_args(ClusteringMethod)
+MODEL = {"storageUri": "hf://org/judge"}
+ENDPOINT = {"endpoint": {"url": "https://api.example.com/v1", "model": "judge-1"}}
 ARC = {"name": "arc", "task": "arc_easy"}
 TEST_ARC = {"benchmarks": [ARC]}
 VALIDATION_ARC = {"benchmarks": [{**ARC, "role": "Validation"}]}
+LONG_KEY = {"k" * 101: "1"}
+NEAR_PODS = {"labelSelector": {"matchLabels": {"a key": "1"}}, "topologyKey": "zone"}
 BREAKING: tuple[tuple[str, dict[str, Any]], ...] = (
     ("metadata.name", {"metadata": {"name": "Run"}}),
+    *(
+        (f"compute.training.{field}", {"compute": {"training": {field: LONG_KEY}}})
+        for field in ("nodeSelector", "podLabels", "podAnnotations")
+    ),
+    *(
+        (
+            f"compute.training.resources.{field}",
+            {"compute": {"training": {"resources": {field: LONG_KEY}}}},
+        )
+        for field in ("requests", "limits")
+    ),
+    (
+        "compute.training.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0]"
+        ".labelSelector.matchLabels",
+        {
+            "compute": {
+                "training": {
+                    "affinity": {
+                        "podAffinity": {
+                            "requiredDuringSchedulingIgnoredDuringExecution": [NEAR_PODS]
+                        }
+                    }
+                }
+            }
+        },
+    ),
     ("selection.minSamples", {"instructions": {"count": 10}}),
     (
         "compute.inference.parallelism",
@@ -54,6 +84,37 @@ BREAKING: tuple[tuple[str, dict[str, Any]], ...] = (
     ("best.metric", {"best": {"metric": "arc/acc"}, "evaluation": TEST_ARC}),
     ("stopping.metric", {"stopping": {"metric": "ar"}, "evaluation": VALIDATION_ARC}),
     ("stopping.metric", {"stopping": {"metric": "arc"}, "evaluation": TEST_ARC}),
+    (
+        "evaluation.judgements",
+        {"evaluation": {"judgements": [{"name": "a", "storageUri": "file:///q.jsonl"}]}},
+    ),
+    (
+        "evaluation.judgements",
+        {
+            "evaluation": {
+                **TEST_ARC,
+                "judgements": [{"name": "arc", "storageUri": "file:///q.jsonl"}],
+            },
+            "judge": {"model": MODEL},
+        },
+    ),
+    ("judge", {"judge": {}}),
+    ("judge", {"judge": {"model": MODEL, **ENDPOINT}}),
+    ("assessment.assessor", {"assessment": {"assessor": "Judge"}}),
+    (
+        "assessment.scoring",
+        {"judge": ENDPOINT, "assessment": {"assessor": "Judge", "scoring": "Expected"}},
+    ),
+    ("assessment.compare", {"judge": ENDPOINT, "assessment": {"assessor": "Judge", "compare": 5}}),
+    (
+        "assessment.decoding",
+        {"judge": ENDPOINT, "assessment": {"assessor": "Judge", "decoding": "Constrained"}},
+    ),
+    (
+        "assessment.promptFormat",
+        {"judge": ENDPOINT, "assessment": {"assessor": "Judge", "promptFormat": "Raw"}},
+    ),
+    ("judge.model.secretRef", {"judge": {"model": {**MODEL, "secretRef": {"name": "hub"}}}}),
     ("selfInstruct", {"selfInstruct": {}}),
     ("alpaca", {"recipe": "SelfInstruct", "alpaca": {}}),
     (
@@ -233,6 +294,14 @@ def test_transition_rules_compare_with_the_old_object() -> None:
     assert [v.path for v in violations(new, old)] == [("spec", "storage")]
     assert [v.path for v in violations(old, new)] == [("spec", "storage")]
     assert violations(new, new) == []
+
+
+def test_the_manager_of_a_run_cannot_be_changed() -> None:
+    """Otherwise the Jobs of the first manager would go on beside those of the second one."""
+    ours, other = run(managedBy="isheep.dev/operator"), run(managedBy="example.com/manager")
+    for new, old in ((ours, run()), (run(), ours), (other, ours)):
+        assert [v.path for v in violations(new, old)] == [("spec", "managedBy")]
+    assert violations(other, other) == []
 
 
 def test_rules_use_only_functions_of_every_cel_implementation() -> None:

@@ -69,6 +69,27 @@ def gpus(count):
             "spec.training.data",
             "in iteration 2 and later only",
         ),
+        (
+            {"judge": {"model": {"storageUri": "hf://other/judge"}}},
+            "spec.judge",
+            "nothing asks the judge",
+        ),
+        (
+            {
+                "judge": {"model": {"storageUri": "hf://Org/judge"}},
+                "assessment": {"assessor": "Judge"},
+            },
+            "spec.judge.model",
+            "org also made M(0)",
+        ),
+        (
+            {
+                "judge": {"endpoint": {"url": "https://j.example.com", "model": "org/large"}},
+                "assessment": {"assessor": "Judge"},
+            },
+            "spec.judge.endpoint",
+            "org also made M(0)",
+        ),
     ],
 )
 def test_a_setting_without_effect_is_reported_at_its_place(spec, field, text):

@@ -106,6 +106,37 @@ def test_an_edit_shows_what_is_kept_and_which_field_changes_the_rest(finished):
     assert finished.status()["observedGeneration"] == 1
 
 
+def test_a_benchmark_that_is_only_reported_trains_no_model_again(finished):
+    finished.spec["evaluation"] = {"benchmarks": [{"name": "quiz", "task": "arc_easy"}]}
+    finished.write()
+    plan = planned(finished)
+    assert (plan["preparedBy"], plan["edited"], plan["trainsAgain"]) == ("lamb", ["evaluation"], [])
+    to_do = {one["id"]: one for one in plan["stages"] if not one["exists"]}
+    assert set(to_do) == {
+        "prepare",
+        *(f"i{t}/{kind}/arc-easy-unknown0-chat" for t in (0, 1) for kind in ("evaluate", "score")),
+        *(f"i0/{kind}/arc-easy-unknown0-raw" for kind in ("evaluate", "score")),
+        "i1/verdict",
+        "i1/report",
+    }
+    answers = to_do["i0/evaluate/arc-easy-unknown0-raw"]
+    assert (answers["key"], answers["items"], answers["predicted"]) == (None, None, True)
+    lines = finished("plan", "run.yaml").stdout.splitlines()
+    assert "the change trains no model again" in lines
+
+
+def test_a_benchmark_that_is_kept_out_of_the_training_trains_again(finished):
+    quiz = {"name": "quiz", "task": "arc_easy", "decontaminate": "Drop"}
+    finished.spec["evaluation"] = {"benchmarks": [quiz]}
+    finished.write()
+    plan = planned(finished)
+    assert plan["trainsAgain"] == ["i1/train"]
+    first = next(one for one in plan["stages"] if not one["exists"] and one["id"] != "prepare")
+    assert (first["id"], first["changedBy"]) == ("i1/curate/r1", ["evaluation"])
+    lines = finished("plan", "run.yaml").stdout.splitlines()
+    assert "the change trains M(1) again, because of evaluation" in lines
+
+
 def test_the_prediction_after_an_edit_is_what_the_run_then_does(finished):
     finished.spec["selection"] = {"minSamples": 1, "threshold": 7}
     finished.write()

@@ -56,3 +56,11 @@ def test_the_fields_of_the_api_that_refer_to_objects_are_the_known_ones():
             yield from fields(inner)
 
     assert set(fields(run_schema()["properties"]["spec"])) == set(KINDS)
+
+
+def test_the_secrets_of_a_judge_are_found_with_their_keys():
+    judge = {"model": {"secretRef": {"name": "hub"}}, "endpoint": {"secretRef": {"name": "api"}}}
+    assert references({"judge": judge})[1:] == [
+        Reference("spec.judge.model.secretRef", "Secret", "hub", ("token",)),
+        Reference("spec.judge.endpoint.secretRef", "Secret", "api", ("apiKey",)),
+    ]

@@ -5,17 +5,14 @@ from __future__ import annotations
 from isheep.api.evaluation import MAX_BENCHMARKS
 from isheep.contract.order import (
     RESULT_MAX_BYTES,
-    ChatFormatRef,
     Frontier,
     Outcome,
-    Prepared,
-    PreparedBenchmark,
-    ScoreLabelsRef,
     StageResult,
     StepResult,
     dump_result,
     parse_result,
 )
+from isheep.contract.prepared import ChatFormatRef, Prepared, PreparedBenchmark, ScoreLabelsRef
 
 DIGEST = "0123456789abcdef" * 4
 LABELS = ScoreLabelsRef(kind="LettersAfterNewline", token_ids=tuple(range(120_000, 120_010)))

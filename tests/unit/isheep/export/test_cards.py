@@ -138,6 +138,20 @@ def test_a_card_contains_no_private_location(uri: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"endpoint": {"model": "judge-1"}}, "The model `judge-1` at an endpoint gave the scores"),
+        ({"model": {"of": "Judge"}}, "The judge of the run gave the scores"),
+    ],
+)
+def test_a_card_says_that_a_judge_gave_the_scores(settings: dict[str, Any], text: str) -> None:
+    assess = manifest("assess", settings={"rubric": "Simple", "scoring": "Sampled", **settings})
+    card = dataset_card(gathered(assess=assess), "messages", "train.jsonl", 1)
+    assert text in card
+    assert "the opinion of a language model about the text of another model" in card
+
+
+@pytest.mark.parametrize(
     ("method", "text"),
     [
         ("Perplexity", "are perplexities under the model"),

@@ -16,10 +16,12 @@ from isheep.kube.attempts import (
     inspection_due,
     is_over,
     is_working,
+    pods_are_known,
 )
 from isheep.kube.config import Timings
+from isheep.kube.kueue import why_queued
 from isheep.kube.pod_endings import Ending
-from isheep.planner.types import AttemptState, StageRef, Waiting
+from isheep.planner.types import AttemptState, PodTime, StageRef, Waiting
 
 from .builders import a_job, at, condition
 from .virtual_time import START
@@ -30,6 +32,7 @@ FAILED = {"conditions": [condition("Failed", message="why")]}
 WORKING = {"active": 2, "ready": 2, "startTime": at(5)}
 STARTING = {"active": 2, "ready": 1, "startTime": at(5)}
 KUEUE = {"kueue.x-k8s.io/queue-name": "q"}
+PREEMPTED = Waiting("Preempted", "another Job came first", stalled=False)
 
 
 def after(seconds: float) -> datetime:
@@ -38,6 +41,9 @@ def after(seconds: float) -> datetime:
 
 def observation(seconds: float = 100, **fields: Any) -> PodObservation:
     return PodObservation(at=after(seconds), **fields)
+
+
+LOST: dict[str, Any] = {"lost_nodes": ("gpu-7",)}
 
 
 @pytest.mark.parametrize(
@@ -65,12 +71,17 @@ def observation(seconds: float = 100, **fields: Any) -> PodObservation:
         ({"status": COMPLETE}, observation(100, final=True), None),
         ({"status": FAILED}, None, 0),
         ({"status": FAILED}, observation(100, final=True), None),
-        ({"status": WORKING, "deletionTimestamp": at(9)}, None, None),
+        ({"status": WORKING, "deletionTimestamp": at(9)}, None, 69),
+        ({"status": WORKING, "deletionTimestamp": at(9)}, observation(80), 110),
+        ({"status": WORKING, "deletionTimestamp": at(9)}, observation(80, **LOST), None),
+        ({"status": WORKING}, observation(80, **LOST), None),
+        ({"status": COMPLETE}, observation(80, **LOST), 0),
         ({"status": COMPLETE, "deletionTimestamp": at(9)}, None, None),
         ({"status": WORKING, "steps": ()}, None, None),
         ({"status": COMPLETE, "steps": ()}, None, None),
-        ({"spec": {"suspend": True}}, None, None),
-        ({"spec": {"suspend": True}, "labels": KUEUE}, observation(100), None),
+        ({"spec": {"suspend": True}}, None, 15),
+        ({"spec": {"suspend": True}, "labels": KUEUE}, observation(100), 0),
+        ({"spec": {"suspend": True}, "labels": KUEUE}, observation(100, queue=PREEMPTED), 130),
         ({"spec": {"suspend": True}, "status": FAILED}, None, 0),
     ],
     ids=[
@@ -96,11 +107,16 @@ def observation(seconds: float = 100, **fields: Any) -> PodObservation:
         "failed",
         "failed and read",
         "being deleted",
+        "being deleted for long",
+        "being deleted on a lost node",
+        "on a lost node",
+        "complete on a node that came back",
         "complete and being deleted",
         "without steps",
         "without steps and complete",
         "suspended",
-        "queued",
+        "suspended again",
+        "suspended and inspected",
         "suspended and failed",
     ],
 )
@@ -189,6 +205,25 @@ def test_an_attempt_has_the_fields_of_its_job_and_of_the_observation() -> None:
     assert attempt_of(job, None).started == after(5)
 
 
+@pytest.mark.parametrize(
+    ("job", "state"),
+    [
+        ({"status": WORKING}, AttemptState.FAILED),
+        ({"status": WORKING, "deletionTimestamp": at(9)}, AttemptState.LOST),
+        ({"status": COMPLETE}, AttemptState.ACTIVE),
+    ],
+)
+def test_an_attempt_on_lost_nodes_ends_as_a_disruption(
+    job: dict[str, Any], state: AttemptState
+) -> None:
+    attempt = attempt_of(a_job(**job), observation(80, **LOST))
+    assert attempt.state is state
+    lost = state is not AttemptState.ACTIVE
+    assert (attempt.disrupted, attempt.lingers) == (lost, lost)
+    assert attempt.lost_nodes == (("gpu-7",) if lost else ())
+    assert ("gpu-7" in (attempt.message or "")) is lost
+
+
 def test_a_failed_attempt_has_the_ending_of_its_pod() -> None:
     attempt = attempt_of(a_job(status=FAILED), observation(final=True, ending=ENDING))
     assert (attempt.results, attempt.exit_code, attempt.pod) == ((RESULT,), 70, "p")
@@ -249,7 +284,17 @@ SECRET = Waiting("SecretNotFound", "no secret", stalled=True)
             False,
         ),
         ({"spec": {"suspend": False}, "labels": KUEUE}, None, None, None),
-        ({"spec": {"suspend": True}}, None, "JobSuspended", True),
+        (
+            {"spec": {"suspend": True}, "labels": KUEUE},
+            observation(queue=PREEMPTED),
+            "Preempted",
+            False,
+        ),
+        # The pods run again, and the observation is older.
+        ({"status": WORKING, "labels": KUEUE}, observation(queue=PREEMPTED), None, None),
+        ({"spec": {"suspend": True}}, None, "Queued", False),
+        ({"spec": {"managedBy": "kueue.x-k8s.io/multikueue"}}, None, "JobInOtherCluster", True),
+        ({"spec": {"managedBy": "kubernetes.io/job-controller"}}, None, None, None),
         ({"spec": {"parallelism": 0}}, None, "JobSuspended", True),
         ({"spec": {"parallelism": 0}, "status": COMPLETE}, None, None, None),
     ],
@@ -265,7 +310,11 @@ SECRET = Waiting("SecretNotFound", "no secret", stalled=True)
         "queued",
         "queued again",
         "admitted",
-        "suspended by a user",
+        "preempted",
+        "working again",
+        "suspended and not inspected",
+        "managed by MultiKueue",
+        "managed by the Job controller",
         "parallelism 0",
         "parallelism 0 and complete",
     ],
@@ -279,7 +328,7 @@ def test_a_waiting_attempt_has_its_reason(
     else:
         assert waiting is not None
         assert (waiting.reason, waiting.stalled) == (reason, stalled)
-        assert "run-respond-abc" in waiting.message or waiting == SECRET
+        assert "run-respond-abc" in waiting.message or waiting in (SECRET, PREEMPTED)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +338,9 @@ def test_a_waiting_attempt_has_its_reason(
 def test_the_message_about_a_suspended_job_contains_the_remedy(
     spec: dict[str, Any], remedy: str
 ) -> None:
-    waiting = attempt_of(a_job(spec=spec), None).waiting
+    job = a_job(spec=spec)
+    queue = why_queued(job, None, after(100)) if job.suspended else None
+    waiting = attempt_of(job, observation(queue=queue)).waiting
     assert waiting is not None
     assert remedy in waiting.message
     assert "delete the Job" in waiting.message
@@ -315,3 +366,19 @@ def test_a_job_whose_workers_have_ended_beside_other_containers_is_over(
     assert (attempt.state, attempt.exit_code, attempt.finished) == (state, code, after(70))
     assert attempt.lingers
     assert not attempt_of(a_job(status=COMPLETE), observation(final=True)).lingers
+
+
+def test_the_attempt_has_the_gpus_and_the_times_of_its_pods() -> None:
+    limits = {"nvidia.com/mig-1g.10gb": "2", "cpu": "4"}
+    containers = [{"name": "worker", "resources": {"limits": limits}}, {"name": "sandbox"}]
+    pod = {"containers": containers, "terminationGracePeriodSeconds": 45}
+    template = {"template": {"spec": pod}, "parallelism": 2}
+    job = a_job(status=WORKING, spec=template, deletionTimestamp=at(400))
+    times = (PodTime("a", after(5), after(320)), PodTime("b", after(5), after(90), ended=True))
+    attempt = attempt_of(job, observation(pods=times))
+    assert attempt.gpus == {"nvidia.com/mig-1g.10gb": 2}
+    assert attempt.pods == (PodTime("a", after(5), after(305)), times[1])
+    assert (attempt.deleted_at, attempt.grace_seconds) == (after(400), 45)
+    assert not pods_are_known(job, observation(pods=times))
+    assert not pods_are_known(job, None)
+    assert pods_are_known(a_job(status=WORKING), None), "a Job without GPUs is not charged"

@@ -46,6 +46,7 @@ def test_every_field_can_be_set(tmp_path: Path) -> None:
         watchNamespaces=["a", "b"],
         defaultStorage={"s3": {**S3, "prefix": "p/q", "secretRef": {"name": "s3"}}},
         modelMirrors={"hf://org": "pvc://models/org"},
+        prices={"currency": "EUR", "perHour": {"nvidia.com/gpu": 2.5}},
         httpPort=9000,
         workers=4,
         lease={"namespace": "system", "name": "other", "durationSeconds": 60},
@@ -59,7 +60,8 @@ def test_every_field_can_be_set(tmp_path: Path) -> None:
     assert config.default_s3.secret_ref is not None
     assert config.default_store is not None
     # An order contains the store, so the store does not name the Secret.
-    assert config.default_store.s3 == S3StoreSpec(bucket="some-bucket", prefix="p/q")
+    virtual = S3StoreSpec(bucket="some-bucket", prefix="p/q", addressing="Virtual")
+    assert config.default_store.s3 == virtual
     assert config.timings.first_look_seconds == 0.5
 
 

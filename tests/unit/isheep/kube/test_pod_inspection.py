@@ -13,7 +13,7 @@ from isheep.kube.attempts import PodObservation
 from isheep.kube.client import ApiError, ApiUnreachableError
 from isheep.kube.pod_inspection import PodInspector
 from isheep.kube.records import JobRecord
-from isheep.planner.types import FailedPod, JobWalk, Waiting
+from isheep.planner.types import Action, FailedPod, JobWalk, Stop, Waiting
 
 from .builders import a_job, at, condition, pod_json, result_text, terminated
 from .fake_api_server import FakeApiServer, fail_every
@@ -229,6 +229,71 @@ def test_the_pods_are_listed_again(before: PodObservation, status: dict[str, Any
     assert requests == [("GET", PODS)]
     assert (observation.address, observation.polled) == ("10.0.0.1", NOW)
     assert (observation.items_done, observation.silent) == (1, before.silent)
+
+
+def with_gpu(**fields: Any) -> JobRecord:
+    limits = {"resources": {"limits": {"nvidia.com/gpu": 1}}}
+    template = {"spec": {"containers": [{"name": "worker", **limits}]}}
+    return a_job(spec={"template": template, **fields.pop("spec", {})}, **fields)
+
+
+def accepted(pod: dict[str, Any], seconds: int = 4) -> dict[str, Any]:
+    pod["status"]["startTime"] = at(seconds)
+    return pod
+
+
+def test_the_pods_of_a_job_with_gpus_are_listed_until_all_are_known() -> None:
+    job = with_gpu(status=WORKING)
+    first, requests = inspect(job, pods=[accepted(running())], before=BEFORE)
+    assert requests == [("GET", PODS)]
+    assert first.pods is not None
+    assert [(pod.started, pod.until, pod.ended) for pod in first.pods] == [
+        (START + timedelta(seconds=4), NOW, False)
+    ]
+    earlier = replace(first, pods=(replace(first.pods[0], until=START),))
+    polled, requests = inspect(job, before=earlier)
+    assert requests == []
+    assert polled.pods == first.pods
+
+
+def test_the_pods_of_a_preempted_job_hold_their_gpus_until_they_have_ended() -> None:
+    before, _ = inspect(with_gpu(status=WORKING), pods=[accepted(running())])
+    suspended = with_gpu(spec={"suspend": True})
+    stopping, _ = inspect(suspended, pods=[accepted(running())], before=before)
+    assert stopping.pods == before.pods
+    gone, _ = inspect(suspended, before=stopping)
+    assert gone.pods is not None
+    assert [(pod.until, pod.ended) for pod in gone.pods] == [(NOW, True)]
+    again, requests = inspect(suspended, before=gone)
+    assert again.pods == gone.pods
+    assert ("GET", PODS) not in requests
+
+
+def test_only_jobs_that_stop_with_unknown_pods_are_inspected_before() -> None:
+    server = FakeApiServer()
+    job = with_gpu(status=WORKING)
+    stop, other = Stop(job.name, "suspended"), Stop("another", "suspended")
+
+    async def look(*actions: Action, known: PodObservation | None = None) -> int:
+        pod = accepted(running())
+        pod["metadata"]["labels"] = {"batch.kubernetes.io/controller-uid": job.uid}
+        server.objects.clear()
+        server.put(PODS, pod)
+        inspector = PodInspector(server)  # type: ignore[arg-type]
+        seen = {} if known is None else {job.uid: known}
+        found = await inspector.inspect_before_stops([job], actions, seen, NOW)
+        return sum(len(one.pods or ()) for one in found.values())
+
+    assert run_in_virtual_time(look(stop)) == 1
+    assert run_in_virtual_time(look(other)) == 0
+    known, _ = inspect(job, pods=[accepted(running())])
+    assert run_in_virtual_time(look(stop, known=known)) == 0
+
+    def refuse(method: str, path: str) -> None:
+        raise ApiError(403, "", "no", ())
+
+    server.fault = refuse
+    assert run_in_virtual_time(look(stop)) == 0, "a Job stops although its pods cannot be listed"
 
 
 def test_pods_that_are_not_ready_are_not_polled() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from isheep.kube.jobs import Installation
+from isheep.planner.types import JobWalk
 
-from .builders import RUN_UID, a_start
+from .builders import RUN_UID, a_start, a_step
 from .job_documents import POOLS, env_of, job_for, mounts_of, pod_of, worker_of
 
 AFFINITY = {
@@ -212,6 +214,33 @@ def test_the_token_of_the_model_is_read_from_its_secret() -> None:
     found = env_of(job_for(model={"secretRef": {"name": "hf"}}))
     assert found["HF_TOKEN"] == {"secretKeyRef": {"name": "hf", "key": "token"}}
     assert "HF_TOKEN" not in env_of(job_for())
+
+
+def test_only_pods_that_ask_the_endpoint_get_its_key() -> None:
+    endpoint = {"url": "https://judge.example.com", "model": "m", "secretRef": {"name": "judge"}}
+    asking = a_step("assess").model_copy(update={"settings": {"endpoint": {"model": "m"}}})
+    whole = replace(a_start("respond"), walk=JobWalk("Run", "claim", "digest"))
+    starts = {
+        "prepare": a_start("prepare"),
+        "asks": a_start("assess", steps=(asking,)),
+        "whole run": whole,
+        "loads": a_start("assess"),
+        "responds": a_start("respond"),
+    }
+    keys = {
+        name: env_of(job_for(start, judge={"endpoint": endpoint})).get("ISHEEP_JUDGE_API_KEY")
+        for name, start in starts.items()
+    }
+    key = {"secretKeyRef": {"name": "judge", "key": "apiKey"}}
+    assert keys == {
+        "prepare": key,
+        "asks": key,
+        "whole run": key,
+        "loads": None,
+        "responds": None,
+    }
+    open_endpoint = {"endpoint": {**endpoint, "secretRef": None}}
+    assert "ISHEEP_JUDGE_API_KEY" not in env_of(job_for(starts["asks"], judge=open_endpoint))
 
 
 def test_only_secret_references_name_a_secret() -> None:

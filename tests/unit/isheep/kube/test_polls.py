@@ -169,6 +169,15 @@ def test_the_items_of_each_stage_of_a_walk_are_counted_from_its_first_answer() -
     assert found == [0, 20, 40, 60]
 
 
+def test_the_time_of_a_new_stage_is_that_of_its_first_answer() -> None:
+    job = a_job(status={"active": 1, "ready": 1})
+    before = PodObservation(at=START, stage="i1/generate/r1", polled=START)
+    same = with_answer(before, job, "10.0.0.1", Progress("i1/generate/r1", 1, 9))
+    assert same.stage_since is None
+    after = with_answer(before, job, "10.0.0.1", Progress("i1/respond", 1, 9))
+    assert (after.stage, after.stage_since) == ("i1/respond", START)
+
+
 def test_a_deeply_nested_answer_is_ignored() -> None:
     observation, _ = poll(a_job(status=WORKING), pods=[running()], answer=b"[" * 4096)
     assert observation.items_done is None

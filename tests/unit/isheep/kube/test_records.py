@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from isheep.api.run import RETRY_ANNOTATION
-from isheep.kube.records import job_record, run_record, timestamp
+from isheep.kube.records import job_record, our_run, run_record, timestamp
 from isheep.planner.types import StageRef
 
 from .builders import RUN_UID, a_job, a_run, at, condition, job_json, run_json
@@ -202,6 +202,17 @@ def test_a_job_without_labels_and_annotations_has_defaults() -> None:
     document.pop("status")
     record = job_record(document)
     assert (record.run_uid, record.steps, record.number) == ("", (), 0)
+
+
+@pytest.mark.parametrize(
+    ("manager", "is_ours"),
+    [(None, True), ("isheep.dev/operator", True), ("example.com/manager", False)],
+)
+def test_a_run_of_another_manager_has_no_record(manager: str | None, is_ours: bool) -> None:
+    document = run_json()
+    if manager is not None:
+        document["spec"]["managedBy"] = manager
+    assert (our_run(document) is not None) is is_ours
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ after SIGTERM), `load` (the same while it loads a model), `exit` (exit with 0 an
 each order to `log.txt`. Its engine, which does not exist, always stays during a training.
 """
 
+import hashlib
 import json
 import os
 import queue
@@ -19,7 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from isheep.contract.driver_lines import RoomRequest, parse_driver_line
-from isheep.contract.order import ChatFormatRef, Prepared, StageOrder, StageResult, Step, StepResult
+from isheep.contract.order import StageOrder, StageResult, Step, StepResult
+from isheep.contract.prepared import ChatFormatRef, Prepared, PreparedBenchmark
 from isheep.recipes.interface import PART_ITEMS
 from isheep.store import open_store
 from isheep.store.artifacts import ArtifactStore
@@ -38,6 +40,9 @@ STATISTICS = {
     },
     "select": {"pairs": 64, "kept": 2, "meanScore": 8.5},
     "train": {"samples": 2, "trainLoss": 1.5, "evalLoss": 1.75},
+    "evaluate": {"items": 64},
+    "score": {"items": 64},
+    "verdict": {"items": 0, "alarms": 0, "action": 0},
 }
 stopped = threading.Event()
 
@@ -96,7 +101,9 @@ def execute(order: StageOrder, index: int, count: int) -> StageResult:
         )
     if step.kind == "prepare":
         return StageResult(
-            outcome="Committed", prepared=prepared(), steps=(StepResult(id=step.id, key=step.key),)
+            outcome="Committed",
+            prepared=prepared(step.settings["spec"].get("evaluation") or {}),
+            steps=(StepResult(id=step.id, key=step.key),),
         )
     result = commit(order, step, index, count)
     if todo[:1] == ["adopt"]:
@@ -120,6 +127,14 @@ def commit(order: StageOrder, step: Step, index: int, count: int) -> StageResult
         page.write_text("<p>report</p>")
         files = [artifacts.write_file(step.key, "report.html", page)]
         RunDocuments(artifacts.store, order.run).write("report.html", page)
+    if step.kind == "score":
+        path = CONTROL / f"results-{os.getpid()}.json"
+        path.write_text(json.dumps({"results": {step.id: {"acc,none": 0.5}}}))
+        files = [artifacts.write_file(step.key, "results.json", path)]
+    if step.kind == "verdict":
+        path = CONTROL / f"verdict-{os.getpid()}.json"
+        path.write_text(json.dumps(verdict(step.settings.get("benchmarks", []))))
+        files = [artifacts.write_file(step.key, "verdict.json", path)]
     if step.kind == "merge":
         files = [model_file(artifacts, step, name) for name in ("config.json", "model.safetensors")]
     now = datetime.now(UTC)
@@ -144,6 +159,21 @@ def commit(order: StageOrder, step: Step, index: int, count: int) -> StageResult
     RunDocuments(artifacts.store, order.run).add_ref(step.key)
     done = StepResult(id=step.id, key=step.key, statistics=manifest.statistics)
     return StageResult(outcome="Committed", steps=(done,))
+
+
+def verdict(benchmarks: list[dict]) -> dict:
+    change = {"items": 64, "difference": 0.25, "lower": 0.125, "upper": 0.375}
+    models = [
+        {"t": 0, "format": "Raw", "items": 64, "mean": 0.25, "from_base": None},
+        {"t": 1, "format": "Chat", "items": 64, "mean": 0.5, "from_base": change},
+    ]
+    fixed = {"metric": "acc", "primary": True, "higher_is_better": True, "base_format": "Raw"}
+    return {
+        "benchmarks": [
+            {"name": one["name"], "role": one["role"], **fixed, "models": models}
+            for one in benchmarks
+        ]
+    }
 
 
 def model_file(artifacts: ArtifactStore, step: Step, name: str) -> FileInfo:
@@ -178,7 +208,9 @@ def artifacts_of(order: StageOrder) -> ArtifactStore:
     return ArtifactStore(open_store(order.store), order.run.namespace)
 
 
-def prepared() -> Prepared:
+def prepared(evaluation: dict) -> Prepared:
+    benchmarks = evaluation.get("benchmarks", [])
+    dropped = [one["task"] for one in benchmarks if one["decontaminate"] == "Drop"]
     return Prepared(
         model_digest="a" * 64,
         architecture="LlamaForCausalLM",
@@ -191,7 +223,19 @@ def prepared() -> Prepared:
         chat_format=ChatFormatRef(
             kind="Plain", digest="d" * 64, end_of_turn_ids=(0,), stop_token_ids=(0,)
         ),
+        evaluation={one["name"]: benchmark(one) for one in benchmarks} or None,
+        evaluation_texts=digest(dropped) if dropped else None,
+        harness="0.4.13" if benchmarks else None,
     )
+
+
+def benchmark(fields: dict) -> PreparedBenchmark:
+    kept = {name: value for name, value in fields.items() if name in ("task", "limit")}
+    return PreparedBenchmark(digest=digest(kept), requests={"Raw": 64, "Chat": 64}, length=1024)
+
+
+def digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def main() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.order import ChatFormatRef, Prepared, PreparedBenchmark
+from isheep.contract.prepared import ChatFormatRef, Prepared, PreparedBenchmark
 
 
 def prepared_for(source: str = "hf://org/model") -> Prepared:
@@ -27,7 +27,7 @@ def prepared_for(source: str = "hf://org/model") -> Prepared:
 
 
 def with_evaluation(prepared: Prepared, spec: SelfAlignmentRunSpec) -> Prepared:
-    """Return the result of prepare with 130 requests for each benchmark of a spec."""
+    """Return the result of prepare with 130 requests for each benchmark and judgement."""
     if spec.evaluation is None:
         return prepared
     found = {
@@ -37,5 +37,13 @@ def with_evaluation(prepared: Prepared, spec: SelfAlignmentRunSpec) -> Prepared:
             length=512,
         )
         for one in spec.evaluation.benchmarks
+    }
+    found |= {
+        one.name: PreparedBenchmark(
+            digest=hashlib.sha256(one.name.encode()).hexdigest(),
+            requests={"Raw": 130, "Chat": 130},
+            length=512,
+        )
+        for one in spec.evaluation.judgements or ()
     }
     return prepared.model_copy(update={"evaluation": found, "harness": "0.4.13"})

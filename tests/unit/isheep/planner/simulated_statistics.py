@@ -41,11 +41,13 @@ def statistics_of(
         return {"samples": of("data", "kept"), **losses}
     if step.kind == "evaluate":
         return {"items": float(step.items or 0), "measured": float(step.items or 0)}
-    if step.kind == "score":
+    if step.kind in {"score", "judge"}:
         return {"items": 130.0}
     if step.kind == "verdict":
         found = {"items": 60.0, "difference": -0.123456, "lower": -0.2, "upper": -0.05}
         if settings.get("benchmarks"):
             found |= {"benchmarkItems": 130.0, "benchmarkDifference": 0.125}
+        if settings.get("judged"):
+            found |= {"judgementItems": 128.0, "judgementRate": 0.625}
         return found
     return {}

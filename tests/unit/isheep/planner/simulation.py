@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import SelfAlignmentRunStatus
+from isheep.contract.gpu_resources import gpus_by_resource
 from isheep.contract.order import (
     Outcome,
     StageOrder,
@@ -34,6 +36,7 @@ from isheep.planner.types import (
     Observed,
     Peer,
     Plan,
+    PodTime,
     Remove,
     RunView,
     StageRef,
@@ -101,12 +104,15 @@ class SimulatedAttempt:
     results: tuple[StageResult, ...] = ()
     exit_code: int | None = None
     waiting: Any = None
+    gpus: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def order(self) -> StageOrder:
         return self.start.order
 
     def view(self, name: str) -> Attempt:
+        until = self.finished or self.created
+        pod = PodTime("pod", self.created, until, ended=self.finished is not None)
         return Attempt(
             name=name,
             steps=tuple(StageRef(s.id, s.key) for s in self.order.steps),
@@ -119,6 +125,9 @@ class SimulatedAttempt:
             waiting=self.waiting,
             walk=self.start.walk,
             committed=self.committed,
+            gpus=self.gpus,
+            pods=(pod,),
+            grace_seconds=60,
         )
 
 
@@ -209,7 +218,9 @@ class PlannerSimulation:
         first = start.order.steps[0]
         name = f"{first.id}#{start.order.attempt}-{first.key[:6]}"
         assert name not in self.attempts, f"{name} is started twice"
-        self.attempts[name] = SimulatedAttempt(start, self.now)
+        pool = self.run.spec.get("compute", {}).get(str(start.pool), {})
+        gpus = gpus_by_resource(pool.get("resources", {}).get("limits", {}))
+        self.attempts[name] = SimulatedAttempt(start, self.now, gpus=gpus)
         self.started.append(first.id)
 
     # Ends of attempts.

@@ -62,7 +62,7 @@ def test_the_changed_fields(edit: dict[str, Any], fields: tuple[str, ...]) -> No
 )
 def test_the_stages_of_a_changed_field(edit: dict[str, Any], stages: tuple[str, ...]) -> None:
     before, now = document(), document(**edit)
-    made = causes(before, now, Basis(RECIPES["ISheep"], PREPARED, VERSIONS, {}))
+    made = causes(before, now, Basis(RECIPES["ISheep"], lambda _: PREPARED, VERSIONS, {}))
     fields = changed_fields(before, now)
     expected = {f"i1/{stage}" for stage in stages} | ({"prepare"} if fields else set())
     assert made == dict.fromkeys(expected, fields)
@@ -70,14 +70,14 @@ def test_the_stages_of_a_changed_field(edit: dict[str, Any], stages: tuple[str, 
 
 def test_a_stage_has_only_the_fields_that_it_depends_on() -> None:
     edit = {"selection": {"threshold": 7}, "training": {"learningRate": 0.01}}
-    basis = Basis(RECIPES["ISheep"], PREPARED, VERSIONS, {})
+    basis = Basis(RECIPES["ISheep"], lambda _: PREPARED, VERSIONS, {})
     made = causes(document(), document(**edit), basis)
     assert made["i1/select"] == ("selection.threshold",)
     assert made["i1/train"] == ("selection.threshold", "training.learningRate")
 
 
 def test_a_new_iteration_is_caused_by_its_field() -> None:
-    basis = Basis(RECIPES["ISheep"], PREPARED, VERSIONS, {})
+    basis = Basis(RECIPES["ISheep"], lambda _: PREPARED, VERSIONS, {})
     made = causes(document(), document(iterations=2), basis)
     assert made["i2/generate/r1"] == ("iterations",)
     assert "i1/respond" not in made
@@ -92,5 +92,6 @@ def test_each_field_of_the_spec_is_read_by_prepare_or_known_not_to_change_its_re
     """A new stage has prompts, whose lengths prepare measures: `yardstick` was missing here."""
     unread = {"recipe", "iterations", "randomSeed", "training", "safeguards", "best", "stopping"}
     no_data = {"suspend", "activeDeadlineSeconds", "serviceAccountName", "storage", "compute"}
+    no_data |= {"managedBy"}
     fields = {field.alias or name for name, field in SelfAlignmentRunSpec.model_fields.items()}
     assert fields == {read.partition(".")[0] for read in READ_BY_PREPARE} | unread | no_data

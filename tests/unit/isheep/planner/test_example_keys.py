@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from isheep.api.loader import load_run
-from isheep.contract.order import ChatFormatRef, Prepared, ScoreLabelsRef
+from isheep.contract.prepared import ChatFormatRef, Prepared, ScoreLabelsRef
 from isheep.planner.walk import walk
 from isheep.recipes.interface import Stage, Statistics
 from isheep.recipes.registry import RECIPES

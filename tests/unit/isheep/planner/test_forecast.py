@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from isheep.api.loader import load_run
-from isheep.contract.order import Prepared
+from isheep.contract.prepared import Prepared
 from isheep.planner.forecast import Forecast, forecast, work
 from isheep.planner.walk import walk
 from isheep.recipes.interface import Stage, Statistics

@@ -8,6 +8,7 @@ import pytest
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import JobGrouping
+from isheep.contract.prepared import PreparedJudge
 from isheep.planner.job_stages import (
     can_walk,
     claim_keys,
@@ -24,6 +25,11 @@ from isheep.recipes.stage_kinds import STAGE_VERSIONS
 from .prepared_inputs import prepared_for
 from .simulation import spec_with
 
+JUDGE = PreparedJudge(digest="j", dtype="float32", max_model_length=512, chat_format="c")
+JUDGES = {
+    "model": {"model": {"storageUri": "hf://other/judge"}},
+    "endpoint": {"endpoint": {"url": "https://judge.example.com", "model": "m"}},
+}
 VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
 
 
@@ -32,7 +38,8 @@ def spec_of(**changes: Any) -> SelfAlignmentRunSpec:
 
 
 def stages_of(spec: SelfAlignmentRunSpec) -> list[Stage]:
-    return list(predicted_stages(RECIPES[spec.recipe], spec, prepared_for()))
+    prepared = prepared_for().model_copy(update={"judge": JUDGE})
+    return list(predicted_stages(RECIPES[spec.recipe], spec, prepared))
 
 
 def jobs_of(spec: SelfAlignmentRunSpec, grouping: JobGrouping) -> list[list[str]]:
@@ -98,6 +105,22 @@ def test_a_base_assessor_is_never_joined_with_another_model() -> None:
     assert ["i1/generate/r1", "i1/curate/r1", "i1/respond", "i1/assess"] in jobs
     assert ["i2/generate/r1", "i2/curate/r1", "i2/respond"] in jobs
     assert ["i2/assess"] in jobs
+
+
+@pytest.mark.parametrize("grouping", ["PerRole", "Joined"])
+@pytest.mark.parametrize(
+    ("judge", "jobs"),
+    [("model", [["i1/assess", "i1/controls"]]), ("endpoint", [["i1/assess"], ["i1/controls"]])],
+)
+def test_a_judge_is_never_joined_with_a_model_of_the_run(
+    judge: str, jobs: list[list[str]], grouping: JobGrouping
+) -> None:
+    assessment = {"assessor": "Judge", "controls": 50}
+    spec = spec_of(iterations=1, judge=JUDGES[judge], assessment=assessment)
+    found = jobs_of(spec, grouping)
+    assert [job for job in found if {"i1/assess", "i1/controls"} & {*job}] == jobs
+    stages = {stage.id: stage for stage in stages_of(spec)}
+    assert can_walk(stages["i1/assess"], grouping) == (judge == "model")
 
 
 def test_a_stage_that_is_gone_has_no_job() -> None:

@@ -317,3 +317,31 @@ def test_the_status_shows_each_model_on_the_first_benchmark() -> None:
     status = measured(evaluation=quiz).run_to_end()
     found = [record.benchmark for record in status.history if record.benchmark is not None]
     assert [(one.name, one.items, one.difference) for one in found] == [("quiz", 130, 0.125)] * 2
+
+
+def judged(**changes: Any) -> PlannerSimulation:
+    judgements = [{"name": "wins", "storageUri": "s3://bucket/questions.jsonl"}]
+    endpoint = {"url": "https://api.example.com/v1", "model": "judge-1"}
+    evaluation = {"judgements": judgements}
+    return measured(evaluation=evaluation, judge={"endpoint": endpoint}, **changes)
+
+
+def test_the_status_shows_the_win_rate_of_each_model_on_the_first_judgement() -> None:
+    simulation = judged()
+    status = simulation.run_to_end()
+    found = [record.judgement for record in status.history if record.judgement is not None]
+    assert [(one.name, one.items, one.rate) for one in found] == [("wins", 128, 0.625)] * 2
+    assert all(times == 1 for times in simulation.committed.values())
+
+
+@pytest.mark.parametrize("jobs", ["PerStage", "PerRole", "Joined"])
+def test_a_judge_that_fails_does_not_end_the_run(jobs: str) -> None:
+    simulation = judged(yardstick={"items": 0}, compute={"inference": {"jobs": jobs}})
+    fail_finally(simulation, "i1/judge/wins-raw")
+    status = simulation.run_to_end()
+    assert status.phase == "Succeeded"
+    condition = next(c for c in status.conditions if c.type == "Evaluated")
+    assert (condition.status, condition.reason) == ("False", "InvalidInput")
+    assert status.model_uri is not None
+    shown = {record.iteration for record in status.history if record.judgement is not None}
+    assert shown == {2}

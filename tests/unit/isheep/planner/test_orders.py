@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from isheep.contract.choices import Pool
-from isheep.contract.order import canonical_order, parse_order
+from isheep.contract.order import JudgeEndpointRef, canonical_order, parse_order
+from isheep.contract.prepared import PreparedBenchmark
 from isheep.planner.types import Environment, PodFolders, Start
 from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
 
@@ -90,6 +91,23 @@ def test_the_engines_of_one_machine_are_started_for_the_adapters_of_all_iteratio
     assert {start.order.runtime.adapter_rank for start in found.values()} == {rank}
 
 
+@pytest.mark.parametrize(("needed", "length"), [(4096, 4096), (64, None)])
+def test_engines_are_loaded_for_the_longest_benchmark(
+    needed: int, length: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiz = {"name": "quiz", "task": "arc_easy", "promptFormat": "Chat"}
+    simulation = simulation_with(evaluation={"benchmarks": [quiz]})
+    benchmark = PreparedBenchmark(digest="ab" * 32, requests={"Chat": 9}, length=needed)
+    found_by_prepare = {"evaluation": {"quiz": benchmark}, "harness": "0.4.13"}
+    monkeypatch.setattr(
+        "tests.unit.isheep.planner.simulation.with_evaluation",
+        lambda prepared, _: prepared.model_copy(update=found_by_prepare),
+    )
+    found = starts(simulation)
+    assert found.pop("prepare").order.runtime.engine_length is None
+    assert {start.order.runtime.engine_length for start in found.values()} == {length}
+
+
 def test_an_order_contains_all_that_its_worker_needs() -> None:
     simulation = simulation_with(
         engine={"vllm": {"tensorParallelSize": 2, "enforceEager": True, "maxNumSeqs": 9}},
@@ -151,3 +169,33 @@ def test_the_limits_of_inference_decide_its_accelerator_in_pods(
     # The accelerator is not part of a step, so the keys are equal.
     steps = {stage: start.order.steps for stage, start in found.items()}
     assert steps == {stage: start.order.steps for stage, start in unknown.items()}
+
+
+def test_a_run_with_an_endpoint_has_one_pod_without_gpus_for_its_scores() -> None:
+    endpoint = {
+        "url": "https://judge.example.com/v1",
+        "model": "judge-1",
+        "secretRef": {"name": "judge"},
+        "requestsPerMinute": 60,
+    }
+    found = starts(
+        simulation_with(
+            instructions={"count": 2000},
+            compute={"inference": {"parallelism": 8}},
+            judge={"endpoint": endpoint},
+            assessment={"assessor": "Judge"},
+        )
+    )
+    assert (found["i1/assess"].pool, found["i1/assess"].parallelism) == (Pool.PROCESSING, 1)
+    assert found["i1/respond"].parallelism == 8
+    for stage in ("prepare", "i1/assess"):
+        sources = found[stage].order.sources
+        assert sources.judge is None
+        assert sources.judge_endpoint == JudgeEndpointRef(
+            url="https://judge.example.com/v1",
+            model="judge-1",
+            max_concurrent_requests=8,
+            requests_per_minute=60,
+            timeout_seconds=120,
+            max_retries=5,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +10,13 @@ import pytest
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.yardstick import Yardstick
+from isheep.contract.prepared import PreparedJudge
 from isheep.planner import pinning
+from isheep.planner.orders import resolve_sources
 from isheep.planner.pinning import PlanningError, Resolved, pin, spec_of
-from isheep.planner.types import RunView, Start
-from isheep.recipes.stage_kinds import STAGE_VERSIONS
+from isheep.planner.seen_fields import field_digests
+from isheep.planner.types import Environment, RunView, Start
+from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
 
 from .prepared_inputs import prepared_for
 from .simulation import SPEC, PlannerSimulation, make_run, spec_with
@@ -45,7 +49,7 @@ def test_the_resolved_values_are_read_back_from_the_status() -> None:
     run, resolved = first()
     assert pin(run, "image-2", retried=False) == resolved
     assert spec_of(resolved).document() == SelfAlignmentRunSpec.read(SPEC).document()
-    assert resolved.seen == SPEC
+    assert resolved.seen == field_digests(SPEC)
 
 
 def test_a_generation_is_resolved_once() -> None:
@@ -99,12 +103,144 @@ def test_a_run_of_an_earlier_version_gets_no_yardstick_from_an_upgrade() -> None
     assert spec_of(pin(other, "image-2", retried=False)).yardstick is None
 
 
+def drops(**fields: Any) -> dict[str, Any]:
+    quiz = {"name": "quiz", "task": "arc_easy", "decontaminate": "Drop"}
+    return spec_with(evaluation={"benchmarks": [quiz], **fields})
+
+
+def responses_of(resolved: Resolved) -> str | None:
+    evaluation = spec_of(resolved).evaluation
+    return None if evaluation is None else evaluation.contaminated_responses
+
+
+def test_a_new_run_drops_contaminated_responses_and_one_of_an_earlier_version_does_not() -> None:
+    run, resolved = first(drops())
+    assert responses_of(resolved) == "Drop"
+    assert responses_of(first(drops(contaminatedResponses="Keep"))[1]) == "Keep"
+    report = {"benchmarks": [{"name": "quiz", "task": "arc_easy"}]}
+    assert responses_of(first(spec_with(evaluation=report))[1]) is None
+
+    spec = dict(resolved.spec)
+    spec["evaluation"] = {"benchmarks": spec["evaluation"]["benchmarks"]}
+    old = pinned(run, resolved.model_copy(update={"spec": spec}))
+    assert responses_of(pin(old, "image-2", retried=False)) is None
+    added = drops()["evaluation"]["benchmarks"] + [{"name": "rules", "task": "ifeval"}]
+    more = edited(old, spec_with(evaluation={"benchmarks": added}))
+    assert responses_of(pin(more, "image-2", retried=False)) is None
+    asked = edited(old, drops(contaminatedResponses="Drop"))
+    assert responses_of(pin(asked, "image-2", retried=False)) == "Drop"
+
+
+def test_a_run_that_begins_to_drop_overlaps_drops_responses_too() -> None:
+    report = {"benchmarks": [{"name": "quiz", "task": "arc_easy"}]}
+    for before in (spec_with(evaluation=report), spec_with()):
+        run, resolved = first(before)
+        later = edited(pinned(run, resolved), drops())
+        assert responses_of(pin(later, "image-2", retried=False)) == "Drop"
+
+
 def test_a_run_of_an_earlier_version_measures_if_its_user_asks_for_it() -> None:
     run = of_earlier_version()
     asked = edited(run, spec_with(yardstick={"items": 50}))
     assert spec_of(pin(asked, "image-2", retried=False)).yardstick == Yardstick(items=50)
     stops = edited(run, without_yardstick(safeguards={"action": "Stop"}))
     assert spec_of(pin(stops, "image-2", retried=False)).yardstick == Yardstick()
+
+
+WARMUP_EDITED = spec_with(training={"warmupSteps": 9})
+"""An edit of one field."""
+
+
+def with_the_whole_spec(resolved: Resolved, spec: dict[str, Any]) -> Resolved:
+    """Return the values as the version before the digests stored them."""
+    return resolved.model_copy(update={"seen": dict(spec)})
+
+
+def test_a_status_of_the_version_before_the_digests_resolves_only_the_edited_fields() -> None:
+    run, resolved = first()
+    old = with_the_whole_spec(with_old_defaults(resolved), SPEC)
+    after = pin(edited(pinned(run, old), WARMUP_EDITED), "image-2", retried=False)
+    spec = spec_of(after)
+    assert (spec.training.warmup_steps, spec.training.max_samples) == (9, 111)
+    assert spec.language == "de"
+    assert after.seen == field_digests(WARMUP_EDITED)
+
+
+def test_a_status_of_the_version_before_the_digests_is_stored_with_digests() -> None:
+    run, resolved = first()
+    old = with_the_whole_spec(resolved, SPEC)
+    assert pin(pinned(run, old), "image-1", retried=False) == resolved
+
+
+def previous_resolve(
+    seen: Mapping[str, Any],
+    now: Mapping[str, Any],
+    kept: Mapping[str, Any],
+    made: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the values that the version before the digests resolves; its code, which is frozen."""
+    result: dict[str, Any] = {}
+    for name in kept.keys() | made.keys():
+        if seen.get(name) == now.get(name):
+            value = kept.get(name)
+        elif (
+            name not in ("seedTasks", "storage")
+            and isinstance(kept.get(name), dict)
+            and isinstance(made.get(name), dict)
+        ):
+            value = previous_resolve(
+                seen.get(name) or {}, now.get(name) or {}, kept[name], made[name]
+            )
+        else:
+            value = made.get(name)
+        if value is not None:
+            result[name] = value
+    return result
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"training": {"warmupSteps": 9}},
+        {"training": {}},
+        {"compute": {"inference": {"podLabels": {"team": "b"}}}},
+        {"seedTasks": {"storageUri": "s3://bucket/seeds.jsonl"}},
+    ],
+)
+def test_the_version_before_the_digests_resolves_an_edit_alike_after_a_rollback(
+    edit: dict[str, Any],
+) -> None:
+    spec = spec_with(
+        training={"warmupSteps": 7},
+        compute={"inference": {"podLabels": {"team": "a", "cost": "c"}, "env": [{"name": "A"}]}},
+        safeguards={},
+    )
+    run, resolved = first(spec)
+    pins = with_old_defaults(resolved).spec
+    now = {**spec, **edit}
+    fresh = SelfAlignmentRunSpec.read({**now, "yardstick": spec.get("yardstick")}).document()
+    by_previous = previous_resolve(resolved.seen, now, pins, fresh)
+    ours = pin(edited(pinned(run, with_old_defaults(resolved)), now), "image-1", retried=False)
+    assert by_previous == ours.spec
+
+
+OVER_THE_LIMITS = {"env": [{"name": f"V{n}", "value": "x" * 4096} for n in range(64)]}
+"""Values that the schema of an earlier version allowed."""
+
+
+def test_a_stored_run_over_the_limits_goes_on_and_can_be_suspended() -> None:
+    spec = spec_with(compute={"inference": OVER_THE_LIMITS})
+    simulation = PlannerSimulation(make_run(spec))
+    simulation.run_pass()
+    simulation.complete(simulation.active()[0])
+    simulation.run_pass()
+    simulation.edit(suspend=True)
+    assert simulation.run_pass().status.phase == "Suspended"
+    simulation.finish_stops()
+    simulation.edit(suspend=False)
+    assert simulation.run_to_end().phase == "Succeeded"
+    resolved = Resolved.model_validate(simulation.run.status.resolved)
+    assert spec_of(resolved).compute.inference.env[63].value == "x" * 4096
 
 
 def test_a_new_source_of_seed_tasks_replaces_the_old_one() -> None:
@@ -140,8 +276,8 @@ def test_an_edit_keeps_the_inputs_whose_fields_are_unchanged(
 
 def test_an_input_stays_unpinned_if_its_field_is_restored_before_prepare_ends() -> None:
     run, _ = first()
-    other = pin(edited(run, spec_with(model={"storageUri": "hf://o/x"})), "", retried=False)
-    run = edited(pinned(edited(run, dict(other.seen)), other), SPEC)
+    changed = edited(run, spec_with(model={"storageUri": "hf://o/x"}))
+    run = edited(pinned(changed, pin(changed, "", retried=False)), SPEC)
     assert "model" not in pin(run, "", retried=False).inputs
 
 
@@ -156,6 +292,40 @@ def test_the_order_of_prepare_contains_the_pinned_inputs() -> None:
         "seedTasks": "seeds",
         "templates": "templates",
     }
+
+
+def with_judge(uri: str, revision: str | None = None) -> dict[str, Any]:
+    named = {} if revision is None else {"revision": revision}
+    return spec_with(judge={"model": {"storageUri": uri, **named}})
+
+
+@pytest.mark.parametrize(
+    ("after", "kept"),
+    [
+        (with_judge("hf://other/judge") | {"randomSeed": 5}, True),
+        (with_judge("hf://other/judge-2"), False),
+        (with_judge("hf://other/judge", "v2"), False),
+        (spec_with(), False),
+    ],
+)
+def test_a_judge_is_pinned_until_its_place_changes(after: dict[str, Any], kept: bool) -> None:
+    run, resolved = first(with_judge("hf://other/judge"))
+    judge = PreparedJudge(
+        digest="j1", revision="c1", dtype="float32", max_model_length=9, chat_format="c"
+    )
+    assert resolved.prepared is not None
+    resolved = resolved.with_prepared(resolved.prepared.model_copy(update={"judge": judge}))
+    run = pinned(run, resolved)
+    found = pin(edited(run, after), "image", retried=False)
+    judged = {k: v for k, v in found.inputs.items() if k.startswith("judge")}
+    assert judged == ({"judge": "j1", "judgeRevision": "c1"} if kept else {})
+    sources = resolve_sources(
+        StageKind.PREPARE, spec_of(found), found.inputs, Environment(worker_image="image")
+    )
+    assert sources.pinned.get("judge") == ("j1" if kept else None)
+    assert "judgeRevision" not in sources.pinned
+    assert sources.judge == after.get("judge", {}).get("model", {}).get("storageUri")
+    assert sources.judge_revision == ("c1" if kept else "v2" if "v2" in str(after) else None)
 
 
 def test_an_edit_of_compute_keeps_the_result_of_prepare() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
-from isheep.planner.types import Environment, Plan, Start
+from isheep.planner.types import Environment, Plan, PodFolders, Start
 
 from .scenarios import conditions_of, one_iteration
 from .simulation import SPEC, PlannerSimulation, make_run
@@ -25,6 +29,24 @@ def test_storage_comes_from_the_run_or_from_the_installation() -> None:
 def test_a_run_in_a_cluster_cannot_use_a_folder_as_storage() -> None:
     simulation = PlannerSimulation(make_run({**SPEC, "storage": {"folder": {"path": "data"}}}))
     assert conditions_of(simulation.run_pass().status)["Stalled"] == ("True", "FolderStorage")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": {"storageUri": "file:///models/tiny"}},
+        {"seedTasks": {"storageUri": "file:///proc/self/environ"}},
+    ],
+)
+def test_a_run_in_a_cluster_cannot_read_a_file(changes: dict[str, Any]) -> None:
+    simulation = one_iteration(**changes)
+    simulation.environment = Environment(pods=PodFolders("/claims", "/config-maps"))
+    planned = simulation.run_pass()
+    assert conditions_of(planned.status)["Stalled"] == ("True", "FileSource")
+    assert not [action for action in planned.actions if isinstance(action, Start)]
+    # `isheep run` can.
+    simulation.environment = Environment()
+    assert simulation.run_to_end().phase == "Succeeded"
 
 
 def test_a_missing_config_map_stalls_the_run_until_it_exists() -> None:

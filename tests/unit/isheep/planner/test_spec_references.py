@@ -57,3 +57,11 @@ def test_a_config_map_that_two_fields_name_is_returned_once() -> None:
 
 def test_a_spec_without_references_has_no_config_maps() -> None:
     assert config_map_names(read()) == []
+
+
+def test_every_stage_can_read_the_judge() -> None:
+    spec = read(judge={"model": {"storageUri": "pvc://judges/one"}})
+    for kind in (StageKind.ASSESS, StageKind.PREPARE):
+        assert source_uris(spec, kind)[:2] == ["hf://org/model", "pvc://judges/one"]
+    endpoint = {"endpoint": {"url": "https://judge.example.com", "model": "m"}}
+    assert source_uris(read(judge=endpoint), StageKind.ASSESS) == ["hf://org/model"]

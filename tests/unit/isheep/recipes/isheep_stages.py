@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.order import Prepared
+from isheep.contract.prepared import Prepared
 from isheep.recipes.interface import End, Stage, Statistics
 from isheep.recipes.isheep import ISheep
 

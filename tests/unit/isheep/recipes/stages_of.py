@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.order import ChatFormatRef, Prepared
+from isheep.contract.prepared import ChatFormatRef, Prepared
 from isheep.recipes.interface import End, Recipe, Stage, Statistics
 
 PREPARED = Prepared(

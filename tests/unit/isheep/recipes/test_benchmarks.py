@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.order import Prepared, PreparedBenchmark
+from isheep.contract.prepared import Prepared, PreparedBenchmark
 from isheep.planner.walk import Walk, walk
 from isheep.recipes.evaluation_settings import EvaluateSettings, VerdictSettings
 from isheep.recipes.interface import FAILED, Stage, Statistics
 from isheep.recipes.prediction import best_result
 from isheep.recipes.registry import RECIPES
-from isheep.recipes.settings import CurateSettings
+from isheep.recipes.settings import CurateSettings, SelectSettings
 from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
 
 from ..planner.prepared_inputs import prepared_for
@@ -121,6 +121,18 @@ def test_texts_that_must_be_dropped_are_in_the_key_of_curate() -> None:
     assert first.decontamination is not None
     assert first.decontamination.benchmarks == {"Evaluation": "texts"}
     assert found.keys["i1/curate/r1"] != walked().keys["i1/curate/r1"]
+
+
+def test_texts_that_must_be_dropped_from_responses_are_in_the_key_of_select() -> None:
+    texts = prepared(evaluation_texts="texts")
+    drops = {**BENCHMARKS, "contaminatedResponses": "Drop"}
+    found = walked(found=texts, evaluation=drops)
+    (first, *_) = [s.settings for s in found.stages if isinstance(s.settings, SelectSettings)]
+    assert first.decontamination is not None
+    assert first.decontamination.benchmarks == {"Evaluation": "texts"}
+    for other in (walked(found=texts), walked(evaluation=drops)):
+        settings = [s.settings for s in other.stages if isinstance(s.settings, SelectSettings)]
+        assert [one.decontamination for one in settings] == [None, None]
 
 
 def test_two_benchmarks_with_the_same_requests_have_the_same_stages() -> None:

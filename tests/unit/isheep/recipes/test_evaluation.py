@@ -8,7 +8,7 @@ import pytest
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.planner.walk import Walk, walk
-from isheep.recipes.evaluation_settings import EvaluateSettings
+from isheep.recipes.evaluation_settings import EvaluateSettings, VerdictSettings
 from isheep.recipes.interface import FAILED, Stage, Statistics, has_failed
 from isheep.recipes.prediction import best_result
 from isheep.recipes.registry import RECIPES
@@ -66,6 +66,22 @@ def test_a_model_is_measured_after_its_responses_and_the_last_one_after_its_trai
         "i1/verdict",
         "i1/report",
     ]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_verdict_reads_the_pairs_and_the_prompts_behind_each_training_set(recipe: str) -> None:
+    stages = {s.id: s for s in walked(recipe=recipe, iterations=2).stages}
+    generates = tuple(id_ for id_, s in stages.items() if s.kind is StageKind.GENERATE)
+    for t in (1, 2):
+        found, selects = stages[f"i{t}/verdict"], [f"i{n}/select" for n in range(1, t + 1)]
+        settings = found.settings
+        assert isinstance(settings, VerdictSettings)
+        assert found.inputs["data"] == tuple(selects)
+        assert found.inputs["pairs"] == tuple(stages[id_].inputs["pairs"][0] for id_ in selects)
+        # A verdict on M(1) that comes in iteration 2 does not read the prompts of iteration 2.
+        early = tuple(id_ for id_ in generates if int(id_[1]) <= t)
+        assert found.inputs["completions"] == early
+        assert settings.generated_in == tuple(int(id_[1]) for id_ in early)
 
 
 def test_controls_follow_the_scores_and_change_no_key_of_the_method() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from isheep.contract.order import ScoreLabelsRef
+from isheep.contract.prepared import ScoreLabelsRef
 from isheep.recipes.builders.assess import assessor_formats, needs_expected_scores
 from isheep.recipes.defaults import resolve
 

@@ -22,7 +22,7 @@ from isheep.api.recipe_registry import RECIPE_DEFINITIONS
 from isheep.api.run import SelfAlignmentRun, SelfAlignmentRunSpec, settings_of
 from isheep.api.validation_rule import ValidationRule
 from isheep.api.validations import violations
-from isheep.contract.order import Prepared
+from isheep.contract.prepared import Prepared
 from isheep.recipes.builders.context import RunContext
 from isheep.recipes.builders.curate import curate
 from isheep.recipes.builders.generate import generate

@@ -62,8 +62,8 @@ def test_a_row_of_select_keeps_scores_of_levels_only() -> None:
     stored = SelectionRow(
         "i1-r1-c0-p0", "Add.", "1 2", "3", "stop", True, None, {"Quality": 9.0, "PairPerplexity": 4}
     )
-    pair = PairRow("i1-r1-c0-p0", "Add.", "1 2", "3", "stop", 9, 2)
-    found = collapse_row(stored, pair, logprob=-0.5, exemplars=("s1",))
+    pair = PairRow("i1-r1-c0-p0", "Add.", "1 2", "3", "stop", 9, 2, logprob=-0.5)
+    found = collapse_row(stored, pair, exemplars=("s1",))
     assert found == CollapseRow(
         "i1-r1-c0-p0", "Add.\n1 2", "3", "stop", True, {"Quality": 9.0}, 2, -0.5, ("s1",)
     )

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isheep_worker.curation.curate import Criteria, CuratedRound, curate_round, instruction_id
+from isheep_worker.curation.curate import Criteria, CuratedRound, curate_round
 from isheep_worker.curation.decontamination import Decontaminator
+from isheep_worker.rows.row_ids import instruction_id
 from isheep_worker.rows.schema import (
     INSTRUCTIONS,
     PAIRS,

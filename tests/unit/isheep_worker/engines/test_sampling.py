@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isheep_worker.engines import sampling
-from isheep_worker.engines.sampling import draw_tokens, row_generator, uniform
+from isheep_worker.engines.sampling import draw_tokens, row_generator, token_logprobs, uniform
 
 
 def draw(probabilities: list[float], *, temperature=1.0, top_p=1.0, at: float) -> int:
@@ -79,3 +79,11 @@ def test_each_seed_has_its_own_numbers():
     assert stream == [uniform(same) for _ in range(5)]
     assert stream != [uniform(other) for _ in range(5)]
     assert all(0 <= u < 1 for u in stream)
+
+
+def test_the_log_probability_of_a_token_is_that_of_the_softmax():
+    logits = torch.tensor([[0.0, 1.0, -1.0], [5.0, 5.0, float("-inf")]])
+    found = token_logprobs(logits, torch.tensor([1, 0]))
+    expected = torch.log_softmax(logits, dim=-1)[[0, 1], [1, 0]]
+    assert torch.allclose(found, expected)
+    assert abs(float(found[1]) - -0.6931) < 1e-4

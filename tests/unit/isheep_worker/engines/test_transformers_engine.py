@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from isheep_worker.engines import prefill
+from isheep_worker.engines import prefill, transformers_engine
 from isheep_worker.engines.adapter import Adapter
 from isheep_worker.engines.interface import Completion, Engine, PromptTooLongError, Request
 from isheep_worker.engines.registry import open_engine
@@ -222,6 +222,42 @@ def test_labels_have_the_probabilities_of_the_model(tiny_model_dir: Path, engine
         assert found[one.id].label_logprobs == pytest.approx(expected, abs=1e-4)
         assert (found[one.id].text, found[one.id].tokens) == ("", 0)
     assert not found[writing.id].label_logprobs
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"temperature": 0.3, "top_p": 0.7},
+        {"temperature": 0.0, "presence_penalty": 2.0},
+        {"regex": CONSTRAINED_ANSWER, "max_tokens": 20},
+    ],
+)
+def test_the_log_probability_of_a_completion_is_that_of_the_plain_model(
+    tiny_model_dir: Path, engine, tokenizer, changed: dict[str, Any], monkeypatch
+):
+    """Temperature, nucleus, penalty and mask choose the tokens, and do not change their value."""
+    drawn: dict[str, list[int]] = {}
+    take = transformers_engine._Row.take
+
+    def noted(row: Any, token: int, logprob: float) -> Completion | None:
+        drawn.setdefault(row.request.id, []).append(token)
+        return take(row, token, logprob)
+
+    monkeypatch.setattr(transformers_engine._Row, "take", noted)
+    wanted = requests(tokenizer, 3, logprob=True, **changed)
+    plain = [dataclasses.replace(one, id=f"p{one.id}", logprob=False) for one in wanted]
+    found = drain(engine, wanted, plain)
+    model = AutoModelForCausalLM.from_pretrained(tiny_model_dir, dtype="float32")
+    for one in wanted:
+        tokens = drawn[one.id]
+        assert len(tokens) == found[one.id].tokens
+        with torch.inference_mode():
+            logits = model(input_ids=torch.tensor([[*one.prompt_token_ids, *tokens]])).logits[0]
+        logprobs = torch.log_softmax(logits[len(one.prompt_token_ids) - 1 : -1], dim=-1)
+        expected = sum(float(row[token]) for row, token in zip(logprobs, tokens, strict=True))
+        assert found[one.id].logprob == pytest.approx(expected, abs=1e-3)
+        assert found[f"p{one.id}"].logprob is None
+        assert found[f"p{one.id}"].text == found[one.id].text
 
 
 def test_an_idle_engine_returns_no_completions(engine):

@@ -88,15 +88,27 @@ def test_a_presence_penalty_works_as_in_the_transformers_engine(
 ):
     prompt = tokenizer.encode("The cat sat on the mat. The cat")
     requested = [
-        request(f"{penalty}", prompt, temperature=0.0, max_tokens=24, presence_penalty=penalty)
+        request(
+            f"{penalty}",
+            prompt,
+            temperature=0.0,
+            max_tokens=24,
+            presence_penalty=penalty,
+            logprob=penalty != 1.5,
+        )
         for penalty in (0.0, 2.0, 1.5)
     ]
     other = open_engine("Transformers", smollm2_dir, "float32", MAX_LENGTH, EngineRuntime())
     engine.submit(requested)
     other.submit(requested)
-    found = {id_: completion.text for id_, completion in drain(engine).items()}
-    assert {id_: completion.text for id_, completion in drain(other).items()} == found
-    assert len(set(found.values())) == 3
+    found, expected = drain(engine), drain(other)
+    texts = {id_: completion.text for id_, completion in found.items()}
+    assert {id_: completion.text for id_, completion in expected.items()} == texts
+    assert len(set(texts.values())) == 3
+    # Both sums are from the model's own probabilities, before the penalty.
+    assert found["1.5"].logprob is None
+    for id_ in ("0.0", "2.0"):
+        assert found[id_].logprob == pytest.approx(expected[id_].logprob, abs=0.01)
     other.close()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.order import ScoreLabelsRef
+from isheep.contract.prepared import ScoreLabelsRef
 from isheep.recipes.defaults import instructions_field, resolve
 from isheep.recipes.interface import Stage
 from isheep.recipes.prediction import predicted_stages

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from isheep_worker.report.html import render
+from isheep_worker.rows.schema import PreferenceRow
+from isheep_worker.yardstick.judgement_section import JudgedAnswers, conclude, judgement_section
 
 from .whole_report import whole_report
 
@@ -79,3 +81,29 @@ def test_the_page_says_that_the_last_model_counts_as_the_best_one():
     page = render(whole_report())
     best = page.partition('id="best"')[2].partition("</p>")[0]
     assert "The best model is M(2): the last model, because best.metric is not set." in best
+
+
+def test_the_page_shows_win_rates_with_reversals_and_unreadable_judgements():
+    rows = [PreferenceRow(f"q{n}", 1.0, float(n < 50), 90 + n % 5, 90) for n in range(60)]
+    unread = [PreferenceRow(f"q{n}", None, 1.0, 1, 1, "no-verdict") for n in range(60)]
+    sections = judgement_section(
+        [JudgedAnswers("wins", 1, "Chat", rows), JudgedAnswers("given", 2, None, unread)], seed=0
+    )
+    conclude(sections, 1, [])
+    document = whole_report()
+    document["verdict"]["judgements"] = sections
+    section = render(document).partition('id="verdict"')[2].partition('id="verdict-answer')[0]
+    (found,) = sections[0]["models"]
+    for text in (
+        "wins: how often the judge prefers M(t)",
+        "M(0), Chat",
+        "0.917",
+        f"{found['lower']:.3f} to {found['upper']:.3f}",
+        f"{found['length_controlled']['rate']:.3f}",
+        "50, 0",
+        "M(1) is better than M(0)",
+        "the given outputs",
+        "M(2): no figure, because the judge's answers cannot be read for 60 of 60 questions",
+    ):
+        assert text in section.replace("&#39;", "'"), text
+    assert '<td class="n">10</td>' in section  # the order reversals

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from isheep.contract.choices import Pool
 from isheep.contract.order import RunRef
 from isheep.recipes.settings import ReportSettings
+from isheep_worker.constraints.satisfaction import SatisfiedShare
 from isheep_worker.controls.validity import ControlFigures
 from isheep_worker.report import figures
 from isheep_worker.report.document import (
@@ -217,6 +218,20 @@ def test_the_page_shows_the_answers_of_the_assessor():
     for shown in ("Answers of the assessor", "9||two rivers", "unparseable-ambiguous", "8-9"):
         assert shown in page
     assert "Answers of the assessor" not in render(document())
+
+
+def test_the_share_of_satisfied_constraints_is_shown_by_score() -> None:
+    shares = (
+        SatisfiedShare("", None, 41, 30, Interval(0.58, 0.84)),
+        SatisfiedShare("Following", 9, 12, 11, None),
+    )
+    doc = document(constraints={1: shares})
+    assert [one["share"] for one in doc["iterations"][0]["constraints"]] == [30 / 41, 11 / 12]
+    page = render(doc)
+    assert "all that state a constraint" in page
+    assert "Following 9" in page
+    assert "0.58 to 0.84" in page
+    assert "satisfy more constraints" not in render(document())
 
 
 def test_the_page_shows_which_damage_the_scores_notice():

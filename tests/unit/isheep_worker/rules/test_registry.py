@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
@@ -48,6 +49,9 @@ from isheep_worker.rules.registry import (
 )
 from isheep_worker.rules.sets import RULE_SETS, rule_set
 from isheep_worker.scoring import expected, sampled
+from isheep_worker.selection import (
+    contaminated as selection_contaminated,
+)
 from isheep_worker.selection import (
     density,
     density_perplexity,
@@ -92,6 +96,15 @@ def contaminated(reason: DropReason) -> Collection[str]:
     decontaminator.add_benchmark("benchmark", [reason.context])
     drop = contamination(decontaminator, ParsedTask(1, reason.example, ""))
     return [drop.rule] if drop else []
+
+
+def contaminated_response(reason: DropReason) -> Collection[str]:
+    decontaminator = Decontaminator()
+    decontaminator.add_benchmark("b", [reason.example])
+    pair = replace(PAIR, response=reason.example)
+    found = {pair.id} if decontaminator.match(pair.response) else set()
+    assert selection_contaminated.decide(selection_row(OTHER, None), found).kept
+    return names_of(selection_contaminated.decide(selection_row(pair, None), found))
 
 
 def repeated_topic(reason: DropReason) -> Collection[str]:
@@ -232,6 +245,7 @@ CHECKS: dict[str, Callable[[DropReason], Collection[str]]] = {
     "perplexity-pair": lambda reason: by_perplexity(1, 50, float(reason.context)),
     "cluster-not-drawn": by_density,
     "cluster-perplexity": by_density_and_perplexity,
+    "contaminated-response": contaminated_response,
     "not-drawn": by_draw,
     "no-label": without_label,
     "unreadable": unreadable,

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.contract.order import Prepared, RunRef, Sources, StageOrder, StageResult, Step
+from isheep.contract.order import RunRef, Sources, StageOrder, StageResult, Step
+from isheep.contract.prepared import Prepared
 from isheep.contract.store_spec import parse_store_uri
 from isheep.planner.walk import Walk, walk
 from isheep.recipes.interface import Statistics

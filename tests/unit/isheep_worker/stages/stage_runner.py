@@ -37,6 +37,8 @@ class StageRunner:
         self.artifacts = ArtifactStore(FolderStore(folder), "default")
         self.inputs = Inputs(self.artifacts.store, "default")
         self._roles: dict[str, str] = {}
+        self.judge: dict[str, Any] = {}
+        """The fields of `Sources` for a judge."""
 
     def commit(self, role: str, codec: RowCodec[Any], rows: Sequence[Any]) -> None:
         """Commit rows as the output of a stage that is the input `role` of later stages."""
@@ -68,9 +70,9 @@ class StageRunner:
         )
 
     def assess_settings(self) -> dict[str, Any]:
-        """Return the settings with which a stage lets the model score pairs."""
+        """Return the settings with which a stage lets the model score pairs, if there is one."""
         return {
-            "model": self.model_settings(700),
+            "model": self.model_settings(700) if self._model else None,
             "random_seed": 0,
             "levels": ("Quality",),
             "rubric": "Simple",
@@ -104,7 +106,7 @@ class StageRunner:
         order = StageOrder(
             run=RUN,
             store=parse_store_uri(str(self._folder)),
-            sources=Sources(model=str(self._model or "/nowhere")),
+            sources=Sources(model=str(self._model or "/nowhere"), **self.judge),
             steps=(step,),
         )
         worker = Worker(StopFlag(), Meter(), Progress(lambda _: None), Shard())

@@ -11,7 +11,7 @@ import pytest
 from isheep.contract.choices import ResponseStyle
 from isheep.recipes.settings import ModelSettings, RespondSettings, Sampling
 from isheep_worker.engines.interface import Completion
-from isheep_worker.rows.schema import InstructionRow
+from isheep_worker.rows.schema import PAIRS, InstructionRow
 from isheep_worker.stages.respond import _pair, _part, _reply
 from isheep_worker.templates.library import TemplateLibrary
 
@@ -86,3 +86,15 @@ def test_the_responses_that_lost_their_thoughts_are_counted(
     with pytest.raises(StopIteration) as end:
         program.send(completions)
     assert end.value.value.statistics["thoughtsRemoved"] == removed
+
+
+def test_a_pair_has_the_log_probability_of_its_tokens() -> None:
+    completion = Completion("a", "A wren.", "stop", 4, 5, logprob=-2.5)
+    settings = settings_of(None)
+    pair = _pair(settings, ROW, completion, _reply(settings, completion), 4)
+    assert (pair.tokens, pair.logprob) == (5, -2.5)
+    # A prompt that is too long has no tokens, and a line without the field is read as before.
+    skipped = _pair(settings, ROW, None, _reply(settings, None), 4)
+    assert skipped.logprob is None
+    assert b"logprob" not in PAIRS.encode(skipped)
+    assert PAIRS.decode(PAIRS.encode(pair)) == pair

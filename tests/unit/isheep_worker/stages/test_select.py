@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -174,3 +176,29 @@ def test_settings_without_a_field_of_their_method_are_refused(runner: StageRunne
     settings = SelectSettings(method="Density", random_seed=0)
     result = runner.run("select", settings, key="e" * 64)
     assert (result.exit_code, result.reason) == (64, "BadOrder")
+
+
+def test_a_response_that_repeats_a_benchmark_is_kept_by_no_method(tmp_path: Path) -> None:
+    runner = StageRunner(tmp_path)
+    pairs, scores, measures = fixture_rows()
+    leak = "It says: the nearest planet to the sun is the small planet Mercury, I think."
+    pairs = [replace(p, response=leak) if n % 2 else p for n, p in enumerate(pairs)]
+    runner.commit("pairs", PAIRS, pairs)
+    runner.commit("scores", SCORES, scores)
+    runner.commit("measures", MEASURES, measures)
+    item = "The nearest planet to the sun is the small planet Mercury."
+    texts = runner.inputs.put(json.dumps(item).encode())
+    decontamination = {"ngram": 13, "benchmarks": {"Evaluation": texts}}
+    random_of = {"method": "Random", "size_of": "SelfAssessment", **LEVELS}
+    for method, fields in {**METHODS, "Random": random_of}.items():
+        rows = selected(runner, method, **{"decontamination": decontamination, **fields})
+        reasons = [row.reason for row in rows]
+        leaked = {reason for number, reason in enumerate(reasons) if number % 2}
+        # A pair that a rule has dropped keeps this reason.
+        assert leaked - {"options"} == {"contaminated-response"}
+        assert "contaminated-response" not in reasons[::2]
+        assert kept(rows)
+    drawn, chosen = (
+        kept(runner.rows(SELECTIONS, key_of(name))) for name in ("Random", "SelfAssessment")
+    )
+    assert len(drawn) == len(chosen)

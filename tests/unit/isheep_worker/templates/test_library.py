@@ -81,6 +81,7 @@ def test_the_templates_of_another_recipe_do_not_change_a_run():
         "assess-incontext",
         "assess-simple",
         "instructions",
+        "judge-pair",
         "response-chat",
         "response-raw",
         "score-combined",
