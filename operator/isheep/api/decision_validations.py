@@ -21,6 +21,7 @@ def _benchmark_of(field: str, condition: str = "") -> str:
     named = f"({metric} == b.name || {metric}.startsWith(b.name + '/'))"
     return (
         f"!has(self.{field}) || !has({metric}) || has(self.evaluation) "
+        "&& has(self.evaluation.benchmarks) "
         f"&& self.evaluation.benchmarks.exists(b, {named}{condition})"
     )
 

@@ -16,7 +16,8 @@ JUDGEMENT_RULES: tuple[ValidationRule, ...] = (
 
 EVALUATION_RULES: tuple[ValidationRule, ...] = (
     ValidationRule(
-        "!has(self.judgements) || self.judgements.all(j, self.benchmarks.all(b, b.name != j.name))",
+        "!has(self.judgements) || !has(self.benchmarks) "
+        "|| self.judgements.all(j, self.benchmarks.all(b, b.name != j.name))",
         "a benchmark and a judgement have the same name: give each of them its own name",
         "judgements",
     ),

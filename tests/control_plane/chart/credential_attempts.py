@@ -281,13 +281,8 @@ CREDENTIAL_ATTEMPTS = (
         "file:///proc/self/environ",
         {"seedTasks": {"storageUri": "file:///proc/self/environ"}},
     ),
-    _uri(
-        "files",
-        TEXTS,
-        "pvc://models/../../../proc/self/environ",
-        benchmark("pvc://models/../../../proc/self/environ"),
-    ),
-    _uri("files", EVALUATED, "pvc://models/a/..", evaluated("pvc://models/a/..")),
+    _uri("files", TEXTS, "file:///proc/self/environ", benchmark("file:///proc/self/environ")),
+    _uri("files", EVALUATED, "file:///etc", evaluated("file:///etc")),
     _uri("files", JUDGED, "file:///etc", judged("file:///etc")),
     _uri("files", JUDGE_MODEL, "file:///etc", {"judge": model("file:///etc")}),
 )

@@ -63,9 +63,6 @@ POD_ATTEMPTS = (
     ),
     _pool("the pods of a Service", "podLabels", "podLabels: app=web", podLabels={"app": "web"}),
     _pool(
-        "an empty value with an empty list", "podLabels", "podLabels: =web", podLabels={"": "web"}
-    ),
-    _pool(
         "another value of a listed label",
         "podLabels",
         "podLabels: app.kubernetes.io/part-of=web",

@@ -212,9 +212,10 @@ def test_the_largest_run_and_lists_stay_within_the_cost_limit_of_expressions(
     """Beyond the limit, the API server would refuse a run that the lists allow."""
     env, annotations = largest("env"), largest("podAnnotations")
     value = "v" * annotations["additionalProperties"]["maxLength"]
-    names = [f"b{number}".ljust(200, "a") for number in range(env["maxItems"])]
+    variable = "v" * env["items"]["properties"]["value"]["maxLength"]
+    names = [f"b{number}".ljust(100, "a") for number in range(env["maxItems"])]
     pool = {
-        "env": [{"name": name, "value": value[:4000]} for name in names],
+        "env": [{"name": name, "value": variable} for name in names],
         "podLabels": dict.fromkeys(names[: largest("podLabels")["maxProperties"]], "v"),
         "podAnnotations": dict.fromkeys(names[: annotations["maxProperties"]], value),
         "tolerations": [
