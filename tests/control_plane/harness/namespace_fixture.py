@@ -105,8 +105,15 @@ class NamespaceFixture:
         return f"{base}/{name}" if name else base
 
     def run(self, name: str = "run") -> dict[str, Any]:
-        """Return the latest version of a run."""
-        return self.cluster.observer.latest(RUNS, self.name)[name]
+        """Return the latest version of a run.
+
+        The observer sees a run that another process has created a moment later.
+        """
+        found: dict[str, Any] = until(
+            lambda: self.cluster.observer.latest(RUNS, self.name).get(name),
+            otherwise=f"the observer has not seen the run {name}",
+        )
+        return found
 
     def status(self, name: str = "run") -> dict[str, Any]:
         return dict(self.run(name).get("status") or {})
