@@ -38,17 +38,16 @@ def money_of(found: Cost, spec: SelfAlignmentRunSpec, prices: Prices | None) -> 
 def cost_text(found: Cost, price: Money | None) -> str:
     """Return the line about the cost of a plan."""
     tokens = f"at most {found.tokens:,} generated tokens"
+    place = "" if found.device is None else f" on {found.device}"
     if found.seconds is None or found.gpu_seconds is None or found.bytes is None:
         kinds = ", ".join(found.unmeasured)
-        place = "" if found.device is None else f" on {found.device}"
         return (
             f"{tokens}; time, GPU-hours and size are unknown, because no run of this model in the "
             f"store has measured {kinds}{place}"
         )
     cost = "" if price is None else f" ({price.amount:.2f} {price.currency})"
-    device = "" if found.device is None else f" on {found.device}"
     return (
         f"{tokens}; about {duration(found.seconds)}, {found.gpu_seconds / 3600:.2f} GPU-hours"
         f"{cost} and {size(round(found.bytes))} in the store, at the rates of "
-        f"{', '.join(found.measured_by)}{device}"
+        f"{', '.join(found.measured_by)}{place}"
     )

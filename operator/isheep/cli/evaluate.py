@@ -77,13 +77,8 @@ def command(
     store: options.Store = None,
     mirror: options.Mirrors = None,
     config_map: options.ConfigMaps = None,
-    plain: Annotated[
-        bool, typer.Option("--plain", help="Print plain lines, as if stdout were not a terminal.")
-    ] = False,
-    allow_cpu: Annotated[
-        bool,
-        typer.Option("--allow-cpu", help="Use the CPU if the run asks for GPUs and none is found."),
-    ] = False,
+    plain: options.Plain = False,
+    allow_cpu: options.AllowCpu = False,
 ) -> None:
     """Evaluate the models of a finished run on a benchmark. No model is trained again."""
     from isheep.cli import ending

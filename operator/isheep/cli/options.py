@@ -100,6 +100,13 @@ ConfigMaps = Annotated[
 ]
 
 
+Plain = Annotated[
+    bool, typer.Option("--plain", help="Print plain lines, as if stdout were not a terminal.")
+]
+AllowCpu = Annotated[
+    bool,
+    typer.Option("--allow-cpu", help="Use the CPU if the run asks for GPUs and none is found."),
+]
 SetValues = Annotated[
     list[str] | None,
     typer.Option(

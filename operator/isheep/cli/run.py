@@ -25,13 +25,8 @@ def command(
     mirror: options.Mirrors = None,
     config_map: options.ConfigMaps = None,
     *,
-    plain: Annotated[
-        bool, typer.Option("--plain", help="Print plain lines, as if stdout were not a terminal.")
-    ] = False,
-    allow_cpu: Annotated[
-        bool,
-        typer.Option("--allow-cpu", help="Use the CPU if the run asks for GPUs and none is found."),
-    ] = False,
+    plain: options.Plain = False,
+    allow_cpu: options.AllowCpu = False,
     until: Annotated[
         str | None,
         typer.Option(

@@ -54,9 +54,12 @@ def prepare_judgements(
         BadInputError: A judgement cannot be made; the message has its name and the remedy.
         SourceUnreachableError: The questions cannot be read now.
     """
+    evaluation = spec.evaluation
+    if evaluation is None:
+        return {}
     length = spec.engine.vllm.max_model_length or own_length or DEFAULT_LENGTH
     found: dict[str, PreparedJudgement] = {}
-    for judgement in (spec.evaluation.judgements or ()) if spec.evaluation is not None else ():
+    for judgement in evaluation.judgements or ():
         try:
             questions, judging = texts.judgement(judgement.name, library)
             _check_outputs(judgement, questions)
@@ -68,8 +71,7 @@ def prepare_judgements(
             _check_length(judgement, longest, length)
         except BadInputError as error:
             raise BadInputError(f"evaluation.judgements[{judgement.name}]: {error}") from error
-        seed = 0 if spec.evaluation is None else spec.evaluation.random_seed
-        settings = JudgementSettings(judgement.limit, judgement.max_tokens, seed)
+        settings = JudgementSettings(judgement.limit, judgement.max_tokens, evaluation.random_seed)
         reference = PreparedBenchmark(
             digest=put_judgement(inputs, settings, questions, judging, requests),
             requests={name: len(some) for name, some in requests.items()},
