@@ -8,10 +8,7 @@ from isheep.api.gpu_usage import Prices
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.cli.du import size
 from isheep.cli.rates import duration
-from isheep.contract.choices import Pool
-from isheep.contract.gpu_resources import gpus_by_resource
-from isheep.local.devices import WHOLE_GPU
-from isheep.planner.cost import Cost, money
+from isheep.planner.cost import Cost, gpu_resources_of, money
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +20,8 @@ class Money:
 
 
 def money_of(found: Cost, spec: SelfAlignmentRunSpec, prices: Prices | None) -> Money | None:
-    """Return the price of the GPU time; None if the time or a price is unknown.
-
-    A pool whose limits name no GPU resource uses whole GPUs of this machine.
-    """
-    limits = {pool: gpus_by_resource(spec.compute.pool(pool).resources.limits) for pool in Pool}
-    resources = {pool: next(iter(gpus), WHOLE_GPU) for pool, gpus in limits.items()}
-    amount = money(found, resources, prices)
+    """Return the price of the GPU time; None if the time or a price is unknown."""
+    amount = money(found, gpu_resources_of(spec), prices)
     if amount is None or prices is None:
         return None
     return Money(round(amount, 2), prices.currency)

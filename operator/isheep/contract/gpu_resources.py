@@ -2,14 +2,21 @@
 
 The device plugins of NVIDIA and AMD name a whole GPU `<vendor>/gpu`. NVIDIA's plugin names a
 slice of a GPU `nvidia.com/mig-<size>`; a slice counts as one GPU, because a process uses it as one.
+With dynamic resource allocation, a pod names the ResourceClaimTemplate of a claim instead. Only the
+scheduler knows which devices the claim gets, so a claim counts as one GPU of the resource
+`resource.k8s.io/<template>`, and a price is that of the whole claim.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
+CLAIM_PREFIX = "resource.k8s.io/"
 _WHOLE, _SLICE = "/gpu", "/mig-"
+WHOLE_GPU = "nvidia.com/gpu"
+"""The resource of a GPU of one machine, on which no device plugin names the GPUs."""
 
 
 def is_gpu(resource: str) -> bool:
@@ -29,6 +36,11 @@ def gpus_by_resource(quantities: Mapping[str, object]) -> dict[str, int]:
     """
     found = {name: str(quantity) for name, quantity in quantities.items() if is_gpu(name)}
     return {name: int(text) for name, text in found.items() if text.isdecimal() and int(text)}
+
+
+def gpus_of_claims(templates: Iterable[str]) -> dict[str, int]:
+    """Return the claims of a pod by the resource that stands for their ResourceClaimTemplate."""
+    return dict(Counter(f"{CLAIM_PREFIX}{name}" for name in templates))
 
 
 def gpu_count(quantities: Mapping[str, str]) -> int:

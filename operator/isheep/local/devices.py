@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import Pool as PoolName
-from isheep.contract.gpu_resources import asks_for_gpus
+from isheep.contract.gpu_resources import WHOLE_GPU, asks_for_gpus
 
 
 class TooFewDevicesError(ValueError):
@@ -21,7 +21,6 @@ class TooFewDevicesError(ValueError):
 
 _UUID = re.compile(r"\(UUID: ((?:GPU|MIG)-[^)]+)\)")
 _SECONDS = 30
-WHOLE_GPU = "nvidia.com/gpu"
 GPU_SLICE = "nvidia.com/mig-slice"
 
 
@@ -75,10 +74,12 @@ def gpu_resources(devices: Sequence[str]) -> dict[str, int]:
 def gpu_field(spec: SelfAlignmentRunSpec) -> str | None:
     """Return the field of a spec that asks for GPUs, such as `engine.vllm.tensorParallelSize`."""
     for pool in PoolName:
-        resources = getattr(spec.compute, pool).resources
+        settings = spec.compute.pool(pool)
         for part in ("limits", "requests"):
-            if asks_for_gpus(getattr(resources, part)):
+            if asks_for_gpus(getattr(settings.resources, part)):
                 return f"compute.{pool}.resources.{part}"
+        if settings.resource_claims:
+            return f"compute.{pool}.resourceClaims"
     if spec.engine.vllm.tensor_parallel_size > 1:
         return "engine.vllm.tensorParallelSize"
     return None

@@ -14,7 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from isheep.api.gpu_usage import Prices
-from isheep.contract.choices import Pool
+from isheep.api.run import SelfAlignmentRunSpec
+from isheep.contract.choices import MOST_TURNS, Pool
+from isheep.contract.gpu_resources import WHOLE_GPU
+from isheep.contract.order import GpuPrices
 from isheep.planner.forecast import ForecastStage, most_steps
 from isheep.recipes.evaluation_settings import EvaluateSettings, JudgeSettings
 from isheep.recipes.interface import Stage
@@ -119,6 +122,22 @@ def money(found: Cost, resources: Mapping[Pool, str], prices: Prices | None) -> 
     return total
 
 
+def gpu_resources_of(spec: SelfAlignmentRunSpec) -> dict[Pool, str]:
+    """Return the GPU resource of each pool; a pool whose limits name none uses whole GPUs."""
+    return {pool: next(iter(spec.compute.pool(pool).gpus), WHOLE_GPU) for pool in Pool}
+
+
+def prices_of_pools(spec: SelfAlignmentRunSpec, prices: Prices | None) -> GpuPrices | None:
+    """Return the price of a GPU of each pool for an hour; None if no pool's resource has one."""
+    if prices is None:
+        return None
+    resources = gpu_resources_of(spec).items()
+    per_hour = {
+        str(pool): prices.per_hour[name] for pool, name in resources if name in prices.per_hour
+    }
+    return GpuPrices(currency=prices.currency, per_hour=per_hour) if per_hour else None
+
+
 def _needs_model(kind: StageKind) -> bool:
     return STAGE_DEFINITIONS[kind].pool is not Pool.PROCESSING
 
@@ -176,7 +195,10 @@ def _most_tokens(stage: Stage) -> int:
         return 0
     answers = (stage.items or 0) * sampling.max_tokens
     if isinstance(settings, JudgeSettings):
-        return 2 * answers  # one answer for each order
+        if settings.kind == "WinRate":
+            return 2 * answers  # one answer for each order
+        # One answer for each model, prompt format of M(0) and turn; a question has at most two.
+        return MOST_TURNS * (1 + len(stage.inputs["base"])) * answers
     if isinstance(settings, ControlSettings):
         answers *= len(settings.kinds)
     if isinstance(settings, AssessSettings):

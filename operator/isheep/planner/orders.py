@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from isheep.api.compute import Pool as PoolSpec
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.choices import BUILTIN_SEED_TASKS, Accelerator, Pool, WalkGrouping
-from isheep.contract.gpu_resources import asks_for_gpus
 from isheep.contract.order import (
     JudgeEndpointRef,
     RunRef,
@@ -30,6 +30,7 @@ from isheep.contract.prepared import Prepared
 from isheep.contract.reasons import Reason
 from isheep.contract.store_spec import StoreSpec
 from isheep.planner import pinning
+from isheep.planner.cost import prices_of_pools
 from isheep.planner.job_stages import (
     ExpectedJob,
     can_walk,
@@ -95,7 +96,9 @@ def build_start(
     """Return the start of an attempt for a group of stages, with its order."""
     first = group[0]
     order = StageOrder(
-        run=RunRef(namespace=run.namespace, name=run.name, uid=run.uid),
+        run=RunRef(
+            namespace=run.namespace, name=run.name, uid=run.uid, cluster=environment.cluster
+        ),
         attempt=attempt,
         store=store,
         sources=sources,
@@ -325,9 +328,7 @@ def _runtime(
     serves_adapters = spec.training.handover == "Adapter" and spec.iterations > 1
     vllm = spec.engine.vllm
     return Runtime(
-        accelerator=None
-        if environment.pods is None
-        else _accelerator(spec.compute.inference.resources.limits),
+        accelerator=None if environment.pods is None else _accelerator(spec.compute.inference),
         tensor_parallel_size=vllm.tensor_parallel_size,
         gpu_memory_utilization=vllm.gpu_memory_utilization,
         enforce_eager=vllm.enforce_eager,
@@ -338,6 +339,9 @@ def _runtime(
         # A pod ends before the next training, so only the local driver keeps an engine that long.
         adapter_rank=spec.training.lora.r if serves_adapters and environment.pods is None else None,
         engine_length=None if prepared is None else _engine_length(prepared),
+        gpu_prices=prices_of_pools(spec, environment.prices)
+        if first.kind is StageKind.REPORT
+        else None,
     )
 
 
@@ -348,9 +352,9 @@ def _engine_length(prepared: Prepared) -> int | None:
     return longest if longest > prepared.max_model_length else None
 
 
-def _accelerator(limits: Mapping[str, str]) -> Accelerator:
-    """Return the device of a container with these limits: a GPU only if a limit asks for one."""
-    return "GPU" if asks_for_gpus(limits) else "CPU"
+def _accelerator(pool: PoolSpec) -> Accelerator:
+    """Return the device of a pool's pods: a GPU only if a limit or a claim asks for one."""
+    return "GPU" if pool.asks_for_gpus else "CPU"
 
 
 def _seed_tasks(spec: SelfAlignmentRunSpec, environment: Environment) -> str:

@@ -15,9 +15,10 @@ from typing import Any
 import yaml
 
 from isheep.api.run import GROUP, KIND, VERSION
-from isheep.contract.order import RunRef
+from isheep.contract.order import GpuPrices, RunRef
 from isheep.recipes.settings import ReportSettings
 from isheep_worker.constraints.satisfaction import SatisfiedShare
+from isheep_worker.controls.drift import AssessorDrift
 from isheep_worker.controls.validity import ControlFigures
 from isheep_worker.report import figures
 from isheep_worker.report.explanations import AssessedPair
@@ -25,6 +26,7 @@ from isheep_worker.report.figures import Seconds
 from isheep_worker.report.funnel import counts
 from isheep_worker.report.pairs import PairFigures
 from isheep_worker.report.scores import LevelFigures
+from isheep_worker.report.served import served_figures
 from isheep_worker.report.stage_figures import StageFigures
 
 SCHEMA_VERSION = 2
@@ -74,6 +76,7 @@ class ReportInput:
     pairs_files: Mapping[int, str] = field(default_factory=dict)
     scores: Mapping[int, Sequence[LevelFigures]] = field(default_factory=dict)
     controls: Mapping[int, Sequence[ControlFigures]] = field(default_factory=dict)
+    anchors: Mapping[int, Sequence[AssessorDrift]] = field(default_factory=dict)
     constraints: Mapping[int, Sequence[SatisfiedShare]] = field(default_factory=dict)
     answers: Mapping[int, Sequence[AssessedPair]] = field(default_factory=dict)
     verdict: Mapping[str, Any] | None = None
@@ -82,6 +85,7 @@ class ReportInput:
     model_bytes: int | None = None
     model_digest: str = ""
     store: str = ""
+    prices: GpuPrices | None = None
 
 
 def report_document(source: ReportInput) -> dict[str, Any]:
@@ -128,6 +132,11 @@ def report_document(source: ReportInput) -> dict[str, Any]:
         "stages": [{"id": s.id, "key": s.key} for s in source.stages if s.key],
     }
     # Members that not every report has are absent, so that the bytes of other reports stay.
+    if source.prices is not None:
+        cost = figures.gpu_cost(source.stages, source.run.uid, source.prices)
+        document["gpu_cost"] = {"amount": cost, "currency": source.prices.currency}
+    if (served := served_figures(source.stages)) is not None:
+        document["endpoint"] = figures.plain(served)
     if source.verdict is not None:
         document["verdict"] = dict(source.verdict)
     if source.settings.failure is not None:
@@ -157,12 +166,19 @@ def _iteration(source: ReportInput, t: int, time: Sequence[figures.StageSeconds]
         "levels": figures.plain(pairs.levels),
         "pairs_file": source.pairs_files.get(t),
         **({} if controls is None else {"controls": [_control(one) for one in controls]}),
+        **_anchors(source.anchors.get(t)),
         "constraints": [_satisfied(one) for one in source.constraints.get(t, ())],
     }
 
 
 def _control(figures_of: ControlFigures) -> dict[str, Any]:
     return {**figures.plain(figures_of), "verdict": figures_of.verdict}
+
+
+def _anchors(drifts: Sequence[AssessorDrift] | None) -> dict[str, Any]:
+    if drifts is None:
+        return {}
+    return {"anchors": [{**figures.plain(one), "verdict": one.verdict} for one in drifts]}
 
 
 def _satisfied(share: SatisfiedShare) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from isheep.contract.choices import Pool
 from isheep.contract.language_mismatch import mismatch_of_drops
+from isheep.contract.order import GpuPrices
 from isheep.contract.rule_names import DROP
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 from isheep_worker.measures.perplexity import BOUNDS, perplexity
@@ -217,13 +218,28 @@ def gpu_hours(stages: Iterable[StageFigures], run_uid: str) -> float:
     A manifest has the GPUs of the worker that committed the stage. If several pods shared a stage,
     the hours are a lower bound. Training reports its processes, one for each GPU of all pods.
     """
-    return sum(
-        (s.time.finished_at - s.time.started_at)
-        * max(s.devices, int(s.statistics.get("processes", 0)) if s.devices else 0)
-        / 3600
-        for s in stages
-        if s.run_uid == run_uid and STAGE_DEFINITIONS[StageKind(s.kind)].pool is not Pool.PROCESSING
-    )
+    return sum(hours_by_pool(stages, run_uid).values())
+
+
+def hours_by_pool(stages: Iterable[StageFigures], run_uid: str) -> dict[Pool, float]:
+    """Return the GPU-hours of the run's stages by pool; see `gpu_hours`."""
+    hours: dict[Pool, float] = {}
+    for stage in stages:
+        pool = STAGE_DEFINITIONS[StageKind(stage.kind)].pool
+        if stage.run_uid != run_uid or pool is Pool.PROCESSING or not stage.devices:
+            continue
+        devices = max(stage.devices, int(stage.statistics.get("processes", 0)))
+        seconds = stage.time.finished_at - stage.time.started_at
+        hours[pool] = hours.get(pool, 0.0) + seconds * devices / 3600
+    return hours
+
+
+def gpu_cost(stages: Iterable[StageFigures], run_uid: str, prices: GpuPrices) -> float | None:
+    """Return the cost of the GPU-hours; None if a pool that used GPUs has no price."""
+    hours = hours_by_pool(stages, run_uid)
+    if not hours.keys() <= prices.per_hour.keys():
+        return None
+    return sum(time * prices.per_hour[pool] for pool, time in hours.items())
 
 
 def time_by_kind(rows: Iterable[StageSeconds]) -> tuple[StageSeconds, ...]:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from isheep.contract.gpu_resources import asks_for_gpus, gpu_count, gpus_by_resource, is_gpu
+from isheep.contract.gpu_resources import (
+    asks_for_gpus,
+    gpu_count,
+    gpus_by_resource,
+    gpus_of_claims,
+    is_gpu,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,3 +44,9 @@ def test_the_gpus_by_resource_leave_out_zeros_and_other_resources() -> None:
         "nvidia.com/mig-3g.40gb": "1k",
     }
     assert gpus_by_resource(quantities) == {"nvidia.com/mig-1g.10gb": 2, "amd.com/gpu": 1}
+
+
+def test_a_claim_counts_as_one_device_of_its_template() -> None:
+    found = gpus_of_claims(["two-gpus", "nic", "two-gpus"])
+    assert found == {"resource.k8s.io/two-gpus": 2, "resource.k8s.io/nic": 1}
+    assert gpus_of_claims([]) == {}

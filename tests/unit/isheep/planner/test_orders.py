@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from isheep.api.gpu_usage import Prices
 from isheep.contract.choices import Pool
-from isheep.contract.order import JudgeEndpointRef, canonical_order, parse_order
+from isheep.contract.order import GpuPrices, JudgeEndpointRef, canonical_order, parse_order
 from isheep.contract.prepared import PreparedBenchmark
 from isheep.planner.types import Environment, PodFolders, Start
 from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
@@ -169,6 +170,29 @@ def test_the_limits_of_inference_decide_its_accelerator_in_pods(
     # The accelerator is not part of a step, so the keys are equal.
     steps = {stage: start.order.steps for stage, start in found.items()}
     assert steps == {stage: start.order.steps for stage, start in unknown.items()}
+
+
+def test_a_claim_of_devices_counts_as_a_gpu() -> None:
+    claims = [{"name": "gpu", "resourceClaimTemplateName": "large"}]
+    simulation = simulation_with(compute={"inference": {"resourceClaims": claims}})
+    simulation.environment = Environment(
+        pods=POD_FOLDERS, prices=Prices(currency="EUR", per_hour={"resource.k8s.io/large": 9})
+    )
+    found = starts(simulation)
+    assert {start.order.runtime.accelerator for start in found.values()} == {"GPU"}
+    prices = found["i1/report"].order.runtime.gpu_prices
+    assert prices == GpuPrices(currency="EUR", per_hour={"inference": 9})
+
+
+def test_the_report_alone_has_the_prices_of_its_pools() -> None:
+    limits = {"resources": {"limits": {"amd.com/gpu": 1}}}
+    prices = Prices(currency="EUR", per_hour={"nvidia.com/gpu": 2.5, "amd.com/gpu": 2})
+    simulation = simulation_with(compute={"training": limits})
+    simulation.environment = Environment(prices=prices)
+    found = {stage: start.order.runtime.gpu_prices for stage, start in starts(simulation).items()}
+    per_hour = {"inference": 2.5, "training": 2, "processing": 2.5}
+    assert found.pop("i1/report") == GpuPrices(currency="EUR", per_hour=per_hour)
+    assert set(found.values()) == {None}
 
 
 def test_a_run_with_an_endpoint_has_one_pod_without_gpus_for_its_scores() -> None:

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isheep.contract.choices import Pool
-from isheep.contract.order import RunRef
+from isheep.contract.invisible_characters import INVISIBLE
+from isheep.contract.order import GpuPrices, RunRef
 from isheep.recipes.settings import ReportSettings
 from isheep_worker.constraints.satisfaction import SatisfiedShare
+from isheep_worker.controls.drift import AnchorLook, assessor_drift
 from isheep_worker.controls.validity import ControlFigures
 from isheep_worker.report import figures
 from isheep_worker.report.document import (
@@ -28,7 +30,7 @@ from isheep_worker.report.invisible_characters import show_invisible
 from isheep_worker.report.pairs import pair_figures
 from isheep_worker.report.scores import Agreement, LevelFigures, OrderMean
 from isheep_worker.report.stage_figures import StageFigures, StageTime
-from isheep_worker.rows.schema import SelectionRow
+from isheep_worker.rows.schema import LevelScore, ScoreRow, SelectionRow
 from isheep_worker.statistics.interface import Interval
 
 RUN = RunRef(namespace="default", name="demo", uid="u1")
@@ -253,6 +255,26 @@ def test_the_page_shows_which_damage_the_scores_notice():
     assert "notice damage" not in render(document())
 
 
+def test_the_page_shows_how_the_assessor_scores_the_same_pairs():
+    def scores(rise: float) -> list[ScoreRow]:
+        values = [float(2 + (7 * n) % 6 + rise) for n in range(80)]
+        return [
+            ScoreRow(f"p{n}", None, {"Quality": LevelScore(one)}) for n, one in enumerate(values)
+        ]
+
+    looks = AnchorLook(1, "Raw", scores(0)), AnchorLook(2, "Chat", scores(1))
+    drift = assessor_drift(*looks, 0)
+    doc = document(anchors={1: drift})
+    shown = doc["iterations"][0]["anchors"][0]
+    assert (shown["verdict"], shown["order"]["tau"]) == ("more lenient", 1.0)
+    page = render(doc)
+    assert "Has the assessor changed?" in page
+    assert "more lenient" in page
+    assert "+1.00" in page
+    assert "the other format and the other model together" in page
+    assert "Has the assessor changed?" not in render(document())
+
+
 def test_the_page_shows_the_figures_of_expected_scores():
     quality = LevelFigures(
         "Quality",
@@ -345,6 +367,27 @@ def test_joiners_of_words_and_emoji_stay(text):
     assert show_invisible(text) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["❤\ufe0f", "1\ufe0f\u20e3", "\u8fbb\U000e0100", "\u182e\u180b\u1823", "⠓\u2800⠊"],
+    ids=["emoji", "keycap", "Han", "Mongolian", "Braille"],
+)
+def test_selectors_that_choose_the_form_of_a_character_stay(text):
+    assert show_invisible(text) == text
+
+
+HIDDEN = set(re.findall(f"[{INVISIBLE}]", "".join(map(chr, range(0x110000))))) - {"\u2800"}
+
+
+def test_no_other_invisible_character_is_hidden_in_the_page():
+    everything = "".join(f" {character}" for character in sorted(HIDDEN))
+    assert not HIDDEN & set(show_invisible(everything, limit=len(everything)))
+    # A text can be hidden in selectors after an emoji, or in tags.
+    message = "".join(chr(0xE0100 + code - 16) for code in b"secret")
+    assert show_invisible(f"👩{message}").count("‹U+E01") == len(message) - 1
+    assert not HIDDEN & set(show_invisible("👩\U000e0041\U000e007f"))
+
+
 @pytest.mark.parametrize("text", ["a\u200db", "\u200c", "a\u200c", "👩\u200c🚀", "ab\u200d👩"])
 def test_other_joiners_are_shown(text):
     assert "‹U+200" in show_invisible(text)
@@ -365,6 +408,21 @@ def test_tokens_per_second_and_gpu_hours_are_those_of_this_run():
     assert figures.gpu_hours(stages, "u1") == pytest.approx(4)
     assert figures.tokens_per_second((adopted,), "u1") is None
     assert figures.gpu_hours(STAGES, "u1") == 0
+
+
+def test_the_cost_is_that_of_the_gpu_hours_of_each_pool():
+    train = replace(stage("train", 30, 3630), devices=2)
+    answer = replace(stage("respond", 0, 1800), devices=1)
+    prices = GpuPrices(currency="EUR", per_hour={"training": 3, "inference": 4})
+    priced = document(stages=(*STAGES, train, answer), prices=prices)
+    assert priced["gpu_cost"] == {"amount": pytest.approx(2 * 3 + 0.5 * 4), "currency": "EUR"}
+    assert "8.00 EUR" in render(priced)
+
+    partly = prices.model_copy(update={"per_hour": {"training": 3}})
+    unpriced = document(stages=(train, answer), prices=partly)
+    assert unpriced["gpu_cost"]["amount"] is None
+    assert "the GPUs of a pool have no price" in render(unpriced)
+    assert "gpu_cost" not in document(stages=(train,))
 
 
 def test_the_report_says_how_to_repeat_the_run():
