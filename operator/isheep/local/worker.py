@@ -19,14 +19,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import IO, Any
 
 from pydantic import ValidationError
 
 from isheep.contract.driver_lines import room_line
 from isheep.contract.order import StageOrder, StageResult, canonical_order
+from isheep.local import inbox as queues
 from isheep.local.affinity import Model, loaded_after, model_of, serves
+from isheep.local.inbox import RoomAnswer, StopRequested
 
 TAIL_BYTES = 4096
 TAIL_LINES = 12
@@ -67,13 +68,9 @@ class ProcessEnd:
     exit_code: int
 
 
-@dataclass(frozen=True, slots=True)
-class StopRequested:
-    """The user or the system requests that the driver stops."""
-
-
-Message = ProgressReport | ResultReport | ProcessEnd | StopRequested
-Inbox = SimpleQueue[Message]
+Report = ProgressReport | ResultReport | ProcessEnd
+Message = Report | StopRequested
+Inbox = queues.Inbox[Report]
 
 
 class Worker:
@@ -92,7 +89,7 @@ class Worker:
         self._inbox = inbox
         self._loaded: Model | None = None
         self._busy = False
-        self._rooms: SimpleQueue[bool] = SimpleQueue()
+        self._answers = True
         with _opened(log) as stderr:
             self._process = subprocess.Popen(  # noqa: S603  the command is ours
                 command,
@@ -140,17 +137,18 @@ class Worker:
     def make_room(self, order: StageOrder) -> bool:
         """Ask an idle process to free its GPU for a training in another process.
 
+        A request to stop ends the wait for the answer.
+
         Returns:
             Whether the process keeps its engine, which a later order will use. If it is False, end
             the process.
         """
-        if not self.alive or self._loaded is None or not self._loaded.adapters:
+        if not self._answers or self._loaded is None or not self._loaded.adapters:
+            return False
+        if self._inbox.has_stop:  # the process ends sooner if it does not free its GPU first
             return False
         self._write(room_line(order))
-        try:
-            return self._rooms.get(timeout=ROOM_SECONDS)
-        except Empty:
-            return False
+        return self._inbox.room_answer(self, ROOM_SECONDS)
 
     def finish_order(self) -> None:
         """Mark the process as idle after the end of its order."""
@@ -210,22 +208,22 @@ class Worker:
             message = self._parse(line)
             if message is None:
                 logger.debug("worker %d wrote a line that is not a message", self._process.pid)
-            elif isinstance(message, bool):
-                self._rooms.put(message)
             else:
                 self._inbox.put(message)
-        self._rooms.put(False)
+        # In this order, a request for room either finds the flag or gets the answer.
+        self._answers = False
+        self._inbox.put(RoomAnswer(self, keeps=False))
         code = self._process.wait()
         # An engine's child processes must not outlive the worker, because they hold the device.
         self.kill()
         self._inbox.put(ProcessEnd(self, 128 - code if code < 0 else code))
 
-    def _parse(self, line: bytes) -> Message | bool | None:
-        """Return the message of a line; the answer to a request for room is a bool."""
+    def _parse(self, line: bytes) -> Report | RoomAnswer | None:
+        """Return the message of a line."""
         try:
             document = json.loads(line)
             if document["type"] == "room":
-                return bool(document["keeps"])
+                return RoomAnswer(self, bool(document["keeps"]))
             if document["type"] == "progress":
                 return ProgressReport(
                     self,

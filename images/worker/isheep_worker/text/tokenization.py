@@ -1,11 +1,12 @@
 """Texts as lists of words, for deduplication, decontamination and limits on numbers of words.
 
-For ASCII texts, `words` returns exactly the tokens of `rouge_score` without stemming: lower-cased
-runs of letters and digits. That tokenizer discards every other character, so two different Russian
-or Chinese tasks would both be empty and would never be compared. Here the letters and digits of all
-scripts count. A script with spaces between words gives words. A script without spaces (Chinese,
-Japanese, Thai, Lao, Khmer, Burmese) gives single characters, the usual unit of ROUGE for these
-scripts. Vowel signs and accents after a letter belong to the letter's word.
+For ASCII texts without control characters, `words` returns exactly the tokens of `rouge_score`
+without stemming: lower-cased runs of letters and digits. That tokenizer discards every other
+character, so two different Russian or Chinese tasks would both be empty and would never be
+compared. Here the letters and digits of all scripts count. A script with spaces between words gives
+words. A script without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) gives single
+characters, the usual unit of ROUGE for these scripts. Vowel signs and accents after a letter belong
+to the letter's word.
 
 Words are compared, so they are those of the plain form (`comparison`): invisible characters hide no
 word, and composed and decomposed accents are equal. This module contains the character ranges. The
@@ -68,5 +69,5 @@ def word_count(text: str) -> int:
         The number of words.
     """
     if text.isascii():
-        return len(text.split())
+        return len(visible(text).split())
     return len(_SPACELESS_CHARACTER.sub(r" \g<0> ", visible(text)).split())

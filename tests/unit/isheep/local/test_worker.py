@@ -3,13 +3,13 @@
 import sys
 import time
 from pathlib import Path
-from queue import SimpleQueue
 
 import pytest
 
 from isheep.contract.order import RunRef, Runtime, Sources, StageOrder, Step
 from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
-from isheep.local.worker import ProcessEnd, ProgressReport, ResultReport, Worker
+from isheep.local.inbox import StopRequested
+from isheep.local.worker import Inbox, ProcessEnd, ProgressReport, ResultReport, Worker
 
 PRINT_LINES = "import sys\nfor line in {lines!r}: print(line, flush=True)\n"
 
@@ -21,7 +21,7 @@ def worker(tmp_path, program, inbox):
 
 
 def received(tmp_path, program):
-    inbox = SimpleQueue()
+    inbox = Inbox()
     made = worker(tmp_path, program, inbox)
     messages = []
     while not messages or not isinstance(messages[-1], ProcessEnd):
@@ -63,7 +63,7 @@ def test_the_exit_code_of_a_process_is_that_of_a_shell(tmp_path, program, code):
 
 
 def test_the_tail_of_the_log_is_bounded(tmp_path):
-    inbox = SimpleQueue()
+    inbox = Inbox()
     made = worker(tmp_path, "import sys\nfor n in range(9999): print(n, file=sys.stderr)", inbox)
     assert isinstance(inbox.get(timeout=60), ProcessEnd)
     assert made.tail().splitlines()[-1] == "9998"
@@ -78,7 +78,7 @@ def test_a_process_that_does_not_end_is_killed_with_its_children(tmp_path, monke
         'print(\'{"type":"progress","stage":"s","itemsDone":%d}\' % child.pid, flush=True)\n'
         "time.sleep(600)\n"
     )
-    inbox = SimpleQueue()
+    inbox = Inbox()
     made = Worker(
         (sys.executable, "-c", program),
         environment={"PATH": "/usr/bin:/bin"},
@@ -131,7 +131,7 @@ def an_order(kind="train", adapter_rank=8):
     [("true", 8, True), ("false", 8, False), ("true", None, False)],
 )
 def test_a_process_with_an_engine_for_adapters_may_keep_it(tmp_path, answer, adapter_rank, keeps):
-    made = worker(tmp_path, ANSWER_ROOM % answer, SimpleQueue())
+    made = worker(tmp_path, ANSWER_ROOM % answer, Inbox())
     # A process without an engine is not asked.
     assert not made.make_room(an_order())
     made.send(an_order("respond", adapter_rank))
@@ -142,12 +142,39 @@ def test_a_process_with_an_engine_for_adapters_may_keep_it(tmp_path, answer, ada
 
 def test_a_process_that_ends_or_does_not_answer_keeps_no_engine(tmp_path, monkeypatch):
     monkeypatch.setattr("isheep.local.worker.ROOM_SECONDS", 0.2)
-    silent = worker(tmp_path, "import sys; sys.stdin.read()", SimpleQueue())
+    silent = worker(tmp_path, "import sys; sys.stdin.read()", Inbox())
     silent.send(an_order("respond"))
     assert not silent.make_room(an_order())
     silent.end()
     monkeypatch.setattr("isheep.local.worker.ROOM_SECONDS", 600)
-    ending = worker(tmp_path, "input(); input()", SimpleQueue())
+    ending = worker(tmp_path, "input(); input()", Inbox())
     ending.send(an_order("respond"))
     assert not ending.make_room(an_order())
     ending.end()
+
+
+REPORT_ROOM = """
+import json, sys
+for line in sys.stdin:
+    if "roomFor" in json.loads(line):
+        print('{"type":"progress","stage":"s","itemsDone":1}', flush=True)
+"""
+
+
+def test_a_stop_ends_the_wait_for_an_answer_and_no_message_is_lost(tmp_path):
+    class StopsAtAReport(Inbox):
+        def put(self, message):
+            super().put(message)
+            if isinstance(message, ProgressReport):
+                super().put(StopRequested())
+
+    inbox = StopsAtAReport(clock=lambda: 0.0)  # the wait never reaches its limit
+    silent = worker(tmp_path, REPORT_ROOM, inbox)
+    silent.send(an_order("respond"))
+    assert not silent.make_room(an_order())
+    # Without a request for room, the process reports nothing more.
+    assert not silent.make_room(an_order())
+    assert isinstance(inbox.get(timeout=60), ProgressReport)
+    assert inbox.get(timeout=60) == StopRequested()
+    silent.end()
+    assert isinstance(inbox.get(timeout=60), ProcessEnd)
