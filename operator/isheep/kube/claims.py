@@ -3,9 +3,13 @@
 Each pass states the claims of its run right after planning and before its first await, the keys
 of its new attempts included. So of two runs that are planned at the same moment, the second one
 sees the claims of the first. Peers are the runs of a namespace with the same store. A deleted run
-stays a peer while its Jobs run, because the garbage collector deletes them later. If the run was
-deleted before this operator started, its store is unknown, and the run is a peer of every run in
-its namespace.
+stays a peer while its Jobs run, because the garbage collector deletes them later, or until they
+count as lost (`left_jobs`). If the run was deleted before this operator started, its store is
+unknown, and the run is a peer of every run in its namespace.
+
+Peers compare the stages that their attempts may reach only if one of them has a Job of a whole run
+(`planner.reach`). To save time, claims contain these stages only if there is such a run in the
+scope. A run of that kind waits until the others have stated them.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from dataclasses import dataclass, replace
 from isheep.contract.reasons import Reason
 from isheep.contract.store_spec import StoreSpec
 from isheep.planner.peers import claims
-from isheep.planner.types import Action, Attempt, Peer, RunView, Start
+from isheep.planner.types import NOWHERE, Action, Attempt, Peer, RunView, Start
 
 Scope = tuple[str, str | None]
 """A namespace and the identity of a store; None if the store is unknown."""
@@ -28,6 +32,7 @@ class _Claim:
     scope: Scope
     peer: Peer
     waits: bool
+    whole: bool = False
 
 
 def scope_of(run: RunView, default_store: StoreSpec | None) -> Scope:
@@ -63,23 +68,23 @@ class Claims:
         self, scope: Scope, run: RunView, attempts: Iterable[Attempt], actions: Iterable[Action]
     ) -> set[str]:
         """State the claims of a run; return the waiting runs that should plan again."""
-        peer = claims(run, attempts)
         starts = [action for action in actions if isinstance(action, Start)]
-        started = {step.key for start in starts for step in start.order.steps}
-        started |= {start.walk.claim for start in starts if start.walk is not None}
-        if started:
-            peer = replace(peer, working=peer.working | started)
+        whole = (run.spec.get("compute") or {}).get("jobs") == "Run"
+        known = whole or any(self._claims[uid].whole for uid in self._scopes.get(scope, ()))
+        peer = claims(run, attempts, starts, reaches=known)
         waits = any(c.reason == Reason.WAITING_FOR_PEER for c in run.status.conditions)
         before = self._claims.get(run.uid)
-        freed = _keys(before.peer if before else None) - _keys(peer)
+        was = before.peer if before else None
+        freed = _keys(was) - _keys(peer) or (was is not None and was.reach is None and known)
         self._drop(run.uid)
         if peer.working or peer.wanted:
-            self._put(_Claim(scope, peer, waits))
-        return self._waiting(scope, run.uid) if freed else set()
+            self._put(_Claim(scope, peer, waits, whole))
+        woken = self._waiting(scope, run.uid) if freed else set()
+        return woken | self._silent(scope) if whole else woken
 
     def inherit(self, namespace: str, peer: Peer) -> None:
         """State the claims of a run that was deleted before this operator started."""
-        self._put(_Claim((namespace, None), peer, waits=False))
+        self._put(_Claim((namespace, None), replace(peer, reach=None), waits=False))
 
     def leave(self, uid: str, working: Collection[str]) -> set[str]:
         """State that a run is deleted; it keeps the keys that its Jobs still work on.
@@ -109,6 +114,12 @@ class Claims:
             del self._scopes[claim.scope]
         return self._waiting(claim.scope, uid)
 
+    def _silent(self, scope: Scope) -> set[str]:
+        """Return the runs that work and have not stated which stages they may reach."""
+        members = self._scopes.get(scope, ())
+        peers = (self._claims[uid].peer for uid in members)
+        return {peer.uid for peer in peers if peer.reach is None and peer.working}
+
     def _waiting(self, scope: Scope, uid: str) -> set[str]:
         namespace, store = scope
         scopes = [scope] if store is not None else [s for s in self._scopes if s[0] == namespace]
@@ -117,4 +128,7 @@ class Claims:
 
 
 def _keys(peer: Peer | None) -> frozenset[str]:
-    return frozenset() if peer is None else peer.working | peer.wanted
+    if peer is None:
+        return frozenset()
+    reach = peer.reach or NOWHERE
+    return peer.working | peer.wanted | reach.walking | reach.alone

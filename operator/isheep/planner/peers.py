@@ -3,7 +3,10 @@
 Two live runs of a namespace and store never work on one key at the same time. A run that already
 works on a key keeps it. Of the runs that only want the key, the oldest one gets it, so two runs
 that are planned at the same moment come to the same decision. A run that is suspended, has ended,
-or is Stalled without an attempt wants no key, so the next run can continue.
+is Stalled without an attempt, or waits for a place wants no key, so the next run can continue.
+
+The Job of a whole run walks on to stages whose keys nobody knows yet. So a run also waits for a
+peer if one of the two has such a Job, and both could come to the same stage (`reach`).
 
 Runs cannot wait for each other in a circle: a run waits only for an older run, or for a run that
 is working and needs nothing more to finish.
@@ -12,10 +15,13 @@ is working and needs nothing more to finish.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from isheep.api.status import StageRecord
+from isheep.contract.reasons import Reason
 from isheep.contract.stage_ids import iteration_of
-from isheep.planner.types import Attempt, AttemptState, Peer, RunView
+from isheep.planner.reach import reached
+from isheep.planner.types import Attempt, AttemptState, Peer, Reach, RunView, Start
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind, kind_of
 
 PREPARE = str(StageKind.PREPARE)
@@ -23,16 +29,62 @@ PREPARE = str(StageKind.PREPARE)
 _AT_WORK = (AttemptState.ACTIVE, AttemptState.TERMINATING)
 
 
-def claims(run: RunView, attempts: Iterable[Attempt]) -> Peer:
-    """Return the keys that a run works on and wants, for its peers."""
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """What a run is about to work on: the keys it needs now, and the stages it may then reach.
+
+    `reach` has the expected keys, and `walks` tells whether its Job would execute a whole run.
+    """
+
+    keys: Collection[str]
+    reach: frozenset[str] = frozenset()
+    walks: bool = False
+
+
+def claims(
+    run: RunView,
+    attempts: Iterable[Attempt],
+    starts: Iterable[Start] = (),
+    *,
+    reaches: bool = True,
+) -> Peer:
+    """Return the keys that a run works on and wants, for its peers.
+
+    Args:
+        run: The run, with the status of its last plan.
+        attempts: Its attempts.
+        starts: The attempts that its last plan starts.
+        reaches: Whether to compute the reach. It is needed if this run or a peer executes whole
+            runs in one Job.
+    """
     at_work = [a for a in attempts if a.state in _AT_WORK]
+    starts = list(starts)
     working = {key for attempt in at_work for key in _working(attempt, run.status.stages)}
+    working |= {step.key for start in starts for step in start.order.steps}
+    working |= {start.walk.claim for start in starts if start.walk is not None}
     status = run.status
     wanted = {r.key for r in _left(status.stages) if not (r.hold and r.hold.stalled)}
     reconciling = any(c.type == "Reconciling" for c in status.conditions)
-    if run.deleting or not reconciling:
+    without_place = any(c.reason == Reason.RUN_LIMIT for c in status.conditions)
+    if run.deleting or not reconciling or without_place:
         wanted = set()
-    return Peer(run.name, run.uid, run.created, frozenset(working), frozenset(wanted))
+    reach = _reach(run, at_work, starts) if reaches else None
+    return Peer(run.name, run.uid, run.created, frozenset(working), frozenset(wanted), reach)
+
+
+def _reach(run: RunView, at_work: Iterable[Attempt], starts: Iterable[Start]) -> Reach:
+    """Return the stages that the attempts of a run may reach."""
+    firsts = [
+        *((attempt.steps[0].id, attempt.walk) for attempt in at_work if attempt.steps),
+        *((start.order.steps[0].id, start.walk) for start in starts),
+    ]
+    walking: set[str] = set()
+    alone: set[str] = set()
+    for first, walk in firsts:
+        grouping = "PerStage" if walk is None else walk.grouping
+        found = reached(run.status.resolved, run.status.stages, first, grouping)
+        (walking if grouping == "Run" else alone).update(found)
+    return Reach(frozenset(walking), frozenset(alone))
 
 
 def _working(attempt: Attempt, records: Sequence[StageRecord]) -> set[str]:
@@ -62,11 +114,32 @@ def _has_role(record: StageRecord) -> bool:
     return STAGE_DEFINITIONS[kind_of(record.id)].role is not None
 
 
-def holder(run: RunView, peers: Iterable[Peer], keys: Collection[str]) -> Peer | None:
-    """Return the peer that must finish before a run may work on these keys, or None."""
+def holder(run: RunView, peers: Iterable[Peer], plans: Plans) -> Peer | None:
+    """Return the peer that must finish before a run may begin what it plans, or None."""
     others = sorted((p for p in peers if p.uid != run.uid), key=lambda p: (p.created, p.uid))
     for peer in others:
         older = (peer.created, peer.uid) < (run.created, run.uid)
-        if not peer.working.isdisjoint(keys) or (older and not peer.wanted.isdisjoint(keys)):
+        if not peer.working.isdisjoint(plans.keys):
+            return peer
+        if older and not peer.wanted.isdisjoint(plans.keys):
+            return peer
+        if _may_meet(peer, plans):
             return peer
     return None
+
+
+def _may_meet(peer: Peer, plans: Plans) -> bool:
+    """Return whether an attempt of a peer may come to a stage that a run plans to reach.
+
+    Without a Job of a whole run on either side, the runs compare the keys of their stages.
+    """
+    if peer.reach is None:
+        return plans.walks and bool(peer.working)
+    if not plans.reach.isdisjoint(peer.reach.walking):
+        return True
+    return plans.walks and not plans.reach.isdisjoint(peer.reach.alone)
+
+
+def needs_reach(peers: Iterable[Peer], *, walks: bool) -> bool:
+    """Return whether a run must compute the stages that its next attempt may reach."""
+    return walks or any(peer.reach is not None and peer.reach.walking for peer in peers)

@@ -15,10 +15,10 @@ from isheep.planner.types import (
     Observed,
     Peer,
     Plan,
+    Remove,
     RunView,
     StageRef,
     Start,
-    Stop,
 )
 
 from ..planner.simulation import START, PlannerSimulation, make_run
@@ -86,7 +86,7 @@ def execute(simulation: PlannerSimulation, result: Plan) -> None:
     for action in result.actions:
         if isinstance(action, Start):
             simulation.start(action)
-        elif not isinstance(action, Stop):
+        elif isinstance(action, Remove):
             simulation.attempts.pop(action.attempt)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isheep.planner.peers import claims, holder
+from isheep.planner.peers import Plans, claims, holder
 from isheep.planner.types import Peer
 
 from .simulation import START, PlannerSimulation, make_run
@@ -37,7 +37,7 @@ def test_a_run_waits_for_a_peer_that_works_on_its_stage_or_is_older_and_wants_it
     other: Peer, waits: bool
 ) -> None:
     run = make_run(uid="me")
-    assert (holder(run, [other], ["k"]) is not None) == waits
+    assert (holder(run, [other], Plans(["k"])) is not None) == waits
 
 
 @settings(deadline=None)
@@ -53,7 +53,9 @@ def test_one_of_several_runs_that_want_the_same_stages_continues(
 ) -> None:
     peers = [peer(str(i), age, wanted="".join(keys)) for i, (age, keys) in enumerate(wanted_keys)]
     free = [
-        p for p in peers if holder(make_run(uid=p.uid, created=p.created), peers, p.wanted) is None
+        p
+        for p in peers
+        if holder(make_run(uid=p.uid, created=p.created), peers, Plans(p.wanted)) is None
     ]
     assert free
     for one in free:
