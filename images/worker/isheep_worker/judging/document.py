@@ -22,7 +22,7 @@ from isheep_worker.judging.questions import (
     dump_questions,
     load_questions,
 )
-from isheep_worker.templates.library import FOR_JUDGEMENTS, TemplateLibrary
+from isheep_worker.templates.library import FOR_WIN_RATES, TemplateLibrary
 from isheep_worker.templates.prompting import dump_templates
 
 TASK = "questions"
@@ -60,7 +60,7 @@ def put_judgement(
     """Write a judgement into the store; return the digest of its document."""
     files = {
         _QUESTIONS: dump_questions(questions),
-        _TEMPLATES: dump_templates(library, FOR_JUDGEMENTS),
+        _TEMPLATES: dump_templates(library, FOR_WIN_RATES),
     }
     return put_benchmark(
         inputs,

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from isheep_worker.evaluation.drawing import Share, drawn, item_hash
 from isheep_worker.rows.data_files import Record, open_bytes
@@ -23,6 +23,7 @@ from isheep_worker.runtime.errors import BadInputError
 
 MAX_UNPACKED_BYTES = 1 << 28
 _IDS = ("id", "question_id")
+QuestionT = TypeVar("QuestionT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,26 @@ def read_questions(data: bytes, name: str) -> list[Question]:
             turns, two rows have the same id, or only some rows have a difficulty.
     """
     reader = TaskReader()
+    found = read_rows(data, name, lambda record: _question(record, reader))
+    refuse_repeated_ids([one.id for one in found], name)
+    _check_difficulties(found, name)
+    return found
+
+
+def read_rows(data: bytes, name: str, question: Callable[[Record], QuestionT]) -> list[QuestionT]:
+    """Return the question of each row of a file that is not blank, in order.
+
+    Args:
+        data: The bytes of the file, in a format that `rows.data_files` reads.
+        name: The name of the file in messages.
+        question: Returns the question of a row, or raises `RecordError`.
+
+    Raises:
+        BadInputError: The file has no questions or cannot be read, or a row has no question.
+    """
     try:
-        records = [
-            record
-            for record in open_bytes(data, name, MAX_UNPACKED_BYTES).records()
-            if not record.blank
-        ]
-        found = [_question(record, reader) for record in records]
+        records = open_bytes(data, name, MAX_UNPACKED_BYTES).records()
+        found = [question(record) for record in records if not record.blank]
     except RecordError as error:
         raise BadInputError(str(error)) from error
     if not found:
@@ -66,8 +80,17 @@ def read_questions(data: bytes, name: str) -> list[Question]:
             f"{name}: has no questions; write one JSON object a line, such as "
             '{"instruction": "Name three rivers."}'
         )
-    _check(found, name)
     return found
+
+
+def refuse_repeated_ids(ids: Iterable[str], name: str) -> None:
+    """Raise `BadInputError` if two rows of a file have the same id."""
+    repeated = [id_ for id_, count in Counter(ids).items() if count > 1]
+    if repeated:
+        raise BadInputError(
+            f"{name}: {len(repeated)} ids belong to several rows, the first one is "
+            f"{repeated[0]!r}; give each row its own id, or remove the ids"
+        )
 
 
 def drawn_questions(questions: Sequence[Question], limit: int | None) -> list[Question]:
@@ -98,7 +121,7 @@ def _question(record: Record, reader: TaskReader) -> Question:
     task = reader.read(columns, where)
     (instance,) = task.instances[:1]
     return Question(
-        id=_id(columns, record),
+        id=question_id(columns, record),
         instruction=task.instruction,
         input=instance.input,
         output=instance.response,
@@ -112,12 +135,13 @@ def _only_turn(turns: Any, where: str) -> Any:
     if len(turns) > 1:
         raise RecordError(
             f"{where}: field 'turns' has {len(turns)} questions, and a win rate compares answers "
-            "to one question: keep the first one"
+            "to one question: keep the first one, or set kind to Grades"
         )
     return turns[0]
 
 
-def _id(columns: dict[str, Any], record: Record) -> str:
+def question_id(columns: dict[str, Any], record: Record) -> str:
+    """Return the id of a row, or its place if it has none; raise `RecordError` for a bad id."""
     for name in _IDS:
         value = columns.get(name)
         if value is None:
@@ -142,13 +166,7 @@ def _difficulty(value: Any, where: str) -> float | None:
     return float(value)
 
 
-def _check(questions: Sequence[Question], name: str) -> None:
-    repeated = [id_ for id_, count in Counter(one.id for one in questions).items() if count > 1]
-    if repeated:
-        raise BadInputError(
-            f"{name}: {len(repeated)} ids belong to several rows, the first one is "
-            f"{repeated[0]!r}; give each row its own id, or remove the ids"
-        )
+def _check_difficulties(questions: Sequence[Question], name: str) -> None:
     with_one = sum(one.difficulty is not None for one in questions)
     if 0 < with_one < len(questions):
         raise BadInputError(

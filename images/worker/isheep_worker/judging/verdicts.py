@@ -3,7 +3,7 @@
 The prompt asks for a short reason and then for a last line `Verdict: A`, `Verdict: B` or
 `Verdict: Tie`. The last such line counts, because a judge can name the form before it decides. What
 the judge writes is hostile text: a line with anything else than one of the three words is not
-read, and each step takes linear time.
+read, invisible characters do not count, and each step takes linear time.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from isheep.contract.invisible_characters import without_invisible
 from isheep_worker.text.thoughts import begins_with_thoughts, without_thoughts
 
 Verdict: TypeAlias = Literal["A", "B", "Tie"]
@@ -51,7 +52,7 @@ def parse_verdict(answer: str, *, complete: bool = True) -> ParsedVerdict:
     Returns:
         The verdict of the last line that begins with `Verdict`, or the kind of failure.
     """
-    text = without_thoughts(answer)
+    text = without_thoughts(without_invisible(answer))
     if not text.strip():
         return ParsedVerdict(None, "empty")
     if begins_with_thoughts(text):

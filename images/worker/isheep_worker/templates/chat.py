@@ -27,6 +27,7 @@ from isheep.contract.reasons import Reason
 from isheep_worker.runtime.error_texts import describe
 from isheep_worker.runtime.errors import WorkerError
 from isheep_worker.templates.answer_start import answer_start, thoughts_start
+from isheep_worker.templates.control_tokens import Split, special_ids, split_at_controls
 from isheep_worker.templates.token_boundaries import LiteralEncoder, response_lead
 from isheep_worker.text.thoughts import closing_tag, opening_tag
 
@@ -152,7 +153,7 @@ class PromptRenderer:
         self._parsing.no_padding()
         self._parsing.no_truncation()
         self._literal = LiteralEncoder(self._parsing)
-        self._special = _special_ids(tokenizer)
+        self._special = special_ids(tokenizer)
         self._bos = _bos_ids(tokenizer)
         self._before = self._split(chat_format.before)
         self._after = self._split(chat_format.after)
@@ -184,6 +185,34 @@ class PromptRenderer:
         inner = last.tail + user + first.head
         encoded = self._literal.continued("", inner, after_control=bool(last.controls))
         return [*last.ids_to_last, *encoded, *first.ids_from_first]
+
+    def conversation(self, template: Sequence[str], messages: Sequence[str]) -> list[int]:
+        """Return the ids of a conversation, up to the start of the assistant's turn.
+
+        Args:
+            template: The texts of the chat template before, between and after the messages.
+            messages: The messages; one fewer than there are texts of the template.
+
+        Returns:
+            The ids of the whole text. No message ends a turn, also if it has a control token's
+            name.
+        """
+        following = [*messages, ""]
+        pairs = list(zip(template, following, strict=True))
+        ids = list(self._encode("".join(text + message for text, message in pairs)).ids)
+        splits = [self._split(text) for text in template]
+        controls = sum(len(split.controls) for split in splits)
+        if sum(token in self._special for token in ids) == controls:
+            return ids
+        ids, plain = [], ""
+        for split, message in zip(splits, following, strict=True):
+            plain += split.head
+            if split.controls:
+                ids += self._literal.continued("", plain, after_control=bool(ids))
+                ids += split.ids_between
+                plain = split.tail
+            plain += message
+        return [*ids, *self._literal.continued("", plain, after_control=bool(ids))]
 
     def response(
         self, text: str, raw_prompt: str | None = None, *, ended: bool = True
@@ -217,8 +246,8 @@ class PromptRenderer:
     def _encode(self, text: str) -> Any:
         return self._parsing.encode(text, add_special_tokens=False)
 
-    def _split(self, text: str) -> _Split:
-        return _split_at_controls(self._encode(text), text, self._special)
+    def _split(self, text: str) -> Split:
+        return split_at_controls(self._encode(text), text, self._special)
 
 
 def conversation_text(
@@ -244,36 +273,6 @@ def conversation_text(
         **{**_NO_THOUGHTS, **arguments},
     )
     return text
-
-
-@dataclass(frozen=True, slots=True)
-class _Split:
-    """A text of a template, split at its control tokens.
-
-    `controls` are the ids of the control tokens, `head` and `tail` the plain texts before the first
-    and after the last one. Without control tokens, both are the whole text.
-    """
-
-    head: str
-    tail: str
-    ids_to_last: Sequence[int]
-    ids_from_first: Sequence[int]
-    controls: Sequence[int]
-
-
-def _split_at_controls(encoded: Any, text: str, special: frozenset[int]) -> _Split:
-    ids, offsets = list(encoded.ids), encoded.offsets
-    places = [place for place, token in enumerate(ids) if token in special]
-    if not places:
-        return _Split(text, text, (), (), ())
-    first, last = places[0], places[-1]
-    return _Split(
-        head=text[: offsets[first][0]],
-        tail=text[offsets[last][1] :],
-        ids_to_last=ids[: last + 1],
-        ids_from_first=ids[first:],
-        controls=[ids[place] for place in places],
-    )
 
 
 class _Template:
@@ -312,7 +311,7 @@ class _Template:
 
     def check_thoughts(self, generation_prompt: str, written: str | None) -> None:
         """Raise `ChatFormatError` if control tokens mark the thoughts or the answer."""
-        special = _special_ids(self._tokenizer)
+        special = special_ids(self._tokenizer)
         opening = opening_tag(self._template)
         marks = "" if opening is None else opening[0] + closing_tag(opening)
         if written is not None and written.startswith(generation_prompt):
@@ -333,7 +332,7 @@ class _Template:
         messages = {"user": "user", "assistant": SENTINEL}
         rest = self._apply(messages, prompt=False).rpartition(SENTINEL)[2]
         encoded = self._tokenizer.backend_tokenizer.encode(rest, add_special_tokens=False)
-        split = _split_at_controls(encoded, rest, _special_ids(self._tokenizer))
+        split = split_at_controls(encoded, rest, special_ids(self._tokenizer))
         if not split.controls:
             return "", (self._tokenizer.eos_token_id,)
         message = self.encode(SENTINEL)
@@ -373,12 +372,6 @@ def _template_of(tokenizer: Any) -> tuple[ChatFormatKind, str]:
     if all(_is_single_token(tokenizer, marker) for marker in CHATML_MARKERS):
         return "ChatML", CHATML_TEMPLATE.replace("{{ bos }}", bos)
     return "Plain", PLAIN_TEMPLATE.replace("{{ bos }}", bos)
-
-
-def _special_ids(tokenizer: Any) -> frozenset[int]:
-    """Return the ids of all control tokens."""
-    added = tokenizer.added_tokens_decoder.items()
-    return frozenset({tokenizer.eos_token_id, *(token for token, entry in added if entry.special)})
 
 
 def _is_single_token(tokenizer: Any, text: str) -> bool:

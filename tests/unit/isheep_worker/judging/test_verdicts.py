@@ -22,6 +22,7 @@ from isheep_worker.judging.verdicts import parse_verdict
         ("<think>\nVerdict: A\n</think>\nVerdict: B", "B"),
         ("> Verdict: \tTie", "Tie"),
         ("Verdict: A\r\n", "A"),
+        ("\u200bVer\u00addict:\u2060 \ufff9B\ufeff", "B"),
     ],
 )
 def test_a_verdict_in_a_line_of_its_own_is_read(answer: str, verdict: str) -> None:
@@ -33,6 +34,7 @@ def test_a_verdict_in_a_line_of_its_own_is_read(answer: str, verdict: str) -> No
     [
         ("", "empty"),
         (" \n", "empty"),
+        ("\u200b\n\u3164\ufffb", "empty"),
         ("Answer A is better.", "no-verdict"),
         ("The verdict depends on taste.", "no-verdict"),
         ("Verdicts: A", "no-verdict"),
