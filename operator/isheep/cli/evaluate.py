@@ -1,43 +1,37 @@
-"""`isheep evaluate RUN --task TASK`: evaluate the models of a finished run on a benchmark.
+"""`isheep evaluate RUN|MODEL --task TASK`: evaluate a finished run, or one model, on benchmarks.
 
-The command adds a benchmark to the spec of the run, as `--set` does, and resumes the run. The
-benchmark is only reported, so it is in no key of a stage that makes data or trains. The command
-checks this with the plan, before it starts anything.
+The modules `evaluate_run` and `evaluate_model` do it, for a run and for a model.
 """
 # ruff: noqa: PLC0415  (a command imports what it needs when it runs)
 
 from __future__ import annotations
 
-import json
 import os
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import typer
 
-from isheep.cli import options
+from isheep.cli import options, suggestions
 from isheep.contract.choices import BenchmarkFormat
-
-if TYPE_CHECKING:
-    from isheep.api.loader import LoadedRun
-    from isheep.cli.added_benchmark import AddedBenchmark
-    from isheep.cli.open_run import OpenRun
-    from isheep.local.conclusion import Conclusion
-    from isheep.planner.types import RunView
-    from isheep.store.artifacts import ArtifactStore
-
-STARTED_KINDS = ("prepare", "evaluate", "score", "judge", "verdict", "report")
-"""The kinds of stages that the command starts. prepare needs no GPU: it makes the prompts."""
-_VERDICT_FILE = "verdict.json"
 
 
 def command(
-    run: options.AnyRun,
-    task: Annotated[
+    run: Annotated[
         str,
+        typer.Argument(
+            metavar="RUN|MODEL",
+            help="A finished run: its YAML file (- is stdin) or its name. Or a model: hf://org/name,"
+            " s3://bucket/path, or a folder.",
+            autocompletion=suggestions.runs,
+        ),
+    ],
+    task: Annotated[
+        list[str],
         typer.Option(
-            "--task", metavar="TASK", help="A task or a group of lm-eval, such as arc_easy."
+            "--task",
+            metavar="TASK",
+            help="A task or a group of lm-eval, such as arc_easy. Repeatable for a model.",
         ),
     ],
     *,
@@ -79,161 +73,92 @@ def command(
     config_map: options.ConfigMaps = None,
     plain: options.Plain = False,
     allow_cpu: options.AllowCpu = False,
+    revision: Annotated[
+        str | None,
+        typer.Option(
+            "--revision",
+            metavar="REVISION",
+            help="Evaluate this commit, tag or branch of an hf:// model [default: the newest commit"
+            " when the command first runs].",
+        ),
+    ] = None,
+    given: options.SetValues = None,
+    results: Annotated[
+        str | None,
+        typer.Option(
+            "--results",
+            metavar="FOLDER",
+            help="Write the results of a model to this folder, too, in the format of lm-eval.",
+        ),
+    ] = None,
+    output: Annotated[
+        options.Output,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Print the figures as text or JSON. With json, the progress goes to stderr.",
+        ),
+    ] = options.Output.TEXT,
 ) -> None:
-    """Evaluate the models of a finished run on a benchmark. No model is trained again."""
-    from isheep.cli import ending
+    """Evaluate the models of a finished run, or one model, on benchmarks. Nothing is trained.
+
+    Run the same command again to resume it; nothing is evaluated twice.
+    """
     from isheep.cli.added_benchmark import AddedBenchmark
-    from isheep.cli.local_execution import check_gpus, execute, progress_view
-    from isheep.cli.opening import open_run
-    from isheep.cli.run_argument import Place, place_of
-    from isheep.cli.text import printable
+    from isheep.cli.evaluate_model import ModelOptions, evaluate_model
+    from isheep.cli.evaluate_run import RunPlace, evaluate_run
+    from isheep.cli.evaluated_model import is_model
     from isheep.planner.types import Environment
 
-    added = AddedBenchmark(task, name, data, limit, few_shot, prompt_format)
-    if place_of(run, namespace, context, store) is Place.CLUSTER:
-        _refuse_cluster(run, namespace, added)
-    chosen = open_run(run, namespace, context, store)
-    before, values = chosen.submitted(), chosen.stored.set_values()
-    loaded, set_values = _with_benchmark(chosen, before, added)
-    if not allow_cpu:
-        check_gpus(loaded.run.spec)
-    spec = loaded.document["spec"]
-    _check_plan(chosen, before, spec)
+    _check_tasks(task, {"--name": name, "--data": data})
+    benchmarks = [AddedBenchmark(one, name, data, limit, few_shot, prompt_format) for one in task]
     environment = Environment(
-        default_storage=_store_spec(chosen, store),
         mirrors=options.mirrors(mirror or (), os.environ),
         config_maps=options.config_maps(config_map or ()),
     )
-    console = ending.console()
-    live = console.is_terminal and not plain
-    iterations = loaded.run.spec.iterations
-    with progress_view(
-        chosen.ref.name, iterations, console, live=live, quiet=False, verbose=False
-    ) as view:
-        conclusion = execute(
-            chosen, spec, before.annotations, environment, view, set_values=values | set_values
-        )
-    if _not_prepared(chosen, conclusion):
-        chosen.stored.restore(before, values)
-        typer.echo(
-            f"{chosen.ref.name}: the benchmark is not added, and the run is as it was before",
-            err=True,
-        )
-    elif conclusion.end == "Succeeded":
-        _show_result(chosen, added.fields()["name"])
-    if ending.has_error(conclusion):
-        error = f"{chosen.ref.name}: {conclusion.end}. {conclusion.message}"
-        typer.echo(f"isheep: {printable(error)}", err=True)
-    raise typer.Exit(conclusion.exit_code)
-
-
-def _refuse_cluster(run: str, namespace: str | None, added: AddedBenchmark) -> None:
-    """Raise `BadInputError` with what to do for a run on a cluster."""
-    from isheep.cli.errors import BadInputError
-
-    where = f" -n {namespace}" if namespace else ""
-    raise BadInputError(
-        f"{run}: only the operator changes a run on a cluster. Add the benchmark to "
-        f"spec.evaluation.benchmarks with `kubectl edit sheep {run}{where}`: "
-        f"{json.dumps(added.fields(), ensure_ascii=False)}. With decontaminate: Report, the "
-        "default, the operator starts only stages that evaluate"
+    if not is_model(run):
+        as_json = None if output is options.Output.TEXT else "--output json"
+        _check_run({"--revision": revision, "--set": given, "--results": results}, task, as_json)
+        place = RunPlace(namespace, context, store)
+        evaluate_run(run, benchmarks[0], place, environment, plain=plain, allow_cpu=allow_cpu)
+        return
+    _refuse({"-n": namespace, "--context": context}, "needs a run; a model is evaluated here")
+    chosen = ModelOptions(
+        argument=run,
+        revision=revision,
+        benchmarks=benchmarks,
+        set_values=given or (),
+        store=store,
+        results=results,
+        as_json=output is options.Output.JSON,
+        plain=plain,
+        allow_cpu=allow_cpu,
     )
+    evaluate_model(chosen, environment)
 
 
-def _with_benchmark(
-    chosen: OpenRun, before: RunView, added: AddedBenchmark
-) -> tuple[LoadedRun, dict[str, Any]]:
-    """Return the run with the benchmark, and the value of `--set` that has the same effect."""
-    from isheep.api.loader import load_bytes
-    from isheep.api.run import GROUP, KIND, VERSION
-    from isheep.api.set_values import parse_set, recorded_values, set_text
-    from isheep.cli.added_benchmark import FIELD, with_benchmark
-
-    benchmarks = with_benchmark(before.spec, added.fields())
-    document = {
-        "apiVersion": f"{GROUP}/{VERSION}",
-        "kind": KIND,
-        "metadata": {"name": before.name, "namespace": before.namespace},
-        "spec": dict(before.spec),
-    }
-    value = parse_set(set_text(FIELD, benchmarks))
-    loaded = load_bytes(json.dumps(document).encode(), chosen.stored.uri, [value])
-    return loaded, recorded_values(loaded.document, loaded.set_values)
+def _check_tasks(tasks: Sequence[str], of_one: Mapping[str, str | None]) -> None:
+    if len(tasks) > 1:
+        _refuse(of_one, "is for one task; use the command once for each task")
 
 
-def _check_plan(chosen: OpenRun, before: RunView, spec: dict[str, Any]) -> None:
-    """Raise `BadInputError` if the run would start a stage that evaluates nothing."""
+def _check_run(of_model: Mapping[str, object], tasks: Sequence[str], as_json: str | None) -> None:
+    """Raise `BadInputError` if an option of a model was given for a run."""
     from isheep.cli.errors import BadInputError
-    from isheep.local.run_forecast import forecast_run
-    from isheep.local.session import utc_now
 
-    found = forecast_run(chosen.store, chosen.stored, spec, before.annotations, now=utc_now())
-    if found.store_error is not None:
-        raise BadInputError(f"the store cannot be read: {found.store_error}")
-    # A run that a rule has stopped has no stages of the iterations after that.
-    last = before.status.iteration if before.status.phase == "Succeeded" else None
-    stages = [one.stage for one in found.to_do if str(one.stage.kind) not in STARTED_KINDS]
-    others = [one.id for one in stages if last is None or one.iteration <= last]
-    if others:
+    _refuse(of_model, "is for a model; the run names its own")
+    if as_json is not None:
         raise BadInputError(
-            f"{before.name}: the stage {others[0]} does not exist, and this command starts no "
-            "stage that makes data or trains: finish the run with `isheep run`, or add the "
-            "benchmark to its file"
+            f"{as_json} is for a model; the figures of a run are in verdict.json and report.json"
         )
+    if len(tasks) > 1:
+        raise BadInputError("--task: a run gets one benchmark at a time; use the command again")
 
 
-def _store_spec(chosen: OpenRun, store: str | None) -> Any:
-    from isheep.cli.target import Target, store_of
+def _refuse(given: Mapping[str, object], why: str) -> None:
+    """Raise `BadInputError` for the first option that was given."""
+    from isheep.cli.errors import BadInputError
 
-    return chosen.store_spec if isinstance(chosen, Target) else store_of(None, store)
-
-
-def _not_prepared(chosen: OpenRun, conclusion: Conclusion) -> bool:
-    """Return whether prepare has refused the benchmark, or did not end."""
-    resolved = chosen.submitted().status.resolved or {}
-    return conclusion.end != "Succeeded" and "prepared" not in resolved
-
-
-def _show_result(chosen: OpenRun, name: str) -> None:
-    """Print the figures of the benchmark, and what the user can do next.
-
-    Raises:
-        typer.Exit: There are no figures, because an evaluation has failed.
-    """
-    from isheep.cli.benchmark_lines import benchmark_lines
-    from isheep.cli.text import printable
-    from isheep.contract.exit_codes import ExitCode
-    from isheep.store.artifacts import ArtifactStore
-
-    view = chosen.submitted()
-    artifacts = ArtifactStore(chosen.store, view.namespace)
-    lines = benchmark_lines(_section(artifacts, chosen.committed()), name)
-    if not lines:
-        problems = [one.message for one in view.status.conditions if one.type == "Evaluated"]
-        message = " ".join([f"{name}: there are no figures.", *problems])
-        typer.echo(f"isheep: {printable(message)}", err=True)
-        raise typer.Exit(ExitCode.DEFECT)
-    if report := chosen.report_uri():
-        lines.append(f"report: {report}")
-    lines.append(
-        "the benchmark is stored with the run and is not in its file: a later `isheep run` of the "
-        "file asks before it leaves the benchmark out"
-    )
-    for line in lines:
-        typer.echo(printable(line))
-
-
-def _section(artifacts: ArtifactStore, committed: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the benchmarks of the newest verdict; none without a verdict."""
-    from isheep.contract.stage_ids import iteration_of, kind_name
-
-    verdicts = [id_ for id_ in committed if kind_name(id_) == "verdict"]
-    if not verdicts:
-        return []
-    newest = max(verdicts, key=iteration_of)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / _VERDICT_FILE
-        artifacts.read_file(committed[newest], _VERDICT_FILE, path)
-        document = json.loads(path.read_bytes())
-    found: list[dict[str, Any]] = document.get("benchmarks", [])
-    return found
+    for option, value in given.items():
+        if value:
+            raise BadInputError(f"{option} {why}")

@@ -2,11 +2,16 @@
 
 Servers differ in what they leave out: the content is null if a model refuses, or if its thoughts
 use all tokens. Such an answer is an empty text, which the reader of the score counts as unreadable.
+
+An endpoint can change its model behind one name. So each answer has the name of the model and the
+fingerprint as the server returns them, and the date. They are counted with the stage's statistics.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from datetime import date
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -14,6 +19,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from isheep_worker.engines.interface import Completion
 
 MAX_TOKENS = 2**31
+UNNAMED = "-"
+"""The name of a model or a fingerprint that a server does not return."""
+_NAME_CHARACTERS = 40
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9._:/@+-]+")
 
 
 class _Lenient(BaseModel):
@@ -46,17 +55,31 @@ class _Usage(_Lenient):
     prompt_tokens_details: _Cached | None = None
 
 
+def _plain_name(text: object) -> str:
+    """Return a name of the server in few plain characters, "" if there is none.
+
+    Statistics have it in their names, and these are metadata of objects in the store.
+    """
+    return _NOT_PLAIN.sub("?", text)[:_NAME_CHARACTERS] if isinstance(text, str) else ""
+
+
+_PlainName = Annotated[str, BeforeValidator(_plain_name)]
+
+
 class _Answer(_Lenient):
     choices: list[_Choice] = Field(min_length=1)
     usage: _Usage | None = None
+    model: _PlainName = ""
+    system_fingerprint: _PlainName = ""
 
 
-def read_answer(id_: str, content: bytes) -> Completion | None:
+def read_answer(id_: str, content: bytes, day: date) -> Completion | None:
     """Return the completion of a request, or None if the answer is none of a chat.
 
     Args:
         id_: The id of the request.
         content: The body of the answer. The API defines it as JSON with choices and usage.
+        day: The date of the answer.
     """
     try:
         answer = _Answer.model_validate(json.loads(content))
@@ -71,4 +94,10 @@ def read_answer(id_: str, content: bytes) -> Completion | None:
         prompt_tokens=usage.prompt_tokens,
         tokens=usage.completion_tokens,
         cached_prompt_tokens=(details.cached_tokens if details else None) or 0,
+        served_by=served_by(day, answer.model, answer.system_fingerprint),
     )
+
+
+def served_by(day: date, model: str, fingerprint: str) -> str:
+    """Return the date, the model and the fingerprint of an answer as one text."""
+    return f"{day.isoformat()} {model or UNNAMED} {fingerprint or UNNAMED}"

@@ -1,8 +1,8 @@
 """One request to an endpoint with the API of OpenAI, by the official client.
 
 The client repeats a request after a lost connection, a time-out, 429 and 5xx, with growing pauses
-or those that the server asks for. The rate limit counts each attempt. No redirect is followed: it
-would send the prompts, and perhaps the key, to a place that nobody chose.
+or those that the server asks for. The rate limit counts each attempt. `bounded_client` limits the
+time and the size of an answer, and follows no redirect.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from typing import Any
 
 from isheep.contract.order import JUDGE_API_KEY, JudgeEndpointRef
@@ -24,6 +25,10 @@ SEED_BITS = 31
 _TOO_LONG_CODE = "context_length_exceeded"
 _TOO_LONG_WORDS = ("context length", "context window", "context size", "too long")
 _NEW_LENGTH = "max_completion_tokens"
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 class RateLimit:
@@ -56,9 +61,19 @@ class RateLimit:
 class EndpointClient:
     """The endpoint of a judge. Several threads may use it."""
 
-    def __init__(self, endpoint: JudgeEndpointRef, key: str | None) -> None:
-        """Take the endpoint, and its key or None."""
+    def __init__(
+        self,
+        endpoint: JudgeEndpointRef,
+        key: str | None,
+        today: Callable[[], date] = _today,
+    ) -> None:
+        """Take the endpoint, its key or None, and the date of the answers."""
         import openai  # noqa: PLC0415 (slow to import)
+
+        from isheep_worker.engines.bounded_client import (  # noqa: PLC0415 (imports openai)
+            BoundedClient,
+            problem_of,
+        )
 
         limit = RateLimit(endpoint.requests_per_minute)
         # Without these, the client would take an organisation and a project from the environment.
@@ -67,15 +82,15 @@ class EndpointClient:
         self._headers: dict[str, Any] = {name: openai.Omit() for name in left_out}
         self.endpoint = endpoint
         self._openai = openai
+        self._problem_of = problem_of
+        self._today = today
         self._length_name = "max_tokens"
         self._client = openai.OpenAI(
             api_key=key or "none",
             base_url=endpoint.url,
             timeout=endpoint.timeout_seconds,
             max_retries=endpoint.max_retries,
-            http_client=openai.DefaultHttpxClient(
-                follow_redirects=False, event_hooks={"request": [lambda _: limit.wait()]}
-            ),
+            http_client=BoundedClient(endpoint.timeout_seconds, limit.wait),
         )
 
     def complete(self, request: Request) -> Completion:
@@ -90,16 +105,13 @@ class EndpointClient:
             SourceUnreachableError: There is no answer after all retries, or one of another API.
         """
         name = self._length_name
-        content, failure = self._send(request, name)
+        answer, failure = self._send(request, name)
         if failure is not None and name != _NEW_LENGTH and _refuses_length(failure):
             # The servers of newer models know the length by another name only.
             self._length_name = _NEW_LENGTH
-            content, failure = self._send(request, _NEW_LENGTH)
+            answer, failure = self._send(request, _NEW_LENGTH)
         if failure is None:
-            completion = read_answer(request.id, content)
-            if completion is not None:
-                return completion
-            raise endpoint_error(self.endpoint, Failure(missing="nonsense"))
+            return self._read(request, answer)
         if _is_too_long(failure):
             return None
         raise endpoint_error(self.endpoint, self._failure_of(failure))
@@ -108,8 +120,17 @@ class EndpointClient:
         """Close the connections."""
         self._client.close()
 
-    def _send(self, request: Request, length_name: str) -> tuple[bytes, Exception | None]:
-        """Return the body of the answer, or the client's error. The error contains the key."""
+    def _read(self, request: Request, answer: Any) -> Completion:
+        problem = self._problem_of(answer)
+        if problem is not None:
+            raise endpoint_error(self.endpoint, Failure(missing=problem))
+        completion = read_answer(request.id, answer.content, self._today())
+        if completion is None:
+            raise endpoint_error(self.endpoint, Failure(missing="nonsense"))
+        return completion
+
+    def _send(self, request: Request, length_name: str) -> tuple[Any, Exception | None]:
+        """Return the response, or the client's error. The error contains the key."""
         options: dict[str, Any] = {length_name: request.max_tokens}
         if request.stop:
             options["stop"] = list(request.stop)
@@ -126,8 +147,8 @@ class EndpointClient:
                 **options,
             )
         except self._openai.APIError as error:
-            return b"", error
-        return answer.content, None
+            return None, error
+        return answer.http_response, None
 
     def _failure_of(self, error: Exception) -> Failure:
         if isinstance(error, self._openai.APIStatusError):

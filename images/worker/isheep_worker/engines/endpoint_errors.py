@@ -20,7 +20,7 @@ from isheep_worker.runtime.errors import BadInputError, SourceUnreachableError, 
 class Failure:
     """A request that failed after all retries: the status of the last answer, or why there is none.
 
-    `missing` is "timeout", "connection" or "nonsense" if there is no status.
+    `missing` is "timeout", "connection", "nonsense", "large" or "compressed" if there is no status.
     """
 
     status: int | None = None
@@ -55,6 +55,8 @@ def _no_answer(endpoint: JudgeEndpointRef, missing: str) -> str:
             "answers without a completion of a chat; check that judge.endpoint.url is the part of "
             "the API's URL before /chat/completions"
         )
+    if missing in _NOT_READ:
+        return _NOT_READ[missing]
     return (
         f"cannot be reached {tries}; check judge.endpoint.url, the certificate of the server, and "
         "whether the network of the pods allows the connection"
@@ -70,6 +72,17 @@ def _refusal(endpoint: JudgeEndpointRef, status: int) -> tuple[str, bool]:
     return text, found[1]
 
 
+_NOT_READ: Mapping[str, str] = {
+    "large": (
+        "sends an answer of more than 16 MiB, which is not read; check that judge.endpoint.url is "
+        "that of a chat API, and look at the log of the server"
+    ),
+    "compressed": (
+        "compresses its answer, although the request does not accept this, so the answer is not "
+        "read; turn off the compression of the server or of the proxy in front of it"
+    ),
+}
+"""Why the body of an answer was not read, see `bounded_client`."""
 _KEY_REFUSED = (
     "the key is refused; correct the key `apiKey` in the Secret of judge.endpoint.secretRef "
     f"(or {JUDGE_API_KEY})"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from isheep.contract.choices import PromptFormat
 from isheep.contract.order import ContractError
+from isheep.recipes.evaluation_settings import JudgeSettings
 from isheep.recipes.settings import AssessSettings, Sampling, StageSettings
 from isheep_worker.engines.endpoint_client import open_endpoint
 from isheep_worker.engines.endpoint_engine import EndpointEngine
@@ -67,6 +68,14 @@ class EndpointInference:
             stop=stop,
             presence_penalty=sampling.presence_penalty or 0.0,
         )
+
+
+def judge_of(context: StageContext[JudgeSettings]) -> TextInference:
+    """Return the model that judges: one that is loaded, or an endpoint."""
+    settings = context.settings
+    return (
+        EndpointInference(context) if settings.model is None else Inference(context, settings.model)
+    )
 
 
 def assessor(context: StageContext[AssessSettings], *templates: str) -> TextInference:

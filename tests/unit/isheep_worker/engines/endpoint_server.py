@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 class Reply:
     """One answer of the server; `hold` keeps the connection open without an answer until it is set.
 
-    `drop` closes the connection without an answer.
+    `drop` closes the connection without an answer. `raw` yields the bytes of the whole response, in
+    place of everything else, until the client is gone.
     """
 
     body: bytes
@@ -23,6 +24,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     hold: threading.Event | None = None
     drop: bool = False
+    raw: Callable[[], Iterator[bytes]] | None = None
 
 
 @dataclass
@@ -85,6 +87,12 @@ class EndpointServer:
                     answer.hold.wait(30)
                 with outer._lock:
                     outer._at_once -= 1
+                if answer.raw is not None:
+                    self.close_connection = True
+                    with suppress(OSError):
+                        for chunk in answer.raw():
+                            self.wfile.write(chunk)
+                    return
                 if answer.drop or answer.hold is not None:
                     self.close_connection = True
                     return

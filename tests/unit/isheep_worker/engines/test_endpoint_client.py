@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from isheep_worker.runtime.errors import BadInputError, SourceUnreachableError, 
 from .endpoint_server import EndpointServer, Reply, chat, refusal, serving
 
 KEY = "sk-very-secret"
+DAY = date(2026, 5, 1)
 REQUEST = Request(
     "0/p1", (), 2**40 + 5, 0.5, 0.9, 17, stop=("||",), text="Rate this: “é”", presence_penalty=0.0
 )
@@ -35,7 +37,7 @@ def asked(
 ) -> tuple[Completion | WorkerError, EndpointServer]:
     """Return the answer to a request or the error, and the server with what it received."""
     with serving(reply) as server:
-        client = EndpointClient(endpoint(server.url, **fields), key)
+        client = EndpointClient(endpoint(server.url, **fields), key, lambda: DAY)
         try:
             return client.complete(request), server
         except WorkerError as error:
@@ -46,7 +48,7 @@ def asked(
 
 def test_a_request_and_its_answer_have_all_that_a_completion_needs() -> None:
     answer, server = asked(lambda *_: chat("8", prompt_tokens=40, completion_tokens=3))
-    assert answer == Completion("0/p1", "8", "stop", 40, 3)
+    assert answer == Completion("0/p1", "8", "stop", 40, 3, served_by=f"{DAY} judge-1 -")
     (received,) = server.received
     assert received.path == "/v1/chat/completions"
     assert received.headers["authorization"] == f"Bearer {KEY}"
@@ -170,7 +172,7 @@ def test_an_answer_that_is_no_chat_is_an_error(body: bytes) -> None:
 
 def test_a_missing_text_is_empty_and_a_broken_character_is_replaced() -> None:
     answer, _ = asked(lambda *_: chat(None, "length"))
-    assert answer == Completion("0/p1", "", "length", 0, 0)
+    assert answer == Completion("0/p1", "", "length", 0, 0, served_by=f"{DAY} judge-1 -")
     answer, _ = asked(lambda *_: Reply(b'{"choices": [{"message": {"content": "8\\ud800"}}]}'))
     assert isinstance(answer, Completion)
     assert answer.text == "8?"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,18 @@ def answer(body: dict[str, Any], _: int = 0) -> Reply:
     return chat(text, prompt_tokens=100, completion_tokens=2)
 
 
+def by(fingerprint: str) -> Callable[[dict[str, Any], int], Reply]:
+    """Return the function that answers with a fingerprint, and fails at the 40th request."""
+
+    def reply(body: dict[str, Any], number: int) -> Reply:
+        if number == 40 and fingerprint == "fp_a":
+            return refusal(500)
+        document = json.loads(answer(body).body)
+        return Reply(json.dumps({**document, "system_fingerprint": fingerprint}).encode())
+
+    return reply
+
+
 def stored(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
@@ -108,6 +121,27 @@ def test_after_a_fault_no_answered_question_is_asked_again(runner: StageRunner) 
     repeated = asked & {bird(one.body) for one in again.received}
     assert len(repeated) <= 4  # those that were in flight with the request that failed
     assert len(runner.rows(SCORES)) == COUNT
+
+
+def test_the_models_that_answered_are_counted_and_a_worker_that_failed_loses_none(
+    runner: StageRunner,
+) -> None:
+    for fingerprint in ("fp_a", "fp_b"):
+        with serving(by(fingerprint)) as server:
+            judged_by(server, runner)
+            runner.run("assess", settings(runner), COUNT)
+    manifest = runner.artifacts.manifest(KEY)
+    assert manifest is not None
+    served = {
+        tuple(name.split(" ")[1:]): count
+        for name, count in manifest.statistics.items()
+        if name.startswith("served:")
+    }
+    assert set(served) == {("judge-1", "fp_a"), ("judge-1", "fp_b")}
+    assert sum(served.values()) == COUNT
+    assert served["judge-1", "fp_a"] >= 30
+    raw = {row.id: row.levels["Quality"].raw for row in runner.rows(SCORES)}
+    assert (raw["p3"], raw["p4"]) == ("I cannot judge birds.", "5")
 
 
 def test_a_refused_key_ends_the_stage_at_once_and_is_not_shown(runner: StageRunner) -> None:
