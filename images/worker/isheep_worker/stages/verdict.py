@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -23,18 +24,25 @@ from isheep.contract.choices import (
 from isheep.contract.order import ContractError
 from isheep.recipes.evaluation_settings import VerdictSettings
 from isheep_worker.collapse.row_set import CollapseRow, collapse_row
+from isheep_worker.controls.drift import anchor_looks
+from isheep_worker.evaluation.memorization import Memorized, memorized_items
 from isheep_worker.evaluation.stored import benchmark_texts
 from isheep_worker.execution.commit import commit
 from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.guards.registry import GUARD_RULES
+from isheep_worker.inputs.seed_tasks import read_seed_tasks
 from isheep_worker.rows.row_ids import completion_id, completion_of
 from isheep_worker.rows.schema import (
     COMPLETIONS,
     EVALUATIONS,
+    GRADES,
     METRICS,
+    OUTPUTS,
     PAIRS,
     PREFERENCES,
+    SCORES,
     SELECTIONS,
+    ScoreRow,
 )
 from isheep_worker.yardstick.benchmark_rows import benchmark_series
 from isheep_worker.yardstick.benchmarks import BenchmarkSeries
@@ -44,6 +52,7 @@ from isheep_worker.yardstick.document import (
     newest_difference,
     verdict_document,
 )
+from isheep_worker.yardstick.grade_section import GradedAnswers, decisive_grades
 from isheep_worker.yardstick.judgement_section import JudgedAnswers, decisive_model
 from isheep_worker.yardstick.source import DataSet, DecisionRules, VerdictSource
 
@@ -81,10 +90,17 @@ def _source(context: StageContext[VerdictSettings]) -> VerdictSource:
         planned_looks=settings.planned_looks,
         benchmarks=_benchmarks(context),
         judgements=_judgements(context),
+        graded=_graded(context),
         benchmark_texts={
             name: benchmark_texts(context.inputs, digest)
             for name, digest in _texts(settings).items()
         },
+        yardstick_texts=_yardstick_texts(context),
+        anchors=anchor_looks(
+            (one.t, one.prompt_format, partial(_scores, context, key))
+            for one, key in zip(settings.anchors or (), inputs.get("anchors", ()), strict=True)
+        ),
+        memorized=_memorized(context),
         ngram=settings.ngram or CONTAMINATION_NGRAM,
         decision=DecisionRules(
             action=settings.action,
@@ -106,6 +122,17 @@ def _benchmarks(context: StageContext[VerdictSettings]) -> list[BenchmarkSeries]
     return benchmark_series(settings.benchmarks or (), scores)
 
 
+def _memorized(context: StageContext[VerdictSettings]) -> dict[str, Memorized]:
+    """Return what M(0) completes of the items of each benchmark, by its name."""
+    settings = context.settings
+    if settings.memorization is None:
+        return {}
+    lines = context.artifacts.read_lines(context.input_key("memorized"))
+    outputs = (OUTPUTS.decode(line) for line in lines)
+    found = memorized_items(context.inputs, settings.memorization, outputs)
+    return {one.name: found[one.digest] for one in settings.benchmarks or () if one.digest in found}
+
+
 def _judgements(context: StageContext[VerdictSettings]) -> list[JudgedAnswers]:
     keys = context.step.inputs.get("judgements", ())
     return [
@@ -119,10 +146,41 @@ def _judgements(context: StageContext[VerdictSettings]) -> list[JudgedAnswers]:
     ]
 
 
+def _graded(context: StageContext[VerdictSettings]) -> list[GradedAnswers]:
+    keys = context.step.inputs.get("grades", ())
+    return [
+        GradedAnswers(
+            one.judgement,
+            one.t,
+            one.base_formats,
+            # The texts of the judge are long, and no figure reads them.
+            [replace(GRADES.decode(line), raw="") for line in context.artifacts.read_lines(key)],
+        )
+        for one, key in zip(context.settings.graded or (), keys, strict=True)
+    ]
+
+
 def _texts(settings: VerdictSettings) -> dict[str, str]:
     """Return the digest of each benchmark and judgement by its name."""
     found = {one.name: one.digest for one in settings.benchmarks or ()}
-    return found | {one.judgement: one.digest for one in settings.judged or ()}
+    found |= {one.judgement: one.digest for one in settings.judged or ()}
+    return found | {one.judgement: one.digest for one in settings.graded or ()}
+
+
+def _yardstick_texts(context: StageContext[VerdictSettings]) -> list[str]:
+    """Return the texts of the seed tasks that the yardstick asks, with their outputs."""
+    if context.settings.seed_tasks is None:
+        return []
+    keys = context.step.inputs["evaluations"]
+    asked = {EVALUATIONS.decode(line).id for line in context.artifacts.read_lines(keys[0])}
+    tasks = read_seed_tasks(context.inputs.get(context.settings.seed_tasks), "the run's seed tasks")
+    texts = ((one.instruction, one.input, one.output) for one in tasks if one.id in asked)
+    return [text for each in texts for text in each if text]
+
+
+def _scores(context: StageContext[VerdictSettings], key: str) -> Iterator[ScoreRow]:
+    for line in context.artifacts.read_lines(key):
+        yield SCORES.decode(line)
 
 
 def _rows(context: StageContext[VerdictSettings], key: str) -> Iterator[CollapseRow]:
@@ -170,6 +228,7 @@ def _statistics(settings: VerdictSettings, document: Mapping[str, Any]) -> dict[
         **statistics,
         **_benchmark(settings, document),
         **_judgement(settings, document),
+        **_grades(settings, document),
         **_decision(document["decision"]),
     }
 
@@ -201,6 +260,19 @@ def _judgement(settings: VerdictSettings, document: Mapping[str, Any]) -> dict[s
         for name in ("items", "rate", "lower", "upper")
         if found[name] is not None
     }
+
+
+def _grades(settings: VerdictSettings, document: Mapping[str, Any]) -> dict[str, float]:
+    """Return the grades of the newest model on the first judgement with grades."""
+    sections = document.get("grades", [])
+    found = decisive_grades(sections[0], len(settings.data_formats)) if sections else None
+    if found is None:
+        return {}
+    shown = {"gradeItems": found["questions"]}
+    for prefix, row in (("grade", found), ("second", found["second"] or {})):
+        values = {name: row.get(name) for name in ("mean", "difference", "lower", "upper")}
+        shown |= {f"{prefix}{n.capitalize()}": v for n, v in values.items() if v is not None}
+    return shown
 
 
 def _decision(decision: Mapping[str, Any]) -> dict[str, float]:

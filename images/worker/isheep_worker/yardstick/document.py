@@ -21,12 +21,15 @@ from isheep_worker.statistics.comparison import compare
 from isheep_worker.statistics.interface import CONFIDENCE
 from isheep_worker.yardstick.benchmark_section import benchmark_section, overlaps
 from isheep_worker.yardstick.decision import decision_section
+from isheep_worker.yardstick.figure_interval import figure_interval
+from isheep_worker.yardstick.grade_section import decisive_grades, grade_section
 from isheep_worker.yardstick.judgement_section import (
     best_p_values,
     conclude,
     judgement_section,
 )
 from isheep_worker.yardstick.looks import Figures, looks, run_figures
+from isheep_worker.yardstick.memorized_section import memorized_section
 from isheep_worker.yardstick.shown_comparison import shown_comparison
 from isheep_worker.yardstick.source import VerdictSource
 
@@ -58,28 +61,43 @@ def verdict_document(source: VerdictSource) -> dict[str, Any]:
         "data": [
             {**_definition(one), "iterations": values}
             for one in ROW_FIGURES
-            if (values := _iterations(one.name, figures.data))
+            if (values := _iterations(one, figures.data))
         ],
         "alarms": [_alarm(one) for one in found],
         "decision": decision,
     }
+    if source.yardstick_texts:
+        texts = {"the yardstick": source.yardstick_texts}
+        (document["yardstick_overlap"],) = overlaps(texts, source.data, source.ngram)
     document |= _external(source, decision["best"]["t"])
     return document
 
 
 def _external(source: VerdictSource, best: int) -> dict[str, Any]:
     """Return the sections on items that the model did not write; none without such items."""
-    if not source.benchmarks and not source.judgements:
+    if not source.benchmarks and not source.judgements and not source.graded:
         return {}
     judgements = judgement_section(source.judgements, source.random_seed)
-    own = best_p_values(judgements, best).values()
-    benchmarks = benchmark_section(source.benchmarks, best, source.random_seed, own)
-    tested = (one["best"]["p"] for one in benchmarks if one["best"] is not None)
-    conclude(judgements, best, [p for p in tested if p is not None])
+    grades = grade_section(source.graded, source.random_seed)
+    preferred = list(best_p_values(judgements, best).values())
+    graded = list(best_p_values(grades, best, decisive_grades).values())
+    benchmarks = benchmark_section(
+        source.benchmarks, best, source.random_seed, [*preferred, *graded]
+    )
+    found = (one["best"]["p"] for one in benchmarks if one["best"] is not None)
+    tested = [p for p in found if p is not None]
+    conclude(judgements, best, [*tested, *graded])
+    conclude(grades, best, [*tested, *preferred], decisive_grades)
     return {
         **({"benchmarks": benchmarks} if source.benchmarks else {}),
         **({"judgements": judgements} if source.judgements else {}),
+        **({"grades": grades} if source.graded else {}),
         "overlap": overlaps(source.benchmark_texts, source.data, source.ngram),
+        **(
+            {"memorized": memorized_section(source.benchmarks, source.memorized)}
+            if source.memorized
+            else {}
+        ),
     }
 
 
@@ -117,12 +135,15 @@ def _models(name: str, answers: Mapping[int, Figures], seed: int) -> list[dict[s
     ]
 
 
-def _iterations(name: str, data: Mapping[int, Figures]) -> list[dict[str, Any]]:
+def _iterations(one: FigureDefinition[Any], data: Mapping[int, Figures]) -> list[dict[str, Any]]:
     """Return the values of a figure by t; none if no training set has the figure."""
-    values = [
-        {"t": t, "items": figures[name].n, "value": figures[name].value}
-        for t, figures in data.items()
-    ]
+    values = []
+    for t, figures in data.items():
+        figure = figures[one.name]
+        found = figure_interval(figure, one.unit)
+        lower, upper = (None, None) if found is None else (found.low, found.high)
+        bounds = {"lower": lower, "upper": upper}
+        values.append({"t": t, "items": figure.n, "value": figure.value, **bounds})
     return values if any(one["value"] is not None for one in values) else []
 
 

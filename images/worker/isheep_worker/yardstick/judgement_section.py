@@ -8,7 +8,7 @@ together (Holm).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +18,9 @@ from isheep_worker.judging.win_rate import WinRate, win_rate
 from isheep_worker.rows.schema import PreferenceRow
 from isheep_worker.statistics.holm import holm
 from isheep_worker.statistics.interface import CONFIDENCE
+
+Decisive = Callable[[Mapping[str, Any], int], Mapping[str, Any] | None]
+"""Returns the comparison of a section that decides about M(t), or None."""
 
 _CONCLUSIONS = {
     "Higher": "better",
@@ -71,31 +74,42 @@ def decisive_model(section: Mapping[str, Any], t: int) -> Mapping[str, Any] | No
     return found
 
 
-def best_p_values(sections: Iterable[Mapping[str, Any]], best: int) -> dict[str, float]:
-    """Return the p-value of the best model's comparison with M(0), by judgement."""
+def best_p_values(
+    sections: Iterable[Mapping[str, Any]], best: int, decisive: Decisive = decisive_model
+) -> dict[str, float]:
+    """Return the p-value of the best model's comparison with M(0), by judgement.
+
+    `decisive` returns the comparison that decides about a model, or None.
+    """
     found = {}
     for section in sections:
-        model = decisive_model(section, best)
+        model = decisive(section, best)
         if section["against"] == "Base" and model is not None and model["p"] is not None:
             found[section["name"]] = model["p"]
     return found
 
 
-def conclude(sections: Iterable[dict[str, Any]], best: int, others: Iterable[float]) -> None:
+def conclude(
+    sections: Iterable[dict[str, Any]],
+    best: int,
+    others: Iterable[float],
+    decisive: Decisive = decisive_model,
+) -> None:
     """Set `best` of each section: the corrected conclusion about M(`best`) against M(0).
 
     Args:
-        sections: The sections of `judgement_section`.
+        sections: The sections of judgements of one kind.
         best: The t of the best model so far.
-        others: The p-values of the best model's comparisons on benchmarks.
+        others: The p-values of the best model's other comparisons that are corrected together.
+        decisive: Returns the comparison that decides about a model, or None.
     """
     sections = list(sections)
-    own = best_p_values(sections, best)
+    own = best_p_values(sections, best, decisive)
     family: dict[Hashable, float] = dict(own.items())
-    family |= {("benchmark", n): p for n, p in enumerate(others)}
+    family |= {("other", n): p for n, p in enumerate(others)}
     corrected = holm(family)
     for section in sections:
-        model = decisive_model(section, best)
+        model = decisive(section, best)
         if section["against"] == "Base" and model is not None:
             p = corrected.get(section["name"])
             section["best"] = {

@@ -15,6 +15,7 @@ from isheep_worker.collapse.corpus import Vocabulary
 from isheep_worker.collapse.interface import Figure
 from isheep_worker.collapse.registry import answer_figures, row_figures
 from isheep_worker.collapse.row_set import CollapseRow, RowSet, equal_budget, read_rows
+from isheep_worker.controls.drift import ANCHOR_SCORE, anchor_figure
 from isheep_worker.guards.interface import Look, Reading
 from isheep_worker.yardstick.source import DataSet, VerdictSource
 
@@ -36,7 +37,10 @@ def run_figures(source: VerdictSource) -> RunFigures:
 
 
 def looks(source: VerdictSource, figures: RunFigures) -> list[Look]:
-    """Return one look for each t, in order; M(0) has no data."""
+    """Return one look for each t, in order; M(0) has no data.
+
+    The scores of anchors in iteration t belong to the look at D(t), whose pairs they scored too.
+    """
     return [
         Look(t, _readings(t, source, figures)) for t in sorted({*figures.answers, *figures.data})
     ]
@@ -50,6 +54,9 @@ def _readings(t: int, source: VerdictSource, figures: RunFigures) -> dict[str, R
     if t in figures.data:
         prompt_format = source.data[t].prompt_format
         found |= {name: Reading(one, prompt_format) for name, one in figures.data[t].items()}
+    for one in source.anchors:
+        if one.iteration == t:
+            found[ANCHOR_SCORE] = Reading(anchor_figure(one.rows), one.prompt_format)
     return found
 
 

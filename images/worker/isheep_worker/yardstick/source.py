@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 
 from isheep.contract.choices import CONTAMINATION_NGRAM, DecisiveAction, PromptFormat
 from isheep_worker.collapse.row_set import CollapseRow
+from isheep_worker.controls.drift import AnchorLook
+from isheep_worker.evaluation.memorization import Memorized
 from isheep_worker.guards.interface import GuardRule
 from isheep_worker.rows.schema import EvaluationRow
 from isheep_worker.yardstick.benchmarks import BenchmarkSeries
+from isheep_worker.yardstick.grade_section import GradedAnswers
 from isheep_worker.yardstick.judgement_section import JudgedAnswers
 
 
@@ -48,7 +51,10 @@ class VerdictSource:
     `planned_looks` is the number of iterations of the run. `decision` has the rules that read the
     comparison. `benchmarks` has the models on each benchmark, and `benchmark_texts` the texts of
     its items by its name; `ngram` consecutive words of them in D(t) are an overlap. `judgements`
-    has what the judge says about the models. Without a yardstick there are no evaluations.
+    has what the judge says about the models, and `graded` the grades that it gives them.
+    `yardstick_texts` has the texts of the yardstick's tasks with their outputs, and `ngram` words
+    of them are an overlap too. `anchors` has the scores of the same pairs by the assessors of the
+    iterations. Without a yardstick there are no evaluations.
     """
 
     evaluations: Mapping[int, Sequence[EvaluationRow]]
@@ -58,10 +64,16 @@ class VerdictSource:
     rules: Sequence[GuardRule] = ()
     planned_looks: int = 1
     decision: DecisionRules = DecisionRules()
+    anchors: Sequence[AnchorLook] = ()
     benchmarks: Sequence[BenchmarkSeries] = ()
     judgements: Sequence[JudgedAnswers] = ()
+    graded: Sequence[GradedAnswers] = ()
     benchmark_texts: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    yardstick_texts: Sequence[str] = ()
     ngram: int = CONTAMINATION_NGRAM
+
+    memorized: Mapping[str, Memorized] = field(default_factory=dict)
+    """What M(0) completes of the items of each benchmark, by its name."""
 
     @property
     def newest(self) -> int:

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from isheep.contract.choices import GUARD_RULE_NAMES
+from isheep.contract.choices import GUARD_RULE_NAMES, PromptFormat
+from isheep_worker.controls.drift import AnchorLook
 from isheep_worker.guards.registry import GUARD_RULES
+from isheep_worker.rows.schema import GradeRow, LevelScore, ScoreRow
 from isheep_worker.yardstick.benchmarks import BenchmarkSeries
 from isheep_worker.yardstick.document import newest_alarms, newest_difference, verdict_document
+from isheep_worker.yardstick.grade_section import GradedAnswers
 
 from .evaluations import rows, source
 
@@ -72,6 +75,47 @@ def test_without_any_loss_there_is_no_difference() -> None:
     assert figure(document, "answerLoss")[0]["mean"] is None
 
 
+def test_the_figures_of_the_data_have_intervals_over_their_clusters() -> None:
+    document = verdict_document(source(rows(40), rows(40), data=90))
+    figures = {one["name"]: one["iterations"][0] for one in document["data"]}
+    words = figures["responseWords"]
+    assert words["lower"] is None  # all responses are equally long
+    spread = figures["scoreSpread"]
+    assert spread["lower"] < spread["value"] < spread["upper"]
+    few = verdict_document(source(rows(40), rows(40), data=28))["data"]
+    assert all(one["iterations"][0]["lower"] is None for one in few)
+
+
+def test_the_overlap_of_the_data_with_the_seed_tasks_of_the_yardstick() -> None:
+    plain = source(rows(40), rows(40), data=90)
+    assert "yardstick_overlap" not in verdict_document(plain)
+    answer = next(iter(plain.data[1].rows())).response
+    found = verdict_document(replace(plain, yardstick_texts=[answer]))["yardstick_overlap"]
+    (first,) = found["iterations"]
+    assert found["ngram"] == 13
+    assert (first["t"], first["pairs"], first["instructions"]) == (1, 45, 0)
+    assert first["responses"] >= 1
+
+
+@pytest.mark.parametrize(("shift", "alarmed"), [(2.5, True), (0.5, False)])
+def test_an_assessor_that_becomes_lenient_is_an_alarm(shift: float, alarmed: bool) -> None:
+    def scores(rise: float) -> list[ScoreRow]:
+        levels = [{"Quality": LevelScore(3.0 + n % 5 + rise)} for n in range(60)]
+        return [ScoreRow(f"p{n}", None, level) for n, level in enumerate(levels)]
+
+    # The first assessor has another prompt format, so M(1) is the first that others equal.
+    anchors = [
+        AnchorLook(1, "Raw", scores(0)),
+        AnchorLook(2, "Chat", scores(3)),
+        AnchorLook(3, "Chat", scores(3 + shift)),
+    ]
+    plain = source(*[rows(60)] * 4, data=90)
+    found = verdict_document(replace(plain, anchors=anchors))["alarms"]
+    assert [one["rule"] for one in found] == ["LenientAssessor"] * alarmed
+    assert all(one["iteration"] == 3 for one in found)
+    assert verdict_document(plain)["alarms"] == []
+
+
 def test_a_collapse_of_the_answers_is_an_alarm_of_the_newest_model() -> None:
     document = verdict_document(source(rows(60), rows(60), rows(60, loop=60)))
     assert "Repetition" in newest_alarms(document)
@@ -96,6 +140,38 @@ def test_the_training_sets_have_figures_on_equal_numbers_of_rows() -> None:
 
 def test_the_names_of_the_guards_are_those_of_the_contract_in_their_order() -> None:
     assert tuple(GUARD_RULES) == GUARD_RULE_NAMES
+
+
+def test_grades_are_corrected_together_with_benchmarks() -> None:
+    values = {f"q{number}": float(number % 2) for number in range(40)}
+    series = BenchmarkSeries(
+        name="quiz",
+        role="Test",
+        metric="acc",
+        filter="none",
+        higher_is_better=True,
+        primary=True,
+        prompt_format="Chat",
+        values={0: dict.fromkeys(values, 0.0), 1: values},
+    )
+    sources: tuple[PromptFormat | None, ...] = (None, "Chat")
+    grades = [
+        GradeRow(f"q{n}", turn, of, 5 + n % 3 - (n % 4 == 0) * (of is None), 9)
+        for of in sources
+        for n in range(40)
+        for turn in (1, 2)
+    ]
+    asked = replace(
+        source(rows(30), rows(30), data=30),
+        benchmarks=[series],
+        graded=[GradedAnswers("bench", 1, ("Chat",), grades)],
+    )
+    document = json.loads(json.dumps(verdict_document(asked)))
+    quiz, bench = document["benchmarks"][0]["best"], document["grades"][0]["best"]
+    smaller, larger = sorted((quiz, bench), key=lambda one: float(one["p"]))
+    assert smaller["corrected_p"] == pytest.approx(2 * smaller["p"])
+    assert larger["corrected_p"] == pytest.approx(max(larger["p"], smaller["corrected_p"]))
+    assert "grades" not in verdict_document(replace(asked, graded=()))
 
 
 def test_benchmarks_are_compared_without_a_yardstick() -> None:
