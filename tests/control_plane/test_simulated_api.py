@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -189,7 +190,7 @@ def simulated_side() -> tuple[simulated.ApiServer, Side]:
 
     def send(method: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
         answer = server.handle(method, path, body)
-        return answer.status, answer.document()
+        return answer.status, json.loads(answer.content)
 
     return server, Side(send)
 

@@ -1,14 +1,15 @@
 """The Job controller of the simulation counts the pods of a Job as the real one does.
 
-Both get the same Job with two pods. Its counts must agree while it works, while it is suspended and
-when it works again, and nothing may be left of it after a foreground deletion.
+Both get the same Jobs. Their counts must agree while they work, while they are suspended and when
+they work again, while their pods end or cannot end, and when they have ended. Nothing may be left
+of them after a foreground deletion. A seed draws how the pods end (`job_cases`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,15 +18,23 @@ from ..simulation.api_server import JOBS, PODS, ApiServer, collection
 from ..simulation.clock import Scheduler
 from ..simulation.job_controller import JobController
 from ..simulation.kubelet import Kubelet, PodFault
+from ..simulation.nodes import NAMES, Nodes
 from ..simulation.store import Store
 from ..unit.isheep.kube.virtual_time import run_in_virtual_time
 from .harness.cluster import Cluster
 from .harness.concurrent_tests import namespace_of
 from .harness.pod_behaviour import Hang
 from .harness.waiting import until
+from .job_cases import Case, Faults, Script, draw
 from .test_harness import JobNamespace
 
 SETTLED_SECONDS = 300.0
+HANGS = PodFault("hang", seconds=1e6)
+SHORT, LONG = 6, 12
+"""The number of Jobs of a seed."""
+STEPS = (True, False)
+"""The changes of `suspend` of a Job that goes on."""
+MERGE = "application/merge-patch+json"
 
 
 def counted(job: dict[str, Any], pods: list[dict[str, Any]]) -> dict[str, Any]:
@@ -51,11 +60,12 @@ def counted(job: dict[str, Any], pods: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 class SimulatedJobs:
-    """The controller and the kubelet of the simulation, with pods that have the same fault."""
+    """The controller and the kubelet of the simulation; `fault` returns the fault of a pod."""
 
-    def __init__(self, fault: PodFault) -> None:
+    def __init__(self, fault: Callable[[dict[str, Any]], PodFault | None]) -> None:
         self.server, scheduler, chance = ApiServer(), Scheduler(), random.Random(0)
-        Kubelet(self.server, Store(), scheduler, chance, lambda: fault)
+        self.nodes = Nodes(self.server, scheduler, chance)
+        Kubelet(self.server, Store(), scheduler, chance, fault, self.nodes)
         JobController(self.server, scheduler, chance)
 
     def create(self, document: dict[str, Any]) -> str:
@@ -99,7 +109,7 @@ def test_both_controllers_suspend_and_delete_alike(jobs: JobNamespace) -> None:
     path = f"{jobs.path}/{name}"
 
     async def expected() -> list[dict[str, Any]]:
-        fake = SimulatedJobs(PodFault("hang", seconds=1e6))
+        fake = SimulatedJobs(lambda _: HANGS)
         place = fake.create(document)
         found = []
         for suspend in (False, True, False):
@@ -116,13 +126,104 @@ def test_both_controllers_suspend_and_delete_alike(jobs: JobNamespace) -> None:
 
     for suspend, counts in zip((False, True, False), run_in_virtual_time(expected()), strict=True):
         patch = {"spec": {"suspend": suspend}}
-        merge = "application/merge-patch+json"
-        server.must("PATCH", path, patch, content_type=merge)
-        until(
-            lambda counts=counts: real(jobs, name) == counts,
-            otherwise=lambda counts=counts: f"{counts}: really {real(jobs, name)}",
-        )
+        server.must("PATCH", path, patch, content_type=MERGE)
+        until_equal(jobs, name, counts, f"suspend: {suspend}")
     deleted = server.must("DELETE", path, {"propagationPolicy": "Foreground"})
     assert "deletionTimestamp" in deleted["metadata"]
+    until(lambda: server.request("GET", path).status == 404)
+    until(lambda: not jobs.pods())
+
+
+async def simulated_steps(case: Case, document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the counts when the pods of a case have ended and, if it goes on, after `STEPS`."""
+    fake = SimulatedJobs(Faults(case))
+    place = fake.create(document)
+    await asyncio.sleep(SETTLED_SECONDS)
+    found = [fake.counted(place)]
+    for suspend in STEPS if case.goes_on else ():
+        spec = {**fake.server.objects[place]["spec"], "suspend": suspend}
+        fake.server.change(place, spec=spec)
+        await asyncio.sleep(SETTLED_SECONDS)
+        found.append(fake.counted(place))
+    return found
+
+
+def check_cases(jobs: JobNamespace, seed: int, count: int, *, slow: bool) -> None:
+    """Run the Jobs of a seed on both sides at the same time, and compare their counts."""
+    chance, server = random.Random(seed), jobs.cluster.server
+    cases = [draw(chance, f"run-{seed}-{i}", slow=slow) for i in range(count)]
+    expected: dict[str, list[dict[str, Any]]] = {}
+    places: dict[str, str] = {}
+    for case in cases:
+        document = case.document(jobs.document(case.name, len(case.ends)))
+        expected[case.name] = run_in_virtual_time(simulated_steps(case, document))
+        workers = jobs.cluster.kubelet.workers(jobs.namespace)
+        workers.set_behaviour("prepare", Script(case), run=case.name)
+        places[case.name] = server.must("POST", jobs.path, document)["metadata"]["name"]
+    for step, suspend in enumerate((None, *STEPS)):
+        at = [case for case in cases if len(expected[case.name]) > step]
+        for case in at if suspend is not None else ():
+            path = f"{jobs.path}/{places[case.name]}"
+            server.must("PATCH", path, {"spec": {"suspend": suspend}}, content_type=MERGE)
+        for case in at:
+            until_equal(jobs, places[case.name], expected[case.name][step], f"step {step}: {case}")
+
+
+def until_equal(jobs: JobNamespace, name: str, counts: dict[str, Any], what: str) -> None:
+    """Wait until a real Job has the counts of the simulated one."""
+    until(
+        lambda: real(jobs, name) == counts,
+        otherwise=lambda: f"{what}: {counts}: really {real(jobs, name)}",
+    )
+
+
+def test_both_controllers_end_jobs_alike(jobs: JobNamespace) -> None:
+    check_cases(jobs, 0, SHORT, slow=False)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("slow", [False, True])
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_both_controllers_end_many_jobs_alike(jobs: JobNamespace, seed: int, slow: bool) -> None:
+    check_cases(jobs, seed, LONG, slow=slow)
+
+
+def test_both_controllers_wait_alike_for_pods_that_cannot_end(jobs: JobNamespace) -> None:
+    """The pods of a node that does not answer are terminating until it answers again."""
+    server, document = jobs.cluster.server, jobs.document("run", 2)
+    kubelet = jobs.cluster.kubelet
+    kubelet.workers(jobs.namespace).set_behaviour("prepare", Hang())
+    name = server.must("POST", jobs.path, document)["metadata"]["name"]
+    path = f"{jobs.path}/{name}"
+
+    async def expected() -> list[dict[str, Any]]:
+        fake = SimulatedJobs(lambda _: HANGS)
+        place = fake.create(document)
+        await asyncio.sleep(SETTLED_SECONDS)
+        found = [fake.counted(place)]
+        for node in NAMES:
+            fake.nodes.lose(node, 10 * SETTLED_SECONDS, frozen=True, evicts=False)
+        spec = {**fake.server.objects[place]["spec"], "suspend": True}
+        fake.server.change(place, spec=spec)
+        await asyncio.sleep(SETTLED_SECONDS)
+        found.append(fake.counted(place))
+        fake.server.delete(place, {"propagationPolicy": "Foreground"})
+        await asyncio.sleep(SETTLED_SECONDS)
+        found.append(fake.counted(place))
+        await asyncio.sleep(10 * SETTLED_SECONDS)
+        assert not fake.server.members(JOBS)
+        return found
+
+    steps = run_in_virtual_time(expected())
+    assert [step["terminating"] for step in steps] == [0, 2, 2]
+    until_equal(jobs, name, steps[0], "at work")
+    uids = {pod["metadata"]["uid"] for pod in jobs.pods()}
+    kubelet.cut_off |= uids
+    server.must("PATCH", path, {"spec": {"suspend": True}}, content_type=MERGE)
+    until_equal(jobs, name, steps[1], "suspended")
+    server.must("DELETE", path, {"propagationPolicy": "Foreground"})
+    until_equal(jobs, name, steps[2], "deleted")
+    for uid in uids:
+        kubelet.reconnect(uid)
     until(lambda: server.request("GET", path).status == 404)
     until(lambda: not jobs.pods())

@@ -8,6 +8,8 @@ from .api_server import JOBS, PODS, RUNS, Json, collection
 from .clock import monotonic
 from .faults import Act
 from .job_controller import is_finished
+from .nodes import NAMES as NODES
+from .queue import QUEUE_LABEL, QUEUES, is_queued
 
 if TYPE_CHECKING:
     from .world import World
@@ -110,13 +112,14 @@ def _delete_run(world: World, act: Act) -> None:
         return
     document = world.server.objects[place]
     world.server.remove(place)
-    if world.chance.random() < 0.4:
+    if world.chance.random() < 0.6:
         # An operator that starts now has never seen the run.
         world.scheduler.task(world.deployment.restart(graceful=False))
     if act.value:
         name, spec = document["metadata"]["name"], document["spec"]
+        labels = document["metadata"].get("labels") or {}
         pause = world.chance.choice((1.0, 5.0, 20.0))
-        world.scheduler.later(pause, lambda: world.create_run(name, spec))
+        world.scheduler.later(pause, lambda: world.create_run(name, spec, labels))
 
 
 def _delete_job(world: World, act: Act) -> None:
@@ -127,6 +130,9 @@ def _delete_job(world: World, act: Act) -> None:
 def _suspend_job(world: World, act: Act) -> None:
     if (place := _job(world)) is None:
         return
+    if is_queued(world.server.objects[place]):
+        world.queue.preempt(place, act.seconds)
+        return
     uid = world.server.objects[place]["metadata"]["uid"]
 
     def suspend(value: bool) -> None:
@@ -136,6 +142,28 @@ def _suspend_job(world: World, act: Act) -> None:
 
     suspend(True)
     world.scheduler.later(act.seconds, lambda: suspend(False))
+
+
+def _move_queue(world: World, _: Act) -> None:
+    """Put a run into another queue, if it is in one."""
+    if (place := _run(world)) is None:
+        return
+    labels = world.server.objects[place]["metadata"].get("labels") or {}
+    if QUEUE_LABEL in labels:
+        other = next(name for name in QUEUES if name != labels[QUEUE_LABEL])
+        world.server.change(place, metadata={"labels": {**labels, QUEUE_LABEL: other}})
+
+
+def _lose_node(world: World, act: Act) -> None:
+    """Let the node of a pod that runs, or any node, be silent."""
+    names = [
+        str(pod["spec"]["nodeName"])
+        for _, pod in world.server.members(PODS)
+        if pod["status"].get("phase") == "Running"
+    ]
+    node = world.chance.choice(names or list(NODES))
+    frozen, evicts = act.value
+    world.nodes.lose(node, act.seconds, frozen=frozen, evicts=evicts)
 
 
 def _unlabel_job(world: World, act: Act) -> None:
@@ -179,6 +207,8 @@ _ACTS = {
     "delete-run": _delete_run,
     "delete-job": _delete_job,
     "suspend-job": _suspend_job,
+    "move-queue": _move_queue,
+    "lose-node": _lose_node,
     "unlabel-job": _unlabel_job,
     "overwrite-status": _overwrite_status,
     "evict-all": _evict_all,

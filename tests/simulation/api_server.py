@@ -24,6 +24,7 @@ from .clock import monotonic, timestamp
 Json = dict[str, Any]
 
 RUNS, JOBS, PODS, EVENTS = "selfalignmentruns", "jobs", "pods", "events"
+WORKLOADS = "workloads"
 APIS = {
     RUNS: ("/apis/isheep.dev/v1alpha1", "SelfAlignmentRun"),
     JOBS: ("/apis/batch/v1", "Job"),
@@ -31,6 +32,7 @@ APIS = {
     "services": ("/api/v1", "Service"),
     EVENTS: ("/api/v1", "Event"),
     "leases": ("/apis/coordination.k8s.io/v1", "Lease"),
+    WORKLOADS: ("/apis/kueue.x-k8s.io/v1beta2", "Workload"),
 }
 GENERATED = (RUNS, JOBS)
 """The resources of which the server increments `metadata.generation` with each change of spec."""
@@ -62,14 +64,15 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to a request."""
+    """The answer to a request; `body` shares its parts with the objects of the server."""
 
     status: int
-    content: bytes
+    body: Json
 
-    def document(self) -> Json:
-        """Return the body."""
-        return dict(json.loads(self.content))
+    @property
+    def content(self) -> bytes:
+        """The body as JSON."""
+        return json.dumps(self.body, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class ApiServer:
     listeners: list[Callable[[Change], None]] = field(default_factory=list)
     admit: Callable[[str, str], None] = lambda method, path: None
     """Raises `Refused` for a request that a quota or a webhook rejects."""
-    _texts: dict[str, bytes] = field(default_factory=dict)
+    _folders: dict[str, dict[str, Json]] = field(default_factory=dict)
     _created: int = 0
 
     # --- requests -------------------------------------------------------------------------
@@ -115,7 +118,7 @@ class ApiServer:
             self.admit(method, parts.path)
             return self._routed(method, parts.path, query, body or {})
         except Refused as refused:
-            return Answer(refused.status, _dump(refused.document()))
+            return Answer(refused.status, refused.document())
 
     def _routed(self, method: str, path: str, query: dict[str, str], body: Json) -> Answer:
         resource, name = _parsed(path)
@@ -124,18 +127,16 @@ class ApiServer:
         if method == "POST":
             if query.get("dryRun"):
                 self._refuse_existing(f"{path}/{body['metadata'].get('name')}")
-                return Answer(201, _dump(body))
-            created = self.put(path, body)
-            return Answer(201, self._texts[_place(path, created)])
+                return Answer(201, body)
+            return Answer(201, self.put(path, body))
         place = path.removesuffix("/status")
         if method == "DELETE":
-            return Answer(200, _dump(self.delete(place, body)))
+            return Answer(200, self.delete(place, body))
         if method == "PUT" and resource == CREATED_BY_PUT and place not in self.objects:
-            self.put(place.rpartition("/")[0], body)
-            return Answer(201, self._texts[place])
+            return Answer(201, self.put(place.rpartition("/")[0], body))
         found = self.found(place)
         if method == "GET":
-            return Answer(200, self._texts[place])
+            return Answer(200, found)
         self._check(found, body.get("metadata") or {})
         if method == "PUT":
             metadata = {name: body["metadata"].get(name) for name in _META}
@@ -145,9 +146,9 @@ class ApiServer:
             stored = self._store(place, {**found, "status": status})
         else:
             stored = self.change(place, **_writable(resource, found, body))
-        return Answer(200, _dump(stored))
+        return Answer(200, stored)
 
-    def _list(self, resource: str, path: str, query: dict[str, str]) -> bytes:
+    def _list(self, resource: str, path: str, query: dict[str, str]) -> Json:
         start, version = 0, self.version
         if token := query.get("continue"):
             start, version = (int(part) for part in token.split("."))
@@ -156,23 +157,20 @@ class ApiServer:
         labels = _pairs(query.get("labelSelector", ""))
         fields = _pairs(query.get("fieldSelector", ""))
         found = [
-            place
-            for place, document in self._of(resource, path)
+            document
+            for _, document in self._of(resource, path)
             if has_labels(document, labels) and all(_field(document, *f) for f in fields.items())
         ]
         limit = int(query.get("limit") or 0) or len(found)
-        page = found[start : start + limit]
         more = f"{start + limit}.{version}" if start + limit < len(found) else ""
-        metadata = _dump({"resourceVersion": str(version), "continue": more})
-        items = b",".join(self._texts[place] for place in page)
-        return b'{"metadata":' + metadata + b',"items":[' + items + b"]}"
+        metadata = {"resourceVersion": str(version), "continue": more}
+        return {"metadata": metadata, "items": found[start : start + limit]}
 
     def _of(self, resource: str, path: str) -> Iterator[tuple[str, Json]]:
         scope = "/namespaces/" in path
-        for place, document in self.objects.items():
-            folder = place.rpartition("/")[0]
+        for folder, members in self._folders.items():
             if folder == path if scope else folder.endswith(f"/{resource}"):
-                yield place, document
+                yield from members.items()
 
     def delete(self, place: str, options: Json) -> Json:
         """Delete an object as a DELETE with these options does; return the answer's document."""
@@ -247,7 +245,7 @@ class ApiServer:
     def remove(self, place: str) -> None:
         """Remove an object at once."""
         found = self.objects.pop(place)
-        del self._texts[place]
+        del self._folders[place.rpartition("/")[0]][place]
         self.version += 1
         metadata = {**found["metadata"], "resourceVersion": str(self.version)}
         self._note("DELETED", place, found, {**found, "metadata": metadata})
@@ -269,10 +267,6 @@ class ApiServer:
             first -= 1
         return self.changes[first:]
 
-    def text(self, place: str) -> bytes:
-        """Return an object as JSON."""
-        return self._texts[place]
-
     def _check(self, found: Json, metadata: Json) -> None:
         wanted = metadata.get("resourceVersion")
         if wanted and wanted != found["metadata"]["resourceVersion"]:
@@ -287,7 +281,7 @@ class ApiServer:
         metadata = {**document["metadata"], "resourceVersion": str(self.version)}
         stored = {**document, "metadata": metadata}
         self.objects[place] = stored
-        self._texts[place] = _dump(stored)
+        self._folders.setdefault(place.rpartition("/")[0], {})[place] = stored
         self._note("MODIFIED" if before is not None else "ADDED", place, before, stored)
         if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
             self._finalize(place, metadata)
@@ -332,10 +326,6 @@ def _parsed(path: str) -> tuple[str, str | None]:
     raise Refused(404, "NotFound", f"the server could not find {path}")
 
 
-def _place(path: str, document: Json) -> str:
-    return f"{path}/{document['metadata']['name']}"
-
-
 def _pairs(selector: str) -> dict[str, str]:
     return dict(one.split("=", 1) for one in selector.split(",") if one)
 
@@ -345,7 +335,3 @@ def _field(document: Json, path: str, wanted: str) -> bool:
     for part in path.split("."):
         value = (value or {}).get(part)
     return bool(value == wanted)
-
-
-def _dump(document: Any) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode()

@@ -7,31 +7,35 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 
+from .api_server import Json
+from .faults import LEAST_FAULTS
 from .invariants import violations
 from .memo import remembered
 from .world import simulate
 
-LEAST_FAULTS = 3
-"""A run counts if it has this many faults and two iterations."""
+LEAST_ITERATIONS = 2
 CHUNK = 8
+_memory = ExitStack()
+"""The memory of a process of the pool, which lasts as long as the process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of one seed."""
+    """The result of one seed: `finished` of its `runs` have made two iterations or more."""
 
     seed: int
     runs: int
+    finished: int
     faults: int
     violations: tuple[str, ...]
 
     @property
     def counted_runs(self) -> int:
-        """The number of runs that had enough faults; all have two iterations or more."""
-        return self.runs if self.faults >= LEAST_FAULTS * self.runs else 0
+        """The number of runs that finished, if each run had enough faults."""
+        return self.finished if self.faults >= LEAST_FAULTS * self.runs else 0
 
 
 @dataclass
@@ -58,9 +62,9 @@ class Figures:
         """Return the figures in one line."""
         rate = 60 * self.counted_runs / max(self.seconds, 1e-9)
         return (
-            f"{self.seeds} seeds, {self.runs} runs, of which {self.counted_runs} with "
-            f"{LEAST_FAULTS} faults or more; {self.faults} faults; {len(self.failed)} seeds with "
-            f"violations; {rate:.0f} runs a minute"
+            f"{self.seeds} seeds, {self.runs} runs; {self.counted_runs} of them had {LEAST_FAULTS} "
+            f"faults or more and {LEAST_ITERATIONS} iterations or more; {self.faults} faults; "
+            f"{len(self.failed)} seeds with violations; {rate:.0f} such runs a minute"
         )
 
 
@@ -72,7 +76,19 @@ def replay_command(seed: int) -> str:
 def run_seed(seed: int) -> Outcome:
     """Run the simulation of a seed, and check its invariants."""
     history = simulate(seed)
-    return Outcome(seed, max(1, history.created), len(history.faults), tuple(violations(history)))
+    return Outcome(
+        seed,
+        max(1, history.created),
+        sum(_is_finished(final.run) for final in history.final),
+        len(history.faults),
+        tuple(violations(history)),
+    )
+
+
+def _is_finished(run: Json) -> bool:
+    status = run.get("status") or {}
+    iterations = max((one["iteration"] for one in status.get("history") or ()), default=0)
+    return status.get("phase") == "Succeeded" and iterations >= LEAST_ITERATIONS
 
 
 def run_seeds(
@@ -89,17 +105,24 @@ def run_seeds(
     end = None if seconds is None else time.monotonic() + seconds
     chunks = _chunked(seeds)
     if processes == 1:
-        for chunk in chunks:
-            yield from _run_chunk(chunk, memo)
-            if end is not None and time.monotonic() > end:
-                return
+        with remembered() if memo else nullcontext():
+            for chunk in chunks:
+                yield from _run_chunk(chunk)
+                if end is not None and time.monotonic() > end:
+                    return
         return
-    with ProcessPoolExecutor(processes) as pool:
-        for outcomes in pool.map(_run_chunk, chunks, [memo] * len(chunks)):
+    with ProcessPoolExecutor(processes, initializer=_begin, initargs=(memo,)) as pool:
+        for outcomes in pool.map(_run_chunk, chunks):
             yield from outcomes
             if end is not None and time.monotonic() > end:
                 pool.shutdown(cancel_futures=True)
                 return
+
+
+def _begin(memo: bool) -> None:
+    """Begin a process: its memory serves all of its seeds."""
+    if memo:
+        _memory.enter_context(remembered())
 
 
 def _chunked(seeds: Iterable[int]) -> list[list[int]]:
@@ -107,15 +130,16 @@ def _chunked(seeds: Iterable[int]) -> list[list[int]]:
     return [found[i : i + CHUNK] for i in range(0, len(found), CHUNK)]
 
 
-def _run_chunk(seeds: list[int], memo: bool) -> list[Outcome]:
+def _run_chunk(seeds: list[int]) -> list[Outcome]:
     # The collector would search thousands of living objects again and again.
     gc.disable()
     try:
-        with remembered() if memo else nullcontext():
-            return [run_seed(seed) for seed in seeds]
+        return [run_seed(seed) for seed in seeds]
     finally:
         gc.enable()
         gc.collect()
+        # What is left now is the memory, which the next collections need not search.
+        gc.freeze()
 
 
 def cores() -> int:

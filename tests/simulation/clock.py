@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..unit.isheep.kube.virtual_time import monotonic, now
+from ..unit.isheep.kube.virtual_time import MAX_CYCLES, VirtualLoop, monotonic, now
 
 
 def timestamp(seconds: float = 0.0) -> str:
@@ -31,6 +31,30 @@ class WallClock:
     def now(self) -> datetime:
         """Return the time in whole seconds, as the operator reads it."""
         return now() + timedelta(seconds=int(self.offset))
+
+
+class SimulationLoop(VirtualLoop):
+    """A loop in virtual time that asks the system for no events, because nothing here has any."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.selector.select = self._select  # type: ignore[method-assign]
+
+    def _select(self, timeout: float | None = None) -> list[Any]:
+        selector = self.selector
+        if timeout:
+            selector.cycles = 0
+            selector.passed += timeout
+            return []
+        selector.cycles += 1
+        if selector.cycles > MAX_CYCLES:
+            raise AssertionError(f"the clock stays at {selector.passed} seconds")
+        if timeout is None:
+            raise AssertionError("every task waits, and no task waits for the clock")
+        return []
+
+    def time(self) -> float:
+        return self.selector.passed
 
 
 class Scheduler:
@@ -68,4 +92,4 @@ class Scheduler:
             task.cancel()
 
 
-__all__ = ["Scheduler", "WallClock", "monotonic", "now", "timestamp"]
+__all__ = ["Scheduler", "SimulationLoop", "WallClock", "monotonic", "now", "timestamp"]

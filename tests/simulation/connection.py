@@ -17,7 +17,7 @@ from typing import Any
 
 import aiohttp
 
-from .api_server import ApiServer, Json, Refused
+from .api_server import Answer, ApiServer, Json, Refused
 from .clock import monotonic
 
 HOST = "http://api"
@@ -46,11 +46,19 @@ NextFault = Callable[[str, str], RequestFault | None]
 class Response:
     """A response, as the official client's REST client returns it."""
 
-    status: int
-    content: bytes
+    answer: Answer
+
+    @property
+    def status(self) -> int:
+        return self.answer.status
 
     async def read(self) -> bytes:
-        return self.content
+        return content_of(self.answer)
+
+
+def content_of(answer: Answer) -> bytes:
+    """Return the body of an answer as JSON; `memo` replaces this function."""
+    return answer.content
 
 
 @dataclass
@@ -98,7 +106,7 @@ class Connection:
             raise aiohttp.ClientConnectionError("connection reset before the effect")
         if fault is RequestFault.CONFLICT:
             network.touch(path)
-        status, content = self._effect(method, path, body, fault)
+        answer = self._effect(method, path, body, fault)
         await asyncio.sleep(network.chance.uniform(0.001, 0.05))
         if fault is RequestFault.CRASH_AFTER:
             await self._crash()
@@ -107,21 +115,18 @@ class Connection:
         if fault is RequestFault.SLOW:
             await asyncio.sleep(_request_timeout.total or 1)
             raise TimeoutError
-        return Response(status, content)
+        return Response(answer)
 
-    def _effect(
-        self, method: str, path: str, body: Any, fault: RequestFault | None
-    ) -> tuple[int, bytes]:
+    def _effect(self, method: str, path: str, body: Any, fault: RequestFault | None) -> Answer:
         if fault is RequestFault.UNAVAILABLE:
-            return 503, b'{"message":"etcdserver: leader changed"}'
+            return Answer(503, {"message": "etcdserver: leader changed"})
         if fault is RequestFault.REFUSED and method == "POST":
-            text = b'{"reason":"Forbidden","message":"exceeded quota: q, requested: count/jobs=1"}'
-            return 403, text
+            message = "exceeded quota: q, requested: count/jobs=1"
+            return Answer(403, {"reason": "Forbidden", "message": message})
         if fault is RequestFault.EXPIRED and method == "GET":
             self._network.server.compact()
-            return 410, b'{"reason":"Expired","message":"too old resource version"}'
-        answer = self._network.server.handle(method, path, body)
-        return answer.status, answer.content
+            return Answer(410, {"reason": "Expired", "message": "too old resource version"})
+        return self._network.server.handle(method, path, body)
 
     async def close(self) -> None:
         """Close nothing."""

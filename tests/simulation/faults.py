@@ -64,9 +64,11 @@ ACTS: dict[str, float] = {
     "edit": 4,
     "suspend": 3,
     "retry": 1,
-    "delete-run": 1,
+    "delete-run": 2,
     "delete-job": 2,
     "suspend-job": 1,
+    "move-queue": 1,
+    "lose-node": 3,
     "unlabel-job": 1,
     "overwrite-status": 0.5,
     "evict-all": 1,
@@ -74,13 +76,24 @@ ACTS: dict[str, float] = {
 """The kinds of acts with their weights."""
 THEMES: tuple[tuple[str, ...], ...] = (
     (),
-    ("delete-run", "delete-job"),
+    ("delete-run",),
+    ("delete-run", "restart"),
+    ("delete-job", "unlabel-job"),
     ("silence", "delay", "compact"),
     ("second-operator", "restart", "partition"),
     ("edit", "suspend", "retry"),
+    ("lose-node", "suspend-job", "move-queue"),
 )
 """Acts that are frequent in some simulations, because some defects need several of a kind."""
+POD_FAULTS = (
+    *("exit", "exit", "kill", "kill-after", "evict", "lose-node", "wait", "hang", "lose-message"),
+    *("freeze", "cut-off"),
+)
 PODS_OF_AN_ATTEMPT = 4
+LEAST_FAULTS = 3
+"""A run counts if it has this many faults and two iterations."""
+EARLY = 0.3
+"""The part of a run in which its first faults are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +126,7 @@ class FaultPlan:
             self._note(f"{method} {path.partition('?')[0]}: {fault.value}")
         return fault
 
-    def of_pod(self) -> PodFault | None:
+    def of_pod(self, _: Mapping[str, Any]) -> PodFault | None:
         """Count a pod, and return its fault."""
         self.counters["pods"] += 1
         fault = self.pods.get(self.counters["pods"])
@@ -143,37 +156,42 @@ def draw(chance: random.Random, *, runs: int, scale: float) -> FaultPlan:
     """
     plan = FaultPlan()
     theme = chance.choice(THEMES)
-    kinds = {**ACTS, **{name: ACTS[name] + 8 for name in theme}}
-    for _ in range(runs * 4 + int(chance.expovariate(0.4))):
+    kinds = {**ACTS, **{name: ACTS[name] + 20 / len(theme) for name in theme}}
+    for number in range(runs * 4 + int(chance.expovariate(0.4))):
+        # The first faults come early, so that each run has its three.
+        size = scale * (EARLY if number < runs * LEAST_FAULTS else 1.0)
         kind = chance.choices(("write", "read", "pod", "act"), (5, 1, 4, 8 if theme else 5))[0]
         if kind == "write":
-            plan.writes[_position(chance, 60 * scale)] = chance.choice(WRITE_FAULTS)
+            plan.writes[_free(plan.writes, chance, 60 * size)] = chance.choice(WRITE_FAULTS)
         elif kind == "read":
-            plan.reads[_position(chance, 30 * scale)] = chance.choice(READ_FAULTS)
+            plan.reads[_free(plan.reads, chance, 30 * size)] = chance.choice(READ_FAULTS)
         elif kind == "pod":
-            first, fault = _position(chance, 11 * scale), _pod_fault(chance)
+            first, fault = _free(plan.pods, chance, 11 * size), _pod_fault(chance)
             # Only a failure of each pod that Kubernetes creates for a Job ends an attempt.
             lasts = PODS_OF_AN_ATTEMPT if chance.random() < 0.25 else 1
             plan.pods.update(dict.fromkeys(range(first, first + lasts), fault))
         else:
-            plan.acts[_position(chance, 110 * scale)] = _act(chance, kinds)
+            plan.acts[_free(plan.acts, chance, 110 * max(size, 0.6 * scale))] = _act(chance, kinds)
     return plan
 
 
-def _position(chance: random.Random, most: float) -> int:
-    return 1 + int(chance.random() * most)
+def _free(taken: Mapping[int, Any], chance: random.Random, most: float) -> int:
+    """Return a position from 1 on at which no other fault of the kind is."""
+    position = 1 + int(chance.random() * most)
+    while position in taken:
+        position += 1
+    return position
 
 
 def _pod_fault(chance: random.Random) -> PodFault:
     commits = chance.choice((0, 0, 0, 1, 2, 3))
-    kind = chance.choice(
-        ("exit", "exit", "kill", "kill-after", "evict", "lose-node", "wait", "hang", "lose-message")
-    )
+    kind = chance.choice(POD_FAULTS)
+    lasts = (200.0, 700.0, 2000.0, 7000.0) if kind in ("freeze", "cut-off") else (20.0, 90.0, 600.0)
     return PodFault(
         kind,
         commits=commits,
         code=chance.choice(EXIT_CODES),
-        seconds=chance.choice((20.0, 90.0, 600.0)),
+        seconds=chance.choice(lasts),
         reason=chance.choice(("ImagePullBackOff", "CreateContainerConfigError"))
         if kind == "wait"
         else "",
@@ -190,6 +208,9 @@ def _act(chance: random.Random, kinds: Mapping[str, float]) -> Act:
         value = chance.choice((-5400, -600, -30, 30, 600, 5400))
     elif kind == "delete-job":
         value = chance.choice(("Foreground", "Background"))
+    elif kind == "lose-node":
+        seconds = chance.choice((30.0, 200.0, 700.0, 2000.0, 7000.0))
+        value = (chance.random() < 0.5, chance.random() < 0.7)
     elif kind in ("restart", "delete-run", "second-operator", "silence"):
-        value = chance.random() < 0.5
+        value = chance.random() < (0.8 if kind == "delete-run" else 0.5)
     return Act(kind, seconds, value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .api_server import Change, Json
+from .nodes import Silence
 from .store import Commit
 
 
@@ -38,6 +39,8 @@ class History:
     exempt: frozenset[int]
     final: tuple[Final, ...]
     jobs: tuple[Json, ...]
+    pods: tuple[Json, ...]
+    silences: tuple[Silence, ...]
     unexplained: tuple[Unexplained, ...]
     errors: tuple[str, ...]
     faults: tuple[tuple[float, str], ...]

@@ -12,7 +12,6 @@ import asyncio
 import json
 import random
 from collections.abc import Callable
-from typing import Any
 
 from .api_server import ApiServer, Change, Json, Refused, has_labels
 from .clock import monotonic
@@ -65,14 +64,16 @@ class Informer:
             await asyncio.sleep(REOPEN_SECONDS)
         await asyncio.sleep(self._chance.uniform(0.01, 0.3))
         self._position = self._server.version
-        for place, document in self._server.members(self._resource):
+        for _, document in self._server.members(self._resource):
             if has_labels(document, self._labels):
-                self._handler(None, json.loads(self._server.text(place)))
+                self._handler(None, received(document))
 
     async def _stream(self) -> None:
         while True:
             await self._news.wait()
             self._news.clear()
+            # The events are on their way meanwhile, so an answer to a write may overtake them.
+            changes = self._server.since(self._position)
             await asyncio.sleep(self._chance.uniform(0.005, 0.1) + self.delay)
             pause = max(self.silent_until, self._network.cut_until) - monotonic()
             if pause > 0:
@@ -80,7 +81,7 @@ class Informer:
             if self.loses:
                 self.loses = False
                 raise Refused(410, "Expired", "the events of the silence are lost")
-            self._deliver(self._server.since(self._position))
+            self._deliver(changes)
 
     def _deliver(self, changes: list[Change]) -> None:
         latest: dict[str, tuple[str, Json]] = {}
@@ -92,7 +93,7 @@ class Informer:
         if changes:
             self._position = changes[-1].version
         for kind, document in latest.values():
-            self._handler(kind, _copied(document))
+            self._handler(kind, received(document))
 
     def _kind(self, change: Change) -> str | None:
         """Return the type of the event for a watch with labels; None if there is no event."""
@@ -103,6 +104,7 @@ class Informer:
         return "DELETED" if before else None
 
 
-def _copied(document: Json) -> Json:
-    copied: dict[str, Any] = json.loads(json.dumps(document))
+def received(document: Json) -> Json:
+    """Return a document as a watch receives it: a copy; `memo` replaces this function."""
+    copied: Json = json.loads(json.dumps(document))
     return copied

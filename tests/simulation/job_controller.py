@@ -20,7 +20,7 @@ from .kubelet import INDEX, JOB_NAME
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 BACKOFF_SECONDS = 10.0
-COLLECTION_SECONDS = (0.5, 5.0, 30.0, 90.0)
+COLLECTION_SECONDS = (0.5, 5.0, 90.0, 90.0)
 """How long the garbage collector needs to find the Jobs of a deleted run."""
 MAX_BACKOFF_SECONDS = 360.0
 
@@ -115,6 +115,8 @@ class JobController:
         spec = job["spec"]
         for _, pod in pods:
             self._count(spec, pod, counts)
+        if counts.failing is None:
+            counts.failing = _limit_exceeded(spec, counts)
         active = [(p, pod) for p, pod in pods if not _is_over(pod)]
         status = dict(job.get("status") or {})
         deleting = "deletionTimestamp" in job["metadata"]
@@ -131,6 +133,7 @@ class JobController:
                 if deadline is not None:
                     self._plan(place, deadline + 0.1)
             if counts.failing is not None:
+                _count_stopped(active, counts)
                 self._delete_active(active)
             elif len(counts.succeeded) < spec["completions"]:
                 self._create(place, job, active, counts)
@@ -147,7 +150,7 @@ class JobController:
             counts.succeeded.add(index)
             return
         action = _action(spec, pod)
-        if action == "FailJob":
+        if action == "FailJob" and counts.failing is None:
             counts.failing = ("PodFailurePolicy", f"the policy fails the Job at index {index}")
         if action == "Ignore":
             return
@@ -158,11 +161,6 @@ class JobController:
         limit = spec.get("backoffLimitPerIndex")
         if limit is not None and counts.failures[index] > limit:
             counts.failed_indexes.add(index)
-            if len(counts.failed_indexes) > spec.get("maxFailedIndexes", spec["completions"]):
-                reason = "MaxFailedIndexesExceeded"
-                counts.failing = (reason, "Job has exceeded the limit of failed indexes")
-        if limit is None and counts.failed > spec.get("backoffLimit", 6):
-            counts.failing = ("BackoffLimitExceeded", "Job has reached its backoff limit")
 
     def _create(
         self, place: str, job: Json, active: list[tuple[str, Json]], counts: _Counts
@@ -210,6 +208,25 @@ class JobController:
             status["conditions"] = conditions
         if status != job.get("status"):
             self._server.change(place, status=status)
+
+
+def _count_stopped(active: list[tuple[str, Json]], counts: _Counts) -> None:
+    """Count the pods that a failure of their Job stops: each has failed, however it ends."""
+    for _, pod in active:
+        if pod["metadata"]["uid"] not in counts.counted:
+            counts.counted.add(pod["metadata"]["uid"])
+            counts.failed += 1
+
+
+def _limit_exceeded(spec: Json, counts: _Counts) -> tuple[str, str] | None:
+    """Return the reason and the message if too many pods or indexes have failed."""
+    if spec.get("backoffLimitPerIndex") is None:
+        exceeded = counts.failed > spec.get("backoffLimit", 6)
+        return ("BackoffLimitExceeded", "Job has reached its backoff limit") if exceeded else None
+    if len(counts.failed_indexes) > spec.get("maxFailedIndexes", spec["completions"]):
+        return "MaxFailedIndexesExceeded", "Job has exceeded the limit of failed indexes"
+    over = len(counts.failed_indexes) + len(counts.succeeded) == spec["completions"]
+    return ("FailedIndexes", "Job has failed indexes") if counts.failed_indexes and over else None
 
 
 def is_finished(job: Json) -> bool:

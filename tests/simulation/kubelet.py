@@ -26,6 +26,7 @@ from isheep.contract.order import (
 
 from .api_server import PODS, ApiServer, Change, Json
 from .clock import Scheduler, monotonic, timestamp
+from .nodes import Nodes
 from .store import Store
 
 INDEX = "batch.kubernetes.io/job-completion-index"
@@ -44,6 +45,7 @@ class PodFault:
     `exit` ends it with `code` and a result; `kill` and `kill-after` end it before and after the
     commit, without a result; `evict` and `lose-node` disrupt it; `wait` delays its start by
     `seconds` with a reason; `hang` delays its work; `lose-message` ends it well without a result.
+    `freeze` and `cut-off` let its node be silent for `seconds` (`nodes`).
     """
 
     kind: str
@@ -62,6 +64,8 @@ class _Pod:
     address: str
     fault: PodFault | None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    node: str | None = None
+    accepted: str = ""
     started: str = ""
     committed: list[StepResult] = field(default_factory=list)
     stage: str | None = None
@@ -84,10 +88,11 @@ class Kubelet:
         store: Store,
         scheduler: Scheduler,
         chance: random.Random,
-        next_fault: Callable[[], PodFault | None],
+        next_fault: Callable[[Json], PodFault | None],
+        nodes: Nodes,
     ) -> None:
         self._server, self._store, self._scheduler = server, store, scheduler
-        self._chance, self._next_fault = chance, next_fault
+        self._chance, self._next_fault, self._nodes = chance, next_fault, nodes
         self._pods: dict[str, _Pod] = {}
         self._finished: dict[str, asyncio.Event] = {}
         self._addresses = 0
@@ -96,7 +101,7 @@ class Kubelet:
     def progress(self, url: str) -> Any:
         """Answer a GET of /progress."""
         for pod in self._pods.values():
-            if f"//{pod.address}:" in url and pod.started:
+            if f"//{pod.address}:" in url and pod.started and not self._is_silent(pod):
                 committed = [s.model_dump(mode="json", by_alias=True) for s in pod.committed]
                 counts = {"itemsDone": len(committed), "itemsTotal": 64}
                 return {"stage": pod.stage, "committed": committed, **counts}
@@ -117,7 +122,7 @@ class Kubelet:
                 order,
                 int(metadata["annotations"][INDEX]),
                 f"10.0.{self._addresses // 256}.{self._addresses % 256}",
-                self._next_fault(),
+                self._next_fault(change.document),
             )
             self._pods[uid] = pod
             self._scheduler.task(self._live(uid, pod))
@@ -126,9 +131,20 @@ class Kubelet:
                 pod.stopping.set()
         elif "deletionTimestamp" in metadata:
             if uid in self._pods:
-                self._pods[uid].stopping.set()
+                self._stop(self._pods[uid])
             else:
                 self._scheduler.later(0.1, lambda: self._remove(change.path, uid))
+
+    def _is_silent(self, pod: _Pod) -> bool:
+        return self._nodes.until(pod.node) > monotonic()
+
+    def _stop(self, pod: _Pod) -> None:
+        """End a pod as soon as its node hears of it."""
+        if self._is_silent(pod):
+            rest = self._nodes.until(pod.node) - monotonic()
+            self._scheduler.later(rest + 0.1, lambda: self._stop(pod))
+        else:
+            pod.stopping.set()
 
     async def _live(self, uid: str, pod: _Pod) -> None:
         try:
@@ -140,6 +156,7 @@ class Kubelet:
         if pod.stopping.is_set():
             # A worker writes a checkpoint before it ends.
             await asyncio.sleep(self._chance.choice(GRACE_SECONDS))
+        await self._nodes.answers(pod.node)
         self._pods.pop(uid, None)
         if pod.index == 0:
             self._done(pod).set()
@@ -147,21 +164,43 @@ class Kubelet:
 
     async def _start(self, pod: _Pod) -> None:
         await self._pause(pod, self._chance.uniform(0.2, 3))
+        await self._schedule(pod)
         fault = pod.fault
         if fault is not None and fault.kind == "wait":
             waiting = {"waiting": {"reason": fault.reason, "message": "why"}}
             self._write(pod, {"phase": "Pending", **_container(waiting)})
             await self._pause(pod, fault.seconds)
+        await self._nodes.answers(pod.node)
         pod.started = timestamp()
         running = _container({"running": {"startedAt": pod.started}})
-        ready = [{"type": "Ready", "status": "True"}]
+        ready = [
+            {"type": name, "status": "True", "lastTransitionTime": pod.started}
+            for name in ("Ready", "ContainersReady")
+        ]
         self._write(pod, {"phase": "Running", "podIP": pod.address, "conditions": ready, **running})
+
+    async def _schedule(self, pod: _Pod) -> None:
+        """Wait for a node that the pod does not exclude, and until its kubelet accepts the pod."""
+        while (document := self._server.objects.get(pod.place)) is not None:
+            node = self._nodes.node_for(document)
+            if node is not None:
+                self._server.change(pod.place, spec={**document["spec"], "nodeName": node})
+                pod.node = node
+                break
+            await self._pause(pod, 10.0)
+        await self._nodes.answers(pod.node)
+        await self._pause(pod, 0.0)
+        pod.accepted = timestamp()
+        self._write(pod, {"phase": "Pending"})
 
     async def _work(self, pod: _Pod) -> None:
         fault = pod.fault
         if fault is not None and fault.kind == "hang":
             await self._pause(pod, fault.seconds)
         if pod.index:
+            await self._pause(pod, self._chance.uniform(1, 20))
+            for committing in (True, False):
+                self._fail_if_due(pod, fault.commits if fault else 0, committing=committing)
             await self._wait_for_first(pod)
             partial = dump_result(StageResult(outcome=Outcome.PARTIAL))
             raise _Ends(0, partial, "Completed")
@@ -204,6 +243,10 @@ class Kubelet:
         if after == committing or (fault.kind == "lose-message"):
             return
         pod.fault = None
+        if fault.kind in ("freeze", "cut-off"):
+            frozen, evicts = fault.kind == "freeze", self._chance.random() < 0.7
+            self._nodes.lose(str(pod.node), fault.seconds, frozen=frozen, evicts=evicts)
+            return
         if fault.kind in ("kill", "kill-after"):
             raise _Ends(KILLED, "", fault.reason or "Error")
         if fault.kind == "exit":
@@ -248,15 +291,20 @@ class Kubelet:
     async def _pause(self, pod: _Pod, seconds: float) -> None:
         """Wait; a pod that is stopped meanwhile ends."""
         try:
-            await asyncio.wait_for(pod.stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await pod.stopping.wait()
         except TimeoutError:
-            return
+            # The containers of a frozen node stand still, and are stopped when it goes on.
+            await self._nodes.answers(pod.node, frozen=True)
+            if not pod.stopping.is_set():
+                return
         raise _Ends(STOPPED)
 
     def _terminate(self, pod: _Pod, end: _Ends, uid: str) -> None:
         if pod.place not in self._server.objects:
             return
-        conditions: list[Json] = []
+        before = self._server.objects[pod.place]["status"].get("conditions") or ()
+        conditions = [dict(c) for c in before if c["type"] == "DisruptionTarget"]
         state: Json = {}
         if end.reason == "Disruption":
             conditions = [{"type": "DisruptionTarget", "status": "True", "reason": "Test"}]
@@ -277,7 +325,8 @@ class Kubelet:
 
     def _write(self, pod: _Pod, status: Json) -> None:
         if pod.place in self._server.objects:
-            self._server.change(pod.place, status=status)
+            times = {"startTime": pod.accepted} if pod.accepted else {}
+            self._server.change(pod.place, status={**times, **status})
 
     def _remove(self, place: str, uid: str) -> None:
         found = self._server.objects.get(place)

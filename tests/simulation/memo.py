@@ -4,77 +4,172 @@ Three quarters of the time of a plan are spent to read the same spec and status 
 through the same stages again. The results are immutable, so one result can serve all calls.
 `--no-memo` switches the memory off, and a test compares the histories with and without it. The
 memory stores what the recipe yields for each sequence of results, so it knows no stage itself.
+
+With the memory, the operator also receives the documents of the API server themselves, and not
+copies that pass through JSON. Neither side changes a document.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Generator, Iterator
+import marshal
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 from pydantic import BaseModel
 
 from isheep.api.base import SpecModel
+from isheep.kube import client as client_module
+from isheep.kube import names as names_module
+from isheep.kube import reconciler as reconciler_module
+from isheep.kube import records as records_module
 from isheep.planner import walk as walk_module
+from isheep.planner.orders import NO_RECIPE_READS
 from isheep.planner.pinning import Resolved
 from isheep.recipes.registry import RECIPES
 
+from . import connection, informer
+from .api_server import Answer, Json
+
 MAX_ENTRIES = 20_000
+MAX_DOCUMENTS = 2_000
+MAX_NODES = 60_000
+UNREAD = {*NO_RECIPE_READS, "suspend", "active_deadline_seconds"}
+"""Fields of the spec that no recipe reads, so that runs with different ones share their stages."""
+ValueT = TypeVar("ValueT")
 
 
 @contextlib.contextmanager
 def remembered() -> Iterator[None]:
     """Remember parsed specs and statuses, the stages of recipes, and the keys of stages."""
     with contextlib.ExitStack() as stack:
-        texts: dict[tuple[type, str], Any] = {}
+        texts: dict[tuple[type, bytes], Any] = {}
         for model, name in ((SpecModel, "read_stored"), (Resolved, "model_validate")):
             original = getattr(model, name).__func__
             stack.enter_context(patch.object(model, name, _parser(original, texts)))
         for recipe in {type(recipe) for recipe in RECIPES.values()}:
             stages = _RememberedStages(recipe.stages).method()
             stack.enter_context(patch.object(recipe, "stages", stages))
+        stack.enter_context(patch.object(Resolved, "document", _of_identity(Resolved.document)))
         key = _remembered_key(walk_module.stage_key)
         stack.enter_context(patch.object(walk_module, "stage_key", key))
+        stack.enter_context(_shared_documents())
         yield
 
 
-def _parser(original: Any, found: dict[tuple[type, str], Any]) -> Any:
+@contextlib.contextmanager
+def _shared_documents() -> Iterator[None]:
+    """Hand documents of the API server to the operator without copies."""
+    compact = _of_identity(records_module._compact)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(patch.object(informer, "received", lambda document: document))
+        stack.enter_context(patch.object(connection, "content_of", _Body))
+        stack.enter_context(patch.object(records_module, "_compact", compact))
+        loads = lru_cache(MAX_DOCUMENTS)(json.loads)
+        read = SimpleNamespace(loads=loads, dumps=json.dumps)
+        for module in (records_module, reconciler_module, names_module):
+            stack.enter_context(patch.object(module, "json", read))
+        stack.enter_context(patch.object(client_module, "json", SimpleNamespace(loads=_body_of)))
+        yield
+
+
+class _Body:
+    """The body of an answer in the place of its JSON."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+    def __len__(self) -> int:
+        # The operator asks for larger pages after small ones; no simulation needs a second page.
+        return 1
+
+
+def _body_of(content: _Body) -> Json:
+    return content.answer.body
+
+
+def _of_identity(original: Callable[[Any], ValueT]) -> Callable[[Any], ValueT]:
+    """Remember the results of a function for the same, and not only equal, values."""
+    # A value is kept with its result, so that no other value can get its id().
+    found: dict[int, tuple[Any, ValueT]] = {}
+
+    def remembering(value: Any) -> ValueT:
+        known = found.get(id(value))
+        if known is None:
+            if len(found) > MAX_DOCUMENTS:
+                found.clear()
+            known = found[id(value)] = (value, original(value))
+        return known[1]
+
+    return remembering
+
+
+def _parser(original: Any, found: dict[tuple[type, bytes], Any]) -> Any:
+    same: dict[tuple[type, int], tuple[Any, Any]] = {}
+
     def parse(cls: type, document: Any, **options: Any) -> Any:
-        key = (cls, json.dumps(document))
-        if options or key not in found:
+        if options:
+            return original(cls, document, **options)
+        known = same.get((cls, id(document)))
+        if known is None:
+            if len(same) > MAX_DOCUMENTS:
+                same.clear()
+            value = of_equal(cls, document)
+            known = same[cls, id(document)] = (document, value)
+        return known[1]
+
+    def of_equal(cls: type, document: Any) -> Any:
+        key = (cls, _dumped(document))
+        if key not in found:
             if len(found) > MAX_ENTRIES:
                 found.clear()
-            found[key] = original(cls, document, **options)
+            found[key] = original(cls, document)
         return found[key]
 
     return classmethod(parse)
 
 
+def _dumped(document: Any) -> bytes:
+    """Return bytes that are equal only for equal JSON values; marshal is faster than json."""
+    try:
+        # Version 2 writes equal values alike; later ones also write which objects are the same.
+        return marshal.dumps(document, 2)
+    except ValueError:
+        return json.dumps(document).encode()
+
+
 def _remembered_key(original: Any) -> Any:
     # The stage is kept with its key, so that no other stage can get its id().
-    found: dict[tuple[int, int, str], tuple[Any, str]] = {}
+    found: dict[tuple[Any, ...], tuple[Any, str]] = {}
 
     def stage_key(stage: Any, version: int, inputs: Any) -> str:
-        place = (id(stage), version, str(inputs))
-        if place not in found:
+        place = (id(stage), version, *inputs, *map(tuple, inputs.values()))
+        known = found.get(place)
+        if known is None:
             if len(found) > MAX_ENTRIES:
                 found.clear()
-            found[place] = (stage, original(stage, version, inputs))
-        return found[place][1]
+            known = found[place] = (stage, original(stage, version, inputs))
+        return known[1]
 
     return stage_key
 
 
-@dataclass
+@dataclass(slots=True)
 class _Node:
-    """What a recipe yields after a sequence of results: a stage, or its end."""
+    """What a recipe yields after a sequence of results: a stage, or its end.
+
+    `generator` is the recipe at this stage, until somebody sends it the next result.
+    """
 
     stage: Any = None
     end: Any = None
-    children: dict[str, _Node] = field(default_factory=dict)
+    children: dict[Any, _Node] = field(default_factory=dict)
+    generator: Any = None
 
 
 class _RememberedStages:
@@ -84,6 +179,7 @@ class _RememberedStages:
         self._original = original
         self._roots: dict[tuple[str, str], _Node] = {}
         self._texts: dict[int, tuple[Any, str]] = {}
+        self._nodes = 0
 
     def method(self) -> Any:
         """Return a method that replaces `stages`."""
@@ -92,34 +188,55 @@ class _RememberedStages:
             place = (self._text(spec), self._text(prepared))
             node = self._roots.get(place)
             if node is None:
-                node = self._roots[place] = self._step(recipe, spec, prepared, [])
+                node = self._begun(recipe, spec, prepared)
+                self._roots[place] = node
             results: list[Any] = []
             while node.stage is not None:
                 result = yield node.stage
                 results.append(result)
-                text = str(result)
-                if text not in node.children:
-                    node.children[text] = self._step(recipe, spec, prepared, results)
-                node = node.children[text]
+                key = None if result is None else tuple(result.items())
+                child = node.children.get(key)
+                if child is None:
+                    child = self._next(node, recipe, spec, prepared, results)
+                    node.children[key] = child
+                node = child
             return node.end
 
         return stages
 
-    def _step(self, recipe: Any, spec: Any, prepared: Any, results: list[Any]) -> _Node:
+    def _begun(self, recipe: Any, spec: Any, prepared: Any) -> _Node:
+        if self._nodes > MAX_NODES:
+            self._roots.clear()
+            self._nodes = 0
         generator = self._original(recipe, spec, prepared)
+        return self._node(generator, lambda: next(generator))
+
+    def _next(
+        self, node: _Node, recipe: Any, spec: Any, prepared: Any, results: list[Any]
+    ) -> _Node:
+        """Return what follows after the last result."""
+        generator, node.generator = node.generator, None
+        if generator is None:
+            # Another result has been sent to the generator of this node.
+            generator = self._original(recipe, spec, prepared)
+            next(generator)
+            for result in results[:-1]:
+                generator.send(result)
+        return self._node(generator, lambda: generator.send(results[-1]))
+
+    def _node(self, generator: Any, step: Callable[[], Any]) -> _Node:
+        self._nodes += 1
         try:
-            stage = next(generator)
-            for result in results:
-                stage = generator.send(result)
+            return _Node(step(), generator=generator)
         except StopIteration as stop:
             return _Node(end=stop.value)
-        return _Node(stage)
 
     def _text(self, model: BaseModel | None) -> str:
         if model is None:
             return ""
-        if id(model) not in self._texts:
+        known = self._texts.get(id(model))
+        if known is None:
             if len(self._texts) > MAX_ENTRIES:
                 self._texts.clear()
-            self._texts[id(model)] = (model, model.model_dump_json())
-        return self._texts[id(model)][1]
+            known = self._texts[id(model)] = (model, model.model_dump_json(exclude=UNREAD))
+        return known[1]

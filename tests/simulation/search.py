@@ -6,6 +6,7 @@ Each defect runs in its own process, so that no memory and no broken state is le
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import signal
 from collections import deque
@@ -16,12 +17,13 @@ from multiprocessing.connection import Connection as Pipe
 from types import FrameType
 from typing import Protocol
 
-from .batch import run_seeds
+from .batch import CHUNK, run_seed
+from .memo import remembered
 from .world import simulate
 
-SEED_SECONDS = 60
-"""A simulation that takes longer hangs, which is a failure."""
-TRACED_SEEDS = 12
+SEED_SECONDS = 20
+"""A simulation that needs more time of a processor hangs, which is a failure."""
+TRACED_SEEDS = 6
 """The simulations whose lines get mutants."""
 
 
@@ -61,15 +63,20 @@ def search(defect: Planted, first: int, count: int) -> Found:
 
 
 def _search(defect: Planted, first: int, count: int, sender: Pipe) -> None:
-    signal.signal(signal.SIGALRM, _hang)
-    with defect.planted():
+    signal.signal(signal.SIGPROF, _hang)
+    # What this process remembers is the work of the defect, so no other process may use it.
+    with defect.planted(), remembered():
+        gc.disable()
         for seed in range(first, first + count):
-            signal.alarm(SEED_SECONDS)
+            if seed % CHUNK == CHUNK - 1:
+                gc.collect()
+            # The time of this process alone: another process must not make a seed a finding.
+            signal.setitimer(signal.ITIMER_PROF, SEED_SECONDS)
             try:
-                (outcome,) = run_seeds([seed], processes=1)
-                violations = outcome.violations
+                violations = run_seed(seed).violations
             except BaseException as error:  # noqa: BLE001 (a simulation that breaks is a finding)
                 violations = (f"the simulation ends with {error!r}",)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             if violations:
                 sender.send(Found(defect.name, seed, violations[0][:200]))
                 return
@@ -77,7 +84,8 @@ def _search(defect: Planted, first: int, count: int, sender: Pipe) -> None:
 
 
 def _hang(_: int, __: FrameType | None) -> None:
-    raise TimeoutError("the simulation hangs")
+    # The operator catches any other exception, or its task does.
+    raise KeyboardInterrupt("the simulation hangs")
 
 
 def report(known: bool, mutants: int, seed: int, runs: int, processes: int) -> int:

@@ -35,6 +35,7 @@ class Commit:
     job: str
     content: str
     first: bool
+    statistics: Mapping[str, float]
 
 
 class Store(PlannerSimulation):
@@ -84,7 +85,7 @@ class Store(PlannerSimulation):
         text = json.dumps([step.kind, found], sort_keys=True)
         content = hashlib.sha256(text.encode()).hexdigest()
         first = step.key not in self.store
-        self.log.append(Commit(monotonic(), step.id, step.key, job, content, first))
+        self.log.append(Commit(monotonic(), step.id, step.key, job, content, first, found))
         if first:
             self.store[step.key] = found
         return StepResult(id=step.id, key=step.key, statistics=self.store[step.key])

@@ -64,8 +64,8 @@ def test_the_source_of_a_known_defect_is_current(defect: Defect) -> None:
 
 
 def test_a_run_counts_if_it_has_enough_faults() -> None:
-    assert Outcome(seed=1, runs=2, faults=5, violations=()).counted_runs == 0
-    assert Outcome(seed=1, runs=2, faults=6, violations=()).counted_runs == 2
+    assert Outcome(seed=1, runs=2, finished=2, faults=5, violations=()).counted_runs == 0
+    assert Outcome(seed=1, runs=2, finished=1, faults=6, violations=()).counted_runs == 1
 
 
 SEARCH = """

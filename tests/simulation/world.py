@@ -13,22 +13,25 @@ from isheep.contract.reasons import Reason
 from isheep.kube.client import ApiError, ApiUnreachableError
 
 from ..unit.isheep.kube.fake_cluster import FakeSession
-from ..unit.isheep.kube.virtual_time import VirtualLoop
 from ..unit.isheep.planner.simulation import spec_with
 from . import acts
-from .api_server import JOBS, RUNS, ApiServer, Change, Json, collection
-from .clock import Scheduler, WallClock, monotonic, now
+from .api_server import JOBS, PODS, RUNS, ApiServer, Change, Json, collection
+from .clock import Scheduler, SimulationLoop, WallClock, monotonic, now
 from .connection import Network
 from .deployment import Deployment
 from .faults import FaultPlan, draw
 from .history import Final, History, Unexplained
 from .job_controller import JobController, is_finished
 from .kubelet import Kubelet
+from .nodes import Nodes
 from .operator_process import OperatorProcess, track_tasks
+from .queue import QUEUE_LABEL, QUEUES, Queue
 from .store import Store
 
 GROUPINGS = ("PerRole", "PerRole", "Joined", "Run", "Run", "Run", "Run", "PerStage")
 SCALES = {"PerRole": 1.0, "Joined": 0.9, "Run": 0.35, "PerStage": 1.6}
+GPU = {"limits": {"nvidia.com/gpu": "1"}}
+QUEUED_SHARE = 0.25
 TICK_SECONDS = 5.0
 BOUND_SECONDS = 4 * 3600.0
 """Every run ends this long after the last fault, or its status says why it has not ended."""
@@ -54,6 +57,8 @@ class World:
     wall: WallClock
     scheduler: Scheduler
     network: Network
+    nodes: Nodes
+    queue: Queue
     processes: list[OperatorProcess] = field(default_factory=list)
     exempt: set[int] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
@@ -65,14 +70,14 @@ class World:
     _last: float = 0.0
     _busy: bool = False
 
-    def create_run(self, name: str, spec: Json) -> None:
+    def create_run(self, name: str, spec: Json, labels: Json) -> None:
         """Create a run, unless a run has the name."""
         path = collection(RUNS)
         if f"{path}/{name}" in self.server.objects:
             return
         document = {
             "apiVersion": "isheep.dev/v1alpha1",
-            "metadata": {"name": name},
+            "metadata": {"name": name, "labels": labels},
             "spec": spec,
             "status": {"observedGeneration": -1},
         }
@@ -96,16 +101,18 @@ class World:
             for place, document in runs:
                 self._check_silence(document)
                 self._heal(place, document)
+            self._last = max(self._last, min(monotonic(), self.nodes.last_end()))
             if monotonic() - self._last < 60.0:
                 continue
             over = all(_is_settled(document) for _, document in runs)
-            if over and not self._unneeded_jobs():
+            if over and not self.server.members(JOBS) and not self._live_pods():
                 return
             if monotonic() - self._last > BOUND_SECONDS:
                 return
 
-    def _unneeded_jobs(self) -> list[str]:
-        return [place for place, _ in self.server.members(JOBS)]
+    def _live_pods(self) -> bool:
+        phases = {pod["status"].get("phase") for _, pod in self.server.members(PODS)}
+        return not phases <= {"Succeeded", "Failed"}
 
     def _check_silence(self, document: Json) -> None:
         """Note a run that says that it runs while nothing is at work for it."""
@@ -156,6 +163,8 @@ class World:
             exempt=frozenset(self.exempt),
             final=tuple(final),
             jobs=tuple(job for _, job in self.server.members(JOBS)),
+            pods=tuple(pod for _, pod in self.server.members(PODS)),
+            silences=tuple(self.nodes.silences),
             unexplained=tuple(self.unexplained),
             errors=tuple(self.errors),
             faults=tuple(self.plan.happened),
@@ -204,7 +213,7 @@ def simulate(seed: int) -> History:
     logger.propagate = False
     try:
         # asyncio.Runner would install a handler of SIGINT, which costs a tenth of the time.
-        loop = VirtualLoop()
+        loop = SimulationLoop()
         try:
             return loop.run_until_complete(_simulate(seed, errors))
         finally:
@@ -220,7 +229,8 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()
-    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    if tasks:
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
     loop.close()
 
 
@@ -235,9 +245,12 @@ async def _simulate(seed: int, errors: list[str]) -> History:
     plan = draw(chance, runs=len(names), scale=SCALES[grouping] * (1 + 0.3 * (len(names) - 1)))
     server, store, wall, scheduler = ApiServer(), Store(), WallClock(), Scheduler()
     network = Network(server, chance, plan.of_request, lambda path: _touch(server, path))
-    world = World(seed, chance, plan, server, store, wall, scheduler, network, errors=errors)
+    nodes, queue = Nodes(server, scheduler, chance), Queue(server, scheduler, chance)
+    world = World(
+        seed, chance, plan, server, store, wall, scheduler, network, nodes, queue, errors=errors
+    )
     session = FakeSession()
-    kubelet = Kubelet(server, store, scheduler, chance, plan.of_pod)
+    kubelet = Kubelet(server, store, scheduler, chance, plan.of_pod, nodes)
     session.answer = lambda url: TimeoutError() if chance.random() < 0.1 else kubelet.progress(url)
     JobController(server, scheduler, chance)
     world.deployment = Deployment(
@@ -248,8 +261,9 @@ async def _simulate(seed: int, errors: list[str]) -> History:
     )
     server.listeners.append(world.note_change)
     world.deployment.start()
+    labels = {QUEUE_LABEL: chance.choice(QUEUES)} if chance.random() < QUEUED_SHARE else {}
     for name, spec in zip(names, specs, strict=True):
-        scheduler.later(chance.uniform(0, 10), _creation(world, name, spec))
+        scheduler.later(chance.uniform(0, 10), _creation(world, name, spec, labels))
     try:
         await world.run_to_end()
         return world.history()
@@ -258,8 +272,8 @@ async def _simulate(seed: int, errors: list[str]) -> History:
         scheduler.close()
 
 
-def _creation(world: World, name: str, spec: Json) -> Any:
-    return lambda: world.create_run(name, spec)
+def _creation(world: World, name: str, spec: Json, labels: Json) -> Any:
+    return lambda: world.create_run(name, spec, labels)
 
 
 def _specs(chance: random.Random) -> tuple[list[str], list[Json]]:
@@ -268,9 +282,10 @@ def _specs(chance: random.Random) -> tuple[list[str], list[Json]]:
     compute: Json = {"jobs": "Run"} if grouping == "Run" else {"inference": {"jobs": grouping}}
     if chance.random() < 0.2 and grouping != "Run":
         compute["inference"]["parallelism"] = 2
+    compute.setdefault("inference", {})["resources"] = GPU
+    compute["training"] = {"resources": GPU}
     first = spec_with(iterations=2, compute=compute)
-    # Two whole-run Jobs with the same stages may overlap after the first iteration's inference.
-    if chance.random() < 0.7 or grouping == "Run":
+    if chance.random() < 0.7:
         return ["run"], [first]
     threshold = chance.choice((6, 2))
     return ["run", "peer"], [

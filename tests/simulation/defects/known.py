@@ -42,7 +42,7 @@ class Defect:
 DEFECTS: tuple[Defect, ...] = (
     Defect(
         "forgets-jobs-of-a-deleted-run-at-its-start",
-        f"{KUBE}.reconciler:Reconciler.prime",
+        f"{KUBE}.neighbours:Neighbours.prime",
         "for uid in gone:",
         "for uid in ():",
         "c429cd8: two Jobs worked on one key after a restart",
@@ -162,15 +162,15 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         "takes-a-key-from-a-peer",
         f"{PLANNER}.peers:holder",
-        "if not peer.working.isdisjoint(keys) or",
-        "if",
+        "if not peer.working.isdisjoint(plans.keys):",
+        "if False:",
         "c262bfd: a run that works on a key keeps it",
     ),
     Defect(
         "lets-two-runs-begin-together",
         f"{PLANNER}.peers:holder",
-        " or (older and not peer.wanted.isdisjoint(keys))",
-        "",
+        "if older and not peer.wanted.isdisjoint(plans.keys):",
+        "if False:",
         "c262bfd: the oldest run gets a key that several want",
     ),
     Defect(
@@ -270,5 +270,47 @@ DEFECTS: tuple[Defect, ...] = (
         "if not _has_place(attempt, walked, spec, resolved)",
         "if False",
         "c262bfd: an edit stops the attempts whose keys leave the plan",
+    ),
+    Defect(
+        "returns-to-a-lost-node",
+        f"{PLANNER}.groups:_started",
+        "avoided_nodes=tuple(sorted(lost))",
+        "avoided_nodes=()",
+        "decision 0020: the attempt after a lost node excludes the node by its name",
+    ),
+    Defect(
+        "waits-for-a-lost-node",
+        f"{KUBE}.lost_nodes:lost_nodes",
+        "return _nodes(live) if all(_is_lost(pod, now) for pod in live) else ()",
+        "return ()",
+        "decision 0020: a node that does not answer held a run for two days",
+    ),
+    Defect(
+        "counts-each-slow-stop-as-a-lost-node",
+        f"{KUBE}.lost_nodes:_is_lost",
+        "return since is not None and now >= since + grace",
+        "return since is not None",
+        "decision 0020: a pod has its grace period",
+    ),
+    Defect(
+        "leaves-a-job-in-the-old-queue",
+        f"{KUBE}.attempts:why_useless",
+        "if job.readable and is_in_other_queue(job, kueue_labels):",
+        "if False:",
+        "a label set later creates the suspended Job again",
+    ),
+    Defect(
+        "calls-a-queued-job-suspended-by-somebody",
+        f"{KUBE}.kueue:_without_workload",
+        "if not job.queued:",
+        "if True:",
+        "a Job of a queue waits for Kueue, and nobody has suspended it",
+    ),
+    Defect(
+        "charges-a-pod-again-at-each-look",
+        f"{PLANNER}.gpu_accounting:_seen",
+        "charges += _charge(entry, seconds - entry.pods.get(name, 0.0))",
+        "charges += _charge(entry, seconds)",
+        "the GPU time of a pod is charged once",
     ),
 )

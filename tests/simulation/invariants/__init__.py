@@ -9,16 +9,22 @@ from collections.abc import Callable
 
 from ..history import History
 from . import (
+    avoids_lost_nodes,
     committed_once,
     committed_stays,
     ends_or_explains,
+    gpu_time,
     no_defects,
+    no_ghosts,
+    no_idle_gpus,
     no_orphans,
     one_dataset,
     one_job,
     same_outcome,
     true_counts,
     true_failure,
+    true_figures,
+    true_reasons,
     true_status,
 )
 
@@ -29,9 +35,15 @@ INVARIANTS: dict[str, Invariant] = {
     "committed-once": committed_once.violations,
     "committed-stays": committed_stays.violations,
     "one-job": one_job.violations,
+    "avoids-lost-nodes": avoids_lost_nodes.violations,
     "true-status": true_status.violations,
     "true-counts": true_counts.violations,
     "true-failure": true_failure.violations,
+    "true-figures": true_figures.violations,
+    "true-reasons": true_reasons.violations,
+    "gpu-time": gpu_time.violations,
+    "no-idle-gpus": no_idle_gpus.violations,
+    "no-ghosts": no_ghosts.violations,
     "no-orphans": no_orphans.violations,
     "ends-or-explains": ends_or_explains.violations,
     "same-outcome": same_outcome.violations,

@@ -1,0 +1,55 @@
+"""The Jobs whose node has been lost: which, and from when on they count as lost.
+
+Nobody can end the pods of such a Job. So the next attempt begins beside it, and the pods may commit
+again when their node answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..api_server import PODS, Change, Json
+from ..history import History
+from ..kubelet import JOB_NAME
+
+LOST_SECONDS = 55.0
+"""How long a node is silent at least before its pods count as lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class LostJob:
+    """A Job, by its UID and name, with a pod on a node that was silent from `since` on."""
+
+    uid: str
+    name: str
+    node: str
+    since: float
+
+
+def lost_jobs(history: History) -> list[LostJob]:
+    """Return the Jobs that have had a pod on a silent node for long enough."""
+    return list(_lost(history)) if history.silences else []
+
+
+def _lost(history: History) -> Iterator[LostJob]:
+    lives: dict[str, tuple[float, float, Change]] = {}
+    for change in history.changes:
+        if change.resource == PODS and (change.document["spec"].get("nodeName")):
+            uid = change.document["metadata"]["uid"]
+            begin = lives[uid][0] if uid in lives else change.at
+            over = change.kind == "DELETED" or is_over(change.document)
+            lives[uid] = (begin, change.at if over else float("inf"), change)
+    for begin, end, change in lives.values():
+        metadata, node = change.document["metadata"], change.document["spec"]["nodeName"]
+        for silence in history.silences:
+            since = max(begin, silence.begin)
+            lost = silence.node == node and min(end, silence.end) - since >= LOST_SECONDS
+            if lost and metadata["ownerReferences"]:
+                uid, name = metadata["ownerReferences"][0]["uid"], metadata["labels"][JOB_NAME]
+                yield LostJob(uid, name, node, since + LOST_SECONDS)
+
+
+def is_over(pod: Json) -> bool:
+    """Return whether a pod has ended."""
+    return pod["status"].get("phase") in ("Succeeded", "Failed")
