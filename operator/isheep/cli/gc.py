@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ from isheep.contract.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from isheep.contract.order import RunRef
+    from isheep.local.cluster_runs import ClusterRuns
     from isheep.local.garbage import Garbage
     from isheep.store.interface import ObjectStore
 
@@ -40,6 +42,16 @@ def command(
         Output, typer.Option("--output", "-o", help="Print text, or what is deleted as JSON.")
     ] = Output.TEXT,
     *,
+    cluster: Annotated[
+        bool,
+        typer.Option(
+            "--cluster",
+            help=(
+                "Read the runs of the namespace from the cluster of this pod or of the kubeconfig, "
+                "so that the stages of runs that were deleted there are found."
+            ),
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be deleted, and delete nothing.")
     ] = False,
@@ -49,7 +61,8 @@ def command(
 
     A run refers to its stages until its folder runs/NAME is deleted from the store. The command
     deletes nothing if a document of a run is damaged, or if the store is not known to have all that
-    the runs of a cluster refer to.
+    the runs of a cluster refer to. With --cluster, it deletes nothing if the runs cannot be listed,
+    and it keeps what may belong to a run of another cluster.
     """
     from isheep.cli.errors import BadInputError
     from isheep.cli.question import confirmed
@@ -63,7 +76,13 @@ def command(
     if output is Output.JSON and not (dry_run or yes):
         raise BadInputError("gc -o json: a question would be in the JSON; add --dry-run or --yes")
     opened = open_store(store_of(None, store))
-    found = find_garbage(opened, namespace, before=before, environment=os.environ)
+    found = find_garbage(
+        opened,
+        namespace,
+        before=before,
+        environment=os.environ,
+        on_cluster=partial(_runs_of_cluster, namespace) if cluster else None,
+    )
     if found.uncovered:
         raise BadInputError("\n".join(_refusal(opened, found)))
     if output is Output.TEXT:
@@ -78,6 +97,16 @@ def command(
         typer.echo(json.dumps(_document(opened, found, deleted), indent=2, ensure_ascii=False))
     elif deleted is not None:
         typer.echo(f"deleted: {_sum(found, deleted)}")
+
+
+def _runs_of_cluster(namespace: str) -> ClusterRuns:
+    """Return the runs of a namespace; raises `ClusterError` and `ClusterUnreachableError`."""
+    from isheep.cluster.client import Cluster
+    from isheep.local.cluster_runs import cluster_runs
+
+    # A pod that has a kubeconfig, for example to develop in, means the cluster of the kubeconfig.
+    pod = None if "KUBECONFIG" in os.environ else Cluster.of_pod(namespace)
+    return cluster_runs((pod or Cluster.connect(namespace, None)).runs())
 
 
 def _delete(store: ObjectStore, found: Garbage) -> set[str]:
@@ -101,7 +130,10 @@ def _lines(store: ObjectStore, found: Garbage) -> Iterator[str]:
         yield f"{stage.key}  {_state(committed=stage.committed):<10}  {size(stage.bytes):>10}"
     if found.deleted_runs:
         yield f"references of deleted runs: {', '.join(found.deleted_runs)}"
-    for reason in _doubts(found):
+    if found.unprepared:
+        names = ", ".join(found.unprepared)
+        yield f"nothing is deleted, because these runs look for stages that exist: {names}"
+    for reason in () if found.unprepared else _doubts(found):
         yield f"only stages of deleted runs are deleted, because {reason}"
     if found.stages or found.references:
         yield f"to delete: {_sum(found, {stage.key for stage in found.stages})}"
@@ -127,10 +159,9 @@ def _state(*, committed: bool) -> str:
 
 def _doubts(found: Garbage) -> list[str]:
     """Return why what has no reference is kept."""
-    reasons = [f"process {process} executes {name}" for name, process in found.executed.items()]
-    return reasons + [
-        f"the status of {_named(run)} is not in this store" for run in found.elsewhere
-    ]
+    reasons = [f"run {name} has not ended" for name in found.at_work]
+    reasons += [f"process {process} executes {name}" for name, process in found.executed.items()]
+    return reasons + [f"the status of {_named(run)} is not known here" for run in found.elsewhere]
 
 
 def _named(run: RunRef) -> str:
@@ -139,10 +170,10 @@ def _named(run: RunRef) -> str:
 
 def _refusal(store: ObjectStore, found: Garbage) -> Iterator[str]:
     yield (
-        f"gc deletes nothing in {store.uri}, namespace {found.namespace}: the store has neither "
-        "the status of these runs nor a report with all stages that they refer to. Such a run is "
-        "on a cluster, or its documents were deleted or moved. Wait for its next report. If a run "
-        "will never continue, delete what is left of it:"
+        f"gc deletes nothing in {store.uri}, namespace {found.namespace}: neither the status of "
+        "these runs is known, nor a report with all stages that they refer to. Such a run is on a "
+        "cluster, or on another one than --cluster reads, or its documents were deleted or moved. "
+        "Wait for its next report. If a run will never continue, delete what is left of it:"
     )
     for run in found.uncovered:
         yield f"  {_named(run)}: {'; '.join(_removals(store, run))}"
@@ -182,5 +213,8 @@ def _document(store: ObjectStore, found: Garbage, deleted: set[str] | None) -> d
         ],
         "deletedRuns": list(found.deleted_runs),
         "references": len(found.references),
-        "keptBecause": _doubts(found),
+        "keptBecause": [
+            *(f"run {name} looks for stages that exist" for name in found.unprepared),
+            *_doubts(found),
+        ],
     }

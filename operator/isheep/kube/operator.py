@@ -18,6 +18,7 @@ import kopf
 
 from isheep.kube.cache import Cache
 from isheep.kube.client import (
+    TIMEOUT_SECONDS,
     Api,
     ApiError,
     ApiUnreachableError,
@@ -43,6 +44,11 @@ from isheep.planner.plan import plan
 OUR_JOBS = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 PASS_SECONDS = 120.0
 """A pass that takes longer hangs, and /healthz fails."""
+DRAIN_SECONDS = TIMEOUT_SECONDS + 2.0
+"""How long an operator that stops waits for its passes: a pass that hangs waits for one request.
+
+It must be shorter than the grace period of the pod, after which the kubelet kills the process.
+"""
 ANY_RUN_SHARE = 4
 """One worker in four serves any run, and the others serve only runs whose Job or spec changed.
 
@@ -75,6 +81,8 @@ class Operator:
         self._queue = WorkQueue(_monotonic)
         self._tasks: list[asyncio.Task[None]] = []
         self._passes: dict[str, float] = {}
+        self._working: dict[str, asyncio.Task[None]] = {}
+        self._stopping = False
         self._failures: dict[str, int] = {}
         self._listed: dict[str | None, float] = {}
         self._refreshing: dict[str | None, asyncio.Lock] = {}
@@ -112,14 +120,19 @@ class Operator:
         self._spawn(self._work_from_first_list(), "lister")
 
     async def stop(self) -> None:
-        """Stop all work and release the Lease."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        try:
-            await self._lease.release()
-        except (ApiError, ApiUnreachableError) as error:
-            _LOG.warning("the Lease is not released: %s", error)
+        """End the passes that have begun, stop all other work, and release the Lease.
+
+        A request that is cancelled can still have its effect later. Another operator must not write
+        before that, so the Lease expires if a pass was cancelled.
+        """
+        self._stopping = True
+        if await self._drain():
+            try:
+                await self._lease.release()
+            except (ApiError, ApiUnreachableError) as error:
+                _LOG.warning("the Lease is not released: %s", error)
+        else:
+            _LOG.warning("the Lease is not released: a pass did not end in %.0f s", DRAIN_SECONDS)
         await self._http.stop()
         await self._polls.stop()
         await self._session.close()
@@ -241,6 +254,7 @@ class Operator:
         while True:
             uid = await self._queue.take(only_urgent=only_urgent)
             self._passes[uid] = _monotonic()
+            self._working[uid] = _current_task()
             try:
                 with self._metrics.passes.time():
                     await self._reconciler.reconcile(uid)
@@ -248,8 +262,10 @@ class Operator:
             except Exception as error:  # noqa: BLE001 (a worker must survive any error of a pass)
                 self._note_failure(uid, error)
             finally:
-                del self._passes[uid]
+                del self._passes[uid], self._working[uid]
                 self._queue.done(uid)
+            if self._stopping:
+                return
 
     def _note_failure(self, uid: str, error: Exception) -> None:
         times = self._failures.get(uid, 0)
@@ -261,10 +277,26 @@ class Operator:
         self._metrics.pass_failures.labels(type(error).__name__).inc()
         self._queue.wake(uid, BACKOFF_SECONDS[min(times, len(BACKOFF_SECONDS) - 1)])
 
+    async def _drain(self) -> bool:
+        """Stop all tasks, passes last; return whether all passes have ended by themselves."""
+        passes = set(self._working.values())
+        for task in self._tasks:
+            if task not in passes:
+                task.cancel()
+        late: set[asyncio.Task[None]] = set()
+        if passes:
+            _, late = await asyncio.wait(passes, timeout=DRAIN_SECONDS)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        return not late
+
     # --- health and metrics -------------------------------------------------------------
 
     def trouble(self) -> str | None:
         """Return why this process must be restarted, or None."""
+        if self._stopping:
+            return None
         now = _monotonic()
         stuck = [uid for uid, since in self._passes.items() if now - since > PASS_SECONDS]
         if stuck:
@@ -350,6 +382,13 @@ def _log_end(task: asyncio.Task[None]) -> None:
     """Log why a task that must not end has ended; /healthz then fails."""
     if not task.cancelled() and (error := task.exception()) is not None:
         _LOG.error("%s has ended", task.get_name(), exc_info=error)
+
+
+def _current_task() -> asyncio.Task[None]:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a pass runs in a task")
+    return task
 
 
 def _monotonic() -> float:

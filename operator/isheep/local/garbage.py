@@ -11,6 +11,10 @@ store is refused unless the newest report of such a run has all stages that the 
 the store has such a run, or if a process on this machine executes a run, only stages that a deleted
 run refers to are deleted. Every other stage can be the work of those runs.
 
+With the runs of the cluster (`ClusterRuns`), their statuses are known, and so are the runs that
+were deleted from this cluster. While a run of the cluster has not ended, only stages that a deleted
+run refers to are deleted, and none while such a run looks for the stages that exist already.
+
 A run of `isheep run` is deleted if its folder `runs/<name>` is. Its uid is computed from its name
 and its store, so its references are known, and they keep nothing.
 """
@@ -18,11 +22,11 @@ and its store, so its references are known, and they keep nothing.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from isheep.contract.order import RunRef
+from isheep.local.cluster_runs import ClusterRuns
 from isheep.local.lock import executing_process
 from isheep.local.paths import run_uid
 from isheep.local.stored_run import RUN_FILE, STATUS_FILE, StoredRun
@@ -33,10 +37,16 @@ from isheep.store.documents import (
     folder_of_runs,
     references,
 )
-from isheep.store.garbage import KEY, StoredStage, delete_stage, stored_stage, stored_stages
+from isheep.store.garbage import (
+    KEY_IN_TEXT,
+    StoredStage,
+    delete_stage,
+    stored_stage,
+    stored_stages,
+)
 from isheep.store.interface import ObjectStore
 
-_KEY_IN_TEXT = re.compile(KEY.pattern.encode())
+_NO_RUNS = ClusterRuns({}, frozenset(), (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +55,9 @@ class Garbage:
 
     `before` is the limit of `find_garbage`. `references` are references of `deleted_runs`.
     `executed` has the processes of this machine that execute runs, by the runs' names. `elsewhere`
-    are the runs whose status is not in the store. `uncovered` are those of them that can use stages
-    that nothing in the store names. If there is one, nothing may be deleted.
+    are the runs whose status is not known. `uncovered` are those of them that can use stages that
+    nothing known names. If there is one, nothing may be deleted. `at_work` and `unprepared` are
+    those of `ClusterRuns`.
     """
 
     namespace: str
@@ -57,10 +68,17 @@ class Garbage:
     executed: Mapping[str, int]
     elsewhere: tuple[RunRef, ...]
     uncovered: tuple[RunRef, ...]
+    at_work: tuple[str, ...] = ()
+    unprepared: tuple[str, ...] = ()
 
 
 def find_garbage(
-    store: ObjectStore, namespace: str, *, before: float, environment: Mapping[str, str]
+    store: ObjectStore,
+    namespace: str,
+    *,
+    before: float,
+    environment: Mapping[str, str],
+    on_cluster: Callable[[], ClusterRuns] | None = None,
 ) -> Garbage:
     """Return what no run of the namespace refers to; changes nothing.
 
@@ -69,6 +87,8 @@ def find_garbage(
         namespace: The namespace. Other namespaces have stages of their own.
         before: A time in seconds since the epoch. A stage with a newer object is kept.
         environment: The variables that the location of the runs' locks depends on.
+        on_cluster: Returns the runs that a cluster has in the namespace now, if they are to be
+            read. It is called after the references are, so no run is newer than its answer.
 
     Raises:
         StoreCorruptError: A document or a reference of a run is damaged.
@@ -79,21 +99,29 @@ def find_garbage(
     runs = {name: _read(store, namespace, name) for name in _names(store, namespace)}
     living: dict[str, list[Reference]] = {}
     deleted: dict[str, list[Reference]] = {}
-    for reference in references(store, namespace):
+    found = list(references(store, namespace))
+    cluster = _NO_RUNS if on_cluster is None else on_cluster()
+    gone_there = cluster.deleted(found)
+    for reference in found:
         run = reference.run
         here = run.uid == run_uid(store.uri, namespace, run.name)
         gone = here and run.name not in runs and executing_process(run.uid, environment) is None
+        gone = gone or run.uid in gone_there
         (deleted if gone else living).setdefault(run.uid, []).append(reference)
-    elsewhere, uncovered = _elsewhere(namespace, runs, living)
+    runs = _without_deleted(runs, deleted, living, cluster)
+    elsewhere, uncovered = _elsewhere(namespace, runs, living, cluster)
     executed = {
         name: process
         for name, run in runs.items()
         for uid in run.uids
         if (process := executing_process(uid, environment)) is not None
     }
-    kept = _referred_to(living).union(*(run.keys for run in runs.values()))
+    kept = _referred_to(living).union(cluster.keys, *(run.keys for run in runs.values()))
     unused = [stage for stage in stages if stage.key not in kept]
-    certain = _referred_to(deleted) if executed or elsewhere else {stage.key for stage in unused}
+    in_doubt = executed or elsewhere or cluster.at_work
+    certain = _referred_to(deleted) if in_doubt else {stage.key for stage in unused}
+    if cluster.unprepared:
+        certain = set()
     chosen = tuple(one for one in unused if one.newest < before and one.key in certain)
     # A later collection needs the references to the stages that are left.
     left = {stage.key for stage in unused} - {stage.key for stage in chosen}
@@ -102,12 +130,17 @@ def find_garbage(
         before=before,
         stages=chosen,
         references=tuple(
-            one for _, found in sorted(deleted.items()) for one in found if one.key not in left
+            one
+            for _, refers in sorted(deleted.items())
+            for one in refers
+            if one.key not in left and not cluster.unprepared
         ),
-        deleted_runs=tuple(sorted(found[0].run.name for found in deleted.values())),
+        deleted_runs=tuple(sorted(refers[0].run.name for refers in deleted.values())),
         executed=executed,
         elsewhere=elsewhere,
         uncovered=uncovered,
+        at_work=cluster.at_work,
+        unprepared=cluster.unprepared,
     )
 
 
@@ -183,7 +216,7 @@ def _read(store: ObjectStore, namespace: str, name: str) -> _Run:
     reported = documents.read_stages()
     stages = set() if reported is None else set(reported.values())
     texts = {file: documents.read(file) for file in (RUN_FILE, STATUS_FILE, STAGES_FILE)}
-    keys = {key.decode() for text in texts.values() if text for key in _KEY_IN_TEXT.findall(text)}
+    keys = {key.decode() for text in texts.values() if text for key in KEY_IN_TEXT.findall(text)}
     uids = {stored.ref.uid}
     if view is not None:
         stages |= {record.key for record in view.status.stages}
@@ -198,17 +231,32 @@ def _read(store: ObjectStore, namespace: str, name: str) -> _Run:
     )
 
 
+def _without_deleted(
+    runs: dict[str, _Run],
+    deleted: Mapping[str, list[Reference]],
+    living: Mapping[str, list[Reference]],
+    cluster: ClusterRuns,
+) -> dict[str, _Run]:
+    """Return the runs without those whose documents are left of runs deleted from the cluster."""
+    gone = {found[0].run.name for found in deleted.values()}
+    named = {found[0].run.name for found in living.values()} | {*cluster.names.values()}
+    return {n: run for n, run in runs.items() if run.local or n not in gone or n in named}
+
+
 def _elsewhere(
-    namespace: str, runs: Mapping[str, _Run], by_uid: Mapping[str, list[Reference]]
+    namespace: str,
+    runs: Mapping[str, _Run],
+    by_uid: Mapping[str, list[Reference]],
+    cluster: ClusterRuns,
 ) -> tuple[tuple[RunRef, ...], tuple[RunRef, ...]]:
-    """Return the runs whose status is not in the store, and those of them that are not covered.
+    """Return the runs whose status is not known, and those of them that are not covered.
 
     A run is covered if every stage that it refers to is one of its newest report, or one that a run
     with a status names.
     """
     known = [run for run in runs.values() if run.known]
-    known_uids = frozenset[str]().union(*(run.uids for run in known))
-    named = frozenset[str]().union(*(run.stages for run in known))
+    known_uids = frozenset(cluster.names).union(*(run.uids for run in known))
+    named = cluster.keys.union(*(run.stages for run in known))
     elsewhere, uncovered = [], []
     for uid, found in sorted(by_uid.items()):
         if uid in known_uids:
@@ -218,7 +266,7 @@ def _elsewhere(
         elsewhere.append(ref)
         if not {one.key for one in found} <= own | named:
             uncovered.append(ref)
-    with_references = {ref.name for ref in elsewhere}
+    with_references = {ref.name for ref in elsewhere} | {*cluster.names.values()}
     for name, run in runs.items():
         if not run.local and name not in with_references:
             elsewhere.append(RunRef(namespace=namespace, name=name, uid=""))

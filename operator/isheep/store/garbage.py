@@ -16,6 +16,8 @@ from isheep.store.work import all_work, work_folder
 
 KEY = re.compile(r"[0-9a-f]{64}")
 """The key of a stage, a SHA-256."""
+KEY_IN_TEXT = re.compile(KEY.pattern.encode())
+"""A key in any place of a document."""
 
 
 @dataclass(frozen=True, slots=True)
