@@ -5,6 +5,9 @@ writes nothing, not even its Lease, and another operator can take the Lease when
 Before every write the holder checks that the Lease is valid for longer than a write can take. The
 Lease of another holder counts as expired when it did not change for its whole duration by our own
 clock, so the clocks of two operators need not agree.
+
+A process can be paused at any line (SIGSTOP, a frozen node, a busy CPU), also between this check
+and the write. So the client checks the time that is left again when it sends the write (`check`).
 """
 
 from __future__ import annotations
@@ -22,8 +25,22 @@ MARGIN_SECONDS = TIMEOUT_SECONDS + 1
 """A write that begins now ends within this time."""
 SKEW = timedelta(seconds=60)
 """The largest difference between two clocks that is expected."""
+READ_SECONDS = 1.0
+"""How often an operator that waits for the Lease reads it at most; many passes wait together."""
+LOOK_SECONDS = 5.0
+"""A pass that waits for the Lease tries again after this time, because a holder may release it."""
+RETRY_SECONDS = 0.5
+"""The wait before the next try if another process changed the Lease meanwhile."""
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 _LOG = logging.getLogger(__name__)
+
+
+class LeaseHeldError(Exception):
+    """This operator may not write now; `seconds` is the time until the next try."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"another operator may hold the Lease; next try in {seconds:.1f} s")
+        self.seconds = seconds
 
 
 class Lease:
@@ -52,12 +69,21 @@ class Lease:
         self._valid_until = float("-inf")
         self._holds = False
         self._document: dict[str, Any] | None = None
+        # Whether a request for the Lease has been sent and its answer is not known.
+        self._unanswered = False
         self._seen: tuple[tuple[str, str], float] | None = None
+        # While another operator holds the Lease: when to read it next, and when its time ends.
+        self._next_read, self._free_at = float("-inf"), float("-inf")
 
     @property
     def is_held(self) -> bool:
         """Whether this operator holds the Lease now; an idle operator lets it expire."""
         return self._holds and self._monotonic() < self._valid_until
+
+    @property
+    def uid(self) -> str | None:
+        """The UID of the Lease, which no other installation has; None before the first write."""
+        return None if self._document is None else str(self._document["metadata"]["uid"])
 
     async def ensure(self) -> float:
         """Hold the Lease for long enough for a write.
@@ -70,35 +96,70 @@ class Lease:
             ApiUnreachableError: The API server does not answer.
         """
         async with self._lock:
-            left = self._valid_until - self._monotonic()
-            if left > max(MARGIN_SECONDS, self._seconds / 2):
+            now = self._monotonic()
+            if self._valid_until - now > max(MARGIN_SECONDS, self._seconds / 2):
                 return 0.0
+            if now < self._next_read:
+                return max(self._free_at, self._next_read) - now
             try:
                 return await self._take()
             except ApiError as error:
+                self._unanswered = False
                 if error.status not in (404, 409):
                     raise
                 # Another operator was faster, or somebody deleted the Lease.
                 self._document = None
-                return 0.5
+                return RETRY_SECONDS
+
+    def check(self) -> None:
+        """Check that a write that begins now ends before the Lease expires.
+
+        Raises:
+            LeaseHeldError: Too much time has passed since `ensure`.
+        """
+        if self._valid_until - self._monotonic() < TIMEOUT_SECONDS:
+            raise LeaseHeldError(RETRY_SECONDS)
 
     async def release(self) -> None:
-        """Release the Lease, so that another operator can take it at once."""
+        """Release the Lease if it is ours, so that another operator can take it at once.
+
+        A request for the Lease that was cancelled may have taken it. Then the Lease is read first.
+        """
         async with self._lock:
-            if self._document is None or self._valid_until < self._monotonic():
+            if self._valid_until < self._monotonic() and not self._unanswered:
                 return
             self._valid_until = float("-inf")
-            spec = {**_spec_of(self._document), "holderIdentity": ""}
-            path = lease_path(self._namespace, self._name)
-            await self._api.replace(path, {**self._document, "spec": spec})
+            if self._unanswered or self._document is None:
+                self._document = await self._read()
+            try:
+                released = await self._released()
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+                # Somebody has changed the Lease: another operator, or a person its labels.
+                self._document = await self._read()
+                released = await self._released()
             self._holds = False
-            self._log(logging.INFO, "Lease released")
+            if released:
+                self._log(logging.INFO, "Lease released")
+
+    async def _released(self) -> bool:
+        """Write that nobody holds the Lease; return False if it is not ours."""
+        if self._document is None:
+            return False
+        spec = _spec_of(self._document)
+        if spec.get("holderIdentity") != self._identity:
+            return False
+        path = lease_path(self._namespace, self._name)
+        document = {**self._document, "spec": {**spec, "holderIdentity": ""}}
+        self._document = await self._api.replace(path, document)
+        return True
 
     async def _take(self) -> float:
         if self._document is None:
             found = await self._read()
             if found is None:
-                asked = self._monotonic()
+                asked = self._asked()
                 made = await self._api.create(lease_path(self._namespace), self._new())
                 return self._taken(made, asked)
             self._document = found
@@ -107,11 +168,18 @@ class Lease:
             self._lost(str(_spec_of(self._document).get("holderIdentity")))
             # The next try must read the Lease again.
             self._document = None
+            now = self._monotonic()
+            self._next_read, self._free_at = now + min(wait, READ_SECONDS), now + wait
             return wait
-        asked = self._monotonic()
+        asked = self._asked()
         path = lease_path(self._namespace, self._name)
         answer = await self._api.replace(path, {**self._document, "spec": self._spec()})
         return self._taken(answer, asked)
+
+    def _asked(self) -> float:
+        """Note that a request for the Lease is sent now, and return the time."""
+        self._unanswered = True
+        return self._monotonic()
 
     async def _read(self) -> dict[str, Any] | None:
         try:
@@ -135,7 +203,7 @@ class Lease:
         return max(0.0, self._seen[1] + seconds - self._monotonic())
 
     def _taken(self, document: dict[str, Any], asked: float) -> float:
-        self._document = document
+        self._document, self._unanswered = document, False
         # Other operators count from the write, which can be long before the answer arrives.
         self._valid_until = asked + self._seconds
         if not self._holds:

@@ -14,6 +14,9 @@ minutes on two cores. The printed folder contains links to the programs. If
 `$KUBEBUILDER_ASSETS` is set, its folder must contain etcd and kube-apiserver, and each
 control-plane program that it contains is used instead of a built one.
 
+If `$ISHEEP_TEST_KUBERNETES` is set, for example to 1.33, the programs of Kubernetes are those that
+the folder `kubernetes-1.33` pins.
+
 A lock lets all concurrent callers wait for one build. A program gets its name only when
 its build is complete.
 """
@@ -30,10 +33,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+KUBERNETES = "kubernetes"
+VERSION_VARIABLE = "ISHEEP_TEST_KUBERNETES"
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Program:
 
 
 def _kubernetes(name: str) -> Program:
-    return Program("kubernetes", f"k8s.io/kubernetes/cmd/{name}")
+    return Program(KUBERNETES, f"k8s.io/kubernetes/cmd/{name}")
 
 
 def _containerd(name: str) -> Program:
@@ -122,9 +127,23 @@ def main(arguments: list[str]) -> str:
         sys.exit(64)
     assets = given_assets()
     programs = {
-        name: assets.get(name) or _built(name, program) for name, program in GROUPS[group].items()
+        name: assets.get(name) or _built(name, chosen(program))
+        for name, program in GROUPS[group].items()
     }
     return str(_folder_of_links(group, programs))
+
+
+def chosen(program: Program) -> Program:
+    """Return a program in the version of Kubernetes that the environment asks for."""
+    version = os.environ.get(VERSION_VARIABLE)
+    if program.module != KUBERNETES or not version:
+        return program
+    module = f"{KUBERNETES}-{version}"
+    if not (HERE / module / "go.mod").is_file():
+        known = sorted(path.parent.name for path in HERE.glob(f"{KUBERNETES}-*/go.mod"))
+        versions = ", ".join(name.removeprefix(f"{KUBERNETES}-") for name in known)
+        sys.exit(f"{VERSION_VARIABLE} is {version}: set it to one of {versions}, or unset it")
+    return replace(program, module=module)
 
 
 def given_assets() -> dict[str, Path]:
@@ -162,7 +181,7 @@ def module_folder(module: str) -> Path:
 
 def linker_flags(module: str) -> str:
     """Return linker flags that set the programs' version; the default of Kubernetes is v0.0.0."""
-    if module == "kubernetes":
+    if module.partition("-")[0] == KUBERNETES:
         version, major, minor = _pinned(module, r"k8s\.io/kubernetes (v(\d+)\.(\d+)\.\S+)")
         package = "k8s.io/component-base/version"
         values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}

@@ -28,6 +28,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(module, "_build", lambda name, _, folder: (folder / name).touch())
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
+    monkeypatch.delenv("ISHEEP_TEST_KUBERNETES", raising=False)
     return module
 
 
@@ -56,6 +57,31 @@ def test_a_new_pin_rebuilds_the_programs_of_its_module_only(build: ModuleType, m
         pins.write("example.com/new v1.0.0 h1:x=\n")
     changed = {name for name in modules if build.module_folder(name) != before[name]}
     assert changed == {module}
+
+
+def test_another_version_of_kubernetes_replaces_its_programs_only(
+    build: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = Path(build.main([]))
+    monkeypatch.setenv("ISHEEP_TEST_KUBERNETES", "1.33")
+    oldest = Path(build.main([]))
+    assert names(str(oldest)) == names(str(newest))
+    same = {name for name in names(str(newest)) if links_of(oldest, name) == links_of(newest, name)}
+    assert same == {"etcd", "helm"}
+    assert links_of(oldest, "kubectl").parent.name.startswith("kubernetes-1.33-")
+    assert "gitVersion=v1.33." in build.linker_flags("kubernetes-1.33")
+
+
+def links_of(folder: Path, name: str) -> Path:
+    return (folder / name).readlink()
+
+
+def test_a_version_of_kubernetes_without_pins_is_refused(
+    build: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ISHEEP_TEST_KUBERNETES", "1.20")
+    with pytest.raises(SystemExit, match=r"set it to one of 1\.33"):
+        build.main([])
 
 
 def test_a_change_of_our_own_program_rebuilds_it(build: ModuleType) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from isheep.kube.client import ApiError, ApiUnreachableError
-from isheep.kube.lease import MARGIN_SECONDS
+from isheep.kube.client import TIMEOUT_SECONDS, ApiError, ApiUnreachableError
+from isheep.kube.lease import MARGIN_SECONDS, READ_SECONDS, LeaseHeldError
 
 from .fake_api_server import FakeApiServer, fail_every
 from .lease_scenarios import PATH, SECONDS, acquire, make_lease, run_scenario, spec
@@ -152,6 +152,7 @@ def test_a_released_lease_is_taken_at_once() -> None:
         assert await other.ensure() > 0
         await lease.release()
         assert spec(server)["holderIdentity"] == ""
+        await asyncio.sleep(READ_SECONDS)
         assert await other.ensure() == 0
         # The operator that released the Lease waits like any other.
         assert await lease.ensure() > 0
@@ -213,6 +214,44 @@ def test_many_passes_of_one_operator_make_one_request() -> None:
         lease = make_lease(server, "a")
         assert await asyncio.gather(*(lease.ensure() for _ in range(16))) == [0] * 16
         assert server.count("POST") == 1
+
+    run_scenario(scenario)
+
+
+def test_many_passes_that_wait_for_the_lease_read_it_once_a_second() -> None:
+    async def scenario(server: FakeApiServer) -> None:
+        await make_lease(server, "a").ensure()
+        other = make_lease(server, "b")
+        for number in range(30):
+            assert await other.ensure() == pytest.approx(SECONDS - number / 10)
+            await asyncio.sleep(0.1)
+        # One read of "a" before it created the Lease, and one of "b" each second.
+        assert server.count("GET") == 1 + 3
+
+    run_scenario(scenario)
+
+
+@pytest.mark.parametrize(("paused", "may_write"), [(SECONDS - TIMEOUT_SECONDS, True), (21, False)])
+def test_a_write_is_not_sent_after_a_pause_that_the_lease_does_not_outlast(
+    paused: float, *, may_write: bool
+) -> None:
+    async def scenario(server: FakeApiServer) -> None:
+        lease = make_lease(server, "a")
+        assert await lease.ensure() == 0
+        await asyncio.sleep(paused)
+        if may_write:
+            lease.check()
+        else:
+            with pytest.raises(LeaseHeldError):
+                lease.check()
+
+    run_scenario(scenario)
+
+
+def test_an_operator_that_never_held_the_lease_sends_no_write() -> None:
+    async def scenario(server: FakeApiServer) -> None:
+        with pytest.raises(LeaseHeldError):
+            make_lease(server, "a").check()
 
     run_scenario(scenario)
 
@@ -329,3 +368,61 @@ def test_a_released_lease_is_logged_once(log: pytest.LogCaptureFixture) -> None:
     run_scenario(scenario)
     fields = {"lease": "system/isheep-operator", "identity": "a"}
     assert log_lines(log, "Lease released") == [(logging.INFO, fields)]
+
+
+@pytest.mark.parametrize("kept", ["nobody", "a"])
+def test_a_request_that_was_cancelled_may_have_taken_the_lease(kept: str) -> None:
+    """The operator stops while its request for the Lease is on its way."""
+
+    async def scenario(server: FakeApiServer) -> None:
+        lease = make_lease(server, "a")
+        if kept == "a":
+            await lease.ensure()
+            await asyncio.sleep(SECONDS + 1)
+        server.latency = lambda: 1.0
+        taking = asyncio.create_task(lease.ensure())
+        # The request has had its effect, and its answer has not arrived.
+        await asyncio.sleep(1.5 if kept == "a" else 3.5)
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+        assert spec(server)["holderIdentity"] == "a"
+        await lease.release()
+        assert spec(server)["holderIdentity"] == ""
+        assert await make_lease(server, "b").ensure() == 0
+
+    run_scenario(scenario)
+
+
+def test_a_lease_that_another_operator_took_meanwhile_is_not_released() -> None:
+    async def scenario(server: FakeApiServer) -> None:
+        lease = make_lease(server, "a")
+        await lease.ensure()
+        found = server.objects[PATH]
+        server.change(PATH, spec={**found["spec"], "holderIdentity": "b"})
+        await lease.release()
+        assert spec(server)["holderIdentity"] == "b"
+
+    run_scenario(scenario)
+
+
+def test_a_lease_whose_labels_somebody_changed_is_released() -> None:
+    async def scenario(server: FakeApiServer) -> None:
+        lease = make_lease(server, "a")
+        await lease.ensure()
+        server.change(PATH, metadata={"labels": {"team": "ml"}})
+        await lease.release()
+        assert spec(server)["holderIdentity"] == ""
+        assert server.objects[PATH]["metadata"]["labels"] == {"team": "ml"}
+
+    run_scenario(scenario)
+
+
+def test_the_uid_of_the_lease_identifies_the_installation() -> None:
+    async def scenario(server: FakeApiServer) -> None:
+        lease, other = make_lease(server, "a"), make_lease(server, "b")
+        assert lease.uid is None
+        await lease.ensure()
+        await acquire(other)
+        assert lease.uid == other.uid == server.objects[PATH]["metadata"]["uid"]
+
+    run_scenario(scenario)

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from isheep.kube.client import TIMEOUT_SECONDS
 from isheep.kube.lease import MARGIN_SECONDS
 
 from .fake_api_server import FakeApiServer
@@ -57,6 +58,41 @@ def test_each_write_ends_before_the_lease_expires() -> None:
         assert min(valid_for) >= MARGIN_SECONDS - 4.5
 
     run_scenario(scenario)
+
+
+@pytest.mark.parametrize(
+    ("method", "end"),
+    [("POST", "/jobs"), ("PATCH", "/status"), ("DELETE", "")],
+    ids=["create", "status", "delete"],
+)
+def test_an_operator_that_is_paused_before_a_write_sends_it_with_a_valid_lease_only(
+    method: str, end: str
+) -> None:
+    """The Lease was valid, and has expired when the stopped process goes on."""
+
+    async def scenario(cluster: FakeCluster) -> None:
+        cluster.create_run()
+        lease = cluster.operator.reconciler._actions._lease
+        paused: list[str] = []
+        valid_for: list[float] = []
+
+        def pause(actual: str, path: str) -> float:
+            if paused or actual != method or not path.endswith(end):
+                return 0.0
+            paused.append(path)
+            return 25.0
+
+        def note(actual: str, path: str) -> None:
+            if actual != "GET" and "leases" not in path and "events" not in path:
+                valid_for.append(lease._valid_until - monotonic())
+
+        cluster.server.pause, cluster.server.fault = pause, note
+        await cluster.run_to_end()
+        assert len(paused) == 1
+        assert min(valid_for) >= TIMEOUT_SECONDS
+        assert cluster.operator.failures == []
+
+    check_final_state(run_scenario(scenario))
 
 
 @pytest.mark.parametrize("status", [403, 422])
