@@ -122,6 +122,7 @@ ConditionType = Literal[
     "Suspended",
     "Evaluated",
     "Degrading",
+    "Expiring",
 ]
 GuardRuleName = Literal[
     "YardstickLoss",
@@ -138,6 +139,7 @@ GuardRuleName = Literal[
     "TopScores",
     "EqualScores",
     "Certainty",
+    "LenientAssessor",
 ]
 GUARD_RULE_NAMES: tuple[GuardRuleName, ...] = get_args(GuardRuleName)
 """The rules of the guards; a verdict names a rule by its place here, so a new rule is the last."""
@@ -159,8 +161,8 @@ BenchmarkFormat = Literal["Raw", "Chat", "Both"]
 """The prompt formats in which M(0) is evaluated; Both measures the format apart."""
 BenchmarkOverlap = Literal["Drop", "Report"]
 """What happens to instructions and responses that overlap with a benchmark."""
-JudgementKind = Literal["WinRate"]
-"""How a judge judges the answers of M(t): it chooses the better one of two answers."""
+JudgementKind = Literal["WinRate", "Grades"]
+"""How a judge judges the answers of M(t): it chooses the better one of two, or grades each one."""
 JudgementOpponent = Literal["Base", "Outputs"]
 """Whose answers the judge compares with those of M(t): M(0), or the user's file."""
 EndCondition = Literal["Complete", "Failed"]
@@ -178,6 +180,8 @@ CONTAMINATION_NGRAM = 13
 """Consecutive words shared with a benchmark that count as contamination."""
 LEAST_NGRAM, MOST_NGRAM = 4, 64
 """The smallest and the largest number of such words that a user can set."""
+MOST_TURNS = 2
+"""The largest number of turns of a question whose answers a judge grades."""
 EVALUATION_STEPS = 100
 """Optimizer steps between two measurements of the validation loss."""
 EXPLANATIONS = 20

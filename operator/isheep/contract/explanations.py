@@ -38,6 +38,12 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         "A PersistentVolumeClaim that the spec names does not exist.",
         "create the claim in the run's namespace, or correct its name in the spec",
     ),
+    Reason.RESOURCE_CLAIM_NOT_CREATED: Explanation(
+        STALLED,
+        "The claim of devices that a pod needs cannot be created.",
+        "create the ResourceClaimTemplate in the run's namespace, or correct resourceClaims of the "
+        "pool in spec.compute",
+    ),
     Reason.PRIORITY_CLASS_NOT_FOUND: Explanation(
         STALLED,
         "The PriorityClass of a pool does not exist.",

@@ -43,11 +43,16 @@ JUDGE_API_KEY = "ISHEEP_JUDGE_API_KEY"
 
 
 class RunRef(Contract):
-    """The run of an order."""
+    """The run of an order.
+
+    `cluster` identifies the installation that executes the run on a cluster, so that a reference in
+    the store shows which cluster has the run. It is None for `isheep run` and for earlier versions.
+    """
 
     namespace: str
     name: str
     uid: str
+    cluster: str | None = None
 
 
 class JudgeEndpointRef(Contract):
@@ -98,6 +103,13 @@ class Sources(Contract):
     pinned: dict[str, str] = Field(default_factory=dict)
 
 
+class GpuPrices(Contract):
+    """The price of a GPU for an hour, by pool; pools whose resource has no price are absent."""
+
+    currency: str
+    per_hour: dict[str, float]
+
+
 class Runtime(Contract):
     """Settings that may differ between attempts and machines without an effect on the output.
 
@@ -110,7 +122,8 @@ class Runtime(Contract):
     base model. With None, an engine reserves memory only if its first model is an adapter.
     `engine_length` is the length in tokens with which an engine of the run's models is loaded, if
     a benchmark needs more than the run: the same engine then serves both. Settings have the length
-    that a stage itself uses.
+    that a stage itself uses. `gpu_prices` are the prices of the installation, which the report
+    shows.
     """
 
     accelerator: Accelerator | None = None
@@ -123,6 +136,7 @@ class Runtime(Contract):
     num_nodes: int = 1
     adapter_rank: int | None = None
     engine_length: int | None = None
+    gpu_prices: GpuPrices | None = None
 
 
 class Step(Contract):

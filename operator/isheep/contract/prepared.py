@@ -54,7 +54,8 @@ class Prepared(Contract):
     `score_templates_digest` is the digest of the templates for expected scores. `score_labels` maps
     a prompt format to its labels and is set if a score is an expectation. `thinking_chat_format` is
     the digest of the chat format for responses with thoughts, and is set if they are kept.
-    `evaluation` has the benchmarks on which models are evaluated, by name, and `harness` is the
+    `evaluation` has the benchmarks on which models are evaluated, by name, `memorization` the
+    items of all of them that M(0) completes from their first half, and `harness` is the
     version of lm-eval that rendered their requests. `evaluation_texts` is the digest of the texts
     of those benchmarks that instructions must not share words with. `judge` is set if the run has a
     judge that its engine loads.
@@ -75,6 +76,7 @@ class Prepared(Contract):
     thinking_chat_format: str | None = None
     score_labels: dict[PromptFormat, ScoreLabelsRef] | None = None
     evaluation: dict[str, PreparedBenchmark] | None = None
+    memorization: PreparedBenchmark | None = None
     evaluation_texts: str | None = None
     harness: str | None = None
     judge: PreparedJudge | None = None

@@ -38,6 +38,19 @@ PROGRESS_EXPLANATIONS: Mapping[Reason, Explanation] = {
     Reason.WAITING_FOR_PEER: Explanation(
         MOVING, "Another run executes the same stage. This run reuses the result."
     ),
+    Reason.WAITING_FOR_STORE: Explanation(
+        MOVING,
+        "The store does not answer the worker. The worker tries again for five minutes, and then "
+        "its pod ends with StoreUnreachable.",
+        "check the endpoint of spec.storage, the network and the state of the store",
+    ),
+    Reason.RUN_LIMIT: Explanation(
+        MOVING,
+        "As many runs of the namespace work as the installation allows. The message names them and "
+        "the place of this run in the queue. The oldest run that waits is next; a run that is "
+        "suspended, has ended, or cannot go on frees its place.",
+        "wait, suspend another run, or raise limits.runsPerNamespace in the chart's values",
+    ),
     Reason.GUARD_ALARM: Explanation(
         MOVING,
         "A guard found signs of a collapse in the answers of a model or in its training data.",
@@ -61,5 +74,22 @@ PROGRESS_EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.SUSPENDED: Explanation(
         MOVING, "`spec.suspend` is true.", "set spec.suspend to false", ExitCode.DONE
+    ),
+    Reason.FINISHED: Explanation(
+        MOVING,
+        "The run has ended, and the operator deletes it at the time in the message of the "
+        "condition Expiring (`spec.ttlSecondsAfterFinished`).",
+        "to keep the run, remove the field; the run then ends again without work",
+    ),
+    Reason.TTL_DISABLED: Explanation(
+        MOVING,
+        "The run has `spec.ttlSecondsAfterFinished`, and the installation does not delete runs.",
+        "set ttl.enabled in the chart's values, or delete the run by hand",
+    ),
+    Reason.TTL_TRACKED: Explanation(
+        MOVING,
+        "The run has `spec.ttlSecondsAfterFinished`, and Argo CD or Flux tracks the run. The tool "
+        "would create the run again after its deletion.",
+        "remove the field, and delete the run in the repository",
     ),
 }

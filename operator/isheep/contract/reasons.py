@@ -24,17 +24,23 @@ class Reason(StrEnum):
     QUEUED = "Queued"
     PREEMPTED = "Preempted"
     WAITING_FOR_PEER = "WaitingForPeer"
+    WAITING_FOR_STORE = "WaitingForStore"
+    RUN_LIMIT = "RunLimit"
     GUARD_ALARM = "GuardAlarm"
     SUCCEEDED = "Succeeded"
     STOPPED_EARLY = "StoppedEarly"
     NO_IMPROVEMENT = "NoImprovement"
     SUSPENDED = "Suspended"
+    FINISHED = "Finished"
+    TTL_DISABLED = "TtlDisabled"
+    TTL_TRACKED = "TtlTracked"
 
     # Kubernetes does not start what the run needs.
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 (a reason, no secret)
     CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
     SERVICE_ACCOUNT_NOT_FOUND = "ServiceAccountNotFound"
     VOLUME_NOT_FOUND = "VolumeNotFound"
+    RESOURCE_CLAIM_NOT_CREATED = "ResourceClaimNotCreated"
     PRIORITY_CLASS_NOT_FOUND = "PriorityClassNotFound"
     RUNTIME_CLASS_NOT_FOUND = "RuntimeClassNotFound"
     IMAGE_PULL_FAILED = "ImagePullFailed"

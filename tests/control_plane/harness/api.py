@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import ssl
@@ -80,6 +81,12 @@ class ApiServer:
         """Remove all old revisions from etcd, so that no watch can resume from one of them."""
         header = self._etcd("/v3/kv/range", {"key": "AA=="})["header"]
         self._etcd("/v3/kv/compaction", {"revision": header["revision"], "physical": True})
+
+    def etcd_value(self, key: str) -> bytes:
+        """Return the bytes that etcd has under a key of the API server."""
+        encoded = base64.b64encode(key.encode()).decode()
+        (found,) = self._etcd("/v3/kv/range", {"key": encoded})["kvs"]
+        return base64.b64decode(found["value"])
 
     def _send(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str]

@@ -29,8 +29,9 @@ class Cluster:
     rights: Rights
 
     @classmethod
-    def open(cls, servers: Servers, server: ApiServer) -> Cluster:
-        servers.start_controllers(server)
+    def open(cls, servers: Servers, server: ApiServer, *arguments: str) -> Cluster:
+        """Start the controllers, with more arguments of kube-controller-manager, and the nodes."""
+        servers.start_controllers(server, *arguments)
         background = Background()
         kubelet = Kubelet(server, background, NODES)
         observer = Observer(server, background)

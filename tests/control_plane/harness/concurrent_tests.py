@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from .cluster import Cluster
+from .invariants import check_requests
 from .namespace_fixture import NamespaceFixture
 from .operator_environment import OperatorEnvironment
 
@@ -91,6 +92,7 @@ class OperatorFactory:
         self._cluster = cluster
         self._folder = folder
         self.created: list[tuple[OperatorEnvironment, NamespaceFixture]] = []
+        self.replicas: list[OperatorEnvironment] = []
 
     def __call__(self, **changes: Any) -> tuple[OperatorEnvironment, NamespaceFixture]:
         """Create an operator, not started yet, and the namespace that it watches."""
@@ -100,11 +102,20 @@ class OperatorFactory:
         self.created.append((environment, environment.namespace(name)))
         return self.created[-1]
 
+    def replica(self, environment: OperatorEnvironment) -> OperatorEnvironment:
+        """Create another operator of an installation, not started yet."""
+        self.replicas.append(environment.replica())
+        return self.replicas[-1]
+
     def check(self) -> None:
         for _, namespace in self.created:
             namespace.check()
+        for replica in self.replicas:
+            check_requests(replica.proxy.all_requests())
 
     def close(self, *, check: bool) -> None:
+        for replica in self.replicas:
+            replica.close(check=check)
         for environment, namespace in self.created:
             environment.close(check=check)
             namespace.close()

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import traceback
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -23,20 +22,24 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from isheep.contract.order import StageOrder, StageResult, StepResult, parse_order
+from isheep.contract.order import StageResult, StepResult
 
 from .api import MERGE_PATCH, STRATEGIC_PATCH, ApiServer
 from .background import Background
 from .fake_workers import FakeWorkers
 from .pod_behaviour import KILLED, PodBehaviour
+from .pod_variables import environment_of, order_of
 from .watching import watch
 
 NODES = "/api/v1/nodes"
-CONTAINER = "worker"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+HEARTBEAT_SECONDS = 1.0
 INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
 MAX_GRACE_SECONDS = 1.0
 """A container that ignores SIGTERM is killed after this time, or after a shorter grace period."""
 CONNECTIONS = 32
+INITIALIZING = {"waiting": {"reason": "PodInitializing"}}
+"""The state of the worker while an init container has not succeeded."""
 LOOPBACK = 1 + os.getpid() % 250
 """The second byte of the pods' addresses, so that sessions at the same time use others."""
 CAPACITY = {
@@ -58,6 +61,11 @@ class Kubelet:
         self._pods: dict[str, _Pod] = {}
         self._workers: defaultdict[str, FakeWorkers] = defaultdict(FakeWorkers)
         self._last_address = 0
+        self._missed: dict[str, tuple[str, dict[str, Any]]] = {}
+        self.cut_off: set[str] = set()
+        """The UIDs of pods on nodes that do not reach the API server; their containers go on."""
+        self.silent_nodes: set[str] = set()
+        """The nodes that send no heartbeats."""
         self.errors: list[str] = []
         self.writes_running = True
         """Whether the status reports running containers; a real kubelet misses some quick ones."""
@@ -100,8 +108,34 @@ class Kubelet:
             timeout=aiohttp.ClientTimeout(total=None),
         )
 
+    def reconnect(self, uid: str) -> None:
+        """Let the node of a pod reach the API server again."""
+        self._background.run(self._reconnect(uid))
+
+    async def _reconnect(self, uid: str) -> None:
+        self.cut_off.discard(uid)
+        if uid in self._missed:
+            self._receive(*self._missed.pop(uid))
+
+    async def send_heartbeats(self) -> None:
+        """Renew the Leases of the nodes for ever, as the node controller expects."""
+        while True:
+            for name in set(self._nodes) - self.silent_nodes:
+                time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+                lease = {
+                    "metadata": {"name": name},
+                    "spec": {"holderIdentity": name, "renewTime": time, "leaseDurationSeconds": 40},
+                }
+                path = f"{LEASES}/{name}"
+                await self.request("POST", LEASES, lease, "application/json")
+                await self.request("PATCH", path, lease, MERGE_PATCH)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
     def _receive(self, kind: str, document: dict[str, Any]) -> None:
         uid = document["metadata"]["uid"]
+        if uid in self.cut_off:
+            self._missed[uid] = (kind, document)
+            return
         pod = self._pods.get(uid)
         if kind == "DELETED":
             if pod is not None:
@@ -168,9 +202,9 @@ class _Pod:
 
     async def _behave(self) -> None:
         try:
-            self.order = _order(self._document)
+            self.order = order_of(self._document)
             self.index = int(self._document["metadata"]["annotations"].get(INDEX_ANNOTATION, 0))
-            self.workers = int(_environment(self._document).get("ISHEEP_WORKERS", 1))
+            self.workers = int(environment_of(self._document).get("ISHEEP_WORKERS", 1))
             self._behaviour = self._kubelet.workers(self.namespace).next_behaviour(self.order)
             await self._behaviour(self)
         except Exception:  # noqa: BLE001  the pod's test reports the error
@@ -199,6 +233,15 @@ class _Pod:
     async def wait(self, reason: str, message: str) -> None:
         await self._write("Pending", {"waiting": {"reason": reason, "message": message}})
 
+    async def wait_in_init(self, container: str, reason: str, message: str) -> None:
+        state = {"waiting": {"reason": reason, "message": message}}
+        await self._write("Pending", INITIALIZING, init=_status(container, state))
+
+    async def end_in_init(self, container: str, code: int) -> None:
+        self._close()
+        state = self._terminated(code, "", "Error")
+        await self._write("Failed", INITIALIZING, init=_status(container, state))
+
     async def end(self, code: int, message: str = "", reason: str | None = None) -> None:
         self._close()
         reason = reason or ("Completed" if code == 0 else "Error")
@@ -222,15 +265,18 @@ class _Pod:
         await self._write("Failed", state, extra=[target])
 
     async def serve_progress(
-        self, done: int, total: int, committed: tuple[StepResult, ...] = ()
+        self, done: int, total: int, committed: tuple[StepResult, ...] = (), waits_for: str = ""
     ) -> None:
         rows = [step.model_dump(mode="json", by_alias=True) for step in committed]
+        document = {"itemsDone": done, "itemsTotal": total, "committed": rows}
+        if waits_for:
+            document["waitsFor"] = waits_for
 
         async def answer(_: web.BaseRequest) -> web.Response:
-            return web.json_response({"itemsDone": done, "itemsTotal": total, "committed": rows})
+            return web.json_response(document)
 
         loop = asyncio.get_running_loop()
-        port = int(_environment(self._document)["ISHEEP_HTTP_PORT"])
+        port = int(environment_of(self._document)["ISHEEP_HTTP_PORT"])
         self._server = await loop.create_server(web.Server(answer), self._address, port)
 
     def result(self) -> StageResult:
@@ -267,6 +313,7 @@ class _Pod:
         ready: bool = False,
         extra: list[dict[str, Any]] | None = None,
         sidecar: str | None = None,
+        init: dict[str, Any] | None = None,
     ) -> None:
         container = self._document["spec"]["containers"][0]
         status: dict[str, Any] = {
@@ -290,20 +337,16 @@ class _Pod:
                     "state": state,
                 }
             ]
+        if init is not None:
+            status["initContainerStatuses"] = [init]
         if sidecar is not None:
             running = {"running": {"startedAt": self._started or _now()}}
-            status["containerStatuses"].append(
-                {
-                    "name": sidecar,
-                    "image": sidecar,
-                    "imageID": sidecar,
-                    "restartCount": 0,
-                    "ready": True,
-                    "state": running,
-                }
-            )
+            status["containerStatuses"].append(_status(sidecar, running, ready=True))
         # With the UID, the patch cannot change a new pod of the same name.
-        body = {"metadata": {"uid": self._document["metadata"]["uid"]}, "status": status}
+        uid = self._document["metadata"]["uid"]
+        body = {"metadata": {"uid": uid}, "status": status}
+        while uid in self._kubelet.cut_off:
+            await asyncio.sleep(0.1)
         await self._kubelet.request("PATCH", f"{self._path}/status", body, STRATEGIC_PATCH)
 
 
@@ -326,30 +369,14 @@ def register_node(server: ApiServer, name: str, labels: dict[str, str] | None = 
     server.must("PATCH", path, {"status": status}, content_type=MERGE_PATCH)
 
 
+def _status(name: str, state: dict[str, Any], *, ready: bool = False) -> dict[str, Any]:
+    """Return the status of a container that something else has put into the pod."""
+    fields = {"name": name, "image": name, "imageID": name, "restartCount": 0}
+    return {**fields, "ready": ready, "state": state}
+
+
 def _address(number: int) -> str:
     return f"127.{LOOPBACK}.{number // 250 % 250}.{1 + number % 250}"
-
-
-def _environment(document: dict[str, Any]) -> dict[str, str]:
-    found = next(c for c in document["spec"]["containers"] if c["name"] == CONTAINER)
-    return {one["name"]: one["value"] for one in found.get("env", ()) if "value" in one}
-
-
-def _order(document: dict[str, Any]) -> StageOrder:
-    """Read the order as a container does."""
-    environment = _environment(document)
-    return parse_order(_expanded("ISHEEP_ORDER", environment), environment["ISHEEP_ORDER_SHA256"])
-
-
-def _expanded(name: str, environment: dict[str, str]) -> str:
-    """Return a variable as a kubelet expands it: `$$` is a dollar, `$(NAME)` a variable."""
-    names = list(environment)
-    earlier = {n: environment[n] for n in names[: names.index(name)]}
-
-    def replaced(found: re.Match[str]) -> str:
-        return "$" if found[0] == "$$" else earlier.get(found[1], found[0])
-
-    return re.sub(r"\$\$|\$\(([^)]*)\)", replaced, environment[name])
 
 
 def _conditions(phase: str, ready: bool) -> list[dict[str, Any]]:

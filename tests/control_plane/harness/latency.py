@@ -100,10 +100,7 @@ def measure(cluster: Cluster, folder: Path, runs: int, namespace: str = "bench")
     cluster.kubelet.workers(namespace).prefill(spec.fields, "i1/train")
     # A real kubelet also misses the running state of a quick container; this saves a write.
     cluster.kubelet.writes_running = False
-    lease = f"isheep-{namespace}"
-    cluster.rights.grant_lease(lease)
-    kubeconfig = kubeconfig_with(cluster.server, cluster.rights.token)
-    operator = OperatorProcess(folder, lambda: kubeconfig, _config(namespace, lease), patches={})
+    operator = operator_of(cluster, folder, namespace)
     bench = Bench(cluster, namespace, spec, operator)
     operator.start()
     try:
@@ -120,7 +117,16 @@ def measure(cluster: Cluster, folder: Path, runs: int, namespace: str = "bench")
     return Figures(runs, seconds, rate, latencies, peak, cpu, os.getloadavg()[0])
 
 
-def _config(namespace: str, lease: str) -> dict[str, Any]:
+def operator_of(cluster: Cluster, folder: Path, namespace: str) -> OperatorProcess:
+    """Return an operator of its own, not started yet: the installed command, without a proxy."""
+    lease = f"isheep-{namespace}"
+    cluster.rights.grant_lease(lease)
+    kubeconfig = kubeconfig_with(cluster.server, cluster.rights.token)
+    return OperatorProcess(folder, lambda: kubeconfig, config_of(namespace, lease), patches={})
+
+
+def config_of(namespace: str, lease: str) -> dict[str, Any]:
+    """Return the configuration of an operator with the default waits."""
     where = {"namespace": SYSTEM_NAMESPACE, "name": lease, "durationSeconds": 30}
     return {**configuration(watchNamespaces=[namespace], lease=where), "timings": {}}
 

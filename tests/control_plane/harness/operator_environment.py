@@ -31,12 +31,27 @@ class OperatorEnvironment:
         *,
         patches: Mapping[str, Any] | None = None,
         lease_seconds: int = 30,
+        identity: str = "operator-0",
+        lease: str | None = None,
         **changes: Any,
     ) -> None:
+        """Prepare an operator.
+
+        Args:
+            cluster: The control plane.
+            folder: The folder for its files.
+            namespaces: The namespaces that it watches; they may not exist yet.
+            patches: The constants to replace; short waits if None.
+            lease_seconds: The duration of its Lease.
+            identity: The name of its pod.
+            lease: The name of another operator's Lease, for a replica of that operator.
+            changes: Other fields of its configuration.
+        """
         self.cluster = cluster
         self.folder = folder
-        self.lease = f"isheep-{secrets.token_hex(4)}"
-        cluster.rights.grant_lease(self.lease)
+        self.lease = lease or f"isheep-{secrets.token_hex(4)}"
+        if lease is None:
+            cluster.rights.grant_lease(self.lease)
         self.proxy = Proxy(cluster.server, cluster.rights.token, cluster.background)
         self.proxy.start()
         config = configuration(**{"watchNamespaces": namespaces, **changes})
@@ -45,16 +60,32 @@ class OperatorEnvironment:
             "name": self.lease,
             "durationSeconds": lease_seconds,
         }
+        self._namespaces = namespaces
         self.operator = OperatorProcess(
             folder,
             self.proxy.connect,
             config,
+            identity,
             patches=dict(SHORT_WAITS if patches is None else patches),
         )
 
     def start(self) -> OperatorEnvironment:
         self.operator.start()
         return self
+
+    def replica(self, **changes: Any) -> OperatorEnvironment:
+        """Return another operator of the same installation, with its own proxy, not started yet."""
+        config = {k: v for k, v in self.operator.config.items() if k not in ("lease", "httpPort")}
+        return OperatorEnvironment(
+            self.cluster,
+            self.folder / "replica",
+            self._namespaces,
+            patches=self.operator.patches,
+            lease_seconds=self.operator.config["lease"]["durationSeconds"],
+            identity="operator-1",
+            lease=self.lease,
+            **{**config, **changes},
+        )
 
     def namespace(self, name: str) -> NamespaceFixture:
         """Create one of the namespaces that the operator watches."""
@@ -63,6 +94,7 @@ class OperatorEnvironment:
 
     def close(self, *, check: bool = True) -> None:
         if self.operator.process is not None:
+            self.operator.resume()
             # A separate test covers the end on SIGTERM, so no other test waits for it.
             self.operator.kill()
             self.operator.wait()

@@ -134,6 +134,16 @@ class OperatorProcess:
         if self.process is not None:
             self.process.kill()
 
+    def pause(self) -> None:
+        """Stop the process at the line where it is, as a frozen node does."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a stopped process go on."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+
     def wait(self, timeout: float = END_SECONDS) -> int:
         """Wait until the process has ended, and return its exit code."""
         assert self.process is not None
@@ -177,6 +187,13 @@ class OperatorProcess:
         """Return the resident memory of the process."""
         assert self.process is not None
         return int(psutil.Process(self.process.pid).memory_info().rss)
+
+    def peak_bytes(self) -> int:
+        """Return the largest resident memory that the process has had."""
+        assert self.process is not None
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        (kibibytes,) = (line.split()[1] for line in text.splitlines() if line.startswith("VmHWM:"))
+        return int(kibibytes) * 1024
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that the process has used."""

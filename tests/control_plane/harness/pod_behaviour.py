@@ -30,6 +30,12 @@ class Pod(Protocol):
     async def wait(self, reason: str, message: str) -> None:
         """Report that the container waits."""
 
+    async def wait_in_init(self, container: str, reason: str, message: str) -> None:
+        """Report that an init container, which is not the worker's, waits."""
+
+    async def end_in_init(self, container: str, code: int) -> None:
+        """Report that an init container has terminated with a failure, and the pod with it."""
+
     async def end(self, code: int, message: str = "", reason: str | None = None) -> None:
         """Report that the container has terminated, and the pod with it."""
 
@@ -40,7 +46,7 @@ class Pod(Protocol):
         """Report that the pod was the target of a disruption."""
 
     async def serve_progress(
-        self, done: int, total: int, committed: tuple[StepResult, ...] = ()
+        self, done: int, total: int, committed: tuple[StepResult, ...] = (), waits_for: str = ""
     ) -> None:
         """Serve /progress until the pod has terminated."""
 
@@ -120,6 +126,17 @@ class HoldAfter:
 
     async def __call__(self, pod: Pod) -> None:
         await pod.serve_progress(0, 1, pod.walk(self.stages).steps)
+        await work_when_released(pod, self)
+
+
+@dataclass(frozen=True)
+class WaitForStore:
+    """Run, and report a store that does not answer until the test sets another behaviour."""
+
+    text: str
+
+    async def __call__(self, pod: Pod) -> None:
+        await pod.serve_progress(0, 1, waits_for=self.text)
         await work_when_released(pod, self)
 
 
@@ -210,6 +227,31 @@ class StayWaiting:
                 await pod.end(KILLED, "", "ContainerStatusUnknown")
                 return
         await Work()(pod)
+
+
+@dataclass(frozen=True)
+class StayInInit:
+    """Report a waiting init container until the pod is stopped."""
+
+    container: str
+    reason: str
+    message: str
+
+    async def __call__(self, pod: Pod) -> None:
+        await pod.wait_in_init(self.container, self.reason, self.message)
+        await pod.stopping.wait()
+        await pod.end(KILLED, "", "ContainerStatusUnknown")
+
+
+@dataclass(frozen=True)
+class InitFails:
+    """Terminate because an init container has failed."""
+
+    container: str
+    code: int = 1
+
+    async def __call__(self, pod: Pod) -> None:
+        await pod.end_in_init(self.container, self.code)
 
 
 async def stopped_within(pod: Pod, seconds: float) -> bool:

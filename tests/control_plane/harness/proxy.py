@@ -102,11 +102,18 @@ class WriteHook:
     """A function that the proxy calls for each write except those of the Lease.
 
     If `early`, the proxy calls the function before it returns the response to the operator.
-    An operator that the function kills then receives no response.
+    An operator that the function kills then receives no response. With a resource, the proxy calls
+    the function for the writes of this resource only, also for those of the Lease.
     """
 
     call: Callable[[Recorded], None]
     early: bool = False
+    resource: str | None = None
+
+    def matches(self, request: Recorded) -> bool:
+        if self.resource is None:
+            return request.is_counted_write
+        return request.is_write and request.resource == self.resource
 
 
 @dataclass
@@ -150,10 +157,10 @@ class Proxy:
         return kubeconfig_of({"server": f"http://127.0.0.1:{self._current.port}"}, {})
 
     def on_write_of_next_process(
-        self, call: Callable[[Recorded], None], *, early: bool = False
+        self, call: Callable[[Recorded], None], *, early: bool = False, resource: str | None = None
     ) -> None:
         """Call a function for each write of the process that starts next, and of no other."""
-        self._next_hook = WriteHook(call, early)
+        self._next_hook = WriteHook(call, early, resource)
 
     @property
     def requests(self) -> list[Recorded]:
@@ -324,7 +331,7 @@ class Proxy:
 
     def _call_hook(self, generation: Generation, recorded: Recorded, *, early: bool) -> None:
         hook = generation.hook
-        if hook is None or hook.early != early or not recorded.is_counted_write:
+        if hook is None or hook.early != early or not hook.matches(recorded):
             return
         # The hook acts on the present process. The process of a late request is dead.
         if generation is self._current:

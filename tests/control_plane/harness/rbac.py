@@ -63,9 +63,9 @@ class Rights:
         answer = self._server.must("POST", f"{accounts}/{self._account}/token", request)
         self.token = answer["status"]["token"]
 
-    def grant_namespace(self, namespace: str) -> None:
-        """Grant the rights in one more of the watched namespaces."""
-        for document in rendered("--set", f"watchNamespaces={{{namespace}}}"):
+    def grant_namespace(self, namespace: str, *arguments: str) -> None:
+        """Grant the rights in one more of the watched namespaces; `arguments` are those of Helm."""
+        for document in rendered("--set", f"watchNamespaces={{{namespace}}}", *arguments):
             if document["metadata"].get("namespace") == namespace:
                 self._apply(document)
 

@@ -36,6 +36,7 @@ CONTROLLERS = (
     "namespace-controller",
     "garbage-collector-controller",
     "resourcequota-controller",
+    "resourceclaim-controller",
 )
 
 
@@ -82,6 +83,7 @@ class Servers:
 
     folder: Path
     programs: dict[str, Program] = field(default_factory=dict)
+    etcd_options: tuple[str, ...] = ()
 
     def start_api_server(self) -> ApiServer:
         """Start etcd and kube-apiserver, and wait until they serve requests."""
@@ -102,16 +104,18 @@ class Servers:
         program.start()
         self._wait_for(server)
 
-    def start_controllers(self, server: ApiServer) -> None:
+    def start_controllers(self, server: ApiServer, *arguments: str) -> None:
         """Start kube-controller-manager and kube-scheduler after the CRD is served.
 
         The garbage collector reads the served kinds at its start, and then only twice a
-        minute.
+        minute. The arguments are those of kube-controller-manager; of two equal ones, the last
+        one counts.
         """
         found = binaries()
         kubeconfig = self.folder / "kubeconfig"
         kubeconfig.write_text(json.dumps(admin_kubeconfig(server)))
-        self._start("kube-controller-manager", _controller_manager_command(found, kubeconfig))
+        command = [*_controller_manager_command(found, kubeconfig), *arguments]
+        self._start("kube-controller-manager", command)
         configuration = self.folder / "scheduler.json"
         configuration.write_text(json.dumps(_scheduler_configuration(kubeconfig)))
         scheduler = [str(found / "kube-scheduler"), f"--config={configuration}", "--secure-port=0"]
@@ -149,6 +153,7 @@ class Servers:
             f"--initial-cluster=default={peer}",
             "--unsafe-no-fsync",
             "--log-level=error",
+            *self.etcd_options,
         ]
         self._start("etcd", command)
         return port

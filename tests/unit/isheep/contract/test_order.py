@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from isheep.api.evaluation import MAX_BENCHMARKS
 from isheep.contract.order import (
     RESULT_MAX_BYTES,
@@ -18,7 +20,11 @@ DIGEST = "0123456789abcdef" * 4
 LABELS = ScoreLabelsRef(kind="LettersAfterNewline", token_ids=tuple(range(120_000, 120_010)))
 
 
-def test_five_benchmarks_in_two_formats_fit_into_the_result_of_prepare() -> None:
+@pytest.mark.parametrize("memorization", [False, True])
+def test_the_most_benchmarks_in_two_formats_fit_into_the_result_of_prepare(
+    memorization: bool,
+) -> None:
+    items = PreparedBenchmark(digest=DIGEST, requests={"Raw": 40_000}, length=32_768)
     benchmark = PreparedBenchmark(
         digest=DIGEST, requests={"Raw": 40_168, "Chat": 40_168}, length=32_768
     )
@@ -41,7 +47,8 @@ def test_five_benchmarks_in_two_formats_fit_into_the_result_of_prepare() -> None
         ),
         thinking_chat_format=DIGEST,
         score_labels={"Raw": LABELS, "Chat": LABELS},
-        evaluation={f"a-benchmark-{n}": benchmark for n in range(MAX_BENCHMARKS)},
+        evaluation={f"a-benchmark-{n}": benchmark for n in range(MAX_BENCHMARKS - memorization)},
+        memorization=items if memorization else None,
         evaluation_texts=DIGEST,
         harness="0.4.13",
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from isheep.kube.avoided_nodes import without_nodes
 
 from .builders import condition
-from .fake_cluster import JOBS, PODS, FakeCluster, run_scenario
+from .fake_cluster import JOBS, PODS, RUNS, FakeCluster, run_scenario
 from .scenarios import check_final_state, run_until_respond
 from .virtual_time import now
 
@@ -138,5 +140,33 @@ def test_a_job_on_another_node_is_not_restricted() -> None:
         job = await run_until_respond(cluster)
         assert job.startswith(JOBS)
         assert affinity_of(cluster, job) is None
+
+    run_scenario(scenario)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_the_lost_job_of_a_deleted_run_keeps_no_other_run_from_its_stage(restarted: bool) -> None:
+    async def scenario(cluster: FakeCluster) -> None:
+        job = await lost_respond(cluster)
+        cluster.create_run("two")
+        await cluster.operator.run_due_passes()
+        (prepare,) = [path for path in cluster.jobs() if path != job]
+        cluster.complete(prepare)
+        await cluster.operator.run_due_passes()
+        cluster.server.remove(prepare)
+        assert cluster.ready_condition("two")[0] == "WaitingForPeer"
+        await cluster.server.delete(job, cluster.job(job)["metadata"]["uid"])
+        delete_pod(cluster, job)
+        cluster.server.remove(f"{RUNS}/run")
+        if restarted:
+            cluster.start_operator("next")
+        await passes(cluster, 1)
+        assert cluster.jobs() == [job]
+        assert cluster.ready_condition("two")[0] == "WaitingForPeer"
+        await passes(cluster, 5)
+        (other,) = [path for path in cluster.jobs() if path != job]
+        assert cluster.order(other).run.name == "two"
+        assert cluster.order(other).steps == cluster.order(job).steps
+        await cluster.run_to_end("two")
 
     run_scenario(scenario)
