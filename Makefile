@@ -20,6 +20,9 @@ MODEL_URI := hf://HuggingFaceTB/SmolLM2-135M-Instruct
 WORKERS ?= 2
 DIST ?= dist
 
+# The newest Kubernetes is in the folder `kubernetes`, and the suite of the control plane runs with each of these, too.
+OLDER_KUBERNETES := $(patsubst tests/control_plane/binaries/kubernetes-%/go.mod,%,$(wildcard tests/control_plane/binaries/kubernetes-*/go.mod))
+
 CLUSTER := cd tests/node && ../../$(BIN)/python -m cluster
 
 .PHONY: help doctor demo demo-model docs simulate test test-long test-node e2e cluster cluster-down bench release verify-release audit lint format types unit generate lock clean
@@ -93,11 +96,15 @@ cluster-down: root-cluster-down  ## Stop the cluster and remove all its files (r
 bench: $(VENV)/dev.stamp $(MODEL)/config.json  ## Run the benchmarks; fail if a goal is missed.
 	$(BIN)/python tests/control_plane/binaries/build.py
 	$(BIN)/python benchmarks/operator_latency.py
+	$(BIN)/python benchmarks/silent_pods.py
+	$(BIN)/python benchmarks/large_runs.py --runs 300 --working
+	$(BIN)/python benchmarks/operator_memory.py --runs 100 1000
 	$(BIN)/python benchmarks/deduplication.py
 	$(BIN)/python benchmarks/decontamination.py
 	$(BIN)/python benchmarks/interval_coverage.py
 	$(BIN)/python benchmarks/collapse_figures.py
 	$(BIN)/python benchmarks/guard_simulation.py
+	$(BIN)/python benchmarks/collapse_runs.py
 	$(BIN)/python benchmarks/training.py --model $(MODEL)
 	$(BIN)/python benchmarks/engine_filling.py
 	$(BIN)/python benchmarks/sharded_worker.py --model $(MODEL)
@@ -121,6 +128,10 @@ unit: $(VENV)/dev.stamp $(MODEL)/config.json
 test-long: doctor-test $(VENV)/dev.stamp $(MODEL)/config.json  ## Run the tests that take minutes and are not part of make test.
 	$(BIN)/python tests/control_plane/binaries/build.py
 	ISHEEP_TEST_MODEL=$(MODEL) $(BIN)/python -m pytest -m long
+	for version in $(OLDER_KUBERNETES); do \
+	  ISHEEP_TEST_KUBERNETES=$$version $(BIN)/python tests/control_plane/binaries/build.py && \
+	  ISHEEP_TEST_KUBERNETES=$$version $(BIN)/python -m pytest tests/control_plane -m "not long and not alone"; \
+	done
 
 release: $(VENV)/dev.stamp  ## Build a release in dist/: packages, package lists, digests, provenance; see CONTRIBUTING.md.
 	PYTHONPATH=hack $(BIN)/python -m release $(DIST) "$$($(BIN)/python tests/control_plane/binaries/build.py release)" --images "$(IMAGES)" $(if $(KEY),--key $(KEY))
@@ -129,9 +140,7 @@ verify-release: $(VENV)/dev.stamp  ## Check the files of a release in dist/; KEY
 	PYTHONPATH=hack $(BIN)/python -m release.verify $(DIST) $(KEY)
 
 audit: $(BIN)/uv  ## Search the locked packages for known vulnerabilities (needs the network).
-	for lock in operator worker-gpu worker-cpu; do \
-	  $(BIN)/uv tool run --from 'pip-audit>=2.10,<3' pip-audit --disable-pip --require-hashes --requirement requirements/$$lock.txt; \
-	done
+	$(PYTHON) hack/audit.py $(BIN)/uv $(addprefix requirements/,operator.txt worker-gpu.txt worker-cpu.txt)
 
 SIMULATE ?= --runs 5000
 

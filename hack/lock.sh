@@ -10,14 +10,14 @@ compile() {
     --no-header --no-annotate --no-emit-index-url --output-file "requirements/$output" "$@"
 }
 compile uv.txt requirements/uv.in "${@}"
-compile operator.txt pyproject.toml requirements/build.in --extra operator "${@}"
+compile operator.txt pyproject.toml requirements/build.in --extra operator --extra tracing "${@}"
 compile worker-gpu.txt pyproject.toml requirements/build.in --extra gpu \
   --override requirements/overrides-gpu.txt "${@}"
 compile worker-cpu.txt pyproject.toml requirements/build.in requirements/worker-cpu.in \
   --override requirements/overrides.txt "${@}"
 # The tests use the same versions as the demo and the images, plus the development tools.
 compile dev.txt pyproject.toml requirements/build.in requirements/worker-cpu.in \
-  --extra operator --extra dev --override requirements/overrides.txt \
+  --extra operator --extra tracing --extra dev --override requirements/overrides.txt \
   --constraint requirements/worker-cpu.txt "${@}"
 for data in demo-model nltk-data; do
   uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \

@@ -33,6 +33,7 @@ FILES = (
     "charts/*/values.yaml",
     "hack/argocd/*",
     "hack/flux/*",
+    "hack/gc/*",
     "LICENSE",
 )
 """Files that pages link to, and that the site has unchanged."""

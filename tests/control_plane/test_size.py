@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,11 +13,15 @@ from isheep.api.crd import crd
 from isheep.kube.records import run_record
 from isheep.planner.pinning import pin
 
-from ..unit.isheep.api.largest_run import largest_spec
+from ..unit.isheep.api.largest_run import LONGEST, largest_spec, other_bytes, stored_bytes
 from .harness.servers import CRDS
 from .harness.waiting import until
 from .test_crd import CRD, MERGE_PATCH, RUNS, run_document
 
+MOST_BYTES = 3 * 2**19
+"""The largest request that etcd takes with its default settings."""
+ANNOTATION_BYTES = 256 * 1024
+"""The bound of the chart's policy (`chart/test_size_policy.py`)."""
 STAGES_BYTES = 128 * 1024
 """The stages, conditions and history of a status with many iterations."""
 LIMITS = ("maxItems", "maxLength", "maxProperties")
@@ -74,12 +78,20 @@ def replace_schema(server: Any, schema: Any) -> None:
 
 def pinned_status(run: Any) -> dict[str, Any]:
     """Return a status with the pinned values of a run, as the operator writes it."""
-    resolved = pin(run_record(run).view(), "image", retried=False)
+    resolved = pin(run_record(run, whole=True).view(), "image", retried=False)
     return {"observedGeneration": 1, "resolved": resolved.document()}
 
 
-def test_the_largest_run_is_created_and_its_status_is_written(crd_server: Any) -> None:
-    created = crd_server.request("POST", RUNS, run_document("largest", **largest_spec()))
+def test_the_largest_run_is_created_and_its_status_is_written(
+    crd_server: Any, record_property: Callable[[str, object], None]
+) -> None:
+    """Also if its annotations have all the bytes that the chart's policy allows."""
+    document = run_document("largest", **largest_spec())
+    note = LONGEST * ((ANNOTATION_BYTES - len("note")) // len(r"\u003c"))
+    document["metadata"]["annotations"] = {"note": note}
+    # An API server tracks the managers of fields for server-side apply.
+    path = f"{RUNS}/largest?fieldManager=author"
+    created = crd_server.request("PATCH", path, document, "application/apply-patch+yaml")
     assert created.status == 201, created.message
     try:
         stages = [
@@ -88,12 +100,15 @@ def test_the_largest_run_is_created_and_its_status_is_written(crd_server: Any) -
         ]
         status = {**pinned_status(created.body), "stages": stages}
         written = crd_server.request(
-            "PATCH", f"{RUNS}/largest/status", {"status": status}, MERGE_PATCH
+            "PATCH", f"{RUNS}/largest/status?fieldManager=operator", {"status": status}, MERGE_PATCH
         )
         assert written.status == 200, written.message
-        note = {"metadata": {"annotations": {"note": "n" * 60_000}}}
-        noted = crd_server.request("PATCH", f"{RUNS}/largest", note, MERGE_PATCH)
-        assert noted.status == 200, noted.message
+        key = "/registry/isheep.dev/selfalignmentruns/default/largest"
+        size = len(crd_server.etcd_value(key))
+        managed = stored_bytes(written.body["metadata"].get("managedFields", []))
+        record_property("figures", f"{size} bytes, of them {managed} of managedFields")
+        # The other fields of the spec are in both, too.
+        assert size + 2 * other_bytes() < MOST_BYTES, f"{size} bytes, {managed} of managedFields"
     finally:
         crd_server.request("DELETE", f"{RUNS}/largest")
 
@@ -114,7 +129,7 @@ def test_a_stored_run_over_lowered_limits_can_be_suspended_and_deleted(
     assert crd_server.request("PATCH", f"{path}/status", status, MERGE_PATCH).status == 200
     suspend = crd_server.request("PATCH", path, {"spec": {"suspend": True}}, MERGE_PATCH)
     assert suspend.status == 200, suspend.message
-    later = pin(run_record(suspend.body).view(), "image", retried=False)
+    later = pin(run_record(suspend.body, whole=True).view(), "image", retried=False)
     assert later.spec["suspend"] is True
     assert later.spec["compute"]["inference"]["env"] == OVER["env"]
     assert crd_server.request("DELETE", path).status == 200

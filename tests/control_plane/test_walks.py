@@ -228,13 +228,14 @@ def test_a_job_of_the_whole_run_that_is_deleted_loses_no_commit(
     assert committed_once(namespace)
 
 
+@pytest.mark.parametrize("jobs", ["PerStage", "Run"])
 def test_a_run_in_one_job_and_another_run_make_each_stage_once(
-    namespace: NamespaceFixture,
+    jobs: str, namespace: NamespaceFixture
 ) -> None:
     namespace.workers.set_behaviour("generate", HoldAfter(1), run="older")
     namespace.create(whole_run().named("older"))
     namespace.until(lambda: stages(namespace, "older").get("i1/curate/r1") is not None)
-    namespace.create(run("PerStage").named("younger"))
+    namespace.create((whole_run() if jobs == "Run" else run(jobs)).named("younger"))
     namespace.until_reason("WaitingForPeer", "younger")
     namespace.workers.let_work("generate", run="older")
     for name in ("older", "younger"):

@@ -40,7 +40,9 @@ COMMANDS = {
 NOT_RUN = {
     "README.md": 2,
     TUTORIAL: 1,
+    "docs/how-to/back-up-and-restore.md": 3,
     "docs/how-to/charge-for-gpus.md": 1,
+    "docs/how-to/evaluate.md": 1,
     "docs/how-to/export-the-data.md": 2,
     "docs/how-to/install.md": 5,
     "docs/how-to/judge-with-another-model.md": 1,
@@ -192,8 +194,11 @@ def test_the_blocks_that_are_not_run_are_those_of_the_table() -> None:
     assert counted == NOT_RUN
 
 
-OBJECTS_OF_OTHERS = {("kueue.x-k8s.io/v1beta2", "LocalQueue")}
-"""The objects of other projects on the pages; `tests/control_plane/kueue` creates this one."""
+OBJECTS_OF_OTHERS = {
+    ("kueue.x-k8s.io/v1beta2", "LocalQueue"),
+    ("resource.k8s.io/v1", "ResourceClaimTemplate"),
+}
+"""The objects of others on the pages; tests under `tests/control_plane` create each of them."""
 YAML = [block for found in BLOCKS.values() for block in found if block.language == "yaml"]
 
 
@@ -220,6 +225,7 @@ def test_a_block_of_yaml_is_a_run_a_part_of_a_spec_or_values_of_the_chart(
 
 
 PYTHON = [block for found in BLOCKS.values() for block in found if block.language == "python"]
+LINES_OF_JSON = [block for found in BLOCKS.values() for block in found if block.language == "jsonl"]
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=lambda block: block.place)
@@ -227,9 +233,14 @@ def test_a_block_of_python_is_a_program(block: Block) -> None:
     compile(block.text, block.place, "exec")
 
 
+@pytest.mark.parametrize("block", LINES_OF_JSON, ids=lambda block: block.place)
+def test_each_line_of_a_data_file_is_an_object(block: Block) -> None:
+    assert all(isinstance(json.loads(line), dict) for line in block.text.splitlines())
+
+
 def test_every_block_has_a_language_that_a_test_knows() -> None:
     languages = {block.language for found in BLOCKS.values() for block in found}
-    assert languages <= {"", "yaml", "json", "python", "text"}
+    assert languages <= {"", "yaml", "json", "jsonl", "python", "text"}
 
 
 def test_a_block_has_its_line_and_its_mark(tmp_path: Path) -> None:

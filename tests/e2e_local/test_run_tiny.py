@@ -25,7 +25,10 @@ import yaml
 from .command import TINY_SPEC, command, start, write_run
 
 KILLS = 2
-YARDSTICK = {"items": 70, "maxTokens": 12}
+MEASURED = {
+    "yardstick": {"items": 70, "maxTokens": 12},
+    "assessment": {**TINY_SPEC["assessment"], "anchors": 50},
+}
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,7 @@ class Run:
     model: Path
 
     def write(self, storage: dict[str, Any]) -> None:
-        write_run(
-            self.folder / "run.yaml", {**TINY_SPEC, "yardstick": YARDSTICK, "storage": storage}
-        )
+        write_run(self.folder / "run.yaml", {**TINY_SPEC, **MEASURED, "storage": storage})
 
     def start(self, verb: str, *options: str) -> subprocess.Popen[str]:
         return start(self.folder, self.model, verb, "run.yaml", *options)
@@ -106,11 +107,12 @@ def test_every_model_is_compared_with_the_base_on_the_same_tasks(uninterrupted: 
     assert history[0]["iteration"] == 0
     for record in history[1:]:
         found = record["yardstick"]
-        assert found["items"] == YARDSTICK["items"]
+        assert found["items"] == MEASURED["yardstick"]["items"]
         assert found["lower"] < found["difference"] < found["upper"]
     assert "M(2): loss on 70 seed tasks" in uninterrupted.command("status")
     page = Path(uninterrupted.command("report").strip()).read_text()
     assert "Did the model become better?" in page
+    assert "Has the assessor changed?" in page
 
 
 def digests(run: Run, stage: str, seaweedfs: Any) -> dict[str, str]:

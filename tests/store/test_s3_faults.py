@@ -20,6 +20,7 @@ from isheep.store.interface import (
     StoreRefusedError,
     StoreUnreachableError,
 )
+from isheep.store.outages import OUTAGES
 from isheep.store.s3 import Retry, S3Store
 
 from .conftest import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS, free_ports
@@ -300,3 +301,31 @@ def test_a_download_that_fails_leaves_no_file(seaweedfs: SeaweedFS, tmp_path: Pa
     with pytest.raises(NoSuchKeyError):
         store.download("missing", tmp_path / "copy")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What this process has said that it waits for."""
+    texts: list[str] = []
+    monkeypatch.setattr(OUTAGES, "_on_change", texts.append)
+    return texts
+
+
+def test_an_outage_is_reported_until_the_store_answers(
+    seaweedfs: SeaweedFS, heard: list[str]
+) -> None:
+    store = seaweedfs.store()
+    store.put("k", b"x")
+    assert heard == []
+    _answer(store, "GetObject", 429, "SlowDown", count=2)
+    assert store.get("k") == b"x"
+    assert heard == [f"{store.uri} does not answer (SlowDown)", ""]
+
+
+def test_an_outage_is_over_when_a_call_has_given_up(heard: list[str]) -> None:
+    (port,) = free_ports(1)
+    store = S3Store(BUCKET, endpoint=f"http://127.0.0.1:{port}", region="here", retry=BRIEF)
+    with pytest.raises(StoreError):
+        store.get("k")
+    assert heard[0].startswith(f"s3://{BUCKET} does not answer (")
+    assert heard[-1] == ""

@@ -40,3 +40,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- with or $image.tag (and (not $image.digest) (index . 1).AppVersion) }}:{{ . }}{{ end -}}
 {{- with $image.digest }}@{{ . }}{{ end -}}
 {{- end }}
+
+{{- /* The affinity of the operator's pods. Several of them prefer different nodes, unless the values have a podAntiAffinity. */}}
+{{- define "isheep.affinity" -}}
+{{- $affinity := deepCopy .Values.affinity -}}
+{{- if and (gt (int .Values.replicas) 1) (not (hasKey $affinity "podAntiAffinity")) -}}
+{{- $selector := dict "matchLabels" (include "isheep.selectorLabels" . | fromYaml) -}}
+{{- $term := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" $selector -}}
+{{- $preferred := list (dict "weight" 100 "podAffinityTerm" $term) -}}
+{{- $_ := set $affinity "podAntiAffinity" (dict "preferredDuringSchedulingIgnoredDuringExecution" $preferred) -}}
+{{- end -}}
+{{- toYaml $affinity -}}
+{{- end }}

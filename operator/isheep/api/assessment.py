@@ -109,6 +109,17 @@ class Assessment(SpecModel):
             "If absent: none."
         ),
     )
+    anchors: Integer | None = Field(
+        default=None,
+        ge=50,
+        le=1000,
+        description=(
+            "Number of pairs of the first iteration that the assessor of each later iteration "
+            "scores again. The report compares both scores of the same pairs, which shows whether "
+            "the assessor has become more lenient, and the rule LenientAssessor of the guards "
+            "reads them. The selection ignores these scores. If absent: none."
+        ),
+    )
     prompt_format: AssessmentPromptFormat = Field(
         default="Auto",
         description=(

@@ -27,9 +27,10 @@ from isheep.api.base import (
 from isheep.api.written_limits import Most
 from isheep.contract.choices import GRACE_SECONDS, JobGrouping, RunJobs
 from isheep.contract.choices import Pool as PoolName
+from isheep.contract.gpu_resources import asks_for_gpus, gpus_by_resource, gpus_of_claims
 
 Quantities = Annotated[Map[Quantity], Most(8)]
-AnnotationValue = Annotated[Text, Most(512)]
+AnnotationValue = Annotated[Text, Most(256)]
 
 
 class Resources(SpecModel):
@@ -102,11 +103,33 @@ class EnvVar(SpecModel):
     value_from: EnvSource | None = Field(default=None, description="Source of the value.")
 
 
+class ResourceClaim(SpecModel):
+    """A claim of devices for each pod, made from a ResourceClaimTemplate."""
+
+    name: Annotated[Text, Most(63, r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")] = Field(
+        description="Name of the claim inside of the pod."
+    )
+    resource_claim_template_name: Annotated[Text, Most(63, r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")] = (
+        Field(description="ResourceClaimTemplate in the run's namespace.")
+    )
+
+
 class Pool(SpecModel):
     """The pods of one pool."""
 
     resources: Resources = Field(
         default=Resources(), description="Requests and limits of the worker container."
+    )
+    resource_claims: Annotated[tuple[ResourceClaim, ...], Most(4)] = Field(
+        default=(),
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+        description=(
+            "Claims of devices by dynamic resource allocation (Kubernetes 1.34 or newer). The "
+            "worker container gets all devices of the claims, and GPUs are expected among them."
+        ),
     )
     node_selector: Annotated[Map[LabelValue], Most(8)] = Field(
         default_factory=dict, description="Labels that a node must have."
@@ -141,7 +164,7 @@ class Pool(SpecModel):
         },
         description="Secrets for the registry of the image.",
     )
-    env: Annotated[tuple[EnvVar, ...], Most(32)] = Field(
+    env: Annotated[tuple[EnvVar, ...], Most(24)] = Field(
         default=(),
         json_schema_extra={
             "x-kubernetes-list-type": "map",
@@ -167,6 +190,17 @@ class Pool(SpecModel):
         le=3600,
         description="Seconds from SIGTERM to SIGKILL, in which a worker saves its work.",
     )
+
+    @property
+    def asks_for_gpus(self) -> bool:
+        """Whether the pods get GPUs: by a limit, or by a claim of devices."""
+        return asks_for_gpus(self.resources.limits) or bool(self.resource_claims)
+
+    @property
+    def gpus(self) -> dict[str, int]:
+        """The GPUs of a pod by resource; a claim counts as one, because its size is unknown."""
+        claims = [one.resource_claim_template_name for one in self.resource_claims]
+        return gpus_by_resource(self.resources.limits) | gpus_of_claims(claims)
 
 
 class InferencePool(Pool):

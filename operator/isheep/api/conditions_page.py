@@ -24,6 +24,7 @@ kstatus, so `kubectl wait` and Flux understand them. Argo CD needs a health chec
 | failed, until an edit or a retry | Failed | Failed=True, Stalled=True, Ready=False |
 | the newest model or its data show a collapse | any | Degrading=True in addition |
 | a measurement of a model has failed, and the run goes on | any | Evaluated=False in addition |
+| ended, with `ttlSecondsAfterFinished` | any end | Expiring in addition; False if it stays |
 
 ```
 kubectl wait --for=condition=Complete sheep/my-run --timeout=24h

@@ -46,7 +46,7 @@ class Benchmark(SpecModel):
     """A benchmark whose items must not be in the training data."""
 
     name: ObjectName = Field(description="Name of the benchmark in counts and reports.")
-    storage_uri: Annotated[StorageUri, Most(512)] = Field(
+    storage_uri: Annotated[StorageUri, Most(256)] = Field(
         description=(
             "A data file with the items (JSON Lines, a JSON list, CSV or Parquet, plain or packed "
             "with gzip or zstd), of which every string is a text, or a file with one text a line."

@@ -54,6 +54,13 @@ DECISION_RULES: tuple[ValidationRule, ...] = (
         "yardstick.items is 0: raise it, or set safeguards.action to Warn",
         "safeguards.action",
     ),
+    ValidationRule(
+        "!has(self.safeguards) || !has(self.safeguards.rules) "
+        "|| !('LenientAssessor' in self.safeguards.rules) || has(self.assessment.anchors)",
+        "the rule LenientAssessor reads the scores of anchors: set assessment.anchors, or remove "
+        "the rule",
+        "safeguards.rules",
+    ),
     *_metric_rules("best", "a choice"),
     *_metric_rules("stopping", "a decision"),
 )

@@ -117,20 +117,22 @@ class Judgement(SpecModel):
         default="WinRate",
         description=(
             "What the judge says. With WinRate, it chooses the better one of two answers to a "
-            "question, in both orders of the answers."
+            "question, in both orders of the answers. With Grades (single-answer grading), it "
+            "grades each answer alone from 1 to 10, and a question may have two turns."
         ),
     )
     storage_uri: StorageUri = Field(
         description=(
             "The questions: a file (JSON Lines, a JSON list, CSV or Parquet) with the columns "
-            "instruction and input, or with turns as in MT-Bench, one turn a row."
+            "instruction and input, or with turns as in MT-Bench. WinRate reads one turn a row; "
+            "Grades reads one or two, and the columns category and reference."
         )
     )
     against: JudgementOpponent = Field(
         default="Base",
         description=(
             "Whose answers are compared with those of M(t): those of M(0) (Base), or those in the "
-            "column output of the file (Outputs)."
+            "column output of the file (Outputs, with WinRate only)."
         ),
     )
     limit: Integer | None = Field(
@@ -139,14 +141,14 @@ class Judgement(SpecModel):
         le=100000,
         description=(
             "Largest number of questions, drawn by a hash of the question. If absent: all. Below "
-            "30, no win rate has an interval."
+            "30, no figure has an interval."
         ),
     )
     max_tokens: Integer = Field(
         default=1024,
         ge=16,
         le=32768,
-        description="Maximum length of an answer of M(t), in tokens.",
+        description="Maximum length of an answer of M(t) to one turn, in tokens.",
     )
     judge_max_tokens: Integer = Field(
         default=1024,
@@ -160,8 +162,22 @@ class Judgement(SpecModel):
     prompt_format: BenchmarkFormat = Field(
         default="Both",
         description=(
-            "Format of the prompts. With Both, M(0) answers raw text and the chat template, and "
-            "the answers of M(t) are compared with each of them."
+            "Format of the prompts, of both turns. With Both, M(0) answers raw text and the chat "
+            "template, and the answers of M(t) are compared with each of them."
+        ),
+    )
+
+
+class Memorization(SpecModel):
+    """The check for items that M(0) has seen: it completes them from their first half."""
+
+    items: Integer = Field(
+        default=200,
+        ge=1,
+        le=10000,
+        description=(
+            "Largest number of items of each benchmark that M(0) completes, drawn by a hash of the "
+            "item. Each one costs a prompt of half the item and some twenty tokens."
         ),
     )
 
@@ -203,6 +219,14 @@ class Evaluation(SpecModel):
         description=(
             "Whether tasks may execute the code that a model writes, such as humaneval. Without "
             "it, prepare refuses these tasks."
+        ),
+    )
+    memorization: Memorization | None = Field(
+        default=None,
+        description=(
+            "Whether M(0) completes items of the benchmarks word for word, which is a sign that it "
+            "was trained on them. The verdict counts these items, and has the figures without "
+            "them. If absent: M(0) is not asked."
         ),
     )
     contaminated_responses: FaultyResponses | None = Field(

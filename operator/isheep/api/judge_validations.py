@@ -31,6 +31,13 @@ JUDGE_RULES: tuple[ValidationRule, ...] = (
         "assessment.compare",
     ),
     ValidationRule(
+        "!has(self.assessment.anchors) || self.assessment.assessor != 'Judge' "
+        "|| !has(self.judge) || !has(self.judge.model)",
+        "anchors show a change of the assessor, and judge.model is the same model in each "
+        "iteration: remove anchors, or set assessor to Previous",
+        "assessment.anchors",
+    ),
+    ValidationRule(
         f"!({_BY_ENDPOINT}) || self.assessment.decoding == 'Free'",
         "decoding Constrained needs a form for answers, which not every endpoint has: set decoding "
         "to Free, or use judge.model",

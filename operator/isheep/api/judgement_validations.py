@@ -1,4 +1,4 @@
-"""The validation rules of judgements: they need a judge, and names that no benchmark has."""
+"""The validation rules of judgements: their judge, their names, and what one kind alone has."""
 
 from __future__ import annotations
 
@@ -23,3 +23,13 @@ EVALUATION_RULES: tuple[ValidationRule, ...] = (
     ),
 )
 """The rules of `evaluation`."""
+
+RULES_OF_A_JUDGEMENT: tuple[ValidationRule, ...] = (
+    ValidationRule(
+        "self.kind != 'Grades' || self.against == 'Base'",
+        "kind Grades compares the grades of M(t) with those of M(0): set against to Base, or kind "
+        "to WinRate",
+        "against",
+    ),
+)
+"""The rules of one judgement."""

@@ -25,7 +25,7 @@ class RecipeDefinition:
 
     `settings` is the class of the spec's field that only this recipe reads, or None if the recipe
     has no such field. `spec_rules` are validation rules of the spec, and `settings_rules` are
-    validation rules of the settings.
+    validation rules of the settings. `trains` is False if the recipe only measures the base model.
     """
 
     name: str
@@ -35,6 +35,7 @@ class RecipeDefinition:
     settings: type[SpecModel] | None = None
     spec_rules: tuple[ValidationRule, ...] = ()
     settings_rules: tuple[ValidationRule, ...] = ()
+    trains: bool = True
 
     @property
     def attribute(self) -> str:

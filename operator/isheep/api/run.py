@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from isheep.api.alpaca import Alpaca
@@ -28,7 +28,7 @@ from isheep.api.evaluation import Evaluation
 from isheep.api.instructions import Instructions, SeedTasks
 from isheep.api.judge import Judge
 from isheep.api.model import Model
-from isheep.api.recipe_registry import RECIPE_DEFINITIONS
+from isheep.api.recipe_registry import INTERNAL_RECIPES, RECIPE_DEFINITIONS, definition_of
 from isheep.api.responses import Responses
 from isheep.api.safeguards import Safeguards
 from isheep.api.selection import Selection
@@ -36,6 +36,7 @@ from isheep.api.self_instruct import SelfInstruct
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.api.storage import Storage
 from isheep.api.training import Training
+from isheep.api.written_limits import STORED
 from isheep.api.yardstick import Yardstick
 from isheep.contract.choices import BUILTIN_SEED_TASKS
 
@@ -50,8 +51,8 @@ MANAGER_CHARACTERS = 63
 MANAGER_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[-A-Za-z0-9._/]+$"
 
 
-def _check_recipe(name: str) -> str:
-    if name not in RECIPE_DEFINITIONS:
+def _check_recipe(name: str, info: ValidationInfo) -> str:
+    if name not in RECIPE_DEFINITIONS and not (info.context == STORED and name in INTERNAL_RECIPES):
         names = ", ".join(RECIPE_DEFINITIONS)
         raise PydanticCustomError(
             "recipe",
@@ -125,6 +126,17 @@ class SelfAlignmentRunSpec(SpecModel):
         ge=60,
         le=31536000,
         description="Seconds after the start of the run until it fails with DeadlineExceeded.",
+    )
+    ttl_seconds_after_finished: Integer | None = Field(
+        default=None,
+        ge=0,
+        le=315360000,
+        description=(
+            "Seconds after the end of the run until the operator deletes the run, with its status "
+            "and its Jobs. The data in the store stays. The installation must allow it "
+            "(`ttl.enabled` in the chart's values), and a run that Argo CD or Flux tracks is not "
+            "deleted. `isheep run` ignores the field. If absent: the run is not deleted."
+        ),
     )
     service_account_name: ObjectName | None = Field(
         default=None,
@@ -208,7 +220,7 @@ class SelfAlignmentRunSpec(SpecModel):
 
     def recipe_settings(self) -> SpecModel | None:
         """Return the settings that only the run's recipe reads, its defaults if none are set."""
-        definition = RECIPE_DEFINITIONS[self.recipe]
+        definition = definition_of(self.recipe)
         if definition.settings is None:
             return None
         settings: SpecModel | None = getattr(self, definition.attribute)

@@ -168,6 +168,38 @@ class JudgementRecord(SpecModel):
     upper: Number | None = Field(default=None, description="Upper end of the interval.")
 
 
+class SecondTurnRecord(SpecModel):
+    """The grades of the second turns alone, which can fall while those of the first ones do not."""
+
+    mean: Number = Field(description="Mean grade of M(t) on the second turns, between 1 and 10.")
+    difference: Number = Field(description="This mean minus that of M(0).")
+    lower: Number | None = Field(
+        default=None,
+        description="Lower end of the 95 % interval; absent if there are fewer than 30 questions.",
+    )
+    upper: Number | None = Field(default=None, description="Upper end of the interval.")
+
+
+class GradeRecord(SpecModel):
+    """The grades that the judge gives the answers of M(t), on the first judgement of kind Grades.
+
+    M(0) is taken in the prompt format in which its grades are better.
+    """
+
+    name: Annotated[Text, Field(max_length=32)] = Field(description="Name of the judgement.")
+    items: Count = Field(description="Number of questions whose grades could be read.")
+    mean: Number = Field(description="Mean grade of M(t) over all turns, between 1 and 10.")
+    difference: Number = Field(description="This mean minus that of M(0).")
+    lower: Number | None = Field(
+        default=None,
+        description="Lower end of the 95 % interval; absent if there are fewer than 30 questions.",
+    )
+    upper: Number | None = Field(default=None, description="Upper end of the interval.")
+    second_turn: SecondTurnRecord | None = Field(
+        default=None, description="The second turns alone, if the questions have some."
+    )
+
+
 class BestRecord(SpecModel):
     """The best model so far."""
 
@@ -215,7 +247,10 @@ class IterationRecord(SpecModel):
         default=None, description="M(t) compared with M(0) on the first of its benchmarks."
     )
     judgement: JudgementRecord | None = Field(
-        default=None, description="Win rate of M(t) on the first of its judgements."
+        default=None, description="Win rate of M(t) on the first judgement of kind WinRate."
+    )
+    grades: GradeRecord | None = Field(
+        default=None, description="Grades of M(t) on the first judgement of kind Grades."
     )
     gpu_seconds: Number | None = Field(
         default=None, ge=0, description="GPU time of the iteration in seconds, of all resources."
@@ -315,3 +350,8 @@ class SelfAlignmentRunStatus(SpecModel):
         default=None,
         description="Value of the retry annotation whose retry was started last.",
     )
+
+    def document(self) -> dict[str, Any]:
+        """Return the status as JSON values; `resolved` is shared, because it is JSON already."""
+        found = self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"resolved"})
+        return found if self.resolved is None else {**found, "resolved": self.resolved}

@@ -28,11 +28,16 @@ from isheep.api.base import KEY_CHARACTERS
 from isheep.api.compute import Compute, EnvSource, EnvVar, Pool, Resources, Toleration
 from isheep.api.decision_validations import DECISION_RULES
 from isheep.api.engine import VllmOptions
-from isheep.api.evaluation import EvaluatedBenchmark, Evaluation
+from isheep.api.evaluation import EvaluatedBenchmark, Evaluation, Judgement
 from isheep.api.instructions import SeedTasks
 from isheep.api.judge import Judge
 from isheep.api.judge_validations import JUDGE_RULES
-from isheep.api.judgement_validations import EVALUATION_RULES, JUDGEMENT_RULES
+from isheep.api.judgement_validations import (
+    EVALUATION_RULES,
+    JUDGEMENT_RULES,
+    RULES_OF_A_JUDGEMENT,
+)
+from isheep.api.memorization_validations import MEMORIZATION_RULES
 from isheep.api.model import Model
 from isheep.api.recipe_registry import RECIPE_DEFINITIONS
 from isheep.api.recipe_validations import recipe_rules
@@ -160,8 +165,15 @@ _RULES: Mapping[type[BaseModel], tuple[ValidationRule, ...]] = {
             "role",
         ),
     ),
-    Evaluation: EVALUATION_RULES,
+    Evaluation: (*EVALUATION_RULES, *MEMORIZATION_RULES),
+    Judgement: RULES_OF_A_JUDGEMENT,
     Assessment: (
+        ValidationRule(
+            "!has(self.anchors) || self.assessor != 'Base'",
+            "anchors show a change of the assessor, and with assessor Base M(0) scores in each "
+            "iteration: remove anchors, or set assessor to Previous",
+            "anchors",
+        ),
         ValidationRule(
             "self.scoring != 'Expected' || self.decoding == 'Free' || has(self.compare)",
             "decoding Constrained needs a generated assessment, but scoring Expected generates "

@@ -154,6 +154,17 @@ def _organisation(model: str) -> str:
     return organisation.lower() if separator else ""
 
 
+def _memorization(spec: SelfAlignmentRunSpec) -> Iterator[SpecWarning]:
+    evaluation = spec.evaluation
+    if evaluation is None or evaluation.memorization is None or evaluation.benchmarks:
+        return
+    yield SpecWarning(
+        ("spec", "evaluation", "memorization"),
+        "M(0) completes items of benchmarks, and the run has none: remove it, or set "
+        "evaluation.benchmarks",
+    )
+
+
 CHECKS: tuple[Check, ...] = (
     _vllm_options,
     _validation_settings,
@@ -161,6 +172,7 @@ CHECKS: tuple[Check, ...] = (
     _batch_size,
     _one_iteration,
     _judge,
+    _memorization,
 )
 
 

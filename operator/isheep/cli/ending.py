@@ -15,6 +15,7 @@ from rich.text import Text
 from isheep.cli.benchmark_text import benchmark_text
 from isheep.cli.best_text import best_text
 from isheep.cli.committed_figures import figures
+from isheep.cli.grade_text import grade_text
 from isheep.cli.judgement_text import judgement_text
 from isheep.cli.summary import rows, table
 from isheep.cli.text import printable
@@ -71,6 +72,9 @@ def show(
             console.print(Text(text), soft_wrap=True)
         if record.judgement is not None:
             text = judgement_text(record.iteration, record.judgement)
+            console.print(Text(text), soft_wrap=True)
+        if record.grades is not None:
+            text = grade_text(record.iteration, record.grades)
             console.print(Text(text), soft_wrap=True)
     if (best := view.status.best) is not None and best.metric is not None:
         console.print(Text(f"best model: {best_text(best)}"), soft_wrap=True)

@@ -50,7 +50,7 @@ def _command(name: str, command: Any) -> Iterator[str]:
     yield from (" ".join(["isheep", name, "[OPTIONS]", *words]), "```", "")
     if arguments:
         yield from ("| argument | meaning |", "|---|---|")
-        yield from (f"| `{_placeholder(p)}` | {_cell(p.help or '')} |" for p in arguments)
+        yield from (f"| `{_cell(_placeholder(p))}` | {_cell(p.help or '')} |" for p in arguments)
         yield ""
     yield from _table([p for p in command.params if p.param_type_name == "option"])
 

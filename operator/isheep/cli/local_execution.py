@@ -54,12 +54,11 @@ def execute(
     The errors are those of `Session.run`. `set_values` are the fields of the spec that `--set` has
     changed, with their values. The run pauses when the stage `until` is committed.
     """
-    from queue import SimpleQueue
-
     from isheep.local import session
+    from isheep.local.worker import Inbox
     from isheep.planner.plan import plan
 
-    inbox: Inbox = SimpleQueue()
+    inbox = Inbox()
     work = session.Session(
         store=chosen.store,
         planner=plan,
@@ -100,10 +99,10 @@ def progress_view(
 @contextmanager
 def _stoppable(inbox: Inbox) -> Iterator[None]:
     """Turn Ctrl-C and SIGTERM into requests to stop."""
-    from isheep.local.worker import StopRequested
+    from isheep.local.inbox import StopRequested
 
     def request_stop(*_: object) -> None:
-        # A signal handler may call `SimpleQueue.put`, because `put` is reentrant.
+        # A signal handler may call `put`, because `put` is reentrant.
         inbox.put(StopRequested())
 
     before = {

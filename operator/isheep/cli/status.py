@@ -13,6 +13,7 @@ import typer
 from isheep.cli.options import AnyContext, AnyNamespace, AnyRun, Output, Store
 
 if TYPE_CHECKING:
+    from isheep.api.status import IterationRecord
     from isheep.cli.open_run import OpenRun
     from isheep.cluster.client import Cluster
     from isheep.planner.types import RunView
@@ -117,11 +118,8 @@ def _states_on_cluster(cluster: Cluster, run: str) -> Iterator[State]:
 
 
 def _lines(view: RunView, shown: Mapping[str, Any]) -> list[str]:
-    from isheep.cli.benchmark_text import benchmark_text
     from isheep.cli.best_text import best_text
     from isheep.cli.gpu_text import gpu_text
-    from isheep.cli.judgement_text import judgement_text
-    from isheep.cli.yardstick_text import yardstick_text
     from isheep.local.conclusion import conclusion_of
 
     status = view.status
@@ -137,17 +135,7 @@ def _lines(view: RunView, shown: Mapping[str, Any]) -> list[str]:
     if conclusion is not None and conclusion.remedy:
         lines.append(f"  what to do: {conclusion.remedy}")
     for record in status.history:
-        # An iteration that answers the instructions of an earlier iteration accepts none.
-        accepted = "" if record.accepted is None else f"accepted {record.accepted}, "
-        score = "" if record.mean_score is None else f", mean score {record.mean_score:.2f}"
-        if record.iteration:
-            lines.append(f"  iteration {record.iteration}: {accepted}kept {record.kept}{score}")
-        if record.yardstick is not None:
-            lines.append(f"    {yardstick_text(record.iteration, record.yardstick)}")
-        if record.benchmark is not None:
-            lines.append(f"    {benchmark_text(record.iteration, record.benchmark)}")
-        if record.judgement is not None:
-            lines.append(f"    {judgement_text(record.iteration, record.judgement)}")
+        lines += _iteration_lines(record)
     if status.gpu is not None and (gpu := gpu_text(status.gpu)) is not None:
         lines.append(f"  GPU time: {gpu}")
     if status.best is not None:
@@ -160,3 +148,24 @@ def _lines(view: RunView, shown: Mapping[str, Any]) -> list[str]:
     if "reportUri" in shown:
         lines.append(f"  report: {shown['reportUri']}")
     return lines
+
+
+def _iteration_lines(record: IterationRecord) -> Iterator[str]:
+    from isheep.cli.benchmark_text import benchmark_text
+    from isheep.cli.grade_text import grade_text
+    from isheep.cli.judgement_text import judgement_text
+    from isheep.cli.yardstick_text import yardstick_text
+
+    # An iteration that answers the instructions of an earlier iteration accepts none.
+    accepted = "" if record.accepted is None else f"accepted {record.accepted}, "
+    score = "" if record.mean_score is None else f", mean score {record.mean_score:.2f}"
+    if record.iteration:
+        yield f"  iteration {record.iteration}: {accepted}kept {record.kept}{score}"
+    if record.yardstick is not None:
+        yield f"    {yardstick_text(record.iteration, record.yardstick)}"
+    if record.benchmark is not None:
+        yield f"    {benchmark_text(record.iteration, record.benchmark)}"
+    if record.judgement is not None:
+        yield f"    {judgement_text(record.iteration, record.judgement)}"
+    if record.grades is not None:
+        yield f"    {grade_text(record.iteration, record.grades)}"

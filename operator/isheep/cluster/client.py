@@ -67,6 +67,21 @@ class Cluster:
         chosen = next((c for c in contexts if c["name"] == context), active)
         return cls(client, namespace or chosen["context"].get("namespace") or "default")
 
+    @classmethod
+    def of_pod(cls, namespace: str) -> Cluster | None:
+        """Return a connection with the service account of this pod; None outside of a pod."""
+        try:
+            from kubernetes import client, config  # noqa: PLC0415  (heavy)
+        except ImportError:
+            return None
+        configuration = client.Configuration()
+        try:
+            config.load_incluster_config(client_configuration=configuration)
+        except config.ConfigException:
+            return None
+        configuration.retries = False
+        return cls(client.ApiClient(configuration), namespace)
+
     def get(self, run: str) -> Document:
         """Return a run; raises `ClusterError` and `ClusterUnreachableError`."""
         return self._on_run("GET", run)

@@ -8,35 +8,38 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from isheep.api.run import KIND
 from isheep.contract.order import ContractError
 from isheep.contract.reasons import Reason
 from isheep.kube.cache import Cache
-from isheep.kube.client import Api, ApiError, jobs_path, services_path
+from isheep.kube.client import Api, ApiError, jobs_path, runs_path, services_path
 from isheep.kube.jobs import Installation, job_document, name_of, trains_together
-from isheep.kube.lease import Lease
+from isheep.kube.lease import Lease, LeaseHeldError
 from isheep.kube.memory import Memory
 from isheep.kube.metrics import Metrics
 from isheep.kube.owners import Document, Owner
 from isheep.kube.queue import WorkQueue
-from isheep.kube.records import JobRecord, RunRecord, job_record
+from isheep.kube.records import JobRecord, RunRecord, job_record, run_record
 from isheep.kube.rejections import job_conflict_message, reason_of, service_conflict_message
 from isheep.kube.services import is_same_service, service_document
 from isheep.logs import log_event, stage_fields
 from isheep.planner.pinning import Resolved
-from isheep.planner.types import Plan, Remove, StageRef, Start, Stop
+from isheep.planner.types import Expire, Plan, Remove, StageRef, Start, Stop
 
 _LOG = logging.getLogger(__name__)
 
 
-class LeaseHeldError(Exception):
-    """Another operator holds the Lease; `seconds` is the time until the next try."""
+class RunNotDeletedError(Exception):
+    """The API server does not allow to delete a run whose time has passed."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"another operator holds the Lease; next try in {seconds:.0f} s")
-        self.seconds = seconds
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(
+            f"the operator may not delete the run after its ttlSecondsAfterFinished: {error}; "
+            "install the roles of the chart with ttl.enabled, or delete the run by hand"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,9 @@ class Actions:
         """Perform the actions of a plan; return whether the API server rejected a Job."""
         rejected = False
         for action in plan.actions:
-            if isinstance(action, Start):
+            if isinstance(action, Expire):
+                await self._expire(record, action)
+            elif isinstance(action, Start):
                 resolved = Resolved.model_validate(plan.status.resolved)
                 rejected |= not await self._start(record, action, resolved, memory)
             else:
@@ -103,7 +108,9 @@ class Actions:
         """Delete a Job and its pods; a Job that does not exist any more is not an error."""
         await self.fence()
         try:
-            left = await self._api.delete(jobs_path(job.namespace, job.name), job.uid)
+            left = await self._api.delete(
+                jobs_path(job.namespace, job.name), job.uid, check=self._lease.check
+            )
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
@@ -117,10 +124,38 @@ class Actions:
         else:
             self._cache.jobs.drop(job.uid)
 
+    async def _expire(self, record: RunRecord, action: Expire) -> None:
+        """Delete a run, unless somebody has changed it since the plan.
+
+        Raises:
+            RunNotDeletedError: The API server does not allow it.
+        """
+        await self.fence()
+        path, version = runs_path(record.namespace, record.name), record.resource_version
+        try:
+            left = await self._api.delete(path, record.uid, version, check=self._lease.check)
+        except ApiError as error:
+            if error.status == 403:
+                raise RunNotDeletedError(error) from error
+            if error.status not in (404, 409):
+                raise
+            # The watch or the next LIST reports the change.
+            return
+        fields = {"namespace": record.namespace, "run": record.name, "why": action.reason}
+        log_event(_LOG, logging.INFO, "Run deleted", **fields)
+        if left.get("kind") == KIND:
+            self._cache.runs.put(run_record(left))
+        else:
+            self._cache.runs.drop(record.uid)
+        self._queue.wake(record.uid)
+
     async def _start(
         self, record: RunRecord, start: Start, resolved: Resolved, memory: Memory
     ) -> bool:
         """Create the Job for a start; return False if the API server rejected it."""
+        # The first fence of a process reads the Lease, which identifies the installation.
+        await self.fence()
+        start = self._identified(start)
         owner = Owner(record.name, record.uid, record.kueue_labels)
         job = _NewJob(record, start, name_of(start, owner), memory)
         try:
@@ -134,7 +169,9 @@ class Actions:
                 return self._reject(job, *problem)
         await self.fence()
         try:
-            created = await self._api.create(jobs_path(record.namespace), document)
+            created = await self._api.create(
+                jobs_path(record.namespace), document, check=self._lease.check
+            )
         except ApiError as error:
             if error.status == 409:
                 return await self._adopt(job)
@@ -145,12 +182,18 @@ class Actions:
         log_event(_LOG, logging.INFO, "Job created", **job.log_fields())
         return True
 
+    def _identified(self, start: Start) -> Start:
+        """Return a start whose order names this installation, for the references in the store."""
+        run = start.order.run.model_copy(update={"cluster": self._lease.uid})
+        return replace(start, order=start.order.model_copy(update={"run": run}))
+
     async def _ensure_service(self, document: Document) -> tuple[Reason, str] | None:
         """Create a run's Service unless it exists; return reason and message of a rejection."""
         metadata = document["metadata"]
         await self.fence()
         try:
-            await self._api.create(services_path(metadata["namespace"]), document)
+            path = services_path(metadata["namespace"])
+            await self._api.create(path, document, check=self._lease.check)
         except ApiError as error:
             if error.status != 409:
                 return reason_of(error, "Service"), str(error)

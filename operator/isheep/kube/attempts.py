@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from isheep.contract.exit_codes import ExitCode
+from isheep.contract.explanations import EXPLANATIONS
 from isheep.contract.order import StepResult
 from isheep.contract.reasons import Reason
 from isheep.kube.config import Timings
@@ -34,7 +35,8 @@ class PodObservation:
     `items_total` are computed from its answers, and `items_first` is the first answer about that
     stage. `committed` has the stages that the pod has reported as committed. `silent` is the number
     of polls in a row without an answer. `queue` is why the Job was suspended at that time. `pods`
-    are the times of its pods, and `stage_since` is when they began the stage. `lost_nodes` are the
+    are the times of its pods, and `stage_since` is when they began the stage. `waits_for` is the
+    store that does not answer the pod that serves the progress. `lost_nodes` are the
     nodes of its pods if none of them answers; a Job whose nodes were lost is not used any more.
     """
 
@@ -57,6 +59,7 @@ class PodObservation:
     items_total: int | None = None
     pods: tuple[PodTime, ...] | None = None
     stage_since: datetime | None = None
+    waits_for: str | None = None
     lost_nodes: tuple[str, ...] = ()
 
 
@@ -116,14 +119,21 @@ def _deletion_due(
     job: JobRecord, observation: PodObservation | None, timings: Timings
 ) -> datetime | None:
     """Return when to look whether a Job cannot be deleted because its nodes are lost."""
-    if is_over(job) or job.deleted_at is None:
+    first = lost_at(job)
+    if is_over(job) or first is None:
         return None
     if observation is not None and observation.lost_nodes:
         return None
-    first = job.deleted_at + timedelta(seconds=job.grace_seconds) + DELETION_GRACE
     if observation is None:
         return first
     return max(first, observation.at + timedelta(seconds=timings.look_seconds))
+
+
+def lost_at(job: JobRecord) -> datetime | None:
+    """Return when a Job that is being deleted, and still has pods then, has lost their nodes."""
+    if job.deleted_at is None:
+        return None
+    return job.deleted_at + timedelta(seconds=job.grace_seconds) + DELETION_GRACE
 
 
 def _poll_due(job: JobRecord, observation: PodObservation | None, timings: Timings) -> datetime:
@@ -238,4 +248,14 @@ def _waiting(job: JobRecord, observation: PodObservation) -> Waiting | None:
             "spec.completions, or delete the Job"
         )
         return Waiting(Reason.JOB_SUSPENDED, message, stalled=True)
-    return None if is_working(job) or is_over(job) else observation.waiting
+    if is_over(job):
+        return None
+    if is_working(job) and observation.waits_for is not None:
+        return _waits_for_store(observation.waits_for)
+    return None if is_working(job) else observation.waiting
+
+
+def _waits_for_store(text: str) -> Waiting:
+    remedy = EXPLANATIONS[Reason.WAITING_FOR_STORE].remedy
+    message = f"the worker tries again for five minutes: {text} ({remedy})"
+    return Waiting(Reason.WAITING_FOR_STORE, message, stalled=False)

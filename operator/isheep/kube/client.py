@@ -37,6 +37,8 @@ MERGE_PATCH = "application/merge-patch+json"
 Json = dict[str, Any]
 OnAnswer = Callable[[str, int], None]
 """Called for every request with its method and status; the status is 0 if no answer came."""
+Check = Callable[[], None]
+"""Called right before a write is sent; an exception of it prevents the write."""
 
 
 class ApiError(Exception):
@@ -194,9 +196,9 @@ class Api:
             if not token:
                 return
 
-    async def create(self, path: str, document: Json) -> Json:
+    async def create(self, path: str, document: Json, *, check: Check | None = None) -> Json:
         """Create an object and return it."""
-        return await self._request("POST", path, document)
+        return await self._request("POST", path, document, check=check)
 
     async def try_to_create(self, path: str, document: Json) -> None:
         """Create an object as a dry run; raises `ApiError` if the API server rejects it."""
@@ -206,20 +208,29 @@ class Api:
         """Replace an object and return it."""
         return await self._request("PUT", path, document)
 
-    async def patch_status(self, path: str, patch: Json) -> Json:
+    async def patch_status(self, path: str, patch: Json, *, check: Check | None = None) -> Json:
         """Merge a patch into an object's status and return the object."""
-        return await self._request("PATCH", f"{path}/status", patch, content_type=MERGE_PATCH)
+        place = f"{path}/status"
+        return await self._request("PATCH", place, patch, content_type=MERGE_PATCH, check=check)
 
-    async def delete(self, path: str, uid: str) -> Json:
-        """Delete the object with this UID, dependents first; return the API server's answer."""
+    async def delete(
+        self, path: str, uid: str, version: int | None = None, *, check: Check | None = None
+    ) -> Json:
+        """Delete the object with this UID, dependents first; return the API server's answer.
+
+        With a resource version, the object is deleted only if nobody has changed it since.
+        """
+        preconditions = {"uid": uid}
+        if version is not None:
+            preconditions["resourceVersion"] = str(version)
         options = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             # The default policy for Jobs would keep their pods.
             "propagationPolicy": "Foreground",
-            "preconditions": {"uid": uid},
+            "preconditions": preconditions,
         }
-        return await self._request("DELETE", path, options)
+        return await self._request("DELETE", path, options, check=check)
 
     async def _request(
         self,
@@ -228,8 +239,11 @@ class Api:
         body: Mapping[str, Any] | None = None,
         *,
         content_type: str = JSON,
+        check: Check | None = None,
     ) -> Json:
-        status, content = await self._send(method, path, body, content_type=content_type)
+        status, content = await self._send(
+            method, path, body, content_type=content_type, check=check
+        )
         return _answer(method, path, status, content)
 
     async def _send(
@@ -240,8 +254,11 @@ class Api:
         *,
         content_type: str = JSON,
         seconds: float = TIMEOUT_SECONDS,
+        check: Check | None = None,
     ) -> tuple[int, bytes]:
         headers = {"Accept": JSON, "Content-Type": content_type, **await self._headers()}
+        if check is not None:
+            check()
         try:
             response = await self._client.rest_client.request(
                 method,

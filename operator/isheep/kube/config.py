@@ -30,7 +30,38 @@ class LeaseConfig(SpecModel):
 
     namespace: ObjectName | None = None
     name: ObjectName = "isheep-operator"
-    duration_seconds: Integer = Field(default=30, ge=5, le=600)
+    duration_seconds: Integer = Field(
+        default=22,
+        ge=5,
+        le=600,
+        description=(
+            "How long an operator that has gone keeps the others from writing. At least 22: a "
+            "holder renews the Lease when half of this time is left, and a write takes up to 11."
+        ),
+    )
+
+
+class LimitsConfig(SpecModel):
+    """The limits of a namespace. A limit that is absent does not exist."""
+
+    runs_per_namespace: Integer | None = Field(
+        default=None,
+        ge=1,
+        le=100000,
+        description="The most runs of a namespace that work at the same time.",
+    )
+
+
+class TtlConfig(SpecModel):
+    """Whether the operator deletes runs after their `ttlSecondsAfterFinished`."""
+
+    enabled: Flag = False
+
+
+class TracingConfig(SpecModel):
+    """The collector that gets the traces of runs, by OTLP over HTTP."""
+
+    endpoint: Annotated[Text, Field(max_length=1024, pattern=r"^https?://[^/?#\s]+[^\s]*$")]
 
 
 class Timings(SpecModel):
@@ -71,8 +102,11 @@ class OperatorConfig(SpecModel):
         le=256,
         description="Passes at the same time; three in four serve only runs that changed.",
     )
+    limits: LimitsConfig = LimitsConfig()
+    ttl: TtlConfig = TtlConfig()
     lease: LeaseConfig = LeaseConfig()
     timings: Timings = Timings()
+    tracing: TracingConfig | None = None
     debug: Flag = False
     log_format: LogFormat = "Text"
 

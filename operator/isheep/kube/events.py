@@ -15,6 +15,7 @@ from isheep.api.run import GROUP, KIND, VERSION
 from isheep.api.status import Failure, SelfAlignmentRunStatus, StageRecord
 from isheep.contract.reasons import Reason
 from isheep.kube.names import MANAGED_BY
+from isheep.planner.expiry import EXPIRING
 from isheep.planner.types import RunView
 
 MESSAGE_CHARACTERS = 1000
@@ -45,6 +46,9 @@ def transitions(before: SelfAlignmentRunStatus, after: SelfAlignmentRunStatus) -
     moved = before.phase != after.phase or (needs_help and old[0] != new[0])
     if new[0] == Reason.SIDECAR_RUNNING != old[0]:
         notes.append(Note("Warning", *new))
+    kept = _not_expiring(after)
+    if kept is not None and kept != _not_expiring(before):
+        notes.append(Note("Warning", *kept))
     if moved and after.phase is not None:
         kind: EventType = "Warning" if needs_help else "Normal"
         notes.append(Note(kind, new[0] if needs_help else after.phase, new[1] or after.phase))
@@ -104,6 +108,12 @@ def _commits(before: Iterable[StageRecord], after: Iterable[StageRecord]) -> lis
         message = f"{len(new)} stages, up to {new[-1].id}, exist already"
         return [Note("Normal", "StagesFound", message)]
     return [Note("Normal", "StageCommitted", record.id) for record in new]
+
+
+def _not_expiring(status: SelfAlignmentRunStatus) -> tuple[str, str] | None:
+    """Return why a run that has ended is not deleted although its spec asks for it."""
+    found = (c for c in status.conditions if c.type == EXPIRING and c.status == "False")
+    return next(((c.reason, c.message) for c in found), None)
 
 
 def _ready(status: SelfAlignmentRunStatus) -> tuple[str, str]:

@@ -14,8 +14,11 @@ from isheep.api.run import GROUP, PLURAL, VERSION
 from isheep.kube.names import MANAGED_BY, MANAGED_BY_LABEL
 from isheep.kube.operator import OUR_JOBS, Operator
 
-CHUNK = 20
-"""Objects in a page of kopf's LISTs; kopf does not adapt it to the size of the objects."""
+CHUNK = 10
+"""Objects in a page of kopf's LISTs; kopf does not adapt it to the size of the objects.
+
+A page of the largest runs has 14 MB, and kopf needs several times that while it reads the page.
+"""
 BACKOFFS = (1, 1, 2, 3, 5)
 """Seconds between tries of a request; after the last one, `watching` starts kopf again."""
 

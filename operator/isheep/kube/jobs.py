@@ -161,7 +161,7 @@ def _pod_template(
             start, text, owner=owner, image=image, spec=spec, pool=pool, chart=chart
         ),
         "ports": [{"name": "http", "containerPort": names.HTTP_PORT}],
-        "resources": pool.resources.document(),
+        "resources": _resources(pool),
         "volumeMounts": volumes.mounts,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
@@ -228,8 +228,16 @@ def _placement(pool: PoolSpec, avoided_nodes: Sequence[str]) -> Document:
         "runtimeClassName",
         "schedulerName",
         "imagePullSecrets",
+        "resourceClaims",
     )
     return {name: document[name] for name in fields if document.get(name)}
+
+
+def _resources(pool: PoolSpec) -> Document:
+    """Return the resources of the worker, which gets the devices of all claims."""
+    document = pool.resources.document()
+    claims = [{"name": claim.name} for claim in pool.resource_claims]
+    return {**document, "claims": claims} if claims else document
 
 
 def _environment(

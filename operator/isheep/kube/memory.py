@@ -36,10 +36,15 @@ class IdlePlan:
 
 @dataclass(slots=True)
 class Memory:
-    """The memory of one run; `refused` is why its status could not be written the last time."""
+    """The memory of one run.
+
+    `refused` is why its status could not be written the last time, and `kept` why the run could not
+    be deleted.
+    """
 
     idle: IdlePlan | None = None
     observations: dict[str, PodObservation] = field(default_factory=dict)
     rejections: Rejections = field(default_factory=Rejections)
     progress_written: datetime | None = None
     refused: str | None = None
+    kept: str | None = None

@@ -122,6 +122,7 @@ class PodInspector:
             items_first=found.items_first,
             items_done=found.items_done,
             items_total=found.items_total,
+            waits_for=found.waits_for,
         )
 
     async def _pods(self, job: JobRecord) -> list[PodRecord]:
@@ -140,7 +141,7 @@ class PodInspector:
             return why_no_pods(await self._events(job.namespace, job.uid))
         if all(pod.deleting for pod in pods):
             return await self._namespace_is_going(job.namespace)
-        creating = [p for p in pods if p.waiting is not None and p.waiting[0] in CREATING]
+        creating = [p for p in pods if _is_explained_by_events(p)]
         events = await self._events(job.namespace, creating[0].uid) if creating else []
         return why_waiting(pods, events)
 
@@ -183,6 +184,18 @@ def _lingering(
     if is_reported and observation.at - ended >= SIDECAR_GRACE:
         return replace(lingers, final=True, ending=how_ended(pods))
     return lingers
+
+
+def _is_explained_by_events(pod: PodRecord) -> bool:
+    """Return whether only Events say why a pod does not run.
+
+    That is so while a node creates the container. And the scheduler does not look at a pod whose
+    claim of devices does not exist, so its status says nothing.
+    """
+    if pod.waiting is not None:
+        return pod.waiting[0] in CREATING
+    ignored = pod.node is None and pod.unschedulable is None
+    return ignored and not pod.over and not pod.deleting
 
 
 def _address(pods: list[PodRecord]) -> str | None:

@@ -1,9 +1,9 @@
 """Why pods do not run. A pure table from the status of pods, and from Events, to reasons.
 
 None of these causes ends a Job. When somebody creates a missing Secret, pushes an image or adds a
-node, the kubelet continues without help. Until then the run is Stalled with the reason. Two causes
-are not in the status of a pod but only in Events: why a Job cannot create pods, and why a volume
-cannot be mounted.
+node, the kubelet continues without help. Until then the run is Stalled with the reason. Three
+causes are not in the status of a pod but only in Events: why a Job cannot create pods, why a claim
+of devices cannot be created, and why a volume cannot be mounted.
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ _CREATION_PROBLEMS = {
     "FailedCreatePodSandBox": Reason.CONTAINER_NOT_STARTED,
 }
 """Reasons of Events about a container that is being created, with our reasons."""
+CLAIM_NOT_CREATED = "FailedResourceClaimCreation"
+"""The reason of the Event about a pod whose claim of devices cannot be created."""
 _CREATION_STEPS = ("Pulling", "Pulled", "Created", "Started")
 """Reasons of Events after which an earlier problem is over."""
 
@@ -114,7 +116,7 @@ def _of_pod(pod: PodRecord, events: Sequence[EventRecord]) -> Waiting | None:
     if pod.unschedulable is not None:
         return _unscheduled(pod, *pod.unschedulable)
     if pod.waiting is None:
-        return None
+        return _ignored(pod, events)
     reason, message = pod.waiting
     if reason in _IMAGE:
         return _stalled(Reason.IMAGE_PULL_FAILED, message or reason)
@@ -125,6 +127,14 @@ def _of_pod(pod: PodRecord, events: Sequence[EventRecord]) -> Waiting | None:
         return Waiting(Reason.STARTING, f"{pod.name}: {message or reason}", stalled=False)
     text = _with_claims(latest.message, pod)
     return _stalled(_reason_in(latest.message, _CREATION_PROBLEMS[latest.reason]), text)
+
+
+def _ignored(pod: PodRecord, events: Sequence[EventRecord]) -> Waiting | None:
+    """Return why the scheduler does not look at a pod."""
+    latest = next((e for e in events if e.reason == CLAIM_NOT_CREATED), None)
+    if latest is None or pod.node is not None:
+        return None
+    return _stalled(Reason.RESOURCE_CLAIM_NOT_CREATED, latest.message)
 
 
 def _unscheduled(pod: PodRecord, reason: str, message: str) -> Waiting:

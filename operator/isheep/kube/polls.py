@@ -23,17 +23,22 @@ from isheep.kube.records import JobRecord
 
 POLL_SECONDS = 2.0
 POLL_BYTES = 64 * 1024
+WAITS_CHARACTERS = 300
 CONCURRENT_POLLS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A pod's answer: the stage that it executes, its items, and the stages that it committed."""
+    """A pod's answer: the stage that it executes, its items, and the stages that it committed.
+
+    `waits_for` is the store that does not answer the pod; None if the pod works.
+    """
 
     stage: str | None = None
     done: int | None = None
     total: int | None = None
     committed: tuple[StepResult, ...] = ()
+    waits_for: str | None = None
 
 
 OnAnswer = Callable[[JobRecord, str, Progress | None], None]
@@ -109,6 +114,7 @@ def with_answer(
         items_first=first,
         items_done=done,
         items_total=answer.total,
+        waits_for=answer.waits_for,
     )
 
 
@@ -123,7 +129,14 @@ def _progress(answer: object) -> Progress:
         done=done if fits else None,
         total=total if fits else None,
         committed=_committed(answer.get("committed")),
+        waits_for=_waits_for(answer.get("waitsFor")),
     )
+
+
+def _waits_for(found: object) -> str | None:
+    """Return what a pod waits for, in one line."""
+    text = " ".join(found.split())[:WAITS_CHARACTERS] if isinstance(found, str) else ""
+    return text or None
 
 
 def _committed(found: object) -> tuple[StepResult, ...]:

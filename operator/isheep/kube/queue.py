@@ -58,7 +58,9 @@ class WorkQueue:
                 return key
             self._news.clear()
             try:
-                await asyncio.wait_for(self._news.wait(), seconds)
+                # All workers wake up at each news, and `wait_for` would make a task for each.
+                async with asyncio.timeout(seconds):
+                    await self._news.wait()
             except TimeoutError:
                 continue
 

@@ -19,26 +19,28 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from isheep.kube.actions import Actions, LeaseHeldError
+from isheep.kube.actions import Actions, RunNotDeletedError
 from isheep.kube.attempts import attempt_of, inspection_due, is_over, why_useless
 from isheep.kube.cache import Cache
-from isheep.kube.claims import Claims, Scope, scope_of
 from isheep.kube.client import Api
 from isheep.kube.config import OperatorConfig
 from isheep.kube.events import Note
 from isheep.kube.jobs import installation_of
-from isheep.kube.lease import Lease
+from isheep.kube.lease import LOOK_SECONDS, Lease, LeaseHeldError
 from isheep.kube.memory import IdlePlan, Memory
 from isheep.kube.metrics import Metrics
+from isheep.kube.neighbours import Neighbours
 from isheep.kube.patch import is_progress_only, status_patch
 from isheep.kube.pod_inspection import PodInspector
 from isheep.kube.polls import Polls, Progress, with_answer
 from isheep.kube.queue import WorkQueue
 from isheep.kube.records import JobRecord, RunRecord
+from isheep.kube.run_views import view_of, without_status
 from isheep.kube.status_writer import StatusRefusedError, StatusWriter
+from isheep.kube.traces import traces_of
 from isheep.kube.volumes import POD_FOLDERS
 from isheep.logs import log_event
-from isheep.planner.types import Attempt, Environment, Observed, Peer, Plan, RunView
+from isheep.planner.types import Attempt, Environment, Observed, Plan, RunView
 
 Planner = Callable[[RunView, Observed, datetime, Environment], Plan]
 Clock = Callable[[], datetime]
@@ -51,6 +53,10 @@ REFUSED_SECONDS = 300.0
 """The wait before a status that the API server refused is written again."""
 STATUS_REFUSED = "StatusRefused"
 """The reason of the Event about a status that cannot be written."""
+RUN_NOT_DELETED = "RunNotDeleted"
+"""The reason of the Event about a run that the operator may not delete."""
+KEPT_SECONDS = 1800.0
+"""The wait before the deletion of a run is tried again after the API server has forbidden it."""
 SPIN_SECONDS = 1.0
 """The shortest wait before the next pass after a pass without a write."""
 _LOG = logging.getLogger(__name__)
@@ -94,15 +100,20 @@ class Reconciler:
         self._metrics = metrics
         self._planner = planner
         self._now = now
-        self._claims = Claims()
+        self._neighbours = Neighbours(cache, queue, config)
         self._memories: dict[str, Memory] = {}
-        self._writer = StatusWriter(api=api, cache=cache, queue=queue, identity=identity)
+        self._traces = traces_of(config.tracing, identity)
+        self._writer = StatusWriter(
+            api=api, cache=cache, queue=queue, identity=identity, check=lease.check
+        )
         self._environment = Environment(
             default_storage=config.default_store,
             worker_image=config.worker_image,
             mirrors=dict(config.model_mirrors),
             pods=POD_FOLDERS,
             prices=config.prices,
+            runs_per_namespace=config.limits.runs_per_namespace,
+            deletes_runs=config.ttl.enabled,
         )
         self._actions = Actions(
             api=api,
@@ -115,28 +126,15 @@ class Reconciler:
         )
 
     def prime(self, namespace: str | None = None) -> None:
-        """State the claims of all runs of a namespace, before the first plan of one of them."""
-        active = [run for run in self._cache.runs if not run.rests]
-        for record in active:
-            if namespace not in (None, record.namespace):
-                continue
-            view = _view(record)
-            attempts = self._attempts(record, Memory())
-            self._claims.state(self._scope(view), view, attempts, ())
-        gone = {job.run_uid for job in self._cache.jobs} - {run.uid for run in active}
-        for uid in gone:
-            if working := self._working_keys(uid):
-                oldest = self._cache.jobs_of(uid)[0]
-                if namespace not in (None, oldest.namespace):
-                    continue
-                peer = Peer(oldest.run, uid, oldest.created, frozenset(working), frozenset())
-                self._claims.inherit(oldest.namespace, peer)
+        """State keys and places of all runs of a namespace, before the first plan of one."""
+        self._neighbours.prime(namespace, self._now())
 
     async def reconcile(self, uid: str) -> None:
         """Perform a pass over a run; raises `ApiError` and `ApiUnreachableError`."""
         memory = self._memories.setdefault(uid, Memory())
         record = self._cache.runs.get(uid)
         if record is not None:
+            self._expect(record, memory)
             await self._inspect_pods(record, memory)
             # The run may have been edited or deleted during the inspection.
             record = self._cache.runs.get(uid)
@@ -157,13 +155,23 @@ class Reconciler:
                 run=record.name,
                 retry_seconds=round(held.seconds, 1),
             )
-            self._queue.wake(uid, held.seconds)
+            self._neighbours.reset_place(view_of(record), self._attempts(record, memory))
+            self._queue.wake(uid, min(held.seconds, LOOK_SECONDS))
+        except RunNotDeletedError as refused:
+            await self._note_kept(record, memory, refused)
 
     async def _read_resting(self, record: RunRecord) -> RunRecord | None:
-        """Return the whole record of a run that rests; None if it has no Jobs left to remove."""
-        if not self._jobs(record):
+        """Return the whole record of a run that rests; None if there is nothing to do."""
+        due = record.expires
+        if not self._jobs(record) and (due is None or self._now() < due):
             self._log_idle(record, "the run has ended or is suspended")
+            if due is not None:
+                self._queue.wake(record.uid, (due - self._now()).total_seconds())
             return None
+        return await self._read(record)
+
+    async def _read(self, record: RunRecord) -> RunRecord | None:
+        """Return the whole record of a run; None if the run does not exist any more."""
         found = await self._writer.read(record)
         return found if found is not None and found.uid == record.uid else None
 
@@ -173,6 +181,11 @@ class Reconciler:
             self._log_idle(record, "nothing has changed since the last plan")
             self._schedule(record, memory, idle.until, wrote=False)
             return
+        if record.partial:
+            whole = await self._read(record)
+            if whole is None:
+                return  # The watch reports the deletion.
+            record = whole
         planned = self._plan(record, memory)
         if seen := await self._pod_inspector.inspect_before_stops(
             self._jobs(record), planned.plan.actions, memory.observations, planned.now
@@ -203,6 +216,16 @@ class Reconciler:
         if not written or planned.plan.actions:
             # The next pass compares the plan with the Jobs that exist now; Kueue may hold them.
             self._queue.wake(record.uid)
+
+    async def _note_kept(
+        self, record: RunRecord, memory: Memory, refused: RunNotDeletedError
+    ) -> None:
+        """Report once that a run cannot be deleted, and try again later."""
+        if memory.kept != str(refused):
+            note = Note("Warning", RUN_NOT_DELETED, str(refused))
+            await self._writer.create_event(view_of(record), note, self._now())
+        memory.kept = str(refused)
+        self._queue.wake(record.uid, KEPT_SECONDS)
 
     # --- reading ------------------------------------------------------------------------
 
@@ -235,6 +258,11 @@ class Reconciler:
         if replace(after, address=before.address, silent=before.silent) != before:
             self._queue.wake(job.run_uid)
 
+    def _expect(self, record: RunRecord, memory: Memory) -> None:
+        """Add a run to the queue for places before its pass waits for anything."""
+        if not record.rests and self._config.limits.runs_per_namespace is not None:
+            self._neighbours.expect(view_of(record), self._attempts(record, memory))
+
     def _attempts(self, record: RunRecord, memory: Memory) -> list[Attempt]:
         return [
             attempt_of(job, memory.observations.get(job.uid))
@@ -256,32 +284,27 @@ class Reconciler:
 
     def _plan(self, record: RunRecord, memory: Memory) -> PlannedPass:
         now = self._now()
-        view = _view(record)
-        scope = self._scope(view)
+        view = view_of(record)
         memory.rejections.drop_expired(now)
         attempts = self._attempts(record, memory)
         shown = (*attempts, *memory.rejections.attempts(now))
-        observed = Observed(shown, self._claims.peers(scope, record.uid))
+        observed = self._neighbours.observed(view, shown)
         try:
             plan = self._planner(view, observed, now, self._environment)
         except ValidationError:
-            view = _without_status(record)
+            view = without_status(record)
             plan = self._planner(view, observed, now, self._environment)
         planned = replace(view, status=plan.status)
         # Before the first await: two runs that are planned at the same moment see each other.
-        for other in self._claims.state(scope, planned, attempts, plan.actions):
-            self._queue.wake(other)
+        self._neighbours.state(view, planned, plan, attempts)
         patch = status_patch(json.loads(record.status), plan.status.document())
         return PlannedPass(record, view, observed, plan, patch, now)
 
     def _idle(self, planned: PlannedPass) -> IdlePlan | None:
-        waits = self._claims.waits(planned.record.uid)
+        waits = self._neighbours.waits(planned.view)
         if planned.plan.actions or planned.patch or waits or planned.record.rests:
             return None
-        return IdlePlan(planned.record, planned.observed.attempts, planned.plan.wake_at)
-
-    def _scope(self, view: RunView) -> Scope:
-        return scope_of(view, self._config.default_store)
+        return IdlePlan(planned.record.kept(), planned.observed.attempts, planned.plan.wake_at)
 
     # --- writing ------------------------------------------------------------------------
 
@@ -314,6 +337,7 @@ class Reconciler:
             memory.progress_written = now
             self._metrics.count_gpus(record.namespace, planned.view.status.gpu, status.gpu)
             self._metrics.count_failures(planned.view.status, status)
+            self._traces.note(planned.view, status, planned.observed.attempts, now)
         memory.refused = None
         return written
 
@@ -334,6 +358,7 @@ class Reconciler:
         for job in self._jobs(planned.record):
             if not job.deleting and not is_over(job):
                 await self._actions.delete(job, "the status of its run cannot be written")
+        self._neighbours.free_place(planned.record.uid)
         self._queue.wake(planned.record.uid, REFUSED_SECONDS)
 
     def _log_idle(self, record: RunRecord, why: str) -> None:
@@ -369,27 +394,4 @@ class Reconciler:
 
     def _forget(self, uid: str) -> None:
         self._memories.pop(uid, None)
-        for other in self._claims.leave(uid, self._working_keys(uid)):
-            self._queue.wake(other)
-
-    def _working_keys(self, uid: str) -> set[str]:
-        """Return the keys that a run's Jobs work on, even if the run itself is deleted."""
-        jobs = [job for job in self._cache.jobs_of(uid) if not is_over(job)]
-        claims = {job.walk.claim for job in jobs if job.walk is not None}
-        return claims | {step.key for job in jobs for step in job.steps}
-
-
-def _view(record: RunRecord) -> RunView:
-    try:
-        return record.view()
-    except ValueError:
-        return _without_status(record)
-
-
-def _without_status(record: RunRecord) -> RunView:
-    """Return a run without its status, because somebody else wrote into the status.
-
-    prepare then finds the stages that exist.
-    """
-    _LOG.exception("the status of %s/%s cannot be read", record.namespace, record.name)
-    return replace(record, status=b"{}").view()
+        self._neighbours.leave(uid, self._now())

@@ -1,8 +1,10 @@
 """Slim records of runs and Jobs: only the fields that a pass needs.
 
 The operator keeps a thousand runs in memory, so a spec and a status stay compact bytes until a
-pass reads them. A run that rests needs no pass, so its record has a digest of both instead. Each
-object's JSON is read here, once.
+pass reads them. A run that rests needs no pass, so its record has a digest of both instead. The
+record of a large run has a digest, too, and only the parts that the passes of other runs need; its
+own pass reads it again. So a user with many large runs does not use up the memory of the operator.
+Each object's JSON is read here, once.
 """
 
 from __future__ import annotations
@@ -11,13 +13,13 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from isheep.api.run import MANAGER, RETRY_ANNOTATION
 from isheep.api.status import SelfAlignmentRunStatus
-from isheep.contract.gpu_resources import gpus_by_resource
+from isheep.contract.gpu_resources import gpus_by_resource, gpus_of_claims
 from isheep.contract.labels import RUN_LABEL
 from isheep.kube.names import (
     ATTEMPT_LABEL,
@@ -40,11 +42,15 @@ from isheep.kube.run_figures import (
     run_figures,
     state_figures,
 )
+from isheep.planner.expiry import FIELD as TTL_FIELD
+from isheep.planner.expiry import expires_at, tracked_by
 from isheep.planner.restart import RETRY_CHARACTERS
 from isheep.planner.types import JobWalk, RunView, StageRef
 
 Json = Mapping[str, Any]
 RESTING_PHASES = ("Succeeded", "Failed", "Suspended")
+LARGE_BYTES = 64 * 1024
+"""Spec and status of a run together; a run with the defaults has a tenth of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,9 @@ class RunRecord:
     """A run, in the last version from the API server.
 
     A run `rests` if it has ended or is suspended, and nobody asks for more. `spec` and `status` of
-    its record are empty, unless a pass has read the run; `digest` changes with them.
+    its record are empty, unless a pass has read the run; `digest` changes with them. The record of
+    a large run is `partial`: its spec has the storage only, and its status no pinned values. A run
+    that has ended may be deleted at `expires`, unless a tool tracks it (`expiry`).
     """
 
     namespace: str
@@ -72,6 +80,15 @@ class RunRecord:
     state: StateFigures = field(default_factory=StateFigures)
     rests: bool = False
     digest: str = ""
+    partial: bool = False
+    expires: datetime | None = None
+    tracked_by: str | None = None
+
+    def kept(self) -> RunRecord:
+        """Return the record as the cache keeps it."""
+        if self.rests:
+            return replace(self, spec=b"", status=b"")
+        return self if not self.digest or self.partial else _partial(self)
 
     def view(self) -> RunView:
         """Return the run for the planner; raises `ValidationError` if its status is not ours."""
@@ -85,6 +102,7 @@ class RunRecord:
             status=SelfAlignmentRunStatus.read_stored(json.loads(self.status)),
             annotations={} if self.retry is None else {RETRY_ANNOTATION: self.retry},
             deleting=self.deleting,
+            tracked_by=self.tracked_by,
         )
 
 
@@ -137,13 +155,25 @@ class JobRecord:
 
 
 def run_record(document: Json, *, whole: bool = False) -> RunRecord:
-    """Return the record of a run's JSON; with `whole`, a run that rests keeps spec and status."""
+    """Return the record of a run's JSON; with `whole`, it always has spec and status."""
+    record = _whole_record(document)
+    return record if whole else record.kept()
+
+
+def _partial(record: RunRecord) -> RunRecord:
+    """Return the record of a large run without what only its own passes need."""
+    spec, status = json.loads(record.spec), json.loads(record.status)
+    storage = {name: spec[name] for name in ("storage",) if name in spec}
+    status.pop("resolved", None)
+    return replace(record, spec=_compact(storage), status=_compact(status), partial=True)
+
+
+def _whole_record(document: Json) -> RunRecord:
     metadata = document["metadata"]
     spec, status = (_compact(document.get(name) or {}) for name in ("spec", "status"))
     rests = _rests(document)
-    digest = hashlib.sha256(spec + status).hexdigest() if rests else ""
-    if rests and not whole:
-        spec = status = b""
+    slim = rests or len(spec) + len(status) > LARGE_BYTES
+    digest = hashlib.sha256(spec + status).hexdigest() if slim else ""
     labels: Mapping[str, str] = metadata.get("labels") or {}
     return RunRecord(
         namespace=metadata["namespace"],
@@ -163,7 +193,15 @@ def run_record(document: Json, *, whole: bool = False) -> RunRecord:
         state=state_figures(document.get("status") or {}),
         rests=rests,
         digest=digest,
+        expires=_expires(document),
+        tracked_by=tracked_by(labels, metadata.get("annotations") or {}),
     )
+
+
+def _expires(document: Json) -> datetime | None:
+    completed = (document.get("status") or {}).get("completionTime")
+    seconds = (document.get("spec") or {}).get(TTL_FIELD)
+    return expires_at(seconds, timestamp(completed) if completed else None)
 
 
 def our_run(document: Json) -> RunRecord | None:
@@ -257,6 +295,8 @@ def _gpus(pod: Json) -> dict[str, int]:
     found: Counter[str] = Counter()
     for container in pod.get("containers") or ():
         found.update(gpus_by_resource((container.get("resources") or {}).get("limits") or {}))
+    claims = (claim.get("resourceClaimTemplateName") for claim in pod.get("resourceClaims") or ())
+    found.update(gpus_of_claims(name for name in claims if name))
     return dict(found)
 
 

@@ -13,7 +13,14 @@ from typing import Any
 
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.kube.cache import Cache
-from isheep.kube.client import Api, ApiError, ApiUnreachableError, events_path, runs_path
+from isheep.kube.client import (
+    Api,
+    ApiError,
+    ApiUnreachableError,
+    Check,
+    events_path,
+    runs_path,
+)
 from isheep.kube.events import Note, event_document, transitions
 from isheep.kube.queue import WorkQueue
 from isheep.kube.records import RunRecord, run_record
@@ -38,8 +45,11 @@ class StatusRefusedError(Exception):
 class StatusWriter:
     """Writes statuses and creates Events."""
 
-    def __init__(self, *, api: Api, cache: Cache, queue: WorkQueue, identity: str) -> None:
+    def __init__(
+        self, *, api: Api, cache: Cache, queue: WorkQueue, identity: str, check: Check
+    ) -> None:
         self._api = api
+        self._check = check
         self._cache = cache
         self._queue = queue
         self._identity = identity
@@ -58,11 +68,14 @@ class StatusWriter:
 
         Raises:
             StatusRefusedError: The API server refuses this status.
+            LeaseHeldError: Another operator may hold the Lease now.
         """
         path = runs_path(record.namespace, record.name)
         metadata = {"resourceVersion": str(record.resource_version)}
         try:
-            answer = await self._api.patch_status(path, {"metadata": metadata, "status": patch})
+            answer = await self._api.patch_status(
+                path, {"metadata": metadata, "status": patch}, check=self._check
+            )
         except ApiError as error:
             if error.status in REFUSALS:
                 raise StatusRefusedError(error) from error

@@ -21,6 +21,7 @@ from isheep.local.affinity import load_may_follow
 from isheep.local.attempt import ON_REQUEST, LocalAttempt, attempt_name
 from isheep.local.conclusion import Conclusion, conclusion_of
 from isheep.local.events import AttemptEnd, Listener
+from isheep.local.inbox import StopRequested
 from isheep.local.pool import Pool
 from isheep.local.until import paused_at
 from isheep.local.worker import (
@@ -29,7 +30,6 @@ from isheep.local.worker import (
     ProcessEnd,
     ProgressReport,
     ResultReport,
-    StopRequested,
 )
 from isheep.logs import log_event
 from isheep.planner.gpu_accounting import charged_at_end
@@ -39,6 +39,7 @@ from isheep.planner.types import (
     Observed,
     Peer,
     Plan,
+    Remove,
     RunView,
     Start,
     Stop,
@@ -141,7 +142,7 @@ class Driver:
             self._start(action)
         elif isinstance(action, Stop):
             self._attempts[action.attempt].stop(action.reason, self._clock())
-        else:
+        elif isinstance(action, Remove):
             del self._attempts[action.attempt]
 
     def _start(self, start: Start) -> None:

@@ -23,10 +23,11 @@ from isheep.contract.reasons import Reason
 from isheep.contract.store_spec import StoreSpec
 from isheep.planner import retry_schedule
 from isheep.planner.conditions import RunPhase, State
-from isheep.planner.job_stages import claim_keys, walked_from
-from isheep.planner.orders import build_start, resolve_sources
-from isheep.planner.peers import holder
+from isheep.planner.job_stages import can_walk, claim_keys, walked_from
+from isheep.planner.orders import build_start, grouping_of, resolve_sources
+from isheep.planner.peers import Plans, holder, needs_reach
 from isheep.planner.pinning import PlanningError
+from isheep.planner.reach import reached
 from isheep.planner.stage_records import PREPARE, StageRecords
 from isheep.planner.types import (
     Attempt,
@@ -107,11 +108,12 @@ def group_status(group: tuple[Stage, ...], context: PlanningContext) -> GroupSta
         return GroupStatus(
             group, rank, hold.reason, _named(group, hold.message), wake_at=hold.until
         )
-    keys = {ref.key for ref in refs if ref.id != PREPARE}
-    keys |= claim_keys(context.walked.stages, group[0], context.walked.keys)
-    peer = holder(context.run, context.observed.peers, keys)
+    plans = _plans(group, refs, context)
+    peer = holder(context.run, context.observed.peers, plans)
     if peer is not None:
         text = f"the run {peer.name} executes this stage; this run reuses its result"
+        if peer.working.isdisjoint(plans.keys) and peer.wanted.isdisjoint(plans.keys):
+            text = f"the run {peer.name} executes stages that follow; this run reuses their results"
         message = _named(group, text)
         wake_at = context.now + PEER_WAIT
         return GroupStatus(group, Rank.WAITING, Reason.WAITING_FOR_PEER, message, wake_at=wake_at)
@@ -201,6 +203,19 @@ def _occupied(
         return GroupStatus(group, Rank.WAITING, waiting.reason, message, attempt)
     message = _named(group, f"attempt {attempt.number} is running")
     return GroupStatus(group, Rank.RUNNING, Reason.RUNNING, message, attempt)
+
+
+def _plans(group: tuple[Stage, ...], refs: Sequence[StageRef], context: PlanningContext) -> Plans:
+    """Return what an attempt for a group would work on, for the comparison with peers."""
+    first = group[0]
+    keys = {ref.key for ref in refs if ref.id != PREPARE}
+    keys |= claim_keys(context.walked.stages, first, context.walked.keys)
+    grouping = grouping_of(context.spec, context.environment)
+    walks = grouping == "Run" and can_walk(first, grouping)
+    if first.id == PREPARE or not needs_reach(context.observed.peers, walks=walks):
+        return Plans(keys, walks=walks)
+    resolved, records = context.stage_records.resolved, context.stage_records.of(context.walked)
+    return Plans(keys, reached(resolved.document(), records, first.id, grouping), walks)
 
 
 def _started(

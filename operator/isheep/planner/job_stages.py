@@ -126,10 +126,10 @@ def _continues(group: tuple[Stage, ...], stage: Stage, grouping: WalkGrouping) -
     first = group[0]
     if grouping == "Run":
         return StageKind.PREPARE not in (first.kind, stage.kind)
-    roles = [s.role for s in (first, stage)]
-    if grouping == "PerStage" or None in roles or first.iteration != stage.iteration:
+    if grouping == "PerStage" or first.iteration != stage.iteration:
         return False
-    if grouping == "PerRole" and roles[0] is not roles[1]:
+    roles = first.role, stage.role
+    if None in roles or (grouping == "PerRole" and roles[0] is not roles[1]):
         return False
     models = {s.model for s in (*group, stage) if s.model is not None}
     return len(models) <= 1

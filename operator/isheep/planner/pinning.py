@@ -37,7 +37,7 @@ from isheep.planner.walk import prepare_key
 from isheep.recipes.decisions import waits_for_verdicts
 from isheep.recipes.interface import Recipe
 from isheep.recipes.pinned_spec import WRITERS, PinnedSpec
-from isheep.recipes.registry import RECIPES
+from isheep.recipes.registry import recipe_named
 from isheep.recipes.stage_kinds import STAGE_VERSIONS
 
 MODEL = "model"
@@ -102,7 +102,8 @@ def pin(run: RunView, worker_image: str, *, retried: bool) -> Resolved:
     # A stage kind that is newer than the run has no pinned version.
     versions = {**_current_versions(), **before.stage_versions}
     seen = as_digests(before.seen)
-    before = before.model_copy(update={"stage_versions": versions, "seen": seen})
+    if (versions, seen) != (before.stage_versions, before.seen):
+        before = before.model_copy(update={"stage_versions": versions, "seen": seen})
     if retried and before.stage_versions == _current_versions():
         before = before.model_copy(update={"worker_image": worker_image})
     if before.generation != run.generation:
@@ -115,14 +116,26 @@ def pin(run: RunView, worker_image: str, *, retried: bool) -> Resolved:
     return before.model_copy(update={"prepare_key": key})
 
 
+_specs: tuple[tuple[dict[str, Any], tuple[int, ...] | None, PinnedSpec], ...] = ()
+"""The last specs that `spec_of` has read, with what it read: one plan reads its spec often."""
+SPECS_KEPT = 4
+
+
 def spec_of(resolved: Resolved) -> SelfAlignmentRunSpec:
     """Return the resolved spec."""
-    return PinnedSpec.read_stored({**resolved.spec, WRITERS: resolved.writers})
+    global _specs  # noqa: PLW0603 (a cache)
+    for document, writers, known in _specs:
+        # Copies of resolved values share the document of the spec, and nobody changes it.
+        if document is resolved.spec and writers == resolved.writers:
+            return known
+    spec = PinnedSpec.read_stored({**resolved.spec, WRITERS: resolved.writers})
+    _specs = ((resolved.spec, resolved.writers, spec), *_specs[: SPECS_KEPT - 1])
+    return spec
 
 
 def recipe_of(spec: SelfAlignmentRunSpec) -> Recipe:
     """Return the recipe that a spec names."""
-    return RECIPES[spec.recipe]
+    return recipe_named(spec.recipe)
 
 
 def inputs_of(prepared: Prepared) -> dict[str, str]:

@@ -26,6 +26,7 @@ from isheep.planner.best import improves_nothing
 from isheep.planner.cleanup import removals
 from isheep.planner.conditions import RunPhase, State
 from isheep.planner.deadline import deadline, start_time
+from isheep.planner.expiry import with_expiry
 from isheep.planner.gpu_accounting import charged
 from isheep.planner.groups import (
     CONFIGURATION_WAIT,
@@ -38,6 +39,7 @@ from isheep.planner.groups import (
 )
 from isheep.planner.orders import ready_groups, resolve_store
 from isheep.planner.pinning import PlanningError, Resolved, pin, recipe_of, spec_of
+from isheep.planner.run_limit import held_back, wait_message
 from isheep.planner.stage_records import StageRecords
 from isheep.planner.status import full_status, phase_status
 from isheep.planner.stops import stop_all, stop_departed
@@ -60,7 +62,7 @@ def plan(run: RunView, observed: Observed, now: datetime, environment: Environme
         return Plan((), run.status, None)
     made = _plan(run, observed, now, environment)
     status = charged(made, run.status, observed.attempts, now, environment.prices)
-    return replace(made, status=status)
+    return with_expiry(replace(made, status=status), run, observed, now, environment)
 
 
 def _plan(run: RunView, observed: Observed, now: datetime, environment: Environment) -> Plan:
@@ -83,6 +85,7 @@ def _plan(run: RunView, observed: Observed, now: datetime, environment: Environm
     over_at = deadline(spec, started)
 
     groups: list[GroupStatus] = []
+    wait = None
     state = _ending(walked, stage_records, spec, over_at, now)
     if state is not None:
         stops = stop_all(observed.attempts, state.reason)
@@ -94,6 +97,13 @@ def _plan(run: RunView, observed: Observed, now: datetime, environment: Environm
         groups = [group_status(group, context) for group in ready_groups(walked, spec, environment)]
         if environment.pods is None:
             groups = on_one_machine(groups)
+        if any(one.start is not None for one in groups):
+            wait = wait_message(run, observed, environment)
+        if wait is not None:
+            groups = held_back(groups, wait, now)
+            # The deadline counts from the first work.
+            started = None if started == now else started
+            over_at = deadline(spec, started)
         state = _going_on(walked, groups, begun=resolved.prepared is not None)
     stage_records.note_stop(observed.attempts, stops)
 
@@ -117,7 +127,7 @@ def _plan(run: RunView, observed: Observed, now: datetime, environment: Environm
     is_open = bool(groups) or walked.end.missing is not None
     times = [one.wake_at for one in groups] + [over_at if is_open else None, now if more else None]
     wake_at = min((time for time in times if time is not None), default=None)
-    return Plan((*stops, *tidy, *starts), status, wake_at)
+    return Plan((*stops, *tidy, *starts), status, wake_at, waits_for_place=wait is not None)
 
 
 def _walked(spec: SelfAlignmentRunSpec, stage_records: StageRecords) -> Walk:

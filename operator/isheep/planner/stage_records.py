@@ -52,7 +52,10 @@ class StageRecords:
 
     def record(self, ref: StageRef) -> StageRecord:
         """Return the record of a stage, or an empty record if there is none."""
-        return self._records.get(ref) or StageRecord(id=ref.id, key=ref.key)
+        found = self._records.get(ref)
+        if found is None:
+            found = self._records[ref] = StageRecord(id=ref.id, key=ref.key)
+        return found
 
     def of(self, walked: Walk) -> list[StageRecord]:
         """Return the records of the planned stages in their order."""
@@ -73,9 +76,10 @@ class StageRecords:
         The result of an optional stage that has failed finally is `FAILED`.
         """
         ref = StageRef(stage.id, key)
-        if self.record(ref).failure is not None:
+        record = self.record(ref)
+        if record.failure is not None:
             return FAILED
-        return self.record(ref).counts if self._is_committed(ref) else None
+        return record.counts if self._is_committed(ref) else None
 
     def add_attempts(self, attempts: Iterable[Attempt], now: datetime) -> None:
         """Add the ends of attempts and the results of prepare."""

@@ -12,8 +12,10 @@ from datetime import datetime
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import (
     BenchmarkRecord,
+    GradeRecord,
     IterationRecord,
     JudgementRecord,
+    SecondTurnRecord,
     SelfAlignmentRunStatus,
     StageProgress,
     StageRecord,
@@ -118,7 +120,9 @@ def _stages(
         if stage.iteration < at_work:
             essential = STAGE_DEFINITIONS[stage.kind].essential_statistics
             counts = {n: v for n, v in counts.items() if n in essential}
-        records.append(record.model_copy(update={"committed": committed, "counts": dict(counts)}))
+        if (committed, counts) != (record.committed, record.counts):
+            record = record.model_copy(update={"committed": committed, "counts": dict(counts)})
+        records.append(record)
     return tuple(records)
 
 
@@ -221,6 +225,7 @@ def _iteration(t: int, stages: Sequence[Stage], walked: Walk) -> IterationRecord
         yardstick=_yardstick(t, walked),
         benchmark=_benchmark(t, walked),
         judgement=_judgement(t, walked),
+        grades=_grades(t, walked),
     )
 
 
@@ -275,6 +280,31 @@ def _judgement(t: int, walked: Walk) -> JudgementRecord | None:
         rate=verdict["judgementRate"],
         lower=verdict.get("judgementLower"),
         upper=verdict.get("judgementUpper"),
+    )
+
+
+def _grades(t: int, walked: Walk) -> GradeRecord | None:
+    """Return the grades on the first judgement with grades, which the verdict's statistics have."""
+    found = _verdict(t, walked)
+    if found is None or not found[0].graded or "gradeMean" not in found[1]:
+        return None
+    settings, verdict = found
+    second = None
+    if "secondMean" in verdict:
+        second = SecondTurnRecord(
+            mean=verdict["secondMean"],
+            difference=verdict["secondDifference"],
+            lower=verdict.get("secondLower"),
+            upper=verdict.get("secondUpper"),
+        )
+    return GradeRecord(
+        name=settings.graded[0].judgement if settings.graded else "",
+        items=int(verdict["gradeItems"]),
+        mean=verdict["gradeMean"],
+        difference=verdict["gradeDifference"],
+        lower=verdict.get("gradeLower"),
+        upper=verdict.get("gradeUpper"),
+        second_turn=second,
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from isheep.api.gpu_usage import Prices
 from isheep.api.status import SelfAlignmentRunStatus
@@ -35,6 +35,8 @@ class RunView:
     status: SelfAlignmentRunStatus
     annotations: Mapping[str, str] = field(default_factory=dict)
     deleting: bool = False
+    tracked_by: str | None = None
+    """The tool that would create the run again after a deletion; None if there is none."""
 
 
 class AttemptState(StrEnum):
@@ -50,9 +52,8 @@ class AttemptState(StrEnum):
     FAILED = "Failed"
 
 
-@dataclass(frozen=True, slots=True)
-class StageRef:
-    """A stage with its key: one step of an attempt."""
+class StageRef(NamedTuple):
+    """A stage with its key: one step of an attempt. A tuple, because plans look up many of them."""
 
     id: str
     key: str
@@ -166,10 +167,25 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """The expected keys of the stages that attempts may reach (module `reach`).
+
+    `walking` has those of the Jobs of whole runs, and `alone` those of other attempts.
+    """
+
+    walking: frozenset[str] = frozenset()
+    alone: frozenset[str] = frozenset()
+
+
+NOWHERE = Reach()
+
+
+@dataclass(frozen=True, slots=True)
 class Peer:
     """Another live run of the namespace and store, with the keys it works on and those it wants.
 
-    `peers.claims` computes it from a run's document and attempts.
+    `peers.claims` computes it from a run's document and attempts. `reach` has the later stages that
+    its attempts may reach, and is None if they are not known.
     """
 
     name: str
@@ -177,14 +193,34 @@ class Peer:
     created: datetime
     working: frozenset[str]
     wanted: frozenset[str]
+    reach: Reach | None = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """Another run of the namespace that works, or that waits until fewer runs work.
+
+    `run_limit` explains what it means to work.
+    """
+
+    name: str
+    uid: str
+    created: datetime
+    works: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a driver observes of a run in addition to the run's document."""
+    """What a driver observes of a run in addition to the run's document.
+
+    `contenders` are empty if the installation has no limit of working runs. `works` is True if the
+    driver has counted this run as working since the run's last plan.
+    """
 
     attempts: tuple[Attempt, ...] = ()
     peers: tuple[Peer, ...] = ()
+    contenders: tuple[Contender, ...] = ()
+    works: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +239,9 @@ class Environment:
     Every order contains them. `pods` is None if stages run on this machine, and otherwise has the
     folders in which their pods mount volumes. Without pods, `config_maps` maps the names of
     ConfigMaps to folders that contain their keys as files. `prices` gives GPU time a cost.
+    `runs_per_namespace` is the most runs of a namespace that work at the same time. With
+    `deletes_runs`, runs are deleted after their `ttlSecondsAfterFinished`; None if there is no
+    cluster to delete them from. `cluster` is that of `RunRef`.
     """
 
     default_storage: StoreSpec | None = None
@@ -211,6 +250,9 @@ class Environment:
     config_maps: Mapping[str, str] = field(default_factory=dict)
     pods: PodFolders | None = None
     prices: Prices | None = None
+    runs_per_namespace: int | None = None
+    deletes_runs: bool | None = None
+    cluster: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,13 +285,24 @@ class Remove:
     attempt: str
 
 
-Action = Start | Stop | Remove
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Delete the run, which ended long enough ago."""
+
+    reason: str
+
+
+Action = Start | Stop | Remove | Expire
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The actions to perform now, the status to write, and the latest time of the next plan."""
+    """The actions to perform now, the status to write, and the latest time of the next plan.
+
+    With `waits_for_place`, the run would start an attempt if fewer runs of its namespace worked.
+    """
 
     actions: tuple[Action, ...]
     status: SelfAlignmentRunStatus
     wake_at: datetime | None
+    waits_for_place: bool = False

@@ -18,6 +18,9 @@ from isheep.recipes.builders.benchmarks import answer, base_formats, later_forma
 from isheep.recipes.builders.context import RunContext
 from isheep.recipes.interface import Stage, Statistics, has_failed
 
+MEMORIZATION = "memorization"
+"""The part of a stage's id for the items that M(0) completes from their first half."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:
@@ -36,12 +39,14 @@ class BenchmarkStages:
     """The models on benchmarks so far: those whose answers have no scores yet, and the others.
 
     `done` has the ids of all stages, and whether they have not failed finally. Two benchmarks with
-    the same requests have the same stages.
+    the same requests have the same stages. `memorized` is the id of the stage in which M(0)
+    completes items from their first half, "" without one.
     """
 
     answers: list[Answered] = field(default_factory=list)
     scores: list[Answered] = field(default_factory=list)
     done: dict[str, bool] = field(default_factory=dict)
+    memorized: str = ""
 
     def stages(self) -> list[str]:
         """Return the ids of the stages that have not failed."""
@@ -65,6 +70,10 @@ def answer_benchmarks(
             yield from _once(found, stage)
             if found.done[stage.id]:
                 found.answers.append(Answered(benchmark, prepared, prompt_format, t, stage.id))
+    if t == 0 and (items := run.prepared.memorization) is not None:
+        stage = answer(run, MEMORIZATION, items, "Raw", t=t, iteration=iteration)
+        yield from _once(found, stage)
+        found.memorized = stage.id if found.done[stage.id] else ""
 
 
 def score_answers(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from isheep.api.recipe_registry import RECIPE_DEFINITIONS
+from isheep.api.recipe_registry import definition_of
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.sampling import InstructionSampling
 from isheep.api.self_instruct import SelfInstruct
@@ -30,7 +30,7 @@ class InstructionSettings(Protocol):
 
 def resolve(spec: SelfAlignmentRunSpec) -> SelfAlignmentRunSpec:
     """Return the spec with its recipe's choice for everything that it leaves to the recipe."""
-    recipe = RECIPE_DEFINITIONS[spec.recipe]
+    recipe = definition_of(spec.recipe)
     updates: dict[str, object] = {}
     if spec.curation.rules == "Auto":
         updates["curation"] = spec.curation.model_copy(update={"rules": recipe.rule_set})
@@ -48,7 +48,7 @@ def resolve(spec: SelfAlignmentRunSpec) -> SelfAlignmentRunSpec:
 
 def instructions_field(spec: SelfAlignmentRunSpec) -> str:
     """Return the spec's field, as in YAML, that has examplesPerPrompt and sampling of the run."""
-    recipe = RECIPE_DEFINITIONS[spec.recipe]
+    recipe = definition_of(spec.recipe)
     return recipe.field if recipe.replaces_instructions else "instructions"
 
 

@@ -18,7 +18,7 @@ from isheep.recipes.benchmarks import (
     score_answers,
     scored_models,
 )
-from isheep.recipes.builders.assess import controls
+from isheep.recipes.builders.assess import anchors, assessor_can_change, controls
 from isheep.recipes.builders.context import RunContext
 from isheep.recipes.builders.evaluate import DataStages, evaluate, verdict
 from isheep.recipes.interface import Stage, Statistics, has_failed
@@ -32,13 +32,18 @@ OptionalStages = Generator[Stage, Statistics | None, None]
 class Evaluations:
     """The ids of the evaluations so far by t, of the newest verdict, and of the controls.
 
-    `verdicts` has the result of each verdict by t, None if it is not committed.
+    `anchors` has the stages with scores of the same pairs by iteration: the assess stage of the
+    first iteration, and the anchors of later ones. `anchored` has the stage with these pairs and
+    the number of its items. `verdicts` has the result of each verdict by t, None if it is not
+    committed.
     """
 
     measured: dict[int, str] = field(default_factory=dict)
     benchmarks: BenchmarkStages = field(default_factory=BenchmarkStages)
     judgements: JudgementStages = field(default_factory=JudgementStages)
     controls: list[str] = field(default_factory=list)
+    anchors: dict[int, str] = field(default_factory=dict)
+    anchored: tuple[str, int] = ("", 0)
     verdict: str | None = None
     verdicts: dict[int, Statistics | None] = field(default_factory=dict)
 
@@ -50,6 +55,7 @@ class Evaluations:
             *self.benchmarks.stages(),
             *self.judgements.stages(),
             *self.controls,
+            *list(self.anchors.values())[1:],
             *newest,
         ]
 
@@ -83,6 +89,26 @@ def check_scores(
         found.controls.append(stage.id)
 
 
+def score_anchors(
+    run: RunContext, found: Evaluations, t: int, pairs: str, items: int
+) -> OptionalStages:
+    """Yield the stage that shows whether the assessor has changed since t = 1, if wanted.
+
+    `pairs` and `items` are those of the iteration's assess stage. The first iteration has no such
+    stage, because its assess stage has scored its pairs.
+    """
+    count = run.spec.assessment.anchors
+    if count is None or not assessor_can_change(run.spec):
+        return
+    if t == 1:
+        found.anchors[t], found.anchored = f"i{t}/assess", (pairs, items)
+        return
+    pairs, items = found.anchored
+    stage = anchors(run, t, pairs, found.anchors[1], min(count, items))
+    if not has_failed((yield stage)):
+        found.anchors[t] = stage.id
+
+
 def compare_models(
     run: RunContext, found: Evaluations, data: DataStages, t: int, iteration: int
 ) -> OptionalStages:
@@ -95,8 +121,10 @@ def compare_models(
     yield from score_answers(run, found.benchmarks, iteration)
     yield from judge_answers(run, found.judgements, t, iteration)
     measured = found.measured if {0, t} <= found.measured.keys() else {}
-    scores, judged = scored_models(found.benchmarks), found.judgements.judged
-    external = {model.t for model, _ in scores} | {model.t for model, _ in judged}
+    scores, judgements = scored_models(found.benchmarks), found.judgements
+    external = {model.t for model, _ in scores}
+    external |= {model.t for model, _ in judgements.judged}
+    external |= {model.t for model, _ in judgements.graded}
     if t == 0 or not (measured or t in external):
         return
     stage = verdict(
@@ -107,7 +135,10 @@ def compare_models(
         data=data,
         benchmarks=compared_benchmarks(run, found.benchmarks),
         scores=scores,
-        judged=judged,
+        judged=judgements.judged,
+        graded=judgements.graded,
+        anchors=found.anchors,
+        memorized=found.benchmarks.memorized if scores else "",
     )
     found.verdicts[t] = yield stage
     if not has_failed(found.verdicts[t]):

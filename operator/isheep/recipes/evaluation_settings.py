@@ -62,6 +62,7 @@ class JudgeSettings(StageSettings):
     """How the judge judges the answers of M(t) to the questions of a prepared judgement.
 
     `outputs` is True if the other answers are in the judgement, and not in an input of the stage.
+    `base_formats` has the prompt format of each stage with answers of M(0), if the kind is Grades.
     Exactly one of `model` and `endpoint` is set.
     """
 
@@ -71,6 +72,7 @@ class JudgeSettings(StageSettings):
     kind: JudgementKind
     judgement: str
     outputs: Literal[True] | None = None
+    base_formats: tuple[PromptFormat, ...] | None = None
     sampling: Sampling
 
 
@@ -116,12 +118,35 @@ class JudgedModel(StageSettings):
     base_format: PromptFormat | None = None
 
 
+class AnchorScores(StageSettings):
+    """The scores of the same pairs by the assessor of iteration t, with its prompt format."""
+
+    t: int
+    prompt_format: PromptFormat
+
+
+class GradedModel(StageSettings):
+    """The grades of the answers of M(t), and of those of M(0) in each of `base_formats`.
+
+    `digest` is that of the prepared judgement.
+    """
+
+    judgement: str
+    digest: str
+    t: int
+    base_formats: tuple[PromptFormat, ...]
+
+
 class VerdictSettings(StageSettings):
     """How M(1…t) are compared with M(0), and which guards look at the answers and at D(1…t).
 
     `scores` has the model of each score stage in the stage's inputs, in their order, and `judged`
-    that of each judge stage. `ngram` is the number of consecutive words that count as an overlap of
-    D(t) with a benchmark or a judgement.
+    that of each judge stage with preferences, and `graded` that of each judge stage with grades.
+    `anchors` has the iteration of each stage of the stage's inputs with scores of the same pairs;
+    the first one scored all pairs, and the others some of them. `ngram` is the number of
+    consecutive words that count as an overlap of D(t) with a benchmark or a judgement. `seed_tasks`
+    is the digest of the tasks of which the yardstick has drawn its own, None without a yardstick.
+    `memorization` is the digest of the items that M(0) completes in an input of the stage.
 
     `random_seed` draws the resamples of the intervals, and the rows of the figures. `models` has
     the t of each evaluation in the stage's inputs, in their order. `data_formats` has the prompt
@@ -142,6 +167,10 @@ class VerdictSettings(StageSettings):
     benchmarks: tuple[ComparedBenchmark, ...] | None = None
     scores: tuple[ScoredModel, ...] | None = None
     judged: tuple[JudgedModel, ...] | None = None
+    graded: tuple[GradedModel, ...] | None = None
+    anchors: tuple[AnchorScores, ...] | None = None
+    seed_tasks: str | None = None
+    memorization: str | None = None
     ngram: int | None = None
 
     @property

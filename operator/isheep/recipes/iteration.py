@@ -30,7 +30,13 @@ from isheep.recipes.builders.select import select
 from isheep.recipes.builders.train import merge, train
 from isheep.recipes.decisions import next_writer, waits_for_verdicts
 from isheep.recipes.defaults import resolve
-from isheep.recipes.evaluation import Evaluations, check_scores, compare_models, measure_model
+from isheep.recipes.evaluation import (
+    Evaluations,
+    check_scores,
+    compare_models,
+    measure_model,
+    score_anchors,
+)
 from isheep.recipes.interface import (
     FINISHED,
     UNDECIDED,
@@ -248,6 +254,7 @@ def select_and_train(
     if judging.scores:
         yield history.add(assess(run, t, pairs, items))
         yield from check_scores(run, history.evaluations, t, pairs, items)
+        yield from score_anchors(run, history.evaluations, t, pairs, items)
     if judging.losses:
         yield history.add(measure(run, t, pairs, items))
     selected = yield history.add(select(run, t, pairs))

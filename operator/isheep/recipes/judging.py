@@ -2,7 +2,7 @@
 
 The answers are made by the pods that have loaded the model, as those on benchmarks. The judge is
 another model, so its stages have Jobs of their own, after the training. Each of them reads the
-answers of M(t) and of M(0) and judges both together, so a judge that changes over time changes no
+answers of M(t) and of M(0) and judges all of them, so a judge that changes over time changes no
 comparison. A stage that fails finally is left out.
 """
 
@@ -17,7 +17,7 @@ from isheep.contract.prepared import PreparedBenchmark
 from isheep.recipes import evaluation_settings as e
 from isheep.recipes.builders.benchmarks import answer, base_formats, later_format
 from isheep.recipes.builders.context import RunContext
-from isheep.recipes.builders.judgements import judge
+from isheep.recipes.builders.judgements import grade, judge
 from isheep.recipes.interface import Stage, Statistics, has_failed
 
 _TASK = "questions"
@@ -29,12 +29,13 @@ class JudgementStages:
     """The stages on judgements so far.
 
     `answers` has the ids of the answers by name of the judgement, t and prompt format. `judged` has
-    the models with judgements, each with the id of its judge stage. `done` has the ids of all
-    stages, and whether they have not failed finally.
+    the models with preferences and `graded` those with grades, each with the id of its judge stage.
+    `done` has the ids of all stages, and whether they have not failed finally.
     """
 
     answers: dict[tuple[str, int, PromptFormat], str] = field(default_factory=dict)
     judged: list[tuple[e.JudgedModel, str]] = field(default_factory=list)
+    graded: list[tuple[e.GradedModel, str]] = field(default_factory=list)
     done: dict[str, bool] = field(default_factory=dict)
 
     def stages(self) -> list[str]:
@@ -64,35 +65,75 @@ def answer_questions(
 def judge_answers(
     run: RunContext, found: JudgementStages, t: int, iteration: int
 ) -> Generator[Stage, Statistics | None, None]:
-    """Yield the stages in which the judge compares the answers of M(t) with other answers.
-
-    M(t) has no figure if one of its comparisons fails: the better format of M(0) is unknown then.
-    """
+    """Yield the stages in which the judge judges the answers of M(t) and those of M(0)."""
     if t == 0:
         return
     for judgement, prepared in _prepared(run):
         answers = found.answers.get((judgement.name, t, later_format(run.spec, judgement)))
-        judged: list[tuple[e.JudgedModel, str]] = []
-        for base in _others(run, found, judgement) if answers is not None else ():
-            stage = judge(
-                run,
-                judgement,
-                prepared,
-                t=t,
-                iteration=iteration,
-                answers=str(answers),
-                base=base,
-            )
-            yield from _once(found, stage)
-            model = e.JudgedModel(
-                judgement=judgement.name,
-                digest=prepared.digest,
-                t=t,
-                base_format=None if base is None else base[0],
-            )
-            judged.append((model, stage.id))
-        if all(found.done[id_] for _, id_ in judged):
-            found.judged += judged
+        if answers is None:
+            continue
+        step = _compare if judgement.kind == "WinRate" else _grade
+        yield from step(run, found, judgement, prepared, t=t, iteration=iteration, answers=answers)
+
+
+def _compare(
+    run: RunContext,
+    found: JudgementStages,
+    judgement: Judgement,
+    prepared: PreparedBenchmark,
+    *,
+    t: int,
+    iteration: int,
+    answers: str,
+) -> Generator[Stage, Statistics | None, None]:
+    """Yield the stages in which the judge compares the answers of M(t) with other answers.
+
+    M(t) has no figure if one of its comparisons fails: the better format of M(0) is unknown then.
+    """
+    judged: list[tuple[e.JudgedModel, str]] = []
+    for base in _others(run, found, judgement):
+        stage = judge(
+            run, judgement, prepared, t=t, iteration=iteration, answers=answers, base=base
+        )
+        yield from _once(found, stage)
+        model = e.JudgedModel(
+            judgement=judgement.name,
+            digest=prepared.digest,
+            t=t,
+            base_format=None if base is None else base[0],
+        )
+        judged.append((model, stage.id))
+    if all(found.done[id_] for _, id_ in judged):
+        found.judged += judged
+
+
+def _grade(
+    run: RunContext,
+    found: JudgementStages,
+    judgement: Judgement,
+    prepared: PreparedBenchmark,
+    *,
+    t: int,
+    iteration: int,
+    answers: str,
+) -> Generator[Stage, Statistics | None, None]:
+    """Yield the stage in which the judge grades the answers of M(t) and of M(0), if M(0) has some.
+
+    One stage grades all of them, in each prompt format of M(0).
+    """
+    bases = [base for base in _others(run, found, judgement) if base is not None]
+    if not bases:
+        return
+    stage = grade(run, judgement, prepared, t=t, iteration=iteration, answers=answers, bases=bases)
+    yield from _once(found, stage)
+    if found.done[stage.id]:
+        model = e.GradedModel(
+            judgement=judgement.name,
+            digest=prepared.digest,
+            t=t,
+            base_formats=tuple(prompt_format for prompt_format, _ in bases),
+        )
+        found.graded.append((model, stage.id))
 
 
 def _others(

@@ -237,6 +237,13 @@ class ControlSettings(AssessSettings):
     kinds: tuple[ControlKind, ...]
 
 
+class AnchorSettings(AssessSettings):
+    """How the assessor of a later iteration scores pairs of the first one again.
+
+    The settings are those of the assess stage of the later iteration.
+    """
+
+
 class MeasureSettings(StageSettings):
     """How M(t-1) measures the likelihood and, if `vectors`, the embedding of each pair (Table 3).
 

@@ -28,6 +28,7 @@ class StageKind(StrEnum):
     RESPOND = "respond"
     ASSESS = "assess"
     CONTROLS = "controls"
+    ANCHORS = "anchors"
     MEASURE = "measure"
     EVALUATE = "evaluate"
     SCORE = "score"
@@ -140,7 +141,7 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
     StageKind.TOPICS: StageDefinition(
         Pool.PROCESSING,
         s.TopicsSettings,
-        version=2,  # compares topics in their plain form
+        version=3,  # compares topics in their plain form, without any invisible character
         essential_statistics=("accepted",),
         role=JobRole.GENERATION,
         funnel=Funnel(
@@ -153,7 +154,9 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
     StageKind.CURATE: StageDefinition(
         Pool.PROCESSING,
         s.CurateSettings,
-        version=2,  # compares texts in their plain form, and spares lists and labels of good tasks
+        # compares texts in their plain form, without any invisible character, and spares lists and
+        # labels of good tasks
+        version=3,
         essential_statistics=("accepted",),
         role=JobRole.GENERATION,
         funnel=Funnel(
@@ -176,7 +179,8 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
     StageKind.INSTANTIATE: StageDefinition(
         Pool.INFERENCE,
         s.InstantiateSettings,
-        version=2,  # compares instances in their plain form, and drops thoughts
+        # compares instances in their plain form, without any invisible character; drops thoughts
+        version=3,
         role=JobRole.GENERATION,
         funnel=Funnel(
             source=FunnelBar("instructions instantiated", "instructions"),
@@ -201,8 +205,9 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         Pool.INFERENCE,
         s.AssessSettings,
         # reads scores in more forms, and stops most answers after the score; drops cut responses
-        # and thoughts, and keeps code; spares code with labels of speakers (ISheepCode, Dromedary)
-        version=3,
+        # and thoughts, and keeps code; spares code with labels of speakers (ISheepCode, Dromedary);
+        # no invisible character hides a score or makes a response non-empty
+        version=4,
         role=JobRole.ASSESSMENT,
         funnel=Funnel(
             FunnelBar("pairs scored", "scored"), reads=("pairs",), drops_of="select", describes=True
@@ -211,6 +216,14 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
     StageKind.CONTROLS: StageDefinition(
         Pool.INFERENCE,
         s.ControlSettings,
+        version=2,  # no invisible character hides a score
+        role=JobRole.ASSESSMENT,
+        optional=True,
+        reads_whole_inputs=True,
+    ),
+    StageKind.ANCHORS: StageDefinition(
+        Pool.INFERENCE,
+        s.AnchorSettings,
         role=JobRole.ASSESSMENT,
         optional=True,
         reads_whole_inputs=True,
@@ -219,8 +232,9 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         Pool.INFERENCE,
         s.MeasureSettings,
         # drops cut responses and thoughts, and keeps code; spares code with labels of speakers
-        # (ISheepCode, Dromedary); a response has the tokens that it has after its prompt
-        version=3,
+        # (ISheepCode, Dromedary); a response has the tokens that it has after its prompt, and is
+        # empty if all its characters are invisible
+        version=4,
         role=JobRole.ASSESSMENT,
         funnel=Funnel(
             FunnelBar("pairs measured", "measured"),
@@ -240,20 +254,28 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         Pool.PROCESSING, e.ScoreSettings, essential_statistics=("items",), optional=True
     ),
     StageKind.JUDGE: StageDefinition(
-        Pool.INFERENCE, e.JudgeSettings, essential_statistics=("items",), optional=True
+        Pool.INFERENCE,
+        e.JudgeSettings,
+        version=2,  # no invisible character hides a verdict
+        essential_statistics=("items",),
+        optional=True,
     ),
     StageKind.VERDICT: StageDefinition(
         Pool.PROCESSING,
         e.VerdictSettings,
         # decides how the run goes on, and compares the models on benchmarks; reads the
-        # log-probabilities of the responses and the exemplars of the prompts
-        version=3,
+        # log-probabilities of the responses and the exemplars of the prompts; has intervals of the
+        # figures of D(t), and its overlap with the tasks of the yardstick; no invisible character
+        # divides a word
+        version=4,
         essential_statistics=(
             *("items", "difference", "lower", "upper"),
             *("alarms", "alarmRule"),
             *("action", "best", "bestReason", "bestValue"),
             *("benchmarkItems", "benchmarkDifference", "benchmarkLower", "benchmarkUpper"),
             *("judgementItems", "judgementRate", "judgementLower", "judgementUpper"),
+            *("gradeItems", "gradeMean", "gradeDifference", "gradeLower", "gradeUpper"),
+            *("secondMean", "secondDifference", "secondLower", "secondUpper"),
         ),
         optional=True,
     ),
@@ -261,8 +283,8 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         Pool.PROCESSING,
         s.SelectSettings,
         # drops cut responses and thoughts, and keeps code; spares code with labels of speakers
-        # (ISheepCode, Dromedary)
-        version=3,
+        # (ISheepCode, Dromedary); drops responses whose characters are all invisible
+        version=4,
         essential_statistics=("kept", "meanScore"),
         funnel=Funnel(FunnelBar("pairs kept: D(t)", "kept")),
     ),
@@ -273,8 +295,8 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         # hash and not by the stage's, and near copies together; adapts experts, and no vision tower
         # and names a base on the hub in the adapter; the training loss is that of M(t)'s steps;
         # cuts micro-batches by real tokens, so that dropout draws other masks; a response has the
-        # tokens that it has after its prompt
-        version=5,
+        # tokens that it has after its prompt; no invisible character hides a near copy
+        version=6,
         essential_statistics=("samples", "trainLoss", "evalLoss", "validationSamples"),
         after_inference=True,
         funnel=Funnel(
@@ -290,8 +312,8 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         s.ReportSettings,
         # shows the assessor's first answers, and a wrong language; the funnel adds up, the charts
         # have axes, and the pairs of each reason are drawn and are in a file; shows whether
-        # responses satisfy the constraints of their instructions
-        version=6,
+        # responses satisfy the constraints of their instructions; shows every invisible character
+        version=7,
         adoptable=False,
         after_inference=True,
     ),

@@ -52,6 +52,7 @@ from isheep.store.interface import (
     check_prefix,
 )
 from isheep.store.local_files import explained, replacing
+from isheep.store.outages import OUTAGES
 from isheep.store.probe import probe_conditions
 from isheep.store.s3_errors import (
     CLIENT_ERRORS,
@@ -358,6 +359,8 @@ class S3Store:
             raise explained_error(
                 error, verb=verb, key=key, uri=self.uri, retried_seconds=self._retry.seconds
             ) from error
+        finally:
+            OUTAGES.end(self.uri)
 
     def _with_retries(self, call: Callable[[], T]) -> T:
         retry = self._retry
@@ -371,6 +374,7 @@ class S3Store:
 
     def _log_retry(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
+        OUTAGES.begin(self.uri, error_code(error))
         logger.warning(
             "%s does not answer (%s); retrying for up to %.0f s",
             self.uri,

@@ -40,6 +40,7 @@ LISTS = {
     "runtimeClasses": ["nvidia"],
     "schedulers": ["volcano"],
     "resources": ["cpu", "memory", "nvidia.com/*"],
+    "resourceClaimTemplates": ["gpu-*"],
     "queueLabels": ["kueue.x-k8s.io/queue-name=team"],
     "permissions": ["CodeExecution"],
 }
@@ -140,6 +141,7 @@ LISTED_RUN = run_document(
             "runtimeClassName": "nvidia",
             "schedulerName": "volcano",
             "resources": {"limits": {"cpu": 1, "nvidia.com/mig-1g.5gb": 1}},
+            "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "gpu-large"}],
             **near("podAffinity", "required")["compute"]["inference"],
         },
     },

@@ -124,6 +124,14 @@ POD_ATTEMPTS = (
         namespace=TEAM,
     ),
     Attempt(
+        "devices of a claim",
+        "resourceClaims",
+        (POOL + "resourceClaims.resourceClaimTemplateName",),
+        f"{SHOWN}resourceClaims: fuse",
+        pool(resourceClaims=[{"name": "device", "resourceClaimTemplateName": "fuse"}]),
+        namespace=TEAM,
+    ),
+    Attempt(
         "no pods of other namespaces on its nodes",
         "otherNamespaces",
         (POOL + "affinity.podAntiAffinity",),

@@ -12,8 +12,8 @@ PLURALS = {
     "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
 }
 WAIT_SECONDS = 180
-NAMES = {"lists": "", "listed": "-listed", "status": "-status", "judge": "-judge"}
-"""How the names of the policies end: of mode Open, of mode Listed, for status, and for judges."""
+NAMES = {"lists": "", "listed": "-listed", "status": "-status", "judge": "-judge", "size": "-size"}
+"""How the names of the policies end: of mode Open and Listed, for status, judges, and the size."""
 
 
 def policy_objects(rendered: Any, policy: str) -> list[dict[str, Any]]:

@@ -10,6 +10,8 @@ NAMESPACE = "chart-install"
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/selfalignmentruns.isheep.dev"
 CONFIG = f"/api/v1/namespaces/{NAMESPACE}/configmaps/isheep-operator"
 
+BUDGET = f"/apis/policy/v1/namespaces/{NAMESPACE}/poddisruptionbudgets/isheep-operator"
+
 
 @pytest.fixture
 def connection(crd_server: Any) -> list[str]:
@@ -31,17 +33,24 @@ def test_the_chart_can_be_installed_upgraded_and_uninstalled(
         return str(done.stdout)
 
     # Another test has created the CRD. On a user's cluster, --take-ownership is not necessary.
-    upgrade = ("upgrade", "--install", "isheep-operator", str(chart.path), "--take-ownership")
+    upgrade: tuple[str, ...] = (
+        "upgrade",
+        "--install",
+        "isheep-operator",
+        str(chart.path),
+        "--take-ownership",
+    )
     # Operators of other tests write the status of runs in other namespaces.
     upgrade = (*upgrade, f"--set=watchNamespaces={{{NAMESPACE}}}")
     notes = helm(*upgrade, "--create-namespace", "--timeout=60s")
     assert "get sheep -w" in notes
     assert "WARNING: admission.mode is Open" in notes
     before = crd_server.request("GET", CONFIG).body["data"]
-    changes = ("--set-string=workerImage.tag=2", "--set=admission.mode=Listed")
+    changes = ("--set-string=workerImage.tag=2", "--set=admission.mode=Listed", "--set=replicas=2")
     assert "WARNING" not in helm(*upgrade, *changes)
     after = crd_server.request("GET", CONFIG).body["data"]
     assert before != after
+    assert crd_server.request("GET", BUDGET).body["spec"]["maxUnavailable"] == 1
     helm("uninstall", "isheep-operator")
     assert crd_server.request("GET", CONFIG).status == 404
     kept = crd_server.request("GET", CRD)

@@ -65,6 +65,13 @@ def test_the_default_rights_are_for_all_namespaces(chart: Any) -> None:
     assert granted(chart.render()) == expected
 
 
+def test_only_a_value_gives_the_right_to_delete_runs(chart: Any) -> None:
+    rights = {*ON_RUNS_AND_JOBS, ("isheep.dev", "selfalignmentruns", "", "delete")}
+    for values, namespace in (({}, ""), ({"watchNamespaces": ["team-a"]}, "team-a")):
+        rendered = chart.render({**values, "ttl": {"enabled": True}})
+        assert granted(rendered)[namespace] == rights
+
+
 def test_watch_namespaces_limit_the_rights(chart: Any) -> None:
     rendered = chart.render({"watchNamespaces": ["team-a", "isheep-system"]})
     assert granted(rendered) == {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from isheep.kube import names
 from isheep.kube.config import load_config
 
 ROOT = Path(__file__).resolve().parents[3]
+BINARIES = ROOT / "tests" / "control_plane" / "binaries"
 DIGEST = f"sha256:{'a' * 64}"
 S3 = {
     "bucket": "one-bucket",
@@ -34,6 +36,22 @@ def test_the_chart_has_the_versions_of_the_project(chart: Any) -> None:
     metadata = yaml.safe_load((chart.path / "Chart.yaml").read_text("utf-8"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert metadata["version"] == metadata["appVersion"] == project["version"]
+
+
+def test_the_chart_states_the_versions_of_kubernetes_with_which_the_tests_run(chart: Any) -> None:
+    pins = [path.read_text("utf-8") for path in sorted(BINARIES.glob("kubernetes*/go.mod"))]
+    found = [re.search(r"require k8s\.io/kubernetes v(\S+)", pin) for pin in pins]
+    versions = sorted(
+        (match[1] for match in found if match), key=lambda v: tuple(map(int, v.split(".")))
+    )
+    assert len(versions) == len(pins) > 1
+    oldest, newest = versions[0], versions[-1]
+    metadata = yaml.safe_load((chart.path / "Chart.yaml").read_text("utf-8"))
+    assert metadata["kubeVersion"] == f">={oldest.rpartition('.')[0]}.0-0"
+    said = f"`make test` runs with {newest}, and `make test-long` also runs the tests of the "
+    for page in (chart.path / "README.md", ROOT / "docs" / "how-to" / "install.md"):
+        text = " ".join(page.read_text("utf-8").split())
+        assert f"{said}control plane with {oldest}" in text, page
 
 
 def test_a_kubernetes_version_below_1_33_is_refused(chart: Any) -> None:
@@ -73,6 +91,8 @@ def test_an_image_is_named_by_its_tag_or_digest(
             "defaultStorage": {"s3": S3},
             "modelMirrors": {"hf://": "s3://models/hub", "hf://org/name": "/models/'\"x"},
             "prices": {"currency": "EUR", "perHour": {"nvidia.com/gpu": 2.5, "amd.com/gpu": 2}},
+            "limits": {"runsPerNamespace": 3},
+            "ttl": {"enabled": True},
         },
     ],
 )
@@ -88,6 +108,8 @@ def test_the_operator_can_read_the_rendered_configuration(
     assert config.app_armor_profile == values.get("appArmorProfile")
     prices = None if config.prices is None else config.prices.document()
     assert prices == values.get("prices")
+    assert config.limits.runs_per_namespace == values.get("limits", {}).get("runsPerNamespace")
+    assert config.ttl.enabled is values.get("ttl", {}).get("enabled", False)
     storage = config.default_storage
     shown = storage.model_dump(by_alias=True, exclude_none=True) if storage is not None else {}
     assert shown == values.get("defaultStorage", {})
@@ -130,10 +152,36 @@ def test_without_run_as_user_the_platform_chooses_the_user(chart: Any) -> None:
     assert context == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
-def test_an_upgrade_stops_the_old_operator_first(chart: Any) -> None:
-    spec = chart.render().one("Deployment")["spec"]
-    assert spec["replicas"] == 1
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_an_upgrade_stops_the_old_operators_first(replicas: int, chart: Any) -> None:
+    spec = chart.render({"replicas": replicas}).one("Deployment")["spec"]
+    assert spec["replicas"] == replicas
     assert spec["strategy"] == {"type": "Recreate"}
+
+
+def test_several_operators_prefer_different_nodes_and_have_a_disruption_budget(chart: Any) -> None:
+    single = chart.render()
+    assert not single.all("PodDisruptionBudget")
+    assert "affinity" not in single.pod["spec"]
+    rendered = chart.render({"replicas": 2})
+    labels = rendered.pod["metadata"]["labels"]
+    budget = rendered.one("PodDisruptionBudget")["spec"]
+    assert budget["maxUnavailable"] == 1
+    assert budget["selector"]["matchLabels"].items() <= labels.items()
+    (preferred,) = rendered.pod["spec"]["affinity"]["podAntiAffinity"][
+        "preferredDuringSchedulingIgnoredDuringExecution"
+    ]
+    term = preferred["podAffinityTerm"]
+    assert term["topologyKey"] == "kubernetes.io/hostname"
+    assert term["labelSelector"]["matchLabels"].items() <= labels.items()
+
+
+def test_the_values_of_the_affinity_are_kept(chart: Any) -> None:
+    nodes = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"x": []}}}
+    affinity = chart.render({"replicas": 2, "affinity": nodes}).pod["spec"]["affinity"]
+    assert affinity.keys() == {"nodeAffinity", "podAntiAffinity"}
+    own = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+    assert chart.render({"replicas": 2, "affinity": own}).pod["spec"]["affinity"] == own
 
 
 def test_the_service_monitor_is_optional(chart: Any) -> None:
@@ -192,3 +240,27 @@ def test_the_network_policy_is_optional(chart: Any) -> None:
     assert selected["podSelector"]["matchExpressions"] == [
         {"key": names.RUN_UID_LABEL, "operator": "Exists"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [
+        ("http://collector.monitoring:4318", 4318),
+        ("https://traces.example.com/otlp/v1/traces", 443),
+        ("http://[fd00::7]:14318", 14318),
+        ("http://collector", 80),
+    ],
+)
+def test_the_operator_sends_traces_if_a_collector_is_named(
+    endpoint: str, port: int, chart: Any, tmp_path: Path
+) -> None:
+    assert "tracing" not in yaml.safe_load(chart.render().config)
+    values = {"tracing": {"endpoint": endpoint}, "networkPolicy": {"enabled": True}}
+    rendered = chart.render(values)
+    path = tmp_path / "operator.yaml"
+    path.write_text(rendered.config)
+    tracing = load_config(path).tracing
+    assert tracing is not None
+    assert tracing.endpoint == endpoint
+    to_collector = rendered.one("NetworkPolicy")["spec"]["egress"][-2]
+    assert to_collector == {"ports": [{"protocol": "TCP", "port": port}]}

@@ -14,6 +14,8 @@ from isheep.api.crd import run_schema
 
 BAD = [
     ({"watchNamespace": ["a"]}, "watchNamespace"),
+    ({"replicas": 0}, "/replicas"),
+    ({"replicas": "2"}, "/replicas"),
     ({"image": {"repo": "a"}}, "repo"),
     ({"image": {"digest": "sha256:abc"}}, "/image/digest"),
     ({"image": {"repository": "a@sha256:abc"}}, "/image/repository"),
@@ -29,6 +31,9 @@ BAD = [
     ({"prices": {"currency": "euro"}}, "/prices/currency"),
     ({"prices": {"currency": "EUR", "perHour": {"nvidia.com/gpu": "2"}}}, "/prices/perHour"),
     ({"prices": {"perHour": {"nvidia.com/gpu": 2}}}, "/prices"),
+    ({"limits": {"runsPerNamespace": 0}}, "/limits/runsPerNamespace"),
+    ({"limits": {"runs": 1}}, "runs"),
+    ({"ttl": {"enabled": "true"}}, "/ttl/enabled"),
     ({"crds": {"keep": "true"}}, "/crds/keep"),
     ({"rbac": {"create": True}}, "create"),
     ({"admission": {"images": []}}, "images"),

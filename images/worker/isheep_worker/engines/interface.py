@@ -77,6 +77,8 @@ class Completion:
 
     `logprob` is the sum of these logarithms over all `tokens`, before temperature, penalties and
     masks; None if the request did not ask for it.
+
+    `served_by` is "" unless an endpoint has answered; see `endpoint_answer.served_by`.
     """
 
     id: str
@@ -90,6 +92,7 @@ class Completion:
     continuation_logprob: float | None = None
     is_greedy: bool | None = None
     logprob: float | None = None
+    served_by: str = ""
 
 
 class PromptTooLongError(WorkerError, ValueError):

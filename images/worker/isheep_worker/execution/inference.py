@@ -28,6 +28,7 @@ from isheep_worker.execution.engine_provider import EngineSpec
 from isheep_worker.execution.journal import Journal
 from isheep_worker.execution.missing_parts import MissingParts
 from isheep_worker.execution.parts import PartProgram, fill_parts
+from isheep_worker.execution.served import served_statistics
 from isheep_worker.rows.item_seeds import item_seed
 from isheep_worker.runtime.errors import SourceUnreachableError
 from isheep_worker.runtime.meter import Activity
@@ -313,8 +314,12 @@ def commit_inference(
 
 
 def token_statistics(completions: Sequence[Completion]) -> dict[str, float]:
-    """Return the sums over completions that every inference stage has in its statistics."""
+    """Return the sums over completions that every inference stage has in its statistics.
+
+    For an endpoint, they also have the number of answers of each date, model and fingerprint.
+    """
     return {
+        **served_statistics(completions),
         "promptTokens": sum(c.prompt_tokens for c in completions),
         "cachedPromptTokens": sum(c.cached_prompt_tokens for c in completions),
         "tokens": sum(c.tokens for c in completions),

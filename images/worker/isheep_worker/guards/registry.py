@@ -13,6 +13,7 @@ from isheep_worker.guards import (
     fewer_phrases,
     fewer_seeds,
     fewer_verbs,
+    lenient_assessor,
     repeated_instructions,
     repetition,
     shorter_answers,
@@ -40,6 +41,7 @@ GUARD_RULES: Mapping[GuardRuleName, GuardRule] = {
         top_scores,
         equal_scores,
         certainty,
+        lenient_assessor,
     )
 }
 """Each rule under its name."""

@@ -20,8 +20,9 @@ from isheep.contract.prepared import PreparedBenchmark
 from isheep.recipes.builders.benchmarks import base_formats
 from isheep_worker.curation.decontamination import texts_of
 from isheep_worker.evaluation.data import TaskFiles
-from isheep_worker.evaluation.drawing import Share
+from isheep_worker.evaluation.drawing import Share, item_hash
 from isheep_worker.evaluation.hub_data import hub_files
+from isheep_worker.evaluation.memorization import BenchmarkItem, longest_text
 from isheep_worker.evaluation.requests import RenderedRequest, longest_length
 from isheep_worker.evaluation.settings import BenchmarkSettings
 from isheep_worker.evaluation.stored import dump_requests, dump_texts, put_benchmark
@@ -47,12 +48,14 @@ class PreparedEvaluation:
     """The prepared benchmarks by name.
 
     `texts` is the digest of the texts that instructions must not share words with, None if no
-    benchmark asks for it. `harness` is the version of lm-eval.
+    benchmark asks for it. `harness` is the version of lm-eval. `items` has the items that M(0)
+    completes from their first half; it is empty if the spec does not ask for it.
     """
 
     benchmarks: Mapping[str, PreparedBenchmark]
     texts: str | None
     harness: str
+    items: Sequence[BenchmarkItem] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ def prepare_evaluation(
     found: dict[str, PreparedBenchmark] = {}
     metrics: dict[str, Sequence[str]] = {}
     dropped: list[str] = []
+    items: list[BenchmarkItem] = []
     for benchmark in spec.evaluation.benchmarks:
         try:
             files = texts.evaluation(benchmark.name)
@@ -107,6 +111,7 @@ def prepare_evaluation(
             raise BadInputError(f"evaluation.benchmarks[{benchmark.name}]: {error}") from error
         found[benchmark.name] = one.reference
         metrics[benchmark.name] = one.metrics
+        items += one.items
         if benchmark.decontaminate == "Drop":
             dropped += one.texts
     _check_metrics(spec, metrics)
@@ -114,6 +119,7 @@ def prepare_evaluation(
         benchmarks=found,
         texts=inputs.put(dump_texts(dropped)) if dropped else None,
         harness=HARNESS_VERSION,
+        items=items,
     )
 
 
@@ -141,6 +147,7 @@ class _Prepared:
     reference: PreparedBenchmark
     texts: Sequence[str]
     metrics: Sequence[str]
+    items: Sequence[BenchmarkItem]
 
 
 def _prepared(
@@ -174,7 +181,8 @@ def _prepared(
         requests={name: len(some) for name, some in requests.items()},
         length=min(-(-needed // LENGTH_STEP) * LENGTH_STEP, model.max_length),
     )
-    return _Prepared(reference, texts, list(metrics_of(loaded)))
+    items = _completed_items(evaluation, loaded, reference.digest)
+    return _Prepared(reference, texts, list(metrics_of(loaded)), items)
 
 
 def benchmark_settings(benchmark: EvaluatedBenchmark, random_seed: int) -> BenchmarkSettings:
@@ -220,6 +228,21 @@ def _rendered(benchmark: Benchmark, model: _Model) -> list[RenderedRequest]:
             *(task, prompt_format, cut, len(requests), model.max_length),
         )
     return requests
+
+
+def _completed_items(
+    evaluation: Evaluation, benchmark: Benchmark, digest: str
+) -> list[BenchmarkItem]:
+    """Return the items that M(0) completes from their first half, drawn by the hash of the item."""
+    if evaluation.memorization is None:
+        return []
+    found = [
+        (item_hash(doc), f"{name}/{number}", longest_text(texts_of(doc)))
+        for name in benchmark.tasks
+        for number, doc in benchmark.docs(name)
+    ]
+    drawn = sorted(found)[: evaluation.memorization.items]
+    return [BenchmarkItem(digest, item, text) for _, item, text in drawn]
 
 
 def _texts(benchmark: Benchmark) -> Iterator[str]:

@@ -21,6 +21,8 @@ from isheep_worker.inputs.seed_tasks import read_seed_file
 from isheep_worker.inputs.sources import MAX_UNPACKED_BYTES, SourceReader, Text, read_templates
 from isheep_worker.inputs.stored_inputs import Inputs
 from isheep_worker.judging.document import get_judgement
+from isheep_worker.judging.graded_document import get_graded
+from isheep_worker.judging.graded_questions import GradedQuestion, read_graded_questions
 from isheep_worker.judging.questions import Question, read_questions
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.prompting import load_library
@@ -84,9 +86,23 @@ class InputTexts:
         if digest is not None:
             stored = get_judgement(self._inputs, digest)
             return stored.questions, stored.library
-        field = f"evaluation.judgements[{name}].storageUri"
-        text = self._reader.read(self._sources.evaluation[name], field)
+        text = self._judgement_file(name)
         return read_questions(text.content, text.name), library
+
+    def graded(
+        self, name: str, library: TemplateLibrary
+    ) -> tuple[Sequence[GradedQuestion], TemplateLibrary]:
+        """Return the same for a judgement with grades; see `judgement`."""
+        digest = self._sources.pinned.get(f"{pinning.EVALUATION}{name}")
+        if digest is not None:
+            stored = get_graded(self._inputs, digest)
+            return stored.questions, stored.library
+        text = self._judgement_file(name)
+        return read_graded_questions(text.content, text.name), library
+
+    def _judgement_file(self, name: str) -> Text:
+        field = f"evaluation.judgements[{name}].storageUri"
+        return self._reader.read(self._sources.evaluation[name], field)
 
     def _benchmark(self, name: str) -> bytes:
         digest = self._sources.pinned.get(f"{pinning.BENCHMARK}{name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from isheep.api.evaluation import Judgement
 from isheep.api.run import SelfAlignmentRunSpec
@@ -15,6 +16,7 @@ from isheep_worker.inputs.stored_inputs import Inputs
 from isheep_worker.judging.document import JudgementSettings, put_judgement, question_requests
 from isheep_worker.judging.questions import Question, drawn_questions
 from isheep_worker.preparation.evaluation import DEFAULT_LENGTH
+from isheep_worker.preparation.graded_judgements import prepare_grades
 from isheep_worker.preparation.input_texts import InputTexts
 from isheep_worker.preparation.model import LENGTH_STEP
 from isheep_worker.runtime.errors import BadInputError
@@ -38,6 +40,7 @@ def prepare_judgements(
     *,
     library: TemplateLibrary,
     prompting: Prompting,
+    folder: Path,
     own_length: int | None,
 ) -> dict[str, PreparedJudgement]:
     """Store the questions and the requests of all judgements; return the judgements by name.
@@ -48,6 +51,7 @@ def prepare_judgements(
         inputs: The store's inputs.
         library: The run's templates.
         prompting: The chat format of the run's model, and the renderer of its prompts.
+        folder: The files of its tokenizer.
         own_length: The longest text that the model was made for, in tokens, None if unknown.
 
     Raises:
@@ -58,27 +62,80 @@ def prepare_judgements(
     if evaluation is None:
         return {}
     length = spec.engine.vllm.max_model_length or own_length or DEFAULT_LENGTH
+    given = _Given(texts, inputs, library, prompting, folder, length)
     found: dict[str, PreparedJudgement] = {}
     for judgement in evaluation.judgements or ():
+        settings = JudgementSettings(judgement.limit, judgement.max_tokens, evaluation.random_seed)
+        formats = base_formats(spec, judgement)
+        prepare = _win_rate if judgement.kind == "WinRate" else _grades
         try:
-            questions, judging = texts.judgement(judgement.name, library)
-            _check_outputs(judgement, questions)
-            requests = {
-                one: _requests(one, judgement, questions, library, prompting)
-                for one in base_formats(spec, judgement)
-            }
-            longest = max(map(longest_length, requests.values()))
-            _check_length(judgement, longest, length)
+            found[judgement.name] = prepare(judgement, settings, formats, given)
         except BadInputError as error:
             raise BadInputError(f"evaluation.judgements[{judgement.name}]: {error}") from error
-        settings = JudgementSettings(judgement.limit, judgement.max_tokens, evaluation.random_seed)
-        reference = PreparedBenchmark(
-            digest=put_judgement(inputs, settings, questions, judging, requests),
-            requests={name: len(some) for name, some in requests.items()},
-            length=min(-(-longest // LENGTH_STEP) * LENGTH_STEP, length),
-        )
-        found[judgement.name] = PreparedJudgement(reference, _longest(judgement, questions))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What all judgements are prepared from; `length` is that of the run's model, in tokens."""
+
+    texts: InputTexts
+    inputs: Inputs
+    library: TemplateLibrary
+    prompting: Prompting
+    folder: Path
+    length: int
+
+
+def _win_rate(
+    judgement: Judgement,
+    settings: JudgementSettings,
+    formats: Sequence[PromptFormat],
+    given: _Given,
+) -> PreparedJudgement:
+    questions, judging = given.texts.judgement(judgement.name, given.library)
+    _check_outputs(judgement, questions)
+    requests = {
+        one: _requests(one, judgement, questions, given.library, given.prompting) for one in formats
+    }
+    longest = max(map(longest_length, requests.values()))
+    _check_length(judgement, longest, given.length)
+    reference = PreparedBenchmark(
+        digest=put_judgement(given.inputs, settings, questions, judging, requests),
+        requests={name: len(some) for name, some in requests.items()},
+        length=_rounded(longest, given),
+    )
+    return PreparedJudgement(reference, _longest(judgement, questions))
+
+
+def _grades(
+    judgement: Judgement,
+    settings: JudgementSettings,
+    formats: Sequence[PromptFormat],
+    given: _Given,
+) -> PreparedJudgement:
+    questions, library = given.texts.graded(judgement.name, given.library)
+    found = prepare_grades(
+        given.inputs,
+        judgement,
+        settings,
+        questions,
+        formats,
+        library=library,
+        prompting=given.prompting,
+        folder=given.folder,
+    )
+    _check_length(judgement, found.length, given.length)
+    reference = PreparedBenchmark(
+        digest=found.digest,
+        requests=dict.fromkeys(formats, found.asked),
+        length=_rounded(found.length, given),
+    )
+    return PreparedJudgement(reference, found.longest)
+
+
+def _rounded(needed: int, given: _Given) -> int:
+    return min(-(-needed // LENGTH_STEP) * LENGTH_STEP, given.length)
 
 
 def _longest(judgement: Judgement, questions: Sequence[Question]) -> LongestQuestion:
@@ -126,8 +183,8 @@ def _check_outputs(judgement: Judgement, questions: Sequence[Question]) -> None:
 
 def _check_length(judgement: Judgement, needed: int, length: int) -> None:
     if needed > length:
+        what = "an answer" if judgement.kind == "WinRate" else "answers to all turns"
         raise BadInputError(
-            f"the longest question needs {needed} tokens with an answer of "
-            f"{judgement.max_tokens}, and the model has {length}: lower maxTokens, or leave out "
-            "long questions"
+            f"the longest question needs {needed} tokens with {what} of {judgement.max_tokens}, "
+            f"and the model has {length}: lower maxTokens, or leave out long questions"
         )

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from isheep.contract.order import StageResult, StepResult
-from isheep_worker.process.channel import read_lines
+from isheep_worker.process.channel import Waits, read_lines
 from isheep_worker.process.log_tail import LogTail
 from isheep_worker.runtime.progress import Report
 
@@ -33,6 +33,9 @@ SHUTDOWN_SECONDS = 30.0
 """The time in which a child must end after it has sent its result."""
 _DRAIN_SECONDS = 5.0
 _LOG = logging.getLogger(__name__)
+
+
+OnReport = Callable[[Report | StepResult | Waits], None]
 
 
 class Event(Enum):
@@ -61,7 +64,7 @@ def run_child(
     command: Sequence[str],
     events: Events,
     tail: LogTail,
-    on_report: Callable[[Report | StepResult], None],
+    on_report: OnReport,
     stop_seconds: Callable[[], float],
 ) -> Ending:
     """Run a child until it ends; kill it `stop_seconds()` after the first STOP at the latest."""
@@ -74,7 +77,7 @@ class _Child:
         command: Sequence[str],
         events: Events,
         tail: LogTail,
-        on_report: Callable[[Report | StepResult], None],
+        on_report: OnReport,
     ) -> None:
         self._events = events
         self._tail = tail

@@ -15,7 +15,9 @@ import signal
 import time
 
 from isheep.contract.order import ContractError
-from isheep.local.worker import Inbox, StopRequested
+from isheep.local.inbox import StopRequested
+from isheep.local.worker import Inbox
+from isheep.store.outages import OUTAGES
 from isheep_worker.process.channel import Channel
 from isheep_worker.process.whole_run import execute_run
 from isheep_worker.process.worker import Worker
@@ -46,6 +48,7 @@ def work(pipe: int, started: float) -> int:
     # the result.
     os.set_inheritable(pipe, False)
     channel = Channel(os.fdopen(pipe, "w", encoding="utf-8"))
+    OUTAGES.listen(channel.waits)
     try:
         order = order_from_environment(os.environ)
         shard = shard_from_environment(os.environ)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from isheep.contract.order import StageOrder, StepResult
 from isheep.contract.rule_names import DROP
 from isheep.contract.stage_ids import kind_name
+from isheep_worker.process.channel import Waits
 from isheep_worker.runtime.meter import Activity
 from isheep_worker.runtime.progress import Report
 
 
 class ProgressBoard:
-    """The newest report, and the stages that a walk has found committed.
+    """The newest report, the stages that a walk has found committed, and what the child waits for.
 
     Until the child sends a report, the report shows that the child is loading.
     """
@@ -22,6 +23,7 @@ class ProgressBoard:
     def __init__(self, order: StageOrder, started_at: float) -> None:
         first = order.steps[0]
         self.committed: tuple[dict[str, object], ...] = ()
+        self.waits_for = ""
         self._kinds = {step.id: step.kind for step in order.steps}
         self.report = Report(first.id, 0, first.items, str(Activity.LOAD), "")
         self.started_at = started_at
@@ -30,17 +32,20 @@ class ProgressBoard:
         """Return the kind of a stage."""
         return self._kinds.get(stage) or kind_name(stage)
 
-    def update(self, report: Report | StepResult) -> None:
-        """Replace the report, or add a committed stage."""
+    def update(self, report: Report | StepResult | Waits) -> None:
+        """Replace the report or what the child waits for, or add a committed stage."""
         if isinstance(report, Report):
             self.report = report
+        elif isinstance(report, Waits):
+            self.waits_for = report.text
         else:
             self.committed = (*self.committed, _row(report))
 
     def document(self) -> dict[str, object]:
-        """Return the report and the committed stages as JSON values."""
+        """Return the report, the committed stages and what the child waits for as JSON values."""
         committed = {"committed": list(self.committed)} if self.committed else {}
-        return {**self.report.document(), **committed}
+        waits = {"waitsFor": self.waits_for} if self.waits_for else {}
+        return {**self.report.document(), **committed, **waits}
 
 
 def _row(step: StepResult) -> dict[str, object]:

@@ -83,7 +83,9 @@ def execute_run(
             stored=run,
             planner=run.plan,
             environment=Environment(
-                default_storage=order.store, mirrors=dict(order.sources.mirrors)
+                default_storage=order.store,
+                mirrors=dict(order.sources.mirrors),
+                cluster=order.run.cluster,
             ),
             peers=lambda: (),
             pool=Pool(visible_devices(environment), spawn),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from isheep.contract.invisible_characters import without_invisible
 from isheep_worker.rows.records import RecordError, json_type, text_field
 
 _USER, _ASSISTANT, _SYSTEM = "user", "assistant", "system"
@@ -64,7 +65,7 @@ def first_exchange(messages: object, where: str, field: str) -> Exchange:
             f"{where}: field '{field}': the message after the first one of the user is not the "
             "assistant's; join the messages of one speaker, or remove the record"
         )
-    if not spoken[0][1].strip():
+    if not without_invisible(spoken[0][1]).strip():
         raise RecordError(
             f"{where}: field '{field}': the first message of the user is blank; write the task, or "
             "remove the record"

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from isheep.contract.invisible_characters import without_invisible
+
 NO_INPUT = "<noinput>"
 """The mark of an absent input, in the files of Self-Instruct and I-SHEEP and in prompts."""
 CONVERSATIONS = ("messages", "conversations", "conversation")
@@ -80,7 +82,7 @@ def text_field(
             f"{where}: field '{prefix}{field}' holds half of a surrogate pair "
             f"(character {error.start + 1}); remove it or write the whole character"
         ) from error
-    if required and not value.strip():
+    if required and not without_invisible(value).strip():
         raise RecordError(
             f"{where}: field '{prefix}{field}' is blank; write the task, or remove the line"
         )

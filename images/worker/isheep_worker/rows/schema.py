@@ -14,6 +14,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, Field, TypeAdapter
 
+from isheep.contract.choices import PromptFormat
 from isheep.contract.rule_names import current_name
 
 
@@ -246,6 +247,36 @@ class PreferenceRow:
     raw: tuple[str, str] = ("", "")
 
 
+@dataclass(frozen=True, slots=True)
+class AnswersRow:
+    """The answers of M(t) to the turns of a question, in order.
+
+    An answer is None if the prompt of its turn did not fit the model.
+    """
+
+    id: str
+    answers: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GradeRow:
+    """The grade of an answer to one turn of a question, from 1 to 10.
+
+    `turn` is 1 or 2. `base_format` is the prompt format of M(0) if the answer is one of M(0), and
+    None if it is one of M(t). `grade` is None if it cannot be read; then `failure` says why.
+    `characters` is the length of the answer, and `raw` is the text of the judge.
+    """
+
+    id: str
+    turn: int
+    base_format: PromptFormat | None
+    grade: int | None
+    characters: int
+    category: str = ""
+    failure: str | None = None
+    raw: str = ""
+
+
 RowT = TypeVar("RowT")
 
 
@@ -278,3 +309,5 @@ EVALUATIONS = RowCodec(EvaluationRow)
 OUTPUTS = RowCodec(OutputRow)
 METRICS = RowCodec(MetricRow)
 PREFERENCES = RowCodec(PreferenceRow)
+ANSWERS = RowCodec(AnswersRow)
+GRADES = RowCodec(GradeRow)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from isheep.recipes.settings import ControlSettings
+from isheep.recipes.settings import AssessSettings, ControlSettings
 from isheep_worker.controls.drawing import control_pairs, drawn_ids
 from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.execution.endpoint_inference import assessor
@@ -36,7 +36,7 @@ def run(context: StageContext[ControlSettings]) -> StageOutcome:
     inference = assessor(context, settings.templates, *more)
     scoring = SCORING_METHODS[settings.scoring].create(settings, inference, context.step.id)
     plan = ScoringPlan(settings.levels, scoring)
-    pairs = _drawn_pairs(context, items)
+    pairs = drawn_pairs(context, items)
 
     def program(part: int) -> PartProgram:
         damaged = list(control_pairs(pairs, part_items(part, items), settings.kinds))
@@ -52,8 +52,13 @@ def longest_prompts(settings: ControlSettings, known: Known) -> Iterator[Longest
     yield from assess.longest_prompts(settings, known)
 
 
-def _drawn_pairs(context: StageContext[ControlSettings], count: int) -> list[PairRow]:
-    """Return the drawn pairs in the order of the draw; other pairs are not kept in memory."""
+def drawn_pairs(context: StageContext[AssessSettings], count: int) -> list[PairRow]:
+    """Return the drawn pairs in the order of the draw; other pairs are not kept in memory.
+
+    Args:
+        context: A stage with the inputs `scores` and `pairs`.
+        count: The number of pairs to draw, among those with a score at each level.
+    """
     scores = context.artifacts.read_lines(context.input_key("scores"))
     ids = drawn_ids((SCORES.decode(line) for line in scores), count)
     wanted = set(ids)

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from isheep.recipes.evaluation_settings import EvaluateSettings, YardstickSettings
 from isheep.recipes.settings import Sampling
 from isheep_worker.engines.interface import Completion, Request
+from isheep_worker.evaluation.stored import get_benchmark
 from isheep_worker.execution.benchmark_answers import answer_benchmark
 from isheep_worker.execution.context import StageContext, StageOutcome
 from isheep_worker.execution.inference import (
@@ -29,7 +30,9 @@ from isheep_worker.execution.inference import (
     token_statistics,
 )
 from isheep_worker.execution.parts import FilledPart, PartProgram, part_items
+from isheep_worker.execution.turn_answers import answer_turns
 from isheep_worker.inputs.seed_tasks import SeedTask, read_seed_tasks
+from isheep_worker.judging.graded_document import has_turns
 from isheep_worker.rows.item_seeds import item_seed
 from isheep_worker.rows.schema import EVALUATIONS, EvaluationRow, PairRow
 from isheep_worker.templates.longest_prompts import Known, LongestPrompt
@@ -45,6 +48,9 @@ _TASKS = "the run's seed tasks"
 def run(context: StageContext[EvaluateSettings]) -> StageOutcome:
     """Make this worker's parts, and commit the stage if all its parts exist."""
     if context.settings.benchmark is not None:
+        stored = get_benchmark(context.inputs, context.settings.benchmark)
+        if has_turns(stored):
+            return answer_turns(context, context.settings.benchmark)
         return answer_benchmark(context, context.settings.benchmark)
     settings = YardstickSettings.model_validate(context.settings.canonical())
     items = item_count(context)

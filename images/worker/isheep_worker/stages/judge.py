@@ -1,5 +1,7 @@
 """judge: the judge of the run compares the answers of M(t) with other answers, in both orders.
 
+With the kind Grades, it grades the answers of M(t) and of M(0) alone (`execution.grading`).
+
 The questions are those of a judgement, which prepare has stored, and the answers are outputs of
 evaluate stages. Both judgements of a pair of answers are requests of the same stage, so a change of
 the judge between stages cannot make one model look better.
@@ -13,9 +15,9 @@ from dataclasses import dataclass
 from isheep.recipes.evaluation_settings import JudgeSettings
 from isheep_worker.engines.interface import Completion, Request
 from isheep_worker.execution.context import StageContext, StageOutcome
-from isheep_worker.execution.endpoint_inference import EndpointInference
+from isheep_worker.execution.endpoint_inference import judge_of
+from isheep_worker.execution.grading import grade_answers, longest_grade_prompt
 from isheep_worker.execution.inference import (
-    Inference,
     TextInference,
     commit_inference,
     fill_own_parts,
@@ -66,11 +68,11 @@ class _Judge:
 def run(context: StageContext[JudgeSettings]) -> StageOutcome:
     """Judge this worker's parts, and commit the stage if all its parts exist."""
     settings = context.settings
+    if settings.kind == "Grades":
+        return grade_answers(context)
     items = item_count(context)
     judgement = get_judgement(context.inputs, settings.judgement)
-    inference: TextInference = (
-        EndpointInference(context) if settings.model is None else Inference(context, settings.model)
-    )
+    inference = judge_of(context)
     judge = _Judge(settings, inference, judgement.library)
 
     def program(part: int) -> PartProgram:
@@ -85,6 +87,9 @@ def longest_prompts(settings: JudgeSettings, known: Known) -> Iterator[LongestPr
     """Yield the prompt with the longest question; the answers can be as long as they may be."""
     longest = known.questions.get(settings.judgement)
     if longest is None:
+        return
+    if settings.kind == "Grades":
+        yield longest_grade_prompt(settings, longest, known)
         return
     question = Question("", longest.instruction, longest.input)
     text = pair_prompt(known.library, question, "", longest.output, first=True)

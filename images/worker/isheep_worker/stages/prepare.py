@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from isheep.api.recipe_registry import RECIPE_DEFINITIONS
+from isheep.api.recipe_registry import definition_of
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.prepared import ChatFormatRef, Prepared
 from isheep.planner.frontier import known_stages
@@ -23,7 +23,7 @@ from isheep.recipes.builders.judge import scores_by_judge
 from isheep.recipes.defaults import resolve
 from isheep.recipes.interface import Statistics
 from isheep.recipes.prediction import predicted_stages
-from isheep.recipes.registry import RECIPES
+from isheep.recipes.registry import recipe_named
 from isheep.recipes.settings import PrepareSettings
 from isheep.store.documents import RunDocuments
 from isheep.store.manifest import encode
@@ -50,6 +50,7 @@ from isheep_worker.preparation.judge import (
     probe_endpoint,
 )
 from isheep_worker.preparation.judgements import PreparedJudgement, prepare_judgements
+from isheep_worker.preparation.memorization import prepare_memorization
 from isheep_worker.preparation.model import (
     check_model_is_pinned_one,
     resolve_dtype,
@@ -91,7 +92,7 @@ def run(context: StageContext[PrepareSettings]) -> StageOutcome:
         return manifest.statistics
 
     frontier = known_stages(
-        RECIPES[spec.recipe], spec, prepared, context.order.stage_versions, exists
+        recipe_named(spec.recipe), spec, prepared, context.order.stage_versions, exists
     )
     # The driver sends no order for stages that exist, so no other worker notes this use of them.
     note_use(context.artifacts.store, context.order.run, found)
@@ -116,21 +117,23 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
         seed_text.name,
         field=f"spec.{defaults.instructions_field(spec)}.examplesPerPrompt",
     )
-    if RECIPE_DEFINITIONS[spec.recipe].task_list in WHOLE:
+    recipe = definition_of(spec.recipe)
+    if recipe.task_list in WHOLE:
         check_outputs(seeds, seed_text.name)
     library = texts.templates()
     benchmarks = texts.benchmarks()
     with context.meter.measure(Activity.LOAD):
         # These checks need no weights, so they come before the download.
         check_configuration(context.models.tokenizer())
-        adaptation = check_adapter(spec, context.models.tokenizer())
+        adaptation = check_adapter(spec, context.models.tokenizer()) if recipe.trains else None
         base = context.models.base()
         model = inspect_model(base)
         prompting = resolve_prompting(context.models.tokenizer())
         on_gpu = runs_on_gpu(context.order.runtime)
         judge = inspect_judge(spec, context.models, context.order.sources)
     check_model_is_pinned_one(context.order.sources, model)
-    check_adapted_weights(adaptation, base)
+    if adaptation is not None:
+        check_adapted_weights(adaptation, base)
     check_example_orders(spec, library)
     chat_format = prompting.chat_format
     evaluation = prepare_evaluation(
@@ -147,6 +150,7 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
         context.inputs,
         library=library,
         prompting=prompting,
+        folder=context.models.tokenizer(),
         own_length=model.max_length,
     )
     prepared = Prepared(
@@ -175,12 +179,15 @@ def _prepare(context: StageContext[PrepareSettings], spec: SelfAlignmentRunSpec)
         score_labels=resolve_score_labels(spec, library, _assessor(spec, judge, prompting)),
         judge=prepared_judge(spec, judge, on_gpu=on_gpu, needed=0) if judge else None,
         **_evaluated(evaluation, judgements),
+        memorization=prepare_memorization(
+            spec, evaluation, context.inputs, prompting=prompting, own_length=model.max_length
+        ),
     )
     known = replace(
         _known(spec, library, prompting, seeds),
         questions={one.reference.digest: one.longest for one in judgements.values()},
     )
-    predicted = list(predicted_stages(RECIPES[spec.recipe], spec, prepared))
+    predicted = list(predicted_stages(recipe_named(spec.recipe), spec, prepared))
     stages = [stage for stage in predicted if not is_judged(stage)]
     prompts = measured_prompts(stages, known, longest_prompts_of)
     # Not the benchmarks: the length is in the keys of all stages, and a benchmark that is added to

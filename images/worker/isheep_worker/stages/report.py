@@ -12,6 +12,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from isheep.store.documents import RunDocuments
 from isheep.store.interface import NoSuchKeyError
 from isheep.store.manifest import Manifest, Timings
 from isheep_worker.constraints.satisfaction import SatisfiedShare, satisfied_shares
+from isheep_worker.controls.drift import AssessorDrift, anchor_looks, assessor_drift
 from isheep_worker.controls.validity import ControlFigures, control_figures
 from isheep_worker.execution.commit import commit
 from isheep_worker.execution.context import StageContext, StageOutcome
@@ -43,7 +45,7 @@ from isheep_worker.rows.file_names import (
     SAMPLE_ANSWERS_FILE,
     TRAINING_LOG_FILE,
 )
-from isheep_worker.rows.schema import SCORES, SELECTIONS
+from isheep_worker.rows.schema import SCORES, SELECTIONS, ScoreRow
 from isheep_worker.yardstick.document import VERDICT_FILE
 
 HTML_FILE = "report.html"
@@ -113,6 +115,7 @@ def _source(context: StageContext[ReportSettings], manifests: dict[str, Manifest
             t: _controls(context, m, by_kind["assess"][t])
             for t, m in by_kind.get("controls", {}).items()
         },
+        anchors={t: _anchors(context, m, by_kind) for t, m in by_kind.get("anchors", {}).items()},
         constraints={t: _constraints(context, manifest) for t, manifest in selected.items()},
         answers={
             t: _answers(context, m, selected[t])
@@ -127,6 +130,7 @@ def _source(context: StageContext[ReportSettings], manifests: dict[str, Manifest
         model_bytes=_model_bytes(latest, merged),
         model_digest=next(filter(None, map(_base_model, manifests.values())), ""),
         store=context.order.store.uri,
+        prices=context.order.runtime.gpu_prices,
     )
 
 
@@ -253,6 +257,25 @@ def _controls(
         for manifest in (assessed, damaged)
     )
     return control_figures(pairs, controls, context.settings.spec.get("randomSeed", 0))
+
+
+def _anchors(
+    context: StageContext[ReportSettings],
+    later: Manifest,
+    by_kind: Mapping[str, Mapping[int, Manifest]],
+) -> tuple[AssessorDrift, ...]:
+    """Return how the assessor scores pairs of the first iteration, compared with that iteration."""
+    first = by_kind["assess"][min(by_kind["assess"])]
+    looks = anchor_looks(
+        (one.stage.iteration, one.settings["promptFormat"], partial(_score_rows, context, one.key))
+        for one in (first, later)
+    )
+    return assessor_drift(looks[0], looks[1], context.settings.spec.get("randomSeed", 0))
+
+
+def _score_rows(context: StageContext[ReportSettings], key: str) -> Iterator[ScoreRow]:
+    for line in context.artifacts.read_lines(key):
+        yield SCORES.decode(line)
 
 
 def _constraints(

@@ -49,6 +49,11 @@ _MEANINGS = {
     "begin": "the text after which the score follows",
     "answer_a": "the answer in the first place",
     "answer_b": "the answer in the second place",
+    "answer": "the answer that is graded",
+    "reference": "a correct answer to the question; blank if the file has none",
+    "first_instruction": "the question of the first turn, which `input` belongs to",
+    "first_answer": "the answer to the first turn",
+    "first_reference": "a correct answer to the first turn; blank if the file has none",
 }
 
 

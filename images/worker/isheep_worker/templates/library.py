@@ -41,6 +41,11 @@ SAMPLE_VALUES = {
     "begin": "Score: ",
     "answer_a": "Red.",
     "answer_b": "Blue.",
+    "answer": "Red.",
+    "reference": "Red or blue.",
+    "first_instruction": "Name a fruit.",
+    "first_answer": "An apple.",
+    "first_reference": "Any fruit.",
 }
 
 
@@ -63,6 +68,8 @@ _TASK = frozenset({"instruction", "input"})
 _PAIR = frozenset({"instruction", "input", "response", "level"})
 _LABELS = frozenset({"labels", "legend", "begin"})
 _ANSWERS = frozenset({"instruction", "input", "answer_a", "answer_b"})
+_GRADED = frozenset({"instruction", "input", "answer", "reference"})
+_SECOND = _GRADED | {"first_instruction", "first_answer", "first_reference"}
 VARIABLES: Mapping[str, Variables] = {
     "instructions": Variables(
         "the text before the list of tasks, which asks the model to continue the list",
@@ -157,13 +164,25 @@ VARIABLES: Mapping[str, Variables] = {
         known=_ANSWERS,
         required=_ANSWERS,
     ),
+    "judge-first-turn": Variables(
+        "the question to the judge for the grade of an answer, with a reference if there is one",
+        known=_GRADED,
+        required=_GRADED,
+    ),
+    "judge-second-turn": Variables(
+        "the question to the judge for the grade of the answer to a second turn",
+        known=_SECOND,
+        required=_SECOND,
+    ),
 }
 FOR_EXPECTED_SCORES = frozenset({"score-simple", "score-combined", "score-incontext"})
 """The templates of expected scores. They are a separate input document, so runs that differ only in
 `assessment.scoring` share the stages before assess."""
-FOR_JUDGEMENTS = frozenset({"judge-pair"})
-"""The templates of judgements. They are in the document of a judgement, because no stage of the
-method depends on them."""
+FOR_WIN_RATES = frozenset({"judge-pair"})
+FOR_GRADES = frozenset({"judge-first-turn", "judge-second-turn"})
+FOR_JUDGEMENTS = FOR_WIN_RATES | FOR_GRADES
+"""The templates of judgements. They are in the document of a judgement of their kind, because no
+stage of the method depends on them."""
 
 
 class PromptTemplateError(WorkerError, ValueError):

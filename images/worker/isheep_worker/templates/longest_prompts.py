@@ -39,7 +39,8 @@ class LongestQuestion:
     """The longest question of a judgement.
 
     `output` is the user's answer to it, and `generated` is the maximum number of tokens in the
-    answers of models that the judge sees. `spec_field` is the judgement in the spec.
+    answers of models that the judge sees. `spec_field` is the judgement in the spec. `later` has
+    the questions of later turns, and `references` the reference of each turn.
     """
 
     spec_field: str
@@ -47,6 +48,8 @@ class LongestQuestion:
     input: str
     output: str
     generated: int
+    later: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

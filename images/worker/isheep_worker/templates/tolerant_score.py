@@ -24,6 +24,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from isheep.contract.invisible_characters import without_invisible
 from isheep_worker.templates.parsed_score import ParsedScore, score_of
 from isheep_worker.templates.score_words import (
     JUDGEMENTS,
@@ -131,9 +132,8 @@ def _score_in(text: str, *, complete: bool) -> ParsedScore:
 
 def _plain(answer: str) -> str:
     """Return the text with digits and full-width signs in ASCII, without invisible characters."""
-    if answer.isascii():
-        return answer
-    return "".join(map(_plain_character, answer))
+    seen = without_invisible(answer)
+    return seen if seen.isascii() else "".join(map(_plain_character, seen))
 
 
 def _plain_character(character: str) -> str:
@@ -147,8 +147,7 @@ def _plain_character(character: str) -> str:
     if character == "\N{ARABIC DECIMAL SEPARATOR}":
         return "."
     category = unicodedata.category(character)
-    # Cf: zero-width characters. Me, and variation selectors: the frame of a digit as an emoji.
-    if category in ("Cf", "Me") or 0xFE00 <= ord(character) <= 0xFE0F:
+    if category in ("Cf", "Me"):  # the frame of a digit, as in an emoji, and signs around digits
         return ""
     return " " if category == "Zs" else character
 

@@ -1,10 +1,11 @@
 """The plain form of a text, in which texts are compared; stored texts are never changed.
 
 Two texts that look the same can have different characters. A zero-width space or a soft hyphen in a
-word hides a copy from a comparison, and a response of such characters only is not empty. An accent
-can be one character or two, a letter can be full width, and Arabic and Hebrew can be written with
-or without vowel marks. In the plain form these differences are gone. Every comparison uses it:
-deduplication, decontamination, repeated topics and instances, and the rules that search for words.
+word hides a copy from a comparison, and a response of such characters only is not empty
+(`isheep.contract.invisible_characters` has the set). An accent can be one character or two, a
+letter can be full width, and Arabic and Hebrew can be written with or without vowel marks. In the
+plain form these differences are gone. Every comparison uses it: deduplication, decontamination,
+repeated topics and instances, and the rules that search for words.
 
 Marks that carry meaning stay: the vowel signs of Indic scripts, Thai tone marks, accents of Latin,
 and the hamza and madda of Arabic letters. Zero-width joiners are removed in all scripts, because
@@ -21,14 +22,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_INVISIBLE = re.compile(
-    "["
-    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
-    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0"
-    "\U000e0000-\U000e0fff"
-    "]+"
-)
-"""Soft hyphen, zero-width and direction characters, variation selectors, blank fillers, tags."""
+from isheep.contract.invisible_characters import without_invisible
 
 _POINTS = re.compile(
     "["
@@ -52,7 +46,7 @@ _FULL_WIDTH_OFFSET = 0xFEE0
 
 _PLAIN = re.compile(
     "["
-    "\x00-\x7f\u00c0-\u0131\u0134-\u013e\u0141-\u0148\u014a-\u017e"  # Latin
+    "\t-\r\x1c-\x7e\u00c0-\u0131\u0134-\u013e\u0141-\u0148\u014a-\u017e"  # Latin
     "\u0400-\u0481\u048a-\u04ff"  # Cyrillic
     "\u2013\u2014\u2018-\u201f\u3001-\u3003"  # dashes, quotation marks, Chinese full stops
     "\u3041-\u3094\u30a1-\u30fa\u4e00-\u9fa5\uac00-\ud7a3"  # kana, Han, Hangul
@@ -68,12 +62,12 @@ def comparable(text: str) -> str:
         text: Any text, in any script.
 
     Returns:
-        The text without invisible characters and optional vowel marks, in NFKC. An ASCII text is
-        returned unchanged.
+        The text without invisible characters and optional vowel marks, in NFKC. An ASCII text
+        without control characters is returned unchanged.
     """
-    if text.isascii() or _PLAIN.fullmatch(text):
+    if _PLAIN.fullmatch(text):
         return text
-    bare = _FULL_WIDTH.sub(_half_width, _POINTS.sub("", _INVISIBLE.sub("", text)))
+    bare = _FULL_WIDTH.sub(_half_width, _POINTS.sub("", without_invisible(text)))
     if _PLAIN.fullmatch(bare):
         return bare
     plain = unicodedata.ucd_3_2_0.normalize("NFKC", _LONG_RUN.sub(r"\1", bare))
@@ -90,4 +84,4 @@ def visible(text: str) -> str:
 
     The result is empty if a reader sees nothing.
     """
-    return text.strip() if text.isascii() else _INVISIBLE.sub("", text).strip()
+    return without_invisible(text).strip()

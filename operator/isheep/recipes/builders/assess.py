@@ -1,4 +1,8 @@
-"""assess and controls: the assessor scores the pairs (§3.2), and some damaged responses."""
+"""assess, controls and anchors: the assessor scores pairs (§3.2).
+
+assess scores the pairs of its iteration, controls some damaged responses of these pairs, and
+anchors some pairs of the first iteration again.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ def assess(run: RunContext, t: int, pairs: str, items: int) -> Stage:
     sampled = spec.scoring == "Sampled" or spec.compare is not None
     explained = sampled and spec.explanations != EXPLANATIONS
     model = _assessor(run, t)
-    prompt_format = _assessor_format(spec, run.writer_of(t))
+    prompt_format = assessor_format(run, t)
     return Stage(
         f"i{t}/assess",
         StageKind.ASSESS,
@@ -82,6 +86,31 @@ def controls(run: RunContext, t: int, pairs: str, count: int) -> Stage:
     )
 
 
+def anchors(run: RunContext, t: int, pairs: str, scores: str, count: int) -> Stage:
+    """Return the stage in which the assessor of iteration t scores earlier pairs again.
+
+    `pairs` is the id of the stage whose output are the pairs, and `scores` that of the assess stage
+    that has scored them; `count` of them are scored again. The settings are those of the assess
+    stage of iteration t, so only the assessor differs.
+    """
+    scored = assess(run, t, pairs, count)
+    settings = scored.settings.model_dump(exclude={"compare", "explanations"})
+    return replace(
+        scored,
+        id=f"i{t}/anchors",
+        kind=StageKind.ANCHORS,
+        settings=s.AnchorSettings(**settings, explanations=0),
+        inputs={**scored.inputs, "scores": (scores,)},
+    )
+
+
+def assessor_can_change(spec: SelfAlignmentRunSpec) -> bool:
+    """Return whether another model can score in a later iteration, under the same name or not."""
+    if scores_by_judge(spec):
+        return spec.judge is not None and spec.judge.endpoint is not None
+    return spec.assessment.assessor == "Previous"
+
+
 def needs_expected_scores(spec: SelfAlignmentRunSpec) -> bool:
     """Return whether any score of the run is an expectation, which needs labels from prepare."""
     expected = spec.assessment.scoring == "Expected" or spec.assessment.compare is not None
@@ -92,6 +121,11 @@ def assessor_formats(spec: SelfAlignmentRunSpec) -> tuple[PromptFormat, ...]:
     """Return the formats of the assessor's prompts over all iterations, each format once."""
     formats = (_assessor_format(spec.assessment, writer) for writer in range(spec.iterations))
     return tuple(dict.fromkeys(formats))
+
+
+def assessor_format(run: RunContext, t: int) -> PromptFormat:
+    """Return the format of the assessor's prompts in an iteration."""
+    return _assessor_format(run.spec.assessment, run.writer_of(t))
 
 
 def _assessor(run: RunContext, t: int) -> StageModel:

@@ -1,6 +1,8 @@
-"""judge: the judge of the run compares the answers of M(t) with other answers."""
+"""judge: the judge of the run compares answers of M(t) with others, or grades answers alone."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from isheep.api.evaluation import Judgement
 from isheep.contract.choices import PromptFormat
@@ -35,22 +37,67 @@ def judge(
         base: The prompt format of M(0) and the id of the stage with its answers; None if the other
             answers are in the user's file.
     """
-    model = judge_of(run)
     other = "outputs" if base is None else base[0].lower()
+    settings = _settings(run, judgement, prepared).model_copy(
+        update={"outputs": True if base is None else None}
+    )
     return Stage(
         f"i{t}/judge/{judgement.name}-{other}",
         StageKind.JUDGE,
         iteration,
-        e.JudgeSettings(
-            model=model.settings,
-            endpoint=model.endpoint,
-            random_seed=0 if run.spec.evaluation is None else run.spec.evaluation.random_seed,
-            kind=judgement.kind,
-            judgement=prepared.digest,
-            outputs=True if base is None else None,
-            sampling=Sampling(temperature=0.0, top_p=1.0, max_tokens=judgement.judge_max_tokens),
-        ),
+        settings,
         inputs={"answers": (answers,), **({} if base is None else {"base": (base[1],)})},
         items=max(prepared.requests.values()),
-        model=model.source,
+        model=judge_of(run).source,
+    )
+
+
+def grade(
+    run: RunContext,
+    judgement: Judgement,
+    prepared: PreparedBenchmark,
+    *,
+    t: int,
+    iteration: int,
+    answers: str,
+    bases: Sequence[tuple[PromptFormat, str]],
+) -> Stage:
+    """Return the stage in which the judge grades the answers of M(t) and those of M(0).
+
+    All of them are graded in one stage, so a judge that changes over time changes no comparison.
+
+    Args:
+        run: The run, with the result of prepare.
+        judgement: The judgement of the spec.
+        prepared: The judgement as prepare has stored it.
+        t: The t of the model.
+        iteration: The iteration of the stage.
+        answers: The id of the stage with the answers of M(t).
+        bases: The prompt formats of M(0), each with the id of the stage with its answers.
+    """
+    settings = _settings(run, judgement, prepared).model_copy(
+        update={"base_formats": tuple(prompt_format for prompt_format, _ in bases)}
+    )
+    return Stage(
+        f"i{t}/judge/{judgement.name}-grades",
+        StageKind.JUDGE,
+        iteration,
+        settings,
+        inputs={"answers": (answers,), "base": tuple(id_ for _, id_ in bases)},
+        items=max(prepared.requests.values()),
+        model=judge_of(run).source,
+    )
+
+
+def _settings(
+    run: RunContext, judgement: Judgement, prepared: PreparedBenchmark
+) -> e.JudgeSettings:
+    model = judge_of(run)
+    return e.JudgeSettings(
+        model=model.settings,
+        endpoint=model.endpoint,
+        random_seed=0 if run.spec.evaluation is None else run.spec.evaluation.random_seed,
+        kind=judgement.kind,
+        judgement=prepared.digest,
+        sampling=Sampling(temperature=0.0, top_p=1.0, max_tokens=judgement.judge_max_tokens),
     )

@@ -13,7 +13,7 @@ from isheep.recipes.stage_kinds import StageKind
 _NO_DATA_FIELDS = frozenset(
     {
         *("activeDeadlineSeconds", "compute", "managedBy", "serviceAccountName", "storage"),
-        *("suspend", WRITERS),
+        *("suspend", "ttlSecondsAfterFinished", WRITERS),
     }
 )
 """The fields of the spec that no data depends on. A new field counts as data until it is here."""

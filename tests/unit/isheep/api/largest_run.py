@@ -39,6 +39,13 @@ def largest_spec(**changes: Any) -> dict[str, Any]:
     }
 
 
+def other_bytes() -> int:
+    """Return the size of the other fields of a spec if each of them has its largest value."""
+    schema = openapi_schema()["properties"]["spec"]["properties"]
+    others = [node for name, node in schema.items() if name not in largest_spec()]
+    return sum(stored_bytes(_largest(node)) for node in others)
+
+
 def stored_bytes(value: Any) -> int:
     """Return the size of a value as an API server stores it."""
     if isinstance(value, dict):
@@ -77,7 +84,8 @@ def _largest(node: dict[str, Any], number: int = 0) -> Any:
 
 
 def _uri(node: dict[str, Any]) -> str:
-    return ("s3://bucket/" + LONGEST * node["maxLength"])[: node["maxLength"]]
+    length: int = node["maxLength"]
+    return ("s3://bucket/" + LONGEST * length)[:length]
 
 
 def _text(node: dict[str, Any], number: int) -> str:

@@ -44,6 +44,7 @@ HARMLESS = {
     "spec.evaluation.benchmarks.task": "a task that lm-eval contains",
     "spec.best.metric": "a figure of the run's own results",
     "spec.stopping.metric": "a figure of the run's own results",
+    f"{POOL}.resourceClaims.name": "a name inside of the pod",
     f"{POOL}.nodeSelector": "nodes are protected by taints, and tolerations are decided",
     f"{POOL}.affinity.nodeAffinity": "nodes are protected by taints, and tolerations are decided",
 }
@@ -89,7 +90,7 @@ def test_every_field_that_can_name_something_is_decided() -> None:
     [
         ("spec.judge.url", {"type": "string", "pattern": "^https://"}),
         ("spec.judge.secretRef", {"type": "object", "properties": {"name": {"type": "string"}}}),
-        ("spec.compute.inference.resourceClaims", {"type": "array", "items": {"type": "string"}}),
+        ("spec.compute.inference.deviceClasses", {"type": "array", "items": {"type": "string"}}),
         ("spec.compute.training.extraVolumes", {"type": "object", "additionalProperties": {}}),
         ("spec.engine.allowRemoteCode", {"type": "boolean"}),
         ("spec.selection.device", {"anyOf": [{"type": "string"}]}),

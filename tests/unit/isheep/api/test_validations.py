@@ -98,6 +98,31 @@ BREAKING: tuple[tuple[str, dict[str, Any]], ...] = (
             "judge": {"model": MODEL},
         },
     ),
+    (
+        "evaluation.judgements[0].against",
+        {
+            "evaluation": {
+                "judgements": [
+                    {
+                        "name": "a",
+                        "kind": "Grades",
+                        "storageUri": "file:///q.jsonl",
+                        "against": "Outputs",
+                    }
+                ]
+            },
+            "judge": ENDPOINT,
+        },
+    ),
+    (
+        "evaluation.memorization",
+        {
+            "evaluation": {
+                "memorization": {},
+                "benchmarks": [{"name": name, "task": "arc_easy"} for name in "abcde"],
+            }
+        },
+    ),
     ("judge", {"judge": {}}),
     ("judge", {"judge": {"model": MODEL, **ENDPOINT}}),
     ("assessment.assessor", {"assessment": {"assessor": "Judge"}}),
@@ -148,6 +173,12 @@ BREAKING: tuple[tuple[str, dict[str, Any]], ...] = (
     ("model.revision", {"model": {"storageUri": "s3://bucket/x", "revision": "main"}}),
     ("seedTasks", {"seedTasks": {"builtin": "Default", "storageUri": "s3://bucket/x"}}),
     ("assessment.decoding", {"assessment": {"scoring": "Expected", "decoding": "Constrained"}}),
+    ("assessment.anchors", {"assessment": {"assessor": "Base", "anchors": 50}}),
+    (
+        "assessment.anchors",
+        {"judge": {"model": MODEL}, "assessment": {"assessor": "Judge", "anchors": 50}},
+    ),
+    ("safeguards.rules", {"safeguards": {"rules": ["LenientAssessor"]}}),
     ("assessment.exampleOrder", {"assessment": {"exampleOrder": "Shuffled"}}),
     ("selection.random", {"selection": {"method": "Random"}}),
     ("selection.random", {"selection": {"random": {"size": 64}}}),

@@ -48,6 +48,11 @@ def gpus(count):
             "no validation loss is measured",
         ),
         ({"language": "xx"}, "spec.language", "ISO 639 has no language xx"),
+        (
+            {"evaluation": {"memorization": {}}},
+            "spec.evaluation.memorization",
+            "M(0) completes items of benchmarks, and the run has none",
+        ),
         ({"language": "eng"}, "spec.language", "write en"),
         (
             {"training": {"effectiveBatchSize": 12, "numNodes": 2}, "compute": gpus(4)},
@@ -113,6 +118,12 @@ def test_a_setting_without_effect_is_reported_at_its_place(spec, field, text):
         {"training": {"effectiveBatchSize": 17}, "compute": gpus(1)},
         {"training": {"effectiveBatchSize": 1}},
         {"training": {"startFrom": "Previous"}},
+        {
+            "evaluation": {
+                "memorization": {},
+                "benchmarks": [{"name": "quiz", "task": "arc_easy"}],
+            }
+        },
     ],
 )
 def test_settings_with_an_effect_are_not_reported(spec):

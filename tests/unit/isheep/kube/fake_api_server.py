@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from isheep.kube.client import ApiError, ApiUnreachableError, Listing
+from isheep.kube.client import ApiError, ApiUnreachableError, Check, Listing
 
 from .test_patch import merge
 from .virtual_time import now
@@ -36,7 +36,7 @@ class FakeApiServer:
     """Objects by path, and the requests of the operator.
 
     A request takes one cycle of the event loop, or twice `latency` seconds: before and after its
-    effect.
+    effect. `pause` is the time in seconds for which the operator stops before it sends a request.
     """
 
     def __init__(self, namespace: str = "ns") -> None:
@@ -46,6 +46,7 @@ class FakeApiServer:
         self.requests: list[tuple[str, str]] = []
         self.watchers: list[EventHandler] = []
         self.latency: Callable[[], float] = lambda: 0.0
+        self.pause: Callable[[str, str], float] = lambda method, path: 0.0
         self.fault: FaultFunction = lambda method, path: None
         self._created = 0
 
@@ -68,8 +69,8 @@ class FakeApiServer:
 
         return await self._serve("GET", path, answer)
 
-    async def create(self, path: str, document: Json) -> Json:
-        return await self._serve("POST", path, lambda: self.put(path, document))
+    async def create(self, path: str, document: Json, *, check: Check | None = None) -> Json:
+        return await self._serve("POST", path, lambda: self.put(path, document), check)
 
     async def replace(self, path: str, document: Json) -> Json:
         def answer() -> Json:
@@ -79,20 +80,24 @@ class FakeApiServer:
 
         return await self._serve("PUT", path, answer)
 
-    async def patch_status(self, path: str, patch: Json) -> Json:
+    async def patch_status(self, path: str, patch: Json, *, check: Check | None = None) -> Json:
         def answer() -> Json:
             found = self._found(path)
             self._check_version(found, patch.get("metadata", {}))
             status = merge(found.get("status") or {}, patch["status"])
             return self._store(path, {**found, "status": status})
 
-        return await self._serve("PATCH", f"{path}/status", answer)
+        return await self._serve("PATCH", f"{path}/status", answer, check)
 
-    async def delete(self, path: str, uid: str) -> Json:
+    async def delete(
+        self, path: str, uid: str, version: int | None = None, *, check: Check | None = None
+    ) -> Json:
         def answer() -> Json:
             found = self._found(path)
             if found["metadata"]["uid"] != uid:
                 raise ApiError(409, "Conflict", "Precondition failed: UID in precondition", ())
+            if version is not None:
+                self._check_version(found, {"resourceVersion": str(version)})
             if "deletionTimestamp" in found["metadata"]:
                 return found
             metadata = {
@@ -102,7 +107,7 @@ class FakeApiServer:
             }
             return self._store(path, {**found, "metadata": metadata})
 
-        return await self._serve("DELETE", path, answer)
+        return await self._serve("DELETE", path, answer, check)
 
     # --- changes by the test ------------------------------------------------------------
 
@@ -148,7 +153,13 @@ class FakeApiServer:
 
     # --- internals ----------------------------------------------------------------------
 
-    async def _serve(self, method: str, path: str, answer: Callable[[], Any]) -> Any:
+    async def _serve(
+        self, method: str, path: str, answer: Callable[[], Any], check: Check | None = None
+    ) -> Any:
+        if pause := self.pause(method, path):
+            await asyncio.sleep(pause)
+        if check is not None:
+            check()
         self.requests.append((method, path))
         fails_after = False
         await asyncio.sleep(self.latency())

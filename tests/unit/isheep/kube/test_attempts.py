@@ -382,3 +382,17 @@ def test_the_attempt_has_the_gpus_and_the_times_of_its_pods() -> None:
     assert not pods_are_known(job, observation(pods=times))
     assert not pods_are_known(job, None)
     assert pods_are_known(a_job(status=WORKING), None), "a Job without GPUs is not charged"
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"), [(WORKING, True), (STARTING, False), (COMPLETE, False)]
+)
+def test_a_working_attempt_shows_the_store_that_does_not_answer(
+    status: dict[str, Any], shown: bool
+) -> None:
+    waits = observation(waits_for="s3://b does not answer (SlowDown)")
+    waiting = attempt_of(a_job(status=status), waits).waiting
+    assert (waiting is not None) == shown
+    if waiting is not None:
+        assert (waiting.reason, waiting.stalled) == ("WaitingForStore", False)
+        assert "s3://b does not answer (SlowDown) (check the endpoint" in waiting.message

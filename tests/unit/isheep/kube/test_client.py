@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from aiohttp import web
@@ -91,6 +91,28 @@ def test_an_object_that_is_too_large_is_an_error_and_no_outage(status: int) -> N
     with pytest.raises(ApiError, match="too large") as caught:
         asyncio.run(_with_api(answer, patch))
     assert caught.value.status == 413
+
+
+@pytest.mark.parametrize("verb", ["create", "patch_status", "delete"])
+def test_a_write_is_not_sent_if_its_check_fails(verb: str) -> None:
+    sent: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        sent.append(request.method)
+        return web.json_response({})
+
+    def check() -> None:
+        raise LookupError("the Lease has expired")
+
+    async def write(api: Api) -> None:
+        body: Any = "uid" if verb == "delete" else {}
+        with pytest.raises(LookupError):
+            await getattr(api, verb)("/run", body, check=check)
+        assert sent == []
+        await getattr(api, verb)("/run", body, check=lambda: None)
+
+    asyncio.run(_with_api(answer, write))
+    assert len(sent) == 1
 
 
 async def _pages(api: Api) -> list[int]:

@@ -33,7 +33,7 @@ def test_only_the_image_is_required(tmp_path: Path) -> None:
     assert config.model_mirrors == {}
     assert (config.http_port, config.workers, config.debug) == (8080, 16, False)
     assert (config.lease.namespace, config.lease.name) == (None, "isheep-operator")
-    assert config.lease.duration_seconds == 30
+    assert config.lease.duration_seconds == 22
     timings = config.timings
     assert (timings.first_look_seconds, timings.look_seconds) == (15, 30)
     assert (timings.poll_seconds, timings.progress_seconds, timings.list_seconds) == (30, 60, 300)

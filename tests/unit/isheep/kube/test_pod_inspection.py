@@ -146,6 +146,20 @@ def test_the_reason_for_a_waiting_pod_is_read_from_the_events_of_the_pod() -> No
     assert observation.waiting.reason == "Starting"
 
 
+def test_the_reason_for_a_pod_that_the_scheduler_ignores_is_read_from_its_events() -> None:
+    message = 'PodResourceClaim gpu: resource claim template "large": not found'
+    events = [event("FailedResourceClaimCreation", message, "uid of a")]
+    observation, _ = inspect(a_job(status=STARTING), pods=[pod_json("a")], events=events)
+    assert observation.waiting is not None
+    assert observation.waiting.reason == "ResourceClaimNotCreated"
+    assert observation.waiting.message.startswith(message)
+    observation, _ = inspect(a_job(status=STARTING), pods=[pod_json("a")])
+    assert observation.waiting is None
+    placed = {**pod_json("a"), "spec": {"nodeName": "gpu-7"}}
+    observation, requests = inspect(a_job(status=STARTING), pods=[placed], events=events)
+    assert (observation.waiting, requests) == (None, [("GET", PODS)])
+
+
 def test_events_are_not_read_if_the_pod_has_the_reason() -> None:
     waiting = {"reason": "CreateContainerConfigError", "message": 'secret "a" not found'}
     observation, requests = inspect(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from isheep.kube.jobs import Installation
+from isheep.kube.records import job_record
 from isheep.planner.types import JobWalk
 
 from .builders import RUN_UID, a_start, a_step
@@ -25,7 +26,17 @@ AFFINITY = {
 }
 
 
+CLAIMS = [
+    {"name": "gpus", "resourceClaimTemplateName": "two-gpus"},
+    {"name": "network", "resourceClaimTemplateName": "nic"},
+]
 TOLERATIONS = [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}]
+
+
+def as_stored(job: dict[str, Any]) -> dict[str, Any]:
+    """Return a Job with the metadata that an API server adds."""
+    added = {"uid": "job-1", "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    return {**job, "metadata": {**job["metadata"], **added}}
 
 
 def without_empty(value: Any) -> Any:
@@ -47,6 +58,7 @@ def without_empty(value: Any) -> Any:
         ("schedulerName", "volcano"),
         ("imagePullSecrets", [{"name": "pull"}]),
         ("terminationGracePeriodSeconds", 600),
+        ("resourceClaims", CLAIMS),
     ],
 )
 def test_a_field_of_a_pool_is_a_field_of_its_pods_only(
@@ -83,6 +95,17 @@ def test_the_resources_of_a_pool_are_those_of_the_container() -> None:
     assert found == {
         "requests": {"cpu": "4", "memory": "16Gi"},
         "limits": {"nvidia.com/gpu": "1", "memory": "32Gi"},
+    }
+
+
+def test_the_worker_gets_the_devices_of_all_claims_of_its_pool() -> None:
+    limits = {"limits": {"memory": "32Gi"}}
+    job = job_for(compute={"inference": {"resources": limits, "resourceClaims": CLAIMS}})
+    claims = [{"name": "gpus"}, {"name": "network"}]
+    assert worker_of(job)["resources"] == {"requests": {}, **limits, "claims": claims}
+    assert job_record(as_stored(job)).gpus == {
+        "resource.k8s.io/two-gpus": 1,
+        "resource.k8s.io/nic": 1,
     }
 
 

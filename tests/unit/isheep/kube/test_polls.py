@@ -14,7 +14,14 @@ import pytest
 
 from isheep.kube.attempts import PodObservation
 from isheep.kube.pod_inspection import PodInspector
-from isheep.kube.polls import CONCURRENT_POLLS, POLL_SECONDS, Polls, Progress, with_answer
+from isheep.kube.polls import (
+    CONCURRENT_POLLS,
+    POLL_SECONDS,
+    WAITS_CHARACTERS,
+    Polls,
+    Progress,
+    with_answer,
+)
 from isheep.kube.records import JobRecord
 
 from .builders import a_job, at, pod_json
@@ -247,3 +254,21 @@ def test_silent_pods_are_polled_at_the_same_time_and_each_job_once() -> None:
     answered = run_in_virtual_time(run_polls())
     assert len(answered) == len(set(answered)) == 2 * CONCURRENT_POLLS
     assert set(asked) == {0, POLL_SECONDS}
+
+
+@pytest.mark.parametrize(
+    ("answer", "waits_for"),
+    [
+        ({"waitsFor": "s3://b does not\n answer"}, "s3://b does not answer"),
+        ({"waitsFor": "x" * 1000}, "x" * WAITS_CHARACTERS),
+        ({"waitsFor": ""}, None),
+        ({"waitsFor": ["s3://b"]}, None),
+        ({}, None),
+    ],
+)
+def test_what_a_pod_waits_for_is_one_line_of_text(
+    answer: dict[str, Any], waits_for: str | None
+) -> None:
+    before = PodObservation(at=START, waits_for="earlier")
+    found, _ = poll(a_job(status=WORKING), pods=[running()], before=before, answer=answer)
+    assert found.waits_for == waits_for

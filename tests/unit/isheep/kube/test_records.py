@@ -299,3 +299,42 @@ def test_the_record_of_a_run_that_rests_has_a_digest_and_no_spec(
     assert whole.digest == record.digest
     document["spec"] = {**document["spec"], "language": "de"}
     assert (run_record(document).digest != record.digest) is rests
+
+
+def large_run() -> dict[str, Any]:
+    """Return a run with a large spec, a store, a pinned spec and a stage."""
+    document = run_json(status=resting("Running"))
+    document["spec"]["storage"] = {"s3": {"bucket": "b"}}
+    document["spec"]["compute"] = {"inference": {"env": [{"name": "A", "value": "x" * 40_000}]}}
+    document["status"]["resolved"] = {"spec": document["spec"]}
+    document["status"]["stages"] = [{"id": "prepare", "key": "k", "attempts": 1, "committed": True}]
+    return document
+
+
+def test_the_record_of_a_large_run_has_only_what_other_runs_need() -> None:
+    document = large_run()
+    record, whole = run_record(document), run_record(document, whole=True)
+    assert (record.partial, whole.partial) == (True, False)
+    assert json.loads(record.spec) == {"storage": {"s3": {"bucket": "b"}}}
+    assert json.loads(record.status) == {
+        name: value for name, value in document["status"].items() if name != "resolved"
+    }
+    assert [stage.key for stage in record.view().status.stages] == ["k"]
+    assert json.loads(whole.spec) == document["spec"]
+    assert whole.kept() == record
+    assert record.kept() == record
+
+
+def test_a_change_of_a_large_run_changes_its_record() -> None:
+    document = large_run()
+    before = run_record(document)
+    document["status"]["resolved"]["spec"]["language"] = "de"
+    after = run_record(document)
+    assert (after.spec, after.status) == (before.spec, before.status)
+    assert after != before
+
+
+def test_the_record_of_a_usual_run_is_whole() -> None:
+    record = run_record(run_json(status=resting("Running")))
+    assert not record.partial
+    assert record.kept() is record

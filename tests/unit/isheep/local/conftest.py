@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import Empty
 
 import pytest
 
@@ -12,9 +12,10 @@ from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.store_spec import parse_store_uri
 from isheep.local.conclusion import Conclusion
 from isheep.local.events import AttemptEnd, AttemptView
+from isheep.local.inbox import StopRequested
 from isheep.local.session import Session
 from isheep.local.stored_run import StoredRun
-from isheep.local.worker import StopRequested
+from isheep.local.worker import Inbox
 from isheep.planner.plan import plan
 from isheep.planner.types import Environment
 from isheep.store import open_store
@@ -48,23 +49,20 @@ class RecordingListener:
         self.notes.append(text)
 
 
-class SkippedWaits:
+class SkippedWaits(Inbox):
     """An inbox with its clock. After `skip`, a wait without a message moves the clock only."""
 
     def __init__(self):
-        self._queue = SimpleQueue()
+        super().__init__()
         self._now = datetime(2030, 1, 1, tzinfo=UTC)
         self.skip = False
 
     def __call__(self):
         return self._now
 
-    def put(self, message):
-        self._queue.put(message)
-
-    def get(self, timeout):
+    def get(self, timeout=None):
         try:
-            return self._queue.get(timeout=0.01 if self.skip else timeout)
+            return super().get(timeout=0.01 if self.skip else timeout)
         except Empty:
             self._now += timedelta(seconds=timeout)
             raise
@@ -86,7 +84,7 @@ class LocalHarness:
         self.store_spec = parse_store_uri(str(folder / "store"))
         self.store = open_store(self.store_spec)
         self.listener = RecordingListener()
-        self.inbox: SimpleQueue | SkippedWaits = SimpleQueue()
+        self.inbox = Inbox()
         self.command = (sys.executable, str(FAKE_WORKER))
         self.spec = {
             "recipe": "ISheep",

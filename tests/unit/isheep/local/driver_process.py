@@ -5,11 +5,11 @@ import os
 import signal
 import sys
 from pathlib import Path
-from queue import SimpleQueue
 
 from isheep.contract.store_spec import parse_store_uri
+from isheep.local.inbox import StopRequested
 from isheep.local.session import Session
-from isheep.local.worker import StopRequested
+from isheep.local.worker import Inbox
 from isheep.planner.plan import plan
 from isheep.planner.types import Environment
 from isheep.store import open_store
@@ -24,7 +24,7 @@ class SilentListener:
 
 def main(folder: Path, spec: dict) -> int:
     store = parse_store_uri(str(folder / "store"))
-    inbox = SimpleQueue()
+    inbox = Inbox()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: inbox.put(StopRequested()))
     session = Session(

@@ -4,7 +4,8 @@ Files in `$FAKE_ORDERS` define its behaviour. One worker's attempt at a stage re
 file `<stage id with dots>.<n>`, which contains `die`, `hang` (until SIGTERM), `stubborn` (hang even
 after SIGTERM), `load` (the same while it loads a model), `exit` (exit with 0 and without a result),
 `adopt` (report the stage as committed before) or `fail <exit code> <reason>`. The worker appends
-each order to `log.txt`. Its engine, which does not exist, always stays during a training.
+each order to `log.txt`. Its engine, which does not exist, always stays during a training. With
+`silent` in `room.<n>`, the worker does not answer a request for room.
 """
 
 import hashlib
@@ -131,6 +132,7 @@ def commit(order: StageOrder, step: Step, index: int, count: int) -> StageResult
         path = CONTROL / f"results-{os.getpid()}.json"
         path.write_text(json.dumps({"results": {step.id: {"acc,none": 0.5}}}))
         files = [artifacts.write_file(step.key, "results.json", path)]
+        artifacts.write_part(step.key, 0, metrics())
     if step.kind == "verdict":
         path = CONTROL / f"verdict-{os.getpid()}.json"
         path.write_text(json.dumps(verdict(step.settings.get("benchmarks", []))))
@@ -159,6 +161,16 @@ def commit(order: StageOrder, step: Step, index: int, count: int) -> StageResult
     RunDocuments(artifacts.store, order.run).add_ref(step.key)
     done = StepResult(id=step.id, key=step.key, statistics=manifest.statistics)
     return StageResult(outcome="Committed", steps=(done,))
+
+
+def metrics() -> list[bytes]:
+    """Return the values of 64 items, a quarter of which is right, on a metric."""
+    fields = {"task": "quiz", "metric": "acc", "filter": "none", "higher_is_better": True}
+    rows = (
+        {**fields, "item": f"quiz/{n}", "item_hash": f"{n:064d}", "value": float(n % 4 == 0)}
+        for n in range(64)
+    )
+    return [json.dumps(row).encode() for row in rows]
 
 
 def verdict(benchmarks: list[dict]) -> dict:
@@ -258,7 +270,8 @@ def main() -> int:
     while (line := lines.get()) is not None:
         message = parse_driver_line(line)
         if isinstance(message, RoomRequest):
-            write_line({"type": "room", "keeps": True})
+            if behaviour("room") != ["silent"]:
+                write_line({"type": "room", "keeps": True})
             continue
         share = (int(os.environ[name]) for name in ("JOB_COMPLETION_INDEX", "ISHEEP_WORKERS"))
         write_result(execute(message, *share))

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from isheep.contract.exit_codes import ExitCode
+from isheep.local.inbox import StopRequested
+from isheep.local.worker import Inbox
 
 STAGES = [
     "prepare",
@@ -193,6 +195,23 @@ def test_a_stop_request_before_the_first_stage_stops_at_once(harness):
 
     assert harness.run().end == "Stopped"
     assert harness.orders == []
+
+
+class StopsDuringARequestForRoom(Inbox):
+    def room_answer(self, worker, seconds):
+        self.put(StopRequested())
+        return super().room_answer(worker, seconds)
+
+
+def test_a_stop_request_ends_the_wait_for_a_worker_that_should_make_room(harness, monkeypatch):
+    # Without the stop, the driver would wait for longer than any test.
+    monkeypatch.setattr("isheep.local.worker.ROOM_SECONDS", 1e6)
+    harness.inbox = StopsDuringARequestForRoom()
+    harness.behave("room", "silent")
+    harness.spec |= {"iterations": 2, "training": {"handover": "Adapter"}}
+    conclusion = harness.run()
+    assert (conclusion.end, conclusion.exit_code) == ("Stopped", ExitCode.STOPPED)
+    assert "i1/train" in conclusion.message
 
 
 def test_an_edited_spec_is_a_new_generation_and_reuses_stages_with_the_same_keys(harness):

@@ -49,5 +49,9 @@ def statistics_of(
             found |= {"benchmarkItems": 130.0, "benchmarkDifference": 0.125}
         if settings.get("judged"):
             found |= {"judgementItems": 128.0, "judgementRate": 0.625}
+        if settings.get("graded"):
+            found |= {"gradeItems": 80.0, "gradeMean": 5.5, "gradeDifference": -0.5}
+            found |= {"secondMean": 3.5, "secondDifference": -4.0}
+            found |= {"secondLower": -4.5, "secondUpper": -3.5}
         return found
     return {}

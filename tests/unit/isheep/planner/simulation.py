@@ -30,14 +30,16 @@ from isheep.contract.order import (
 from isheep.planner.frontier import known_stages
 from isheep.planner.plan import plan
 from isheep.planner.types import (
+    Action,
     Attempt,
     AttemptState,
+    Contender,
     Environment,
+    Expire,
     Observed,
     Peer,
     Plan,
     PodTime,
-    Remove,
     RunView,
     StageRef,
     Start,
@@ -141,6 +143,8 @@ class PlannerSimulation:
     store: dict[str, dict[str, float]] = field(default_factory=dict)
     attempts: dict[str, SimulatedAttempt] = field(default_factory=dict)
     peers: tuple[Peer, ...] = ()
+    contenders: tuple[Contender, ...] = ()
+    expired: bool = False
     committed: Counter[str] = field(default_factory=Counter)
     adopted: Counter[str] = field(default_factory=Counter)
     started: list[str] = field(default_factory=list)
@@ -152,7 +156,7 @@ class PlannerSimulation:
     def observed(self) -> Observed:
         """Return the attempts and the peers, as the planner gets them."""
         attempts = (attempt.view(name) for name, attempt in self.attempts.items())
-        return Observed(tuple(attempts), self.peers)
+        return Observed(tuple(attempts), self.peers, self.contenders)
 
     def plan(self) -> Plan:
         return plan(self.run, self.observed(), self.now, self.environment)
@@ -183,8 +187,10 @@ class PlannerSimulation:
                 return planned
         raise AssertionError("the planner still has actions after 6 passes")
 
-    def _execute(self, action: Start | Stop | Remove) -> None:
-        if isinstance(action, Start):
+    def _execute(self, action: Action) -> None:
+        if isinstance(action, Expire):
+            self.expired = True
+        elif isinstance(action, Start):
             self.start(action)
         elif isinstance(action, Stop):
             attempt = self.attempts[action.attempt]

@@ -69,6 +69,16 @@ def test_a_judge_answers_twice_for_each_question_and_format_of_m0() -> None:
     assert added == 2 * 2 * 130 * 32
 
 
+def test_a_judge_grades_two_turns_of_each_model_and_format_of_m0() -> None:
+    judgement = {"name": "bench", "storageUri": "s3://bucket/q.jsonl", "judgeMaxTokens": 32}
+    judge = {"endpoint": {"url": "https://api.example.com/v1", "model": "judge-1"}}
+    without = cost(made().stages, ()).tokens
+    for prompt_format, models in (("Both", 3), ("Chat", 2)):
+        fields = {**judgement, "kind": "Grades", "promptFormat": prompt_format}
+        found = made(evaluation={"judgements": [fields]}, judge=judge)
+        assert cost(found.stages, ()).tokens - without == 2 * models * 130 * 32
+
+
 def test_without_a_measurement_the_cost_is_unknown_and_names_what_is_missing() -> None:
     found = cost(made().stages, [m for m in MEASURED if m.kind is not StageKind.ASSESS])
     assert (found.seconds, found.gpu_seconds, found.bytes) == (None, None, None)

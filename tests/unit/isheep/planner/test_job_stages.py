@@ -108,6 +108,13 @@ def test_a_base_assessor_is_never_joined_with_another_model() -> None:
 
 
 @pytest.mark.parametrize("grouping", ["PerRole", "Joined"])
+def test_anchors_are_scored_in_the_job_of_assess(grouping: JobGrouping) -> None:
+    spec = spec_of(iterations=2, assessment={"anchors": 50, "controls": 50})
+    (job,) = [job for job in jobs_of(spec, grouping) if "i2/anchors" in job]
+    assert job[-3:] == ["i2/assess", "i2/controls", "i2/anchors"]
+
+
+@pytest.mark.parametrize("grouping", ["PerRole", "Joined"])
 @pytest.mark.parametrize(
     ("judge", "jobs"),
     [("model", [["i1/assess", "i1/controls"]]), ("endpoint", [["i1/assess"], ["i1/controls"]])],

@@ -12,7 +12,7 @@ import pytest
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.order import Frontier
 from isheep.planner.frontier import expand, known_stages
-from isheep.planner.peers import claims, holder
+from isheep.planner.peers import Plans, claims, holder
 from isheep.planner.walk import walk
 from isheep.recipes.registry import RECIPES
 from isheep.recipes.stage_kinds import STAGE_VERSIONS
@@ -244,7 +244,7 @@ def test_a_failed_measurement_keeps_no_other_run_waiting() -> None:
     other = measured()
     other.peers = (peer,)
     other.run = replace(other.run, uid="uid-2", created=START + MINUTE)
-    assert holder(other.run, other.peers, {record.key}) is None
+    assert holder(other.run, other.peers, Plans({record.key})) is None
 
 
 def test_the_failure_of_a_stage_that_was_never_started_here_stays_in_the_status() -> None:
@@ -319,8 +319,8 @@ def test_the_status_shows_each_model_on_the_first_benchmark() -> None:
     assert [(one.name, one.items, one.difference) for one in found] == [("quiz", 130, 0.125)] * 2
 
 
-def judged(**changes: Any) -> PlannerSimulation:
-    judgements = [{"name": "wins", "storageUri": "s3://bucket/questions.jsonl"}]
+def judged(kind: str = "WinRate", **changes: Any) -> PlannerSimulation:
+    judgements = [{"name": "wins", "kind": kind, "storageUri": "s3://bucket/questions.jsonl"}]
     endpoint = {"url": "https://api.example.com/v1", "model": "judge-1"}
     evaluation = {"judgements": judgements}
     return measured(evaluation=evaluation, judge={"endpoint": endpoint}, **changes)
@@ -332,6 +332,18 @@ def test_the_status_shows_the_win_rate_of_each_model_on_the_first_judgement() ->
     found = [record.judgement for record in status.history if record.judgement is not None]
     assert [(one.name, one.items, one.rate) for one in found] == [("wins", 128, 0.625)] * 2
     assert all(times == 1 for times in simulation.committed.values())
+
+
+def test_the_status_shows_the_grades_of_each_model_and_of_its_second_turns() -> None:
+    status = judged(kind="Grades").run_to_end()
+    found = [record.grades for record in status.history if record.grades is not None]
+    assert [(one.name, one.items, one.mean, one.lower) for one in found] == [
+        ("wins", 80, 5.5, None)
+    ] * 2
+    seconds = [one.second_turn for one in found]
+    assert [(one.mean, one.difference, one.upper) for one in seconds if one is not None] == [
+        (3.5, -4.0, -3.5)
+    ] * 2
 
 
 @pytest.mark.parametrize("jobs", ["PerStage", "PerRole", "Joined"])

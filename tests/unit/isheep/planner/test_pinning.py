@@ -16,6 +16,7 @@ from isheep.planner.orders import resolve_sources
 from isheep.planner.pinning import PlanningError, Resolved, pin, spec_of
 from isheep.planner.seen_fields import field_digests
 from isheep.planner.types import Environment, RunView, Start
+from isheep.recipes.pinned_spec import decided_writers
 from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
 
 from .prepared_inputs import prepared_for
@@ -50,6 +51,16 @@ def test_the_resolved_values_are_read_back_from_the_status() -> None:
     assert pin(run, "image-2", retried=False) == resolved
     assert spec_of(resolved).document() == SelfAlignmentRunSpec.read(SPEC).document()
     assert resolved.seen == field_digests(SPEC)
+
+
+def test_one_plan_reads_its_spec_once_for_the_same_values() -> None:
+    _, resolved = first()
+    assert spec_of(resolved.model_copy(update={"worker_image": "other"})) is spec_of(resolved)
+    decided = resolved.model_copy(update={"writers": (0, 1)})
+    assert decided_writers(spec_of(decided)) == (0, 1)
+    assert decided_writers(spec_of(resolved)) == ()
+    edited = resolved.model_copy(update={"spec": {**resolved.spec, "iterations": 7}})
+    assert spec_of(edited).iterations == 7
 
 
 def test_a_generation_is_resolved_once() -> None:

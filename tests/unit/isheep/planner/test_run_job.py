@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from isheep.planner.peers import claims, holder
+from isheep.planner.peers import Plans, claims, holder
 from isheep.planner.types import AttemptState
 
 from .scenarios import MINUTE, conditions_of, run_until
@@ -132,7 +132,7 @@ def test_a_peer_waits_only_for_the_iteration_in_which_the_job_is() -> None:
     def waits(stage: str) -> bool:
         peer = claims(simulation.run, simulation.observed().attempts)
         key = next(r.key for r in simulation.run.status.stages if r.id == stage)
-        return holder(other, [peer], {key}) is not None
+        return holder(other, [peer], Plans({key})) is not None
 
     simulation.report(name, 2)
     simulation.run_pass()

@@ -108,6 +108,15 @@ def test_runs_with_other_data_training_and_names_share_the_evaluation_of_m0() ->
     assert other.keys["i0/score/ifeval-abababab-raw"] != scores
 
 
+@pytest.mark.parametrize("wanted", ["Chat", "Raw"])
+def test_runs_with_other_formats_of_responses_share_both_evaluations_of_m0(wanted: str) -> None:
+    first, other = walked(), walked(responses={"promptFormat": wanted})
+    for prompt_format in ("raw", "chat"):
+        for kind in ("evaluate", "score"):
+            stage = f"i0/{kind}/ifeval-abababab-{prompt_format}"
+            assert first.keys[stage] == other.keys[stage]
+
+
 def test_no_key_of_the_method_depends_on_benchmarks_that_only_report() -> None:
     without, with_it = walked(evaluation=None, found=prepared_for()), walked()
     kept = {id_: key for id_, key in with_it.keys.items() if id_ in without.keys}
@@ -184,3 +193,27 @@ def test_answers_need_the_length_of_the_requests_and_not_that_of_the_run() -> No
         if isinstance(stage.settings, EvaluateSettings)
     }
     assert lengths == {1536, 512}
+
+
+MEMORIZATION = PreparedBenchmark(digest="ef" * 32, requests={"Raw": 90}, length=256)
+
+
+def test_m0_completes_items_once_and_each_verdict_reads_it() -> None:
+    found = walked(found=prepared(memorization=MEMORIZATION))
+    name = "i0/evaluate/memorization-efefefef-raw"
+    (stage,) = [one for one in found.stages if "memorization" in one.id]
+    assert (stage.id, stage.items, stage.model, stage.iteration) == (name, 90, "", 1)
+    read = [one for one in found.stages if one.kind is StageKind.VERDICT]
+    assert [one.inputs["memorized"] for one in read] == [(name,)] * 2
+    assert {one.memorization for one in verdicts(found)} == {MEMORIZATION.digest}
+    assert name in next(one for one in found.stages if one.id == "i2/report").inputs
+    without = walked()
+    changed = {id_ for id_, key in without.keys.items() if found.keys[id_] != key}
+    assert changed == {"i1/verdict", "i2/verdict", "i1/report", "i2/report"}
+
+
+def test_without_the_completions_there_is_a_verdict() -> None:
+    name = "i0/evaluate/memorization-efefefef-raw"
+    found = walked(failed=(name,), found=prepared(memorization=MEMORIZATION))
+    assert all("memorized" not in one.inputs for one in found.stages)
+    assert {one.memorization for one in verdicts(found)} == {None}

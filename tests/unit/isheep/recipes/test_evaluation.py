@@ -8,6 +8,7 @@ import pytest
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.planner.walk import Walk, walk
+from isheep.recipes.builders.assess import assessor_can_change
 from isheep.recipes.evaluation_settings import EvaluateSettings, VerdictSettings
 from isheep.recipes.interface import FAILED, Stage, Statistics, has_failed
 from isheep.recipes.prediction import best_result
@@ -98,9 +99,73 @@ def test_controls_follow_the_scores_and_change_no_key_of_the_method() -> None:
     assert "i1/controls" not in {s.id: s for s in failed.stages}["i1/report"].inputs
 
 
-def test_a_selection_without_scores_has_no_controls() -> None:
-    found = walked(assessment={"controls": 100}, selection={"method": "Random"})
-    assert StageKind.CONTROLS not in {stage.kind for stage in found.stages}
+def test_anchors_are_pairs_of_the_first_iteration_that_later_assessors_score() -> None:
+    without = walked(iterations=3)
+    found = walked(assessment={"anchors": 60}, iterations=3, randomSeed=1)
+    stages = {stage.id: stage for stage in found.stages}
+    assert [id_ for id_ in ids(found) if id_.endswith("/anchors")] == ["i2/anchors", "i3/anchors"]
+    anchors, assess = stages["i3/anchors"], stages["i3/assess"]
+    assert anchors.inputs == {**assess.inputs, "pairs": ("i1/respond",), "scores": ("i1/assess",)}
+    assert (anchors.items, anchors.model) == (40, "i2/merge")  # the run has 40 pairs
+    fields = {"explanations", "compare"}
+    assert anchors.settings.model_dump(exclude=fields) == assess.settings.model_dump(exclude=fields)
+    assert {"i2/anchors", "i3/anchors"} < set(stages["i3/report"].inputs)
+    verdict = stages["i3/verdict"]
+    assert verdict.inputs["anchors"] == ("i1/assess", "i2/anchors", "i3/anchors")
+    assert isinstance(verdict.settings, VerdictSettings)
+    assert [(one.t, one.prompt_format) for one in verdict.settings.anchors or ()] == [
+        (1, "Raw"),
+        (2, "Chat"),
+        (3, "Chat"),
+    ]
+    assert "LenientAssessor" in verdict.settings.guards
+    assert "anchors" not in stages["i1/verdict"].inputs
+    plain = {stage.id: stage for stage in without.stages}["i3/verdict"].settings
+    assert isinstance(plain, VerdictSettings)
+    assert "LenientAssessor" not in plain.guards
+    assert plain.anchors is None
+
+
+def test_anchors_change_no_key_of_the_method_and_can_fail() -> None:
+    without, with_them = walked(iterations=2), walked(assessment={"anchors": 60}, iterations=2)
+    optional = ("prepare", "report", "verdict")
+    same = {id_ for id_ in without.keys if not id_.endswith(optional)}
+    assert all(without.keys[id_] == with_them.keys[id_] for id_ in same)
+    failed = walked(("i2/anchors",), assessment={"anchors": 60}, iterations=2)
+    stages = {stage.id: stage for stage in failed.stages}
+    assert "i2/anchors" not in stages["i2/report"].inputs
+    assert "anchors" not in stages["i2/verdict"].inputs
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"assessor": "Base"}, False),
+        ({"assessor": "Judge", "judge": {"model": {"storageUri": "hf://other/judge"}}}, False),
+        (
+            {
+                "assessor": "Judge",
+                "judge": {"endpoint": {"url": "https://a.example", "model": "m"}},
+            },
+            True,
+        ),
+    ],
+)
+def test_an_assessor_that_is_always_the_same_model_has_no_anchors(
+    changes: dict[str, Any], wanted: bool
+) -> None:
+    judge = {"judge": changes["judge"]} if "judge" in changes else {}
+    spec = SelfAlignmentRunSpec.read(
+        spec_with(assessment={"assessor": changes["assessor"], "anchors": 60}, **judge)
+    )
+    assert assessor_can_change(spec) is wanted
+
+
+@pytest.mark.parametrize("checked", ["controls", "anchors"])
+def test_a_selection_without_scores_has_no_checks_of_scores(checked: str) -> None:
+    found = walked(assessment={checked: 100}, selection={"method": "Random"}, iterations=2)
+    kinds = {StageKind.CONTROLS, StageKind.ANCHORS}
+    assert kinds.isdisjoint(stage.kind for stage in found.stages)
 
 
 def test_no_key_of_the_method_depends_on_the_yardstick() -> None:

@@ -148,6 +148,50 @@ def test_a_failure_costs_its_figures_and_nothing_else(failed: str, left: list[st
     assert failed not in {id_ for of in report.inputs.values() for id_ in of}
 
 
+def test_one_stage_grades_a_model_with_both_formats_of_m0() -> None:
+    found = walked(judgement={"kind": "Grades"})
+    assert ids(found, StageKind.JUDGE) == ["i1/judge/wins-grades", "i2/judge/wins-grades"]
+    first = judges(found)[0]
+    assert first.inputs == {
+        "answers": ("i1/evaluate/questions-abababab-chat",),
+        "base": ("i0/evaluate/questions-abababab-chat", "i0/evaluate/questions-abababab-raw"),
+    }
+    settings = first.settings
+    assert isinstance(settings, JudgeSettings)
+    assert (settings.kind, settings.base_formats) == ("Grades", ("Chat", "Raw"))
+    verdict = next(stage for stage in found.stages if stage.id == "i2/verdict")
+    assert verdict.inputs["grades"] == ("i1/judge/wins-grades", "i2/judge/wins-grades")
+    assert "judgements" not in verdict.inputs
+    read = verdict.settings
+    assert isinstance(read, VerdictSettings)
+    assert [(one.t, one.base_formats) for one in read.graded or ()] == [
+        (1, ("Chat", "Raw")),
+        (2, ("Chat", "Raw")),
+    ]
+    assert (read.judged, read.ngram) == (None, 13)
+
+
+@pytest.mark.parametrize(
+    ("failed", "left"),
+    [
+        ("i1/judge/wins-grades", ["i2/judge/wins-grades"]),
+        ("i1/evaluate/questions-abababab-chat", ["i2/judge/wins-grades"]),
+        ("i0/evaluate/questions-abababab-raw", []),
+    ],
+)
+def test_a_failure_costs_the_grades_of_its_model(failed: str, left: list[str]) -> None:
+    found = walked((failed,), judgement={"kind": "Grades"}, yardstick={"items": 0})
+    assert found.end.complete
+    read = next((s for s in found.stages if s.id == "i2/verdict"), None)
+    assert (list(read.inputs["grades"]) if read else []) == left
+
+
+def test_a_win_rate_has_no_setting_of_grades() -> None:
+    """The keys of win rates that exist do not change."""
+    for stage in judges(walked()):
+        assert "baseFormats" not in stage.settings.canonical()
+
+
 def test_no_key_of_the_method_depends_on_a_judgement() -> None:
     with_it, without = walked(), walked(evaluation=None, judge=None)
     shared = with_it.keys.keys() & without.keys.keys()

@@ -9,6 +9,7 @@ from isheep.contract.choices import GUARD_RULE_NAMES
 from isheep_worker import guards
 from isheep_worker.collapse.interface import mean_figure
 from isheep_worker.collapse.registry import ANSWER_FIGURES, ROW_FIGURES
+from isheep_worker.controls.drift import ANCHOR_SCORE
 from isheep_worker.guards.alarms import alarms
 from isheep_worker.guards.interface import look
 from isheep_worker.guards.registry import GUARD_RULES
@@ -19,7 +20,7 @@ def test_the_contract_has_the_names_in_the_same_order() -> None:
 
 
 def test_rules_read_figures_that_exist() -> None:
-    names = {figure.name for figure in (*ROW_FIGURES, *ANSWER_FIGURES)}
+    names = {figure.name for figure in (*ROW_FIGURES, *ANSWER_FIGURES)} | {ANCHOR_SCORE}
     assert {rule.figure for rule in GUARD_RULES.values()} <= names
     assert len({rule.figure for rule in GUARD_RULES.values()}) == len(GUARD_RULES)
 

@@ -87,6 +87,7 @@ def test_a_number_is_a_valid_id_and_the_classification_flag_is_read() -> None:
         (lines("text"), "s.jsonl, line 1: is a text, not an object"),
         (lines({"input": "x"}), "line 1: field 'instruction' is missing"),
         (lines({"instruction": " \n"}), "line 1: field 'instruction' is blank"),
+        (lines({"instruction": "\u200b\u3164"}), "line 1: field 'instruction' is blank"),
         (lines({"instruction": ["x"]}), "line 1: field 'instruction' is a list"),
         (lines({"instruction": None}), "line 1: field 'instruction' is missing"),
         (lines({**ALPACA, "input": 3}), "line 1: field 'input' is a number"),

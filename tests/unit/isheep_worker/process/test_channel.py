@@ -6,7 +6,13 @@ import json
 import pytest
 
 from isheep.contract.order import Outcome, StageResult, StepResult
-from isheep_worker.process.channel import MAX_LINE_BYTES, Channel, read_lines
+from isheep_worker.process.channel import (
+    MAX_LINE_BYTES,
+    MAX_WAITS_CHARACTERS,
+    Channel,
+    Waits,
+    read_lines,
+)
 from isheep_worker.runtime.progress import Report
 
 REPORT = Report("i1/respond", 64, None, "load", "part 1 of 2")
@@ -45,6 +51,7 @@ def test_reports_and_results_are_read_back() -> None:
         b'"activity":"cpu","detail":""}\n',
         b'{"type":"progress","stage":"s","itemsDone":1,"itemsTotal":1,'
         b'"activity":"sleep","detail":""}\n',
+        b'{"type": "waits"}\n',
         b'{"type": "result"}\n',
         b'{"type": "result", "result": {"outcome": "Perhaps"}}\n',
     ],
@@ -52,6 +59,18 @@ def test_reports_and_results_are_read_back() -> None:
 def test_invalid_lines_are_skipped(garbage: bytes) -> None:
     found = list(read_lines(io.BytesIO(garbage + written() + garbage + b'{"type": "resu')))
     assert found == [REPORT, STEP, RESULT]
+
+
+def test_what_a_worker_waits_for_is_read_back_up_to_a_limit() -> None:
+    stream = io.StringIO()
+    for text in ("s3://b does not answer", "x" * 1000, ""):
+        Channel(stream).waits(text)
+    found = list(read_lines(io.BytesIO(stream.getvalue().encode())))
+    assert found == [
+        Waits("s3://b does not answer"),
+        Waits("x" * MAX_WAITS_CHARACTERS),
+        Waits(""),
+    ]
 
 
 def test_writing_to_a_reader_that_has_ended_is_no_error() -> None:

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from isheep.contract.order import StepResult
+from isheep_worker.process.channel import Waits
 from isheep_worker.process.progress_board import ProgressBoard
 from isheep_worker.process.progress_server import serve_progress
 from isheep_worker.runtime.progress import Report
@@ -70,6 +71,15 @@ def test_the_newest_report_is_served(board, port) -> None:
     assert found["isheep_worker_items_total", "respond", "i1/x"] == 70
     assert found["isheep_worker_activity", "engine"] == 1
     assert found["isheep_worker_activity", "load"] == 0
+
+
+def test_a_store_that_does_not_answer_is_served_until_it_answers(board, port) -> None:
+    board.update(Waits("s3://b does not answer (ConnectTimeoutError)"))
+    board.update(Report("i1/x", 64, 70, "cpu", ""))
+    found = json.loads(ask(port, "/progress")[1])
+    assert found["waitsFor"] == "s3://b does not answer (ConnectTimeoutError)"
+    board.update(Waits(""))
+    assert "waitsFor" not in json.loads(ask(port, "/progress")[1])
 
 
 @pytest.mark.parametrize("path", ["/", "/progress/", "/../etc/passwd", "/metrics/x", "/%70rogress"])

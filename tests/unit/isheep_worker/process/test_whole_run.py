@@ -11,7 +11,8 @@ import pytest
 
 from isheep.contract.order import Outcome, StageOrder, StageResult, StepResult
 from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
-from isheep.local.worker import Inbox, StopRequested
+from isheep.local.inbox import StopRequested
+from isheep.local.worker import Inbox
 from isheep.planner.types import Environment, PodFolders
 from isheep_worker.process.whole_run import execute_run
 from isheep_worker.runtime.progress import Report

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from isheep_worker.report.html import render
-from isheep_worker.rows.schema import PreferenceRow
+from isheep_worker.rows.schema import GradeRow, PreferenceRow
+from isheep_worker.yardstick.grade_section import GradedAnswers, decisive_grades, grade_section
 from isheep_worker.yardstick.judgement_section import JudgedAnswers, conclude, judgement_section
 
 from .whole_report import whole_report
@@ -107,3 +108,36 @@ def test_the_page_shows_win_rates_with_reversals_and_unreadable_judgements():
     ):
         assert text in section.replace("&#39;", "'"), text
     assert '<td class="n">10</td>' in section  # the order reversals
+
+
+def test_the_page_shows_grades_by_turn_and_category():
+    rows = [
+        GradeRow(f"q{n}", turn, base_format, grade - (n % 2), 9, "math" if n < 20 else "<b>")
+        for base_format, grades in ((None, (8, 4)), ("Chat", (8, 8)))
+        for n in range(60)
+        for turn, grade in enumerate(grades, start=1)
+    ]
+    unread = [
+        GradeRow(row.id, row.turn, row.base_format, None, 1, failure="no-grade") for row in rows
+    ]
+    sections = grade_section(
+        [GradedAnswers("bench", 1, ("Chat",), rows), GradedAnswers("bench", 2, ("Chat",), unread)],
+        seed=0,
+    )
+    conclude(sections, 1, [], decisive_grades)
+    document = whole_report()
+    document["verdict"]["grades"] = sections
+    section = render(document).partition('id="verdict"')[2].partition('id="verdict-answer')[0]
+    for text in (
+        "bench: grades of the judge, 1 to 10",
+        "M(1) is worse than M(0)",
+        "<td>turn 2</td>",
+        "<td>all</td>",
+        "<td>math</td>",
+        "<td>&lt;b&gt;</td>",
+        '<td class="n">3.50</td><td class="n">7.50</td><td class="n">-4.00</td>',
+        "significantly lower",
+        "too few items (40 in 20 clusters)",
+        "M(2) against M(0), Chat: no figure over all turns, because the judge's grades of turn 1",
+    ):
+        assert text in section.replace("&#39;", "'"), text

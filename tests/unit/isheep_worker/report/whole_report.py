@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from isheep.contract.choices import PromptFormat
 from isheep.contract.order import RunRef
 from isheep.recipes.settings import ReportSettings
+from isheep_worker.evaluation.memorization import Memorized
 from isheep_worker.report.document import (
     ReportInput,
     SampleAnswer,
@@ -20,9 +22,10 @@ from isheep_worker.report.explanations import AssessedPair, AssessorAnswer
 from isheep_worker.report.pairs import PairFigures, distance_of, pair_figures
 from isheep_worker.report.scores import Agreement, LevelFigures, OrderMean
 from isheep_worker.report.stage_figures import StageFigures, StageTime
-from isheep_worker.rows.schema import SelectionRow
+from isheep_worker.rows.schema import GradeRow, SelectionRow
 from isheep_worker.yardstick.benchmarks import BenchmarkSeries
 from isheep_worker.yardstick.document import verdict_document
+from isheep_worker.yardstick.grade_section import GradedAnswers
 
 from ..yardstick.evaluations import rows as evaluations
 from ..yardstick.evaluations import source
@@ -79,7 +82,16 @@ def stages(t: int) -> list[StageFigures]:
             {"url": [f"a link: {TEXTS[1]}"]},
         ),
         ("respond", None, {"pairs": 120, "tokens": 7000}, {}),
-        ("assess", None, {"pairs": 120, "scored": 120 - dropped["question-back"]}, {}),
+        (
+            "assess",
+            None,
+            {
+                "pairs": 120,
+                "scored": 120 - dropped["question-back"],
+                f"served:2026-05-0{t} judge-1 fp_{t}": 114,
+            },
+            {},
+        ),
         (
             "select",
             None,
@@ -155,6 +167,18 @@ def benchmark() -> BenchmarkSeries:
     )
 
 
+def graded() -> GradedAnswers:
+    """Return the grades of M(2), whose second turns are worse, with a hostile category."""
+    sources: tuple[PromptFormat | None, ...] = (None, "Chat", "Raw")
+    rows = [
+        GradeRow(f"q{n}", turn, of, (4 if of is None and turn == 2 else 7) + n % 2, 9, TEXTS[1])
+        for of in sources
+        for n in range(40)
+        for turn in (1, 2)
+    ]
+    return GradedAnswers("bench", 2, ("Chat", "Raw"), rows)
+
+
 def whole_report() -> dict[str, Any]:
     """Return the document of a report on two iterations."""
     expected = LevelFigures(
@@ -190,6 +214,8 @@ def whole_report() -> dict[str, Any]:
                         replace(benchmark(), metric="acc_norm", primary=False),
                     ],
                     benchmark_texts={"quiz": TEXTS},
+                    graded=[graded()],
+                    memorized={"quiz": Memorized(50, 10, frozenset({"q00", "q01"}))},
                 )
             ),
             samples=[

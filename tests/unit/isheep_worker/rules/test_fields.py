@@ -1,7 +1,10 @@
 """Rules that compare the fields of a pair."""
 
+import re
+
 import pytest
 
+from isheep.contract.invisible_characters import INVISIBLE
 from isheep_worker.rows.schema import PairRow
 from isheep_worker.rules.fields import (
     EMPTY_RESPONSE,
@@ -11,6 +14,8 @@ from isheep_worker.rules.fields import (
 )
 from isheep_worker.rules.interface import Pair, Rule
 
+ALL_INVISIBLE = "".join(re.findall(f"[{INVISIBLE}]", "".join(map(chr, range(0x110000)))))
+
 
 @pytest.mark.parametrize(
     ("rule", "task_input", "response", "detail"),
@@ -18,6 +23,11 @@ from isheep_worker.rules.interface import Pair, Rule
         (EMPTY_RESPONSE, "", "", "the response is empty"),
         (EMPTY_RESPONSE, "", " \n\t", "the response is empty"),
         (EMPTY_RESPONSE, "", "\u200b \u00ad\ufeff", "the response is empty"),
+        (EMPTY_RESPONSE, "", "\ufff9\ufffa\ufffb\U0001d173\x00", "the response is empty"),
+        pytest.param(
+            EMPTY_RESPONSE, "", ALL_INVISIBLE, "the response is empty", id="all invisible"
+        ),
+        pytest.param(EMPTY_RESPONSE, "", f"{ALL_INVISIBLE}x", None, id="all invisible but one"),
         (EMPTY_RESPONSE, "", "x", None),
         (INPUT_IN_INSTRUCTION, "a bird", "x", "a bird"),
         (INPUT_IN_INSTRUCTION, " a bird\n", "x", "a bird"),

@@ -4,7 +4,9 @@ These tests kill stages many times. A process that imports torch takes ten secon
 fork starts at once. Each line of stdin is a list of jobs that run in parallel, each with the fields
 `order`, `shard` [index, count], and optionally `environment`, `stop_at` (a number of items that are
 done), `stop_after_parts` (a number of stored parts), `kill_after` (seconds) and `training_process`
-(a program that torchrun starts, with its arguments). Each line of stdout is a list of
+(a program that torchrun starts, with its arguments). A job with `pause_at`, a number of items,
+stops there as a frozen node does. The next job, with `continue_at`, starts then, and lets the first
+one go on when it has that number of items. Each line of stdout is a list of
 `[return code, result or null]`.
 """
 
@@ -52,11 +54,19 @@ def start(job: dict[str, Any]) -> tuple[int, int]:
     stop = StopFlag()
 
     stored: set[str] = set()
+    pause_at, continue_at = (job.get(f"{name}_at") for name in ("pause", "continue"))
 
     def watch(report: Report) -> None:
         if report.detail.startswith("part "):
             stored.add(report.detail)
         enough = len(stored) >= job.get("stop_after_parts", float("inf"))
+        nonlocal pause_at, continue_at
+        if pause_at is not None and report.items_done >= pause_at:
+            pause_at = None
+            os.kill(os.getpid(), signal.SIGSTOP)
+        if continue_at is not None and report.items_done >= continue_at:
+            continue_at = None
+            os.kill(job["paused"], signal.SIGCONT)
         if enough or report.items_done >= job.get("stop_at", float("inf")):
             stop.set()
 
@@ -81,7 +91,12 @@ def main() -> None:
     log_to_stderr()
     for line in sys.stdin:
         jobs = json.loads(line)
-        children = [start(job) for job in jobs]
+        children: list[tuple[int, int]] = []
+        for job in jobs:
+            if "continue_at" in job:
+                job["paused"], _ = children[-1]
+                os.waitpid(job["paused"], os.WUNTRACED)
+            children.append(start(job))
         for job, (pid, _) in zip(jobs, children, strict=True):
             if "kill_after" in job:
                 time.sleep(job["kill_after"])

@@ -23,9 +23,11 @@ from isheep.contract.order import StageOrder, StageResult, Step, dump_result
 from isheep.planner.walk import Walk, walk
 from isheep.recipes.prediction import best_result
 from isheep.recipes.registry import RECIPES
+from isheep_worker.evaluation.memorization import memorized_items
+from isheep_worker.inputs.stored_inputs import Inputs
 from isheep_worker.process.worker import Worker
 from isheep_worker.rows.file_names import BENCHMARK_RESULTS_FILE
-from isheep_worker.rows.schema import METRICS, MetricRow
+from isheep_worker.rows.schema import METRICS, OUTPUTS, MetricRow
 from isheep_worker.runtime.meter import Meter
 from isheep_worker.runtime.orders import Shard
 from isheep_worker.runtime.progress import Progress
@@ -164,6 +166,40 @@ def test_benchmarks_are_prepared_answered_and_scored(make_driver, tmp_path) -> N
     assert {one.filter for one in rows(driver, sums)} == {"strict-match", "flexible-extract"}
     results = json.loads(driver.artifacts.file_path(sums, BENCHMARK_RESULTS_FILE).read_bytes())
     assert "exact_match,strict-match" in results["results"]["gsm8k"]
+
+
+def test_m0_completes_items_from_their_first_half(make_driver, tmp_path) -> None:
+    long = " ".join(f"word{n}" for n in range(60))
+    asked = [{**one, "question": f"{long} {n}"} for n, one in enumerate(QUESTIONS)]
+    (tmp_path / "items.jsonl").write_bytes(lines([*asked[:6], *QUESTIONS[6:]]))
+    quiz = {"name": "quiz", "task": "arc_easy", "promptFormat": "Raw"}
+    driver = make_driver(
+        tmp_path / "store",
+        run_order,
+        evaluation__benchmarks=[quiz],
+        evaluation__memorization={"items": 10},
+        sources={"evaluation": {"quiz": f"file://{tmp_path}/items.jsonl"}},
+    )
+    prepare(driver)
+    without = make_driver(
+        tmp_path / "store",
+        run_order,
+        evaluation__benchmarks=[quiz],
+        sources={"evaluation": {"quiz": f"file://{tmp_path}/items.jsonl"}},
+    )
+    prepare(without)
+    prepared = driver.prepared
+    assert prepared.memorization is not None
+    assert prepared == without.prepared.model_copy(update={"memorization": prepared.memorization})
+
+    keys = measure_base(driver)
+    (id_,) = (id_ for id_ in keys if "memorization" in id_)
+    outputs = [OUTPUTS.decode(line) for line in driver.artifacts.read_lines(keys[id_])]
+    assert len(outputs) == prepared.memorization.requests["Raw"]
+    inputs = Inputs(driver.artifacts.store, "default")
+    (found,) = memorized_items(inputs, prepared.memorization.digest, outputs).values()
+    assert (found.checked + found.too_short, found.items) == (10, frozenset())
+    assert found.checked in range(4, 7)  # six items have a long text, and ten of twelve are drawn
 
 
 def test_pinned_benchmarks_need_no_source_and_give_the_same_result(make_driver, tmp_path) -> None:

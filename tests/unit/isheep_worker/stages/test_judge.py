@@ -9,9 +9,16 @@ from typing import Any
 
 import pytest
 
+from isheep.contract.choices import PromptFormat
 from isheep.contract.order import JudgeEndpointRef
-from isheep.recipes.evaluation_settings import JudgedModel, JudgeSettings, VerdictSettings
+from isheep.recipes.evaluation_settings import (
+    GradedModel,
+    JudgedModel,
+    JudgeSettings,
+    VerdictSettings,
+)
 from isheep.recipes.settings import Sampling
+from isheep_worker.evaluation.stored import get_benchmark, get_files
 from isheep_worker.judging.document import (
     JudgementSettings,
     get_judgement,
@@ -22,12 +29,14 @@ from isheep_worker.judging.questions import Question
 from isheep_worker.rows.schema import (
     COMPLETIONS,
     EVALUATIONS,
+    GRADES,
     OUTPUTS,
     PAIRS,
     PREFERENCES,
     SELECTIONS,
     CompletionRow,
     EvaluationRow,
+    GradeRow,
     OutputRow,
     PairRow,
     PreferenceRow,
@@ -214,6 +223,17 @@ def test_a_stored_judgement_has_all_questions_and_asks_those_of_the_limit(tmp_pa
     assert stored(runner) == stored(runner)
 
 
+def test_the_document_of_a_win_rate_has_no_template_of_another_kind(tmp_path: Path) -> None:
+    """So the digests of win rates that exist do not change."""
+    runner = StageRunner(tmp_path)
+    digest = stored(runner)
+    files = get_files(runner.inputs, get_benchmark(runner.inputs, digest)).files
+    assert json.loads(files["templates.json"]).keys() == {"judge-pair"}
+    assert json.loads(files["questions.jsonl"].splitlines()[0]).keys() == {
+        *("id", "instruction", "input", "output", "difficulty")
+    }
+
+
 def test_the_verdict_has_the_win_rate_of_the_newest_model(tmp_path: Path) -> None:
     runner = StageRunner(tmp_path)
     answer = EvaluationRow("s", "Name a sea.", "", 1.0, 3, "The Baltic Sea.", "stop", 4)
@@ -227,7 +247,16 @@ def test_the_verdict_has_the_win_rate_of_the_newest_model(tmp_path: Path) -> Non
     runner.commit("completions", COMPLETIONS, [CompletionRow(1, 0, "1. x", "stop", 4, 2)])
     rows = [PreferenceRow(f"q{n}", 1.0, float(n < 50), 90, 90) for n in range(60)]
     runner.commit("judgements", PREFERENCES, rows)
+    sources: tuple[PromptFormat | None, ...] = (None, "Chat")
+    grades = [
+        GradeRow(f"q{n}", turn, of, (3 if turn == 2 and of is None else 7) + n % 2, 5, raw="x")
+        for of in sources
+        for n in range(40)
+        for turn in (1, 2)
+    ]
+    runner.commit("grades", GRADES, grades)
     judged = JudgedModel(judgement="wins", digest=stored(runner), t=1, base_format="Chat")
+    graded = GradedModel(judgement="bench", digest=stored(runner), t=1, base_formats=("Chat",))
     asked = VerdictSettings(
         random_seed=0,
         models=(0,),
@@ -237,16 +266,24 @@ def test_the_verdict_has_the_win_rate_of_the_newest_model(tmp_path: Path) -> Non
         planned_looks=1,
         guards=(),
         judged=(judged,),
+        graded=(graded,),
         ngram=13,
     )
     found = statistics(runner.run("verdict", asked))
     assert (found["judgementItems"], found["judgementRate"]) == (60, pytest.approx(55 / 60))
     assert 0.5 < found["judgementLower"] < found["judgementRate"] < found["judgementUpper"]
+    shown = [found[f"grade{name}"] for name in ("Items", "Mean", "Difference")]
+    assert shown == [40, 5.5, -2.0]
+    assert (found["secondMean"], found["secondDifference"]) == (3.5, -4.0)
+    assert found["secondLower"] < -4 < found["secondUpper"] < 0
     path = runner.artifacts.file_path(KEY, VERDICT_FILE)
     assert path is not None
     document = json.loads(path.read_bytes())
     (section,) = document["judgements"]
     assert section["best"]["conclusion"] == "better"
+    (bench,) = document["grades"]
+    assert bench["best"]["conclusion"] == "worse"
+    assert bench["best"]["corrected_p"] >= bench["best"]["p"]
     assert section["models"][0]["counts"]["reversals"] == 10
     # D(1) has the question "Name 3 rivers."
     assert document["overlap"][0]["iterations"][0]["instructions"] == 1

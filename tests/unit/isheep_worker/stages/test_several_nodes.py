@@ -88,13 +88,13 @@ def test_the_adapter_after_a_kill_equals_that_of_a_single_process(
     assert statistics["trainLoss"] == pytest.approx(expected["trainLoss"], abs=1e-5)
     assert statistics["evalLoss"] == pytest.approx(expected["evalLoss"], abs=1e-5)
     folder = copied_run.folder / "default/stages"
-    assert _distance(*(folder / KEYS[name] for name in ("one", "two"))) < 1e-5
+    assert distance(*(folder / KEYS[name] for name in ("one", "two"))) < 1e-5
     names = {info.name for info in copied_run.artifacts.manifest(KEYS["two"]).files}
     assert names == {info.name for info in copied_run.artifacts.manifest(KEYS["one"]).files}
     assert checkpoints.steps(KEYS["two"]) == []
 
 
-def _distance(*stages: Path) -> float:
+def distance(*stages: Path) -> float:
     """Return the largest difference between the adapters of two stages; both are far from 0."""
     one, two = (load_file(next(s.rglob("adapter_model.safetensors"))) for s in stages)
     assert sorted(one) == sorted(two)
@@ -140,4 +140,4 @@ def test_two_nodes_stop_at_the_same_step_and_commit_the_adapter_with_the_lowest_
     folder = copied_run.folder / "default/stages"
     # A step changes a weight by the learning rate. If a gradient is near zero, Adam enlarges the
     # rounding differences to the size of a step, so the distance depends on the processor.
-    assert _distance(*(folder / KEYS[name] for name in ("one", "two"))) < 1e-3 * rate
+    assert distance(*(folder / KEYS[name] for name in ("one", "two"))) < 1e-3 * rate

@@ -112,6 +112,7 @@ READ = {
     "七分": 7,
     "7\ufe0f\u20e3": 7,
     "\u200b7||x": 7,
+    "\ufff97\U000e0100\x00||x": 7,
     "\ufeffScore:\u00a07": 7,
     "\u20667\u2069": 7,
     # Thoughts.
@@ -243,6 +244,7 @@ REFUSED = {
     # No score at all.
     "": "empty",
     " \n\u200b": "empty",
+    "\u3164\ufff9\ufffb\u034f": "empty",
     "||7": "empty",
     "good": "no-number",
     "Score: N/A": "no-number",

@@ -1,16 +1,19 @@
 """The plain form of a text, in which texts are compared."""
 
+import re
+import string
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from isheep.contract.invisible_characters import INVISIBLE, is_invisible
 from isheep_worker.text import comparison
 from isheep_worker.text.comparison import comparable, visible
 
 
-@given(st.text(st.characters(max_codepoint=127)))
+@given(st.text(st.sampled_from(string.printable)))
 def test_an_ascii_text_is_its_own_plain_form(text: str) -> None:
     assert comparable(text) == text
     assert visible(text) == text.strip()
@@ -47,6 +50,17 @@ def test_characters_with_another_meaning_stay_different() -> None:
     assert len({comparable(text) for text in different}) == len(different)
 
 
+EVERYTHING = "".join(map(chr, range(0x110000)))
+INVISIBLES = re.findall(f"[{INVISIBLE}]", EVERYTHING)
+
+
+def test_no_invisible_character_changes_the_plain_form_or_is_visible() -> None:
+    for character in INVISIBLES:
+        assert comparable(f"bi{character}rd") == "bird"
+        assert visible(f" {character}\n{character}") == ""
+    assert not set(comparable(EVERYTHING)) & set(INVISIBLES)
+
+
 @pytest.mark.parametrize("text", ["\u200b", " \u00ad\ufeff\n", "\u2060 \u3164", "\u2800", "\u200d"])
 def test_a_text_without_a_visible_character_is_empty(text: str) -> None:
     assert visible(text) == ""
@@ -63,6 +77,7 @@ def test_the_fast_path_changes_nothing() -> None:
         if comparison._PLAIN.fullmatch(character):
             assert unicodedata.ucd_3_2_0.normalize("NFKC", f"a{character}") == f"a{character}"
             assert unicodedata.combining(character) == 0
+            assert not is_invisible(character)
 
 
 @given(st.text())
