@@ -6,15 +6,12 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from isheep.api.status import SelfAlignmentRunStatus, StageRecord
 from isheep.contract.order import RunRef
-from isheep.local.cluster_runs import ClusterRuns, cluster_runs
-from isheep.local.garbage import Garbage, delete_garbage, find_garbage
+from isheep.local.garbage import Garbage, delete_garbage
 from isheep.local.lock import RunLock
 from isheep.local.paths import LocalPaths
 from isheep.local.stored_run import StoredRun
@@ -22,48 +19,21 @@ from isheep.store.artifacts import ArtifactStore
 from isheep.store.documents import RunDocuments
 from isheep.store.garbage import stored_stages
 from isheep.store.interface import ObjectInfo, ObjectStore, StoreCorruptError
-from isheep.store.manifest import Manifest, StageInfo, Timings
-from isheep.store.work import work_folder
 
-NS = "ns"
-NOW = datetime(2025, 1, 1, tzinfo=UTC)
-SPEC = {"recipe": "ISheep", "iterations": 1, "model": {"storageUri": "hf://org/tiny"}}
-CLUSTER_UID = "5f0c6a0e-0000-4000-8000-000000000001"
+from .stored_garbage import (
+    CLUSTER_UID,
+    NOW,
+    NS,
+    SPEC,
+    find_fixture,
+    key,
+    keys_in,
+    letters,
+    write_run,
+    write_stage,
+)
 
-
-def key(letter: str) -> str:
-    return letter * 64
-
-
-def write_stage(store: ObjectStore, letter: str, *, committed: bool = True) -> None:
-    """Write a stage with two parts and a checkpoint, and commit it or not."""
-    artifacts = ArtifactStore(store, NS)
-    for index in range(2):
-        artifacts.write_part(key(letter), index, [b"{}"])
-    store.put(f"{work_folder(NS, key(letter))}completions/x.zst", b"x")
-    if committed:
-        manifest = Manifest(
-            key=key(letter),
-            stage=StageInfo(kind="respond", version=1, id="i1/respond", iteration=1),
-            parts=tuple(artifacts.collect_parts(key(letter), 2)),
-            timings=Timings(started_at=NOW, finished_at=NOW),
-            run=RunRef(namespace=NS, name="maker", uid="maker"),
-        )
-        artifacts.commit(key(letter), manifest)
-
-
-def write_run(
-    store: ObjectStore, name: str, *, committed: str = "", unfinished: str = ""
-) -> RunRef:
-    """Write the documents of a run of `isheep run`, and its references to committed stages."""
-    stored = StoredRun(store, NS, name)
-    stored.submit(SPEC, {}, NOW)
-    records = [StageRecord(id=f"i1/s/{c}", key=key(c), committed=True) for c in committed]
-    records += [StageRecord(id=f"i1/s/{c}", key=key(c)) for c in unfinished]
-    stored.write_status(SelfAlignmentRunStatus(stages=tuple(records)))
-    for letter in committed:
-        RunDocuments(store, stored.ref).add_ref(key(letter))
-    return stored.ref
+__all__ = ["find_fixture"]
 
 
 def delete_run(store: ObjectStore, name: str) -> None:
@@ -79,29 +49,6 @@ def write_cluster_run(store: ObjectStore, refers: str, reported: str | None) -> 
     if reported is not None:
         documents.write_stages({f"i1/s/{letter}": key(letter) for letter in reported})
     return documents
-
-
-@pytest.fixture
-def find(store: ObjectStore, tmp_path: Path) -> Callable[..., Garbage]:
-    """Return what is garbage in a minute, when everything is older than the limit."""
-
-    def found(
-        *, before: float = time.time() + 60, on_cluster: Callable[[], ClusterRuns] | None = None
-    ) -> Garbage:
-        environment = {"XDG_STATE_HOME": str(tmp_path / "state")}
-        return find_garbage(
-            store, NS, before=before, environment=environment, on_cluster=on_cluster
-        )
-
-    return found
-
-
-def letters(garbage: Garbage) -> str:
-    return "".join(stage.key[0] for stage in garbage.stages)
-
-
-def keys_in(store: ObjectStore) -> list[str]:
-    return [info.key for info in store.list(f"{NS}/")]
 
 
 def test_only_stages_that_no_run_refers_to_are_deleted(
@@ -355,123 +302,3 @@ def test_a_kill_after_any_deletion_leaves_no_manifest_without_its_parts(
     assert deletions >= 5
     assert {stage.key[0] for stage in stored_stages(store, NS)} == {"a"}
     assert len(list(store.list(f"{NS}/refs/"))) == 1
-
-
-def write_uses(store: ObjectStore, name: str, refers: str, cluster: str | None = "lease-1") -> None:
-    """Write the references of a run of a cluster to stages, and the stages."""
-    run = RunRef(namespace=NS, name=name, uid=f"uid-{name}", cluster=cluster)
-    documents = RunDocuments(store, run)
-    for letter in refers:
-        if store.head(f"{NS}/stages/{key(letter)}/manifest.json") is None:
-            write_stage(store, letter)
-        documents.add_ref(key(letter))
-    documents.write_stages({f"i1/s/{letter}": key(letter) for letter in refers})
-
-
-def on_cluster(**phases: str) -> Callable[[], ClusterRuns]:
-    """Return the runs of a cluster by name, each with its phase; they are prepared."""
-    documents = [
-        {
-            "metadata": {"name": name, "uid": f"uid-{name}", "generation": 1},
-            "spec": {},
-            "status": {
-                "phase": phase,
-                "observedGeneration": 1 if phase else -1,
-                "stages": [{"id": "prepare", "key": key("0"), "committed": phase != "Pending"}],
-            },
-        }
-        for name, phase in phases.items()
-    ]
-    return lambda: cluster_runs(documents)
-
-
-def test_the_stages_of_a_run_that_was_deleted_from_the_cluster_are_deleted(
-    store: ObjectStore, find: Callable[..., Garbage]
-) -> None:
-    write_uses(store, "here", "ab")
-    write_uses(store, "gone", "bc")
-    write_stage(store, "d", committed=False)
-    # Without the runs of the cluster, nothing shows that the run was deleted.
-    assert letters(find()) == ""
-    found = find(on_cluster=on_cluster(here="Succeeded"))
-    assert letters(found) == "cd"
-    assert found.deleted_runs == ("gone",)
-    assert list(delete_garbage(store, found)) == list(found.stages)
-    left = {name.split("/")[2] for name in keys_in(store) if name.startswith(f"{NS}/refs/")}
-    assert left == {key("a"), key("b")}
-    assert letters(find(on_cluster=on_cluster(here="Succeeded"))) == ""
-
-
-def test_a_run_of_another_cluster_is_kept(store: ObjectStore, find: Callable[..., Garbage]) -> None:
-    write_uses(store, "here", "a")
-    write_uses(store, "far", "b", cluster="lease-2")
-    write_uses(store, "old", "c", cluster=None)
-    write_stage(store, "d")
-    found = find(on_cluster=on_cluster(here="Succeeded"))
-    # d can be a stage of another cluster's run whose reference could not be written.
-    assert letters(found) == ""
-    assert sorted(run.name for run in found.elsewhere) == ["far", "old"]
-    RunDocuments(store, RunRef(namespace=NS, name="far", uid="uid-far")).write_stages({})
-    assert [run.name for run in find(on_cluster=on_cluster(here="Succeeded")).uncovered] == ["far"]
-
-
-@pytest.mark.parametrize("runs", [{}, {"new": "Succeeded"}], ids=["none", "no reference"])
-def test_a_list_that_no_reference_confirms_shows_no_deletion(
-    runs: dict[str, str], store: ObjectStore, find: Callable[..., Garbage]
-) -> None:
-    """The list can come from the wrong cluster, or from the wrong namespace."""
-    write_uses(store, "gone", "a")
-    found = find(on_cluster=on_cluster(**runs))
-    assert (letters(found), found.deleted_runs) == ("", ())
-
-
-@pytest.mark.parametrize(
-    ("phase", "deleted"), [("Succeeded", "bc"), ("Running", "b"), ("Pending", ""), ("", "")]
-)
-def test_a_run_that_has_not_ended_keeps_what_it_may_use(
-    phase: str, deleted: str, store: ObjectStore, find: Callable[..., Garbage]
-) -> None:
-    write_uses(store, "here", "a")
-    write_uses(store, "gone", "b")
-    write_stage(store, "c", committed=False)
-    found = find(on_cluster=on_cluster(here=phase))
-    assert letters(found) == deleted
-    assert bool(found.references) is (deleted != "")
-
-
-def test_the_keys_in_the_status_of_a_run_are_kept_without_a_reference(
-    store: ObjectStore, find: Callable[..., Garbage]
-) -> None:
-    write_uses(store, "here", "a")
-    write_uses(store, "gone", "0")
-    assert letters(find(on_cluster=on_cluster(here="Succeeded"))) == ""
-
-
-def test_the_runs_are_listed_after_the_references(
-    store: ObjectStore, find: Callable[..., Garbage]
-) -> None:
-    """A run that starts meanwhile has references and is not in an earlier list."""
-    write_uses(store, "here", "a")
-
-    def listed() -> ClusterRuns:
-        write_uses(store, "new", "b")
-        return on_cluster(here="Succeeded")()
-
-    found = find(on_cluster=listed)
-    assert found.deleted_runs == ()
-    # Its stage was not listed either, and a stage that was is checked again before its deletion.
-    assert letters(found) == ""
-
-
-def test_a_failed_list_ends_the_collection(
-    store: ObjectStore, find: Callable[..., Garbage]
-) -> None:
-    write_uses(store, "gone", "a")
-    before = keys_in(store)
-
-    def fail() -> ClusterRuns:
-        raise ConnectionError("the API server does not answer")
-
-    with pytest.raises(ConnectionError):
-        find(on_cluster=fail)
-    assert keys_in(store) == before

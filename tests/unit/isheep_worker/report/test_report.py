@@ -11,22 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isheep.contract.choices import Pool
-from isheep.contract.invisible_characters import INVISIBLE
 from isheep.contract.order import GpuPrices, RunRef
 from isheep.recipes.settings import ReportSettings
 from isheep_worker.constraints.satisfaction import SatisfiedShare
 from isheep_worker.controls.drift import AnchorLook, assessor_drift
 from isheep_worker.controls.validity import ControlFigures
 from isheep_worker.report import figures
-from isheep_worker.report.document import (
-    ReportInput,
-    SampleAnswer,
-    TrainingStep,
-    report_document,
-)
+from isheep_worker.report.document import ReportInput, SampleAnswer, TrainingStep, report_document
 from isheep_worker.report.explanations import AssessedPair, AssessorAnswer
 from isheep_worker.report.html import duration, render
-from isheep_worker.report.invisible_characters import show_invisible
 from isheep_worker.report.pairs import pair_figures
 from isheep_worker.report.scores import Agreement, LevelFigures, OrderMean
 from isheep_worker.report.stage_figures import StageFigures, StageTime
@@ -351,47 +344,6 @@ def test_the_page_shows_the_share_of_the_linear_weights_that_lora_adapts():
     doc = document(stages=(*STAGES, train), training={1: steps})
     assert doc["iterations"][0]["adapted_share"] == 0.334
     assert "LoRA adapts 33 % of the linear weights" in render(doc)
-
-
-@given(st.text())
-def test_the_shown_text_has_no_control_characters(text):
-    assert not any(ord(c) < 32 and c not in "\n\t" for c in show_invisible(text))
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["می\u200cخواهم", "क्\u200dष", "PDF\u200cها", "👩\u200d🚀", "❤\ufe0f\u200d🔥", "۲۰\u200cها"],
-    ids=["Persian", "Hindi", "after a Latin word", "emoji", "emoji with a selector", "digits"],
-)
-def test_joiners_of_words_and_emoji_stay(text):
-    assert show_invisible(text) == text
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["❤\ufe0f", "1\ufe0f\u20e3", "\u8fbb\U000e0100", "\u182e\u180b\u1823", "⠓\u2800⠊"],
-    ids=["emoji", "keycap", "Han", "Mongolian", "Braille"],
-)
-def test_selectors_that_choose_the_form_of_a_character_stay(text):
-    assert show_invisible(text) == text
-
-
-HIDDEN = set(re.findall(f"[{INVISIBLE}]", "".join(map(chr, range(0x110000))))) - {"\u2800"}
-
-
-def test_no_other_invisible_character_is_hidden_in_the_page():
-    everything = "".join(f" {character}" for character in sorted(HIDDEN))
-    assert not HIDDEN & set(show_invisible(everything, limit=len(everything)))
-    # A text can be hidden in selectors after an emoji, or in tags.
-    message = "".join(chr(0xE0100 + code - 16) for code in b"secret")
-    assert show_invisible(f"👩{message}").count("‹U+E01") == len(message) - 1
-    assert not HIDDEN & set(show_invisible("👩\U000e0041\U000e007f"))
-
-
-@pytest.mark.parametrize("text", ["a\u200db", "\u200c", "a\u200c", "👩\u200c🚀", "ab\u200d👩"])
-def test_other_joiners_are_shown(text):
-    assert "‹U+200" in show_invisible(text)
-    assert not {"\u200c", "\u200d"} & set(show_invisible(text))
 
 
 def test_an_iteration_without_rounds_has_no_counts_of_rounds():
