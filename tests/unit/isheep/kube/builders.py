@@ -5,6 +5,7 @@ Every field has a default, so a test gives only the fields that it checks.
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -48,7 +49,7 @@ def run_json(name: str = "run", uid: str = RUN_UID, **fields: Any) -> dict[str, 
             "generation": 1,
             "creationTimestamp": CREATED,
         },
-        "spec": fields.pop("spec", SPEC),
+        "spec": copy.deepcopy(fields.pop("spec", SPEC)),
         "status": fields.pop("status", {"observedGeneration": -1}),
     }
     document["metadata"].update(fields)
