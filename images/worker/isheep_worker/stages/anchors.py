@@ -13,38 +13,14 @@ from collections.abc import Iterator
 
 from isheep.recipes.settings import AnchorSettings
 from isheep_worker.execution.context import StageContext, StageOutcome
-from isheep_worker.execution.endpoint_inference import assessor
-from isheep_worker.execution.inference import (
-    commit_inference,
-    fill_own_parts,
-    item_count,
-)
-from isheep_worker.execution.parts import PartProgram, part_items
-from isheep_worker.scoring.registry import SCORING_METHODS
-from isheep_worker.scoring.statistics import stage_statistics
 from isheep_worker.stages import assess
-from isheep_worker.stages.assess import ScoringPlan, score_part
-from isheep_worker.stages.controls import drawn_pairs
+from isheep_worker.stages.controls import score_drawn
 from isheep_worker.templates.longest_prompts import Known, LongestPrompt
 
 
 def run(context: StageContext[AnchorSettings]) -> StageOutcome:
     """Score this worker's parts, and commit the stage if all its parts exist."""
-    settings = context.settings
-    items = item_count(context)
-    more = () if settings.score_templates is None else (settings.score_templates,)
-    inference = assessor(context, settings.templates, *more)
-    scoring = SCORING_METHODS[settings.scoring].create(settings, inference, context.step.id)
-    plan = ScoringPlan(settings.levels, scoring)
-    pairs = drawn_pairs(context, items)
-
-    def program(part: int) -> PartProgram:
-        numbers = part_items(part, items)
-        return score_part(plan, (), pairs[numbers.start : numbers.stop], part)
-
-    groups = len(list(plan.scoring.rounds(plan.levels)))
-    fill_own_parts(context, items, inference, program, groups)
-    return commit_inference(context, items, inference, stage_statistics)
+    return score_drawn(context, lambda pairs, items: pairs[items.start : items.stop])
 
 
 def longest_prompts(settings: AnchorSettings, known: Known) -> Iterator[LongestPrompt]:

@@ -7,7 +7,7 @@ damage the scores notice. Each pod draws the same pairs from the scores of the i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from isheep.recipes.settings import AssessSettings, ControlSettings
 from isheep_worker.controls.drawing import control_pairs, drawn_ids
@@ -30,6 +30,25 @@ from isheep_worker.templates.longest_prompts import Known, LongestPrompt
 
 def run(context: StageContext[ControlSettings]) -> StageOutcome:
     """Score this worker's parts, and commit the stage if all its parts exist."""
+    kinds = context.settings.kinds
+    return score_drawn(context, lambda pairs, items: list(control_pairs(pairs, items, kinds)))
+
+
+def longest_prompts(settings: ControlSettings, known: Known) -> Iterator[LongestPrompt]:
+    """Yield the longest prompts of assess: no damage makes a response much longer."""
+    yield from assess.longest_prompts(settings, known)
+
+
+def score_drawn(
+    context: StageContext[AssessSettings],
+    chosen: Callable[[Sequence[PairRow], range], Sequence[PairRow]],
+) -> StageOutcome:
+    """Score pairs that are made from drawn pairs, as assess scores pairs, and commit the stage.
+
+    Args:
+        context: A stage with the inputs `scores` and `pairs`.
+        chosen: Returns the pairs to score for some items of the stage, from all drawn pairs.
+    """
     settings = context.settings
     items = item_count(context)
     more = () if settings.score_templates is None else (settings.score_templates,)
@@ -39,17 +58,11 @@ def run(context: StageContext[ControlSettings]) -> StageOutcome:
     pairs = drawn_pairs(context, items)
 
     def program(part: int) -> PartProgram:
-        damaged = list(control_pairs(pairs, part_items(part, items), settings.kinds))
-        return score_part(plan, (), damaged, part)
+        return score_part(plan, (), chosen(pairs, part_items(part, items)), part)
 
     groups = len(list(plan.scoring.rounds(plan.levels)))
     fill_own_parts(context, items, inference, program, groups)
     return commit_inference(context, items, inference, stage_statistics)
-
-
-def longest_prompts(settings: ControlSettings, known: Known) -> Iterator[LongestPrompt]:
-    """Yield the longest prompts of assess: no damage makes a response much longer."""
-    yield from assess.longest_prompts(settings, known)
 
 
 def drawn_pairs(context: StageContext[AssessSettings], count: int) -> list[PairRow]:
