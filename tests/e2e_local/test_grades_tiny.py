@@ -69,7 +69,8 @@ def test_both_turns_are_answered_graded_and_shown(
     # M(1), and M(0) in both prompt formats.
     assert judged["statistics"]["grades"] == 3 * 2 * QUESTIONS
     assert judged["statistics"]["unreadableFirstTurn"] == 0
-    assert sum("Now as one sentence." in text for text in asked) == 3 * QUESTIONS
+    # prepare also sends one prompt of a second turn, to see that the judge has room for it.
+    assert sum("Now as one sentence." in text for text in asked) == 3 * QUESTIONS + 1
     answered = documents(tmp_path, "evaluate")
     assert sorted(one["stage"]["id"][:2] for _, one in answered) == ["i0", "i0", "i1"]
     assert all(one["statistics"]["unansweredTurns"] == 0 for _, one in answered)
@@ -89,7 +90,7 @@ def test_both_turns_are_answered_graded_and_shown(
     )
     status = command(tmp_path, tiny_chat_model_dir, "status", "tiny.yaml")
     assert "second turns alone" in status
-    (report,) = tmp_path.glob("store/**/report.html")
+    (report,) = tmp_path.glob("store/**/runs/tiny/report.html")
     page = report.read_text()
     assert "bench: grades of the judge, 1 to 10" in page
     assert "<td>turn 2</td>" in page
