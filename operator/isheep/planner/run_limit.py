@@ -1,4 +1,4 @@
-"""The limit of working runs: at most so many runs of a namespace work at the same time.
+"""The limit of working runs: the largest number of runs of a namespace that work at a time.
 
 A run **works** from its first Job on until it ends, is suspended, or cannot go on. Between two Jobs
 it still works, and while it waits for the next attempt after a failure that it retries by itself. A

@@ -189,7 +189,7 @@ REFUSED: Mapping[str, Producer] = {
 }
 
 WITHOUT_NODE: Mapping[str, Producer] = {
-    "No node has so many GPUs.": with_pool(resources={"limits": {"nvidia.com/gpu": "1000"}}),
+    "No node has enough GPUs.": with_pool(resources={"limits": {"nvidia.com/gpu": "1000"}}),
     "No node has the labels of the node selector.": with_pool(
         nodeSelector={"isheep.test/nowhere": "yes"}
     ),

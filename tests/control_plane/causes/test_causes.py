@@ -40,7 +40,7 @@ def name_of(number: int) -> str:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """A cluster of this test alone, because the end of so many namespaces would disturb others."""
+    """A cluster of this test alone, because deleting its many namespaces disturbs other tests."""
     servers = Servers(tmp_path / "servers")
     servers.folder.mkdir()
     try:

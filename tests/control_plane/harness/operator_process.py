@@ -135,7 +135,7 @@ class OperatorProcess:
             self.process.kill()
 
     def pause(self) -> None:
-        """Stop the process at the line where it is, as a frozen node does."""
+        """Pause the process between two of its instructions, as a frozen node does."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
 

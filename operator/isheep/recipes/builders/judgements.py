@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from isheep.api.evaluation import Judgement
 from isheep.contract.choices import PromptFormat
@@ -38,14 +39,11 @@ def judge(
             answers are in the user's file.
     """
     other = "outputs" if base is None else base[0].lower()
-    settings = _settings(run, judgement, prepared).model_copy(
-        update={"outputs": True if base is None else None}
-    )
     return Stage(
         f"i{t}/judge/{judgement.name}-{other}",
         StageKind.JUDGE,
         iteration,
-        settings,
+        _settings(run, judgement, prepared, outputs=True if base is None else None),
         inputs={"answers": (answers,), **({} if base is None else {"base": (base[1],)})},
         items=max(prepared.requests.values()),
         model=judge_of(run).source,
@@ -75,14 +73,12 @@ def grade(
         answers: The id of the stage with the answers of M(t).
         bases: The prompt formats of M(0), each with the id of the stage with its answers.
     """
-    settings = _settings(run, judgement, prepared).model_copy(
-        update={"base_formats": tuple(prompt_format for prompt_format, _ in bases)}
-    )
+    formats = tuple(prompt_format for prompt_format, _ in bases)
     return Stage(
         f"i{t}/judge/{judgement.name}-grades",
         StageKind.JUDGE,
         iteration,
-        settings,
+        _settings(run, judgement, prepared, base_formats=formats),
         inputs={"answers": (answers,), "base": tuple(id_ for _, id_ in bases)},
         items=max(prepared.requests.values()),
         model=judge_of(run).source,
@@ -90,7 +86,12 @@ def grade(
 
 
 def _settings(
-    run: RunContext, judgement: Judgement, prepared: PreparedBenchmark
+    run: RunContext,
+    judgement: Judgement,
+    prepared: PreparedBenchmark,
+    *,
+    outputs: Literal[True] | None = None,
+    base_formats: tuple[PromptFormat, ...] | None = None,
 ) -> e.JudgeSettings:
     model = judge_of(run)
     return e.JudgeSettings(
@@ -100,4 +101,6 @@ def _settings(
         kind=judgement.kind,
         judgement=prepared.digest,
         sampling=Sampling(temperature=0.0, top_p=1.0, max_tokens=judgement.judge_max_tokens),
+        outputs=outputs,
+        base_formats=base_formats,
     )

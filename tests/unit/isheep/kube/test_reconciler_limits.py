@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ..planner.simulation import spec_with
+from .concurrent_workers import work_until_over
 from .fake_api_server import Fault, FaultFunction, fail_at_random
 from .fake_cluster import RUNS, FakeCluster, run_scenario
 
@@ -59,28 +59,12 @@ def check_limit(workers: int, seed: int, names: list[str]) -> None:
     chance = random.Random(seed)
     seen: list[set[str]] = []
 
-    async def worker(cluster: FakeCluster) -> None:
-        while True:
-            await cluster.operator.run_pass(None)
-
     async def scenario(cluster: FakeCluster) -> None:
         cluster.server.latency = lambda: chance.choice([0, 0.0625, 0.125])
         cluster.server.fault = fail_at_random(seed, 0.05)
         watch_limit(cluster, seen)
         create_runs(cluster, names)
-        tasks = [asyncio.create_task(worker(cluster)) for _ in range(workers)]
-        for _ in range(4000):
-            await asyncio.sleep(chance.choice([0, 0.0625, 0.5]))
-            cluster.collect_garbage()
-            for path in cluster.jobs():
-                if chance.random() < 0.5:
-                    cluster.complete(path)
-            if all(cluster.is_over(name) for name in names):
-                break
-        for task in tasks:
-            assert not task.done(), task.exception()
-            task.cancel()
-        await asyncio.wait(tasks, timeout=5)
+        await work_until_over(cluster, names, chance, workers=workers, steps=4000)
 
     cluster = run_scenario(scenario, limits=TWO)
     assert max(map(len, seen)) == LIMIT

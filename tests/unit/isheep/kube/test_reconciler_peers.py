@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from .concurrent_workers import work_until_over
 from .fake_api_server import fail_at_random
 from .fake_cluster import RUNS, FakeCluster, run_scenario
 
@@ -35,28 +36,12 @@ def test_several_workers_reconcile_several_runs(seed: int) -> None:
     chance = random.Random(seed)
     names = [f"run-{number}" for number in range(4)]
 
-    async def worker(cluster: FakeCluster) -> None:
-        while True:
-            await cluster.operator.run_pass(None)
-
     async def scenario(cluster: FakeCluster) -> None:
         cluster.server.latency = lambda: chance.choice([0, 0.0625, 0.125])
         cluster.server.fault = fail_at_random(seed, 0.05)
         for name in names:
             cluster.create_run(name)
-        tasks = [asyncio.create_task(worker(cluster)) for _ in range(3)]
-        for _ in range(2000):
-            await asyncio.sleep(chance.choice([0, 0.0625, 0.5]))
-            cluster.collect_garbage()
-            for path in cluster.jobs():
-                if chance.random() < 0.5:
-                    cluster.complete(path)
-            if all(cluster.is_over(name) for name in names):
-                break
-        for task in tasks:
-            assert not task.done(), task.exception()
-            task.cancel()
-        await asyncio.wait(tasks, timeout=5)
+        await work_until_over(cluster, names, chance, workers=3, steps=2000)
 
     cluster = run_scenario(scenario)
     assert all(times == 1 for times in cluster.simulation.committed.values())
