@@ -28,9 +28,9 @@ from isheep_worker.judging.document import TASK, JudgementSettings
 from isheep_worker.judging.graded_questions import (
     GradedQuestion,
     drawn_graded,
-    dump_graded,
     load_graded,
 )
+from isheep_worker.judging.questions import dump_questions
 from isheep_worker.templates.library import FOR_GRADES, TemplateLibrary
 from isheep_worker.templates.prompting import dump_templates
 from isheep_worker.templates.response import CHAT, RAW
@@ -66,7 +66,7 @@ def put_graded(
     """
     second_turn = {"layout": _LAYOUT, "chat": judgement.chat_texts}
     files = {
-        _QUESTIONS: dump_graded(judgement.questions),
+        _QUESTIONS: dump_questions(judgement.questions),
         _TEMPLATES: dump_templates(judgement.library, FOR_GRADES | {RAW, CHAT}),
         _SECOND_TURN: json.dumps(second_turn, sort_keys=True).encode(),
     }

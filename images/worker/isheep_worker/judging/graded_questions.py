@@ -9,8 +9,8 @@ text, or a list that is shorter than the turns, leaves a turn without a referenc
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from isheep.contract.choices import MOST_TURNS
@@ -61,16 +61,8 @@ def drawn_graded(questions: Sequence[GradedQuestion], limit: int | None) -> list
     return [questions[number] for number in drawn(hashes, Share(), limit)]
 
 
-def dump_graded(questions: Iterable[GradedQuestion]) -> bytes:
-    """Return questions as lines of JSON."""
-    return b"".join(
-        json.dumps(asdict(one), ensure_ascii=False, sort_keys=True).encode() + b"\n"
-        for one in questions
-    )
-
-
 def load_graded(content: bytes) -> list[GradedQuestion]:
-    """Return the questions of `dump_graded`."""
+    """Return the questions of `questions.dump_questions`."""
     return [_loaded(json.loads(line)) for line in content.splitlines()]
 
 

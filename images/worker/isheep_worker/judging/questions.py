@@ -13,13 +13,16 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from isheep_worker.evaluation.drawing import Share, drawn, item_hash
 from isheep_worker.rows.data_files import Record, open_bytes
 from isheep_worker.rows.records import RecordError, json_type
 from isheep_worker.rows.task_columns import TaskReader
 from isheep_worker.runtime.errors import BadInputError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 MAX_UNPACKED_BYTES = 1 << 28
 _IDS = ("id", "question_id")
@@ -99,8 +102,8 @@ def drawn_questions(questions: Sequence[Question], limit: int | None) -> list[Qu
     return [questions[number] for number in drawn(hashes, Share(), limit)]
 
 
-def dump_questions(questions: Iterable[Question]) -> bytes:
-    """Return questions as lines of JSON."""
+def dump_questions(questions: Iterable[DataclassInstance]) -> bytes:
+    """Return questions of any kind as lines of JSON."""
     return b"".join(
         json.dumps(asdict(one), ensure_ascii=False, sort_keys=True).encode() + b"\n"
         for one in questions

@@ -10,10 +10,10 @@ import pytest
 from isheep_worker.judging.graded_questions import (
     GradedQuestion,
     drawn_graded,
-    dump_graded,
     load_graded,
     read_graded_questions,
 )
+from isheep_worker.judging.questions import dump_questions
 from isheep_worker.runtime.errors import BadInputError
 
 
@@ -84,4 +84,4 @@ def test_stored_questions_are_those_that_were_read() -> None:
         GradedQuestion("1", ("é\u2028", "b"), "x", ("", "y"), "math"),
         GradedQuestion("2", ("b",), "", ("",)),
     ]
-    assert load_graded(dump_graded(questions)) == questions
+    assert load_graded(dump_questions(questions)) == questions
