@@ -204,7 +204,7 @@ def _data(answers: Answers) -> Iterator[Line]:
     if answers.is_small:
         yield (
             2,
-            f"minSamples: {max(1, answers.instructions // 12)}",
+            f"minSamples: {max(1, answers.instructions // 32)}",
             "If an iteration keeps fewer pairs than this, the run fails and trains nothing.",
         )
 

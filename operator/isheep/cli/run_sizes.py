@@ -35,7 +35,7 @@ class Size:
 
 
 SIZES = (
-    Size("135m", 0.135, "hf://HuggingFaceTB/SmolLM2-135M-Instruct", 2, 48, 0, 0, 8),
+    Size("135m", 0.135, "hf://HuggingFaceTB/SmolLM2-135M-Instruct", 2, 32, 0, 0, 8),
     Size("0.5b", 0.5, "hf://Qwen/Qwen2.5-0.5B", 2, 3000, 1, 16, 32),
     Size("1.5b", 1.5, "hf://Qwen/Qwen2.5-1.5B", 2, 3000, 1, 24, 32),
     Size("7b", 7.6, "hf://Qwen/Qwen2.5-7B", 2, 3000, 1, 40, 64),
