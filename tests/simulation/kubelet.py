@@ -34,6 +34,12 @@ JOB_NAME = "batch.kubernetes.io/job-name"
 KILLED, STOPPED = 137, 143
 GRACE_SECONDS = (0.1, 0.1, 2.0, 15.0)
 """How long a worker needs after SIGTERM."""
+UNSCHEDULED = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "Unschedulable",
+    "message": "0/3 nodes are available",
+}
 RETRY_SECONDS = 300.0
 """How long a worker tries to reach the store before it ends with `UNREACHABLE`."""
 
@@ -187,6 +193,7 @@ class Kubelet:
                 self._server.change(pod.place, spec={**document["spec"], "nodeName": node})
                 pod.node = node
                 break
+            self._write(pod, {"phase": "Pending", "conditions": [UNSCHEDULED]})
             await self._pause(pod, 10.0)
         await self._nodes.answers(pod.node)
         await self._pause(pod, 0.0)

@@ -187,26 +187,34 @@ def pods_are_known(job: JobRecord, observation: PodObservation | None) -> bool:
 
 
 def why_useless(
-    job: JobRecord, observation: PodObservation | None, kueue_labels: Mapping[str, str]
+    job: JobRecord,
+    observations: Mapping[str, PodObservation],
+    kueue_labels: Mapping[str, str],
 ) -> str | None:
     """Return why a Job that cannot get pods as it is must be deleted, or None.
 
     The Job controller keeps the last pod until it has created a replacement, and a namespace that
     is being deleted stays until it contains no pod. So without the deletion both wait for each
-    other.
+    other. A Job that avoids lost nodes may have no other node, and its pods cannot be changed when
+    one of these nodes answers again.
 
     Args:
         job: A Job of a run.
-        observation: The last observation of its pods.
+        observations: The last observation of the pods of each Job of the run, by the Job's UID.
         kueue_labels: The labels of the run for Kueue.
     """
     if job.deleting:
         return None
-    waiting = observation.waiting if observation is not None else None
+    seen = observations.get(job.uid)
+    waiting = seen.waiting if seen is not None else None
     if waiting is not None and waiting.reason == Reason.NAMESPACE_TERMINATING:
         return "its namespace is being deleted"
     if job.readable and is_in_other_queue(job, kueue_labels):
         return "the labels of its run for Kueue have changed"
+    if waiting is not None and waiting.reason == Reason.UNSCHEDULABLE:
+        lost = {node for one in observations.values() for node in one.lost_nodes}
+        if not lost.issuperset(job.avoided_nodes):
+            return "a node that it avoids answers again"
     return None
 
 

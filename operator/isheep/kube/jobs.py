@@ -93,6 +93,7 @@ def job_document(start: Start, owner: Owner, resolved: Resolved, chart: Installa
                 names.ORDER_ANNOTATION: order_sha256(text),
                 **_asked_labels(owner),
                 **({names.WALK_ANNOTATION: names.dump_walk(start.walk)} if start.walk else {}),
+                **_avoided(start),
             },
             "ownerReferences": owner_references(owner),
         },
@@ -213,6 +214,12 @@ def _app_armor(chart: Installation) -> Document:
     if chart.app_armor_profile is None:
         return {}
     return {"appArmorProfile": {"type": chart.app_armor_profile}}
+
+
+def _avoided(start: Start) -> Document:
+    """Return the annotation that says which nodes the pods exclude."""
+    nodes = ",".join(start.avoided_nodes)
+    return {names.AVOIDED_NODES_ANNOTATION: nodes} if nodes else {}
 
 
 def _placement(pool: PoolSpec, avoided_nodes: Sequence[str]) -> Document:

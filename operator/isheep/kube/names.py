@@ -31,6 +31,8 @@ STEPS_ANNOTATION = "isheep.dev/steps"
 WALK_ANNOTATION = "isheep.dev/walk"
 """The walk of a Job that continues after its first stage, as JSON."""
 ORDER_ANNOTATION = "isheep.dev/order-sha256"
+AVOIDED_NODES_ANNOTATION = "isheep.dev/avoided-nodes"
+"""The lost nodes that the pods of a Job exclude, with commas between them."""
 
 KUEUE_PREFIX = "kueue.x-k8s.io/"
 """Labels of a run with this prefix go to its Jobs."""

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .replacement import compiled, function_at, replaced, source_of
+from .replacement import Position, compiled, function_at, position_in, replaced, source_of
 
 PLANNER, KUBE = "isheep.planner", "isheep.kube"
 
@@ -37,6 +37,12 @@ class Defect:
         tree = ast.parse(source.replace(self.now, self.then))
         with replaced(function, compiled(tree, function)):
             yield
+
+    def position(self) -> Position:
+        """Return where the defect is in the source."""
+        function = function_at(self.place)
+        before = source_of(function).partition(self.now)[0]
+        return position_in(function, before.count("\n") + 1)
 
 
 DEFECTS: tuple[Defect, ...] = (
@@ -298,6 +304,13 @@ DEFECTS: tuple[Defect, ...] = (
         "if job.readable and is_in_other_queue(job, kueue_labels):",
         "if False:",
         "a label set later creates the suspended Job again",
+    ),
+    Defect(
+        "waits-for-nodes-that-it-avoids",
+        f"{KUBE}.attempts:why_useless",
+        "if not lost.issuperset(job.avoided_nodes):",
+        "if False:",
+        "seed 1044: an attempt that avoided all nodes waited for ever after they answered again",
     ),
     Defect(
         "calls-a-queued-job-suspended-by-somebody",

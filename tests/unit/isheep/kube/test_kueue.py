@@ -239,11 +239,11 @@ def test_a_suspended_job_is_in_the_queue_that_its_run_asked_for(
     annotations = {} if asked is None else {ASKED: asked}
     job = a_job(spec={"suspend": True}, labels=labels, annotations=annotations)
     assert is_in_other_queue(job, wanted) is differs
-    assert (why_useless(job, None, wanted) is not None) is differs
+    assert (why_useless(job, {}, wanted) is not None) is differs
     admitted = a_job(spec={"suspend": False}, labels=labels, annotations=annotations)
     assert not is_in_other_queue(admitted, wanted)
     going = a_job(spec={"suspend": True}, labels=labels, deletionTimestamp=at(9))
-    assert why_useless(going, None, wanted) is None
+    assert why_useless(going, {}, wanted) is None
 
 
 def test_a_new_label_of_the_run_creates_its_suspended_job_again() -> None:

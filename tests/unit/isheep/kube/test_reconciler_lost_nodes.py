@@ -46,6 +46,18 @@ def lose_node(cluster: FakeCluster, job: str) -> None:
     cluster.server.change(job, status={"active": 1, "ready": 0})
 
 
+def leave_unscheduled(cluster: FakeCluster, job: str) -> None:
+    """Create the pod of a Job, for which no node is left."""
+    cluster.run_pod(job, ready=0)
+    path, pod = pod_of(cluster, job)
+    message = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."
+    unscheduled = condition("PodScheduled", "False", reason="Unschedulable", message=message)
+    cluster.server.objects[path] = {
+        **pod,
+        "status": {"phase": "Pending", "conditions": [unscheduled]},
+    }
+
+
 def delete_pod(cluster: FakeCluster, job: str) -> None:
     """Delete the pod of a Job; without its kubelet, it stays."""
     path, pod = pod_of(cluster, job)
@@ -99,6 +111,36 @@ def test_the_next_attempt_starts_on_another_node_while_the_lost_pod_stays() -> N
         assert sorted(cluster.jobs()) == sorted([job, other])
         (record,) = [r for r in cluster.status().stages if r.id.endswith("respond")]
         assert (record.attempts, record.failures) == (1, 0)
+        await cluster.run_to_end()
+
+    check_final_state(run_scenario(scenario))
+
+
+def test_an_attempt_without_a_node_starts_again_when_a_lost_node_answers() -> None:
+    """With one node only, the attempt that excludes it could wait for ever."""
+
+    async def scenario(cluster: FakeCluster) -> None:
+        job = await lost_respond(cluster)
+        await passes(cluster, 7)
+        (other,) = [path for path in cluster.jobs() if path != job]
+        leave_unscheduled(cluster, other)
+        await passes(cluster, 10)
+        assert cluster.ready_condition()[0] == "Unschedulable"
+        assert sorted(cluster.jobs()) == sorted([job, other])
+        steps = cluster.order(job).steps
+        # The node answers again, so its pod and the Job disappear.
+        cluster.server.objects.pop(pod_of(cluster, job)[0])
+        cluster.server.remove(job)
+        await passes(cluster, 1)
+        assert is_deleting(cluster, other)
+        cluster.server.objects.pop(pod_of(cluster, other)[0])
+        cluster.server.remove(other)
+        await passes(cluster, 2)
+        (third,) = cluster.jobs()
+        assert cluster.order(third).steps == steps
+        assert affinity_of(cluster, third) is None
+        (record,) = [r for r in cluster.status().stages if r.id.endswith("respond")]
+        assert record.failures == 0
         await cluster.run_to_end()
 
     check_final_state(run_scenario(scenario))
