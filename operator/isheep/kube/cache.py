@@ -113,6 +113,7 @@ class Cache:
         self.runs: RecordStore[RunRecord] = RecordStore()
         self.jobs: RecordStore[JobRecord] = RecordStore()
         self._jobs_of: dict[str, set[str]] = {}
+        self._lost: dict[str, dict[str, JobRecord]] = {}
 
     def put_job(self, job: JobRecord, *, present: bool = False) -> bool:
         """Add a Job; return whether it is newer than the known one (see `RecordStore.put`)."""
@@ -144,4 +145,30 @@ class Cache:
         changed = self.jobs.replace(listed, version, namespace)
         for job in listed:
             self._jobs_of.setdefault(job.run_uid, set()).add(job.uid)
+        for job in changed:
+            if self.jobs.get(job.uid) is None:
+                self._note_lost(job)
         return changed
+
+    def lose_job(self, job: JobRecord) -> None:
+        """Remove a Job that the watch reports as deleted."""
+        known = self.jobs.drop(job.uid, job.resource_version)
+        if known is not None and not job.deleting:
+            self._note_lost(known)
+
+    def lost_jobs(self, run_uid: str) -> list[JobRecord]:
+        """Return the Jobs of a run that were removed and may still exist (`unseen_jobs`)."""
+        return list(self._lost.get(run_uid, {}).values())
+
+    def forget_lost(self, job: JobRecord) -> None:
+        """Note that somebody has looked whether a lost Job still exists."""
+        lost = self._lost.get(job.run_uid, {})
+        lost.pop(job.uid, None)
+        if not lost:
+            self._lost.pop(job.run_uid, None)
+
+    def _note_lost(self, job: JobRecord) -> None:
+        # A watch and a LIST report a Job that has lost its label as they report a deleted one. A
+        # Job whose deletion had begun is deleted now.
+        if not job.deleting:
+            self._lost.setdefault(job.run_uid, {})[job.uid] = job

@@ -39,7 +39,7 @@ class Memory:
     """The memory of one run.
 
     `refused` is why its status could not be written the last time, and `kept` why the run could not
-    be deleted.
+    be deleted. `looked` is True after this process has looked for Jobs without labels.
     """
 
     idle: IdlePlan | None = None
@@ -48,3 +48,4 @@ class Memory:
     progress_written: datetime | None = None
     refused: str | None = None
     kept: str | None = None
+    looked: bool = False

@@ -162,7 +162,7 @@ class Operator:
         """Add a watch event about a Job to the cache."""
         record = job_record(document)
         if kind == "DELETED":
-            self._cache.jobs.drop(record.uid, record.resource_version)
+            self._cache.lose_job(record)
             self._queue.wake(record.run_uid)
         elif self._cache.update_job(record):
             self._queue.wake(record.run_uid, urgent=True)

@@ -38,6 +38,7 @@ from isheep.kube.records import JobRecord, RunRecord
 from isheep.kube.run_views import view_of, without_status
 from isheep.kube.status_writer import StatusRefusedError, StatusWriter
 from isheep.kube.traces import traces_of
+from isheep.kube.unseen_jobs import UnseenJobs
 from isheep.kube.volumes import POD_FOLDERS
 from isheep.logs import log_event
 from isheep.planner.types import Attempt, Environment, Observed, Plan, RunView
@@ -106,6 +107,7 @@ class Reconciler:
         self._writer = StatusWriter(
             api=api, cache=cache, queue=queue, identity=identity, check=lease.check
         )
+        self._unseen = UnseenJobs(api, cache, queue)
         self._environment = Environment(
             default_storage=config.default_store,
             worker_image=config.worker_image,
@@ -133,6 +135,7 @@ class Reconciler:
         """Perform a pass over a run; raises `ApiError` and `ApiUnreachableError`."""
         memory = self._memories.setdefault(uid, Memory())
         record = self._cache.runs.get(uid)
+        await self._unseen.look(uid, record, memory)
         if record is not None:
             self._expect(record, memory)
             await self._inspect_pods(record, memory)
@@ -370,7 +373,7 @@ class Reconciler:
     async def _release(self, record: RunRecord, memory: Memory) -> None:
         """Delete Jobs that cannot get pods as they are."""
         for job in self._jobs(record):
-            why = why_useless(job, memory.observations.get(job.uid), record.kueue_labels)
+            why = why_useless(job, memory.observations, record.kueue_labels)
             if why is not None:
                 await self._actions.delete(job, why)
 

@@ -23,6 +23,7 @@ from isheep.contract.gpu_resources import gpus_by_resource, gpus_of_claims
 from isheep.contract.labels import RUN_LABEL
 from isheep.kube.names import (
     ATTEMPT_LABEL,
+    AVOIDED_NODES_ANNOTATION,
     KUEUE_LABELS_ANNOTATION,
     KUEUE_PREFIX,
     KUEUE_QUEUE_LABEL,
@@ -147,6 +148,8 @@ class JobRecord:
     gpus: Mapping[str, int] = field(default_factory=dict)
     deleted_at: datetime | None = None
     grace_seconds: int = 0
+    labelled: bool = True
+    avoided_nodes: tuple[str, ...] = ()
 
     @property
     def readable(self) -> bool:
@@ -242,10 +245,16 @@ def is_edited(before: RunRecord, after: RunRecord) -> bool:
 
 
 def job_record(document: Json) -> JobRecord:
-    """Return the record of a Job's JSON."""
+    """Return the record of a Job's JSON.
+
+    The labels of its pods say what it is, because nobody can change them. The labels of the Job
+    itself are the same at first, and somebody may have edited them.
+    """
     metadata, spec = document["metadata"], document.get("spec") or {}
     status = document.get("status") or {}
-    labels: Mapping[str, str] = metadata.get("labels") or {}
+    shown: Mapping[str, str] = metadata.get("labels") or {}
+    template = spec.get("template") or {}
+    labels = {**shown, **((template.get("metadata") or {}).get("labels") or {})}
     annotations: Mapping[str, str] = metadata.get("annotations") or {}
     ends = {
         c["type"]: c
@@ -255,7 +264,7 @@ def job_record(document: Json) -> JobRecord:
     end = ends.get("Complete") or ends.get("Failed")
     finished = status.get("completionTime") or (end or {}).get("lastTransitionTime")
     deleted_at = metadata.get("deletionTimestamp")
-    pod = (spec.get("template") or {}).get("spec") or {}
+    pod = template.get("spec") or {}
     return JobRecord(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -272,8 +281,8 @@ def job_record(document: Json) -> JobRecord:
         together=spec.get("backoffLimit") == 0,
         deleting="deletionTimestamp" in metadata,
         suspended=bool(spec.get("suspend")),
-        queued=KUEUE_QUEUE_LABEL in labels,
-        kueue_labels=_kueue_labels(labels),
+        queued=KUEUE_QUEUE_LABEL in shown,
+        kueue_labels=_kueue_labels(shown),
         asked_labels=read_labels(annotations.get(KUEUE_LABELS_ANNOTATION)),
         managed_by=spec.get("managedBy"),
         active=int(status.get("active") or 0),
@@ -287,6 +296,8 @@ def job_record(document: Json) -> JobRecord:
         gpus=_gpus(pod),
         deleted_at=timestamp(deleted_at) if deleted_at else None,
         grace_seconds=int(pod.get("terminationGracePeriodSeconds") or 0),
+        labelled=shown.get(MANAGED_BY_LABEL) == MANAGED_BY,
+        avoided_nodes=tuple(filter(None, annotations.get(AVOIDED_NODES_ANNOTATION, "").split(","))),
     )
 
 

@@ -140,8 +140,9 @@ class OperatorProcess:
                 self.queue.wake(record.uid)
         elif document.get("kind") == "Job":
             job = job_record(document)
-            if kind == "DELETED":
-                self.cache.jobs.drop(job.uid, job.resource_version)
+            # A watch with a selector reports an object as deleted that does not match any more.
+            if kind == "DELETED" or not job.labelled:
+                self.cache.lose_job(job)
                 self.queue.wake(job.run_uid)
             elif self.cache.put_job(job):
                 self.queue.wake(job.run_uid)
@@ -152,7 +153,8 @@ class OperatorProcess:
         runs = [run_record(o) for _, o in self.server.collection(RUNS)]
         for record in self.cache.runs.replace(runs, version):
             self.queue.wake(record.uid)
-        listed = [job_record(o) for _, o in self.server.collection(JOBS)] if jobs else []
+        records = [job_record(o) for _, o in self.server.collection(JOBS)] if jobs else []
+        listed = [job for job in records if job.labelled]
         for job in self.cache.replace_jobs(listed, version) if jobs else ():
             self.queue.wake(job.run_uid)
 

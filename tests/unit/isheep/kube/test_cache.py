@@ -44,6 +44,7 @@ class Cluster(RuleBasedStateMachine):
         self.deletions: list[JobRecord] = []
         self.known: dict[str, JobRecord] = {}
         self.deleted: set[str] = set()
+        self.lost: dict[str, JobRecord] = {}
         self.lists: list[tuple[list[JobRecord], int]] = []
         self.created = 0
 
@@ -91,8 +92,12 @@ class Cluster(RuleBasedStateMachine):
     @rule(data=st.data())
     def deliver_a_deletion(self, data: st.DataObject) -> None:
         record = data.draw(st.sampled_from(self.deletions))
-        self.cache.jobs.drop(record.uid, record.resource_version)
-        self.known.pop(record.uid, None)
+        if data.draw(st.booleans()):
+            self.cache.jobs.drop(record.uid, record.resource_version)
+            self.known.pop(record.uid, None)
+        else:
+            self.cache.lose_job(record)
+            self._lose(record.uid)
         self.deleted.add(record.uid)
 
     @precondition(lambda self: self.lists)
@@ -107,7 +112,7 @@ class Cluster(RuleBasedStateMachine):
         uids = {record.uid for record in listed}
         for uid, record in list(self.known.items()):
             if uid not in uids and record.resource_version <= version:
-                del self.known[uid]
+                self._lose(uid)
         changed = self.cache.replace_jobs(listed, version)
         # No change from before the LIST is delivered after it.
         self.changes = [r for r in self.changes if r.resource_version > version]
@@ -117,6 +122,11 @@ class Cluster(RuleBasedStateMachine):
             for uid in before.keys() | self.known
             if not _are_equal_without_version(before.get(uid), self.known.get(uid))
         }
+
+    def _lose(self, uid: str) -> None:
+        """Remove a record from the model that an event or a LIST reported as deleted."""
+        if (record := self.known.pop(uid, None)) is not None:
+            self.lost[uid] = record
 
     def _expect(self, record: JobRecord) -> bool:
         """Put a record into the model; return whether it is new to the model."""
@@ -140,6 +150,17 @@ class Cluster(RuleBasedStateMachine):
         for run in (*RUNS, "run-3"):
             of_run = [r for r in self.known.values() if r.run_uid == run]
             assert self.cache.jobs_of(run) == sorted(of_run, key=lambda r: (r.created, r.name))
+
+    @invariant()
+    def each_job_that_was_reported_as_deleted_is_lost(self) -> None:
+        found = {job.uid: job for run in RUNS for job in self.cache.lost_jobs(run)}
+        assert found == self.lost
+
+    @precondition(lambda self: self.lost)
+    @rule(data=st.data())
+    def look(self, data: st.DataObject) -> None:
+        uid = data.draw(st.sampled_from(sorted(self.lost)))
+        self.cache.forget_lost(self.lost.pop(uid))
 
     @precondition(lambda self: not self.lists)
     @rule()
@@ -225,6 +246,16 @@ def test_a_job_belongs_to_the_run_of_its_label() -> None:
     cache.put_job(job("u", 6, "run-2"))
     assert [j.uid for j in cache.jobs_of("run-2")] == ["u"]
     assert cache.jobs_of("run-1") == []
+
+
+def test_a_job_whose_deletion_had_begun_is_not_lost() -> None:
+    cache = Cache()
+    cache.put_job(job("u", 5))
+    cache.put_job(job("v", 6))
+    cache.lose_job(replace(job("u", 7), deleting=True))
+    cache.put_job(replace(job("v", 8), deleting=True))
+    cache.replace_jobs([], 9)
+    assert (len(cache.jobs), cache.lost_jobs("run-1")) == (0, [])
 
 
 def test_runs_and_jobs_have_separate_stores() -> None:

@@ -91,8 +91,8 @@ def test_a_job_of_another_owner_with_the_same_name_stalls_the_run_until_its_dele
     check_final_state(run_scenario(scenario))
 
 
-def test_a_job_without_its_attempt_label_stalls_the_run() -> None:
-    """Without the label the failure belongs to no attempt, and the name stays in use."""
+def test_the_failure_of_a_job_without_its_attempt_label_counts() -> None:
+    """The labels of its pods, which nobody can change, have the number of the attempt."""
 
     async def scenario(cluster: FakeCluster) -> None:
         cluster.create_run()
@@ -104,7 +104,8 @@ def test_a_job_without_its_attempt_label_stalls_the_run() -> None:
         cluster.fail(job, 69)
         await asyncio.sleep(120)
         await cluster.operator.run_due_passes()
-        assert cluster.status().phase == "Stalled"
+        (record,) = cluster.status().stages
+        assert (record.id, record.attempts) == ("prepare", 1)
 
     run_scenario(scenario)
 
