@@ -42,6 +42,10 @@ class Deduplication(SpecModel):
     )
 
 
+MAX_BENCHMARKS = 12
+"""The result of prepare, which has 2,048 bytes, has the digest of each benchmark."""
+
+
 class Benchmark(SpecModel):
     """A benchmark whose items must not be in the training data."""
 
@@ -63,13 +67,16 @@ class Decontamination(SpecModel):
         le=MOST_NGRAM,
         description="Consecutive words shared with a benchmark that count as contamination.",
     )
-    benchmarks: Annotated[tuple[Benchmark, ...], Most(32)] = Field(
+    benchmarks: Annotated[tuple[Benchmark, ...], Most(MAX_BENCHMARKS)] = Field(
         default=(),
         json_schema_extra={
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["name"],
         },
-        description="The benchmarks.",
+        description=(
+            "The benchmarks. A file can contain the texts of several benchmarks, which then have "
+            "one count."
+        ),
     )
 
 

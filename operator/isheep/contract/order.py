@@ -29,6 +29,7 @@ from isheep.contract.choices import (
 )
 from isheep.contract.document import Contract
 from isheep.contract.invalid_fields import invalid_fields
+from isheep.contract.packed_prepared import pack
 from isheep.contract.prepared import Prepared
 from isheep.contract.rule_names import current_statistics
 from isheep.contract.stage_ids import iteration_of
@@ -230,7 +231,8 @@ class StepResult(Contract):
 class StageResult(Contract):
     """The result of a worker.
 
-    `stage` is the stage that failed, if the worker executes several stages.
+    `stage` is the stage that failed, if the worker executes several stages. `packed` is the short
+    form of `prepared`, if the whole form would be too long (`packed_prepared`).
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -241,6 +243,7 @@ class StageResult(Contract):
     stage: str | None = None
     steps: tuple[StepResult, ...] = ()
     prepared: Prepared | None = None
+    packed: str | None = None
     frontier: Frontier | None = None
 
 
@@ -293,13 +296,17 @@ def parse_order(text: str, sha256: str | None = None) -> StageOrder:
 def dump_result(result: StageResult) -> str:
     """Return the result as JSON of at most 2,048 bytes.
 
-    A result that is too long loses, in this order, the end of the message, the end of the frontier
-    (see `Frontier`), and the statistics of counted families (`drop:…`, `score:…`). Statistics on
-    which later stages depend are always kept. The result of a walk keeps its frontier, and loses
-    the oldest of its steps instead: the frontier counts them too.
+    Kubernetes takes 12 KiB from all containers of a pod and 4 KiB from one, so this result fits
+    into the message of one of up to six containers, those that webhooks add included.
+
+    A result that is too long loses, in this order, the end of the message, the readable form of
+    `prepared`, the end of the frontier (see `Frontier`), and the statistics of counted families
+    (`drop:…`, `score:…`). Statistics on which later stages depend are always kept. The result of a
+    walk keeps its frontier, and loses its steps instead, the oldest first: the frontier counts them
+    too. A packed result of prepare loses its step, which the attempt names.
 
     Raises:
-        ContractError: The shortest result is still too long.
+        ContractError: The shortest result is still too long: prepare has found too many inputs.
     """
     message = (result.message or "")[:MESSAGE_MAX_CHARACTERS]
     result = result.model_copy(update={"message": message or None})
@@ -331,16 +338,22 @@ def _dump(result: StageResult) -> str:
 def _shorten(result: StageResult) -> StageResult | None:
     if result.message and len(result.message) > 40:
         return result.model_copy(update={"message": result.message[: len(result.message) // 2]})
+    if result.prepared is not None:
+        return result.model_copy(update={"prepared": None, "packed": pack(result.prepared)})
     frontier = result.frontier
-    if frontier is not None and frontier.first is not None:
-        if len(result.steps) > 1:
-            return result.model_copy(update={"steps": result.steps[1:]})
-    elif frontier is not None and frontier.count > 0:
+    is_walk = frontier is not None and frontier.first is not None
+    if is_walk and len(result.steps) > 1:
+        return result.model_copy(update={"steps": result.steps[1:]})
+    if frontier is not None and frontier.count > 0 and not is_walk:
         return result.model_copy(update={"frontier": shorten_frontier(frontier)})
+    return _shorten_steps(result, may_lose_them=is_walk or result.packed is not None)
+
+
+def _shorten_steps(result: StageResult, *, may_lose_them: bool) -> StageResult | None:
     if any(":" in name for step in result.steps for name in step.statistics):
         steps = tuple(_without_families(step) for step in result.steps)
         return result.model_copy(update={"steps": steps})
-    return None
+    return result.model_copy(update={"steps": ()}) if result.steps and may_lose_them else None
 
 
 def _without_families(step: StepResult) -> StepResult:

@@ -27,6 +27,7 @@ from isheep.planner.frontier import expand
 from isheep.planner.job_stages import walked_from
 from isheep.planner.orders import OPTIONAL_DEADLINE_SECONDS, PREPARE_DEADLINE_SECONDS
 from isheep.planner.pinning import Resolved, recipe_of, spec_of
+from isheep.planner.prepared_results import prepared_of
 from isheep.planner.types import Attempt, AttemptState, StageRef, Stop
 from isheep.planner.walk import Lookup, Walk, walk
 from isheep.recipes.interface import FAILED, RecipeFailure, Stage, Statistics
@@ -196,13 +197,13 @@ class StageRecords:
         resolved = self.resolved
         if ref.key != resolved.prepare_key or resolved.prepared is not None:
             return
-        found = [(r.prepared, r.frontier) for r in attempt.results if r.prepared is not None]
-        if not found:
+        spec = spec_of(resolved)
+        found = [(prepared_of(r, spec), r.frontier) for r in attempt.results]
+        prepared, frontier = next((one for one in found if one[0] is not None), (None, None))
+        if prepared is None:
             return
-        prepared, frontier = found[0]
         self.resolved = resolved.with_prepared(prepared)
         self._update(ref, committed=True, hold=None)
-        spec = spec_of(resolved)
         existing = expand(
             frontier or Frontier(),
             recipe_of(spec),

@@ -58,6 +58,7 @@ from isheep_worker.preparation.model import (
     runs_on_gpu,
 )
 from isheep_worker.preparation.prompt_lengths import check_prompt_lengths, measured_prompts
+from isheep_worker.preparation.result_size import check_result_size
 from isheep_worker.rows.file_names import PREPARE_TIMINGS_FILE
 from isheep_worker.runtime.meter import Activity
 from isheep_worker.stages.registry import longest_prompts_of
@@ -81,6 +82,7 @@ def run(context: StageContext[PrepareSettings]) -> StageOutcome:
     spec = SelfAlignmentRunSpec.read_stored(context.settings.spec)
     context.artifacts.store.probe()
     prepared = _prepare(context, resolve(spec))
+    check_result_size(prepared)
 
     found: list[str] = []
 
