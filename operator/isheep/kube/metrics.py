@@ -24,6 +24,7 @@ from isheep.api.gpu_usage import GpuUsage
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.choices import Phase
 from isheep.kube.attempt_failures import new_failures
+from isheep.kube.comparison_metrics import comparison_families
 from isheep.kube.run_figures import GpuFigures, RunFigures
 from isheep.kube.state_metrics import StateOfRun, state_families
 
@@ -198,20 +199,7 @@ class RunsCollector(Collector):
 
     def _figures(self) -> Iterator[GaugeMetricFamily]:
         """Yield the figures of the newest runs that have a verdict."""
-        difference = GaugeMetricFamily(
-            "isheep_run_loss_difference",
-            "Loss of the newest M(t) on the yardstick minus that of M(0), in nats a token.",
-            labels=["run_namespace", "run"],
-        )
-        alarms = GaugeMetricFamily(
-            "isheep_run_alarms",
-            "Alarms of the guards at the newest M(t).",
-            labels=["run_namespace", "run"],
-        )
         found = sorted(self._source.figures(), key=itemgetter(0), reverse=True)
-        for _, namespace, name, figures in found[:MAX_RUNS]:
-            alarms.add_metric([namespace, name], figures.alarms)
-            if figures.difference is not None:
-                difference.add_metric([namespace, name], figures.difference)
-        yield difference
-        yield alarms
+        yield from comparison_families(
+            (namespace, name, figures) for _, namespace, name, figures in found[:MAX_RUNS]
+        )

@@ -1,26 +1,59 @@
-"""What the metrics show of a run: its state, comparison with M(0), alarms, and GPU time.
+"""What the metrics show of a run: its state, comparisons with M(0), alarms, best model, GPU time.
 
 A record has these figures, because a scrape must not read the status of every run again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
+
+from isheep.contract.stage_ids import iteration_of
+
+Compared = Literal["Loss", "Benchmark", "BestBenchmark", "WinRate", "Grade"]
+"""What the newest M(t) and M(0) are compared on; with BestBenchmark, it is the best M(t)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedFigures:
+    """A comparison of a model with M(0), as the status has it.
+
+    `name` is that of the benchmark or judgement, "" for the yardstick. `turns` is "second" for the
+    second turns of a judgement alone, "all" for all turns, and "" without turns. `value` is a
+    difference in nats a token (Loss), in the unit of the metric (Benchmark, BestBenchmark) or in
+    points (Grade), and a share for WinRate. `lower` and `upper` are the ends of its 95 % interval,
+    None with too few items. `items` is the number of items, None if the status does not have it.
+    """
+
+    compared: Compared
+    value: float
+    lower: float | None = None
+    upper: float | None = None
+    items: int | None = None
+    name: str = ""
+    turns: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BestFigures:
+    """The best model: its t, which is 0 for M(0), and the metric that chose it, "" without one."""
+
+    iteration: int
+    metric: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RunFigures:
     """The figures of the newest verdict.
 
-    `difference` is the loss of the newest M(t) on the yardstick minus that of M(0), in nats a
-    token; None if it was not measured. `alarms` is the number of alarms at the newest look.
+    `alarms` is the number of alarms at the newest look. `comparisons` has what was measured.
     """
 
-    difference: float | None
     alarms: int
+    comparisons: tuple[ComparedFigures, ...] = ()
+    best: BestFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +100,61 @@ def gpu_figures(status: Mapping[str, Any]) -> GpuFigures | None:
 
 
 def run_figures(status: Mapping[str, Any]) -> RunFigures | None:
-    """Return the figures in the status of a run as JSON; None without a verdict."""
+    """Return the figures in the status of a run as JSON; None without a verdict.
+
+    The comparisons are those of the verdict's M(t) in the history, and of the best M(t) on the
+    first benchmark. M(0) has no comparison with itself.
+    """
     verdicts = [
-        stage.get("counts") or {}
+        stage
         for stage in status.get("stages") or ()
         if str(stage.get("id", "")).endswith("/verdict") and stage.get("committed")
     ]
     if not verdicts:
         return None
-    difference = verdicts[-1].get("difference")
+    newest = verdicts[-1]
+    history = {record.get("iteration"): record for record in status.get("history") or ()}
+    found = list(_comparisons(history.get(iteration_of(newest["id"])) or {}))
+    best = status.get("best")
+    if best:
+        chosen = history.get(best.get("iteration")) or {}
+        found += _difference("BestBenchmark", chosen.get("benchmark"))
     return RunFigures(
-        None if difference is None else float(difference), int(verdicts[-1].get("alarms", 0))
+        int((newest.get("counts") or {}).get("alarms", 0)),
+        tuple(found),
+        BestFigures(int(best["iteration"]), best.get("metric") or "") if best else None,
+    )
+
+
+def _comparisons(record: Mapping[str, Any]) -> Iterator[ComparedFigures]:
+    """Yield the comparisons of M(t) with M(0) in its record of the history."""
+    yield from _difference("Loss", record.get("yardstick"))
+    yield from _difference("Benchmark", record.get("benchmark"))
+    yield from _difference("WinRate", record.get("judgement"), value="rate")
+    grades = record.get("grades") or {}
+    yield from _difference("Grade", grades, turns="all")
+    second = grades.get("secondTurn")
+    if second:
+        yield from _difference("Grade", {"name": grades.get("name"), **second}, turns="second")
+
+
+def _difference(
+    compared: Compared,
+    record: Mapping[str, Any] | None,
+    *,
+    value: str = "difference",
+    turns: str = "",
+) -> Iterator[ComparedFigures]:
+    """Yield the comparison in a record, if it was measured; `value` is the name of its field."""
+    if not record or record.get(value) is None:
+        return
+    lower, upper, items = (record.get(name) for name in ("lower", "upper", "items"))
+    yield ComparedFigures(
+        compared,
+        float(record[value]),
+        None if lower is None else float(lower),
+        None if upper is None else float(upper),
+        None if items is None else int(items),
+        name=str(record.get("name") or ""),
+        turns=turns,
     )

@@ -1,8 +1,9 @@
 """The configuration of kube-state-metrics: its paths in the CRD, and its values of a run.
 
 kube-state-metrics itself is not in the tests. `series` follows its documentation: a list or a map
-at a path gives a series for each element, labels are read relative to the element, a text of true
-or false is 1 or 0, and a time is in seconds since 1970.
+at a path gives a series for each element, labels are read relative to the element, an absent label
+is left out, an absent value gives no series (with `nilIsZero` it is 0), a text of true or false is
+1 or 0, and a time is in seconds since 1970.
 """
 
 from __future__ import annotations
@@ -17,7 +18,17 @@ import yaml
 
 from isheep.api.crd import crd
 from isheep.api.gpu_usage import GpuUsage, Prices
-from isheep.api.status import SelfAlignmentRunStatus, StageRecord
+from isheep.api.status import (
+    BenchmarkRecord,
+    BestRecord,
+    GradeRecord,
+    IterationRecord,
+    JudgementRecord,
+    SecondTurnRecord,
+    SelfAlignmentRunStatus,
+    StageRecord,
+    YardstickRecord,
+)
 from isheep.contract.choices import Phase
 from isheep.planner.conditions import RunPhase, State, conditions
 
@@ -53,9 +64,14 @@ def elements(found: Any, each: Mapping[str, Any]) -> Iterator[tuple[dict[str, st
             yield {each["labelFromKey"]: key}, value
         return
     for element in found if isinstance(found, list) else [found]:
-        read = {k: at(element, path) for k, path in each.get("labelsFromPath", {}).items()}
-        labels = {k: str(label) for k, label in read.items()}
+        labels = read_labels(element, each)
         yield labels, at(element, each["valueFrom"]) if "valueFrom" in each else element
+
+
+def read_labels(value: Any, owner: Mapping[str, Any]) -> dict[str, str]:
+    """Return the labels that are found in a value."""
+    read = {k: at(value, path) for k, path in owner.get("labelsFromPath", {}).items()}
+    return {k: str(label) for k, label in read.items() if label is not None}
 
 
 def series(name: str, document: Mapping[str, Any]) -> Series:
@@ -63,7 +79,7 @@ def series(name: str, document: Mapping[str, Any]) -> Series:
     metric = METRICS[name]
     each = metric["each"]
     kind = each["type"]
-    common = {k: at(document, path) for k, path in metric.get("labelsFromPath", {}).items()}
+    common = read_labels(document, metric)
     if kind == "Info":
         labels = {k: at(document, path) for k, path in each["info"]["labelsFromPath"].items()}
         return {tuple(labels.items()): 1.0}
@@ -78,6 +94,7 @@ def series(name: str, document: Mapping[str, Any]) -> Series:
     return {
         tuple({**common, **labels}.items()): number(0 if value is None else value)
         for labels, value in elements(found, gauge)
+        if value is not None or gauge.get("nilIsZero")
     }
 
 
@@ -164,6 +181,63 @@ def test_a_stalled_run_has_these_values() -> None:
     times = ("created", "started", "completed")
     assert {series(f"{name}_timestamp_seconds", run)[()] for name in times} == {NOW.timestamp()}
     assert series("iteration", run) == {(): 1}
+
+
+def compared() -> dict[str, Any]:
+    """Return a run with M(0), M(1) with all comparisons, and M(2) with too few items."""
+    ends = {"lower": -0.5, "upper": 0.5}
+    history = (
+        IterationRecord(iteration=0, yardstick=YardstickRecord(items=200)),
+        IterationRecord(
+            iteration=1,
+            yardstick=YardstickRecord(items=200, difference=-0.1, **ends),
+            benchmark=BenchmarkRecord(name="arc", items=500, difference=0.1, **ends),
+            judgement=JudgementRecord(name="open", items=300, rate=0.6, lower=0.5, upper=0.7),
+            grades=GradeRecord(
+                name="mt",
+                items=80,
+                mean=5.5,
+                difference=-2.0,
+                **ends,
+                second_turn=SecondTurnRecord(mean=3.5, difference=-4.0, **ends),
+            ),
+        ),
+        IterationRecord(
+            iteration=2, benchmark=BenchmarkRecord(name="arc", items=8, difference=0.3)
+        ),
+    )
+    best = BestRecord(iteration=1, metric="arc")
+    status = SelfAlignmentRunStatus(history=history, best=best).document()
+    return {**document(RunPhase.RUNNING, "Progressing"), "status": status}
+
+
+def test_each_model_has_its_comparisons_with_interval_and_items() -> None:
+    run = compared()
+    first = ("iteration", "1")
+    arc = ("benchmark", "arc")
+    assert series("best_iteration", run) == {(("metric", "arc"),): 1}
+    assert series("loss_difference", run) == {(first,): -0.1}
+    assert series("loss_difference_items", run) == {(("iteration", "0"),): 200, (first,): 200}
+    second = ("iteration", "2")
+    assert series("benchmark_difference", run) == {(first, arc): 0.1, (second, arc): 0.3}
+    assert series("benchmark_difference_lower", run) == {(first, arc): -0.5}
+    assert series("benchmark_difference_items", run)[second, arc] == 8
+    assert series("win_rate_upper", run) == {(first, ("judgement", "open")): 0.7}
+    mt = (first, ("judgement", "mt"))
+    assert series("grade_difference", run) == {mt: -2}
+    assert series("second_turn_difference", run) == {mt: -4}
+    assert series("second_turn_difference_lower", run) == {mt: -0.5}
+
+
+def test_every_comparison_has_an_interval() -> None:
+    values = {name for name in METRICS if name.endswith(("_difference", "win_rate"))}
+    assert len(values) == 5
+    for name in values:
+        ends = {f"{name}_lower", f"{name}_upper"}
+        assert ends <= METRICS.keys()
+        shown = {one: METRICS[one]["each"]["gauge"]["valueFrom"] for one in (name, *ends)}
+        assert {tuple(path[:-1]) for path in shown.values()} == {tuple(shown[name][:-1])}
+        assert {shown[one][-1] for one in ends} == {"lower", "upper"}
 
 
 def test_a_new_run_has_no_series_of_what_it_lacks() -> None:

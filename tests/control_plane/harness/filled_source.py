@@ -8,7 +8,13 @@ from datetime import UTC, datetime
 from isheep.api.gpu_usage import GpuUsage, Prices
 from isheep.api.status import Failure, SelfAlignmentRunStatus, StageRecord
 from isheep.kube.metrics import Metrics, RunsCollector
-from isheep.kube.run_figures import GpuFigures, RunFigures, StateFigures
+from isheep.kube.run_figures import (
+    BestFigures,
+    ComparedFigures,
+    GpuFigures,
+    RunFigures,
+    StateFigures,
+)
 from isheep.kube.state_metrics import StateOfRun
 from isheep.kube.watches import Watches
 
@@ -35,7 +41,14 @@ class FilledSource:
         return 1
 
     def figures(self) -> Iterator[tuple[datetime, str, str, RunFigures]]:
-        yield SINCE, "team", "run", RunFigures(-0.1, 1)
+        comparisons = (
+            ComparedFigures("Loss", -0.1, -0.2, 0.0, 200),
+            ComparedFigures("Benchmark", 0.1, 0.05, 0.15, 500, name="arc"),
+            ComparedFigures("BestBenchmark", 0.1, 0.05, 0.15, 500, name="arc"),
+            ComparedFigures("WinRate", 0.6, 0.55, 0.65, 300, name="questions"),
+            ComparedFigures("Grade", -2.0, -2.4, -1.6, 80, name="mt-bench", turns="all"),
+        )
+        yield SINCE, "team", "run", RunFigures(1, comparisons, BestFigures(2, "arc"))
 
     def gpu_figures(self) -> Iterator[tuple[str, GpuFigures]]:
         yield "team", GpuFigures({"nvidia.com/gpu": 60.0}, 1.0, "EUR")

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from isheep.api.gpu_usage import GpuUsage, Prices
 from isheep.api.status import Failure, SelfAlignmentRunStatus, StageRecord
 from isheep.kube.metrics import MAX_RUNS, PHASES, Metrics, RunsCollector
-from isheep.kube.run_figures import GpuFigures, RunFigures, StateFigures
+from isheep.kube.run_figures import ComparedFigures, GpuFigures, RunFigures, StateFigures
 from isheep.kube.state_metrics import StateOfRun
 
 
@@ -131,7 +131,12 @@ def test_the_newest_runs_show_their_comparison_with_the_base() -> None:
     metrics.registry.register(RunsCollector(runs))
     start = datetime(2026, 1, 1, tzinfo=UTC)
     runs.with_figures = [
-        (start + timedelta(days=n), "team", f"run-{n}", RunFigures(n / 10 or None, n % 3))
+        (
+            start + timedelta(days=n),
+            "team",
+            f"run-{n}",
+            RunFigures(n % 3, (ComparedFigures("Loss", n / 10),)),
+        )
         for n in range(MAX_RUNS + 1)
     ]
     found = values(metrics)
