@@ -10,8 +10,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from isheep.api.base import Flag, Integer, Number, SpecModel, Text
+from isheep.api.base import Flag, Integer, Map, Number, SpecModel, Text
 from isheep.api.model import StorageUri
+from isheep.api.written_limits import Most
 from isheep.contract.choices import (
     BenchmarkFormat,
     BenchmarkOverlap,
@@ -25,6 +26,9 @@ MAX_BENCHMARKS = 5
 """The result of prepare, which has 2,048 bytes, names the requests of each benchmark."""
 MAX_JUDGEMENTS = 3
 """The result of prepare names the requests of each judgement too."""
+CATEGORY_CHARACTERS = 64
+"""The largest length of the name of a category."""
+Temperatures = Annotated[Map[Annotated[Number, Field(ge=0.0, le=2.0)]], Most(32)]
 ReportName = Annotated[
     Text, Field(min_length=1, max_length=32, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 ]
@@ -164,6 +168,14 @@ class Judgement(SpecModel):
         description=(
             "Format of the prompts, of both turns. With Both, M(0) answers raw text and the chat "
             "template, and the answers of M(t) are compared with each of them."
+        ),
+    )
+    temperatures: Temperatures | None = Field(
+        default=None,
+        description=(
+            "Sampling temperature of the answers by category of the question, in both turns; 0 "
+            "always takes the most likely token. A category that is not listed has 0.7. If absent: "
+            "0.7 for all questions. With the kind Grades only."
         ),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from isheep.api.evaluation import CATEGORY_CHARACTERS
 from isheep.api.validation_rule import ValidationRule
 
 JUDGEMENT_RULES: tuple[ValidationRule, ...] = (
@@ -30,6 +31,18 @@ RULES_OF_A_JUDGEMENT: tuple[ValidationRule, ...] = (
         "kind Grades compares the grades of M(t) with those of M(0): set against to Base, or kind "
         "to WinRate",
         "against",
+    ),
+    ValidationRule(
+        "!has(self.temperatures) || self.kind == 'Grades'",
+        "only questions of the kind Grades have a category: remove temperatures, or set kind to "
+        "Grades",
+        "temperatures",
+    ),
+    ValidationRule(
+        "!has(self.temperatures) || self.temperatures.all(name, size(name) >= 1 "
+        f"&& size(name) <= {CATEGORY_CHARACTERS})",
+        f"the name of a category must have 1 to {CATEGORY_CHARACTERS} characters",
+        "temperatures",
     ),
 )
 """The rules of one judgement."""

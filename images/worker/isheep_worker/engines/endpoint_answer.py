@@ -5,6 +5,8 @@ use all tokens. Such an answer is an empty text, which the reader of the score c
 
 An endpoint can change its model behind one name. So each answer has the name of the model and the
 fingerprint as the server returns them, and the date. They are counted with the stage's statistics.
+The judge's rows also have the answer as the server sent it, up to a largest size, so that a user
+can check a judgement later.
 """
 
 from __future__ import annotations
@@ -19,6 +21,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from isheep_worker.engines.interface import Completion
 
 MAX_TOKENS = 2**31
+MAX_RAW_BYTES = 64 * 1024
+"""The largest part of an answer that is kept as the server sent it."""
+_SHORTEST_KEY = 8
+_HIDDEN = b"[key]"
 UNNAMED = "-"
 """The name of a model or a fingerprint that a server does not return."""
 _NAME_CHARACTERS = 40
@@ -96,6 +102,20 @@ def read_answer(id_: str, content: bytes, day: date) -> Completion | None:
         cached_prompt_tokens=(details.cached_tokens if details else None) or 0,
         served_by=served_by(day, answer.model, answer.system_fingerprint),
     )
+
+
+def raw_json(content: bytes, key: str | None = None) -> tuple[str, bool]:
+    """Return the beginning of an answer as text, and whether it lacks its end.
+
+    Args:
+        content: The body of the answer.
+        key: The key that was sent, None without one. A server can repeat the headers of a request
+            in its answer; the store must not contain the key. A text of less than 8 characters is
+            no secret, and can be a part of any word.
+    """
+    if key is not None and len(key) >= _SHORTEST_KEY:
+        content = content.replace(key.encode(), _HIDDEN)
+    return content[:MAX_RAW_BYTES].decode("utf-8", "replace"), len(content) > MAX_RAW_BYTES
 
 
 def served_by(day: date, model: str, fingerprint: str) -> str:

@@ -11,11 +11,12 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from isheep.contract.order import JUDGE_API_KEY, JudgeEndpointRef
-from isheep_worker.engines.endpoint_answer import read_answer
+from isheep_worker.engines.endpoint_answer import raw_json, read_answer
 from isheep_worker.engines.endpoint_errors import Failure, endpoint_error
 from isheep_worker.engines.interface import Completion, Request
 from isheep_worker.runtime.errors import BadInputError
@@ -84,6 +85,7 @@ class EndpointClient:
         self._openai = openai
         self._problem_of = problem_of
         self._today = today
+        self._key = key
         self._length_name = "max_tokens"
         self._client = openai.OpenAI(
             api_key=key or "none",
@@ -127,7 +129,8 @@ class EndpointClient:
         completion = read_answer(request.id, answer.content, self._today())
         if completion is None:
             raise endpoint_error(self.endpoint, Failure(missing="nonsense"))
-        return completion
+        raw, is_cut = raw_json(answer.content, self._key)
+        return replace(completion, raw_json=raw, raw_json_is_cut=is_cut)
 
     def _send(self, request: Request, length_name: str) -> tuple[Any, Exception | None]:
         """Return the response, or the client's error. The error contains the key."""

@@ -78,7 +78,9 @@ class Completion:
     `logprob` is the sum of these logarithms over all `tokens`, before temperature, penalties and
     masks; None if the request did not ask for it.
 
-    `served_by` is "" unless an endpoint has answered; see `endpoint_answer.served_by`.
+    `served_by` and `raw_json` are "" unless an endpoint has answered: see
+    `endpoint_answer.served_by` and `raw_json`. `raw_json_is_cut` says whether the latter lacks its
+    end.
     """
 
     id: str
@@ -93,6 +95,8 @@ class Completion:
     is_greedy: bool | None = None
     logprob: float | None = None
     served_by: str = ""
+    raw_json: str = ""
+    raw_json_is_cut: bool = False
 
 
 class PromptTooLongError(WorkerError, ValueError):

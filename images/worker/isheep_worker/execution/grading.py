@@ -15,6 +15,7 @@ from isheep.contract.choices import PromptFormat
 from isheep.recipes.evaluation_settings import JudgeSettings
 from isheep_worker.engines.interface import Completion, Request
 from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.execution.endpoint_answers import endpoint_answer
 from isheep_worker.execution.endpoint_inference import judge_of
 from isheep_worker.execution.inference import (
     TextInference,
@@ -159,4 +160,5 @@ def _row(one: _Answered, turn: int, completion: Completion | None) -> GradeRow:
         category=one.question.category,
         failure=failure,
         raw="" if completion is None else completion.text,
+        answer=endpoint_answer(completion),
     )

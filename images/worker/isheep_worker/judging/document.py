@@ -28,7 +28,8 @@ from isheep_worker.templates.prompting import dump_templates
 TASK = "questions"
 """The name of the task in the ids of the requests and in the seeds of the answers."""
 TEMPERATURE, TOP_P = 0.7, 0.95
-"""The sampling of the answers, as on the yardstick; the digest of the requests contains it."""
+"""The sampling of the answers, as on the yardstick, if the judgement has no other temperatures. The
+digest of the requests contains it."""
 _QUESTIONS, _TEMPLATES = "questions.jsonl", "templates.json"
 
 
@@ -84,7 +85,10 @@ def get_judgement(inputs: Inputs, digest: str) -> StoredJudgement:
 
 
 def question_requests(
-    prompts: Sequence[Sequence[int]], max_tokens: int, stop_token_ids: Sequence[int]
+    prompts: Sequence[Sequence[int]],
+    max_tokens: int,
+    stop_token_ids: Sequence[int],
+    temperatures: Sequence[float] | None = None,
 ) -> list[RenderedRequest]:
     """Return the requests for answers to questions.
 
@@ -92,7 +96,9 @@ def question_requests(
         prompts: The token ids of the prompt of each question, in order.
         max_tokens: The maximum length of an answer, in tokens.
         stop_token_ids: The tokens that end an answer.
+        temperatures: The temperature of each question; None means `TEMPERATURE` for all.
     """
+    used = temperatures or [TEMPERATURE] * len(prompts)
     return [
         RenderedRequest(
             task=TASK,
@@ -102,13 +108,13 @@ def question_requests(
             work=Generation(
                 prompt=tuple(prompt),
                 max_tokens=max_tokens,
-                temperature=TEMPERATURE,
+                temperature=temperature,
                 top_p=TOP_P,
                 stop=(),
                 stop_token_ids=tuple(stop_token_ids),
             ),
         )
-        for number, prompt in enumerate(prompts)
+        for number, (prompt, temperature) in enumerate(zip(prompts, used, strict=True))
     ]
 
 

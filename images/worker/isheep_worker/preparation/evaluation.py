@@ -8,7 +8,7 @@ the run here. Later stages load the same task from the stored data.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ from isheep_worker.evaluation.stored import dump_requests, dump_texts, put_bench
 from isheep_worker.inputs.stored_inputs import Inputs
 from isheep_worker.preparation.input_texts import InputTexts
 from isheep_worker.preparation.model import LENGTH_STEP
+from isheep_worker.preparation.prompt_formats import in_both_formats
 from isheep_worker.runtime.errors import BadInputError
 from isheep_worker.sandbox.client import refusal
 from isheep_worker.templates.chat import ChatFormat
@@ -105,7 +106,13 @@ def prepare_evaluation(
             files = texts.evaluation(benchmark.name)
             formats = base_formats(spec, benchmark)
             one = _prepared(
-                spec.evaluation, benchmark, formats, files=files, inputs=inputs, model=model
+                spec.evaluation,
+                benchmark,
+                formats,
+                texts.pinned_formats(benchmark.name),
+                files=files,
+                inputs=inputs,
+                model=model,
             )
         except BadInputError as error:
             raise BadInputError(f"evaluation.benchmarks[{benchmark.name}]: {error}") from error
@@ -154,6 +161,7 @@ def _prepared(
     evaluation: Evaluation,
     benchmark: EvaluatedBenchmark,
     formats: Sequence[PromptFormat],
+    pinned: Collection[PromptFormat] | None,
     *,
     files: TaskFiles | None,
     inputs: Inputs,
@@ -166,19 +174,27 @@ def _prepared(
     allowed = evaluation.allow_code_execution
     if files is None:
         files = hub_files(lambda: load_benchmark(settings, None, allow_code_execution=allowed))
-    requests: dict[PromptFormat, list[RenderedRequest]] = {}
-    for prompt_format in formats:
-        loaded = load_benchmark(
-            replace(settings, prompt_format=prompt_format), files, allow_code_execution=allowed
-        )
-        requests[prompt_format] = _rendered(loaded, model)
+
+    def rendered(
+        some: Sequence[PromptFormat],
+    ) -> tuple[Benchmark, dict[PromptFormat, list[RenderedRequest]]]:
+        requests: dict[PromptFormat, list[RenderedRequest]] = {}
+        for prompt_format in some:
+            loaded = load_benchmark(
+                replace(settings, prompt_format=prompt_format), files, allow_code_execution=allowed
+            )
+            answered = prompt_format in formats
+            requests[prompt_format] = _rendered(loaded, model, answered=answered)
+        return loaded, requests
+
+    loaded, requests = in_both_formats(formats, pinned, rendered)
     if loaded.executes_code and (problem := refusal()):
         raise BadInputError(problem)
     needed = max(map(longest_length, requests.values()))
     texts = list(_texts(loaded))
     reference = PreparedBenchmark(
         digest=put_benchmark(inputs, settings, files, requests, texts),
-        requests={name: len(some) for name, some in requests.items()},
+        requests={name: len(requests[name]) for name in formats},
         length=min(-(-needed // LENGTH_STEP) * LENGTH_STEP, model.max_length),
     )
     items = _completed_items(evaluation, loaded, reference.digest)
@@ -200,7 +216,8 @@ def benchmark_settings(benchmark: EvaluatedBenchmark, random_seed: int) -> Bench
     )
 
 
-def _rendered(benchmark: Benchmark, model: _Model) -> list[RenderedRequest]:
+def _rendered(benchmark: Benchmark, model: _Model, *, answered: bool) -> list[RenderedRequest]:
+    """Return the requests; `answered` is whether a model of the run answers them."""
     from transformers import AutoTokenizer  # noqa: PLC0415 (heavy)
 
     from isheep_worker.evaluation.rendering import render  # noqa: PLC0415 (heavy)
@@ -221,7 +238,7 @@ def _rendered(benchmark: Benchmark, model: _Model) -> list[RenderedRequest]:
             f"benchmark {task}: its {len(requests)} requests have {size >> 20} MiB, and the limit "
             f"is {MAX_REQUEST_BYTES >> 20} MiB: set limit, or a smaller numFewShot"
         )
-    if cut := sum(request.work.cut > 0 for request in requests):
+    if answered and (cut := sum(request.work.cut > 0 for request in requests)):
         _LOG.warning(
             "benchmark %s (%s): %d of %d prompts have more than the model's %d tokens; they lose "
             "their beginning",

@@ -15,7 +15,7 @@ from isheep.api.evaluation import Judgement
 from isheep.contract.choices import PromptFormat
 from isheep_worker.evaluation.requests import RenderedRequest
 from isheep_worker.inputs.stored_inputs import Inputs
-from isheep_worker.judging.document import JudgementSettings, question_requests
+from isheep_worker.judging.document import TEMPERATURE, JudgementSettings, question_requests
 from isheep_worker.judging.graded_document import GradedJudgement, put_graded
 from isheep_worker.judging.graded_questions import GradedQuestion, drawn_graded
 from isheep_worker.runtime.errors import BadInputError
@@ -24,6 +24,8 @@ from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.longest_prompts import LongestQuestion
 from isheep_worker.templates.prompting import Prompting, task_prompt
 from isheep_worker.templates.second_turn import FirstTurn, SecondTurns, second_turn_texts
+
+_SHOWN_CATEGORIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,10 @@ def prepare_grades(
         folder: The files of its tokenizer.
 
     Raises:
-        BadInputError: The chat template has no second turns.
+        BadInputError: The chat template has no second turns, or no question has a category that has
+            a temperature.
     """
+    _check_categories(judgement, questions)
     asked = drawn_graded(questions, judgement.limit)
     several = any(len(one.turns) > 1 for one in asked)
     chat_texts = _chat_texts(prompting, folder) if several and "Chat" in formats else ()
@@ -106,8 +110,21 @@ def _requests(
         task_prompt(library, prompting.renderer, prompt_format, one.turns[0], one.input)
         for one in asked
     ]
+    given = judgement.temperatures or {}
+    temperatures = [float(given.get(one.category, TEMPERATURE)) for one in asked]
     stops = prompting.chat_format.stop_token_ids
-    return question_requests(prompts, judgement.max_tokens, stops)
+    return question_requests(prompts, judgement.max_tokens, stops, temperatures)
+
+
+def _check_categories(judgement: Judgement, questions: Sequence[GradedQuestion]) -> None:
+    """Raise `BadInputError` if a category has a temperature and no question has it."""
+    known = sorted({one.category for one in questions if one.category})
+    unknown = sorted(set(judgement.temperatures or {}) - set(known))
+    if unknown:
+        raise BadInputError(
+            f"temperatures has the category {unknown[0]!r}, which no question has: correct it; the "
+            f"categories of the file are {', '.join(known[:_SHOWN_CATEGORIES]) or 'none'}"
+        )
 
 
 def _lengths(

@@ -10,8 +10,9 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from isheep.contract.choices import PromptFormat
 from isheep.contract.order import StageOrder
 from isheep.planner import pinning
 from isheep_worker.curation.benchmark_files import read_benchmark_file
@@ -74,6 +75,11 @@ class InputTexts:
         field = f"evaluation.benchmarks[{name}].storageUri"
         found = self._reader.read_files(self._sources.evaluation[name], field)
         return TaskFiles(found.name, found.files, found.is_folder)
+
+    def pinned_formats(self, name: str) -> Collection[PromptFormat] | None:
+        """Return the prompt formats of a pinned benchmark or judgement; None if none is pinned."""
+        digest = self._sources.pinned.get(f"{pinning.EVALUATION}{name}")
+        return None if digest is None else get_benchmark(self._inputs, digest).requests.keys()
 
     def judgement(
         self, name: str, library: TemplateLibrary

@@ -16,9 +16,10 @@ from isheep_worker.inputs.stored_inputs import Inputs
 from isheep_worker.judging.document import JudgementSettings, put_judgement, question_requests
 from isheep_worker.judging.questions import Question, drawn_questions
 from isheep_worker.preparation.evaluation import DEFAULT_LENGTH
-from isheep_worker.preparation.graded_judgements import prepare_grades
+from isheep_worker.preparation.graded_judgements import PreparedGrades, prepare_grades
 from isheep_worker.preparation.input_texts import InputTexts
 from isheep_worker.preparation.model import LENGTH_STEP
+from isheep_worker.preparation.prompt_formats import in_both_formats
 from isheep_worker.runtime.errors import BadInputError
 from isheep_worker.templates.library import TemplateLibrary
 from isheep_worker.templates.longest_prompts import LongestQuestion
@@ -95,16 +96,21 @@ def _win_rate(
 ) -> PreparedJudgement:
     questions, judging = given.texts.judgement(judgement.name, given.library)
     _check_outputs(judgement, questions)
-    requests = {
-        one: _requests(one, judgement, questions, given.library, given.prompting) for one in formats
-    }
-    longest = max(map(longest_length, requests.values()))
-    _check_length(judgement, longest, given.length)
-    reference = PreparedBenchmark(
-        digest=put_judgement(given.inputs, settings, questions, judging, requests),
-        requests={name: len(some) for name, some in requests.items()},
-        length=_rounded(longest, given),
-    )
+
+    def prepare(some: Sequence[PromptFormat]) -> PreparedBenchmark:
+        requests = {
+            one: _requests(one, judgement, questions, given.library, given.prompting)
+            for one in some
+        }
+        longest = max(map(longest_length, requests.values()))
+        _check_length(judgement, longest, given.length)
+        return PreparedBenchmark(
+            digest=put_judgement(given.inputs, settings, questions, judging, requests),
+            requests={name: len(requests[name]) for name in formats},
+            length=_rounded(longest, given),
+        )
+
+    reference = in_both_formats(formats, given.texts.pinned_formats(judgement.name), prepare)
     return PreparedJudgement(reference, _longest(judgement, questions))
 
 
@@ -115,17 +121,22 @@ def _grades(
     given: _Given,
 ) -> PreparedJudgement:
     questions, library = given.texts.graded(judgement.name, given.library)
-    found = prepare_grades(
-        given.inputs,
-        judgement,
-        settings,
-        questions,
-        formats,
-        library=library,
-        prompting=given.prompting,
-        folder=given.folder,
-    )
-    _check_length(judgement, found.length, given.length)
+
+    def prepare(some: Sequence[PromptFormat]) -> PreparedGrades:
+        found = prepare_grades(
+            given.inputs,
+            judgement,
+            settings,
+            questions,
+            some,
+            library=library,
+            prompting=given.prompting,
+            folder=given.folder,
+        )
+        _check_length(judgement, found.length, given.length)
+        return found
+
+    found = in_both_formats(formats, given.texts.pinned_formats(judgement.name), prepare)
     reference = PreparedBenchmark(
         digest=found.digest,
         requests=dict.fromkeys(formats, found.asked),

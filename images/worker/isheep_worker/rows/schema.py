@@ -227,13 +227,23 @@ class MetricRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointAnswer:
+    """The answer of an endpoint as it sent it: JSON, unless it `is_cut` because it is too long."""
+
+    json: str
+    is_cut: Annotated[bool, Field(exclude_if=_absent)] = False
+
+
+@dataclass(frozen=True, slots=True)
 class PreferenceRow:
     """What a judge says about the answers of M(t) and of another model to a question.
 
     `first` is the judgement with the answer of M(t) in the first place, and `second` that with this
     answer in the second place: 1 if it is better, 0.5 for a tie, 0 if it is worse, and None if the
     judgement cannot be read; then `first_failure` or `second_failure` says why. `characters` and
-    `other_characters` are the lengths of both answers. `raw` has both texts of the judge.
+    `other_characters` are the lengths of both answers. `raw` has both texts of the judge, and
+    `answers` what an endpoint sent. A line has `answers` only if an endpoint has judged, so that
+    the bytes of other rows do not change.
     """
 
     id: str
@@ -245,6 +255,9 @@ class PreferenceRow:
     second_failure: str | None = None
     difficulty: Annotated[float | None, Field(exclude_if=_is_none)] = None
     raw: tuple[str, str] = ("", "")
+    answers: Annotated[
+        tuple[EndpointAnswer | None, EndpointAnswer | None] | None, Field(exclude_if=_is_none)
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +277,8 @@ class GradeRow:
 
     `turn` is 1 or 2. `base_format` is the prompt format of M(0) if the answer is one of M(0), and
     None if it is one of M(t). `grade` is None if it cannot be read; then `failure` says why.
-    `characters` is the length of the answer, and `raw` is the text of the judge.
+    `characters` is the length of the answer, and `raw` is the text of the judge. `answer` is what
+    an endpoint sent; a line has it only if an endpoint has graded.
     """
 
     id: str
@@ -275,6 +289,7 @@ class GradeRow:
     category: str = ""
     failure: str | None = None
     raw: str = ""
+    answer: Annotated[EndpointAnswer | None, Field(exclude_if=_is_none)] = None
 
 
 RowT = TypeVar("RowT")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from isheep.recipes.evaluation_settings import JudgeSettings
 from isheep_worker.engines.interface import Completion, Request
 from isheep_worker.execution.context import StageContext, StageOutcome
+from isheep_worker.execution.endpoint_answers import endpoint_answer
 from isheep_worker.execution.endpoint_inference import judge_of
 from isheep_worker.execution.grading import grade_answers, longest_grade_prompt
 from isheep_worker.execution.inference import (
@@ -141,10 +142,11 @@ def _part(judge: _Judge, pairs: Sequence[_Pair], part: int) -> PartProgram:
 
 
 def _row(pair: _Pair, found: Mapping[str, Completion], part: int, n: int) -> PreferenceRow:
-    read, raw = [], []
+    read, raw, answers = [], [], []
     for first in (True, False):
         completion = found.get(f"{part}/{first}/{n}")
         raw.append("" if completion is None else completion.text)
+        answers.append(endpoint_answer(completion))
         read.append(_preference(completion, first))
     (one, one_failure), (two, two_failure) = read
     return PreferenceRow(
@@ -157,6 +159,7 @@ def _row(pair: _Pair, found: Mapping[str, Completion], part: int, n: int) -> Pre
         second_failure=two_failure,
         difficulty=pair.question.difficulty,
         raw=(raw[0], raw[1]),
+        answers=(answers[0], answers[1]) if any(answers) else None,
     )
 
 

@@ -140,7 +140,11 @@ def _judgements(context: StageContext[VerdictSettings]) -> list[JudgedAnswers]:
             one.judgement,
             one.t,
             one.base_format,
-            [PREFERENCES.decode(line) for line in context.artifacts.read_lines(key)],
+            # The texts of the judge are long, and no figure reads them.
+            [
+                replace(PREFERENCES.decode(line), raw=("", ""), answers=None)
+                for line in context.artifacts.read_lines(key)
+            ],
         )
         for one, key in zip(context.settings.judged or (), keys, strict=True)
     ]
@@ -153,8 +157,10 @@ def _graded(context: StageContext[VerdictSettings]) -> list[GradedAnswers]:
             one.judgement,
             one.t,
             one.base_formats,
-            # The texts of the judge are long, and no figure reads them.
-            [replace(GRADES.decode(line), raw="") for line in context.artifacts.read_lines(key)],
+            [
+                replace(GRADES.decode(line), raw="", answer=None)
+                for line in context.artifacts.read_lines(key)
+            ],
         )
         for one, key in zip(context.settings.graded or (), keys, strict=True)
     ]

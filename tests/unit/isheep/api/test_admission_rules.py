@@ -41,6 +41,7 @@ HARMLESS = {
     "spec.curation.decontamination.benchmarks.name": "a name in the report",
     "spec.evaluation.benchmarks.name": "a name in the report",
     "spec.evaluation.judgements.name": "a name in the report",
+    "spec.evaluation.judgements.temperatures": "numbers by the categories of the questions",
     "spec.evaluation.benchmarks.task": "a task that lm-eval contains",
     "spec.best.metric": "a figure of the run's own results",
     "spec.stopping.metric": "a figure of the run's own results",

@@ -22,6 +22,14 @@ TEST_ARC = {"benchmarks": [ARC]}
 VALIDATION_ARC = {"benchmarks": [{**ARC, "role": "Validation"}]}
 LONG_KEY = {"k" * 101: "1"}
 NEAR_PODS = {"labelSelector": {"matchLabels": {"a key": "1"}}, "topologyKey": "zone"}
+
+
+def graded(**changes: Any) -> dict[str, Any]:
+    """Return the fields of a run with one judgement of the kind Grades."""
+    judgement = {"name": "a", "kind": "Grades", "storageUri": "file:///q.jsonl", **changes}
+    return {"evaluation": {"judgements": [judgement]}, "judge": ENDPOINT}
+
+
 BREAKING: tuple[tuple[str, dict[str, Any]], ...] = (
     ("metadata.name", {"metadata": {"name": "Run"}}),
     *(
@@ -114,6 +122,9 @@ BREAKING: tuple[tuple[str, dict[str, Any]], ...] = (
             "judge": ENDPOINT,
         },
     ),
+    ("evaluation.judgements[0].temperatures", graded(kind="WinRate", temperatures={"math": 0.0})),
+    ("evaluation.judgements[0].temperatures", graded(temperatures={"": 0.0})),
+    ("evaluation.judgements[0].temperatures", graded(temperatures={"m" * 65: 0.0})),
     (
         "evaluation.memorization",
         {
@@ -261,6 +272,11 @@ def test_a_good_run_meets_all_rules() -> None:
 )
 def test_a_field_is_allowed_with_a_method_that_reads_it(selection: dict[str, Any]) -> None:
     assert violations(run(selection=selection)) == []
+
+
+def test_categories_of_grades_can_have_temperatures() -> None:
+    temperatures = {"writing": 0.7, "math": 0, "a longer name": 2.0}
+    assert violations(run(**graded(temperatures=temperatures))) == []
 
 
 @pytest.mark.parametrize("metric", ["arc", "arc/acc_norm"])

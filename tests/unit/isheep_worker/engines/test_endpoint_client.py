@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from isheep.contract.order import JudgeEndpointRef
+from isheep_worker.engines.endpoint_answer import MAX_RAW_BYTES
 from isheep_worker.engines.endpoint_client import EndpointClient, RateLimit, open_endpoint
 from isheep_worker.engines.interface import Completion, Request
 from isheep_worker.runtime.errors import BadInputError, SourceUnreachableError, WorkerError
@@ -47,8 +49,11 @@ def asked(
 
 
 def test_a_request_and_its_answer_have_all_that_a_completion_needs() -> None:
-    answer, server = asked(lambda *_: chat("8", prompt_tokens=40, completion_tokens=3))
-    assert answer == Completion("0/p1", "8", "stop", 40, 3, served_by=f"{DAY} judge-1 -")
+    sent = chat("8", prompt_tokens=40, completion_tokens=3)
+    answer, server = asked(lambda *_: sent)
+    served = f"{DAY} judge-1 -"
+    raw = sent.body.decode()
+    assert answer == Completion("0/p1", "8", "stop", 40, 3, served_by=served, raw_json=raw)
     (received,) = server.received
     assert received.path == "/v1/chat/completions"
     assert received.headers["authorization"] == f"Bearer {KEY}"
@@ -171,8 +176,11 @@ def test_an_answer_that_is_no_chat_is_an_error(body: bytes) -> None:
 
 
 def test_a_missing_text_is_empty_and_a_broken_character_is_replaced() -> None:
-    answer, _ = asked(lambda *_: chat(None, "length"))
-    assert answer == Completion("0/p1", "", "length", 0, 0, served_by=f"{DAY} judge-1 -")
+    sent = chat(None, "length")
+    answer, _ = asked(lambda *_: sent)
+    served = f"{DAY} judge-1 -"
+    raw = sent.body.decode()
+    assert answer == Completion("0/p1", "", "length", 0, 0, served_by=served, raw_json=raw)
     answer, _ = asked(lambda *_: Reply(b'{"choices": [{"message": {"content": "8\\ud800"}}]}'))
     assert isinstance(answer, Completion)
     assert answer.text == "8?"
@@ -226,3 +234,23 @@ def test_each_attempt_waits_for_the_rate_limit(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(RateLimit, "wait", lambda _: waits.append(1))
     asked(lambda _, number: chat("7") if number == 3 else _at_once(refusal(429)))
     assert len(waits) == 3
+
+
+def test_a_long_answer_is_kept_without_its_end_and_its_text_is_read_whole() -> None:
+    text = "é" * MAX_RAW_BYTES
+    document = {"choices": [{"message": {"content": text}, "logprobs": {"content": []}}]}
+    body = json.dumps(document, ensure_ascii=False).encode()
+    answer, _ = asked(lambda *_: Reply(body))
+    assert isinstance(answer, Completion)
+    assert answer.text == text
+    assert answer.raw_json_is_cut
+    assert answer.raw_json == body[:MAX_RAW_BYTES].decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize(("key", "shown"), [(KEY, "Bearer [key]"), ("short", "Bearer short")])
+def test_a_key_that_the_server_repeats_is_not_kept(key: str, shown: str) -> None:
+    document = {"choices": [{"message": {"content": "8"}}], "debug": f"Bearer {key}"}
+    answer, _ = asked(lambda *_: Reply(json.dumps(document).encode()), key=key)
+    assert isinstance(answer, Completion)
+    assert json.loads(answer.raw_json)["debug"] == shown
+    assert not answer.raw_json_is_cut

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,13 @@ def test_each_answer_is_graded_alone_and_a_second_turn_with_its_first(tmp_path: 
     ]
     first = runner.rows(GRADES)[0]
     assert (first.category, first.characters, first.raw) == ("geo", 7, "It is short.\nGrade: 8")
+    # The row also has the answer as the endpoint sent it.
+    for row in runner.rows(GRADES):
+        assert row.answer is not None
+        assert not row.answer.is_cut
+        document = json.loads(row.answer.json)
+        assert document["choices"][0]["message"]["content"] == row.raw
+        assert (document["model"], document["choices"][0]["finish_reason"]) == ("judge-1", "stop")
     assert (found["items"], found["grades"], found["promptTokens"]) == (2, 6, 54)
     assert (found["unreadableFirstTurn"], found["unreadableSecondTurn"]) == (0, 0)
     # No prompt has answers of two models.

@@ -90,6 +90,16 @@ def test_both_turns_have_the_same_settings_and_other_seeds() -> None:
     assert first.seed == alone.seed
 
 
+def test_both_turns_of_a_question_have_the_temperature_of_the_question() -> None:
+    requests = question_requests([[5, n] for n in range(3)], 20, [2], [0.0, 0.1, 0.7])
+    asked = [Asked(*pair) for pair in zip(QUESTIONS, requests, strict=True)]
+    program = turns_part(asked, Later(turns("Chat"), 500), seed=3, part=7)
+    first = next(program)
+    second = program.send([Completion(one.id, "a", "stop", 5, 2) for one in first])
+    assert [one.temperature for one in first] == [0.0, 0.1, 0.7]
+    assert [one.temperature for one in second] == [0.0, 0.7]
+
+
 def test_a_second_turn_that_does_not_fit_has_no_answer_and_stops_nothing() -> None:
     groups, part = run_part([["word " * 400, "b", "c"], ["d"]], length=300)
     assert [request.id for request in groups[1]] == ["7/1/2"]

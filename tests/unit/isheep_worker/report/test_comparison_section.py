@@ -30,7 +30,7 @@ def test_the_page_compares_the_models_on_each_benchmark_first():
     change = quiz["models"][3]["from_base"]
     interval = f"{change['lower']:+.3f} to {change['upper']:+.3f}"
     for text in (
-        "M(2) is better than M(0) (p = 0.000 after Holm&#39;s correction over the benchmarks)",
+        "M(2) is better than M(0) (p &lt; 0.001 after Holm&#39;s correction over the benchmarks)",
         "quiz (Test): acc",
         "minus M(0), Raw",
         interval,
@@ -75,6 +75,11 @@ def test_the_page_says_why_the_run_stops_and_marks_the_best_model():
     assert "The best model is M(1): 0.800 on arc (chosen on this data)." in page
     assert "+0.300, 95 % interval +0.100 to +0.500, 60 items" in page
     assert '<th scope="row">M(1) (best)</th>' in page
+    (quiz, _) = document["verdict"]["benchmarks"]
+    table = page.partition(f"{quiz['name']} ({quiz['role']}): {quiz['metric']}</h3>")[2]
+    table = table.partition("</table>")[0]
+    assert table.count("(best)") == 1
+    assert '<th scope="row">M(1) (best)</th><td>' in table
     assert "NoImprovement" not in page
 
 

@@ -24,6 +24,7 @@ from isheep.planner.walk import Walk, walk
 from isheep.recipes.prediction import best_result
 from isheep.recipes.registry import RECIPES
 from isheep_worker.evaluation.memorization import memorized_items
+from isheep_worker.evaluation.stored import get_benchmark
 from isheep_worker.inputs.stored_inputs import Inputs
 from isheep_worker.process.worker import Worker
 from isheep_worker.rows.file_names import BENCHMARK_RESULTS_FILE
@@ -211,6 +212,39 @@ def test_pinned_benchmarks_need_no_source_and_give_the_same_result(make_driver, 
     again = make_driver(tmp_path / "store", run_order, **given)
     prepare(again)
     assert again.prepared == first.prepared
+
+
+def base_keys(driver: Any) -> dict[str, str]:
+    """Return the keys of the stages of M(0) on benchmarks."""
+    prepare(driver)
+    keys = planned(driver).keys
+    return {id_: key for id_, key in keys.items() if id_.startswith("i0/")}
+
+
+def test_runs_with_one_prompt_format_share_the_evaluation_of_m0_with_runs_with_both(
+    make_driver, tmp_path
+) -> None:
+    def driver(**changes: Any) -> Any:
+        given = data(tmp_path, {"name": "quiz", "task": "arc_easy", "limit": 4, **changes})
+        return make_driver(tmp_path / "store", run_order, **given)
+
+    both = base_keys(driver())
+    found = {one: base_keys(driver(promptFormat=one)) for one in ("Raw", "Chat")}
+    assert {id_.rpartition("-")[2] for id_ in both} == {"raw", "chat"}
+    for prompt_format, keys in found.items():
+        assert {id_.rpartition("-")[2] for id_ in keys} == {prompt_format.lower()}
+        assert keys.items() <= both.items()
+    assert {**found["Raw"], **found["Chat"]} == both
+
+
+def test_a_task_with_one_prompt_format_is_prepared_in_it(make_driver, tmp_path) -> None:
+    given = data(tmp_path, {"name": "pages", "task": "wikitext", "promptFormat": "Raw"})
+    driver = make_driver(tmp_path / "store", run_order, **given)
+    prepare(driver)
+    pages = driver.prepared.evaluation["pages"]
+    assert pages.requests.keys() == {"Raw"}
+    inputs = Inputs(driver.artifacts.store, "default")
+    assert get_benchmark(inputs, pages.digest).requests.keys() == {"Raw"}
 
 
 @pytest.mark.parametrize(

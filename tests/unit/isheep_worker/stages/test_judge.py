@@ -111,9 +111,10 @@ def test_a_judge_that_always_says_a_prefers_the_first_place_in_every_part(
     assert (found["items"], found["unreadableFirst"], found["unreadableSecond"]) == (70, 0, 0)
     rows = runner.rows(PREFERENCES)
     assert [row.id for row in rows] == [one.id for one in QUESTIONS]
-    assert {(row.first, row.second, row.raw) for row in rows} == {
-        (1.0, 0.0, ("Verdict: A", "Verdict: A"))
+    assert {(row.first, row.second, row.raw, row.answers) for row in rows} == {
+        (1.0, 0.0, ("Verdict: A", "Verdict: A"), None)
     }
+    assert b"answers" not in next(runner.artifacts.read_lines(KEY))
     # Neither thoughts nor white space around an answer count for its length.
     assert {(row.characters, row.other_characters) for row in rows} == {(10, 12)}
 
@@ -176,6 +177,11 @@ def test_the_verdict_is_about_the_answer_of_the_model_in_both_orders(tmp_path: P
         (0.5, 0.5),
     ]
     assert (found["promptTokens"], found["tokens"]) == (72, 56)
+    # The rows also have both answers as the endpoint sent them.
+    for row in rows:
+        assert row.answers is not None
+        sent = [json.loads(one.json) for one in row.answers if one is not None]
+        assert tuple(one["choices"][0]["message"]["content"] for one in sent) == row.raw
     assert {one.body["temperature"] for one in server.received} == {0}
     # Both orders of different answers; those of equal answers have the same prompt.
     assert len({one.body["messages"][0]["content"] for one in server.received}) == 6

@@ -84,6 +84,44 @@ def test_both_turns_are_prepared_in_both_formats(make_driver, tiny_model_dir, tm
     assert again.prepared.evaluation == prepared.evaluation
 
 
+def test_grades_in_one_prompt_format_have_the_requests_of_those_in_both(
+    make_driver, tiny_model_dir, tmp_path
+) -> None:
+    def prepared(**changes: Any) -> Any:
+        more = given(tiny_model_dir, tmp_path, **changes)
+        driver = make_driver(tmp_path / "store", run_order, **more)
+        driver.record(run_order(driver.next_order()))
+        return driver.prepared.evaluation["bench"]
+
+    both, raw = prepared(), prepared(promptFormat="Raw")
+    assert (raw.digest, raw.length) == (both.digest, both.length)
+    assert raw.requests == {"Raw": 6}
+
+
+def test_the_answers_have_the_temperature_of_their_category(
+    make_driver, tiny_model_dir, tmp_path
+) -> None:
+    rows = [{**row, "category": ("math", "art", "")[n % 3]} for n, row in enumerate(ROWS)]
+
+    def prepared(**changes: Any) -> tuple[str, list[tuple[str, float]]]:
+        more = given(tiny_model_dir, tmp_path, rows, **changes)
+        driver = make_driver(tmp_path / "store", run_order, **more)
+        driver.record(run_order(driver.next_order()))
+        digest = driver.prepared.evaluation["bench"].digest
+        inputs = Inputs(driver.artifacts.store, "default")
+        requests = get_requests(inputs, get_benchmark(inputs, digest), "Chat")
+        categories = [one.category for one in get_graded(inputs, digest).asked]
+        temperatures = [one.work.temperature for one in requests]  # type: ignore[union-attr]
+        return digest, list(zip(categories, temperatures, strict=True))
+
+    digest, found = prepared(temperatures={"math": 0, "art": 0.1})
+    assert set(found) == {("math", 0.0), ("art", 0.1), ("", 0.7)}
+    plain, same = prepared()
+    assert {temperature for _, temperature in same} == {0.7}
+    # The temperature of all questions, written for one category, is no other setting.
+    assert prepared(temperatures={"math": 0.7})[0] == plain != digest
+
+
 @pytest.mark.parametrize(
     ("rows", "changes", "message"),
     [
@@ -91,6 +129,12 @@ def test_both_turns_are_prepared_in_both_formats(make_driver, tiny_model_dir, tm
             [{"turns": ["a", "b", "c"]}],
             {},
             "line 1: field 'turns' has 3 questions, and a judge grades at most 2",
+        ),
+        (
+            None,
+            {"temperatures": {"math": 0.0, "maths": 0.0}},
+            "temperatures has the category 'maths', which no question has: correct it; the "
+            "categories of the file are math",
         ),
         (
             None,

@@ -71,6 +71,20 @@ def test_the_requests_of_both_formats_and_the_length_of_the_judge_are_prepared(
     assert again.prepared.evaluation == prepared.evaluation
 
 
+def test_judgements_with_one_prompt_format_have_the_requests_of_those_with_both(
+    make_driver, tiny_model_dir, tmp_path
+) -> None:
+    def prepared(**changes: Any) -> Any:
+        more = given(tiny_model_dir, tmp_path, limit=4, **changes)
+        driver = make_driver(tmp_path / "store", run_order, **more)
+        driver.record(run_order(driver.next_order()))
+        return driver.prepared.evaluation["wins"]
+
+    both, chat = prepared(), prepared(promptFormat="Chat")
+    assert (chat.digest, chat.length) == (both.digest, both.length)
+    assert chat.requests == {"Chat": 4}
+
+
 @pytest.mark.parametrize(
     ("rows", "changes", "message"),
     [
