@@ -16,6 +16,9 @@ from .invariants import violations
 from .trace import trace
 from .world import simulate
 
+POOL = 240
+"""The seeds that run without defects first, to find those that reach the lines of a defect."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command, and return its exit code."""
@@ -26,7 +29,14 @@ def main(arguments: list[str] | None = None) -> int:
     if found.defects or found.mutants:
         from .search import report
 
-        return report(found.defects, found.mutants, found.seed, found.runs, found.processes)
+        return report(
+            found.defects,
+            found.mutants,
+            seed=found.seed,
+            runs=found.runs,
+            pool=found.pool,
+            processes=found.processes,
+        )
     figures = Figures()
     begin = time.monotonic()
     seeds = range(found.seed, found.seed + found.runs)
@@ -66,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--trace", action="store_true", help="print what happens in the seed")
     parser.add_argument("--no-memo", action="store_true", help="parse everything again")
     parser.add_argument("--defects", action="store_true", help="put known defects back")
+    parser.add_argument("--pool", type=int, default=POOL, help="seeds to choose from for defects")
     parser.add_argument("--mutants", type=int, default=0, help="number of mutants to search for")
     return parser
 

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -106,6 +107,7 @@ class ApiServer:
     admit: Callable[[str, str], None] = lambda method, path: None
     """Raises `Refused` for a request that a quota or a webhook rejects."""
     _folders: dict[str, dict[str, Json]] = field(default_factory=dict)
+    _of_resource: dict[str, list[dict[str, Json]]] = field(default_factory=dict)
     _created: int = 0
 
     # --- requests -------------------------------------------------------------------------
@@ -167,10 +169,17 @@ class ApiServer:
         return {"metadata": metadata, "items": found[start : start + limit]}
 
     def _of(self, resource: str, path: str) -> Iterator[tuple[str, Json]]:
-        scope = "/namespaces/" in path
-        for folder, members in self._folders.items():
-            if folder == path if scope else folder.endswith(f"/{resource}"):
-                yield from members.items()
+        if "/namespaces/" in path:
+            return iter(self._folders.get(path, {}).items())
+        return chain.from_iterable(one.items() for one in self._of_resource.get(resource, ()))
+
+    def _folder(self, path: str) -> dict[str, Json]:
+        """Return the objects of a resource in a namespace."""
+        if path not in self._folders:
+            self._folders[path] = {}
+            resource = path.rpartition("/")[2]
+            self._of_resource.setdefault(resource, []).append(self._folders[path])
+        return self._folders[path]
 
     def delete(self, place: str, options: Json) -> Json:
         """Delete an object as a DELETE with these options does; return the answer's document."""
@@ -252,11 +261,17 @@ class ApiServer:
 
     def members(self, resource: str) -> list[tuple[str, Json]]:
         """Return all objects of a resource with their paths."""
-        return list(self._of(resource, f"/{resource}"))
+        return list(self._of(resource, ""))
 
     def compact(self) -> None:
         """Lose the history, so that watches and continued LISTs from the past end with 410."""
         self.compacted = self.version
+
+    def close(self) -> None:
+        """Forget everything, so that no circle of references keeps the documents."""
+        for kept in (self.listeners, self.objects, self._folders, self._of_resource):
+            kept.clear()
+        self.changes = []
 
     def since(self, version: int) -> list[Change]:
         """Return the changes after a version; raises `Refused` 410 if the history is lost."""
@@ -281,7 +296,7 @@ class ApiServer:
         metadata = {**document["metadata"], "resourceVersion": str(self.version)}
         stored = {**document, "metadata": metadata}
         self.objects[place] = stored
-        self._folders.setdefault(place.rpartition("/")[0], {})[place] = stored
+        self._folder(place.rpartition("/")[0])[place] = stored
         self._note("MODIFIED" if before is not None else "ADDED", place, before, stored)
         if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
             self._finalize(place, metadata)

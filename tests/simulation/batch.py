@@ -24,7 +24,10 @@ _memory = ExitStack()
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of one seed: `finished` of its `runs` have made two iterations or more."""
+    """The result of one seed: `finished` of its `runs` have made two iterations or more.
+
+    `faults` is the number of faults that have happened, to the runs or to what they share.
+    """
 
     seed: int
     runs: int
@@ -34,8 +37,11 @@ class Outcome:
 
     @property
     def counted_runs(self) -> int:
-        """The number of runs that finished, if each run had enough faults."""
-        return self.finished if self.faults >= LEAST_FAULTS * self.runs else 0
+        """The number of runs that finished, and for which there were enough faults of their own.
+
+        No fault counts for two runs, although most faults disturb all of them.
+        """
+        return min(self.finished, self.faults // LEAST_FAULTS)
 
 
 @dataclass

@@ -12,14 +12,20 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from ..unit.isheep.kube.virtual_time import MAX_CYCLES, VirtualLoop, monotonic, now
+from ..unit.isheep.kube.virtual_time import MAX_CYCLES, START, VirtualLoop, monotonic, now
 
 
 def timestamp(seconds: float = 0.0) -> str:
     """Return the cluster's time after some seconds, in the format of the API server."""
-    return (now() + timedelta(seconds=int(seconds))).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _text(int(monotonic()) + int(seconds))
+
+
+@cache
+def _text(seconds: int) -> str:
+    return (START + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass

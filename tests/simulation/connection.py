@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -61,6 +61,34 @@ def content_of(answer: Answer) -> bytes:
     return answer.content
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request of an operator that reached the server.
+
+    `operator` is the identity of the operator and `process` the number of its process. `version` is
+    that of the server after the request, and `status` that of the answer.
+    """
+
+    at: float
+    operator: str
+    process: int
+    method: str
+    path: str
+    body: Any
+    status: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The version of an object in an answer, and how many requests there were when it arrived."""
+
+    process: int
+    uid: str
+    version: int
+    requests: int
+
+
 @dataclass
 class Network:
     """What is between the operators and the API server; `cut_until` ends a partition."""
@@ -71,6 +99,9 @@ class Network:
     touch: Callable[[str], None]
     """Changes an object, as another client does."""
     cut_until: float = 0.0
+    requests: list[Request] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
+    processes: int = 0
 
     @property
     def is_cut(self) -> bool:
@@ -78,10 +109,13 @@ class Network:
 
 
 class Connection:
-    """Replaces `ApiClient`; `die` ends the operator process at a crash point."""
+    """Replaces `ApiClient` of an operator; `die` ends its process at a crash point."""
 
-    def __init__(self, network: Network, die: Callable[[], None]) -> None:
+    def __init__(self, network: Network, operator: str, die: Callable[[], None]) -> None:
         self._network = network
+        self._operator = operator
+        network.processes += 1
+        self._process = network.processes
         self._die = die
         self.rest_client = self
 
@@ -115,6 +149,7 @@ class Connection:
         if fault is RequestFault.SLOW:
             await asyncio.sleep(_request_timeout.total or 1)
             raise TimeoutError
+        self._note(answer)
         return Response(answer)
 
     def _effect(self, method: str, path: str, body: Any, fault: RequestFault | None) -> Answer:
@@ -126,7 +161,18 @@ class Connection:
         if fault is RequestFault.EXPIRED and method == "GET":
             self._network.server.compact()
             return Answer(410, {"reason": "Expired", "message": "too old resource version"})
-        return self._network.server.handle(method, path, body)
+        server = self._network.server
+        answer = server.handle(method, path, body)
+        sent = (self._operator, self._process, method, path, body)
+        self._network.requests.append(Request(monotonic(), *sent, answer.status, server.version))
+        return answer
+
+    def _note(self, answer: Answer) -> None:
+        """Note which version of an object this process knows from now on."""
+        metadata = answer.body.get("metadata") or {}
+        if answer.status < 300 and "uid" in metadata:
+            version, count = int(metadata["resourceVersion"]), len(self._network.requests)
+            self._network.received.append(Received(self._process, metadata["uid"], version, count))
 
     async def close(self) -> None:
         """Close nothing."""
@@ -149,4 +195,12 @@ class Configuration:
         return {}
 
 
-__all__ = ["Configuration", "Connection", "Network", "Refused", "RequestFault"]
+__all__ = [
+    "Configuration",
+    "Connection",
+    "Network",
+    "Received",
+    "Refused",
+    "Request",
+    "RequestFault",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .api_server import Change, Json
+from .connection import Received, Request
 from .nodes import Silence
 from .store import Commit
 
@@ -35,6 +36,8 @@ class History:
     """
 
     changes: tuple[Change, ...]
+    requests: tuple[Request, ...]
+    received: tuple[Received, ...]
     commits: tuple[Commit, ...]
     exempt: frozenset[int]
     final: tuple[Final, ...]

@@ -24,6 +24,7 @@ from unittest.mock import patch
 from pydantic import BaseModel
 
 from isheep.api.base import SpecModel
+from isheep.api.status import SelfAlignmentRunStatus
 from isheep.kube import client as client_module
 from isheep.kube import names as names_module
 from isheep.kube import reconciler as reconciler_module
@@ -35,9 +36,11 @@ from isheep.recipes.registry import RECIPES
 
 from . import connection, informer
 from .api_server import Answer, Json
+from .memo_walks import replacements
 
 MAX_ENTRIES = 20_000
-MAX_DOCUMENTS = 2_000
+MAX_DOCUMENTS = 400
+"""Documents are the same objects only within a seed, so a few are enough."""
 MAX_NODES = 60_000
 UNREAD = {*NO_RECIPE_READS, "suspend", "active_deadline_seconds"}
 """Fields of the spec that no recipe reads, so that runs with different ones share their stages."""
@@ -52,9 +55,12 @@ def remembered() -> Iterator[None]:
         for model, name in ((SpecModel, "read_stored"), (Resolved, "model_validate")):
             original = getattr(model, name).__func__
             stack.enter_context(patch.object(model, name, _parser(original, texts)))
+        text = _Texts().of
         for recipe in {type(recipe) for recipe in RECIPES.values()}:
-            stages = _RememberedStages(recipe.stages).method()
+            stages = _RememberedStages(recipe.stages, text).method()
             stack.enter_context(patch.object(recipe, "stages", stages))
+        for module, name, replacement in replacements(text):
+            stack.enter_context(patch.object(module, name, replacement))
         stack.enter_context(patch.object(Resolved, "document", _of_identity(Resolved.document)))
         key = _remembered_key(walk_module.stage_key)
         stack.enter_context(patch.object(walk_module, "stage_key", key))
@@ -65,17 +71,43 @@ def remembered() -> Iterator[None]:
 @contextlib.contextmanager
 def _shared_documents() -> Iterator[None]:
     """Hand documents of the API server to the operator without copies."""
-    compact = _of_identity(records_module._compact)
+    documents = _Documents(records_module._compact)
     with contextlib.ExitStack() as stack:
         stack.enter_context(patch.object(informer, "received", lambda document: document))
         stack.enter_context(patch.object(connection, "content_of", _Body))
-        stack.enter_context(patch.object(records_module, "_compact", compact))
-        loads = lru_cache(MAX_DOCUMENTS)(json.loads)
-        read = SimpleNamespace(loads=loads, dumps=json.dumps)
+        stack.enter_context(patch.object(records_module, "_compact", documents.compact))
+        read = SimpleNamespace(loads=documents.loads, dumps=json.dumps)
         for module in (records_module, reconciler_module, names_module):
             stack.enter_context(patch.object(module, "json", read))
         stack.enter_context(patch.object(client_module, "json", SimpleNamespace(loads=_body_of)))
         yield
+
+
+class _Documents:
+    """The JSON of specs and statuses, and the values that each of these texts stands for."""
+
+    def __init__(self, original: Callable[[Any], bytes]) -> None:
+        self._original = original
+        self._compact = _of_identity(self._written)
+        self._loads = lru_cache(MAX_DOCUMENTS)(json.loads)
+        # A text is kept with its value, so that no other text can get its id().
+        self._values: dict[int, tuple[bytes, Any]] = {}
+
+    def compact(self, value: Any) -> bytes:
+        """Return a value as JSON."""
+        return self._compact(value)
+
+    def loads(self, text: Any) -> Any:
+        """Return the value of a text."""
+        known = self._values.get(id(text))
+        return self._loads(text) if known is None else known[1]
+
+    def _written(self, value: Any) -> bytes:
+        if len(self._values) > MAX_DOCUMENTS:
+            self._values.clear()
+        text = self._original(value)
+        self._values[id(text)] = (text, dict(value))
+        return text
 
 
 class _Body:
@@ -119,7 +151,9 @@ def _parser(original: Any, found: dict[tuple[type, bytes], Any]) -> Any:
         if known is None:
             if len(same) > MAX_DOCUMENTS:
                 same.clear()
-            value = of_equal(cls, document)
+            # A status has times and UIDs, so no other one is equal.
+            is_status = issubclass(cls, SelfAlignmentRunStatus)
+            value = original(cls, document) if is_status else of_equal(cls, document)
             known = same[cls, id(document)] = (document, value)
         return known[1]
 
@@ -159,6 +193,24 @@ def _remembered_key(original: Any) -> Any:
     return stage_key
 
 
+class _Texts:
+    """The JSON of the parts of specs and prepared values that recipes read."""
+
+    def __init__(self) -> None:
+        self._texts: dict[int, tuple[Any, str]] = {}
+
+    def of(self, model: BaseModel | None) -> str:
+        """Return the JSON of a model; it is remembered for the same object."""
+        if model is None:
+            return ""
+        known = self._texts.get(id(model))
+        if known is None:
+            if len(self._texts) > MAX_ENTRIES:
+                self._texts.clear()
+            known = self._texts[id(model)] = (model, model.model_dump_json(exclude=UNREAD))
+        return known[1]
+
+
 @dataclass(slots=True)
 class _Node:
     """What a recipe yields after a sequence of results: a stage, or its end.
@@ -175,10 +227,9 @@ class _Node:
 class _RememberedStages:
     """The stages of a recipe for each spec, result of prepare, and sequence of results."""
 
-    def __init__(self, original: Any) -> None:
-        self._original = original
+    def __init__(self, original: Any, text: Callable[[Any], str]) -> None:
+        self._original, self._text = original, text
         self._roots: dict[tuple[str, str], _Node] = {}
-        self._texts: dict[int, tuple[Any, str]] = {}
         self._nodes = 0
 
     def method(self) -> Any:
@@ -230,13 +281,3 @@ class _RememberedStages:
             return _Node(step(), generator=generator)
         except StopIteration as stop:
             return _Node(end=stop.value)
-
-    def _text(self, model: BaseModel | None) -> str:
-        if model is None:
-            return ""
-        known = self._texts.get(id(model))
-        if known is None:
-            if len(self._texts) > MAX_ENTRIES:
-                self._texts.clear()
-            known = self._texts[id(model)] = (model, model.model_dump_json(exclude=UNREAD))
-        return known[1]

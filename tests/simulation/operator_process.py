@@ -129,7 +129,7 @@ class OperatorProcess:
 
     async def connect(self, on_answer: Any) -> Api:
         """Return a connection; replaces `Api.connect`."""
-        made = Connection(self._network, self.die)
+        made = Connection(self._network, self.identity, self.die)
         with patch.object(client_module.client, "ApiClient", lambda _: made):
             return Api(Configuration(), on_answer)  # type: ignore[arg-type]
 

@@ -1,6 +1,9 @@
 """The search for planted defects: which of them does the simulation find, and with which seed?
 
-Each defect runs in its own process, so that no memory and no broken state is left for the next.
+A pool of seeds runs without defects first (`defects.lines`), and each defect gets the seeds that
+reach its line. Each defect runs in its own process, so that no memory and no broken state is left
+for the next. For a defect that no seed finds, the search counts the seeds whose history it changes:
+a defect that changes none may be equivalent to the source, or it is outside of the simulation.
 """
 
 from __future__ import annotations
@@ -9,22 +12,24 @@ import contextlib
 import gc
 import multiprocessing
 import signal
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from types import FrameType
 from typing import Protocol
 
-from .batch import CHUNK, run_seed
+from .batch import CHUNK
+from .defects.differences import fingerprint
+from .defects.lines import Traced, ranked, trace_seeds
+from .defects.replacement import Position
+from .invariants import violations
 from .memo import remembered
 from .world import simulate
 
 SEED_SECONDS = 20
 """A simulation that needs more time of a processor hangs, which is a failure."""
-TRACED_SEEDS = 6
-"""The simulations whose lines get mutants."""
+NO_DIFFERENCES: Mapping[int, str] = {}
 
 
 class Planted(Protocol):
@@ -37,21 +42,45 @@ class Planted(Protocol):
     def planted(self) -> contextlib.AbstractContextManager[None]:
         """Plant the defect for a while."""
 
+    def position(self) -> Position:
+        """Return where the defect is in the source."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The seed that has found a defect, and what was violated; None if no seed did."""
+    """The seed that has found a defect, and what was violated; None if no seed did.
+
+    `seeds` is the number of seeds that ran, and `differ` that of those with another history than
+    without the defect.
+    """
 
     name: str
     seed: int | None
     violation: str = ""
+    seeds: int = 0
+    differ: int = 0
+
+    def text(self) -> str:
+        """Return a line about the defect."""
+        if self.seed is not None:
+            return f"seed {self.seed:<7} {self.name}: {self.violation}"
+        why = self.violation or f"{self.differ} of {self.seeds} histories differ"
+        return f"NOT FOUND    {self.name}: {why}"
 
 
-def search(defect: Planted, first: int, count: int) -> Found:
-    """Run seeds with a defect in another process, until one of them finds it."""
+def search(
+    defect: Planted, seeds: Sequence[int], fingerprints: Mapping[int, str] = NO_DIFFERENCES
+) -> Found:
+    """Run seeds with a defect in another process, until one of them finds it.
+
+    Args:
+        defect: The defect.
+        seeds: The seeds, in their order.
+        fingerprints: The digests of the histories without the defect, by seed.
+    """
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_search, args=(defect, first, count, sender))
+    process = context.Process(target=_search, args=(defect, seeds, fingerprints, sender))
     process.start()
     sender.close()
     try:
@@ -62,25 +91,37 @@ def search(defect: Planted, first: int, count: int) -> Found:
     return found
 
 
-def _search(defect: Planted, first: int, count: int, sender: Pipe) -> None:
+def _search(
+    defect: Planted, seeds: Sequence[int], fingerprints: Mapping[int, str], sender: Pipe
+) -> None:
     signal.signal(signal.SIGPROF, _hang)
+    differ = 0
     # What this process remembers is the work of the defect, so no other process may use it.
     with defect.planted(), remembered():
         gc.disable()
-        for seed in range(first, first + count):
-            if seed % CHUNK == CHUNK - 1:
+        for count, seed in enumerate(seeds, 1):
+            if count % CHUNK == 0:
                 gc.collect()
-            # The time of this process alone: another process must not make a seed a finding.
-            signal.setitimer(signal.ITIMER_PROF, SEED_SECONDS)
-            try:
-                violations = run_seed(seed).violations
-            except BaseException as error:  # noqa: BLE001 (a simulation that breaks is a finding)
-                violations = (f"the simulation ends with {error!r}",)
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            if violations:
-                sender.send(Found(defect.name, seed, violations[0][:200]))
+            found, digest = _run(seed)
+            differ += digest not in (None, fingerprints.get(seed, digest))
+            if found:
+                sender.send(Found(defect.name, seed, found[0][:200], count, differ))
                 return
-    sender.send(Found(defect.name, None))
+    sender.send(Found(defect.name, None, "", len(seeds), differ))
+
+
+def _run(seed: int) -> tuple[list[str], str | None]:
+    """Return the violations of a seed, and the digest of its history if there are none."""
+    # The time of this process alone: another process must not make a seed a finding.
+    signal.setitimer(signal.ITIMER_PROF, SEED_SECONDS)
+    try:
+        history = simulate(seed)
+        found = violations(history)
+        return found, None if found else fingerprint(history)
+    except BaseException as error:  # noqa: BLE001 (a simulation that breaks is a finding)
+        return [f"the simulation ends with {error!r}"], None
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _hang(_: int, __: FrameType | None) -> None:
@@ -88,41 +129,53 @@ def _hang(_: int, __: FrameType | None) -> None:
     raise KeyboardInterrupt("the simulation hangs")
 
 
-def report(known: bool, mutants: int, seed: int, runs: int, processes: int) -> int:
+def report(known: bool, mutants: int, *, seed: int, runs: int, pool: int, processes: int) -> int:
     """Search for the known defects and for mutants, and print a line for each.
+
+    Args:
+        known: Whether to search for the known defects.
+        mutants: The number of mutants to draw.
+        seed: The first seed, and the seed of the draw.
+        runs: The number of seeds for each defect.
+        pool: The number of seeds from which these are chosen.
+        processes: The number of processes.
 
     Returns:
         1 if the simulation has not found a known defect.
     """
     from .defects.known import DEFECTS
-    from .defects.mutants import draw, executed_lines
+    from .defects.mutants import draw
 
-    drawn: Sequence[Planted] = ()
+    traced = trace_seeds(range(seed, seed + pool), processes)
+    missed = _print("known defects", DEFECTS, traced, runs, processes) if known else []
     if mutants:
-        lines = executed_lines(lambda: deque(map(simulate, range(TRACED_SEEDS)), maxlen=0))
-        drawn = draw(seed, mutants, lines)
-    code = 0
-    for title, defects in (
-        ("known defects", DEFECTS if known else ()),
-        ("mutants", drawn),
-    ):
-        if not defects:
-            continue
-        missed = _print(title, defects, seed, runs, processes)
-        code = 1 if missed and title == "known defects" else code
-    return code
+        _print("mutants", draw(seed, mutants, _union(traced)), traced, runs, processes)
+    return 1 if missed else 0
+
+
+def _union(traced: Sequence[Traced]) -> dict[str, set[int]]:
+    """Return the lines that any seed executes, by file."""
+    found: dict[str, set[int]] = {}
+    for one in traced:
+        for name, lines in one.lines.items():
+            found.setdefault(name, set()).update(lines)
+    return found
 
 
 def _print(
-    title: str, defects: Sequence[Planted], seed: int, runs: int, processes: int
+    title: str, defects: Sequence[Planted], traced: Sequence[Traced], runs: int, processes: int
 ) -> list[Found]:
     missed = []
+    fingerprints = {one.seed: one.fingerprint for one in traced}
+
+    def searched(defect: Planted) -> Found:
+        return search(defect, ranked(traced, defect.position(), runs), fingerprints)
+
     with ThreadPoolExecutor(processes) as pool:
-        for found in pool.map(lambda one: search(one, seed, runs), defects):
-            where = f"seed {found.seed}" if found.seed is not None else "NOT FOUND"
-            print(f"{where:12} {found.name}: {found.violation}", flush=True)
+        for found in pool.map(searched, defects):
+            print(found.text(), flush=True)
             if found.seed is None:
                 missed.append(found)
-    share = 100 * (len(defects) - len(missed)) / len(defects)
+    share = 100 * (len(defects) - len(missed)) / max(len(defects), 1)
     print(f"{len(defects) - len(missed)} of {len(defects)} {title} found ({share:.0f} %)")
     return missed

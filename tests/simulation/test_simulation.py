@@ -64,7 +64,8 @@ def test_the_source_of_a_known_defect_is_current(defect: Defect) -> None:
 
 
 def test_a_run_counts_if_it_has_enough_faults() -> None:
-    assert Outcome(seed=1, runs=2, finished=2, faults=5, violations=()).counted_runs == 0
+    assert Outcome(seed=1, runs=1, finished=1, faults=2, violations=()).counted_runs == 0
+    assert Outcome(seed=1, runs=2, finished=2, faults=5, violations=()).counted_runs == 1
     assert Outcome(seed=1, runs=2, finished=1, faults=6, violations=()).counted_runs == 1
 
 
@@ -73,7 +74,7 @@ from tests.simulation.defects.known import DEFECTS
 from tests.simulation.search import search
 known = {defect.name: defect for defect in DEFECTS}
 for name in ("loses-a-wake-up-during-a-pass", "waits-for-what-no-timer-can-reach"):
-    found = search(known[name], 0, 4)
+    found = search(known[name], range(4))
     assert found.seed is not None, f"no seed finds {name}"
 """
 

@@ -32,7 +32,8 @@ GROUPINGS = ("PerRole", "PerRole", "Joined", "Run", "Run", "Run", "Run", "PerSta
 SCALES = {"PerRole": 1.0, "Joined": 0.9, "Run": 0.35, "PerStage": 1.6}
 GPU = {"limits": {"nvidia.com/gpu": "1"}}
 QUEUED_SHARE = 0.25
-TICK_SECONDS = 5.0
+TICK_SECONDS = 20.0
+"""How often the world looks for runs that are silent, that need a retry, or that have ended."""
 BOUND_SECONDS = 4 * 3600.0
 """Every run ends this long after the last fault, or its status says why it has not ended."""
 SILENT_SECONDS = 1200.0
@@ -159,6 +160,8 @@ class World:
         ]
         return History(
             changes=tuple(self.server.changes),
+            requests=tuple(self.network.requests),
+            received=tuple(self.network.received),
             commits=tuple(self.store.log),
             exempt=frozenset(self.exempt),
             final=tuple(final),
@@ -270,6 +273,7 @@ async def _simulate(seed: int, errors: list[str]) -> History:
     finally:
         world.deployment.stop()
         scheduler.close()
+        server.close()
 
 
 def _creation(world: World, name: str, spec: Json, labels: Json) -> Any:

@@ -16,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from isheep.api.gpu_usage import AttemptUsage, GpuUsage, IterationUsage, Prices
-from isheep.api.status import SelfAlignmentRunStatus
+from isheep.api.status import IterationRecord, SelfAlignmentRunStatus, StageRecord
 from isheep.contract.stage_ids import iteration_of
 from isheep.planner.types import Attempt, AttemptState, Plan, PodTime, Stop
 
@@ -79,23 +80,28 @@ def charged(
         update={
             "gpu": usage,
             "stages": tuple(
-                record.model_copy(
-                    update={"gpu_seconds": _sum(earlier.get(record.id), added.get(record.id))}
-                )
+                _with_seconds(record, _sum(earlier.get(record.id), added.get(record.id)))
                 for record in status.stages
             ),
             "history": tuple(
-                record.model_copy(
-                    update={
-                        "gpu_seconds": _most(
-                            by_iteration.get(record.iteration), counted.get(record.iteration)
-                        )
-                    }
+                _with_seconds(
+                    record,
+                    _most(by_iteration.get(record.iteration), counted.get(record.iteration)),
                 )
                 for record in status.history
             ),
         }
     )
+
+
+RecordT = TypeVar("RecordT", StageRecord, IterationRecord)
+
+
+def _with_seconds(record: RecordT, seconds: float | None) -> RecordT:
+    """Return a record with its GPU seconds; the record itself if they have not changed."""
+    if record.gpu_seconds == seconds:
+        return record
+    return record.model_copy(update={"gpu_seconds": seconds})
 
 
 def account(

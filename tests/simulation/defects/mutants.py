@@ -1,8 +1,9 @@
 """Mutants: single changes of the planner's and the operator's source, drawn at random.
 
 The tool changes one comparison, condition, constant or statement of a function, as mutation testing
-tools do. It draws from the lines that a few simulations execute, at most one mutant of a function.
-Logs and the modules that only write texts are left out, because no invariant reads them.
+tools do. It draws from the lines that the simulations of a pool execute, at most one mutant of a
+function. What no invariant can read is left out: logs, metrics, traces and texts (`unread`), and
+the modules that make nothing else.
 """
 
 from __future__ import annotations
@@ -14,28 +15,21 @@ import importlib
 import inspect
 import pkgutil
 import random
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from types import FrameType, FunctionType
+from types import FunctionType
 
 import isheep.kube
 import isheep.planner
 
-from .replacement import compiled, function_at, replaced, source_of
+from .replacement import Position, compiled, function_at, position_in, replaced, source_of
+from .unread import unread
 
 SKIPPED = (
-    # The CLI and the local driver use these, or they write texts, metrics and probes only.
-    "cost",
-    "forecast",
-    "edits",
-    "spec_references",
-    "handlers",
-    "http",
-    "metrics",
-    "config",
-    "events",
-    "watches",
+    # Metrics, traces and Events: programs and people read them, and no decision depends on them.
+    *("metrics", "state_metrics", "run_figures", "traces", "tracing", "spans", "events"),
+    # The client of the API server: the simulation replaces what is behind it, and has no TLS, no
+    # proxy and one page in each LIST. The tests with a real API server are its tests.
     "client",
 )
 _SWAPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -69,6 +63,11 @@ class Mutant:
         with replaced(function, compiled(ast.fix_missing_locations(tree), function)):
             yield
 
+    def position(self) -> Position:
+        """Return where the mutant is in the source."""
+        function = function_at(self.place)
+        return position_in(function, _changes(ast.parse(source_of(function)))[self.number].line)
+
     @property
     def name(self) -> str:
         """The place and the change."""
@@ -84,7 +83,7 @@ class _Change:
     make: Callable[[], None]
 
 
-def draw(seed: int, count: int, executed: Mapping[str, set[int]]) -> list[Mutant]:
+def draw(seed: int, count: int, executed: Mapping[str, Collection[int]]) -> list[Mutant]:
     """Draw mutants of executed lines, at most one of a function."""
     chance = random.Random(seed)
     places = sorted(_places())
@@ -92,34 +91,13 @@ def draw(seed: int, count: int, executed: Mapping[str, set[int]]) -> list[Mutant
     found: list[Mutant] = []
     for place in places:
         function = function_at(place)
-        lines = executed.get(function.__code__.co_filename, set())
+        lines = executed.get(function.__code__.co_filename, ())
         first = function.__code__.co_firstlineno - 1
         changes = _changes(ast.parse(source_of(function)))
         numbers = [n for n, change in enumerate(changes) if first + change.line in lines]
         if numbers and len(found) < count:
             number = chance.choice(numbers)
             found.append(Mutant(place, number, changes[number].text))
-    return found
-
-
-def executed_lines(run: Callable[[], None]) -> dict[str, set[int]]:
-    """Return the lines of the planner and the operator that a function executes, by file."""
-    found: dict[str, set[int]] = {}
-    parts = ("isheep/planner/", "isheep/kube/")
-
-    def trace(frame: FrameType, event: str, _: object) -> object:
-        name = frame.f_code.co_filename
-        if not any(part in name for part in parts):
-            return None
-        if event == "line":
-            found.setdefault(name, set()).add(frame.f_lineno)
-        return trace
-
-    sys.settrace(trace)
-    try:
-        run()
-    finally:
-        sys.settrace(None)
     return found
 
 
@@ -151,7 +129,10 @@ def _functions(name: str) -> Iterator[str]:
 def _changes(tree: ast.Module) -> list[_Change]:
     """Return the possible changes of a function's tree."""
     found: list[_Change] = []
+    left_out = unread(tree)
     for node in ast.walk(tree):
+        if node in left_out:
+            continue
         if isinstance(node, ast.Compare):
             found.append(_of_comparison(node))
         elif isinstance(node, ast.BoolOp):
@@ -160,15 +141,14 @@ def _changes(tree: ast.Module) -> list[_Change]:
             found.append(_negated(node))
         elif isinstance(node, ast.Constant) and type(node.value) in (int, bool):
             found.append(_of_constant(node))
-        elif isinstance(node, ast.Expr) and _has_effect(node):
+        elif isinstance(node, ast.Expr) and _has_effect(node, left_out):
             found.append(_without(node))
     return found
 
 
-def _has_effect(node: ast.Expr) -> bool:
-    """Return whether a statement is a call that does not only log."""
-    calls = isinstance(node.value, ast.Call | ast.Await)
-    return calls and "log" not in ast.unparse(node).lower()
+def _has_effect(node: ast.Expr, left_out: set[ast.AST]) -> bool:
+    """Return whether a statement is a call that an invariant can notice."""
+    return isinstance(node.value, ast.Call | ast.Await) and node.value not in left_out
 
 
 def _of_comparison(node: ast.Compare) -> _Change:

@@ -12,8 +12,25 @@ import importlib
 import inspect
 import textwrap
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a change of the source is: its file, its line, and the lines of its function."""
+
+    file: str
+    line: int
+    function: range
+
+
+def position_in(function: FunctionType, line: int) -> Position:
+    """Return the position of a line of a function's source, of which the first line is 1."""
+    source, first = inspect.getsourcelines(function)
+    lines = range(first, first + len(source))
+    return Position(function.__code__.co_filename, first + line - 1, lines)
 
 
 def function_at(place: str) -> FunctionType:

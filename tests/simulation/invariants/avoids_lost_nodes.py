@@ -1,4 +1,7 @@
-"""An attempt that starts beside a Job on a lost node excludes this node by its name."""
+"""An attempt that starts beside a Job on a lost node excludes this node by its name.
+
+The operator does not see a Job whose labels somebody has removed.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,8 @@ def violations(history: History) -> list[str]:
         if change.kind == "DELETED" or is_finished(document):
             stages.pop(uid, None)
             continue
+        stages[uid] = _stage(document)
         if change.kind == "ADDED":
-            stages[uid] = _stage(document)
             excluded = excluded_nodes(document["spec"]["template"]["spec"])
             found += [
                 f"{document['metadata']['name']} may run on {one.node}, which {one.name} has lost"

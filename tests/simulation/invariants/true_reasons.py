@@ -26,7 +26,9 @@ CAUSES: dict[str, frozenset[str]] = {
     # The models of the simulation are never better than M(0).
     Reason.NO_IMPROVEMENT: ANY,
     Reason.SUSPENDED: frozenset({"suspended by its spec"}),
-    Reason.STOPPING: frozenset({"a Job is deleted", "a Job is suspended"}),
+    Reason.STOPPING: frozenset(
+        {"a Job is deleted", "a Job is suspended", "somebody deletes a Job"}
+    ),
     Reason.RETRYING: FAILED_POD,
     Reason.RETRIES_EXCEEDED: FAILED_POD,
     Reason.KILLED: FAILED_POD,
@@ -35,8 +37,11 @@ CAUSES: dict[str, frozenset[str]] = {
     Reason.NODE_LOST: frozenset({"a node is silent"}),
     Reason.QUEUED: frozenset({"a Job is suspended"}),
     Reason.PREEMPTED: frozenset({"a Job is suspended"}),
-    # The queue creates a Workload long before the operator calls it missing.
-    Reason.WORKLOAD_MISSING: frozenset({"a wrong clock", "a Job lost its labels"}),
+    # The queue creates a Workload long before the operator calls it missing. The Workload of a Job
+    # that somebody deletes may be gone before a late watch reports the deletion.
+    Reason.WORKLOAD_MISSING: frozenset(
+        {"a wrong clock", "a Job lost its labels", "somebody deletes a Job"}
+    ),
     # The Workload of a Job that has lost its labels names no queue.
     Reason.LOCAL_QUEUE_NOT_FOUND: frozenset({"a Job lost its labels"}),
     Reason.JOB_SUSPENDED: frozenset({"a Job is suspended without a queue"}),
@@ -134,6 +139,8 @@ def _of_faults(history: History, until: float) -> Iterator[str]:
         yield "a node is silent"
         yield "a pod is disrupted"
     texts = " ".join(text for at, text in history.faults if at <= until)
+    if "'delete-job'" in texts:
+        yield "somebody deletes a Job"
     if "quota" in texts:
         yield "a quota"
     if "'clock'" in texts:

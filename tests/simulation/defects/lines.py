@@ -1,0 +1,105 @@
+"""The lines that each seed executes, so that a defect gets the seeds that reach it.
+
+Most seeds do not execute a given line of the planner or of the operator, and such a seed cannot
+find a defect there. So the search traces a pool of seeds once, without any defect. Each defect then
+begins with the seeds that execute its line and rare lines of the same function.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from types import CodeType, FrameType
+from typing import Any
+
+from ..history import History
+from ..memo import remembered
+from ..world import simulate
+from .differences import fingerprint
+from .replacement import Position
+
+PARTS = ("isheep/planner/", "isheep/kube/")
+Lines = Mapping[str, frozenset[int]]
+"""Numbers of lines by file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """What a seed does without a defect: the lines that it executes, and its history's digest."""
+
+    seed: int
+    lines: Lines
+    fingerprint: str
+
+
+def trace_seeds(seeds: Iterable[int], processes: int) -> list[Traced]:
+    """Run seeds and return what each executes; each begins without a memory."""
+    with ProcessPoolExecutor(processes) as pool:
+        return list(pool.map(_traced, seeds))
+
+
+def _traced(seed: int) -> Traced:
+    histories: list[History] = []
+
+    def run() -> None:
+        with remembered():
+            histories.append(simulate(seed))
+
+    lines = executed_lines(run)
+    return Traced(seed, lines, fingerprint(histories[0]))
+
+
+def executed_lines(run: Callable[[], None]) -> dict[str, frozenset[int]]:
+    """Return the lines of the planner and the operator that a function executes, by file."""
+    left: dict[CodeType, set[int] | None] = {}
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        code = frame.f_code
+        if code not in left:
+            left[code] = _lines(code) if any(p in code.co_filename for p in PARTS) else None
+        unseen = left[code]
+        if not unseen:
+            # A function without a line that is new runs at its full speed.
+            return None
+        if event == "line":
+            unseen.discard(frame.f_lineno)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        run()
+    finally:
+        sys.settrace(before)
+    found: dict[str, set[int]] = {}
+    for code, unseen in left.items():
+        if unseen is not None:
+            found.setdefault(code.co_filename, set()).update(_lines(code) - unseen)
+    return {name: frozenset(lines) for name, lines in found.items()}
+
+
+def _lines(code: CodeType) -> set[int]:
+    """Return the lines of a function's body that Python can report."""
+    return {line for _, _, line in code.co_lines() if line is not None} - {code.co_firstlineno}
+
+
+def ranked(pool: Sequence[Traced], position: Position, count: int) -> list[int]:
+    """Return the seeds of a pool that are most likely to find a defect, the best first."""
+    within = {
+        one.seed: _within(one.lines.get(position.file, frozenset()), position.function)
+        for one in pool
+    }
+    frequency = Counter(number for lines in within.values() for number in lines)
+
+    def rank(seed: int) -> tuple[bool, float, int]:
+        rare = sum(1 / frequency[number] for number in within[seed])
+        return position.line not in within[seed], -rare, seed
+
+    return sorted(within, key=rank)[:count]
+
+
+def _within(lines: frozenset[int], function: range) -> set[int]:
+    return {number for number in lines if number in function}

@@ -1,0 +1,65 @@
+"""When an operator may react late: the times of faults that take away its events, clock or process.
+
+An invariant about the time of a reaction looks only at the times outside of these.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..history import History
+
+FOREVER = float("inf")
+RESTART_SECONDS = 150.0
+"""The longest pause before a restart, and the time of a Lease that nobody has released."""
+RETRY_SECONDS = 120.0
+"""The waits after requests that fail in a row, and a timeout of the client."""
+LATE: dict[str, float] = {
+    "partition": RETRY_SECONDS,
+    "silence": 60.0,
+    "delay": FOREVER,
+    "compact": 60.0,
+    "clock": FOREVER,
+    "restart": RESTART_SECONDS,
+    "second-operator": RESTART_SECONDS,
+    "delete-run": RESTART_SECONDS,
+    "unlabel-job": 60.0,
+    "overwrite-status": 60.0,
+}
+"""How long after the end of an act its effect on the operator can last."""
+_ACT = re.compile(r"Act\(kind='([^']+)', seconds=([0-9.]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """The times in which nothing disturbs the operators, from each begin to its end."""
+
+    spans: tuple[tuple[float, float], ...]
+
+    def holds(self, begin: float, end: float) -> bool:
+        """Return whether nothing disturbs the operators from `begin` to `end`."""
+        return any(first <= begin and end <= last for first, last in self.spans)
+
+
+def calm_times(history: History) -> Calm:
+    """Return the times without a disturbance."""
+    ends = [(at, at + _seconds(text)) for at, text in history.faults if _seconds(text)]
+    spans, free = [], 0.0
+    for begin, end in sorted(ends):
+        if begin > free:
+            spans.append((free, begin))
+        free = max(free, end)
+    return Calm((*spans, (free, FOREVER)))
+
+
+def _seconds(text: str) -> float:
+    """Return how long a fault disturbs the operators; 0.0 if it does not."""
+    if text.startswith("pod "):
+        return 0.0
+    found = _ACT.match(text)
+    if found is None:
+        # A request has failed.
+        return RESTART_SECONDS if "dies" in text else RETRY_SECONDS
+    kind, seconds = found[1], float(found[2])
+    return seconds + LATE[kind] if kind in LATE else 0.0
