@@ -16,6 +16,8 @@ import pytest
 
 from .command import MODEL, TINY_TRAINING, command, write_run
 
+pytestmark = pytest.mark.long
+
 COMPARED = 20
 THRESHOLD = 4
 SPEC: dict[str, Any] = {

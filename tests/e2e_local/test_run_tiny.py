@@ -1,4 +1,4 @@
-"""`isheep run` as a user runs it, once without interruption and once with several kills.
+"""`isheep run` as a user runs it, once without interruption and once with kills.
 
 The model is the tiny chat model of tiny_chat_model.py. Everything else is real: processes, engine,
 training and stores. The test kills the command's process group with SIGKILL at random moments. The
@@ -24,7 +24,6 @@ import yaml
 
 from .command import TINY_SPEC, command, start, write_run
 
-KILLS = 2
 MEASURED = {
     "yardstick": {"items": 70, "maxTokens": 12},
     "assessment": {**TINY_SPEC["assessment"], "anchors": 50},
@@ -79,16 +78,18 @@ def uninterrupted(tiny_chat_model_dir: Path, tmp_path_factory: pytest.TempPathFa
     return run
 
 
-def test_a_run_with_several_kills_makes_the_same_data_and_the_same_models(
-    uninterrupted: Run, tiny_chat_model_dir: Path, tmp_path: Path, seaweedfs: Any
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.long)])
+def test_a_run_with_kills_makes_the_same_data_and_the_same_models(
+    kills: int, uninterrupted: Run, tiny_chat_model_dir: Path, tmp_path: Path, seaweedfs: Any
 ) -> None:
     """The run with kills has a store of another kind."""
     run = Run(tmp_path, tiny_chat_model_dir)
-    run.write({"s3": seaweedfs.spec("e2e").s3.model_dump(exclude_none=True)})
+    prefix = f"kills-{kills}"
+    run.write({"s3": seaweedfs.spec(prefix).s3.model_dump(exclude_none=True)})
     draw = random.Random(1)
 
-    for _ in range(KILLS):
-        run_and_kill(run, draw.randint(1, 5), draw.uniform(0, 1.5))
+    for _ in range(kills):
+        run_and_kill(run, draw.randint(4, 8), draw.uniform(0, 1.5))
     run.command("run")
 
     for iteration in (1, 2):
@@ -98,7 +99,7 @@ def test_a_run_with_several_kills_makes_the_same_data_and_the_same_models(
     # Equal data give equal keys. Equal digests show that the training is reproducible, too.
     assert run.keys() == uninterrupted.keys()
     for stage in ("i1/train", "i2/train", "i2/merge", "i2/verdict"):
-        found, expected = digests(run, stage, seaweedfs), digests(uninterrupted, stage, seaweedfs)
+        found, expected = (digests(one, stage, seaweedfs) for one in (run, uninterrupted))
         assert found == expected, stage
 
 
@@ -123,7 +124,7 @@ def digests(run: Run, stage: str, seaweedfs: Any) -> dict[str, str]:
 
     storage = yaml.safe_load((run.folder / "run.yaml").read_text())["spec"]["storage"]
     if "s3" in storage:
-        store = open_store(seaweedfs.spec("e2e"))
+        store = open_store(seaweedfs.spec(storage["s3"]["prefix"]))
     else:
         store = open_store(parse_store_uri(str(run.folder / "store")))
     manifest = ArtifactStore(store, "default").manifest(run.keys()[stage])

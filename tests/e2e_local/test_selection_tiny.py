@@ -1,12 +1,13 @@
 """`isheep run` with different selection methods, with the tiny chat model and in one store.
 
 The runs share all stages before the selection and its measures, so each run makes the other stages
-only.
+only. `make test` runs two of the methods.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ SELECTIONS: dict[str, dict[str, Any]] = {
     "density-perplexity": {"method": "DensityPerplexity", **DENSITY},
     "random-of-density": {"method": "Random", "random": {"sizeOf": "Density"}, **DENSITY},
 }
+FEW = ("none", "density-perplexity")
+"""The methods that `make test` runs: one without measures, and one with both kinds of them."""
 
 
 @dataclass(frozen=True)
@@ -74,27 +77,41 @@ def ids(rows: list[dict[str, Any]]) -> frozenset[str]:
     return frozenset(row["provenance"]["id"] for row in rows)
 
 
-@pytest.mark.parametrize("name", SELECTIONS)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in FEW else pytest.param(name, marks=pytest.mark.long) for name in SELECTIONS],
+)
 def test_a_run_with_each_method_succeeds(name: str, place: Place) -> None:
     place.finish(name)
     assert place.data(name)
 
 
-def test_each_method_trains_on_other_pairs(place: Place) -> None:
-    for name in SELECTIONS:
+def check_methods(place: Place, names: Collection[str]) -> dict[str, frozenset[str]]:
+    """Check that each method trains on other pairs, and return their ids by method."""
+    for name in names:
         place.finish(name)
-    kept = {name: ids(place.data(name)) for name in SELECTIONS}
-    sizes = {name: len(found) for name, found in kept.items()}
-    assert len(set(kept.values())) == len(kept), sizes
+    kept = {name: ids(place.data(name)) for name in names}
+    assert len(set(kept.values())) == len(kept), kept
     assert all(found <= kept["none"] for found in kept.values())
-    assert sizes["density-perplexity"] == sizes["random-of-density"] <= 25
-    perplexities = [row["scores"] for row in place.data("perplexity")]
-    assert all(0 < value < 4 for scores in perplexities for value in scores.values())
-    keys = {name: place.keys(name) for name in SELECTIONS}
-    assert len({found["i1/merge"] for found in keys.values()}) == len(SELECTIONS)
-    assert len({keys[name]["i1/measure"] for name in SELECTIONS if "density" in name}) == 1
+    assert len(kept["density-perplexity"]) <= 25
+    keys = {name: place.keys(name) for name in names}
+    assert len({found["i1/merge"] for found in keys.values()}) == len(names)
+    assert len({keys[name]["i1/measure"] for name in names if "density" in name}) == 1
     assert "i1/measure" not in keys["none"]
     assert all("i1/assess" not in found for found in keys.values())
+    return kept
+
+
+def test_a_method_trains_on_other_pairs(place: Place) -> None:
+    check_methods(place, FEW)
+
+
+@pytest.mark.long
+def test_each_method_trains_on_other_pairs(place: Place) -> None:
+    kept = check_methods(place, SELECTIONS)
+    assert len(kept["density-perplexity"]) == len(kept["random-of-density"])
+    perplexities = [row["scores"] for row in place.data("perplexity")]
+    assert all(0 < value < 4 for scores in perplexities for value in scores.values())
 
 
 def test_the_report_shows_measures(place: Place) -> None:

@@ -9,7 +9,6 @@ admission and no controllers, so a test raises a rejection in `fault`. The tests
 from __future__ import annotations
 
 import asyncio
-import copy
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -60,7 +59,7 @@ class FakeApiServer:
             found = [o for p, o in self.objects.items() if p.rpartition("/")[0] == path]
             wanted = dict(one.split("=") for one in labels.split(",") if one)
             items = [
-                copy.deepcopy(o)
+                copied(o)
                 for o in found
                 if wanted.items() <= (o["metadata"].get("labels") or {}).items()
                 and all(_field(o, f) for f in fields.split(",") if f)
@@ -169,7 +168,7 @@ class FakeApiServer:
             if not fault.after:
                 raise ApiUnreachableError(f"{method} {path}: failed before its effect") from fault
             fails_after = True
-        found = copy.deepcopy(answer())
+        found = copied(answer())
         await asyncio.sleep(self.latency())
         if fails_after:
             raise ApiUnreachableError(f"{method} {path}: failed after its effect")
@@ -190,7 +189,7 @@ class FakeApiServer:
         if existing == document:
             return existing
         self.version += 1
-        stored = copy.deepcopy(document)
+        stored = copied(document)
         stored["metadata"]["resourceVersion"] = str(self.version)
         self.objects[path] = stored
         self._send_event("MODIFIED" if existing else "ADDED", stored)
@@ -198,7 +197,14 @@ class FakeApiServer:
 
     def _send_event(self, kind: str, document: Json) -> None:
         for handler in self.watchers:
-            handler(kind, copy.deepcopy(document))
+            handler(kind, copied(document))
+
+
+def copied(value: Any) -> Any:
+    """Return a copy of a JSON value; `copy.deepcopy` takes four times as long."""
+    if isinstance(value, dict):
+        return {name: copied(member) for name, member in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list) else value
 
 
 def _time() -> str:

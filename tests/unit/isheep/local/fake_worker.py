@@ -23,13 +23,14 @@ from pathlib import Path
 from isheep.contract.driver_lines import RoomRequest, parse_driver_line
 from isheep.contract.order import StageOrder, StageResult, Step, StepResult
 from isheep.contract.prepared import ChatFormatRef, Prepared, PreparedBenchmark
-from isheep.recipes.interface import PART_ITEMS
 from isheep.store import open_store
 from isheep.store.artifacts import ArtifactStore
 from isheep.store.documents import RunDocuments
 from isheep.store.manifest import FileInfo, Manifest, StageInfo, Timings
 
 CONTROL = Path(os.environ["FAKE_ORDERS"])
+PART_ITEMS = 64
+"""`isheep.recipes.interface.PART_ITEMS`, whose import takes as long as all other imports here."""
 STATISTICS = {
     "curate": {
         "completions": 8,

@@ -154,13 +154,20 @@ class DisturbedRun(RuleBasedStateMachine):
         assert all(times == 1 for times in simulation.committed.values())
 
 
-DisturbedRun.TestCase.settings = settings(
-    max_examples=40,
+class OftenDisturbedRun(DisturbedRun):
+    """The same run, for more examples."""
+
+
+FEW = settings(
+    max_examples=20,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
+DisturbedRun.TestCase.settings = FEW
 TestDisturbedRun = DisturbedRun.TestCase
+OftenDisturbedRun.TestCase.settings = settings(FEW, max_examples=400)
+TestOftenDisturbedRun = pytest.mark.long(OftenDisturbedRun.TestCase)
 
 
 @pytest.mark.parametrize("stop_after", range(1, 22, 4))

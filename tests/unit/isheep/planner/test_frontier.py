@@ -6,6 +6,7 @@ A termination message has 2,048 bytes, so a frontier can arrive without some of 
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -35,6 +36,7 @@ VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
 PREPARED = prepared_for()
 
 
+@cache
 def spec_of(iterations: int) -> SelfAlignmentRunSpec:
     return SelfAlignmentRunSpec.read(spec_with(iterations=iterations, instructions={"count": 1000}))
 
@@ -50,6 +52,7 @@ def statistics_of(stage: Stage) -> Statistics:
     return {"tokens": 5.0}
 
 
+@cache
 def full_walk(iterations: int) -> Walk:
     """Return the walk through all stages of a run."""
     return walk(

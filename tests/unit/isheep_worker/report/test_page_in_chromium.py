@@ -22,6 +22,9 @@ COLOURS = """(selector) => [...document.querySelectorAll(selector)].map(
 PAPER = "getComputedStyle(document.body).backgroundColor"
 BARS = "figure svg .mark-rect.role-mark path"
 
+# One process makes the report and starts the browser.
+pytestmark = pytest.mark.xdist_group("report page")
+
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:

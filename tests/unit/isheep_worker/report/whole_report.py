@@ -5,7 +5,9 @@ The texts are hostile or long on purpose: markup, controls, a long word, right-t
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from isheep.contract.choices import PromptFormat
@@ -180,7 +182,12 @@ def graded() -> GradedAnswers:
 
 
 def whole_report() -> dict[str, Any]:
-    """Return the document of a report on two iterations."""
+    """Return the document of a report on two iterations, which the caller may change."""
+    return copy.deepcopy(_whole_report())
+
+
+@cache
+def _whole_report() -> dict[str, Any]:
     expected = LevelFigures(
         "Quality",
         9,

@@ -1,13 +1,16 @@
-"""Runs one stage over many items and prints its peak memory as JSON. A test starts this program.
+"""Runs stages over many items and prints their peak memory as JSON. A test starts this program.
 
-Arguments: the kind of the stage (`density` is a select), the number of items, an empty folder for
-the stores, and the folder of a model. Engine and loss model are fakes, because the limit of the
-memory does not include the model. The stage runs over a few items first, so that everything that
-does not depend on the number of items is in memory: `start` is the peak after that.
+Arguments: the number of items, an empty folder for the stores, and the folder of a model. Engine
+and loss model are fakes, because the limit of the memory does not include the model. Each stage
+runs over a few items first, so that everything that does not depend on the number of items is in
+memory. Then each stage runs over all items in a fork of this process, whose memory is `start`.
+Forks share the imports, which take longer than the stages. OMP_NUM_THREADS has to be 1: a fork has
+no threads of its parent.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -16,6 +19,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +58,7 @@ from isheep_worker.runtime.stopping import StopFlag
 from isheep_worker.templates.library import VARIABLES, TemplateLibrary
 from isheep_worker.templates.prompting import chat_format_digest, dump_templates, resolve_prompting
 
-KIND, COUNT, FOLDER, MODEL = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
+COUNT, FOLDER, MODEL = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 FEW = 100
 RUN = RunRef(namespace="default", name="demo", uid="u")
 WORDS = [f"word{number}" for number in range(50_000)]
@@ -168,8 +172,18 @@ def commit(artifacts: ArtifactStore, key: str, lines: Iterator[bytes]) -> None:
     artifacts.commit(key, manifest)
 
 
-def settings(inputs: Inputs, count: int) -> s.StageSettings:
-    if KIND == "curate":
+ROLES = {
+    "curate": {"completions": completions},
+    "respond": {"instructions": instructions},
+    "select": {"pairs": pairs, "scores": scores},
+    "measure": {"pairs": answers},
+    "density": {"pairs": pairs, "measures": measures},
+}
+"""The inputs of each stage; `density` is a select."""
+
+
+def settings(kind: str, inputs: Inputs, count: int) -> s.StageSettings:
+    if kind == "curate":
         return s.CurateSettings(
             count=count,
             examples_per_prompt=5,
@@ -179,11 +193,11 @@ def settings(inputs: Inputs, count: int) -> s.StageSettings:
             deduplication=s.DeduplicationSettings(max_rouge_l=0.7, pool="Iteration"),
             seed_tasks=inputs.put(default_seed_bytes()),
         )
-    if KIND == "select":
+    if kind == "select":
         return s.SelectSettings(
             method="SelfAssessment", random_seed=0, levels=("Quality", "Following"), threshold=8
         )
-    if KIND == "density":
+    if kind == "density":
         return s.SelectSettings(method="Density", random_seed=0, clusters=16)
     model = s.ModelSettings(
         base_model="0" * 64,
@@ -192,7 +206,7 @@ def settings(inputs: Inputs, count: int) -> s.StageSettings:
         max_model_length=4096,
         chat_format=chat_format_digest(resolve_prompting(MODEL).chat_format),
     )
-    if KIND == "measure":
+    if kind == "measure":
         return s.MeasureSettings(
             model=model,
             prompt_format="Raw",
@@ -210,15 +224,9 @@ def settings(inputs: Inputs, count: int) -> s.StageSettings:
     )
 
 
-def run_stage(count: int, folder: Path) -> StageResult:
-    roles = {
-        "curate": {"completions": completions},
-        "respond": {"instructions": instructions},
-        "select": {"pairs": pairs, "scores": scores},
-        "measure": {"pairs": answers},
-        "density": {"pairs": pairs, "measures": measures},
-    }[KIND]
-    kind = "select" if KIND == "density" else KIND
+def run_stage(name: str, count: int, folder: Path) -> StageResult:
+    roles = ROLES[name]
+    kind = "select" if name == "density" else name
     store = FolderStore(folder)
     artifacts = ArtifactStore(store, "default")
     keys = {role: f"{index:064d}" for index, role in enumerate(roles, start=1)}
@@ -231,7 +239,7 @@ def run_stage(count: int, folder: Path) -> StageResult:
         key="f" * 64,
         iteration=1,
         round=1,
-        settings=settings(Inputs(store, "default"), count).canonical(),
+        settings=settings(name, Inputs(store, "default"), count).canonical(),
         inputs={role: (key,) for role, key in keys.items()},
         items=count,
     )
@@ -244,20 +252,31 @@ def run_stage(count: int, folder: Path) -> StageResult:
     return Worker(StopFlag(), Meter(), Progress(lambda _: None), Shard()).run(order)
 
 
-def main() -> None:
-    engine_provider.open_engine = EchoEngine  # type: ignore[assignment]
-    loss_model.LossModel = ConstantLossModel  # type: ignore[assignment,misc]
-    run_stage(FEW, FOLDER / "few")
+def report(name: str) -> dict[str, Any]:
+    """Run a stage over all items; `VmHWM` of a fork begins with the memory at the fork."""
     start = peak_memory()
-    result = run_stage(COUNT, FOLDER / "many")
+    result = run_stage(name, COUNT, FOLDER / name)
     statistics = dict(result.steps[0].statistics) if result.steps else {}
-    report = {
+    return {
         "exitCode": result.exit_code,
         "start": start,
         "peak": peak_memory(),
         "statistics": statistics,
     }
-    sys.stdout.write(json.dumps(report))
+
+
+def main() -> None:
+    engine_provider.open_engine = EchoEngine  # type: ignore[assignment]
+    loss_model.LossModel = ConstantLossModel  # type: ignore[assignment,misc]
+    for name in ROLES:
+        run_stage(name, FEW, FOLDER / f"few-{name}")
+    gc.collect()
+    for name in ROLES:
+        if (child := os.fork()) == 0:
+            sys.stdout.write(json.dumps({name: report(name)}) + "\n")
+            sys.stdout.flush()
+            os._exit(0)
+        os.waitpid(child, 0)
 
 
 def peak_memory() -> int:

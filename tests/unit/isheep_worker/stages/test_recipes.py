@@ -224,26 +224,34 @@ def test_alpacas_tasks_have_their_responses(done) -> None:
     assert parsed == 66 + sum(drops(driver.statistics[stage]) for stage in curates(driver))
 
 
+FIGURES: dict[str, tuple[dict[str, Any], str, Any]] = {
+    "assessed": (
+        {"method": "SelfAssessment", "threshold": 0, "minSamples": 1},
+        "i1/assess",
+        SCORES,
+    ),
+    "measured": (
+        {"method": "DensityPerplexity", "density": {"clusters": 5}, "minSamples": 1},
+        "i1/measure",
+        MEASURES,
+    ),
+}
+"""A selection by each kind of figures, the stage that makes the figures, and their rows."""
+
+
 @pytest.mark.parametrize(
-    ("selection", "stage", "codec"),
+    ("recipe", "name"),
     [
-        (
-            {"method": "SelfAssessment", "threshold": 0, "minSamples": 1},
-            "i1/assess",
-            SCORES,
-        ),
-        (
-            {"method": "DensityPerplexity", "density": {"clusters": 5}, "minSamples": 1},
-            "i1/measure",
-            MEASURES,
-        ),
+        ("SelfInstruct", "assessed"),
+        ("Alpaca", "measured"),
+        pytest.param("SelfInstruct", "measured", marks=pytest.mark.long),
+        pytest.param("Alpaca", "assessed", marks=pytest.mark.long),
     ],
-    ids=["assessed", "measured"],
 )
-@pytest.mark.parametrize("recipe", ["SelfInstruct", "Alpaca"])
 def test_pairs_of_any_recipe_can_be_scored_and_measured(
-    recipe, selection, stage, codec, done, make, tmp_path
+    recipe: str, name: str, done, make, tmp_path
 ) -> None:
+    selection, stage, codec = FIGURES[name]
     store = tmp_path / "store"
     shutil.copytree(done(recipe).folder, store, symlinks=True)
     driver = make(recipe, store, selection=selection)
@@ -278,6 +286,7 @@ def test_an_interrupted_stage_has_the_same_bytes(stage, done, make, fork_server,
     assert driver.content() == whole.content()
 
 
+@pytest.mark.long
 def test_isheep_run_makes_the_same_bytes(
     done, formatted_text_model_dir, templates, tmp_path
 ) -> None:
