@@ -186,7 +186,7 @@ def execute(kind: str, seed: int, iterations: int, folder: Path, model: Path) ->
     process = start(folder, model, "run", f"{name}.yaml")
     output, _ = process.communicate()
     ending = "complete" if process.returncode == 0 else output.strip().splitlines()[-1]
-    shown = start(folder, model, "status", name, "-o", "json")
+    shown = start(folder, model, "status", f"{name}.yaml", "-o", "json")
     keys = {one["id"]: one["key"] for one in json.loads(shown.communicate()[0])["stages"]}
     artifacts = ArtifactStore(open_store(parse_store_uri(str(folder / "store"))), "default")
     committed = {id_: key for id_, key in keys.items() if artifacts.manifest(key) is not None}

@@ -115,7 +115,7 @@ def _stage_span(
     return Span(
         name=kind_name(record.id),
         trace_id=trace_id(run.uid),
-        span_id=_hash(SPAN_BYTES, run.uid, record.id, record.key, str(record.attempts)),
+        span_id=span_id(run.uid, record.id, record.key, record.attempts),
         parent_id=root_id(run.uid),
         start=times[0],
         end=times[1],
@@ -170,6 +170,11 @@ def trace_id(uid: str) -> int:
 def root_id(uid: str) -> int:
     """Return the id of the span of a run, the parent of all its other spans."""
     return _hash(SPAN_BYTES, uid, "run")
+
+
+def span_id(uid: str, stage: str, key: str, attempt: int) -> int:
+    """Return the id of the span of an attempt, from the run's UID and the stage's id and key."""
+    return _hash(SPAN_BYTES, uid, stage, key, str(attempt))
 
 
 def _hash(size: int, *parts: str) -> int:
