@@ -95,6 +95,7 @@ class JobWalk:
         self._found: dict[str, Statistics] = {}
         self._made: set[str] = set()
         self._shared: set[str] = set()
+        self._reached = False
         self._waits = _Waits()
         self.step = self._first
         self.done: dict[str, StepResult] = {}
@@ -120,6 +121,7 @@ class JobWalk:
     def _look(self) -> tuple[Walk, tuple[Stage, ...]]:
         """Walk over the store, and report the stages that are committed now."""
         spec = self._spec
+        self._reached = False
         walked = walk(
             RECIPES[spec.recipe],
             spec,
@@ -142,9 +144,16 @@ class JobWalk:
         return walked, stages
 
     def _lookup(self, stage: Stage, key: str) -> Statistics | None:
-        """Return the statistics in the manifest of a stage; stages after the Job are not read."""
+        """Return the statistics in the manifest of a stage; stages after the Job are not read.
+
+        The evaluation of the last model is in a Job of its own, which begins after the training of
+        the same iteration. So only the stages after the first one of the Job can be after the Job.
+        """
         definition = STAGE_DEFINITIONS[stage.kind]
-        after = definition.role is None and stage.iteration >= self._first.iteration
+        self._reached |= stage.id == self._first.id
+        after = (
+            self._reached and definition.role is None and stage.iteration >= self._first.iteration
+        )
         if after or not definition.adoptable:
             return None
         if key in self._walk_order.failed:

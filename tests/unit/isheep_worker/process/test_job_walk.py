@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,11 +19,12 @@ from typing import Any
 
 import pytest
 
-from isheep.contract.order import Outcome, StageOrder, StageResult, StepResult
+from isheep.contract.order import Outcome, RunRef, StageOrder, StageResult, StepResult
 from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
 from isheep.recipes.interface import part_count
 from isheep.store.artifacts import ArtifactStore
 from isheep.store.folder import FolderStore
+from isheep.store.manifest import Manifest, StageInfo, Timings
 from isheep_worker.execution import pod_reports
 from isheep_worker.execution.commit import commit, commit_parts
 from isheep_worker.execution.context import StageContext, StageOutcome
@@ -45,6 +47,8 @@ COUNT = 500
 GENERATION = ["i1/generate/r1", "i1/curate/r1", "i1/generate/r2", "i1/curate/r2", "i1/respond"]
 FAST = WalkTimings(poll=0.01, turn=0.6, take_over=0.3, idle=30.0)
 PATIENCE_SECONDS = 60
+LAST = "i2/evaluate/yardstick"
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Killed(BaseException):
@@ -146,6 +150,31 @@ def order_of(jobs: str, count: int = COUNT, **changes: Any) -> StageOrder:
     return order
 
 
+def last_evaluation(jobs: str) -> PlannerSimulation:
+    """Return a run whose last model has a Job of its own for its evaluation."""
+    spec = spec_with(iterations=2, compute={"inference": {"jobs": jobs}}, yardstick={"items": 130})
+    simulation = PlannerSimulation(make_run(spec), environment=ON_KUBERNETES)
+    simulation.run_until_idle()
+    while LAST not in {simulation.attempts[one].order.steps[0].id for one in simulation.active()}:
+        for name in simulation.active():
+            simulation.complete(name)
+        simulation.run_until_idle()
+    return simulation
+
+
+def commit_all(artifacts: ArtifactStore, found: Mapping[str, Mapping[str, Any]]) -> None:
+    """Commit stages with these statistics by key; their parts do not matter."""
+    for key, statistics in found.items():
+        manifest = Manifest(
+            key=key,
+            stage=StageInfo(kind="x", version=1, id="x", iteration=1),
+            timings=Timings(started_at=START, finished_at=START),
+            statistics=statistics,
+            run=RunRef(namespace="ns", name="run", uid="u"),
+        )
+        artifacts.commit(key, manifest)
+
+
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Cluster]:
     """Returns a function that makes the pods of a Job; the times of the walk are short."""
@@ -154,9 +183,13 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Cl
     monkeypatch.setattr(worker_module, "PodReports", reports)
 
     def make(
-        pods: int, jobs: str = "PerRole", timings: WalkTimings = FAST, **changes: Any
+        pods: int,
+        jobs: str = "PerRole",
+        timings: WalkTimings = FAST,
+        order: StageOrder | None = None,
+        **changes: Any,
     ) -> Cluster:
-        made = Cluster(order_of(jobs, **changes), tmp_path, pods)
+        made = Cluster(order or order_of(jobs, **changes), tmp_path, pods)
         program = SimpleNamespace(run=made.program)
         monkeypatch.setattr(worker_module, "stage_program", lambda _: program)
         monkeypatch.setattr(worker_module, "JobWalk", partial(JobWalk, timings=timings))
@@ -183,6 +216,21 @@ def test_a_joined_job_continues_with_the_scores(cluster) -> None:
     one.start(0)
     (result,) = one.results()
     assert [step.id for step in result.steps] == [*GENERATION, "i1/assess"]
+
+
+@pytest.mark.parametrize("jobs", ["PerRole", "Joined"])
+def test_the_last_model_is_evaluated_after_its_training(cluster, jobs: str) -> None:
+    """The Job begins after stages of its own iteration that it does not execute."""
+    simulation = last_evaluation(jobs)
+    order = simulation.attempts[simulation.find(LAST)].order
+    two = cluster(2, order=order)
+    commit_all(two.artifacts, simulation.store)
+    for pod in range(2):
+        two.start(pod)
+    for result in two.results():
+        assert result.outcome is Outcome.COMMITTED
+        assert [step.id for step in result.steps] == [LAST]
+    assert two.made == {(LAST, part): 1 for part in range(part_count(order.steps[0].items))}
 
 
 def test_pods_share_the_parts_and_one_pod_makes_each_curate(cluster) -> None:
