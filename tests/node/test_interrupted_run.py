@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import generated_code
 import pytest
 import yaml
 from cluster import processes, settings
@@ -59,6 +60,9 @@ def document(bucket: Bucket) -> dict[str, Any]:
             "model": {"storageUri": bucket.put_folder(folder, "models/tiny-chat-model")},
             "engine": {"type": "Transformers", "dtype": "Float32"},
             "storage": bucket.storage("cluster"),
+            "evaluation": generated_code.evaluation(
+                bucket.put_text(generated_code.problems(), "benchmarks/confined.jsonl")
+            ),
             "compute": {
                 "inference": {"resources": limits, "parallelism": PODS},
                 "training": {"resources": limits},
@@ -121,7 +125,9 @@ def test_generation_and_assessment_are_one_job_each(finished: Finished) -> None:
 def test_the_data_equals_the_data_of_isheep_run_on_one_machine(
     finished: Finished, document: dict[str, Any], bucket: Bucket, tmp_path: Path
 ) -> None:
-    local = {**document, "spec": {**document["spec"], "storage": bucket.storage("local")}}
+    spec = {**document["spec"], "storage": bucket.storage("local")}
+    del spec["evaluation"]
+    local = {**document, "spec": spec}
     file = tmp_path / "run.yaml"
     file.write_text(yaml.safe_dump(local))
     isheep("run", str(file))
@@ -130,6 +136,20 @@ def test_the_data_equals_the_data_of_isheep_run_on_one_machine(
         expected = isheep("export", str(file), *words)
         assert expected
         assert isheep("export", str(finished.file), *words) == expected
+
+
+def test_generated_code_runs_in_the_confined_container(
+    finished: Finished, team: Clients, tmp_path: Path
+) -> None:
+    """Each problem of the benchmark looks for something that its container must not have."""
+    conditions = finished.document["status"]["conditions"]
+    assert not [c for c in conditions if c["type"] == "Evaluated" and c["status"] == "False"]
+    isheep("export", str(finished.file), "--evaluation", "--output", str(tmp_path / "results"))
+    files = sorted((tmp_path / "results").iterdir())
+    assert [file.name[:2] for file in files] == ["M0", "M1", "M2"]
+    for file in files:
+        found = json.loads(file.read_text())["results"]["humaneval"]
+        assert found["pass@1,create_test"] == pytest.approx(generated_code.SOLVED), found
 
 
 def test_the_time_between_jobs_is_reported(

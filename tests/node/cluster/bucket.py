@@ -63,6 +63,11 @@ class Bucket:
             self._client.upload_file(str(file), NAME, f"{key}/{file.name}")
         return f"s3://{NAME}/{key}"
 
+    def put_text(self, text: str, key: str) -> str:
+        """Write a file, and return its URI."""
+        self._client.put_object(Bucket=NAME, Key=key, Body=text.encode())
+        return f"s3://{NAME}/{key}"
+
 
 def secret(namespace: str) -> dict[str, Any]:
     """Return the Secret that `storage` refers to."""
