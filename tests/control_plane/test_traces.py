@@ -6,18 +6,14 @@ spans from the status of runs on a real control plane, and is killed on the way.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from isheep.kube.spans import root_id, span_id, trace_id
 
+from ..unit.isheep.kube.span_collector import Collector, attributes_of, collector_of_spans
 from .harness.concurrent_tests import OperatorFactory, takes_long
 from .harness.namespace_fixture import NamespaceFixture
 from .harness.pod_behaviour import Exit, Hold, Work
@@ -28,51 +24,10 @@ pytestmark = pytest.mark.long
 ORDER = ["prepare", "i1/train", "i1/merge", "i1/report"]
 
 
-class Collector:
-    """The spans that a collector has received."""
-
-    def __init__(self) -> None:
-        self.spans: list[Any] = []
-        self.url = ""
-
-    def of(self, uid: str) -> list[Any]:
-        """Return the spans of a run."""
-        return [span for span in self.spans if span.trace_id == trace_id(uid).to_bytes(16, "big")]
-
-
-@contextmanager
-def collector() -> Iterator[Collector]:
-    """Serve OTLP over HTTP."""
-    found = Collector()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            request = ExportTraceServiceRequest.FromString(body)
-            found.spans += [
-                span
-                for resource in request.resource_spans
-                for scope in resource.scope_spans
-                for span in scope.spans
-            ]
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    found.url = f"http://127.0.0.1:{server.server_port}"
-    try:
-        yield found
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def attributes_of(span: Any) -> dict[str, Any]:
-    return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in span.attributes}
+def spans_of(received: Collector, uid: str) -> list[Any]:
+    """Return the spans of a run."""
+    wanted = trace_id(uid).to_bytes(16, "big")
+    return [span for span in received.spans() if span.trace_id == wanted]
 
 
 def attempts_of(namespace: NamespaceFixture) -> list[tuple[str, str, int]]:
@@ -91,7 +46,7 @@ def expected_ids(uid: str, attempts: list[tuple[str, str, int]]) -> Counter[byte
 
 @takes_long
 def test_a_collector_gets_each_attempt_of_each_stage_once(operators: OperatorFactory) -> None:
-    with collector() as received:
+    with collector_of_spans() as received:
         environment, namespace = operators(tracing={"endpoint": received.url})
         environment.start()
         namespace.workers.set_behaviour("train", Exit(80), Work())
@@ -100,35 +55,37 @@ def test_a_collector_gets_each_attempt_of_each_stage_once(operators: OperatorFac
         attempts = attempts_of(namespace)
         assert [id_ for id_, _, _ in attempts] == ["prepare", "i1/train", *ORDER[1:]]
         expected = expected_ids(uid, attempts)
-        namespace.until(lambda: len(received.of(uid)) >= expected.total())
+        namespace.until(lambda: len(spans_of(received, uid)) >= expected.total())
         # The process sends the rest of its spans at its end.
         environment.operator.stop()
-    spans = received.of(uid)
+    spans = spans_of(received, uid)
     assert Counter(span.span_id for span in spans) == expected
     stages = {span.span_id: span for span in spans if span.parent_span_id}
     assert {span.parent_span_id for span in stages.values()} == {root_id(uid).to_bytes(8, "big")}
-    named = Counter(attributes_of(span)["isheep.stage"] for span in stages.values())
+    named = Counter(attributes_of(span.attributes)["isheep.stage"] for span in stages.values())
     assert named == Counter(id_ for id_, _, _ in attempts)
-    failed = [attributes_of(s)["isheep.attempt"] for s in stages.values() if s.status.code == 2]
+    failed = [
+        attributes_of(s.attributes)["isheep.attempt"] for s in stages.values() if s.status.code == 2
+    ]
     assert failed == [1]
     assert all(span.start_time_unix_nano <= span.end_time_unix_nano for span in spans)
 
 
 @takes_long
 def test_a_killed_operator_sends_no_span_twice(operators: OperatorFactory) -> None:
-    with collector() as received:
+    with collector_of_spans() as received:
         environment, namespace = operators(tracing={"endpoint": received.url})
         environment.start()
         namespace.workers.set_behaviour("train", Hold())
         uid = namespace.create(Run().skip_to("i1/train"))["metadata"]["uid"]
         namespace.until_running("i1/train")
-        (prepare,) = namespace.until(lambda: received.of(uid))
+        (prepare,) = namespace.until(lambda: spans_of(received, uid))
         environment.operator.kill()
         environment.operator.start()
         namespace.workers.let_work("train")
         namespace.until_phase("Succeeded")
         expected = expected_ids(uid, attempts_of(namespace))
-        namespace.until(lambda: len(received.of(uid)) >= expected.total())
+        namespace.until(lambda: len(spans_of(received, uid)) >= expected.total())
         environment.operator.stop()
-    assert attributes_of(prepare)["isheep.stage"] == "prepare"
-    assert Counter(span.span_id for span in received.of(uid)) == expected
+    assert attributes_of(prepare.attributes)["isheep.stage"] == "prepare"
+    assert Counter(span.span_id for span in spans_of(received, uid)) == expected

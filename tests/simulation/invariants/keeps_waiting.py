@@ -14,7 +14,7 @@ from isheep.planner.retry_schedule import STALLED_SCHEDULE
 from ...unit.isheep.kube.virtual_time import START
 from ..api_server import JOBS, RUNS, Change, Json
 from ..history import History
-from .reacts import _is_open
+from .reacts import is_open
 from .true_failure import UID_LABEL
 
 STEPS = "isheep.dev/steps"
@@ -41,7 +41,7 @@ def _early(changes: tuple[Change, ...]) -> Iterator[str]:
             runs[metadata["uid"]] = change.document
         elif change.resource == JOBS and change.kind == "ADDED":
             run = runs.get(metadata["labels"].get(UID_LABEL, ""))
-            if run is not None and not any(_is_open(run).values()):
+            if run is not None and not any(is_open(run).values()):
                 yield from _before_its_time(run, change)
 
 

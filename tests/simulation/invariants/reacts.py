@@ -68,13 +68,13 @@ def _answered(run: _Run, change: Change, calm: Calm) -> Iterator[str]:
     if before != after:
         yield from _checked(run, "end", "the end of a Job", change, calm)
     for name, what in (("generation", "an edit"), ("retry", "a retry")):
-        if _is_open(change.document)[name]:
+        if is_open(change.document)[name]:
             run.due.setdefault(name, change.at)
         else:
             yield from _checked(run, name, what, change, calm)
 
 
-def _is_open(document: Json) -> dict[str, bool]:
+def is_open(document: Json) -> dict[str, bool]:
     """Return whether the status lacks the newest spec, and the newest retry."""
     metadata, status = document["metadata"], document.get("status") or {}
     asked = (metadata.get("annotations") or {}).get(RETRY)

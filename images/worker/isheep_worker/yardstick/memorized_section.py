@@ -1,6 +1,6 @@
 """The section `memorized` of a verdict: items that M(0) completes, and the figures without them.
 
-A figure on items that the base model has memorized is no evidence of its abilities. The section
+A good figure on items that the base model has memorized does not show its abilities. The section
 has the mean of each model over the other items. These are no comparisons: the flagged items are
 those of M(0), and fewer items remain.
 """

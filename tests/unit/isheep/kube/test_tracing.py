@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from isheep.kube.config import ConfigError, OperatorConfig, TracingConfig
 from isheep.kube.spans import Span
 from isheep.kube.traces import Traces, traces_of
 from isheep.kube.tracing import Tracer, traces_url
+
+from .span_collector import Collector, attributes_of, collector_of_spans
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 END = datetime(2026, 1, 1, 0, 1, 2, 500000, tzinfo=UTC)
@@ -33,49 +30,10 @@ SPAN = Span(
 )
 
 
-@dataclass
-class Collector:
-    """A collector of OTLP over HTTP that keeps what it gets."""
-
-    url: str = ""
-    paths: list[str] = field(default_factory=list)
-    requests: list[ExportTraceServiceRequest] = field(default_factory=list)
-
-    def spans(self) -> list[Any]:
-        return [
-            span
-            for request in self.requests
-            for resource in request.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
-
-
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    found = Collector()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            found.paths.append(self.path)
-            found.requests.append(ExportTraceServiceRequest.FromString(body))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    found.url = f"http://127.0.0.1:{server.server_port}"
-    yield found
-    server.shutdown()
-    server.server_close()
-
-
-def attributes_of(items: Any) -> dict[str, Any]:
-    return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in items}
+    with collector_of_spans() as found:
+        yield found
 
 
 def test_a_collector_gets_the_spans_with_their_ids_times_and_attributes(
