@@ -110,6 +110,7 @@ bench: $(VENV)/dev.stamp $(MODEL)/config.json  ## Run the benchmarks; fail if a 
 	$(BIN)/python benchmarks/sharded_worker.py --model $(MODEL)
 	$(BIN)/python benchmarks/expected_scoring.py --model $(MODEL)
 	$(BIN)/python benchmarks/assessment_prefix.py --model $(MODEL)
+	$(BIN)/python benchmarks/harness_evaluation.py --model $(MODEL)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

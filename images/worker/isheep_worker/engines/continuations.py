@@ -3,9 +3,10 @@
 The pass reads the prompt and the continuation without its last token. The logits at the last
 positions predict the continuation's tokens, so nothing is generated.
 
-Requests are cut into batches in their order, so a batch depends only on the group. On a CPU,
-padding costs as much as other tokens. A request therefore joins a batch only if the batch then
-costs less than two passes: the answers to one question share their prompt, which is computed once.
+Requests are cut into batches in their order, so a batch depends only on the group. Requests with
+equal inputs are one row: the letters that answer a question differ in their last token only. On a
+CPU, padding costs as much as other tokens. A request therefore joins a batch only if this costs
+less than a pass of its own: the answers to one question share their prompt, which is computed once.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 
 from isheep_worker.engines.interface import Completion, Request
-from isheep_worker.engines.prefill import prefill, shared_prefix
+from isheep_worker.engines.prefill import PASS_TOKENS, prefill, shared_prefix
 from isheep_worker.engines.token_losses import are_most_likely, token_losses
 
 GPU_TOKENS_AT_ONCE = 4096
@@ -40,15 +41,10 @@ class ContinuationBatch:
     def step(self) -> list[Completion]:
         """Score all continuations."""
         requests, self._requests = self._requests, ()
-        prompts = [request.prompt_token_ids for request in requests]
+        rows = _rows(requests)
         kept = max(len(request.continuation) for request in requests)
-        _, _, logits = prefill(
-            self._model,
-            [_inputs(request) for request in requests],
-            shared_prefix(prompts, self._model.config),
-            kept,
-        )
-        return [_completion(request, row) for request, row in zip(requests, logits, strict=True)]
+        _, _, logits = prefill(self._model, list(rows), _shared(requests, self._model.config), kept)
+        return [_completion(request, logits[rows[_inputs(request)]]) for request in requests]
 
 
 def continuation_batches(
@@ -58,7 +54,7 @@ def continuation_batches(
 
     Args:
         requests: The requests in their order, each with a continuation.
-        rows: The most requests of a batch.
+        rows: The most rows of a batch.
         config: The model's configuration.
         tokens_at_once: A batch with at most this number of tokens is never cut for its padding.
 
@@ -75,21 +71,39 @@ def continuation_batches(
     return found
 
 
-def _fits(batch: tuple[Request, ...], rows: int, config: Any, tokens_at_once: int) -> bool:
+def _fits(batch: tuple[Request, ...], most: int, config: Any, tokens_at_once: int) -> bool:
     """Return whether the last request of a batch may be in it."""
+    rows = _rows(batch)
     kept = max(len(request.continuation) for request in batch)
-    if len(batch) > rows or len(batch) * kept > LOGITS_AT_ONCE:
+    if len(rows) > most or len(rows) * kept > LOGITS_AT_ONCE:
         return False
-    if len(batch) * max(len(_inputs(request)) for request in batch) <= tokens_at_once:
+    if len(rows) * max(map(len, rows)) <= tokens_at_once:
         return True
-    apart = _tokens(batch[:-1], config) + len(_inputs(batch[-1]))
-    return _tokens(batch, config) <= max(apart, tokens_at_once)
+    return _cost(batch, config) <= _cost(batch[:-1], config) + _cost(batch[-1:], config)
 
 
-def _tokens(batch: Sequence[Request], config: Any) -> int:
-    """Return the tokens that the pass over a batch computes, with padding."""
-    shared = shared_prefix([request.prompt_token_ids for request in batch], config)
-    return shared + len(batch) * (max(len(_inputs(request)) for request in batch) - shared)
+def _cost(batch: Sequence[Request], config: Any) -> int:
+    """Return the cost of a batch in tokens: those of its rows, with padding, and of its passes."""
+    rows = _rows(batch)
+    shared = _shared(batch, config)
+    passes = 2 if shared else 1
+    return passes * PASS_TOKENS + shared + len(rows) * (max(map(len, rows)) - shared)
+
+
+def _rows(batch: Sequence[Request]) -> dict[tuple[int, ...], int]:
+    """Return the different inputs of a batch, each with its number."""
+    inputs = dict.fromkeys(_inputs(request) for request in batch)
+    return {row: number for number, row in enumerate(inputs)}
+
+
+def _shared(batch: Sequence[Request], config: Any) -> int:
+    """Return the number of leading tokens that a pass of their own computes, or 0."""
+    prompts: dict[tuple[int, ...], tuple[int, ...]] = {}
+    for request in batch:
+        prompt, row = request.prompt_token_ids, _inputs(request)
+        # The prompts of one row are beginnings of each other, and the smallest is the shortest.
+        prompts[row] = min(prompt, prompts.get(row, prompt))
+    return shared_prefix(list(prompts.values()), config)
 
 
 def _inputs(request: Request) -> tuple[int, ...]:

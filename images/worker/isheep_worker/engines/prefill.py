@@ -1,8 +1,8 @@
 """The first forward pass over the prompts of a batch, with Transformers.
 
 Prompts of a batch share a constant beginning, because the templates put the varying parts at their
-end. The pass computes this beginning once and repeats its cache for each row, which saves most of
-the work on a CPU. It pads the rest of each prompt on the left and passes positions.
+end. A pass of its own computes this beginning once, and its cache is repeated for each row, which
+saves most of the work on a CPU. The pass over the rest of each prompt pads on the left.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from typing import Any
 
 import torch
 
-# In tokens. A shorter shared beginning saves less than its own forward pass costs.
-SHORTEST_SHARED_PREFIX = 32
+PASS_TOKENS = 64
+"""The tokens that cost as much as a forward pass by itself, which reads all weights.
+
+Measured with 135M parameters in float32 on two cores: 90 ms for each pass, 1.4 ms for each token.
+"""
 
 
 def prefill(
@@ -63,9 +66,9 @@ def prefill(
 def shared_prefix(prompts: Sequence[tuple[int, ...]], config: Any) -> int:
     """Return the number of leading tokens that all prompts share, or 0 if they are too few.
 
-    At least one token of each prompt is left out, because its forward pass returns the logits.
-    Nothing is shared in models with sliding windows: the padding after the shared part would count
-    as part of a window.
+    They are too few if a pass of their own costs more than it saves. At least one token of each
+    prompt is left out, because its forward pass returns the logits. Nothing is shared in models
+    with sliding windows: the padding after the shared part would count as part of a window.
 
     Args:
         prompts: The token ids of each prompt.
@@ -74,7 +77,7 @@ def shared_prefix(prompts: Sequence[tuple[int, ...]], config: Any) -> int:
     from transformers import DynamicCache  # noqa: PLC0415 - heavy
 
     length = _common_length(prompts)
-    if len(prompts) == 1 or length < SHORTEST_SHARED_PREFIX:
+    if (len(prompts) - 1) * length < PASS_TOKENS:
         return 0
     return 0 if any(DynamicCache(config=config).is_sliding) else length
 

@@ -3,13 +3,18 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, MistralConfig
 
-from isheep_worker.engines.continuations import LOGITS_AT_ONCE, continuation_batches
+from isheep_worker.engines.continuations import (
+    LOGITS_AT_ONCE,
+    ContinuationBatch,
+    continuation_batches,
+)
 from isheep_worker.engines.interface import Completion, Engine, PromptTooLongError, Request
 from isheep_worker.engines.registry import ENGINES, Capability, open_engine
 from isheep_worker.engines.runtime import EngineRuntime
@@ -117,22 +122,50 @@ def cut(requests: list[Request], *, config: Any = CONFIG, free: int = 0) -> list
 def test_answers_to_one_question_are_one_batch():
     answers = [asked(f"{q}{a}", (q, *QUESTION), range(a + 1)) for q in range(2) for a in range(3)]
     assert cut(answers) == [["00", "01", "02"], ["10", "11", "12"]]
-    # Nothing is shared with sliding windows, so padding would cost more than three passes.
-    assert cut(answers, config=SLIDING) == [[answer.id] for answer in answers]
+    # Nothing is shared with sliding windows, so the rows of another question cost the same.
+    assert cut(answers, config=SLIDING) == [["00", "01", "02", "10"], ["11", "12"]]
 
 
-def test_a_batch_has_a_limited_number_of_requests_and_logits():
-    same = [asked(str(i), QUESTION, (5,)) for i in range(6)]
-    assert cut(same) == [["0", "1", "2", "3"], ["4", "5"]]
-    long = [asked(str(i), QUESTION, [5] * (LOGITS_AT_ONCE // 2)) for i in range(3)]
+def test_answers_of_one_token_are_one_row():
+    letters = [asked(f"{q}{a}", (q, *QUESTION), (a,)) for q in range(2) for a in range(9)]
+    assert cut(letters) == [[letter.id for letter in letters]]
+    seen = []
+
+    class Model:
+        config = CONFIG
+        device = "cpu"
+
+        def __call__(self, *, input_ids: torch.Tensor, **_: Any) -> Any:
+            seen.append(tuple(input_ids.shape))
+            return SimpleNamespace(logits=torch.zeros(*input_ids.shape, 400))
+
+    assert len(ContinuationBatch(Model(), letters).step()) == 18
+    assert seen == [(2, len(QUESTION) + 1)]
+
+
+def test_equal_inputs_may_have_other_prompts(engine: Engine, model: Any):
+    """A part of the prompt of one request is the continuation of the other one."""
+    first, second = asked("first", QUESTION, (7,)), asked("second", QUESTION[:70], QUESTION[70:])
+    second = dataclasses.replace(second, continuation=(*second.continuation, 7))
+    other = asked("other", QUESTION[:75], (5, 6))
+    found = drained(engine, [first, second, other])
+    for request in (first, second, other):
+        logprob, _ = scores(model, request)
+        assert found[request.id].continuation_logprob == pytest.approx(logprob, abs=1e-4, rel=1e-6)
+
+
+def test_a_batch_has_a_limited_number_of_rows_and_logits():
+    rows = [asked(str(i), (*QUESTION, i), (5,)) for i in range(6)]
+    assert cut(rows) == [["0", "1", "2", "3"], ["4", "5"]]
+    long = [asked(str(i), (*QUESTION, i), [5] * (LOGITS_AT_ONCE // 2)) for i in range(3)]
     assert cut(long) == [["0", "1"], ["2"]]
     assert cut(long, free=10**6) == [["0", "1"], ["2"]]
 
 
-def test_padding_that_costs_nothing_cuts_no_batch():
-    lengths = [asked(str(i), [i] * (10 * i + 10), (5,)) for i in range(4)]
-    assert cut(lengths) == [["0"], ["1"], ["2"], ["3"]]
-    assert cut(lengths, free=90) == [["0", "1", "2"], ["3"]]
+def test_padding_that_costs_less_than_a_pass_cuts_no_batch():
+    lengths = [asked(str(i), [i] * (60 * i + 60), (5,)) for i in range(4)]
+    assert cut(lengths) == [["0", "1"], ["2", "3"]]
+    assert cut(lengths, free=540) == [["0", "1", "2"], ["3"]]
 
 
 def test_no_requests_have_no_batches():

@@ -107,7 +107,7 @@ def test_greedy_completions_equal_those_of_the_plain_model(
         expected = tokenizer.decode(ids[0, len(one.prompt_token_ids) :], skip_special_tokens=True)
         assert found[one.id].text == expected
 
-    monkeypatch.setattr(prefill, "SHORTEST_SHARED_PREFIX", 10**6)
+    monkeypatch.setattr(prefill, "PASS_TOKENS", 10**6)
     assert drain(engine, requested) == found
 
 
