@@ -106,8 +106,9 @@ def command(
     """
     from isheep.cli.added_benchmark import AddedBenchmark
     from isheep.cli.evaluate_model import ModelOptions, evaluate_model
-    from isheep.cli.evaluate_run import RunPlace, evaluate_run
+    from isheep.cli.evaluate_run import RunAddition, RunPlace, evaluate_run
     from isheep.cli.evaluated_model import is_model
+    from isheep.cli.set_option import set_values
     from isheep.planner.types import Environment
 
     _check_tasks(task, {"--name": name, "--data": data})
@@ -118,9 +119,10 @@ def command(
     )
     if not is_model(run):
         as_json = None if output is options.Output.TEXT else "--output json"
-        _check_run({"--revision": revision, "--set": given, "--results": results}, task, as_json)
+        _check_run({"--revision": revision, "--results": results}, task, as_json)
+        added = RunAddition(benchmarks[0], set_values(given or ()))
         place = RunPlace(namespace, context, store)
-        evaluate_run(run, benchmarks[0], place, environment, plain=plain, allow_cpu=allow_cpu)
+        evaluate_run(run, added, place, environment, plain=plain, allow_cpu=allow_cpu)
         return
     _refuse({"-n": namespace, "--context": context}, "needs a run; a model is evaluated here")
     chosen = ModelOptions(

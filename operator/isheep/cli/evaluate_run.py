@@ -2,7 +2,7 @@
 
 The command adds a benchmark to the spec of the run, as `--set` does, and resumes the run. The
 benchmark is only reported, so it is in no key of a stage that makes data or trains. The command
-checks this with the plan, before it starts anything.
+checks this with the plan, before it starts anything. `--set` sets other fields of the evaluation.
 """
 # ruff: noqa: PLC0415  (a command imports what it needs when it runs)
 
@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from isheep.api.loader import LoadedRun
+    from isheep.api.set_values import SetValue
     from isheep.cli.added_benchmark import AddedBenchmark
     from isheep.cli.open_run import OpenRun
     from isheep.local.conclusion import Conclusion
@@ -38,9 +41,17 @@ class RunPlace:
     store: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class RunAddition:
+    """What the command changes in the spec of the run: a benchmark, and the values of `--set`."""
+
+    benchmark: AddedBenchmark
+    set_values: Sequence[SetValue] = ()
+
+
 def evaluate_run(
     run: str,
-    added: AddedBenchmark,
+    added: RunAddition,
     place: RunPlace,
     environment: Environment,
     *,
@@ -57,8 +68,9 @@ def evaluate_run(
     from isheep.cli.run_argument import Place, place_of
     from isheep.cli.text import printable
 
+    _check_set_values(added.set_values)
     if place_of(run, place.namespace, place.context, place.store) is Place.CLUSTER:
-        _refuse_cluster(run, place.namespace, added)
+        _refuse_cluster(run, place.namespace, added.benchmark)
     chosen = open_run(run, place.namespace, place.context, place.store)
     before, values = chosen.submitted(), chosen.stored.set_values()
     loaded, set_values = _with_benchmark(chosen, before, added)
@@ -83,11 +95,27 @@ def evaluate_run(
             err=True,
         )
     elif conclusion.end == "Succeeded":
-        _show_result(chosen, added.fields()["name"])
+        _show_result(chosen, added.benchmark.fields()["name"])
     if ending.has_error(conclusion):
         error = f"{chosen.ref.name}: {conclusion.end}. {conclusion.message}"
         typer.echo(f"isheep: {printable(error)}", err=True)
     raise typer.Exit(conclusion.exit_code)
+
+
+def _check_set_values(values: Sequence[SetValue]) -> None:
+    """Raise `BadInputError` for a field that is not the command's to change."""
+    from isheep.api.set_values import field_path
+    from isheep.cli.added_benchmark import FIELD
+    from isheep.cli.errors import BadInputError
+
+    parent, _, benchmarks = FIELD.rpartition(".")
+    for value in values:
+        field = field_path(value.path)
+        if not field.startswith(f"{parent}.") or field.startswith(FIELD):
+            raise BadInputError(
+                f"--set {field}: for a run, this command sets only fields of {parent} other than "
+                f"{benchmarks}; change the file for another field, and use `isheep run`"
+            )
 
 
 def _refuse_cluster(run: str, namespace: str | None, added: AddedBenchmark) -> None:
@@ -104,23 +132,23 @@ def _refuse_cluster(run: str, namespace: str | None, added: AddedBenchmark) -> N
 
 
 def _with_benchmark(
-    chosen: OpenRun, before: RunView, added: AddedBenchmark
+    chosen: OpenRun, before: RunView, added: RunAddition
 ) -> tuple[LoadedRun, dict[str, Any]]:
-    """Return the run with the benchmark, and the value of `--set` that has the same effect."""
+    """Return the run with the benchmark, and the values of `--set` that have the same effect."""
     from isheep.api.loader import load_bytes
     from isheep.api.run import GROUP, KIND, VERSION
     from isheep.api.set_values import parse_set, recorded_values, set_text
     from isheep.cli.added_benchmark import FIELD, with_benchmark
 
-    benchmarks = with_benchmark(before.spec, added.fields())
+    benchmarks = with_benchmark(before.spec, added.benchmark.fields())
     document = {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": KIND,
         "metadata": {"name": before.name, "namespace": before.namespace},
         "spec": dict(before.spec),
     }
-    value = parse_set(set_text(FIELD, benchmarks))
-    loaded = load_bytes(json.dumps(document).encode(), chosen.stored.uri, [value])
+    values = [*added.set_values, parse_set(set_text(FIELD, benchmarks))]
+    loaded = load_bytes(json.dumps(document).encode(), chosen.stored.uri, values)
     return loaded, recorded_values(loaded.document, loaded.set_values)
 
 

@@ -29,7 +29,8 @@ def keys(shell):
 
 def test_only_stages_that_evaluate_are_started_and_all_other_keys_stay(finished):
     before = keys(finished)
-    result = finished(*QUIZ, "--limit", "64")
+    allowed = ("--set", "spec.evaluation.allowCodeExecution=true")
+    result = finished(*QUIZ, "--limit", "64", *allowed)
     assert result.exit_code == 0, result.output
 
     assert started(result)[0] == "prepare"
@@ -49,8 +50,11 @@ def test_only_stages_that_evaluate_are_started_and_all_other_keys_stay(finished)
 
     stored = json.loads((DOCUMENTS / "run.json").read_text())
     quiz = {"name": "arc-easy", "task": "arc_easy", "limit": 64}
-    assert stored["spec"]["evaluation"] == {"benchmarks": [quiz]}
-    assert stored["set"] == {"spec.evaluation.benchmarks": [quiz]}
+    assert stored["spec"]["evaluation"] == {"benchmarks": [quiz], "allowCodeExecution": True}
+    assert stored["set"] == {
+        "spec.evaluation.benchmarks": [quiz],
+        "spec.evaluation.allowCodeExecution": True,
+    }
     # The file does not contain the benchmark, so a run of the file asks first.
     refused = finished("run", "run.yaml")
     assert refused.exit_code == 64
@@ -61,7 +65,8 @@ def test_only_stages_that_evaluate_are_started_and_all_other_keys_stay(finished)
     assert "  M(0) Raw: 0.250, 64 items" in again.stdout
     # The plan of a second benchmark keeps the first one.
     second = json.dumps([quiz, {"name": "rules", "task": "ifeval"}])
-    planned = finished("plan", "run.yaml", "--set", f"spec.evaluation.benchmarks={second}")
+    both = ("--set", f"spec.evaluation.benchmarks={second}", *allowed)
+    planned = finished("plan", "run.yaml", *both)
     states = [
         line.split()[2].rstrip(",") for line in planned.stdout.splitlines() if "/arc-easy-" in line
     ]
@@ -117,6 +122,11 @@ def test_a_run_that_is_not_finished_is_refused_before_anything_starts(shell):
         ),
         (("--data", "nowhere.jsonl"), "--data nowhere.jsonl: there is no such file or folder"),
         (("--name", "Not Plain"), "spec.evaluation.benchmarks"),
+        (
+            ("--set", "spec.iterations=3"),
+            "--set spec.iterations: for a run, this command",
+        ),
+        (("--set", "spec.evaluation.benchmarks=[]"), "--set spec.evaluation.benchmarks: for a run"),
     ],
 )
 def test_bad_input_is_refused_with_the_remedy(finished, options, message):
