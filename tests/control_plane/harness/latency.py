@@ -17,6 +17,7 @@ import os
 import random
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from .pod_behaviour import Pod, Work
 from .rbac import SYSTEM_NAMESPACE
 from .runs import Run
 from .servers import kubeconfig_with
+from .silence import EVERY_ADDRESS, silence
 from .waiting import until
 
 GOAL_SECONDS = 0.5
@@ -93,22 +95,29 @@ class Figures:
         return found
 
 
-def measure(cluster: Cluster, folder: Path, runs: int, namespace: str = "bench") -> Figures:
-    """Run a number of runs to their end with a separate operator, and return the figures."""
+def measure(
+    cluster: Cluster, folder: Path, runs: int, namespace: str = "bench", *, silent: bool = False
+) -> Figures:
+    """Run a number of runs to their end with a separate operator, and return the figures.
+
+    With `silent`, the pods run and do not answer the operator.
+    """
     cluster.open_namespace(namespace)
     spec = Run().skip_to("i1/train")
     cluster.kubelet.workers(namespace).prefill(spec.fields, "i1/train")
     # A real kubelet also misses the running state of a quick container; this saves a write.
-    cluster.kubelet.writes_running = False
+    cluster.kubelet.writes_running = silent
     operator = operator_of(cluster, folder, namespace)
     bench = Bench(cluster, namespace, spec, operator)
+    listening = silence([EVERY_ADDRESS]) if silent else nullcontext()
     operator.start()
     try:
-        rate = bench.sustainable_rate()
-        began, before = time.monotonic(), operator.cpu_seconds()
-        peak = bench.drive("run", runs, runs / rate)
-        seconds = time.monotonic() - began
-        cpu = operator.cpu_seconds() - before
+        with listening:
+            rate = bench.sustainable_rate()
+            began, before = time.monotonic(), operator.cpu_seconds()
+            peak = bench.drive("run", runs, runs / rate)
+            seconds = time.monotonic() - began
+            cpu = operator.cpu_seconds() - before
     finally:
         operator.stop()
     latencies = tuple(bench.latencies("run"))

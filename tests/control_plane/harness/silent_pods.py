@@ -1,26 +1,22 @@
 """Measure how long new runs wait for their first Job while the pods of other runs do not answer.
 
-A NetworkPolicy that denies traffic drops the operator's requests to the pods, so each of them takes
-its whole time limit. The pods of this measurement accept connections and answer nothing, which
-takes as long. The operator is the installed command with its default waits.
+The operator's requests to these pods take their whole time limit (`silence.py`). The operator is
+the installed command with its default waits.
 """
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from isheep.kube.names import HTTP_PORT
 
 from .cluster import Cluster
 from .latency import operator_of
 from .observer import JOBS, RUNS
 from .pod_behaviour import Hold
 from .runs import Run
+from .silence import silence
 from .waiting import until
 
 SETTLING_SECONDS = 60.0
@@ -84,18 +80,6 @@ def measure_silent(
     finally:
         operator.stop()
         cluster.close_namespace(namespace)
-
-
-@contextmanager
-def silence(addresses: list[str]) -> Iterator[None]:
-    """Accept connections to the pods' port at these addresses, and answer nothing."""
-    with ExitStack() as open_sockets:
-        for address in addresses:
-            listener = open_sockets.enter_context(socket.socket())
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((address, HTTP_PORT))
-            listener.listen()
-        yield
 
 
 def _addresses(cluster: Cluster, namespace: str, number: int) -> list[str]:
