@@ -79,11 +79,11 @@ root-%:
 	@if [ "$$(id -u)" != 0 ]; then echo "make $* turns this machine into a node, which needs root: run sudo make $*" >&2; exit 64; fi
 
 test-node: root-test-node doctor-node $(VENV)/dev.stamp  ## Test the images, the chart and the operator on a one-node cluster (root).
-	$(BIN)/python -m pytest tests/node --ignore tests/node/quickstart.py
+	$(BIN)/python -m pytest tests/node --ignore tests/node/quickstart.py --ignore tests/node/collection.py
 
 e2e: root-e2e doctor-node $(VENV)/dev.stamp $(MODEL)/config.json  ## Run every recipe here and the quickstart on a node, with SmolLM2 and vLLM (root).
 	ISHEEP_TEST_MODEL=$(MODEL) $(BIN)/python -m pytest tests/e2e_local/recipes_on_smollm2.py
-	ISHEEP_TEST_MODEL=$(MODEL) $(BIN)/python -m pytest tests/node/quickstart.py -s
+	ISHEEP_TEST_MODEL=$(MODEL) $(BIN)/python -m pytest tests/node/collection.py tests/node/quickstart.py -s
 
 cluster: root-cluster doctor-node $(VENV)/dev.stamp $(MODEL)/config.json  ## Start a one-node cluster with our images and the README's example (root).
 	@$(CLUSTER) up
@@ -124,7 +124,7 @@ types: $(VENV)/dev.stamp
 unit: $(VENV)/dev.stamp $(MODEL)/config.json
 	$(BIN)/python tests/control_plane/binaries/build.py
 	ISHEEP_TEST_MODEL=$(MODEL) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not alone and not long"
-	$(BIN)/python -m pytest tests/control_plane -m alone
+	$(BIN)/python -m pytest tests/control_plane -m "alone and not long"
 
 test-long: doctor-test $(VENV)/dev.stamp $(MODEL)/config.json  ## Run the tests that take minutes and are not part of make test.
 	$(BIN)/python tests/control_plane/binaries/build.py

@@ -21,20 +21,25 @@ VALUES_FILE = "image-digests.yaml"
 
 @dataclass(frozen=True)
 class Image:
-    """An image: its name, its Dockerfile and its build arguments."""
+    """An image: its name, its Dockerfile, its build arguments and the stage of its Dockerfile.
+
+    `value` is the object of the chart's values that names the image. `target` None is the last
+    stage.
+    """
 
     name: str
     dockerfile: str
     arguments: tuple[str, ...] = ()
     value: str | None = None
+    target: str | None = None
 
 
 IMAGES = (
     Image("isheep-operator", "images/operator/Dockerfile", value="image"),
     Image("isheep-worker-gpu", "images/worker/Dockerfile", ("DEVICE=gpu",), "workerImage"),
     Image("isheep-worker-cpu", "images/worker/Dockerfile", ("DEVICE=cpu",)),
+    Image("isheep-cli", "images/operator/Dockerfile", target="cli"),
 )
-"""`value` is the object of the chart's values that names the image."""
 
 
 def archive_name(image: Image, source: Source) -> str:
@@ -73,6 +78,7 @@ def build_command(image: Image, source: Source, tag: str) -> list[str]:
         f"--tag={tag}",
         f"--timestamp={source.time}",
         *(f"--build-arg={argument}" for argument in image.arguments),
+        *([f"--target={image.target}"] if image.target else []),
         *(f"--label={name}={value}" for name, value in labels.items()),
     ]
 

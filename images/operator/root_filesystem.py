@@ -1,6 +1,6 @@
-"""Copy all files that the operator needs at run time into a folder: the root of its image.
+"""Copy all files that a program needs at run time into a folder: the root of its image.
 
-Usage: root_filesystem.py FOLDER   in a build stage that has Python and /opt/isheep
+Usage: root_filesystem.py FOLDER operator|cli   in a build stage that has Python and /opt/isheep
 
 The image contains the interpreter, the parts of the standard library that a server can use, the
 packages, every shared library that one of them is linked with, the certificates, and a user. It
@@ -23,16 +23,17 @@ LEFT_OUT = shutil.ignore_patterns(
     "config-3*", "curses", "distutils", "ensurepip", "idlelib", "lib2to3", "pydoc_data",
     "sitecustomize.py", "site-packages", "dist-packages", "test", "tkinter", "turtledemo",
 )  # fmt: skip
-# Parts of the packages to omit: build tools, files for compiling against a package, and the data
-# path's packages (a test verifies that the operator never reads or writes the store).
-NOT_NEEDED = shutil.ignore_patterns(
+# Parts of the packages to omit: build tools, and files for compiling against a package.
+NOT_NEEDED = (
     ".lock", "hatchling*", "pathspec*", "pluggy*", "trove_classifiers*", "tests",
-    "*.pyx", "*.pxd", "*.h", "boto3*", "botocore*", "s3transfer*", "numpy*", "rapidfuzz*",
-    "zstandard*",
+    "*.pyx", "*.pxd", "*.h",
 )  # fmt: skip
-# Parts of the Kubernetes clients to omit. The operator sends plain JSON over a connection of the
-# client, so it needs none of the generated methods of each resource, which are a quarter of the
-# image. It loads few of the models, so the bytecode of all models is useless.
+# The packages of the data path, which the image of the operator omits too (a test verifies that the
+# operator never reads or writes the store).
+DATA_PATH = ("boto3*", "botocore*", "s3transfer*", "numpy*", "rapidfuzz*", "zstandard*")
+# Parts of the Kubernetes clients that the image of the operator omits. The operator sends plain JSON
+# over a connection of the client, so it needs none of the generated methods of each resource, which
+# are a quarter of the image. It loads few of the models, so the bytecode of all models is useless.
 METHODS = ("kubernetes/client/api", "kubernetes/aio/client/api")
 MODELS = ("kubernetes/client/models", "kubernetes/aio/client/models")
 # A library that is loaded by name at run time, so no program is linked with it. Python needs it to
@@ -45,8 +46,10 @@ ACCOUNTS = {
 }
 
 
-def main(root: Path) -> None:
-    """Copy all files into the folder `root`."""
+def main(root: Path, program: str) -> None:
+    """Copy all files of a program, `operator` or `cli`, into the folder `root`."""
+    is_operator = program == "operator"
+    left_out = shutil.ignore_patterns(*NOT_NEEDED, *(DATA_PATH if is_operator else ()))
     _skeleton(root)
     interpreter = Path(sys.executable).resolve()
     _copy(interpreter, root)
@@ -55,10 +58,11 @@ def main(root: Path) -> None:
     shutil.copytree(
         standard_library, root / standard_library.relative_to("/"), symlinks=True, ignore=LEFT_OUT
     )
-    shutil.copytree(PACKAGES, root / PACKAGES.relative_to("/"), symlinks=True, ignore=NOT_NEEDED)
-    (packages,) = (root / PACKAGES.relative_to("/")).glob("lib/*/site-packages")
-    for folder in (*METHODS, *(f"{models}/__pycache__" for models in MODELS)):
-        shutil.rmtree(packages / folder)
+    shutil.copytree(PACKAGES, root / PACKAGES.relative_to("/"), symlinks=True, ignore=left_out)
+    if is_operator:
+        (packages,) = (root / PACKAGES.relative_to("/")).glob("lib/*/site-packages")
+        for folder in (*METHODS, *(f"{models}/__pycache__" for models in MODELS)):
+            shutil.rmtree(packages / folder)
     for library in sorted(_libraries([interpreter, *root.rglob("*.so"), *root.rglob("*.so.*")])):
         _copy(library, root)
     for binary in (*root.rglob("*.so"), *root.rglob("*.so.*")):
@@ -107,4 +111,4 @@ def _copy(file: Path, root: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

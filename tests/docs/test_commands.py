@@ -45,6 +45,7 @@ NOT_RUN = {
     "docs/how-to/evaluate.md": 1,
     "docs/how-to/export-the-data.md": 2,
     "docs/how-to/install.md": 5,
+    "docs/how-to/interrupt-and-resume.md": 1,
     "docs/how-to/judge-with-another-model.md": 2,
     "docs/how-to/queue-with-kueue.md": 1,
     "docs/how-to/see-whether-a-model-became-better.md": 1,

@@ -62,7 +62,7 @@ def clients() -> Iterator[Clients]:
 @pytest.fixture(scope="session")
 def given_images(clients: Clients) -> dict[str, str]:
     """The tags of the operator's and the worker's image, built from this checkout, on the node."""
-    tags = {name: images.build(name) for name in images.BUILDS}
+    tags = {name: images.build(name) for name in images.INSTALLED}
     for tag in tags.values():
         delivery.import_image(tag, node.ctr(clients.binaries))
     return tags

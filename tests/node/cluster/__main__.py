@@ -45,7 +45,7 @@ def _down() -> None:
 
 def _images() -> None:
     binaries = _binaries_of_running_cluster()
-    for name in images.BUILDS:
+    for name in images.INSTALLED:
         tag = images.build(name)
         delivery.import_image(tag, node.ctr(binaries))
         sys.stdout.write(f"{tag}\n")

@@ -27,6 +27,7 @@ BASE = "localhost/debian:bookworm-slim"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 PAUSE = "localhost/isheep-pause:1"
 OPERATOR = "localhost/isheep-operator:test"
+CLI = "localhost/isheep-cli:test"
 WORKER = "localhost/isheep-worker:test"
 
 
@@ -37,6 +38,7 @@ class Build:
     tag: str
     dockerfile: str
     arguments: tuple[str, ...] = ()
+    target: str | None = None
 
 
 # The commands that need a signature policy.
@@ -44,7 +46,10 @@ _WITH_POLICY = ("bud", "commit", "from", "push")
 BUILDS = {
     "operator": Build(OPERATOR, "images/operator/Dockerfile"),
     "worker": Build(WORKER, "images/worker/Dockerfile", ("DEVICE=cpu",)),
+    "cli": Build(CLI, "images/operator/Dockerfile", target="cli"),
 }
+INSTALLED = ("operator", "worker")
+"""The images that an installation needs."""
 
 
 def build(name: str, context: Path = settings.REPOSITORY, tag: str | None = None) -> str:
@@ -57,6 +62,7 @@ def build(name: str, context: Path = settings.REPOSITORY, tag: str | None = None
                 f"--file={context / wanted.dockerfile}",
                 f"--tag={tag or wanted.tag}",
                 *(f"--build-arg={argument}" for argument in wanted.arguments),
+                *([f"--target={wanted.target}"] if wanted.target else []),
                 *_trust(),
                 str(context),
             ]

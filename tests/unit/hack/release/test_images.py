@@ -28,6 +28,12 @@ def test_the_build_is_that_of_the_commit() -> None:
     assert f"--label=org.opencontainers.image.revision={SOURCE.commit}" in command
 
 
+def test_the_image_of_the_command_line_is_a_stage_of_the_operators_dockerfile() -> None:
+    cli = next(image for image in IMAGES if image.name == "isheep-cli")
+    assert "--target=cli" in build_command(cli, SOURCE, "localhost/isheep-cli:0.2.0")
+    assert " AS cli\n" in (ROOT / cli.dockerfile).read_text("utf-8")
+
+
 def test_the_digest_is_that_of_the_manifest_in_the_archive(tmp_path: Path) -> None:
     archive = tmp_path / "image.oci.tar"
     content = json.dumps({"manifests": [{"digest": "sha256:abc"}]}).encode()
