@@ -9,13 +9,15 @@ from isheep.cli.interval_text import with_interval
 
 
 def benchmark_lines(section: Iterable[Mapping[str, Any]], name: str) -> list[str]:
-    """Return the lines of a benchmark.
+    """Return the lines of a benchmark; there are none without a model that was measured.
 
     Args:
         section: The part `benchmarks` of the document that a verdict stage writes.
         name: The name of the benchmark.
     """
-    return [line for one in section if one["name"] == name for line in _series(one)]
+    return [
+        line for one in section if one["name"] == name and one["models"] for line in _series(one)
+    ]
 
 
 def _series(one: Mapping[str, Any]) -> Iterator[str]:

@@ -104,7 +104,7 @@ def evaluate_run(
 
 def _check_set_values(values: Sequence[SetValue]) -> None:
     """Raise `BadInputError` for a field that is not the command's to change."""
-    from isheep.api.set_values import field_path
+    from isheep.api.schema_paths import field_path
     from isheep.cli.added_benchmark import FIELD
     from isheep.cli.errors import BadInputError
 
@@ -189,7 +189,7 @@ def _show_result(chosen: OpenRun, name: str) -> None:
     """Print the figures of the benchmark, and what the user can do next.
 
     Raises:
-        typer.Exit: There are no figures, because an evaluation has failed.
+        typer.Exit: There are no figures, or an evaluation has failed.
     """
     from isheep.cli.benchmark_lines import benchmark_lines
     from isheep.cli.text import printable
@@ -199,19 +199,24 @@ def _show_result(chosen: OpenRun, name: str) -> None:
     view = chosen.submitted()
     artifacts = ArtifactStore(chosen.store, view.namespace)
     lines = benchmark_lines(_section(artifacts, chosen.committed()), name)
-    if not lines:
-        problems = [one.message for one in view.status.conditions if one.type == "Evaluated"]
-        message = " ".join([f"{name}: there are no figures.", *problems])
-        typer.echo(f"isheep: {printable(message)}", err=True)
-        raise typer.Exit(ExitCode.DEFECT)
-    if report := chosen.report_uri():
-        lines.append(f"report: {report}")
-    lines.append(
-        "the benchmark is stored with the run and is not in its file: a later `isheep run` of the "
-        "file asks before it leaves the benchmark out"
-    )
+    problems = [one.message for one in view.status.conditions if one.type == "Evaluated"]
+    if lines:
+        if report := chosen.report_uri():
+            lines.append(f"report: {report}")
+        lines.append(
+            "the benchmark is stored with the run and is not in its file: a later `isheep run` of "
+            "the file asks before it leaves the benchmark out"
+        )
     for line in lines:
         typer.echo(printable(line))
+    if lines and not problems:
+        return
+    # The metrics of some tasks, such as a perplexity, have no value for each item.
+    no_values = "The metrics of the task have no value for each item."
+    message = [] if lines else [f"{name}: there are no figures."]
+    message += [*problems, "Run the same command to measure again."] if problems else [no_values]
+    typer.echo(f"isheep: {printable(' '.join(message))}", err=True)
+    raise typer.Exit(ExitCode.DEFECT)
 
 
 def _section(artifacts: ArtifactStore, committed: dict[str, str]) -> list[dict[str, Any]]:

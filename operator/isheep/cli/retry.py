@@ -1,4 +1,4 @@
-"""`isheep retry NAME -n NAMESPACE`: let a failed run on a cluster start again."""
+"""`isheep retry NAME -n NAMESPACE`: let a run on a cluster repeat what has failed."""
 # ruff: noqa: PLC0415  (a command imports what it needs when it runs)
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from isheep.cli.options import Context, Namespace, RunName
 
 
 def command(name: RunName, namespace: Namespace = None, context: Context = None) -> None:
-    """Retry a failed run on a cluster from its last commit."""
+    """Retry a failed run on a cluster from its last commit, or the failed measurements of a run."""
     from uuid import uuid4
 
     from isheep.cli.run_argument import name_on_cluster

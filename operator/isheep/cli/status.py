@@ -129,7 +129,8 @@ def _lines(view: RunView, shown: Mapping[str, Any]) -> list[str]:
     lines += [
         f"  {c.type}: {c.reason}" + (f": {c.message}" if c.message else "")
         for c in status.conditions
-        if c.status == "True"
+        # A condition that is false says nothing, except that a measurement has failed.
+        if c.status == "True" or c.type == "Evaluated"
     ]
     conclusion = conclusion_of(status, view.generation)
     if conclusion is not None and conclusion.remedy:

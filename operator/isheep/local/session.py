@@ -21,6 +21,7 @@ from isheep.local.pool import Pool
 from isheep.local.spawn import WorkerSpawn
 from isheep.local.stored_run import StoredRun
 from isheep.local.worker import Inbox
+from isheep.planner.restart import is_retried
 from isheep.planner.types import Environment, RunView
 from isheep.store.interface import ObjectStore
 
@@ -103,6 +104,9 @@ def _locked(paths: LocalPaths, listener: Listener) -> Iterator[RunLock]:
 
 
 def _finished(run: RunView) -> Conclusion | None:
-    """Return the conclusion of a run whose current generation has succeeded, else None."""
-    conclusion = conclusion_of(run.status, run.generation)
+    """Return the conclusion of a run whose current generation has succeeded, else None.
+
+    A run whose measurements are retried has not succeeded yet.
+    """
+    conclusion = None if is_retried(run) else conclusion_of(run.status, run.generation)
     return conclusion if conclusion is not None and conclusion.end == "Succeeded" else None

@@ -19,6 +19,7 @@ from isheep.api.run import GROUP, RETRY_ANNOTATION, VERSION
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.order import RunRef
 from isheep.local.paths import run_uid
+from isheep.planner.restart import can_be_retried
 from isheep.planner.types import RunView
 from isheep.store.documents import RunDocuments, folder_of_run, folder_of_runs
 from isheep.store.interface import ObjectStore, StoreCorruptError
@@ -113,11 +114,11 @@ class StoredRun:
 
         `set_values` are the fields of the spec that `--set` has changed, with their values.
 
-        The submission of a failed or stalled run requests a retry, as a new value of the retry
+        The submission of a run that can be retried requests a retry, as a new value of the retry
         annotation does in a cluster.
         """
         view = self.preview(spec, annotations, now)
-        if view.status.phase in {"Failed", "Stalled"}:
+        if can_be_retried(view.status):
             retry = {RETRY_ANNOTATION: f"isheep run, {now.isoformat()}"}
             view = replace(view, annotations={**view.annotations, **retry})
         self._write(RUN_FILE, _document(view, set_values or {}))

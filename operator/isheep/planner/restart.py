@@ -2,9 +2,10 @@
 
 A run that is Complete or Failed stays so until its generation or its retry annotation changes.
 Only a new value of the annotation has an effect. A new value retries a Stalled or Failed run from
-its last commit. At any other time the operator only records the value in the status, so that the
-annotation does not cause a retry at a later failure. An edit and a retry both reset the failures
-of every stage, because the cause may be fixed. Committed stages stay committed.
+its last commit, and the failed measurements of a Complete run. At any other time the operator only
+records the value in the status, so that the annotation does not cause a retry at a later failure.
+An edit and a retry both reset the failures of every stage, because the cause may be fixed.
+Committed stages stay committed.
 """
 
 from __future__ import annotations
@@ -23,9 +24,15 @@ def is_new_generation(run: RunView) -> bool:
 
 
 def is_retried(run: RunView) -> bool:
-    """Return whether the annotation asks a Stalled or Failed run to retry."""
+    """Return whether the annotation asks a run to retry, and the run can do it."""
     asked = _asked(run)
-    return _holds(run.status, "Stalled") and asked not in (None, run.status.last_handled_retry)
+    return can_be_retried(run.status) and asked not in (None, run.status.last_handled_retry)
+
+
+def can_be_retried(status: SelfAlignmentRunStatus) -> bool:
+    """Return whether a run is Stalled or Failed, or is Complete without a measurement."""
+    is_measured = not any(c.type == "Evaluated" and c.status == "False" for c in status.conditions)
+    return _holds(status, "Stalled") or (_holds(status, "Complete") and not is_measured)
 
 
 def is_over(run: RunView) -> bool:

@@ -101,6 +101,10 @@ def test_a_failed_evaluation_is_an_error_and_trains_nothing(finished):
     assert result.exit_code == 70
     assert "arc-easy: there are no figures. " in result.stderr
     assert "i1/train" not in started(result)
+    shown = finished("status", "run.yaml")
+    assert "  Evaluated: BadInput: i0/evaluate/arc-easy-5053348a-" in shown.stdout
+    assert "i1/train" not in started(again := finished(*QUIZ))
+    assert (again.exit_code, "M(1) Chat: " in again.stdout) == (0, True), again.output
 
 
 def test_a_run_that_is_not_finished_is_refused_before_anything_starts(shell):
