@@ -10,7 +10,10 @@ def grade_text(t: int, found: GradeRecord) -> str:
     text = f"M({t}): mean grade {found.mean:.2f} on {found.items} questions of {found.name}, "
     text += _difference(found, found.items)
     if (second := found.second_turn) is not None:
-        text += f"; second turns alone {second.mean:.2f}, {_difference(second, found.items)}"
+        # A verdict of an earlier version does not have their number.
+        questions = "" if second.items is None else f" on {second.items} questions"
+        items = found.items if second.items is None else second.items
+        text += f"; second turns alone {second.mean:.2f}{questions}, {_difference(second, items)}"
     return text
 
 

@@ -6,6 +6,7 @@ The figures are computed from the rows of the score stages, in this process.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,7 @@ def _benchmarks(artifacts: ArtifactStore, found: Measured) -> Iterator[dict[str,
             "requests": reference.digest,
             "key": key,
             "figures": figures,
-            "aggregates": {} if figures else _aggregates(artifacts, key),
+            "aggregates": aggregates(_results(artifacts, key), {one["metric"] for one in figures}),
             "memorized": _with_rest(artifacts, key, memorized.get(reference.digest)),
         }
 
@@ -189,15 +190,30 @@ def _figures(
     ]
 
 
-def _aggregates(artifacts: ArtifactStore, key: str) -> dict[str, float]:
-    """Return lm-eval's figures of a benchmark whose metrics have no value for each item."""
+def _results(artifacts: ArtifactStore, key: str) -> Mapping[str, Mapping[str, Any]]:
+    """Return lm-eval's figures in the results of a score stage, by task."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / RESULTS_FILE
         artifacts.read_file(key, RESULTS_FILE, path)
         results: dict[str, dict[str, Any]] = json.loads(path.read_bytes())["results"]
+    return results
+
+
+def aggregates(
+    results: Mapping[str, Mapping[str, Any]], shown: Collection[str]
+) -> dict[str, float]:
+    """Return lm-eval's figures of the metrics that have no value for each item.
+
+    Args:
+        results: lm-eval's figures by task and by metric with its filter.
+        shown: The metrics that have a value for each item.
+    """
+    from isheep_worker.yardstick.benchmarks import NO_FILTER  # noqa: PLC0415 (heavy)
+
     return {
         f"{task}/{metric}": float(value)
         for task, figures in results.items()
         for metric, value in figures.items()
-        if isinstance(value, int | float) and "stderr" not in metric
+        if isinstance(value, int | float) and math.isfinite(value) and "," in metric
+        if "_stderr," not in metric and metric.removesuffix(f",{NO_FILTER}") not in shown
     }

@@ -292,6 +292,7 @@ def _grades(t: int, walked: Walk) -> GradeRecord | None:
     second = None
     if "secondMean" in verdict:
         second = SecondTurnRecord(
+            items=_count(verdict.get("secondItems")),
             mean=verdict["secondMean"],
             difference=verdict["secondDifference"],
             lower=verdict.get("secondLower"),

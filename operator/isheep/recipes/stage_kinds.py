@@ -216,7 +216,8 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
     StageKind.CONTROLS: StageDefinition(
         Pool.INFERENCE,
         s.ControlSettings,
-        version=2,  # no invisible character hides a score
+        # no invisible character hides a score; damages responses in scripts without spaces too
+        version=3,
         role=JobRole.ASSESSMENT,
         optional=True,
         reads_whole_inputs=True,
@@ -251,7 +252,11 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         optional=True,
     ),
     StageKind.SCORE: StageDefinition(
-        Pool.PROCESSING, e.ScoreSettings, essential_statistics=("items",), optional=True
+        Pool.PROCESSING,
+        e.ScoreSettings,
+        version=2,  # has no values of items for a metric of the whole benchmark (perplexity)
+        essential_statistics=("items",),
+        optional=True,
     ),
     StageKind.JUDGE: StageDefinition(
         Pool.INFERENCE,
@@ -266,8 +271,8 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         # decides how the run goes on, and compares the models on benchmarks; reads the
         # log-probabilities of the responses and the exemplars of the prompts; has intervals of the
         # figures of D(t), and its overlap with the tasks of the yardstick; no invisible character
-        # divides a word
-        version=4,
+        # divides a word; a small D(t) cuts no other one; a later improvement counts
+        version=5,
         essential_statistics=(
             *("items", "difference", "lower", "upper"),
             *("alarms", "alarmRule"),
@@ -275,7 +280,7 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
             *("benchmarkItems", "benchmarkDifference", "benchmarkLower", "benchmarkUpper"),
             *("judgementItems", "judgementRate", "judgementLower", "judgementUpper"),
             *("gradeItems", "gradeMean", "gradeDifference", "gradeLower", "gradeUpper"),
-            *("secondMean", "secondDifference", "secondLower", "secondUpper"),
+            *("secondMean", "secondDifference", "secondLower", "secondUpper", "secondItems"),
         ),
         optional=True,
     ),
@@ -312,8 +317,9 @@ STAGE_DEFINITIONS: Mapping[StageKind, StageDefinition] = {
         s.ReportSettings,
         # shows the assessor's first answers, and a wrong language; the funnel adds up, the charts
         # have axes, and the pairs of each reason are drawn and are in a file; shows whether
-        # responses satisfy the constraints of their instructions; shows every invisible character
-        version=7,
+        # responses satisfy the constraints of their instructions; shows every invisible character;
+        # equal scores of pairs and controls see no damage
+        version=8,
         adoptable=False,
         after_inference=True,
     ),

@@ -199,7 +199,7 @@ def compared() -> dict[str, Any]:
                 mean=5.5,
                 difference=-2.0,
                 **ends,
-                second_turn=SecondTurnRecord(mean=3.5, difference=-4.0, **ends),
+                second_turn=SecondTurnRecord(items=64, mean=3.5, difference=-4.0, **ends),
             ),
         ),
         IterationRecord(
@@ -227,6 +227,7 @@ def test_each_model_has_its_comparisons_with_interval_and_items() -> None:
     assert series("grade_difference", run) == {mt: -2}
     assert series("second_turn_difference", run) == {mt: -4}
     assert series("second_turn_difference_lower", run) == {mt: -0.5}
+    assert series("second_turn_difference_items", run) == {mt: 64}
 
 
 def test_every_comparison_has_an_interval() -> None:
@@ -234,6 +235,7 @@ def test_every_comparison_has_an_interval() -> None:
     assert len(values) == 5
     for name in values:
         ends = {f"{name}_lower", f"{name}_upper"}
+        assert f"{name}_items" in METRICS
         assert ends <= METRICS.keys()
         shown = {one: METRICS[one]["each"]["gauge"]["valueFrom"] for one in (name, *ends)}
         assert {tuple(path[:-1]) for path in shown.values()} == {tuple(shown[name][:-1])}

@@ -87,7 +87,8 @@ def _drawn_items(name: str, task: Any, settings: BenchmarkSettings) -> tuple[int
     found = [drawn(hashes, share, settings.limit) for share in settings.shares]
     if not all(found):
         raise BadInputError(
-            f"benchmark {settings.task}: the share or the limit leaves no item of {name}; raise it"
+            f"benchmark {settings.task}: the share or the limit leaves no item of {name} with one "
+            "of the roles; set another share, or a larger limit"
         )
     return tuple(sorted(number for numbers in found for number in numbers))
 
@@ -211,7 +212,7 @@ def _check(name: str, task: Any, settings: BenchmarkSettings) -> None:
     if getattr(task, "MULTIMODAL", False):
         raise BadInputError(f"benchmark {name}: the task has images or sound; use another task")
     ignores_prompt = task.OUTPUT_TYPE == "loglikelihood_rolling"
-    if not isinstance(task, ConfigurableTask):
+    if not isinstance(task, ConfigurableTask) or callable(task.config.custom_dataset):
         raise BadInputError(
             f"benchmark {name}: the task has its own way to load data, so its data and settings "
             "cannot be set; use another task"
@@ -226,6 +227,19 @@ def _check(name: str, task: Any, settings: BenchmarkSettings) -> None:
         raise BadInputError(
             f"benchmark {name}: the task shows no examples, so numFewShot has no effect; remove it"
         )
+    if settings.num_fewshot and _shows_items(task):
+        raise BadInputError(
+            f"benchmark {name}: the task has no examples but the evaluated items, and lm-eval "
+            "would show some items with their own answers; set numFewShot: 0, or use another task"
+        )
+
+
+def _shows_items(task: Any) -> bool:
+    """Return whether an item can be among the examples in its own prompt."""
+    chosen = task.fewshot_cfg
+    has_others = task.has_training_docs() or task.has_validation_docs()
+    # lm-eval leaves the item out if the split of the examples is set to the evaluated one.
+    return chosen.split is None and chosen.samples is None and not has_others
 
 
 def _set_examples(name: str, task: Any, settings: BenchmarkSettings, data: TaskData | None) -> None:
@@ -234,11 +248,14 @@ def _set_examples(name: str, task: Any, settings: BenchmarkSettings, data: TaskD
     number = (own if settings.num_fewshot is None else settings.num_fewshot) or 0
     task.set_config(key="num_fewshot", value=number)
     available = len(task.sampler.df) if hasattr(task, "sampler") else 0
-    if number and available < number:
+    # lm-eval draws one more example, because the item itself can be among those of its own split.
+    own_split = hasattr(task, "sampler") and task.fewshot_cfg.split == task.config.test_split
+    if number and available < number + own_split:
+        without = ", without the item itself" if own_split else ""
         cause = (
             _missing(data, data.missing[0])
             if data is not None and data.missing
-            else f"there are {available}"
+            else f"there are {max(available - own_split, 0)}{without}"
         )
         raise BadInputError(
             f"benchmark {name}: the prompts need {number} examples: {cause}; add them, or set "

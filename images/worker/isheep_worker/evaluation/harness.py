@@ -3,18 +3,31 @@
 Some tasks load data when they are loaded or scored. In a worker, a data set comes from files that
 prepare has read, and NLTK's data from a folder of the image. A download would need the network, and
 its result could differ from day to day, so it is refused with a message that names the remedy.
+
+The code of tasks logs and prints answers of models, such as those whose language IFEval cannot
+detect. A log must not contain generated text, so nothing of this code reaches it.
+
+An answer with thousands of opening brackets is no JSON to a task. But Python's reader of JSON ends
+in an error of another kind there, and a collapsed model writes such answers. So it raises the usual
+error.
 """
 
 from __future__ import annotations
 
+import io
+import json
+import logging
 import random
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from isheep_worker.runtime.errors import BadInputError
+
+_PACKAGES = ("isheep", "isheep_worker")
+_JSON_LOADS = json.loads
 
 
 def nltk_folder() -> Path:
@@ -24,7 +37,7 @@ def nltk_folder() -> Path:
 
 @contextmanager
 def harness(load_dataset: Callable[..., Any] | None = None) -> Iterator[None]:
-    """Use lm-eval in the body without progress bars and without downloads of NLTK's data.
+    """Use lm-eval in the body without progress bars, logs, and downloads of NLTK's data.
 
     Args:
         load_dataset: The function that tasks call instead of `datasets.load_dataset`; None for the
@@ -35,6 +48,8 @@ def harness(load_dataset: Callable[..., Any] | None = None) -> Iterator[None]:
     from lm_eval.api import task  # noqa: PLC0415
 
     with ExitStack() as stack:
+        stack.enter_context(_silent())
+        stack.enter_context(replaced(json, "loads", _loads))
         stack.enter_context(replaced(task, "tqdm", lambda rows, **_: rows))
         if load_dataset is not None:
             stack.enter_context(replaced(datasets, "load_dataset", load_dataset))
@@ -70,12 +85,38 @@ def own_randomness(seed: int) -> Iterator[None]:
         np.random.set_state(numpy_state)
 
 
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Let nothing but our own packages write to the log or to standard output in the body."""
+
+    def is_ours(record: logging.LogRecord) -> bool:
+        return record.name.partition(".")[0] in _PACKAGES
+
+    handlers = list(filter(None, (*logging.getLogger().handlers, logging.lastResort)))
+    for handler in handlers:
+        handler.addFilter(is_ours)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(is_ours)
+
+
 def _seed_langdetect() -> None:
     try:
         from langdetect import DetectorFactory  # noqa: PLC0415
     except ImportError:
         return
     DetectorFactory.seed = 0
+
+
+def _loads(text: Any, *rest: Any, **options: Any) -> Any:
+    """Take the place of `json.loads`."""
+    try:
+        return _JSON_LOADS(text, *rest, **options)
+    except RecursionError as error:
+        raise json.JSONDecodeError("the nesting is too deep", str(text), 0) from error
 
 
 def _no_download(name: str = "", *_: Any, **__: Any) -> None:

@@ -5,14 +5,17 @@ prepare renders the requests. Their digest is in the key of the stage that answe
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from isheep_worker.evaluation.benchmark import Benchmark
 from isheep_worker.evaluation.harness import harness, own_randomness
 from isheep_worker.evaluation.harness_model import HarnessModel
 from isheep_worker.evaluation.requests import Output, RenderedRequest, Work
-from isheep_worker.runtime.errors import BadInputError
+from isheep_worker.runtime.error_texts import describe
+from isheep_worker.runtime.errors import BadInputError, WorkerError
 
 
 def render(
@@ -54,7 +57,7 @@ def render(
     found = []
     for name in benchmark.tasks:
         try:
-            build(benchmark, name, model.apply_chat_template if is_chat else None)
+            _build(benchmark, name, model.apply_chat_template if is_chat else None)
             for doc, number, instance in instances(benchmark, name):
                 for repeat in range(instance.repeats):
                     recorded.clear()
@@ -64,6 +67,41 @@ def render(
         except BadInputError as error:
             raise BadInputError(f"benchmark {name}: {error}") from error
     return found
+
+
+def _build(benchmark: Benchmark, name: str, chat_template: Callable[..., str] | None) -> None:
+    """Build the requests of a task; raise `BadInputError` with the item that has no request."""
+    try:
+        build(benchmark, name, chat_template)
+    except WorkerError:
+        raise
+    # A task is code of lm-eval that reads a user's rows, so it can raise anything.
+    except Exception as error:
+        number = _first_without_request(benchmark, name, chat_template)
+        examples = ", or set numFewShot: 0" if benchmark.tasks[name].config.num_fewshot else ""
+        raise BadInputError(
+            f"lm-eval cannot make the prompt of item {number} from its row and its examples "
+            f"({describe(error, place=False)}): compare them with the rows of the task's data set, "
+            f"or remove the item{examples}"
+        ) from error
+
+
+def _first_without_request(
+    benchmark: Benchmark, name: str, chat_template: Callable[..., str] | None
+) -> int:
+    """Return the number of the first item whose request cannot be built; there is one."""
+    items = benchmark.items[name]
+
+    def fails(count: int) -> bool:
+        some = replace(benchmark, items={**benchmark.items, name: items[:count]})
+        try:
+            build(some, name, chat_template)
+        except Exception:  # noqa: BLE001 (the caller raises it)
+            return True
+        return False
+
+    count = bisect_left(range(1, len(items)), True, key=fails) + 1
+    return items[count - 1]
 
 
 def build(benchmark: Benchmark, name: str, chat_template: Callable[..., str] | None) -> None:

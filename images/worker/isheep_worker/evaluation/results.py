@@ -106,7 +106,8 @@ def _score(benchmark: Benchmark, outputs: Mapping[str, Output]) -> Scores:
                     ItemScore(name, doc_number, item_hash(doc), filter_name, _plain(metrics))
                 )
         gathered[name] = {"task": task, "raw_metrics": raw, "logged_samples": []}
-    results = _process_results(gathered, dict(benchmark.groups), 0)._to_eval_results()
+    with harness():
+        results = _process_results(gathered, dict(benchmark.groups), 0)._to_eval_results()
     return Scores(tuple(found), _plain({name: results[name] for name in _SHOWN if name in results}))
 
 

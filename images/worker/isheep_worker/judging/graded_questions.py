@@ -17,7 +17,7 @@ from isheep.contract.choices import MOST_TURNS
 from isheep_worker.evaluation.drawing import Share, drawn, item_hash
 from isheep_worker.judging.questions import question_id, read_rows, refuse_repeated_ids
 from isheep_worker.rows.data_files import Record
-from isheep_worker.rows.records import RecordError, json_type
+from isheep_worker.rows.records import RecordError, json_type, text_field
 from isheep_worker.rows.task_columns import TaskReader
 
 _NAMES = ("turns", "reference", "category")
@@ -92,8 +92,7 @@ def _turns(value: Any, where: str) -> list[str]:
     """Return the turns of a row without outer white space; none if it has no such column."""
     if value is None:
         return []
-    texts = isinstance(value, list) and all(isinstance(one, str) and one.strip() for one in value)
-    if not texts or not value:
+    if not isinstance(value, list) or not value:
         raise RecordError(
             f"{where}: field 'turns' is {json_type(value)}; write a list of one or two texts"
         )
@@ -102,7 +101,10 @@ def _turns(value: Any, where: str) -> list[str]:
             f"{where}: field 'turns' has {len(value)} questions, and a judge grades at most "
             f"{MOST_TURNS}: remove the later ones"
         )
-    return [one.strip() for one in value]
+    return [
+        text_field({name: one}, name, where, required=True)
+        for name, one in ((f"turns[{number}]", one) for number, one in enumerate(value))
+    ]
 
 
 def _references(value: Any, turns: int, where: str) -> tuple[str, ...]:
@@ -117,10 +119,4 @@ def _references(value: Any, turns: int, where: str) -> tuple[str, ...]:
 
 
 def _text(value: Any, name: str, where: str) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value.strip()
-    raise RecordError(
-        f"{where}: field '{name}' is {json_type(value)}; write a text, or remove the field"
-    )
+    return "" if value is None else text_field({name: value}, name, where)

@@ -91,11 +91,15 @@ def length_controlled(
 
 def _interval(columns: list[Any], rng: Any, confidence: float) -> Interval:
     count = len(columns[0])
-    weights = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(float)
     at_once = max(1, _NUMBERS_AT_ONCE // count)
+
+    def drawn(resamples: int) -> Any:
+        return rng.multinomial(count, np.full(count, 1 / count), size=resamples).astype(float)
+
+    # The weights of all resamples of 100,000 questions would need 3 GiB.
     rates = np.concatenate(
         [
-            _fitted(columns, weights[start : start + at_once])[0]
+            _fitted(columns, drawn(min(at_once, RESAMPLES - start)))[0]
             for start in range(0, RESAMPLES, at_once)
         ]
     )

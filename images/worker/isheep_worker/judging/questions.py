@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from isheep_worker.evaluation.drawing import Share, drawn, item_hash
 from isheep_worker.rows.data_files import Record, open_bytes
-from isheep_worker.rows.records import RecordError, json_type
+from isheep_worker.rows.records import RecordError, json_type, text_field
 from isheep_worker.rows.task_columns import TaskReader
 from isheep_worker.runtime.errors import BadInputError
 
@@ -154,7 +154,7 @@ def question_id(columns: dict[str, Any], record: Record) -> str:
                 f"{record.place}: field '{name}' is not a text or a number with content; write "
                 "one, or remove the field"
             )
-        return str(value)
+        return text_field({name: str(value)}, name, record.place)
     return record.label
 
 

@@ -98,7 +98,7 @@ def prepare_evaluation(
     length = spec.engine.vllm.max_model_length or own_length or DEFAULT_LENGTH
     model = _Model(folder, chat_format, length)
     found: dict[str, PreparedBenchmark] = {}
-    metrics: dict[str, Sequence[str]] = {}
+    metrics: dict[str, _Metrics] = {}
     dropped: list[str] = []
     items: list[BenchmarkItem] = []
     for benchmark in spec.evaluation.benchmarks:
@@ -130,22 +130,39 @@ def prepare_evaluation(
     )
 
 
-def _check_metrics(spec: SelfAlignmentRunSpec, metrics: Mapping[str, Sequence[str]]) -> None:
-    """Raise `BadInputError` if a decision reads a metric that its benchmark does not have.
+@dataclass(frozen=True, slots=True)
+class _Metrics:
+    """The metrics of a benchmark.
 
-    `metrics` has the names of the metrics of each benchmark.
+    `of_items` has the names of those with a value for each item, alone and with a filter. `whole`
+    has the others.
     """
+
+    of_items: Sequence[str]
+    whole: Collection[str]
+
+
+def _check_metrics(spec: SelfAlignmentRunSpec, metrics: Mapping[str, _Metrics]) -> None:
+    """Raise `BadInputError` if a decision reads a metric that its benchmark does not have."""
     read = {
         "best.metric": None if spec.best is None else spec.best.metric,
         "stopping.metric": None if spec.stopping is None else spec.stopping.metric,
     }
     for field, metric in read.items():
         name, _, wanted = (metric or "").partition("/")
-        # A metric can name its filter: `exact_match,strict-match`.
-        if wanted and name in metrics and wanted.partition(",")[0] not in metrics[name]:
+        if name not in metrics:
+            continue
+        names = metrics[name].of_items
+        if not names:
             raise BadInputError(
-                f"{field}: the benchmark {name} has no metric {wanted}; use one of "
-                f"{', '.join(metrics[name])}"
+                f"{field}: the benchmark {name} has no metric with a value for each item, so no "
+                "models can be compared on it; use another benchmark"
+            )
+        if wanted and wanted not in names:
+            values = " with a value for each item" if wanted in metrics[name].whole else ""
+            raise BadInputError(
+                f"{field}: the benchmark {name} has no metric {wanted}{values}; use one of "
+                f"{', '.join(names)}"
             )
 
 
@@ -153,7 +170,7 @@ def _check_metrics(spec: SelfAlignmentRunSpec, metrics: Mapping[str, Sequence[st
 class _Prepared:
     reference: PreparedBenchmark
     texts: Sequence[str]
-    metrics: Sequence[str]
+    metrics: _Metrics
     items: Sequence[BenchmarkItem]
 
 
@@ -168,7 +185,10 @@ def _prepared(
     model: _Model,
 ) -> _Prepared:
     from isheep_worker.evaluation.benchmark import load_benchmark  # noqa: PLC0415 (heavy)
-    from isheep_worker.evaluation.metrics import metrics_of  # noqa: PLC0415 (heavy)
+    from isheep_worker.evaluation.metrics import (  # noqa: PLC0415 (heavy)
+        metric_names,
+        whole_metrics,
+    )
 
     settings = benchmark_settings(benchmark, evaluation.random_seed)
     allowed = evaluation.allow_code_execution
@@ -198,7 +218,14 @@ def _prepared(
         length=min(-(-needed // LENGTH_STEP) * LENGTH_STEP, model.max_length),
     )
     items = _completed_items(evaluation, loaded, reference.digest)
-    return _Prepared(reference, texts, list(metrics_of(loaded)), items)
+    metrics = _Metrics(metric_names(loaded), whole_metrics(loaded))
+    if not metrics.of_items:
+        _LOG.warning(
+            "benchmark %s: no metric of the task %s has a value for each item, so no model is "
+            "compared on it; `isheep export --evaluation` has its figures",
+            *(benchmark.name, benchmark.task),
+        )
+    return _Prepared(reference, texts, metrics, items)
 
 
 def benchmark_settings(benchmark: EvaluatedBenchmark, random_seed: int) -> BenchmarkSettings:

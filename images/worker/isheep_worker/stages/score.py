@@ -49,7 +49,7 @@ def run(context: StageContext[ScoreSettings]) -> StageOutcome:
     def rows() -> Iterator[bytes]:
         for one in scores.items:
             for metric in one.metrics:
-                for found in item_values(one, metric):
+                for found in item_values(benchmark, one, metric):
                     yield METRICS.encode(
                         MetricRow(
                             task=one.task,

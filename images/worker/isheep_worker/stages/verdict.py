@@ -274,9 +274,12 @@ def _grades(settings: VerdictSettings, document: Mapping[str, Any]) -> dict[str,
     found = decisive_grades(sections[0], len(settings.data_formats)) if sections else None
     if found is None:
         return {}
-    shown = {"gradeItems": found["questions"]}
-    for prefix, row in (("grade", found), ("second", found["second"] or {})):
-        values = {name: row.get(name) for name in ("mean", "difference", "lower", "upper")}
+    shown: dict[str, float] = {}
+    for prefix, row in (("grade", found), ("second", found["second"])):
+        if row is None or row["difference"] is None:
+            continue
+        values = {name: row[name] for name in ("mean", "difference", "lower", "upper")}
+        values |= {"items": row["questions"]}
         shown |= {f"{prefix}{n.capitalize()}": v for n, v in values.items() if v is not None}
     return shown
 

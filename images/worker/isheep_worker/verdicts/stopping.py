@@ -52,6 +52,4 @@ def stopping(models: Sequence[MeasuredModel], patience: int, metric: Metric, rng
             reference, waited = model, 0
         else:
             waited += 1
-        if waited >= patience:
-            break
     return Stopping(waited >= patience, reference.iteration, waited)

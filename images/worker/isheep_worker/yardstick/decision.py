@@ -70,14 +70,14 @@ def _action(
         return rules.action, f"The run {verb} after M({newest}): {now[0].sentence}"
     if rules.stopping is None:
         return "Continue", ""
-    metric, patience = rules.stopping
+    metric, _ = rules.stopping
     if stop is None:
         return "Missing", f"stopping needs {metric} of M({newest}) and of M(0)."
     if not stop.stop:
         return "Continue", ""
     return "Stop", (
         f"The run stops after M({newest}): on {metric}, no model was significantly better than "
-        f"M({stop.improved}) for {patience} {_ITERATIONS[patience == 1]}."
+        f"M({stop.improved}) for {stop.waited} {_ITERATIONS[stop.waited == 1]}."
     )
 
 

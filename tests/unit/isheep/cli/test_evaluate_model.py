@@ -109,7 +109,10 @@ def test_bad_input_is_refused_with_the_remedy(shell, options, message):
     ("options", "message"),
     [
         (("--revision", "main"), "--revision is for a model; the run names its own"),
-        (("--set", "spec.iterations=2"), "--set is for a model"),
+        (
+            ("--set", "spec.iterations=2"),
+            "--set spec.iterations: for a run, this command sets only",
+        ),
         (("--results", "out"), "--results is for a model"),
         (("-o", "json"), "--output json is for a model"),
         (("--task", "boolq"), "a run gets one benchmark at a time"),

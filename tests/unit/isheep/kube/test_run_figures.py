@@ -53,7 +53,7 @@ def test_the_figures_are_those_of_the_newest_verdict(
 
 def status(best: BestRecord | None, verdicts: int = 2) -> dict[str, Any]:
     """Return a status with two iterations, of which the first `verdicts` have a verdict."""
-    second = SecondTurnRecord(mean=3.5, difference=-4.0, lower=-4.6, upper=-3.4)
+    second = SecondTurnRecord(items=64, mean=3.5, difference=-4.0, lower=-4.6, upper=-3.4)
     grades = GradeRecord(
         name="mt", items=80, mean=5.5, difference=-2.0, lower=-2.4, upper=-1.6, second_turn=second
     )
@@ -85,7 +85,7 @@ def test_each_comparison_of_the_newest_verdict_has_its_interval_and_its_items() 
             ComparedFigures("Benchmark", 0.1, 0.05, 0.2, 500, name="arc"),
             ComparedFigures("WinRate", 0.6, 0.55, 0.65, 300, name="open"),
             ComparedFigures("Grade", -2.0, -2.4, -1.6, 80, name="mt", turns="all"),
-            ComparedFigures("Grade", -4.0, -4.6, -3.4, name="mt", turns="second"),
+            ComparedFigures("Grade", -4.0, -4.6, -3.4, 64, name="mt", turns="second"),
         ),
     )
 

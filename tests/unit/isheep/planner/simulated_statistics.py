@@ -24,11 +24,11 @@ def statistics_of(
     settings = step.settings
     if step.kind == "generate":
         return {"completions": settings["completions"], "tokens": 100.0}
-    if step.kind == "curate":
+    if step.kind in {"curate", "topics"}:
         new = int(of("completions", "completions") * yield_per_completion)
         accepted = min(settings["count"], of("accepted", "accepted") + new)
         return {"new": float(new), "accepted": accepted, "drop:rouge-l": 3.0, "drop:short": 1.0}
-    if step.kind == "respond":
+    if step.kind in {"respond", "instantiate"}:
         return {"pairs": of("instructions", "accepted")}
     if step.kind == "assess":
         return {"pairs": of("pairs", "pairs"), "score:Quality:9": 5.0}
@@ -51,7 +51,7 @@ def statistics_of(
             found |= {"judgementItems": 128.0, "judgementRate": 0.625}
         if settings.get("graded"):
             found |= {"gradeItems": 80.0, "gradeMean": 5.5, "gradeDifference": -0.5}
-            found |= {"secondMean": 3.5, "secondDifference": -4.0}
+            found |= {"secondItems": 64.0, "secondMean": 3.5, "secondDifference": -4.0}
             found |= {"secondLower": -4.5, "secondUpper": -3.5}
         return found
     return {}

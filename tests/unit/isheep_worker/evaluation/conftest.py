@@ -113,7 +113,8 @@ def few_tasks() -> Iterator[None]:
 def few_tasks_of_lm_eval() -> Iterator[None]:
     """lm-eval knows only the tasks of the tests; to list all of them takes ten seconds."""
     folder = Path(lm_eval.__file__).parent / "tasks"
-    names = ("arc", "gsm8k", "ifeval", "wikitext", "lambada", "mmlu/default", "gpqa", *CODE_FOLDERS)
+    names = ("arc", "gsm8k", "ifeval", "wikitext", "lambada", "mmlu/default", "gpqa", "agieval")
+    names += CODE_FOLDERS
     manager = TaskManager(include_defaults=False, include_path=[folder / name for name in names])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(benchmark, "_manager", lambda: manager)

@@ -18,6 +18,9 @@ from isheep_worker.evaluation.rendering import build
 from isheep_worker.evaluation.settings import BenchmarkSettings
 from isheep_worker.runtime.errors import BadInputError
 
+SUMS_OF_AGIEVAL = [
+    {"query": f"{number} + 1?", "choices": ["a", "b"], "gold": [0]} for number in range(9)
+]
 ONE_FILE = TaskFiles("items.jsonl", {"items.jsonl": lines(QUESTIONS)}, is_folder=False)
 
 
@@ -88,6 +91,20 @@ def test_a_group_reads_the_files_of_its_subsets() -> None:
         load_benchmark(BenchmarkSettings("mmlu_stem"), TaskFiles("f", files))
 
 
+def test_examples_from_the_evaluated_split_do_not_count_the_item_itself() -> None:
+    rows = [
+        {"Question": f"Number {number}?", "Correct Answer": "right"}
+        | {f"Incorrect Answer {wrong}": f"wrong {wrong}" for wrong in (1, 2, 3)}
+        for number in range(6)
+    ]
+    files = TaskFiles("q", {"gpqa_main/train.jsonl": lines(rows)})
+    name = "gpqa_main_n_shot"
+    build(load_benchmark(BenchmarkSettings(name, num_fewshot=5), files), name, None)
+    message = "need 6 examples: there are 5, without the item itself; add them, or set numFewShot"
+    with pytest.raises(BadInputError, match=message):
+        load_benchmark(BenchmarkSettings(name, num_fewshot=6), files)
+
+
 @pytest.mark.parametrize(
     ("settings", "files", "message"),
     [
@@ -135,6 +152,11 @@ def test_a_group_reads_the_files_of_its_subsets() -> None:
             BenchmarkSettings("wikitext", "Chat"),
             files_of("wikitext"),
             "no prompt for a chat; set promptFormat: Raw",
+        ),
+        (
+            BenchmarkSettings("agieval_aqua_rat", num_fewshot=2),
+            TaskFiles("f", {"test.jsonl": lines(SUMS_OF_AGIEVAL)}),
+            "would show some items with their own answers; set numFewShot: 0",
         ),
         (BenchmarkSettings("arc_easy"), None, "data set of the hub cannot be read .* storageUri"),
     ],

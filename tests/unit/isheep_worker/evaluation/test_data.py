@@ -49,6 +49,8 @@ def test_a_row_may_lack_fields_and_later_rows_may_have_more() -> None:
         (b"[]", "b.csv: has no rows"),
         (b'{"a": 1}\n{"a": "one"}\n', "b.csv: a field has values of different types"),
         (b"PK\x03\x04" + bytes(100), "b.csv.* a zip archive"),
+        (b'{"a": "b\\ud800"}\n', "b.csv: a text holds half of a surrogate pair; remove it"),
+        (b'{"a": 100000000000000000000}\n', "b.csv: a whole number needs more than 64 bits"),
     ],
 )
 def test_another_content_is_refused(content: bytes, message: str) -> None:
@@ -77,3 +79,33 @@ def test_one_file_has_the_items_that_are_evaluated() -> None:
     assert len(splits["train"]) == 0
     assert splits["train"].column_names == splits["test"].column_names
     assert data.missing == ["any/train"]
+
+
+def test_a_folder_with_the_name_of_a_data_set_has_its_files() -> None:
+    files = {"org/one/sub/test.jsonl": b'{"a": 1}', "sub/test.jsonl": b'{"a": 2}'}
+    data = TaskData(TaskFiles("f", files))
+    assert data.load("org/one", "sub")["test"].to_list() == [{"a": 1}]
+    assert data.load("org/two", "sub")["test"].to_list() == [{"a": 2}]
+    assert data.load("org/two", "sub", trust_remote_code=True)["test"].to_list() == [{"a": 2}]
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "shown"),
+    [("org/two", {}, "org/two"), ("org/one", {"data_dir": "x"}, 'org/one {"data_dir": "x"}')],
+)
+def test_a_file_is_read_as_one_data_set_only(
+    path: str, options: dict[str, str], shown: str
+) -> None:
+    data = TaskData(TaskFiles("f", {"test.jsonl": CONTENT}))
+    assert len(data.load("org/one")["test"]) == 12
+    with pytest.raises(
+        BadInputError, match=r"read test.jsonl as the data set org/one and"
+    ) as found:
+        data.load(path, **options)["test"]
+    assert f"as the data set {shown}: make each task a benchmark of its own" in str(found.value)
+
+
+def test_two_files_for_one_split_are_refused() -> None:
+    files = {"one/test.jsonl": CONTENT, "one/test.json.gz": b""}
+    with pytest.raises(BadInputError, match=r"one/test.json.gz and one/test.jsonl are all for one"):
+        TaskData(TaskFiles("f", files)).load("x", "one")["test"]

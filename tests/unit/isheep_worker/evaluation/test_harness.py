@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import datasets
@@ -37,6 +40,31 @@ def test_what_a_task_loads_from_the_hub_is_refused(
     monkeypatch.setattr(data.TaskData, "rows_of", load_more)
     with pytest.raises(BadInputError, match="arc_easy: the task loads more than its data set"):
         load_benchmark(BenchmarkSettings("arc_easy"), task_files("arc_easy"))
+
+
+def test_an_answer_that_nests_too_deep_is_no_json() -> None:
+    with harness():
+        assert json.loads('{"a": [1]}') == {"a": [1]}
+        with pytest.raises(ValueError, match="the nesting is too deep"):
+            json.loads("[" * 100_000)
+    with pytest.raises(RecursionError):
+        json.loads("[" * 100_000)
+
+
+def test_what_tasks_log_and_print_is_in_no_log(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = logging.getLogger("isheep_worker.evaluation.x")
+    for inside in (True, False):
+        with harness() if inside else nullcontext():
+            logging.getLogger("lm_eval.tasks.x").error("generated text")
+            logging.getLogger().error("generated text")
+            print("generated text")  # noqa: T201 (what a task does)
+            ours.warning("our line")
+        if inside:
+            assert (caplog.messages, capsys.readouterr().out) == (["our line"], "")
+    assert caplog.messages == ["our line", "generated text", "generated text", "our line"]
+    assert capsys.readouterr().out == "generated text\n"
 
 
 def test_random_numbers_depend_on_the_seed_only() -> None:

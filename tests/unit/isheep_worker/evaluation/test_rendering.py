@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.unit.isheep_worker.evaluation.conftest import MAX_LENGTH, QUESTIONS
+from tests.unit.isheep_worker.evaluation.conftest import MAX_LENGTH, QUESTIONS, lines
 
 from isheep_worker.evaluation.benchmark import load_benchmark
 from isheep_worker.evaluation.data import TaskFiles
@@ -41,6 +41,17 @@ def test_a_request_that_cannot_be_made_names_its_benchmark(
     benchmark = load_benchmark(BenchmarkSettings("gsm8k", num_fewshot=0), task_files("gsm8k"))
     with pytest.raises(BadInputError, match="benchmark gsm8k: the task generates up to 256 tokens"):
         render(benchmark, tokenizer, 256)
+
+
+def test_an_item_whose_prompt_cannot_be_made_is_named(tokenizer: Any) -> None:
+    row = {"id": "x", "question": "Which?", "choices": {"text": ["a"], "label": ["A"]}}
+    rows = [*QUESTIONS[:7], row, *QUESTIONS[7:]]
+    files = TaskFiles("q", {"q.jsonl": lines(rows)}, is_folder=False)
+    benchmark = load_benchmark(BenchmarkSettings("arc_easy"), files)
+    with pytest.raises(
+        BadInputError, match=r"benchmark arc_easy: lm-eval cannot make the prompt of item 7 from"
+    ):
+        render(benchmark, tokenizer, MAX_LENGTH)
 
 
 def test_requests_are_in_the_order_of_items_and_answers(

@@ -115,3 +115,17 @@ def test_an_item_that_cannot_be_scored_is_named(
     outputs = {one.id: Output("no number", False) for one in requests}  # type: ignore[arg-type]
     with pytest.raises(ScoringError, match="benchmark arc_easy, item 0: lm-eval cannot score"):
         score(benchmark, outputs)
+
+
+def test_an_answer_of_a_collapsed_model_does_not_end_the_scoring(
+    tokenizer: Any, sentence_data: None
+) -> None:
+    instruction = {"instruction_id_list": ["detectable_format:json_format"], "kwargs": [{}]}
+    rows = [{"key": number, "prompt": "Answer in JSON.", **instruction} for number in range(2)]
+    benchmark = load_benchmark(
+        BenchmarkSettings("ifeval"), TaskFiles("i", {"train.jsonl": lines(rows)})
+    )
+    texts = ["[" * 100_000, '{"a": 1}']
+    outputs = {one.id: Output(text=texts[one.doc]) for one in render(benchmark, tokenizer, 2048)}
+    results = score(benchmark, outputs).results["results"]["ifeval"]
+    assert results["inst_level_strict_acc,none"] == 0.5

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from isheep_worker.judging import length_control
 from isheep_worker.judging.length_control import PENALTY, length_controlled
 
 
@@ -66,6 +67,18 @@ def test_equal_preferences_and_equal_lengths_have_a_finite_result(preference: fl
     assert found.interval is not None
     assert found.interval.high - found.interval.low < 0.02
     assert found.length_effect == 0.0
+
+
+def test_the_interval_does_not_depend_on_the_resamples_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    preferences, differences = drawn(np.random.default_rng(5), 60, 0.5, 1.0)
+    whole = length_controlled(preferences, differences, np.random.default_rng(6)).interval
+    monkeypatch.setattr(length_control, "_NUMBERS_AT_ONCE", 60 * 7)
+    parts = length_controlled(preferences, differences, np.random.default_rng(6)).interval
+    assert whole is not None
+    assert parts is not None
+    assert (parts.low, parts.high) == pytest.approx((whole.low, whole.high), rel=1e-9)
 
 
 def test_few_questions_have_no_interval_and_bad_values_are_refused() -> None:

@@ -296,11 +296,21 @@ def test_prepare_says_that_code_cannot_be_confined(make_driver, tmp_path, monkey
     )
 
 
-def test_a_metric_that_the_benchmark_does_not_have_is_refused(make_driver, tmp_path) -> None:
-    given = data(tmp_path, {"name": "quiz", "task": "arc_easy", "role": "Validation", "limit": 2})
-    driver = make_driver(tmp_path / "store", run_order, best={"metric": "quiz/f1"}, **given)
+@pytest.mark.parametrize(
+    ("task", "metric", "message"),
+    [
+        ("arc_easy", "quiz/f1", "metric f1; use one of acc, acc_norm"),
+        ("arc_easy", "quiz/acc,strict", "metric acc,strict; use one of acc, acc_norm"),
+        ("lambada_openai", "quiz/perplexity", "metric perplexity with a value for each item; use"),
+        ("wikitext", "quiz", "metric with a value for each item, so no models can be compared on"),
+    ],
+)
+def test_a_metric_that_the_benchmark_does_not_have_is_refused(
+    make_driver, tmp_path, task, metric, message
+) -> None:
+    quiz = {"name": "quiz", "task": task, "role": "Validation", "limit": 2, "promptFormat": "Raw"}
+    given = data(tmp_path, quiz)
+    driver = make_driver(tmp_path / "store", run_order, best={"metric": metric}, **given)
     result = run_order(driver.next_order())
     assert result.exit_code == ExitCode.BAD_INPUT
-    assert result.message == (
-        "best.metric: the benchmark quiz has no metric f1; use one of acc, acc_norm"
-    )
+    assert result.message.startswith(f"best.metric: the benchmark quiz has no {message}")

@@ -281,6 +281,7 @@ def test_the_verdict_has_the_win_rate_of_the_newest_model(tmp_path: Path) -> Non
     shown = [found[f"grade{name}"] for name in ("Items", "Mean", "Difference")]
     assert shown == [40, 5.5, -2.0]
     assert (found["secondMean"], found["secondDifference"]) == (3.5, -4.0)
+    assert found["secondItems"] == found["gradeItems"]
     assert found["secondLower"] < -4 < found["secondUpper"] < 0
     path = runner.artifacts.file_path(KEY, VERDICT_FILE)
     assert path is not None

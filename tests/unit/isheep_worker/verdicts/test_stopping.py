@@ -31,8 +31,9 @@ def decided(means: list[float], patience: int, metric: Metric = Metric(), items:
         # A difference inside the interval is no improvement; several together are one.
         ([1.0, 1.02, 1.04], 2, Stopping(True, 0, 2)),
         ([1.0, 1.06, 1.12, 1.18, 1.24], 3, Stopping(False, 4, 0)),
-        # The run would have stopped after M(2), so later models change nothing.
-        ([2.0, 1.0, 1.0, 9.0], 2, Stopping(True, 0, 2)),
+        # A rule that a user adds later decides by the newest models.
+        ([2.0, 1.0, 1.0, 9.0], 2, Stopping(False, 3, 0)),
+        ([2.0, 1.0, 1.0, 1.0], 2, Stopping(True, 0, 3)),
     ],
 )
 def test_decisions(means: list[float], patience: int, expected: Stopping) -> None:

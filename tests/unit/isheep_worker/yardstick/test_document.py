@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from isheep.contract.choices import GUARD_RULE_NAMES, PromptFormat
+from isheep_worker.collapse.row_set import CollapseRow
 from isheep_worker.controls.drift import AnchorLook
 from isheep_worker.guards.registry import GUARD_RULES
 from isheep_worker.rows.schema import GradeRow, LevelScore, ScoreRow
 from isheep_worker.yardstick.benchmarks import BenchmarkSeries
 from isheep_worker.yardstick.document import newest_alarms, newest_difference, verdict_document
 from isheep_worker.yardstick.grade_section import GradedAnswers
+from isheep_worker.yardstick.source import DataSet
 
-from .evaluations import rows, source
+from .evaluations import pairs, rows, source
 
 
 def figure(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
@@ -136,6 +140,26 @@ def test_the_training_sets_have_figures_on_equal_numbers_of_rows() -> None:
         assert len(items) == 1, one["name"]
     assert newest_alarms(document) == []
     assert verdict_document(source(rows(60), rows(60)))["data"] == []
+
+
+def test_a_small_training_set_hides_no_alarm_about_the_others() -> None:
+    def saturated(t: int) -> list[CollapseRow]:
+        return [replace(row, scores={"Quality": 10.0}) for row in pairs(t, 120)]
+
+    def alarmed(*sets: Sequence[CollapseRow]) -> list[tuple[str, int]]:
+        data = {t: DataSet(partial(iter, some), "Chat") for t, some in enumerate(sets, start=1)}
+        document = verdict_document(replace(source(*[rows(60)] * 5), data=data))
+        return [(one["rule"], one["iteration"]) for one in document["alarms"]]
+
+    first, second = pairs(1, 120), saturated(2)
+    expected = [("TopScores", 2), ("EqualScores", 2)]
+    assert alarmed(first, second) == expected
+    assert alarmed(first, second, pairs(3, 6)) == expected
+    assert alarmed(first, second, []) == expected
+    assert alarmed(pairs(1, 6), pairs(2, 120), saturated(3)) == [
+        ("TopScores", 3),
+        ("EqualScores", 3),
+    ]
 
 
 def test_the_names_of_the_guards_are_those_of_the_contract_in_their_order() -> None:
