@@ -56,9 +56,12 @@ def row_figures(rows: RowSet, earlier: RowSet | None, budget: Budget) -> dict[st
 
     Args:
         rows: D(t).
-        earlier: D(1) to D(t-1) as one set with the same vocabulary; None at t = 1.
+        earlier: D(1) to D(t-1) as one set with the same vocabulary; None at t = 1. If it has fewer
+            rows than the budget, there are no figures about it: fewer rows have fewer near ones.
         budget: The equal size to which all compared sets are cut.
     """
+    if earlier is not None and len(earlier.responses) < budget.rows:
+        earlier = None
     source = RowSource(rows.limited(budget), None if earlier is None else earlier.limited(budget))
     return {figure.name: figure.compute(source) for figure in ROW_FIGURES}
 

@@ -3,6 +3,8 @@
 Most figures depend on the number of rows and words: fewer words repeat less. So two sets are
 compared only after both are cut to the same number of rows and of words. The rows are in the order
 of a hash of their ids, so the first rows of the order are a random draw that is always the same.
+A set that is too small to be compared cuts no other set: otherwise one small D(t) would leave too
+few rows for every comparison of the run.
 
 A row set keeps word numbers and numbers, no text, so 100,000 rows take less than 100 MB.
 """
@@ -21,6 +23,7 @@ from isheep_worker.collapse.corpus import Corpus, CorpusBuilder, Vocabulary
 from isheep_worker.rows.item_seeds import item_seed
 from isheep_worker.rows.row_ids import completion_of
 from isheep_worker.rows.schema import PairRow, SelectionRow
+from isheep_worker.statistics.interface import MIN_CLUSTERS
 
 _STAGE = "collapse"
 Prompt: TypeAlias = tuple[str, tuple[str, ...]]
@@ -127,13 +130,22 @@ def collapse_row(
 
 
 def equal_budget(*sets: RowSet) -> Budget:
-    """Return the largest budget that every set can fill."""
-    rows = min(len(each.responses) for each in sets)
+    """Return the largest budget that every set can fill which has enough rows for a comparison.
+
+    These are rows of 30 completions. If no set has them, every set can fill the budget.
+    """
+    large = [each for each in sets if _is_enough(each.groups)] or sets
+    scored = [each for each in sets if _is_enough(each.scored_groups)] or sets
+    rows = min(len(each.responses) for each in large)
     return Budget(
         rows,
-        words=min(int(each.responses.starts[rows]) for each in sets),
-        scored=min(len(each.scores) for each in sets),
+        words=min(int(each.responses.starts[rows]) for each in large),
+        scored=min(len(each.scores) for each in scored),
     )
+
+
+def _is_enough(groups: Any) -> bool:
+    return len(np.unique(groups)) >= MIN_CLUSTERS
 
 
 def read_rows(rows: Iterable[CollapseRow], seed: int, vocabulary: Vocabulary) -> RowSet:

@@ -6,16 +6,20 @@ Repetition is the most frequent form of a collapse, and the response keeps its l
 from __future__ import annotations
 
 from isheep_worker.controls.interface import ControlDefinition, Source
+from isheep_worker.text.tokenization import first_words
 
 _LEAST_WORDS = 8
 
 
 def repeated(source: Source) -> str | None:
-    """Return the first half of the words twice; None if the response is shorter than 8 words."""
-    words = source.response.split()
-    if len(words) < _LEAST_WORDS:
+    """Return the first half of the words twice; None if the response is shorter than 8 words.
+
+    In scripts without spaces, a character is a word.
+    """
+    half = first_words(source.response, 0.5, _LEAST_WORDS)
+    if half is None:
         return None
-    half = " ".join(words[: len(words) // 2])
+    half = " ".join(half.split())
     return f"{half} {half}"
 
 

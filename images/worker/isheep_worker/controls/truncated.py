@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
-
 from isheep_worker.controls.interface import ControlDefinition, Source
+from isheep_worker.text.tokenization import first_words
 
 _LEAST_WORDS = 8
-_WORD = re.compile(r"\S+")
 
 
 def truncated(source: Source) -> str | None:
-    """Return the first half of the words; None if the response is shorter than 8 words."""
-    words = list(_WORD.finditer(source.response))
-    if len(words) < _LEAST_WORDS:
-        return None
-    return source.response[: words[len(words) // 2 - 1].end()]
+    """Return the first half of the words; None if the response is shorter than 8 words.
+
+    In scripts without spaces, a character is a word.
+    """
+    return first_words(source.response, 0.5, _LEAST_WORDS)
 
 
 TRUNCATED = ControlDefinition(truncated, "the first half of the response")

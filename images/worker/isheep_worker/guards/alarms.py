@@ -2,7 +2,8 @@
 
 A look counts if the change is at least the limit of the rule and is more than chance. An alarm
 needs two consecutive looks that count, or one far outside: at twice the limit. The alarms of a look
-depend on this look and earlier ones only, so a later look never changes them.
+depend on this look and earlier ones only, so a later look never changes them. A look with fewer
+than 30 clusters is left out, so that it is never the one with which all others are compared.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from isheep_worker.guards.change import FigureChange, figure_change
 from isheep_worker.guards.interface import Alarm, GuardRule, Look
 from isheep_worker.guards.levels import FALSE_ALARMS, Levels, levels
+from isheep_worker.statistics.interface import MIN_CLUSTERS
 
 FAR = 2
 """A change is far outside at this multiple of the limit."""
@@ -55,6 +57,8 @@ def _alarms_of(rule: GuardRule, looks: Sequence[Look], allowed: Levels) -> Itera
         reading = each.readings.get(rule.figure)
         counted_before, counted = counted, False
         if reading is None or reading.figure.value is None:
+            continue
+        if reading.figure.clusters < MIN_CLUSTERS:
             continue
         first = firsts.setdefault(reading.prompt_format, each)
         if first is each:

@@ -3,7 +3,9 @@
 The area (AUC) is the probability that a random first value is larger than a random second value,
 and an equal pair counts one half (Hanley and McNeil 1982, Radiology 143). 0.5 is chance, and 1 is a
 perfect separation. Both values of an item depend on each other, so the interval resamples items and
-not values: a percentile bootstrap.
+not values: a percentile bootstrap. If all pairs of values compare in the same way, all resamples
+have the same area. Then the interval is that of `constant_values`. An area is about two items, so
+the number of items counts as half of itself there.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from isheep_worker.statistics.constant_values import constant_interval
 from isheep_worker.statistics.interface import CONFIDENCE, Interval, check_confidence
 
 MIN_ITEMS = 50
@@ -52,8 +55,13 @@ def separation(
         return Separation(items, None, None)
     # How often each first value is larger than each second value: a resample is then a sum.
     wins = (first[:, None] > second) + 0.5 * (first[:, None] == second)
-    weights = generator.multinomial(items, np.full(items, 1 / items), size=_RESAMPLES) / items
-    areas = np.einsum("bi,ij,bj->b", weights, wins, weights, optimize=True)
+    area = float(wins.mean())
+    if (wins == area).all():
+        interval = constant_interval(area, items // 2, 0.0, 1.0, confidence=confidence)
+        return Separation(items, area, interval)
+    counts = generator.multinomial(items, np.full(items, 1 / items), size=_RESAMPLES).astype(float)
+    # Sums of halves are exact, so an interval that ends at 0.5 or 1 ends exactly there.
+    areas = np.einsum("bi,ij,bj->b", counts, wins, counts, optimize=True) / items**2
     tail = (1 - confidence) / 2
     low, high = (float(np.quantile(areas, share)) for share in (tail, 1 - tail))
-    return Separation(items, float(wins.mean()), Interval(low, high))
+    return Separation(items, area, Interval(low, high))

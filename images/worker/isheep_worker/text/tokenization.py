@@ -34,6 +34,7 @@ _MARKS = (
     "\u0900-\u0963\u0966-\u0dff"  # Indic scripts, letters included, without the danda
 )
 _SPACELESS_CHARACTER = re.compile(f"[{_SPACELESS}]")
+_COUNTED_WORD = re.compile(f"[{_SPACELESS}]|[^\\s{_SPACELESS}]++")
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 _WORD = re.compile(
     f"[{_SPACELESS}]"
@@ -71,3 +72,19 @@ def word_count(text: str) -> int:
     if text.isascii():
         return len(visible(text).split())
     return len(_SPACELESS_CHARACTER.sub(r" \g<0> ", visible(text)).split())
+
+
+def first_words(text: str, share: float, least: int) -> str | None:
+    """Return the beginning of a text with a share of its words, as people count them.
+
+    Args:
+        text: Any text, in any script.
+        share: The share of the words, between 0 and 1; their number is rounded down.
+        least: The smallest number of words of the text.
+
+    Returns:
+        The text up to the end of the last word of the share; None if the text has fewer words.
+    """
+    ends = [word.end() for word in _COUNTED_WORD.finditer(text)]
+    count = int(len(ends) * share)
+    return text[: ends[count - 1]] if len(ends) >= least and count else None

@@ -17,7 +17,8 @@ from isheep_worker.rows.schema import PairRow, SelectionRow
 
 def row(place: int, **fields: object) -> CollapseRow:
     values = {"instruction": f"write {place}", "response": "a b c", "finish_reason": "stop"}
-    return CollapseRow(id=f"i1-r1-c{place}-p0", **(values | fields))  # type: ignore[arg-type]
+    named = {"id": f"i1-r1-c{place}-p0", **values, **fields}
+    return CollapseRow(**named)  # type: ignore[arg-type]
 
 
 def test_the_draw_does_not_depend_on_the_order_of_the_rows() -> None:
@@ -42,6 +43,22 @@ def test_all_sets_can_fill_the_budget() -> None:
     assert equal_budget(long, many) == Budget(rows=3, words=3, scored=0)
     cut = many.limited(equal_budget(long, many))
     assert len(cut.responses) == len(cut.instructions) == len(cut.cut) == 3
+
+
+def test_a_set_that_is_too_small_for_a_comparison_cuts_no_other_set() -> None:
+    scores = {"Quality": 4.0}
+    large = read_rows([row(place, scores=scores) for place in range(50)], 0, {})
+    enough = read_rows([row(place) for place in range(30)], 0, {})
+    # 40 pairs of two completions are not independent, and only 2 of 35 scored pairs are kept.
+    few = read_rows(
+        [row(0, id=f"i1-r1-c{place % 2}-p{place}", scores=scores) for place in range(40)], 0, {}
+    )
+    kept = read_rows([row(place, kept=place < 2, scores=scores) for place in range(35)], 0, {})
+    none = read_rows([], 0, {})
+    assert equal_budget(large, few, none) == Budget(rows=50, words=150, scored=50)
+    assert equal_budget(large, enough, few) == Budget(rows=30, words=90, scored=50)
+    assert equal_budget(large, kept) == Budget(rows=50, words=150, scored=35)
+    assert len(kept.limited(equal_budget(large, kept)).responses) == 2
 
 
 def test_scores_of_dropped_pairs_count_and_their_texts_do_not() -> None:

@@ -48,3 +48,10 @@ def test_a_few_pairs_give_no_probability_and_unread_controls_are_counted() -> No
     assert found["Truncated"].area is None
     assert found["Truncated"].verdict == "too few items (30, and 50 are needed)"
     assert (found["Swapped"].pairs, found["Swapped"].unread) == (0, 1)
+
+
+def test_an_assessor_that_gives_everything_the_same_score_does_not_see_damage() -> None:
+    pairs = [row(f"p{n}", 9.0) for n in range(60)]
+    damaged = [row(control_id(f"p{n}", "Truncated"), 9.0) for n in range(60)]
+    (found,) = (one for one in control_figures(pairs, damaged, 0) if one.kind == "Truncated")
+    assert (found.area, found.verdict) == (0.5, "the scores do not see this damage")

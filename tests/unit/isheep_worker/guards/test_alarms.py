@@ -68,6 +68,14 @@ def test_figures_are_compared_within_one_prompt_format() -> None:
     assert found(raw + chat) == [("Longer", 3, "Far")]
 
 
+def test_a_look_with_few_items_is_not_the_one_to_compare_with() -> None:
+    few = look(0, {"words": mean_figure(np.full(29, 10.0))}, "Chat")
+    later = [
+        look(t, {"words": mean_figure(mean + NOISE[t])}, "Chat") for t, mean in ((1, 10), (2, 15))
+    ]
+    assert found([few, *later]) == [("Longer", 2, "Far")]
+
+
 def test_a_later_look_changes_no_earlier_alarm() -> None:
     means = [10, 13, 13, 10, 15, 7, 7]
     whole = found(series(*means))

@@ -34,7 +34,31 @@ def test_the_interval_covers_the_true_area_as_often_as_it_claims() -> None:
 def test_a_perfect_separation_has_the_area_one_and_few_items_have_none() -> None:
     generator = np.random.default_rng(0)
     found = separation(np.full(50, 9.0), np.full(50, 2.0), generator)
-    assert (found.area, found.interval and found.interval.low) == (1.0, pytest.approx(1.0))
+    assert (found.area, found.interval and found.interval.high) == (1.0, 1.0)
     assert separation(np.ones(49), np.zeros(49), generator).area is None
     with pytest.raises(ValueError, match="finite"):
         separation([1.0, float("nan")], [1.0, 2.0], generator)
+
+
+@pytest.mark.parametrize("items", [50, 60, 97])
+def test_values_that_all_compare_in_the_same_way_leave_the_area_uncertain(items: int) -> None:
+    """The resamples of such values have no width, and the other items can differ."""
+    generator = np.random.default_rng(0)
+    same, low = np.full(items, 7.0), np.full(items, 2.0)
+    equal = separation(same, same, generator).interval
+    perfect = separation(same, low, generator).interval
+    reverse = separation(low, same, generator).interval
+    assert equal is not None
+    assert equal.low < 0.5 < equal.high
+    assert perfect is not None
+    assert (0.8 < perfect.low < 1, perfect.high) == (True, 1.0)
+    assert reverse is not None
+    assert (reverse.low, 0 < reverse.high < 0.2) == (0.0, True)
+
+
+def test_no_end_of_an_interval_is_beyond_what_an_area_can_be() -> None:
+    first = np.full(60, 10.0)
+    second = np.where(np.arange(60) == 0, 10.0, 3.0)
+    interval = separation(first, second, np.random.default_rng(0)).interval
+    assert interval is not None
+    assert interval.low < interval.high <= 1

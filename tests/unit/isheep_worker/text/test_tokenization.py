@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rouge_score.tokenizers import DefaultTokenizer
 
 from isheep_worker.text.comparison import comparable
-from isheep_worker.text.tokenization import word_count, words
+from isheep_worker.text.tokenization import first_words, word_count, words
 
 ROUGE = DefaultTokenizer(use_stemmer=False)
 
@@ -62,3 +62,18 @@ def test_words_are_counted_as_people_count_them(text: str, expected: int) -> Non
 def test_no_letter_or_digit_is_lost(text: str) -> None:
     kept = {character for character in comparable(text).lower() if character.isalnum()}
     assert kept <= {character for word in words(text) for character in word}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("one two\nthree four five", "one two"),
+        ("水は高い所から 流れる。", "水は高い所"),
+        ("a b c", None),
+        ("", None),
+    ],
+)
+def test_the_first_words_are_a_share_of_the_words_in_any_script(
+    text: str, expected: str | None
+) -> None:
+    assert first_words(text, 0.5, 4) == expected
