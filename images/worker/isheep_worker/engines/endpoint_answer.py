@@ -2,6 +2,7 @@
 
 Servers differ in what they leave out: the content is null if a model refuses, or if its thoughts
 use all tokens. Such an answer is an empty text, which the reader of the score counts as unreadable.
+The content of some models is a list of parts, of which those with the type text are the answer.
 
 An endpoint can change its model behind one name. So each answer has the name of the model and the
 fingerprint as the server returns them, and the date. They are counted with the stage's statistics.
@@ -37,9 +38,19 @@ class _Lenient(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-def _writable(text: object) -> object:
-    """Return a text without lone surrogates, which cannot be written as UTF-8."""
-    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
+def _writable(content: object) -> object:
+    """Return a text, or the texts of a list of parts, without lone surrogates.
+
+    UTF-8 cannot have lone surrogates.
+    """
+    if isinstance(content, list) and all(isinstance(part, dict) for part in content):
+        content = "".join(str(one.get("text", "")) for one in content if one.get("type") == "text")
+    return content.encode("utf-8", "replace").decode() if isinstance(content, str) else content
+
+
+def _count(value: object) -> object:
+    """Return a number of tokens, 0 for null."""
+    return 0 if value is None else value
 
 
 class _Message(_Lenient):
@@ -55,9 +66,12 @@ class _Cached(_Lenient):
     cached_tokens: int | None = Field(default=None, ge=0, le=MAX_TOKENS)
 
 
+_Count = Annotated[int, BeforeValidator(_count), Field(ge=0, le=MAX_TOKENS)]
+
+
 class _Usage(_Lenient):
-    prompt_tokens: int = Field(default=0, ge=0, le=MAX_TOKENS)
-    completion_tokens: int = Field(default=0, ge=0, le=MAX_TOKENS)
+    prompt_tokens: _Count = 0
+    completion_tokens: _Count = 0
     prompt_tokens_details: _Cached | None = None
 
 
@@ -104,17 +118,19 @@ def read_answer(id_: str, content: bytes, day: date) -> Completion | None:
     )
 
 
-def raw_json(content: bytes, key: str | None = None) -> tuple[str, bool]:
-    """Return the beginning of an answer as text, and whether it lacks its end.
+def without_key(text: bytes, key: str | None) -> bytes:
+    """Return a text of the server without the key that was sent, which is None without one.
 
-    Args:
-        content: The body of the answer.
-        key: The key that was sent, None without one. A server can repeat the headers of a request
-            in its answer; the store must not contain the key. A text of less than 8 characters is
-            no secret, and can be a part of any word.
+    A server can repeat the headers of a request in its answer, and the store must not contain the
+    key. A text of less than 8 characters is no secret, and can be a part of any word.
     """
-    if key is not None and len(key) >= _SHORTEST_KEY:
-        content = content.replace(key.encode(), _HIDDEN)
+    if key is None or len(key) < _SHORTEST_KEY:
+        return text
+    return text.replace(key.encode(), _HIDDEN)
+
+
+def raw_json(content: bytes) -> tuple[str, bool]:
+    """Return the beginning of the body of an answer as text, and whether it lacks its end."""
     return content[:MAX_RAW_BYTES].decode("utf-8", "replace"), len(content) > MAX_RAW_BYTES
 
 

@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from isheep.contract.order import JUDGE_API_KEY, JudgeEndpointRef
-from isheep_worker.engines.endpoint_answer import raw_json, read_answer
+from isheep_worker.engines.endpoint_answer import raw_json, read_answer, without_key
 from isheep_worker.engines.endpoint_errors import Failure, endpoint_error
 from isheep_worker.engines.interface import Completion, Request
 from isheep_worker.runtime.errors import BadInputError
@@ -24,7 +24,11 @@ from isheep_worker.runtime.errors import BadInputError
 SEED_BITS = 31
 """Many servers refuse a seed with more bits."""
 _TOO_LONG_CODE = "context_length_exceeded"
-_TOO_LONG_WORDS = ("context length", "context window", "context size", "too long")
+_CONTENT_TOO_LARGE = 413
+_TOO_LONG_WORDS = (
+    *("context length", "context window", "context size", "too long"),
+    *("maximum number of tokens", "too many tokens", "max_new_tokens` must be"),
+)
 _NEW_LENGTH = "max_completion_tokens"
 
 
@@ -126,11 +130,14 @@ class EndpointClient:
         problem = self._problem_of(answer)
         if problem is not None:
             raise endpoint_error(self.endpoint, Failure(missing=problem))
-        completion = read_answer(request.id, answer.content, self._today())
+        content = without_key(answer.content, self._key)
+        completion = read_answer(request.id, content, self._today())
         if completion is None:
             raise endpoint_error(self.endpoint, Failure(missing="nonsense"))
-        raw, is_cut = raw_json(answer.content, self._key)
-        return replace(completion, raw_json=raw, raw_json_is_cut=is_cut)
+        # JSON can also write the characters of the key in another way.
+        text = without_key(completion.text.encode(), self._key).decode()
+        raw, is_cut = raw_json(content)
+        return replace(completion, text=text, raw_json=raw, raw_json_is_cut=is_cut)
 
     def _send(self, request: Request, length_name: str) -> tuple[Any, Exception | None]:
         """Return the response, or the client's error. The error contains the key."""
@@ -153,11 +160,14 @@ class EndpointClient:
             return None, error
         return answer.http_response, None
 
-    def _failure_of(self, error: Exception) -> Failure:
+    def _failure_of(self, error: Any) -> Failure:
+        # The client does not repeat a request if the server forbids it or asks for a long pause.
+        retries = error.request.headers.get("x-stainless-retry-count", "")
+        attempts = 1 + int(retries) if retries.isdecimal() else None
         if isinstance(error, self._openai.APIStatusError):
-            return Failure(status=error.status_code)
+            return Failure(status=error.status_code, attempts=attempts)
         timed_out = isinstance(error, self._openai.APITimeoutError)
-        return Failure(missing="timeout" if timed_out else "connection")
+        return Failure(missing="timeout" if timed_out else "connection", attempts=attempts)
 
 
 def open_endpoint(endpoint: JudgeEndpointRef) -> EndpointClient:
@@ -178,11 +188,14 @@ def open_endpoint(endpoint: JudgeEndpointRef) -> EndpointClient:
 
 def _is_too_long(error: Exception) -> bool:
     """Return whether a prompt exceeds the context; servers say so in a code or in words."""
-    if getattr(error, "status_code", None) not in (400, 413, 422):
+    status = getattr(error, "status_code", None)
+    if status not in (400, _CONTENT_TOO_LARGE, 422):
         return False
     text = str(error).lower()
-    return getattr(error, "code", None) == _TOO_LONG_CODE or any(
-        words in text for words in _TOO_LONG_WORDS
+    return (
+        status == _CONTENT_TOO_LARGE
+        or getattr(error, "code", None) == _TOO_LONG_CODE
+        or any(words in text for words in _TOO_LONG_WORDS)
     )
 
 

@@ -21,18 +21,20 @@ class Failure:
     """A request that failed after all retries: the status of the last answer, or why there is none.
 
     `missing` is "timeout", "connection", "nonsense", "large" or "compressed" if there is no status.
+    `attempts` is the number of attempts, None for the largest one.
     """
 
     status: int | None = None
     missing: str = ""
+    attempts: int | None = None
 
 
 def endpoint_error(endpoint: JudgeEndpointRef, failure: Failure) -> WorkerError:
     """Return the error of the stage, with the place and the remedy."""
     place = f"judge.endpoint: {origin(endpoint.url)}"
     if failure.status is None:
-        return SourceUnreachableError(f"{place} {_no_answer(endpoint, failure.missing)}")
-    text, is_passing = _refusal(endpoint, failure.status)
+        return SourceUnreachableError(f"{place} {_no_answer(endpoint, failure)}")
+    text, is_passing = _refusal(endpoint, failure.status, _attempts(endpoint, failure))
     kind = SourceUnreachableError if is_passing else BadInputError
     return kind(f"{place} answers {failure.status}: {text}")
 
@@ -43,8 +45,13 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _no_answer(endpoint: JudgeEndpointRef, missing: str) -> str:
-    tries = f"in {endpoint.max_retries + 1} attempts"
+def _attempts(endpoint: JudgeEndpointRef, failure: Failure) -> str:
+    count = failure.attempts or endpoint.max_retries + 1
+    return "1 attempt" if count == 1 else f"{count} attempts"
+
+
+def _no_answer(endpoint: JudgeEndpointRef, failure: Failure) -> str:
+    missing, tries = failure.missing, f"in {_attempts(endpoint, failure)}"
     if missing == "timeout":
         return (
             f"gave no answer within {endpoint.timeout_seconds} s {tries}; raise timeoutSeconds, or "
@@ -63,12 +70,12 @@ def _no_answer(endpoint: JudgeEndpointRef, missing: str) -> str:
     )
 
 
-def _refusal(endpoint: JudgeEndpointRef, status: int) -> tuple[str, bool]:
+def _refusal(endpoint: JudgeEndpointRef, status: int, attempts: str) -> tuple[str, bool]:
     """Return what a status means with its remedy, and whether it can pass."""
     found = _STATUSES.get(status)
     if found is None:
         found = next(row for statuses, row in _OTHERS.items() if status in statuses)
-    text = found[0].format(model=endpoint.model, attempts=endpoint.max_retries + 1)
+    text = found[0].format(model=endpoint.model, attempts=attempts)
     return text, found[1]
 
 
@@ -87,9 +94,13 @@ _KEY_REFUSED = (
     "the key is refused; correct the key `apiKey` in the Secret of judge.endpoint.secretRef "
     f"(or {JUDGE_API_KEY})"
 )
-_NO_RESULT = "no result in {attempts} attempts; look at the log of the server"
+_NO_RESULT = "no result in {attempts}; look at the log of the server"
 _STATUSES: Mapping[int, tuple[str, bool]] = {
     401: (_KEY_REFUSED, False),
+    402: (
+        "the account of the key has no credit; add credit, or use the key of another account",
+        False,
+    ),
     403: (_KEY_REFUSED, False),
     404: (
         "it has no model {model!r}, or the path is wrong; correct judge.endpoint.model, or set "
@@ -99,7 +110,7 @@ _STATUSES: Mapping[int, tuple[str, bool]] = {
     408: (_NO_RESULT, True),
     409: (_NO_RESULT, True),
     429: (
-        "too many requests, in {attempts} attempts; set requestsPerMinute, lower "
+        "too many requests, in {attempts}; set requestsPerMinute, lower "
         "maxConcurrentRequests, raise maxRetries, or raise the quota of the key",
         True,
     ),
@@ -114,6 +125,6 @@ _OTHERS: Mapping[range, tuple[str, bool]] = {
         "top_p, seed, stop and the length of assessment.sampling",
         False,
     ),
-    range(0, 10000): ("an error of the server, in {attempts} attempts; look at its log", True),
+    range(0, 10000): ("an error of the server, in {attempts}; look at its log", True),
 }
 """Ranges of statuses; the first one that contains a status counts."""

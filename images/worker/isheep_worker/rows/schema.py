@@ -108,12 +108,21 @@ class PairRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointAnswer:
+    """The answer of an endpoint as it sent it: JSON, unless it `is_cut` because it is too long."""
+
+    json: str
+    is_cut: Annotated[bool, Field(exclude_if=_absent)] = False
+
+
+@dataclass(frozen=True, slots=True)
 class LevelScore:
     """The score at one level, or the reason why there is none: `unparseable-…`, `unscorable-…`.
 
-    A sampled score has `raw`, the assessor's answer. An expected score has `mass`, the labels'
-    share of the next token's probability; `distribution`, the probabilities of the scores 1 to 10,
-    which sum to 1; and `entropy`, the entropy of the distribution in nats (at most ln 10).
+    A sampled score has `raw`, the assessor's answer, and `answer`, what an endpoint sent; a line
+    has the latter only if an endpoint has scored. An expected score has `mass`, the labels' share
+    of the next token's probability; `distribution`, the probabilities of the scores 1 to 10, which
+    sum to 1; and `entropy`, the entropy of the distribution in nats (at most ln 10).
     """
 
     score: float | None
@@ -122,6 +131,7 @@ class LevelScore:
     mass: float | None = None
     entropy: float | None = None
     distribution: tuple[float, ...] | None = None
+    answer: Annotated[EndpointAnswer | None, Field(exclude_if=_is_none)] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,14 +234,6 @@ class MetricRow:
     value: float
     higher_is_better: bool
     cluster: Annotated[str | None, Field(exclude_if=_absent)] = None
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointAnswer:
-    """The answer of an endpoint as it sent it: JSON, unless it `is_cut` because it is too long."""
-
-    json: str
-    is_cut: Annotated[bool, Field(exclude_if=_absent)] = False
 
 
 @dataclass(frozen=True, slots=True)

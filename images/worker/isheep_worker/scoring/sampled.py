@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from isheep.contract.choices import Level
 from isheep.recipes.settings import AssessSettings
 from isheep_worker.engines.interface import Completion, Request
+from isheep_worker.execution.endpoint_answers import endpoint_answer
 from isheep_worker.execution.inference import TextInference
 from isheep_worker.rows.item_seeds import item_seed
 from isheep_worker.rows.schema import LevelScore, PairRow
@@ -76,9 +77,11 @@ class SampledScoring:
             separator=self._separator,
             complete=completion.finish_reason != "length",
         )
+        answer = endpoint_answer(completion)
         if parsed.score is None:
-            return LevelScore(None, f"unparseable-{parsed.failure}", raw=completion.text)
-        return LevelScore(float(parsed.score), raw=completion.text)
+            reason = f"unparseable-{parsed.failure}"
+            return LevelScore(None, reason, raw=completion.text, answer=answer)
+        return LevelScore(float(parsed.score), raw=completion.text, answer=answer)
 
     def _text(self, pair: PairRow, level: Level) -> str:
         return assessment_prompt(

@@ -123,14 +123,14 @@ def test_a_compressed_answer_is_not_decompressed() -> None:
 def test_a_slow_drip_ends_after_the_time_limit(reply: Reply) -> None:
     found, server = asked(reply, seconds=1)
     assert isinstance(found, SourceUnreachableError)
-    assert "gave no answer within 1 s in 1 attempts" in str(found)
+    assert "gave no answer within 1 s in 1 attempt;" in str(found)
     assert len(server.received) == 1
 
 
 def test_headers_without_an_end_are_an_error() -> None:
     found, _ = asked(endless(HEAD, b"X-Header: " + b"y" * 4096 + b"\r\n"))
     assert isinstance(found, SourceUnreachableError)
-    assert "cannot be reached in 1 attempts" in str(found)
+    assert "cannot be reached in 1 attempt;" in str(found)
 
 
 def test_a_large_refusal_is_read_as_its_status(monkeypatch: pytest.MonkeyPatch) -> None:

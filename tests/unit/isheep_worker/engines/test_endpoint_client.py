@@ -111,6 +111,7 @@ def _at_once(reply: Reply) -> Reply:
     ("fault", "error", "attempts", "words"),
     [
         (refusal(401), BadInputError, 1, "answers 401: the key is refused; correct the key"),
+        (refusal(402), BadInputError, 1, "answers 402: the account of the key has no credit"),
         (refusal(403), BadInputError, 1, "judge.endpoint.secretRef (or ISHEEP_JUDGE_API_KEY)"),
         (refusal(404), BadInputError, 1, "answers 404: it has no model 'judge-1', or the path"),
         (refusal(400), BadInputError, 1, "answers 400: it refuses the request"),
@@ -121,6 +122,12 @@ def _at_once(reply: Reply) -> Reply:
             "answers 307: a redirect, which is not followed",
         ),
         (refusal(429), SourceUnreachableError, 3, "too many requests, in 3 attempts"),
+        (
+            refusal(429, **{"x-should-retry": "false"}),
+            SourceUnreachableError,
+            1,
+            "too many requests, in 1 attempt;",
+        ),
         (refusal(500), SourceUnreachableError, 3, "answers 500: an error of the server"),
         (Reply(b"", drop=True), SourceUnreachableError, 3, "cannot be reached in 3 attempts"),
     ],
@@ -145,7 +152,7 @@ def test_a_server_that_does_not_answer_in_time_is_an_error_with_the_seconds() ->
     finally:
         hold.set()
     assert isinstance(found, SourceUnreachableError)
-    assert "gave no answer within 1 s in 1 attempts; raise timeoutSeconds" in str(found)
+    assert "gave no answer within 1 s in 1 attempt; raise timeoutSeconds" in str(found)
 
 
 def test_a_server_that_is_down_is_an_error() -> None:
@@ -186,11 +193,24 @@ def test_a_missing_text_is_empty_and_a_broken_character_is_replaced() -> None:
     assert answer.text == "8?"
 
 
+def test_what_servers_write_in_another_way_is_read() -> None:
+    parts = [{"type": "thinking", "thinking": []}, {"type": "text", "text": "Grade"}]
+    parts.append({"type": "text", "text": ": 8"})
+    usage = {"prompt_tokens": None, "completion_tokens": 4}
+    document = {"choices": [{"message": {"content": parts}}], "usage": usage}
+    answer, _ = asked(lambda *_: Reply(json.dumps(document).encode()))
+    assert isinstance(answer, Completion)
+    assert (answer.text, answer.prompt_tokens, answer.tokens) == ("Grade: 8", 0, 4)
+
+
 @pytest.mark.parametrize(
     "fault",
     [
         refusal(400, code="context_length_exceeded"),
         refusal(400, "This model's maximum context length is 2048 tokens"),
+        refusal(400, "The input token count (9000) exceeds the maximum number of tokens allowed"),
+        refusal(422, "`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000"),
+        Reply(b"<html>413 Request Entity Too Large</html>", 413),
     ],
 )
 def test_a_prompt_that_is_too_long_gets_an_empty_answer(fault: Reply) -> None:
@@ -254,3 +274,11 @@ def test_a_key_that_the_server_repeats_is_not_kept(key: str, shown: str) -> None
     assert isinstance(answer, Completion)
     assert json.loads(answer.raw_json)["debug"] == shown
     assert not answer.raw_json_is_cut
+
+
+def test_a_key_in_the_text_of_an_answer_is_not_kept() -> None:
+    escaped = "".join(f"\\u{ord(character):04x}" for character in KEY)
+    body = f'{{"choices": [{{"message": {{"content": "{KEY} {escaped}"}}}}]}}'
+    answer, _ = asked(lambda *_: Reply(body.encode()))
+    assert isinstance(answer, Completion)
+    assert answer.text == "[key] [key]"

@@ -14,7 +14,7 @@ import pytest
 from isheep.contract.exit_codes import ExitCode
 from isheep.contract.order import JudgeEndpointRef
 from isheep.recipes.settings import AssessSettings, EndpointSettings
-from isheep_worker.rows.schema import PAIRS, SCORES, PairRow, ScoreRow
+from isheep_worker.rows.schema import PAIRS, SCORES, LevelScore, PairRow, ScoreRow
 
 from ..engines.endpoint_server import EndpointServer, Reply, chat, refusal, serving
 from .stage_runner import KEY, StageRunner, statistics
@@ -91,6 +91,12 @@ def test_an_endpoint_scores_all_pairs_and_its_tokens_are_counted(
     scores = {row.id: row.levels["Quality"].score for row in rows}
     assert scores == {f"p{n}": None if n == 3 else float(n % 10 + 1) for n in range(COUNT)}
     assert found["scored"] == COUNT - 1
+    sent = {row.id: row.levels["Quality"].answer for row in rows}
+    assert all(one is not None and json.loads(one.json)["usage"] for one in sent.values())
+    refused = sent["p3"]
+    assert refused is not None
+    assert "I cannot judge birds." in refused.json
+    assert b"answer" not in SCORES.encode(ScoreRow("p", None, {"Quality": LevelScore(3.0)}))
     assert (found["promptTokens"], found["tokens"]) == (100 * COUNT, 2 * COUNT)
     assert found["modelLoads"] == 0
     assert Counter(bird(one.body) for one in server.received) == Counter(range(COUNT))
