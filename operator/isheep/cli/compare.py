@@ -14,6 +14,7 @@ from isheep.cli import suggestions
 from isheep.cli.options import AnyContext, AnyNamespace, Output, Store
 
 if TYPE_CHECKING:
+    from isheep.api.status import IterationRecord
     from isheep.cli.compared_run import ComparedRun
 
 ABSENT = "-"
@@ -87,7 +88,8 @@ def _lines(runs: Sequence[ComparedRun]) -> Iterator[str]:
     yield from _seeds(runs)
     yield ""
     yield NOTE
-    if any(record.yardstick for run in runs for record in run.history.values()):
+    records = [record for run in runs for record in run.history.values()]
+    if any(one.yardstick or one.benchmark or one.judgement or one.grades for one in records):
         yield YARDSTICK_NOTE
 
 
@@ -95,7 +97,12 @@ def _seeds(runs: Sequence[ComparedRun]) -> Iterator[str]:
     """Yield the lines about runs that differ in their random seed only, if there are enough."""
     from isheep.cli.seed_groups import SeededRun, seed_lines
 
-    lines = list(seed_lines([SeededRun(run.title, run.spec, run.history) for run in runs]))
+    found = []
+    for run in runs:
+        # Another image with the same versions of the stages changes nothing.
+        pinned = {name: value for name, value in run.pinned.items() if name != "workerImage"}
+        found.append(SeededRun(run.title, run.spec, run.history, pinned))
+    lines = list(seed_lines(found))
     if lines:
         yield ""
         yield from lines
@@ -103,7 +110,6 @@ def _seeds(runs: Sequence[ComparedRun]) -> Iterator[str]:
 
 def _iteration(t: int, runs: Sequence[ComparedRun], titles: Sequence[str]) -> Iterator[str]:
     from isheep.cli.comparison import figures, funnel_lines
-    from isheep.cli.yardstick_text import yardstick_text
 
     lines = funnel_lines([run.funnel(t) for run in runs])
     if lines:
@@ -121,8 +127,25 @@ def _iteration(t: int, runs: Sequence[ComparedRun], titles: Sequence[str]) -> It
         yield ""
         yield from _table((f"iteration {t}: figures", *titles), rows)
     for run, record in zip(runs, records, strict=True):
-        if record is not None and record.yardstick is not None:
-            yield f"{run.title}: {yardstick_text(t, record.yardstick)}"
+        for text in () if record is None else _comparisons(t, record):
+            yield f"{run.title}: {text}"
+
+
+def _comparisons(t: int, record: IterationRecord) -> Iterator[str]:
+    """Yield a sentence for each comparison of M(t) with M(0)."""
+    from isheep.cli.benchmark_text import benchmark_text
+    from isheep.cli.grade_text import grade_text
+    from isheep.cli.judgement_text import judgement_text
+    from isheep.cli.yardstick_text import yardstick_text
+
+    if record.yardstick is not None:
+        yield yardstick_text(t, record.yardstick)
+    if record.benchmark is not None:
+        yield benchmark_text(t, record.benchmark)
+    if record.judgement is not None:
+        yield judgement_text(t, record.judgement)
+    if record.grades is not None:
+        yield grade_text(t, record.grades)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -79,9 +79,10 @@ class ComparedRun:
             "figures": None
             if record is None
             else [{"name": f.name, "value": f.value, "n": f.rows} for f in figures(record)],
-            "yardstick": None
-            if record is None or record.yardstick is None
-            else record.yardstick.document(),
+            **{
+                name: None if record is None else record.document().get(name)
+                for name in ("yardstick", "benchmark", "judgement", "grades")
+            },
         }
 
 

@@ -23,7 +23,8 @@ NOTE = (
     "loss or a higher score here does not mean a better model."
 )
 YARDSTICK_NOTE = (
-    "A yardstick compares M(t) with M(0) of the same run. It does not compare two runs."
+    "A comparison on a yardstick or a benchmark, or by a judge, is one of M(t) with M(0) of the "
+    "same run. It does not compare two runs."
 )
 
 

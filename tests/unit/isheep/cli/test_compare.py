@@ -8,7 +8,13 @@ import pytest
 import yaml
 from tests.unit.isheep.cli.test_startup import complete
 
-from isheep.api.status import IterationRecord, YardstickRecord
+from isheep.api.status import (
+    BenchmarkRecord,
+    GradeRecord,
+    IterationRecord,
+    JudgementRecord,
+    YardstickRecord,
+)
 from isheep.cli.comparison import NOTE, differences, figures, funnel_lines
 from isheep.local.stored_run import StoredRun
 from isheep.store.artifacts import ArtifactStore
@@ -65,7 +71,7 @@ def test_json_has_the_same_values(two_runs):
     (iteration,) = lamb["iterations"]
     assert {"label": "length", "kind": "drop", "count": 9} in iteration["funnel"]
     assert {"name": "mean score", "value": 8.5, "n": 2} in iteration["figures"]
-    assert iteration["yardstick"] is None
+    assert [iteration[name] for name in ("yardstick", "benchmark", "grades")] == [None] * 3
     assert NOTE in found["notes"]
 
 
@@ -175,6 +181,26 @@ def test_a_yardstick_is_shown_with_its_tasks_and_interval_only(two_runs):
     assert line.startswith("other: M(1): loss on 40 seed tasks -0.250")
     assert "95 % interval -0.500 to -0.100" in line
     assert "does not compare two runs" in text
+
+
+def test_a_benchmark_and_judgements_are_shown_with_their_items_and_intervals_only(two_runs):
+    ends = {"lower": -0.1, "upper": 0.5}
+    rewrite_status(
+        "other",
+        benchmark=BenchmarkRecord(name="arc", items=300, difference=0.2, **ends),
+        judgement=JudgementRecord(name="open", items=80, rate=0.625, lower=0.5, upper=0.75),
+        grades=GradeRecord(name="mt", items=60, mean=5.5, difference=0.25, **ends),
+    )
+    lines = two_runs("compare", "lamb", "other").stdout.splitlines()
+    assert [line.partition(" (")[0] for line in lines if line.startswith("other: M(1)")] == [
+        "other: M(1): +0.200 against M(0) on 300 items of arc",
+        "other: M(1): win rate 0.625 on 80 questions of open",
+        "other: M(1): mean grade 5.50 on 60 questions of mt, +0.25 from M(0)",
+    ]
+    found = json.loads(two_runs("compare", "lamb", "other", "-o", "json").stdout)
+    (iteration,) = found["runs"][1]["iterations"]
+    assert iteration["benchmark"]["items"] == 300
+    assert iteration["grades"]["mean"] == 5.5
 
 
 def test_two_commits_of_a_model_are_a_difference_even_if_the_specs_are_equal(two_runs):
