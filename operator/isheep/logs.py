@@ -46,7 +46,8 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as one line, and the traceback after it if there is one."""
         fields = "".join(f" {name}={_text(value)}" for name, value in _fields_of(record).items())
-        line = f"{_time(record)} {record.levelname} {record.name} {record.getMessage()}{fields}"
+        message = _one_line(record.getMessage())
+        line = f"{_time(record)} {record.levelname} {record.name} {message}{fields}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -84,7 +85,16 @@ def _time(record: logging.LogRecord) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
+def _one_line(text: str) -> str:
+    """Return a message without what would begin another line, or command a terminal."""
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else json.dumps(character)[1:-1]
+
+
 def _text(value: object) -> str:
     text = str(value)
-    plain = text and not any(c.isspace() or c in "\"='" for c in text)
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    plain = text.isprintable() and text and not any(c.isspace() or c in "\"='" for c in text)
+    return text if plain else _one_line(json.dumps(text, ensure_ascii=False))

@@ -24,7 +24,8 @@ class Prices(SpecModel):
     currency: Annotated[Text, Field(max_length=3, pattern="^[A-Z]{3}$")] = Field(
         description="The currency of all prices, as three capital letters, such as EUR."
     )
-    per_hour: Map[Annotated[Number, Field(ge=0)]] = Field(
+    # With a larger price, the cost of a run could exceed the largest number of JSON.
+    per_hour: Map[Annotated[Number, Field(ge=0, le=1000000000)]] = Field(
         default_factory=dict,
         max_length=32,
         description="Price of one device for an hour, by resource, such as nvidia.com/gpu.",

@@ -8,13 +8,16 @@ from pydantic import Field
 
 from isheep.api.base import LocalObjectReference, SpecModel, Text
 
+# No file has control characters in its name, and messages and logs contain the URI.
+_CONTROL = r"\x00-\x1f\x7f"
 # No segment consists of dots only: "..", in the folder of a claim, would lead out of the claim.
-_PATH = r"/*\.*[^/.][^/]*(/+\.*[^/.][^/]*)*/*"
+_SEGMENT = rf"\.*[^/.{_CONTROL}][^/{_CONTROL}]*"
+_PATH = rf"/*{_SEGMENT}(/+{_SEGMENT})*/*"
 STORAGE_URI_PATTERN = (
     r"^(hf://[A-Za-z0-9][-A-Za-z0-9_.]*/[A-Za-z0-9][-A-Za-z0-9_.]*"
     rf"|s3://[a-z0-9][-a-z0-9.]{{1,61}}[a-z0-9]/{_PATH}"
     rf"|pvc://[a-z0-9][-a-z0-9.]{{0,252}}/{_PATH}"
-    r"|file:///.+)$"
+    rf"|file:///[^{_CONTROL}]+)$"
 )
 
 StorageUri = Annotated[Text, Field(min_length=1, max_length=1024, pattern=STORAGE_URI_PATTERN)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -38,6 +38,7 @@ class PodObservation:
     are the times of its pods, and `stage_since` is when they began the stage. `waits_for` is the
     store that does not answer the pod that serves the progress. `lost_nodes` are the
     nodes of its pods if none of them answers; a Job whose nodes were lost is not used any more.
+    `kept` is True if the Job was deleted, its pods have ended, and a finalizer keeps the Job.
     """
 
     at: datetime
@@ -61,6 +62,7 @@ class PodObservation:
     stage_since: datetime | None = None
     waits_for: str | None = None
     lost_nodes: tuple[str, ...] = ()
+    kept: bool = False
 
 
 def is_over(job: JobRecord) -> bool:
@@ -118,11 +120,9 @@ def _first_due(job: JobRecord, observation: PodObservation | None, timings: Timi
 def _deletion_due(
     job: JobRecord, observation: PodObservation | None, timings: Timings
 ) -> datetime | None:
-    """Return when to look whether a Job cannot be deleted because its nodes are lost."""
+    """Return when to look why a Job still exists: its nodes are lost, or a finalizer keeps it."""
     first = lost_at(job)
-    if is_over(job) or first is None:
-        return None
-    if observation is not None and observation.lost_nodes:
+    if first is None or (observation is not None and (observation.lost_nodes or observation.kept)):
         return None
     if observation is None:
         return first
@@ -130,7 +130,10 @@ def _deletion_due(
 
 
 def lost_at(job: JobRecord) -> datetime | None:
-    """Return when a Job that is being deleted, and still has pods then, has lost their nodes."""
+    """Return when a Job that is being deleted, and still has pods then, has lost their nodes.
+
+    If it has no pods then, a finalizer keeps it.
+    """
     if job.deleted_at is None:
         return None
     return job.deleted_at + timedelta(seconds=job.grace_seconds) + DELETION_GRACE
@@ -151,6 +154,7 @@ def attempt_of(job: JobRecord, observation: PodObservation | None) -> Attempt:
     state = _state(job, seen)
     ending = seen.ending if seen.final else replace(NO_ENDING, results=seen.ending.results)
     lost = () if is_over(job) and not job.deleting else seen.lost_nodes
+    kept = job.deleting and seen.kept
     return Attempt(
         name=job.name,
         steps=job.steps,
@@ -161,9 +165,9 @@ def attempt_of(job: JobRecord, observation: PodObservation | None) -> Attempt:
         finished=job.finished or (seen.lingers_since if seen.final else None),
         results=ending.results,
         exit_code=_exit_code(state, ending),
-        disrupted=ending.disrupted or bool(lost),
+        disrupted=ending.disrupted or bool(lost) or kept,
         pod=ending.pod,
-        message=lost_message(lost) if lost else ending.message or _job_message(job),
+        message=_lost_message(job, lost, kept=kept) or ending.message or _job_message(job),
         waiting=_waiting(job, seen) if state is AttemptState.ACTIVE else None,
         failed_pod=_failed_pod(job, seen) if state is AttemptState.ACTIVE else None,
         stage=seen.stage,
@@ -220,7 +224,8 @@ def why_useless(
 
 def _state(job: JobRecord, observation: PodObservation) -> AttemptState:
     if job.deleting:
-        return AttemptState.LOST if observation.lost_nodes else AttemptState.TERMINATING
+        lost = observation.lost_nodes or observation.kept
+        return AttemptState.LOST if lost else AttemptState.TERMINATING
     if not observation.final and observation.lost_nodes and not is_over(job):
         return AttemptState.FAILED
     if not observation.final:
@@ -228,6 +233,16 @@ def _state(job: JobRecord, observation: PodObservation) -> AttemptState:
         return AttemptState.ACTIVE
     failed = job.failed or (not job.complete and observation.ending.pod is not None)
     return AttemptState.FAILED if failed else AttemptState.SUCCEEDED
+
+
+def _lost_message(job: JobRecord, nodes: Sequence[str], *, kept: bool) -> str | None:
+    if nodes:
+        return lost_message(nodes)
+    text = (
+        f"the Job {job.name} was deleted and its pods have ended, but a finalizer keeps it: see "
+        "its metadata.finalizers; the next attempt starts"
+    )
+    return text if kept else None
 
 
 def _job_message(job: JobRecord) -> str | None:

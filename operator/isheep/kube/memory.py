@@ -38,8 +38,8 @@ class IdlePlan:
 class Memory:
     """The memory of one run.
 
-    `refused` is why its status could not be written the last time, and `kept` why the run could not
-    be deleted. `looked` is True after this process has looked for Jobs without labels.
+    `refused` is why its status could not be written the last time, and `kept` why the run or a Job
+    could not be deleted. `looked` is True after this process has looked for Jobs without labels.
     """
 
     idle: IdlePlan | None = None

@@ -19,10 +19,14 @@ from pydantic import ValidationError
 from isheep.contract.order import StepResult
 from isheep.kube.attempts import PodObservation
 from isheep.kube.names import HTTP_PORT
+from isheep.kube.pod_results import finite_steps, shown
 from isheep.kube.records import JobRecord
 
 POLL_SECONDS = 2.0
 POLL_BYTES = 64 * 1024
+STAGE_CHARACTERS = 253
+MOST_COMMITTED = 512
+"""The most stages that are read from an answer; a worker sends fewer, the newest ones."""
 WAITS_CHARACTERS = 300
 CONCURRENT_POLLS = 64
 
@@ -39,6 +43,11 @@ class Progress:
     total: int | None = None
     committed: tuple[StepResult, ...] = ()
     waits_for: str | None = None
+
+
+def poll_session() -> aiohttp.ClientSession:
+    """Return a session for polls, which decompresses nothing: an answer could become gigabytes."""
+    return aiohttp.ClientSession(auto_decompress=False)
 
 
 OnAnswer = Callable[[JobRecord, str, Progress | None], None]
@@ -125,7 +134,7 @@ def _progress(answer: object) -> Progress:
     stage, done, total = (answer.get(name) for name in ("stage", "itemsDone", "itemsTotal"))
     fits = all(v is None or (type(v) is int and 0 <= v < 2**53) for v in (done, total))
     return Progress(
-        stage=stage if isinstance(stage, str) else None,
+        stage=stage if isinstance(stage, str) and len(stage) <= STAGE_CHARACTERS else None,
         done=done if fits else None,
         total=total if fits else None,
         committed=_committed(answer.get("committed")),
@@ -135,7 +144,7 @@ def _progress(answer: object) -> Progress:
 
 def _waits_for(found: object) -> str | None:
     """Return what a pod waits for, in one line."""
-    text = " ".join(found.split())[:WAITS_CHARACTERS] if isinstance(found, str) else ""
+    text = " ".join(shown(found).split())[:WAITS_CHARACTERS] if isinstance(found, str) else ""
     return text or None
 
 
@@ -144,8 +153,9 @@ def _committed(found: object) -> tuple[StepResult, ...]:
 
     The planner uses a report only if it computes the same key for a stage of the run.
     """
+    rows = found[:MOST_COMMITTED] if isinstance(found, list) else ()
     try:
-        return tuple(StepResult.model_validate(step) for step in found or ())  # type: ignore[attr-defined]
+        return finite_steps(StepResult.model_validate(step) for step in rows)
     except (ValidationError, TypeError):
         return ()
 

@@ -21,11 +21,11 @@ from isheep.api.run import MANAGER, RETRY_ANNOTATION
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.gpu_resources import gpus_by_resource, gpus_of_claims
 from isheep.contract.labels import RUN_LABEL
+from isheep.kube.bounds import annotation, attempt_number, grace_seconds, kueue_labels
 from isheep.kube.names import (
     ATTEMPT_LABEL,
     AVOIDED_NODES_ANNOTATION,
     KUEUE_LABELS_ANNOTATION,
-    KUEUE_PREFIX,
     KUEUE_QUEUE_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
@@ -50,6 +50,8 @@ from isheep.planner.types import JobWalk, RunView, StageRef
 
 Json = Mapping[str, Any]
 RESTING_PHASES = ("Succeeded", "Failed", "Suspended")
+MOST_STEPS = 64
+"""The largest number of steps of a Job; the operator's own Jobs have fewer."""
 LARGE_BYTES = 64 * 1024
 """Spec and status of a run together; a run with the defaults has a tenth of it."""
 
@@ -189,8 +191,8 @@ def _whole_record(document: Json) -> RunRecord:
         phase=(document.get("status") or {}).get("phase") or "Pending",
         spec=spec,
         status=status,
-        retry=(metadata.get("annotations") or {}).get(RETRY_ANNOTATION),
-        kueue_labels=_kueue_labels(labels),
+        retry=_retry(metadata),
+        kueue_labels=kueue_labels(labels),
         figures=run_figures(document.get("status") or {}),
         gpu_figures=gpu_figures(document.get("status") or {}),
         state=state_figures(document.get("status") or {}),
@@ -213,17 +215,19 @@ def our_run(document: Json) -> RunRecord | None:
     return run_record(document) if manager in (None, MANAGER) else None
 
 
-def _kueue_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    return {k: v for k, v in labels.items() if k.startswith(KUEUE_PREFIX)}
+def _retry(metadata: Json) -> str | None:
+    """Return the part of the retry annotation that counts; an annotation may have 256 KiB."""
+    asked = (metadata.get("annotations") or {}).get(RETRY_ANNOTATION)
+    return None if asked is None else str(asked)[:RETRY_CHARACTERS]
 
 
 def _rests(document: Json) -> bool:
     metadata, status = document["metadata"], document.get("status") or {}
-    asked = (metadata.get("annotations") or {}).get(RETRY_ANNOTATION)
+    asked = _retry(metadata)
     return (
         status.get("phase") in RESTING_PHASES
         and status.get("observedGeneration") == metadata.get("generation")
-        and (not asked or asked[:RETRY_CHARACTERS] == status.get("lastHandledRetry"))
+        and (not asked or asked == status.get("lastHandledRetry"))
         and "deletionTimestamp" not in metadata
         and not _charges(status)
     )
@@ -272,33 +276,43 @@ def job_record(document: Json) -> JobRecord:
         resource_version=int(metadata["resourceVersion"]),
         run=labels.get(RUN_LABEL, ""),
         run_uid=labels.get(RUN_UID_LABEL, ""),
-        steps=_steps(annotations.get(STEPS_ANNOTATION)),
-        number=_number(labels.get(ATTEMPT_LABEL)),
+        steps=_steps(annotation(annotations, STEPS_ANNOTATION)),
+        number=attempt_number(labels.get(ATTEMPT_LABEL)),
         managed=labels.get(MANAGED_BY_LABEL) == MANAGED_BY,
         parallelism=int(spec.get("parallelism") or 0),
         created=timestamp(metadata["creationTimestamp"]),
-        walk=read_walk(annotations.get(WALK_ANNOTATION)),
+        walk=read_walk(annotation(annotations, WALK_ANNOTATION)),
         together=spec.get("backoffLimit") == 0,
         deleting="deletionTimestamp" in metadata,
         suspended=bool(spec.get("suspend")),
         queued=KUEUE_QUEUE_LABEL in shown,
-        kueue_labels=_kueue_labels(shown),
-        asked_labels=read_labels(annotations.get(KUEUE_LABELS_ANNOTATION)),
+        kueue_labels=kueue_labels(shown),
+        asked_labels=read_labels(annotation(annotations, KUEUE_LABELS_ANNOTATION)),
         managed_by=spec.get("managedBy"),
         active=int(status.get("active") or 0),
         ready=int(status.get("ready") or 0),
         failed_pods=int(status.get("failed") or 0),
-        started=timestamp(status["startTime"]) if status.get("startTime") else None,
+        started=_started(spec, status, ended=end is not None),
         finished=timestamp(finished) if end is not None and finished else None,
         complete="Complete" in ends,
         failed="Failed" in ends,
         message=(ends.get("Failed") or {}).get("message", ""),
         gpus=_gpus(pod),
         deleted_at=timestamp(deleted_at) if deleted_at else None,
-        grace_seconds=int(pod.get("terminationGracePeriodSeconds") or 0),
+        grace_seconds=grace_seconds(pod),
         labelled=shown.get(MANAGED_BY_LABEL) == MANAGED_BY,
-        avoided_nodes=tuple(filter(None, annotations.get(AVOIDED_NODES_ANNOTATION, "").split(","))),
+        avoided_nodes=_nodes(annotation(annotations, AVOIDED_NODES_ANNOTATION)),
     )
+
+
+def _started(spec: Json, status: Json, *, ended: bool) -> datetime | None:
+    """Return when the pods of a Job could start; None while it is suspended.
+
+    Before version 1.36, Kubernetes keeps the time of the pods that the suspension has stopped.
+    """
+    if not status.get("startTime") or (spec.get("suspend") and not ended):
+        return None
+    return timestamp(status["startTime"])
 
 
 def _gpus(pod: Json) -> dict[str, int]:
@@ -324,11 +338,11 @@ def _steps(annotation: str | None) -> tuple[StageRef, ...]:
     except (ValueError, TypeError, KeyError, RecursionError):
         return ()
     texts = all(isinstance(text, str) for step in steps for text in step)
-    return tuple(StageRef(*step) for step in steps) if texts else ()
+    return tuple(StageRef(*step) for step in steps) if texts and len(steps) <= MOST_STEPS else ()
 
 
-def _number(label: str | None) -> int:
-    return int(label) if label is not None and label.isdecimal() else 0
+def _nodes(text: str | None) -> tuple[str, ...]:
+    return tuple(filter(None, (text or "").split(",")))
 
 
 def _compact(value: Any) -> bytes:

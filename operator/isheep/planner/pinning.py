@@ -31,7 +31,7 @@ from isheep.contract.invalid_fields import invalid_fields
 from isheep.contract.prepared import Prepared
 from isheep.contract.reasons import Reason
 from isheep.contract.stage_ids import iteration_of
-from isheep.planner.seen_fields import ONE_OF, as_digests, field_digests
+from isheep.planner.seen_fields import ONE_OF, as_digests, digests_like, field_digests
 from isheep.planner.types import RunView
 from isheep.planner.walk import prepare_key
 from isheep.recipes.decisions import waits_for_verdicts
@@ -173,8 +173,8 @@ def _first(run: RunView, worker_image: str) -> Resolved:
 
 def _next(run: RunView, before: Resolved) -> Resolved:
     fresh = _decontaminated(_measured(_read(run.spec))).document()
-    seen = field_digests(run.spec)
-    spec = _read(_resolve(before.seen, seen, before.spec, fresh))
+    now = digests_like(before.seen, run.spec)
+    spec = _read(_resolve(before.seen, now, before.spec, fresh))
     if spec.safeguards is not None and spec.safeguards.acts:
         spec = _measured(spec)
     if not _drops_overlaps(spec_of(before)):
@@ -184,7 +184,7 @@ def _next(run: RunView, before: Resolved) -> Resolved:
     return before.model_copy(
         update={
             "generation": run.generation,
-            "seen": seen,
+            "seen": field_digests(run.spec),
             "spec": spec.document(),
             "prepare_key": key,
             "writers": _begun_writers(run, before, spec),

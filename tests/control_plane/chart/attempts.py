@@ -16,6 +16,7 @@ TEAM = "attacks-team"
 LARGE = "attacks-large"
 EVIL = "http://evil.example.com:18777"
 HUB = "https://hub.example.com"
+MIRROR = "https://mirror.example.com"
 JUDGE = "https://judge.example.com:8443"
 
 LISTS = {
@@ -26,6 +27,8 @@ LISTS = {
     "destinations": [
         "s3=https://s3.example.com",
         "hf=https://huggingface.co",
+        "PodIdentity=https://s3.example.com",
+        f"hf={MIRROR}",
         f"judge={JUDGE}",
         f"grader={JUDGE}",
         *(f"{secret}={HUB}" for secret in ("s3", "hf", "wandb", "judge", "PodIdentity")),

@@ -13,6 +13,7 @@ from .attempts import (
     JUDGE_MODEL,
     JUDGED,
     MAP_SOURCE,
+    MIRROR,
     MODEL,
     NAME,
     NAMESPACE,
@@ -98,6 +99,13 @@ CREDENTIAL_ATTEMPTS = (
         "a listed host with another port", TEAM, {"name": "HF_ENDPOINT", "value": f"{HUB}:8443"}
     ),
     _destination("an endpoint from a Secret", TEAM, from_secret("HF_ENDPOINT", "wandb", "key")),
+    _destination(
+        "the pod's identity to a host that is listed for a Secret of the run",
+        TEAM,
+        {"name": "AWS_ENDPOINT_URL", "value": MIRROR},
+        **model(secretRef={"name": "hf"}),
+        **s3(None, endpoint="https://s3.example.com"),
+    ),
     _destination(
         "a proxy that is listed for another Secret",
         TEAM,

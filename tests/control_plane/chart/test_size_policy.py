@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from isheep.kube.bounds import MOST_KUEUE_LABELS
+
 from .policies import created, policy_objects, wait_for_status
 from .test_admission import create_namespace, run_document
 
@@ -66,6 +68,17 @@ def test_labels_count_too(server: Any) -> None:
     labels = {f"{'p' * 240}.{n}/{'n' * 60}": "v" * 60 for n in range(800)}
     answer = server.request("POST", f"{RUNS}?dryRun=All", annotated("new", "", **labels))
     assert answer.status == 422, answer.message
+
+
+def test_labels_for_kueue_have_a_bound_of_their_own(server: Any) -> None:
+    """The operator keeps them of each run, so it reads no more of them."""
+    labels = {f"kueue.x-k8s.io/l{n}": "v" for n in range(MOST_KUEUE_LABELS)}
+    answer = server.request("POST", f"{RUNS}?dryRun=All", annotated("new", "", **labels))
+    assert answer.status == 201, answer.message
+    labels["kueue.x-k8s.io/more"] = "v"
+    answer = server.request("POST", f"{RUNS}?dryRun=All", annotated("new", "", **labels))
+    assert answer.status == 422
+    assert "more than 16 labels begin with kueue.x-k8s.io/" in answer.message
 
 
 def test_a_run_that_is_older_than_the_policy_can_be_suspended_and_shortened(server: Any) -> None:

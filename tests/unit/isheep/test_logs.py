@@ -39,7 +39,15 @@ def test_a_text_line_has_time_level_logger_message_and_fields() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("", '""'), ('say "x"', '"say \\"x\\""'), ("a=b", '"a=b"'), ("a\nb", '"a\\nb"'), (1.5, "1.5")],
+    [
+        ("", '""'),
+        ('say "x"', '"say \\"x\\""'),
+        ("a=b", '"a=b"'),
+        ("a\nb", '"a\\nb"'),
+        ("a\x1b[31mb", '"a\\u001b[31mb"'),
+        ("a\x9bb", '"a\\u009bb"'),
+        (1.5, "1.5"),
+    ],
 )
 def test_a_value_that_could_be_misread_is_quoted(value: object, text: str) -> None:
     stream = logged("Text")
@@ -79,3 +87,10 @@ def test_records_below_the_level_are_not_logged() -> None:
     stream = logged("Text")
     log_event(LOGGER, logging.DEBUG, "m", why="x")
     assert stream.getvalue() == ""
+
+
+def test_a_message_of_somebody_else_stays_on_one_line() -> None:
+    stream = logged("Text")
+    LOGGER.warning("the pass failed: %s", "no\n2026-01-01T00:00:00Z INFO forged\x1b[2J \u4e2d")
+    (line,) = stream.getvalue().splitlines()
+    assert line.endswith("no\\n2026-01-01T00:00:00Z INFO forged\\u001b[2J \u4e2d")

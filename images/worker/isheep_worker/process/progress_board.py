@@ -6,12 +6,20 @@ them, so no lock is needed.
 
 from __future__ import annotations
 
+import json
+
 from isheep.contract.order import StageOrder, StepResult
 from isheep.contract.rule_names import DROP
 from isheep.contract.stage_ids import kind_name
 from isheep_worker.process.channel import Waits
 from isheep_worker.runtime.meter import Activity
 from isheep_worker.runtime.progress import Report
+
+COMMITTED_BYTES = 48 * 1024
+"""The place for committed stages in an answer, of which the operator reads 64 KiB.
+
+The operator asks often, so it knows the older ones already, and the result of the Job counts all.
+"""
 
 
 class ProgressBoard:
@@ -39,13 +47,23 @@ class ProgressBoard:
         elif isinstance(report, Waits):
             self.waits_for = report.text
         else:
-            self.committed = (*self.committed, _row(report))
+            self.committed = _newest((*self.committed, _row(report)))
 
     def document(self) -> dict[str, object]:
         """Return the report, the committed stages and what the child waits for as JSON values."""
         committed = {"committed": list(self.committed)} if self.committed else {}
         waits = {"waitsFor": self.waits_for} if self.waits_for else {}
         return {**self.report.document(), **committed, **waits}
+
+
+def _newest(rows: tuple[dict[str, object], ...]) -> tuple[dict[str, object], ...]:
+    """Return the newest rows, as many as an answer has place for."""
+    place = COMMITTED_BYTES
+    for number, row in enumerate(reversed(rows)):
+        place -= len(json.dumps(row)) + 2
+        if place < 0:
+            return rows[len(rows) - number :]
+    return rows
 
 
 def _row(step: StepResult) -> dict[str, object]:

@@ -37,3 +37,11 @@ def test_a_uri_may_have_dots_in_its_names(uri: str) -> None:
 )
 def test_no_segment_of_a_path_consists_of_dots(uri: str) -> None:
     assert not re.search(STORAGE_URI_PATTERN, uri)
+
+
+@pytest.mark.parametrize("scheme", ["s3://bucket/a", "pvc://claim/a", "file:///a"])
+@pytest.mark.parametrize("character", ["\0", "\n", "\r", "\x1b", "\x7f"])
+def test_a_uri_has_no_control_characters(scheme: str, character: str) -> None:
+    assert re.search(STORAGE_URI_PATTERN, f"{scheme} \u00e4/b")
+    assert not re.search(STORAGE_URI_PATTERN, f"{scheme}{character}b")
+    assert not re.search(STORAGE_URI_PATTERN, f"{scheme}/{character}b/c")

@@ -44,6 +44,7 @@ def observation(seconds: float = 100, **fields: Any) -> PodObservation:
 
 
 LOST: dict[str, Any] = {"lost_nodes": ("gpu-7",)}
+DELETED: dict[str, Any] = {"deletionTimestamp": at(9), "status": COMPLETE}
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,8 @@ LOST: dict[str, Any] = {"lost_nodes": ("gpu-7",)}
         ({"status": WORKING, "deletionTimestamp": at(9)}, observation(80, **LOST), None),
         ({"status": WORKING}, observation(80, **LOST), None),
         ({"status": COMPLETE}, observation(80, **LOST), 0),
-        ({"status": COMPLETE, "deletionTimestamp": at(9)}, None, None),
+        (DELETED, None, 69),
+        (DELETED, observation(80, kept=True), None),
         ({"status": WORKING, "steps": ()}, None, None),
         ({"status": COMPLETE, "steps": ()}, None, None),
         ({"spec": {"suspend": True}}, None, 15),
@@ -112,6 +114,7 @@ LOST: dict[str, Any] = {"lost_nodes": ("gpu-7",)}
         "on a lost node",
         "complete on a node that came back",
         "complete and being deleted",
+        "complete and kept by a finalizer",
         "without steps",
         "without steps and complete",
         "suspended",
@@ -164,9 +167,10 @@ SUCCEEDED, FAILURE = AttemptState.SUCCEEDED, AttemptState.FAILED
         ({"status": FAILED}, observation(), ACTIVE),
         ({"status": FAILED}, observation(final=True), FAILURE),
         ({"deletionTimestamp": at(9)}, None, TERMINATING),
-        ({"deletionTimestamp": at(9), "status": COMPLETE}, None, TERMINATING),
-        ({"deletionTimestamp": at(9), "status": COMPLETE}, observation(final=True), TERMINATING),
+        (DELETED, None, TERMINATING),
+        (DELETED, observation(final=True), TERMINATING),
         ({"deletionTimestamp": at(9), "spec": {"suspend": True}}, None, TERMINATING),
+        (DELETED, observation(kept=True), AttemptState.LOST),
         ({"spec": {"suspend": True}}, None, ACTIVE),
     ],
     ids=[
@@ -182,6 +186,7 @@ SUCCEEDED, FAILURE = AttemptState.SUCCEEDED, AttemptState.FAILED
         "complete and being deleted",
         "read and being deleted",
         "suspended and being deleted",
+        "kept by a finalizer",
         "suspended",
     ],
 )
@@ -213,9 +218,7 @@ def test_an_attempt_has_the_fields_of_its_job_and_of_the_observation() -> None:
         ({"status": COMPLETE}, AttemptState.ACTIVE),
     ],
 )
-def test_an_attempt_on_lost_nodes_ends_as_a_disruption(
-    job: dict[str, Any], state: AttemptState
-) -> None:
+def test_an_attempt_on_lost_nodes_is_disrupted(job: dict[str, Any], state: AttemptState) -> None:
     attempt = attempt_of(a_job(**job), observation(80, **LOST))
     assert attempt.state is state
     lost = state is not AttemptState.ACTIVE
@@ -387,9 +390,7 @@ def test_the_attempt_has_the_gpus_and_the_times_of_its_pods() -> None:
 @pytest.mark.parametrize(
     ("status", "shown"), [(WORKING, True), (STARTING, False), (COMPLETE, False)]
 )
-def test_a_working_attempt_shows_the_store_that_does_not_answer(
-    status: dict[str, Any], shown: bool
-) -> None:
+def test_a_working_attempt_shows_a_silent_store(status: dict[str, Any], shown: bool) -> None:
     waits = observation(waits_for="s3://b does not answer (SlowDown)")
     waiting = attempt_of(a_job(status=status), waits).waiting
     assert (waiting is not None) == shown

@@ -6,20 +6,25 @@ A user can run any container in a pod, so no answer of a pod is trusted.
 from __future__ import annotations
 
 import asyncio
+import gzip
 from datetime import timedelta
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from isheep.kube.attempts import PodObservation
 from isheep.kube.pod_inspection import PodInspector
 from isheep.kube.polls import (
     CONCURRENT_POLLS,
+    MOST_COMMITTED,
     POLL_SECONDS,
     WAITS_CHARACTERS,
     Polls,
     Progress,
+    poll_session,
     with_answer,
 )
 from isheep.kube.records import JobRecord
@@ -272,3 +277,35 @@ def test_what_a_pod_waits_for_is_one_line_of_text(
     before = PodObservation(at=START, waits_for="earlier")
     found, _ = poll(a_job(status=WORKING), pods=[running()], before=before, answer=answer)
     assert found.waits_for == waits_for
+
+
+def test_a_compressed_answer_is_not_decompressed() -> None:
+    """64 pods that answer with such a text at the same time would use up the memory."""
+    bomb = gzip.compress(b"0" * 10_000_000)
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
+
+    async def ask() -> bytes:
+        app = web.Application()
+        app.router.add_get("/progress", answer)
+        async with (
+            TestServer(app) as server,
+            poll_session() as session,
+            session.get(server.make_url("/progress")) as response,
+        ):
+            return await response.content.read()
+
+    assert asyncio.run(ask()) == bomb
+
+
+def test_a_stage_with_an_endless_name_is_no_stage() -> None:
+    found, _ = poll(a_job(status=WORKING), pods=[running()], answer={"stage": "i1/" + "a" * 300})
+    assert found.stage is None
+
+
+def test_a_list_of_stages_without_end_is_read_in_part() -> None:
+    """Each stage takes far more memory than its text, and many pods may answer so."""
+    rows = [{"id": "", "key": ""}] * 2000
+    found, _ = poll(a_job(status=WORKING), pods=[running()], answer={"committed": rows})
+    assert len(found.committed) == MOST_COMMITTED

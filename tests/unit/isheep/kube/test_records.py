@@ -108,6 +108,23 @@ def test_the_record_of_a_running_job_has_its_counts() -> None:
 
 
 @pytest.mark.parametrize(
+    ("suspended", "conditions", "started"),
+    [
+        (False, [], datetime(2026, 1, 1, 0, 0, 3, tzinfo=UTC)),
+        (True, [], None),
+        # Somebody suspends a Job that has ended, which changes nothing.
+        (True, [condition("Complete")], datetime(2026, 1, 1, 0, 0, 3, tzinfo=UTC)),
+    ],
+    ids=["at work", "suspended", "ended"],
+)
+def test_a_suspended_job_has_not_started_although_older_versions_keep_the_time(
+    suspended: bool, conditions: list[dict[str, Any]], started: datetime | None
+) -> None:
+    status = {"startTime": at(3), "conditions": conditions}
+    assert a_job(spec={"suspend": suspended}, status=status).started == started
+
+
+@pytest.mark.parametrize(
     ("conditions", "completion", "complete", "failed", "finished"),
     [
         ([], None, False, False, None),

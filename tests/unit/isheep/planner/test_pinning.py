@@ -14,7 +14,7 @@ from isheep.contract.prepared import PreparedJudge
 from isheep.planner import pinning
 from isheep.planner.orders import resolve_sources
 from isheep.planner.pinning import PlanningError, Resolved, pin, spec_of
-from isheep.planner.seen_fields import field_digests
+from isheep.planner.seen_fields import EARLIER_DIGITS, field_digests
 from isheep.planner.types import Environment, RunView, Start
 from isheep.recipes.pinned_spec import decided_writers
 from isheep.recipes.stage_kinds import STAGE_VERSIONS, StageKind
@@ -158,6 +158,8 @@ def test_a_run_of_an_earlier_version_measures_if_its_user_asks_for_it() -> None:
     assert spec_of(pin(stops, "image-2", retried=False)).yardstick == Yardstick()
 
 
+COLLIDING = (("LD_PRELOAD", "/cache/353081.so"), ("NCCL_DEBUG", "INFO-42273611"))
+"""Two variables whose list has the same digest of 48 bits."""
 WARMUP_EDITED = spec_with(training={"warmupSteps": 9})
 """An edit of one field."""
 
@@ -175,6 +177,28 @@ def test_a_status_of_the_version_before_the_digests_resolves_only_the_edited_fie
     assert (spec.training.warmup_steps, spec.training.max_samples) == (9, 111)
     assert spec.language == "de"
     assert after.seen == field_digests(WARMUP_EDITED)
+
+
+def test_a_status_with_shorter_digests_resolves_only_the_edited_fields() -> None:
+    run, resolved = first()
+    shorter = field_digests(SPEC, EARLIER_DIGITS)
+    old = with_old_defaults(resolved).model_copy(update={"seen": shorter})
+    assert pin(pinned(run, old), "image-1", retried=False).seen == shorter
+    after = pin(edited(pinned(run, old), WARMUP_EDITED), "image-2", retried=False)
+    spec = spec_of(after)
+    assert (spec.training.warmup_steps, spec.training.max_samples) == (9, 111)
+    assert after.seen == field_digests(WARMUP_EDITED)
+
+
+def test_a_value_with_the_short_digest_of_another_one_is_an_edit() -> None:
+    """The two variables have one digest of 48 bits; a search of some minutes found them."""
+    pair = [[{"name": name, "value": text}] for name, text in COLLIDING]
+    specs = [spec_with(compute={"training": {"env": env}}) for env in pair]
+    short = [field_digests(spec, EARLIER_DIGITS) for spec in specs]
+    assert short[0] == short[1]
+    run, resolved = first(specs[0])
+    after = pin(edited(pinned(run, resolved), specs[1]), "image-1", retried=False)
+    assert [one.name for one in spec_of(after).compute.training.env] == [COLLIDING[1][0]]
 
 
 def test_a_status_of_the_version_before_the_digests_is_stored_with_digests() -> None:

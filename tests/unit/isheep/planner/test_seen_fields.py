@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from isheep.planner.seen_fields import DIGITS, MARK, as_digests, field_digests
+from isheep.planner.seen_fields import (
+    DIGITS,
+    EARLIER_DIGITS,
+    MARK,
+    as_digests,
+    digests_like,
+    field_digests,
+)
 
 SPEC: dict[str, Any] = {
     "iterations": 3,
@@ -59,3 +66,17 @@ def test_the_digests_of_a_large_environment_are_short() -> None:
     spec = {"compute": {"inference": {"env": env}}}
     assert len(json.dumps(spec)) > 260_000
     assert len(json.dumps(field_digests(spec))) < 100
+
+
+def test_nobody_finds_two_values_with_one_digest() -> None:
+    """A search for two values of the author's choice takes 2^(2 * DIGITS) tries."""
+    assert 2 * DIGITS >= 80
+
+
+def test_digests_of_an_earlier_version_are_compared_by_their_length() -> None:
+    earlier = {**field_digests(SPEC, EARLIER_DIGITS)}
+    assert earlier[MARK] is True
+    assert len(earlier["iterations"]) == EARLIER_DIGITS
+    assert digests_like(earlier, SPEC) == earlier
+    assert digests_like(earlier, {**SPEC, "iterations": 4}) != earlier
+    assert digests_like(field_digests(SPEC), SPEC) == field_digests(SPEC)

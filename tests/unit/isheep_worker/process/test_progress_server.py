@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from isheep.contract.order import StepResult
+from isheep.kube.polls import POLL_BYTES
 from isheep_worker.process.channel import Waits
 from isheep_worker.process.progress_board import ProgressBoard
 from isheep_worker.process.progress_server import serve_progress
@@ -136,3 +137,16 @@ def test_the_committed_stages_of_a_walk_are_on_the_page(board, port) -> None:
         },
     ]
     assert ("isheep_worker_items_done", "respond", "i1/respond") in samples(port)
+
+
+def test_an_answer_with_many_committed_stages_fits_what_the_operator_reads(board, port) -> None:
+    """A longer answer is cut, and then it is no JSON: the run would show no progress any more."""
+    statistics = {f"drop:rule-{number}": 3.0 for number in range(20)}
+    for number in range(600):
+        board.update(StepResult(id=f"i1/curate/r{number}", key="k" * 64, statistics=statistics))
+    _, content = ask(port, "/progress")
+    assert len(content) < POLL_BYTES
+    rows = json.loads(content)["committed"]
+    assert len(rows) > 60
+    assert rows[-1]["id"] == "i1/curate/r599"
+    assert rows == list(board.committed)
