@@ -98,6 +98,13 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         STALLED,
         "A node cannot start the container. The message comes from the kubelet.",
     ),
+    Reason.WEBHOOK_FAILED: Explanation(
+        STALLED,
+        "An admission webhook of the cluster does not answer the API server, which then accepts "
+        "no Job or no pod of the run. The message comes from the API server.",
+        "start the server of the webhook; kubectl get mutatingwebhookconfigurations and "
+        "validatingwebhookconfigurations show where it is",
+    ),
     Reason.JOB_FORBIDDEN: Explanation(
         STALLED,
         "A policy of the cluster does not allow the Job. The message names the policy.",

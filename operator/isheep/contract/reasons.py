@@ -52,6 +52,7 @@ class Reason(StrEnum):
     VOLUME_NOT_MOUNTED = "VolumeNotMounted"
     VOLUME_IN_USE = "VolumeInUse"
     CONTAINER_NOT_STARTED = "ContainerNotStarted"
+    WEBHOOK_FAILED = "WebhookFailed"
     JOB_FORBIDDEN = "JobForbidden"
     JOB_INVALID = "JobInvalid"
     JOB_NAME_CONFLICT = "JobNameConflict"

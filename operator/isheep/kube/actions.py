@@ -7,9 +7,11 @@ a Job. Before each write the Lease is checked, so that of two operators only one
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import ClassVar
 
 from isheep.api.run import KIND
 from isheep.contract.order import ContractError
@@ -25,6 +27,7 @@ from isheep.kube.queue import WorkQueue
 from isheep.kube.records import JobRecord, RunRecord, job_record, run_record
 from isheep.kube.rejections import job_conflict_message, reason_of, service_conflict_message
 from isheep.kube.services import is_same_service, service_document
+from isheep.kube.stable_messages import stable_message
 from isheep.logs import log_event, stage_fields
 from isheep.planner.pinning import Resolved
 from isheep.planner.types import Expire, Plan, Remove, StageRef, Start, Stop
@@ -32,8 +35,33 @@ from isheep.planner.types import Expire, Plan, Remove, StageRef, Start, Stop
 _LOG = logging.getLogger(__name__)
 
 
-class RunNotDeletedError(Exception):
+class NotDeletedError(Exception):
+    """The API server does not allow a deletion.
+
+    An Event with the reason `reason` says so, and the next try is after `seconds` at most.
+    """
+
+    reason: ClassVar[str]
+    seconds: ClassVar[float] = math.inf
+
+
+class JobNotDeletedError(NotDeletedError):
+    """The API server does not allow to delete a Job, so its run goes on although it must not."""
+
+    reason = "JobNotDeleted"
+    seconds = 60.0
+
+    def __init__(self, job: str, error: ApiError) -> None:
+        super().__init__(
+            f"the operator may not delete the Job {job}, which the run must not have any more: "
+            f"{error}; change the policy of the cluster, or delete the Job by hand"
+        )
+
+
+class RunNotDeletedError(NotDeletedError):
     """The API server does not allow to delete a run whose time has passed."""
+
+    reason = "RunNotDeleted"
 
     def __init__(self, error: ApiError) -> None:
         super().__init__(
@@ -105,7 +133,11 @@ class Actions:
         return rejected
 
     async def delete(self, job: JobRecord, why: str) -> None:
-        """Delete a Job and its pods; a Job that does not exist any more is not an error."""
+        """Delete a Job and its pods; a Job that does not exist any more is not an error.
+
+        Raises:
+            JobNotDeletedError: The API server does not allow it.
+        """
         await self.fence()
         try:
             left = await self._api.delete(
@@ -113,7 +145,7 @@ class Actions:
             )
         except ApiError as error:
             if error.status not in (404, 409):
-                raise
+                raise JobNotDeletedError(job.name, error) from error
             # The Job does not exist any more, or another Job has its name (409: other UID).
             self._cache.jobs.drop(job.uid)
             self._queue.wake(job.run_uid)
@@ -169,7 +201,7 @@ class Actions:
                 return self._reject(job, *problem)
         await self.fence()
         try:
-            created = await self._api.create(
+            created = await self._api.create_admitted(
                 jobs_path(record.namespace), document, check=self._lease.check
             )
         except ApiError as error:
@@ -193,7 +225,7 @@ class Actions:
         await self.fence()
         try:
             path = services_path(metadata["namespace"])
-            await self._api.create(path, document, check=self._lease.check)
+            await self._api.create_admitted(path, document, check=self._lease.check)
         except ApiError as error:
             if error.status != 409:
                 return reason_of(error, "Service"), str(error)
@@ -233,7 +265,8 @@ class Actions:
 
     def _reject(self, job: _NewJob, reason: Reason, message: str) -> bool:
         """Add a rejection, so that the run waits and tries again; return False."""
-        found = job.memory.rejections.add(job.name, job.start, reason, message, self._now())
+        text = stable_message(message, job.name)
+        found = job.memory.rejections.add(job.name, job.start, reason, text, self._now())
         fields = {"reason": reason, "times": found.times, "error": found.message}
         log_event(_LOG, logging.WARNING, "Job rejected", **job.log_fields(), **fields)
         return False

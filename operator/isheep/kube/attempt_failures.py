@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from isheep.api.status import SelfAlignmentRunStatus
+from isheep.contract.reasons import Reason
 from isheep.contract.stage_ids import kind_name
 
 UNKNOWN = "Unknown"
-"""The reason of a failure that is not the last one of the status."""
+"""The reason of a failure that is not the last one of the status, or whose reason is not known.
+
+A pod can report any reason, and each one would be a time series that never ends."""
+_KNOWN = frozenset(str(reason) for reason in Reason)
 
 
 def new_failures(
@@ -27,5 +31,5 @@ def new_failures(
     for record in after.stages:
         added = record.failures - known.get((record.id, record.key), 0)
         if added > 0:
-            told = last is not None and last.stage == record.id
+            told = last is not None and last.stage == record.id and last.reason in _KNOWN
             yield kind_name(record.id), last.reason if last and told else UNKNOWN, added

@@ -31,6 +31,12 @@ A page needs several times its size of memory, and the runs of one user may be l
 """
 TOO_LARGE = re.compile("request is too large|larger than max|[Rr]equest entity too large")
 """What an API server writes about an object that its store does not accept, with any status."""
+WEBHOOK_FAILED = re.compile("failed calling webhook")
+"""What an API server writes if an admission webhook does not answer, with status 500."""
+WEBHOOK_DENIED = re.compile('admission webhook "[^"]*" denied the request')
+"""What an API server writes if an admission webhook denies an object, with the webhook's status."""
+ADMISSION_SECONDS = 8
+"""How long an API server may ask webhooks about an object, less than the time of a request."""
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -200,6 +206,17 @@ class Api:
         """Create an object and return it."""
         return await self._request("POST", path, document, check=check)
 
+    async def create_admitted(self, path: str, document: Json, *, check: Check) -> Json:
+        """Create an object that webhooks of the cluster may have to admit, and return it.
+
+        A webhook that does not answer in time is an `ApiError` with the status 500 or 504.
+        """
+        place = f"{path}?timeout={ADMISSION_SECONDS}s"
+        status, content = await self._send("POST", place, document, check=check)
+        if status == 504:
+            raise ApiError(status, "Timeout", _message(status, _document(content)), ())
+        return _answer("POST", path, status, content)
+
     async def try_to_create(self, path: str, document: Json) -> None:
         """Create an object as a dry run; raises `ApiError` if the API server rejects it."""
         await self._request("POST", f"{path}?dryRun=All", document)
@@ -291,17 +308,27 @@ def next_limit(items: int, size: int) -> int:
     return max(1, min(LARGEST_PAGE, PAGE_BYTES * items // max(1, size)))
 
 
-def _answer(method: str, path: str, status: int, content: bytes) -> Json:
+def _document(content: bytes) -> Json:
     try:
         document: Json = json.loads(content) if content else {}
     except ValueError:
         document = {"message": content.decode(errors="replace")[:200]}
+    return document
+
+
+def _message(status: int, document: Json) -> str:
+    return str(document.get("message") or f"status {status}")
+
+
+def _answer(method: str, path: str, status: int, content: bytes) -> Json:
+    document = _document(content)
     if status < 400:
         return document
-    message = str(document.get("message") or f"status {status}")
+    message = _message(status, document)
     if TOO_LARGE.search(message):
         raise ApiError(413, "RequestEntityTooLarge", message, ())
-    if status >= 500 or status in (401, 408, 429):
+    by_webhook = WEBHOOK_FAILED.search(message) or WEBHOOK_DENIED.search(message)
+    if not by_webhook and (status >= 500 or status in (401, 408, 429)):
         raise ApiUnreachableError(f"{method} {path}: {message}")
     details = document.get("details") or {}
     causes = tuple(str(c.get("reason", "")) for c in details.get("causes") or ())

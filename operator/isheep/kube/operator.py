@@ -13,7 +13,6 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-import aiohttp
 import kopf
 
 from isheep.kube.cache import Cache
@@ -32,7 +31,7 @@ from isheep.kube.lease import Lease
 from isheep.kube.metrics import Metrics, RunsCollector
 from isheep.kube.names import MANAGED_BY, MANAGED_BY_LABEL
 from isheep.kube.pod_inspection import PodInspector
-from isheep.kube.polls import Polls
+from isheep.kube.polls import Polls, poll_session
 from isheep.kube.queue import WorkQueue
 from isheep.kube.reconciler import Reconciler
 from isheep.kube.records import is_edited, job_record, our_run
@@ -99,7 +98,7 @@ class Operator:
             self._api = await Api.connect(self._metrics.count_request)
         except NoClusterError as error:
             raise ConfigError(f"no cluster is configured: {error}; set KUBECONFIG") from error
-        self._session = aiohttp.ClientSession()
+        self._session = poll_session()
         self._polls = Polls(self._session)
         self._lease = self._make_lease()
         self._reconciler = Reconciler(

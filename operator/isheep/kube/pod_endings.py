@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from isheep.contract.exit_codes import ExitCode
 from isheep.contract.explanations import EXPLANATIONS
-from isheep.contract.order import StageResult, parse_result
+from isheep.contract.order import StageResult
 from isheep.contract.reasons import Reason
 from isheep.kube.pod_failure_policy import FINAL_CODES
 from isheep.kube.pod_records import PodRecord
+from isheep.kube.pod_results import read_result, shown
 from isheep.planner.types import FailedPod
 
 TAIL_CHARACTERS = 600
@@ -37,7 +38,7 @@ def how_ended(pods: Sequence[PodRecord]) -> Ending:
     A pod counts if its worker has ended, even if another container of the pod goes on.
     """
     over = [pod for pod in pods if pod.termination is not None]
-    read = {pod.uid: parse_result(pod.termination.message) for pod in over if pod.termination}
+    read = {pod.uid: read_result(pod.termination.message) for pod in over if pod.termination}
     results = tuple(result for result in read.values() if result is not None)
     decisive = _decisive(pods, read)
     if decisive is None:
@@ -62,7 +63,7 @@ def failed_pod(pods: Sequence[PodRecord]) -> FailedPod | None:
     if last is None:
         return None
     end = last.termination
-    result = parse_result(end.message) if end is not None else None
+    result = read_result(end.message) if end is not None else None
     killed = end is not None and (end.reason == OUT_OF_MEMORY or end.exit_code == KILLED)
     otherwise = Reason.KILLED if killed else Reason.RETRYING
     return FailedPod(
@@ -114,12 +115,13 @@ def _end_message(pod: PodRecord) -> str:
     if end is None and pod.failed_init is not None:
         name, code = pod.failed_init
         return f"the init container {name} of {pod.name} ended with exit code {code}"
-    if end is None:
+    if end is None or (end.exit_code == KILLED and pod.reason):
+        # The kubelet says why it has killed the pod, for example because of its use of the disk.
         return f"{pod.name} failed: {pod.reason or 'its node was lost'} {pod.message}".strip()
     if end.reason == OUT_OF_MEMORY:
         remedy = EXPLANATIONS[Reason.KILLED].remedy
         return f"{pod.name} was killed at its memory limit (OOMKilled): {remedy}"
-    tail = " ".join(end.message.split())[-TAIL_CHARACTERS:]
+    tail = " ".join(shown(end.message).split())[-TAIL_CHARACTERS:]
     what = f"{pod.name} ended with exit code {end.exit_code}"
     if end.exit_code == KILLED and not tail:
         return f"{what}: it was killed from outside of the pod"

@@ -13,15 +13,16 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 from isheep.contract.reasons import Reason
-from isheep.kube.attempts import PodObservation, is_over, is_working, pods_are_known
+from isheep.kube.attempts import PodObservation, is_over, is_working, lost_at, pods_are_known
 from isheep.kube.client import Api, ApiError, events_path, pods_path
 from isheep.kube.events import probe_document
 from isheep.kube.kueue import inspect_queue
 from isheep.kube.lost_nodes import lost_nodes, why_silent
 from isheep.kube.pod_endings import Ending, failed_pod, how_ended
-from isheep.kube.pod_records import EventRecord, PodRecord, pod_record
+from isheep.kube.pod_records import EventRecord, PodRecord, event_record, pod_record
 from isheep.kube.pod_times import at_work, live, pod_times
 from isheep.kube.pod_waiting import only_sidecars, why_no_pods, why_waiting
 from isheep.kube.records import JobRecord
@@ -31,6 +32,8 @@ from isheep.planner.types import Action, Stop, Waiting
 SIDECAR_GRACE = timedelta(seconds=60)
 """How long the other containers of a pod may go on after the worker has ended."""
 CREATING = ("ContainerCreating", "PodInitializing")
+MOST_EVENTS = 100
+"""The number of Events about an object that are kept, the latest ones."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -99,7 +102,8 @@ class PodInspector:
             return replace(observation, final=True, ending=how_ended(pods))
         if lost or job.deleting:
             results = Ending(results=how_ended(pods).results)
-            return replace(observation, lost_nodes=lost, ending=results)
+            kept = not lost and _is_kept(job, pods, now)
+            return replace(observation, lost_nodes=lost, kept=kept, ending=results)
         sidecars = only_sidecars(pods, job.parallelism)
         if sidecars is not None:
             return _lingering(replace(observation, waiting=sidecars), found.waiting, pods)
@@ -127,8 +131,11 @@ class PodInspector:
 
     async def _pods(self, job: JobRecord) -> list[PodRecord]:
         selector = f"batch.kubernetes.io/controller-uid={job.uid}"
-        listing = await self._api.list(pods_path(job.namespace), labels=selector)
-        return [pod_record(item) for item in listing.items]
+        found: list[PodRecord] = []
+        # Page by page: each of hundreds of pods has the order of its worker.
+        async for page in self._api.pages(pods_path(job.namespace), labels=selector):
+            found += [pod_record(item) for item in page.items]
+        return found
 
     async def _waiting(self, job: JobRecord, pods: list[PodRecord]) -> Waiting | None:
         found = await self._cause(job, pods)
@@ -160,14 +167,22 @@ class PodInspector:
 
     async def _events(self, namespace: str, uid: str) -> list[EventRecord]:
         """Return the Events about an object, the latest first."""
+        found: list[tuple[str, EventRecord]] = []
         try:
             fields = f"involvedObject.uid={uid}"
-            listing = await self._api.list(events_path(namespace), fields=fields)
+            async for page in self._api.pages(events_path(namespace), fields=fields):
+                found += [(_time_of(event), event_record(event)) for event in page.items]
+                # Anybody who may create Events can create many long ones.
+                found = sorted(found, key=itemgetter(0), reverse=True)[:MOST_EVENTS]
         except ApiError as error:
             _LOG.warning("Events of %s cannot be listed: %s", namespace, error)
-            return []
-        ordered = sorted(listing.items, key=_time_of, reverse=True)
-        return [EventRecord(e.get("reason", ""), e.get("message", "")) for e in ordered]
+        return [event for _, event in found]
+
+
+def _is_kept(job: JobRecord, pods: list[PodRecord], now: datetime) -> bool:
+    """Return whether a finalizer keeps a deleted Job whose pods have ended."""
+    due = lost_at(job)
+    return due is not None and now >= due and all(pod.over for pod in pods)
 
 
 def _lingering(

@@ -8,7 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from isheep.contract.labels import CONTAINER
+from isheep.kube.pod_results import shown
 from isheep.kube.records import Json, timestamp
+
+EVENT_CHARACTERS = 4096
+"""How much of the message of an Event is kept; Kubernetes' own messages have 1,024 bytes."""
+INDEX_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,12 @@ class EventRecord:
     message: str
 
 
+def event_record(document: Json) -> EventRecord:
+    """Return the record of an Event's JSON, with the beginning of its message."""
+    message = shown(str(document.get("message") or "")[:EVENT_CHARACTERS])
+    return EventRecord(str(document.get("reason") or ""), message)
+
+
 def pod_record(document: Json) -> PodRecord:
     """Return the record of a pod's JSON."""
     metadata, status = document["metadata"], document.get("status") or {}
@@ -89,9 +100,10 @@ def pod_record(document: Json) -> PodRecord:
         uid=metadata["uid"],
         phase=status.get("phase", "Pending"),
         reason=status.get("reason", ""),
-        message=status.get("message", ""),
+        message=shown(status.get("message", "")),
         address=status.get("podIP"),
-        index=int(index),
+        # Somebody may have edited the annotation.
+        index=int(index) if index.isdecimal() and len(index) <= INDEX_DIGITS else 0,
         deleting="deletionTimestamp" in metadata,
         disrupted=conditions.get("DisruptionTarget", {}).get("status") == "True",
         unschedulable=(
@@ -99,7 +111,7 @@ def pod_record(document: Json) -> PodRecord:
             if scheduled.get("status") == "False"
             else None
         ),
-        waiting=(waiting.get("reason", ""), waiting.get("message", "")) if waiting else None,
+        waiting=(waiting.get("reason", ""), shown(waiting.get("message", ""))) if waiting else None,
         running_since=_time(running.get("startedAt")),
         termination=_termination(state.get("terminated")),
         others_running=_others_running(status),

@@ -31,6 +31,7 @@ _BY_MESSAGE: tuple[tuple[str, Reason], ...] = (
     (r"no PriorityClass with name", Reason.PRIORITY_CLASS_NOT_FOUND),
     (r'RuntimeClass "[^"]*" not found', Reason.RUNTIME_CLASS_NOT_FOUND),
     (r"exceeded quota|failed quota", Reason.QUOTA_EXCEEDED),
+    (r"failed calling webhook", Reason.WEBHOOK_FAILED),
     (r"violates PodSecurity", Reason.POD_SECURITY_VIOLATED),
     (
         r"usage per (Container|Pod)|limit to request ratio per (Container|Pod)",

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from isheep.contract.reasons import Reason
-from isheep.kube.client import ApiError
+from isheep.kube.client import WEBHOOK_DENIED, WEBHOOK_FAILED, ApiError
+from isheep.kube.pod_results import shown
 from isheep.planner.types import Attempt, AttemptState, StageRef, Start, Waiting
 
 DELAYS = tuple(timedelta(seconds=s) for s in (5, 10, 20, 40, 60))
@@ -59,7 +60,7 @@ class Rejections:
         times = self._times.get(name, 0) + 1
         self._times[name] = times
         until = now + DELAYS[min(times, len(DELAYS)) - 1]
-        text = " ".join(message.split())[:_MESSAGE_CHARACTERS]
+        text = " ".join(shown(message).split())[:_MESSAGE_CHARACTERS]
         found = Rejection(name, start, reason, text, since=now, until=until, times=times)
         self._current[name] = found
         return found
@@ -89,7 +90,9 @@ def reason_of(error: ApiError, kind: str = "Job") -> Reason:
     """Return the reason for a Job or Service that the API server rejected."""
     if Reason.NAMESPACE_TERMINATING in error.causes or error.status == 404:
         return Reason.NAMESPACE_TERMINATING
-    if error.status == 403:
+    if error.status == 504 or WEBHOOK_FAILED.search(str(error)):
+        return Reason.WEBHOOK_FAILED
+    if error.status == 403 or WEBHOOK_DENIED.search(str(error)):
         quota = re.search("(exceeded|failed) quota", str(error))
         return Reason.QUOTA_EXCEEDED if quota else Reason(f"{kind}Forbidden")
     return Reason(f"{kind}Invalid")

@@ -14,6 +14,7 @@ from typing import Any
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.kube.cache import Cache
 from isheep.kube.client import (
+    WEBHOOK_DENIED,
     Api,
     ApiError,
     ApiUnreachableError,
@@ -30,8 +31,9 @@ from isheep.planner.types import RunView
 _LOG = logging.getLogger(__name__)
 
 
-REFUSALS = (400, 413, 422)
-"""The statuses with which an API server refuses a status, for example because it is too large."""
+REFUSALS = (400, 403, 413, 422)
+"""The statuses with which an API server refuses a status, for example because it is too large, or
+because a policy of the cluster does not allow it."""
 
 
 class StatusRefusedError(Exception):
@@ -77,7 +79,7 @@ class StatusWriter:
                 path, {"metadata": metadata, "status": patch}, check=self._check
             )
         except ApiError as error:
-            if error.status in REFUSALS:
+            if error.status in REFUSALS or WEBHOOK_DENIED.search(str(error)):
                 raise StatusRefusedError(error) from error
             if error.status not in (404, 409):
                 raise

@@ -10,11 +10,22 @@ from __future__ import annotations
 import secrets
 from contextlib import suppress
 
-from isheep.store.interface import ObjectStore, PutOutcome, StoreConditionError, StoreError
+from isheep.store.interface import (
+    ObjectStore,
+    PutOutcome,
+    StoreConditionError,
+    StoreError,
+    StoreRefusedError,
+)
 
 
 def probe_conditions(store: ObjectStore, *, remedy: str) -> None:
-    """Raise `StoreConditionError` unless `store` honours `if_absent` and keeps metadata."""
+    """Check that a store honours `if_absent` and keeps metadata.
+
+    Raises:
+        StoreConditionError: It does not.
+        StoreRefusedError: It keeps nothing, so it is no store.
+    """
     key = f"probe/{secrets.token_hex(16)}"
     try:
         for metadata in (None, {"writer": "first"}):
@@ -28,7 +39,13 @@ def probe_conditions(store: ObjectStore, *, remedy: str) -> None:
 def _probe_key(store: ObjectStore, key: str, metadata: dict[str, str] | None, remedy: str) -> None:
     first = store.put(key, b"first", if_absent=True, metadata=metadata)
     second = store.put(key, b"second", if_absent=True, metadata=metadata and {"writer": "second"})
-    if (first, second) != (PutOutcome.WRITTEN, PutOutcome.EXISTED) or store.get(key) != b"first":
+    stored = store.get(key)
+    if stored not in (b"first", b"second"):
+        raise StoreRefusedError(
+            f"{store.uri} answers, and does not keep what is written: it may be the web console of "
+            "a store, or another web server. Set the endpoint to the address of the S3 API."
+        )
+    if (first, second) != (PutOutcome.WRITTEN, PutOutcome.EXISTED) or stored != b"first":
         raise StoreConditionError(
             f"{store.uri} lets a second writer replace an existing object (it ignores the "
             f"condition 'only if absent'), so two workers could commit the same stage. {remedy}"

@@ -131,6 +131,8 @@ class S3Store:
                 f"{self.uri}: the settings for AWS cannot be used ({type(error).__name__}). Check "
                 "endpoint and region, in the storage settings and in the AWS_ variables and files."
             ) from error
+        if endpoint is not None:
+            self._client.meta.events.register("before-parameter-build.s3", _stay_at_the_endpoint)
         meta = self._client.meta.config
         self._checksum = (
             {"ChecksumAlgorithm": "CRC32"}
@@ -381,3 +383,12 @@ class S3Store:
             error_code(error),
             max(0.0, self._retry.seconds - (state.seconds_since_start or 0.0)),
         )
+
+
+def _stay_at_the_endpoint(context: dict[str, Any], **_: object) -> None:
+    """Prevent that botocore looks for the region of a bucket after a redirect.
+
+    It does so at the same endpoint. If that redirects each request, as a server that has https
+    only, botocore calls itself without end.
+    """
+    context.setdefault("s3_redirect", {})["redirected"] = True

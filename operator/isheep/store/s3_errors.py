@@ -7,6 +7,7 @@ may put anything into it. A message contains the error code only.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from boto3.exceptions import Boto3Error
@@ -38,7 +39,15 @@ _TRANSIENT_CODES = frozenset(
         "XAmzContentChecksumMismatch",
     }
 )
-_NO_KEY_CODES = frozenset({"NoSuchKey", "404"})
+_NO_KEY, _NO_CODE = "NoSuchKey", "404"
+_ABOUT_ONE_OBJECT = frozenset({"read", "inspect", "delete"})
+"""The verbs of calls to which a 404 without a code means that there is no such object.
+
+To other calls, no store of S3 answers so, but a web server does."""
+_LASTING = frozenset(range(400, 500)) - {409, 412}
+"""The statuses about the request; 409 and 412 are about other requests."""
+_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""The form of the code of an error; a server may answer with anything."""
 _TRANSIENT_TYPES: tuple[type[Exception], ...] = (
     UndecidedWriteError,
     aws.ConnectionError,
@@ -66,17 +75,22 @@ SETTINGS_ERRORS: tuple[type[Exception], ...] = (aws.BotoCoreError, ValueError)
 
 @dataclass(frozen=True, slots=True)
 class _Remedy:
-    """The error to raise, and the remedy, for error codes, HTTP statuses or exception types."""
+    """The error to raise, and the remedy, for error codes, HTTP statuses or exception types.
+
+    `beginnings` are those of error codes.
+    """
 
     raises: type[StoreError]
     text: str
     codes: frozenset[str] = frozenset()
     statuses: frozenset[int] = frozenset()
     types: tuple[type[Exception], ...] = ()
+    beginnings: tuple[str, ...] = ()
 
     def fits(self, error: Exception) -> bool:
         return (
             error_code(error) in self.codes
+            or error_code(error).startswith(self.beginnings)
             or http_status(error) in self.statuses
             or isinstance(error, self.types)
         )
@@ -110,7 +124,17 @@ _REMEDIES = (
         StoreRefusedError,
         _CHECK_CREDENTIAL,
         codes=frozenset(
-            {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
+            {
+                "InvalidAccessKeyId",
+                "SignatureDoesNotMatch",
+                "ExpiredToken",
+                "InvalidToken",
+                "TokenRefreshRequired",
+                # What the token service answers about the identity of a pod.
+                "ExpiredTokenException",
+                "InvalidIdentityToken",
+                "IDPRejectedClaim",
+            }
         ),
         types=(
             aws.NoCredentialsError,
@@ -121,9 +145,26 @@ _REMEDIES = (
     _Remedy(StoreRefusedError, _GIVE_RIGHTS, codes=frozenset({"AccessDenied"})),
     _Remedy(
         StoreRefusedError,
-        "Set the region of the bucket in the storage settings.",
-        codes=frozenset({"AuthorizationHeaderMalformed"}),
-        statuses=frozenset({301}),
+        "Correct the clock of this machine: it differs from that of the store by many minutes.",
+        codes=frozenset({"RequestTimeTooSkewed", "RequestExpired"}),
+    ),
+    _Remedy(
+        StoreRefusedError,
+        "Check the key with which the bucket encrypts: its state, and the right of the credential "
+        "to use it.",
+        beginnings=("KMS.",),
+    ),
+    _Remedy(
+        StoreRefusedError,
+        "The object is in an archive: restore it, and exclude the prefix from the archive.",
+        codes=frozenset({"InvalidObjectState"}),
+    ),
+    _Remedy(
+        StoreRefusedError,
+        "Set the region of the bucket in the storage settings, and the endpoint without a "
+        "redirect, such as https instead of http.",
+        codes=frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}),
+        statuses=frozenset({301, 302, 307, 308}),
     ),
     # Each server has codes of its own for an unknown credential, and the answer to a HEAD has none.
     _Remedy(
@@ -141,9 +182,10 @@ _REMEDIES = (
 
 
 def error_code(error: BaseException | None) -> str:
-    """Return the error's code, or the name of its type if it has no code."""
+    """Return the error's code, the status of the answer, or the name of the error's type."""
     if isinstance(error, aws.ClientError):
-        return str(error.response.get("Error", {}).get("Code", "unknown"))
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        return code if _CODE.fullmatch(code) else f"status {http_status(error)}"
     return type(error).__name__
 
 
@@ -183,7 +225,7 @@ def explained_error(
     retried.
     """
     code = error_code(error)
-    if code in _NO_KEY_CODES:
+    if code == _NO_KEY or (code == _NO_CODE and verb in _ABOUT_ONE_OBJECT):
         return NoSuchKeyError(f"{key} does not exist in {uri}")
     cause = f"cannot {verb} {key or 'the store'} in {uri} ({code})"
     if is_transient(error):
@@ -194,4 +236,6 @@ def explained_error(
     for remedy in _REMEDIES:
         if remedy.fits(error):
             return remedy.raises(f"{cause}. {remedy.text}")
-    return StoreError(f"{cause}. The store rejects the request: check bucket, region and endpoint.")
+    # The same request has the same answer until somebody changes the store or its settings.
+    kind = StoreRefusedError if http_status(error) in _LASTING else StoreError
+    return kind(f"{cause}. The store rejects the request: check bucket, region and endpoint.")

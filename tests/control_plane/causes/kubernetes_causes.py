@@ -33,6 +33,7 @@ from .producing import (
     with_pod,
     with_policy,
     with_pool,
+    with_silent_webhook,
     with_spec,
 )
 
@@ -175,6 +176,10 @@ REFUSED: Mapping[str, Producer] = {
     "Pod Security does not allow an annotation of the pods.": pod_security,
     "An admission policy refuses the Job.": with_policy("batch", "jobs", "the team must be named"),
     "An admission policy refuses the pods.": with_policy("", "pods", "pods need a cost centre"),
+    "An admission webhook of the cluster, such as that of Kueue, does not answer.": (
+        with_silent_webhook("batch", "jobs")
+    ),
+    "An admission webhook does not answer about the pods.": with_silent_webhook("", "pods"),
     "An admission policy refuses the Service of a training on several nodes.": with_policy(
         "", "services", "no Services here", TWO_NODES
     ),

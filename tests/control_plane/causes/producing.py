@@ -21,6 +21,8 @@ FROM_REPORT = Run().skip_to("i1/report")
 FROM_TRAIN = Run().skip_to("i1/train")
 """prepare, train, merge and report."""
 POLICIES = "/apis/admissionregistration.k8s.io/v1"
+CLOSED_PORT = 1
+"""A port of this machine on which nothing listens."""
 
 
 def with_spec(**spec: Any) -> Producer:
@@ -111,6 +113,30 @@ def with_policy(group: str, plural: str, message: str, run: Run = FROM_REPORT) -
         tried = f"{path}?dryRun=All"
         namespace.until(lambda: namespace.api.request("POST", tried, body).status == 403)
         namespace.create(run)
+
+    return produce
+
+
+def with_silent_webhook(group: str, plural: str) -> Producer:
+    """Return the producer of a webhook whose server does not run."""
+
+    def produce(namespace: NamespaceFixture) -> None:
+        rule = {"apiGroups": [group], "apiVersions": ["v1"], "resources": [plural]}
+        hook = {
+            "name": f"{plural}.example.com",
+            "clientConfig": {"url": f"https://127.0.0.1:{CLOSED_PORT}/"},
+            "rules": [{**rule, "operations": ["CREATE"]}],
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace.name}},
+            "failurePolicy": "Fail",
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+        }
+        document = {"metadata": {"name": f"silent-{plural}.{namespace.name}"}, "webhooks": [hook]}
+        namespace.api.must("POST", f"{POLICIES}/validatingwebhookconfigurations", document)
+        path = namespace.jobs_path() if plural == "jobs" else namespace.core(plural)
+        tried, body = f"{path}?dryRun=All", foreign(plural, "try")
+        namespace.until(lambda: namespace.api.request("POST", tried, body).status == 500)
+        namespace.create(FROM_REPORT)
 
     return produce
 

@@ -118,12 +118,15 @@ def _facts(change: Change) -> Iterator[tuple[str, str]]:
 
 def _of_pod(pod: Json) -> Iterator[str]:
     status = pod["status"]
+    states = [container["state"] for container in status.get("containerStatuses") or ()]
+    stopped = any(
+        (state.get("terminated") or {}).get("exitCode") == ExitCode.STOPPED for state in states
+    )
     if any(c["type"] == "DisruptionTarget" for c in status.get("conditions") or ()):
         yield "a pod is disrupted"
-    if status.get("phase") == "Failed":
+    elif status.get("phase") == "Failed" and not stopped:
         yield "a pod failed"
-    for container in status.get("containerStatuses") or ():
-        state = container["state"]
+    for state in states:
         if "waiting" in state:
             yield str(state["waiting"]["reason"])
         ended = state.get("terminated")

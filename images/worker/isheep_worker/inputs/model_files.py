@@ -36,6 +36,7 @@ SAMPLE_STRIDE = 16 * MIB
 
 CONFIG = "config.json"
 GENERATION_CONFIG = "generation_config.json"
+ADAPTER_CONFIG = "adapter_config.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tekken.json")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 # The files that change a model's output. READMEs, pictures and pickles do not.
@@ -95,6 +96,7 @@ def check_configuration(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise ModelFilesError(f"{folder}: the folder does not exist; check model.storageUri")
     config = _read_config(folder)
+    _check_no_adapter(folder)
     _check_code(folder, config)
     _check_not_quantized(folder, quantization_in_files(folder, config))
     return config
@@ -113,7 +115,7 @@ def eos_token_ids(folder: Path) -> tuple[int, ...]:
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.is_file():
-        if (folder / "adapter_config.json").is_file():
+        if (folder / ADAPTER_CONFIG).is_file():
             raise ModelFilesError(
                 f"{folder}: this is an adapter and not a model; merge it into its base model "
                 "with peft's merge_and_unload() and save the result"
@@ -164,6 +166,16 @@ def _check_code(folder: Path, config: Mapping[str, Any]) -> None:
         f"{folder / CONFIG}: the installed Transformers does not support model_type {kind!r}; "
         "use another model, or a worker image with a newer Transformers"
     )
+
+
+def _check_no_adapter(folder: Path) -> None:
+    """Refuse a model beside an adapter, which Transformers would load too, and vLLM would not."""
+    if (folder / ADAPTER_CONFIG).is_file():
+        raise ModelFilesError(
+            f"{folder / ADAPTER_CONFIG}: the folder of the model also has an adapter, which only "
+            "some engines would load; remove the file, or merge the adapter into the model with "
+            "peft's merge_and_unload()"
+        )
 
 
 def _check_not_quantized(folder: Path, found: str | None) -> None:

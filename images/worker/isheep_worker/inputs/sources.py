@@ -97,9 +97,13 @@ class SourceReader:
         folder, _, name = uri.rpartition("/")
         spec = bucket_spec(folder, self._store, field)
         try:
-            return Text(open_store(spec).get(check_key(name)), uri)
+            key, store = check_key(name), open_store(spec)
         except ValueError as error:
             raise BadInputError(f"{field}: {uri}: {error}; rename the file") from error
+        try:
+            info = store.head(key)
+            _check_size(0 if info is None else info.size, uri, field)
+            return Text(store.get(key), uri)
         except NoSuchKeyError as error:
             raise BadInputError(
                 f"{field}: {uri} does not exist; correct the URI or upload the file"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from isheep.kube.client import ApiError, ApiUnreachableError, Check, Listing
@@ -67,6 +67,14 @@ class FakeApiServer:
             return Listing(items, self.version)
 
         return await self._serve("GET", path, answer)
+
+    async def pages(
+        self, path: str, *, labels: str = "", fields: str = ""
+    ) -> AsyncIterator[Listing]:
+        yield await self.list(path, labels=labels, fields=fields)
+
+    async def create_admitted(self, path: str, document: Json, *, check: Check) -> Json:
+        return await self.create(path, document, check=check)
 
     async def create(self, path: str, document: Json, *, check: Check | None = None) -> Json:
         return await self._serve("POST", path, lambda: self.put(path, document), check)

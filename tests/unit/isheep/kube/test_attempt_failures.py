@@ -32,6 +32,11 @@ def test_an_edited_stage_begins_again() -> None:
 
 
 def test_the_reason_is_that_of_the_last_failure_of_the_same_stage() -> None:
-    after = status(("i1/respond", "a", 1), ("i1/assess", "b", 1), last=("i1/assess", "Evicted"))
+    after = status(("i1/respond", "a", 1), ("i1/assess", "b", 1), last=("i1/assess", "Killed"))
     found = list(new_failures(status(), after))
-    assert found == [("respond", UNKNOWN, 1), ("assess", "Evicted", 1)]
+    assert found == [("respond", UNKNOWN, 1), ("assess", "Killed", 1)]
+
+
+def test_a_reason_that_nobody_knows_makes_no_series_of_its_own() -> None:
+    after = status(("i1/respond", "a", 1), last=("i1/respond", "Invented7"))
+    assert list(new_failures(status(), after)) == [("respond", UNKNOWN, 1)]

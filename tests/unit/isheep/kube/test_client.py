@@ -93,7 +93,31 @@ def test_an_object_that_is_too_large_is_an_error_and_no_outage(status: int) -> N
     assert caught.value.status == 413
 
 
-@pytest.mark.parametrize("verb", ["create", "patch_status", "delete"])
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (500, 'Internal error occurred: failed calling webhook "jobs.example.com": refused'),
+        (500, 'admission webhook "jobs.example.com" denied the request: no'),
+        (429, 'admission webhook "jobs.example.com" denied the request: later'),
+        (504, "Timeout: request did not complete within the allotted timeout"),
+    ],
+)
+def test_an_object_that_webhooks_do_not_admit_is_an_error_and_no_outage(
+    status: int, message: str
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        assert request.query["timeout"] == "8s"
+        return web.json_response({"message": message}, status=status)
+
+    async def create(api: Api) -> None:
+        await api.create_admitted("/jobs", {}, check=lambda: None)
+
+    with pytest.raises(ApiError) as caught:
+        asyncio.run(_with_api(answer, create))
+    assert (caught.value.status, str(caught.value)) == (status, message)
+
+
+@pytest.mark.parametrize("verb", ["create", "create_admitted", "patch_status", "delete"])
 def test_a_write_is_not_sent_if_its_check_fails(verb: str) -> None:
     sent: list[str] = []
 

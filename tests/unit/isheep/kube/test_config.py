@@ -91,6 +91,10 @@ def test_a_bucket_is_the_default_store_without_changes(tmp_path: Path) -> None:
         (with_image(defaultStorage={}), "defaultStorage"),
         (with_image(modelMirrors={"hf://org": ""}), "modelMirrors.hf://org"),
         (with_image(httpPort=70000), "httpPort"),
+        (
+            with_image(prices={"currency": "EUR", "perHour": {"nvidia.com/gpu": 1e300}}),
+            "prices.perHour.nvidia.com/gpu",
+        ),
         (with_image(workers=0), "workers"),
         (with_image(workers="16"), "workers"),
         (with_image(lease={"durationSeconds": 1}), "lease.durationSeconds"),

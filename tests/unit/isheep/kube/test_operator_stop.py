@@ -67,7 +67,7 @@ async def started(server: ServerOfAllNamespaces, name: str) -> Operator:
     with (
         patch.object(operator_module.Api, "connect", connect),
         patch.object(operator_module, "HttpServer", NoHttpServer),
-        patch.object(operator_module.aiohttp, "ClientSession", Session),
+        patch.object(operator_module, "poll_session", Session),
         patch.object(operator_module, "_now", now),
     ):
         await operator.start()

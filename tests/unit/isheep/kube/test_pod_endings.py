@@ -59,6 +59,17 @@ DISRUPTED = [condition("DisruptionTarget")]
         (
             pod(
                 phase="Failed",
+                reason="Evicted",
+                message="Pod ephemeral local storage usage exceeds the total limit of 1Gi.",
+                state=terminated(137),
+            ),
+            137,
+            False,
+            f"{POD} failed: Evicted Pod ephemeral local storage usage exceeds the total limit",
+        ),
+        (
+            pod(
+                phase="Failed",
                 reason="UnexpectedAdmissionError",
                 message="Pod was rejected: Allocate failed due to no healthy devices present",
             ),
@@ -84,6 +95,7 @@ DISRUPTED = [condition("DisruptionTarget")]
         "child process out of memory",
         "drained",
         "evicted",
+        "killed for its use of the disk",
         "rejected by the node",
         "node lost",
     ],

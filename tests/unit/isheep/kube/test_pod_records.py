@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from isheep.kube.pod_records import PodRecord, pod_record
+from isheep.kube.pod_records import EVENT_CHARACTERS, PodRecord, event_record, pod_record
 
 from .builders import at, condition, pod_json, terminated
 
@@ -141,3 +141,16 @@ def test_the_claims_of_a_pod_are_read_from_its_volumes() -> None:
     sources += [{"persistentVolumeClaim": {"claimName": name}} for name in ("models", "cache")]
     document["spec"] = {"volumes": sources}
     assert pod_record(document).claims == ("cache", "models")
+
+
+@pytest.mark.parametrize("index", ["", "one", "-1", "9" * 5000])
+def test_an_index_that_somebody_has_edited_is_0(index: str) -> None:
+    document = pod_json()
+    document["metadata"]["annotations"] = {"batch.kubernetes.io/job-completion-index": index}
+    assert pod_record(document).index == 0
+
+
+def test_the_record_of_an_event_has_the_beginning_of_its_message() -> None:
+    record = event_record({"reason": "FailedMount", "message": "m" * 1_000_000})
+    assert (record.reason, len(record.message)) == ("FailedMount", EVENT_CHARACTERS)
+    assert event_record({"message": None}).message == ""

@@ -154,12 +154,22 @@ def test_a_resolved_spec_that_cannot_be_parsed_is_replaced(resolved: dict[str, A
     run_scenario(scenario)
 
 
-def test_a_status_that_is_refused_is_reported_and_stops_the_jobs_of_the_run() -> None:
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (413, "etcdserver: request is too large"),
+        (403, 'ValidatingAdmissionPolicy "labels" denied request: name the team'),
+        (429, 'admission webhook "labels.example.com" denied the request: name the team'),
+    ],
+)
+def test_a_status_that_is_refused_is_reported_and_stops_the_jobs_of_the_run(
+    code: int, message: str
+) -> None:
     async def scenario(cluster: FakeCluster) -> None:
         job = await run_until_respond(cluster)
         cluster.run_pod(job)
         await cluster.operator.run_due_passes()
-        refused = reject_with(413, "etcdserver: request is too large")
+        refused = reject_with(code, message)
         cluster.server.fault = at_request("PATCH", "/status", refused, times=1000)
         before = cluster.status()
         cluster.fail(job, 74)
@@ -175,9 +185,9 @@ def test_a_status_that_is_refused_is_reported_and_stops_the_jobs_of_the_run() ->
         events = "/api/v1/namespaces/ns/events"
         notes = [e for _, e in cluster.server.collection(events) if e["reason"] == "StatusRefused"]
         assert len(notes) == 1
-        assert "request is too large" in notes[0]["message"]
+        assert message in notes[0]["message"]
         metrics = cluster.operator.metrics.text().decode()
-        assert 'isheep_status_refused_total{status="413"}' in metrics
+        assert f'isheep_status_refused_total{{status="{code}"}}' in metrics
         # When the API server accepts the status, the run goes on.
         cluster.server.fault = lambda method, path: None
         await cluster.operator.run_due_passes(600)

@@ -26,6 +26,12 @@ from .virtual_time import START
     ("error", "reason"),
     [
         (
+            ApiError(500, "InternalError", 'failed calling webhook "a": refused', ()),
+            "WebhookFailed",
+        ),
+        (ApiError(504, "Timeout", "request did not complete", ()), "WebhookFailed"),
+        (ApiError(500, "", 'admission webhook "a" denied the request: no', ()), "JobForbidden"),
+        (
             ApiError(
                 403,
                 "Forbidden",
@@ -72,7 +78,18 @@ from .virtual_time import START
         (ApiError(400, "BadRequest", "admission webhook denied the request", ()), "JobInvalid"),
         (ApiError(404, "NotFound", 'namespaces "ns" not found', ()), "NamespaceTerminating"),
     ],
-    ids=["quota", "terminating namespace", "RBAC", "policy", "invalid", "webhook", "no namespace"],
+    ids=[
+        "webhook does not answer",
+        "webhook is slow",
+        "webhook denies with its own status",
+        "quota",
+        "terminating namespace",
+        "RBAC",
+        "policy",
+        "invalid",
+        "webhook",
+        "no namespace",
+    ],
 )
 def test_a_rejected_job_has_its_reason(error: ApiError, reason: str) -> None:
     assert reason_of(error) == reason

@@ -80,7 +80,16 @@ def test_only_errors_that_may_pass_are_transient(error: Exception, transient: bo
             "AWS_CA_BUNDLE",
         ),
         (_answer("SlowDown", 503), StoreUnreachableError, r"\(SlowDown\), for 300 s"),
-        (_answer("InvalidRequest", 400), StoreError, "check bucket, region and endpoint"),
+        (_answer("InvalidRequest", 400), StoreRefusedError, "check bucket, region and endpoint"),
+        (_answer("MethodNotAllowed", 405), StoreRefusedError, "check bucket, region and endpoint"),
+        (_answer("404", 404), StoreRefusedError, "check bucket, region and endpoint"),
+        (_answer("OperationAborted", 409), StoreError, "check bucket, region and endpoint"),
+        (_answer("RequestTimeTooSkewed", 403), StoreRefusedError, "Correct the clock"),
+        (_answer("KMS.DisabledException", 400), StoreRefusedError, "key with which the bucket"),
+        (_answer("InvalidObjectState", 403), StoreRefusedError, "is in an archive"),
+        (_answer("ExpiredTokenException", 400), StoreRefusedError, "AWS_ACCESS_KEY_ID"),
+        (_answer("302", 302), StoreRefusedError, "the endpoint without a redirect"),
+        (_answer("evil\n\x1b" + "A" * 99, 400), StoreRefusedError, r"\(status 400\)"),
     ],
 )
 def test_each_error_has_its_type_and_remedy(
@@ -115,3 +124,11 @@ def test_an_error_without_an_answer_has_its_type_as_code_and_no_status() -> None
 )
 def test_a_write_is_refused_by_the_condition_only(error: Exception, refused: bool) -> None:
     assert is_refused_condition(error) is refused
+
+
+@pytest.mark.parametrize("verb", ["read", "inspect", "delete"])
+def test_a_404_without_a_code_is_about_the_object(verb: str) -> None:
+    error = explained_error(
+        _answer("404", 404), verb=verb, key="a/b", uri="s3://bucket", retried_seconds=0
+    )
+    assert type(error) is NoSuchKeyError

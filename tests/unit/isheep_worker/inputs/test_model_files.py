@@ -103,6 +103,10 @@ def escaping_shard(model: Path) -> None:
             lambda m: (m / "config.json").rename(m / "adapter_config.json"),
             ["this is an adapter", "merge"],
         ),
+        (
+            lambda m: (m / "adapter_config.json").write_text("{}"),
+            ["also has an adapter", "remove the file"],
+        ),
         (lambda m: (m / "config.json").write_text("{"), ["config.json: the file is not JSON"]),
         (
             lambda m: (m / "config.json").write_text("[]"),

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
-from isheep_worker.inputs.sources import SourceReader, read_templates
+from isheep.store.interface import ObjectInfo
+from isheep_worker.inputs.sources import MAX_UNPACKED_BYTES, SourceReader, read_templates
 from isheep_worker.runtime.errors import BadInputError
 
 STORE = StoreSpec(folder=FolderStoreSpec(path="/nowhere"))
@@ -53,6 +54,23 @@ def test_a_file_is_read_from_a_claim_and_through_a_mirror_of_a_mirror(tmp_path: 
 def test_a_source_that_cannot_be_read_is_reported_with_its_field(uri: str, message: str) -> None:
     with pytest.raises(BadInputError, match=message):
         SourceReader(STORE, {}).seed_tasks(uri)
+
+
+class LargeObject:
+    """A store with an object that does not fit into the memory."""
+
+    def head(self, key: str) -> ObjectInfo:
+        return ObjectInfo(key, size=MAX_UNPACKED_BYTES + 1, modified=0.0)
+
+    def get(self, key: str) -> bytes:
+        raise AssertionError(f"{key} is read although it is too large")
+
+
+def test_an_object_is_not_read_if_it_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pod would be killed at its memory limit, four times, without a message."""
+    monkeypatch.setattr("isheep_worker.inputs.sources.open_store", lambda spec: LargeObject())
+    with pytest.raises(BadInputError, match="has more than 1024 MiB; set smaller data"):
+        SourceReader(STORE, {}).seed_tasks("s3://bucket/data/tasks.jsonl")
 
 
 def test_templates_are_read_by_file_name(tmp_path: Path) -> None:
