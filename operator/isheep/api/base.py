@@ -26,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from isheep.api.written_limits import STORED
@@ -94,6 +95,31 @@ Item = TypeVar("Item")
 Map = Annotated[dict[str, Item], BeforeValidator(_without_nulls)]
 
 
+def _is_distinct(value: Any) -> bool:
+    """Return whether a member of a class is a field with a list that is a set or a map."""
+    extra = value.json_schema_extra if isinstance(value, FieldInfo) else None
+    return isinstance(extra, dict) and extra.get("x-kubernetes-list-type") in ("map", "set")
+
+
+def _check_distinct(cls: type[BaseModel], value: Any, info: ValidationInfo) -> Any:
+    """Refuse duplicates in lists that are sets or maps, as API servers do."""
+    extra = cls.model_fields[str(info.field_name)].json_schema_extra
+    if not isinstance(value, tuple) or not isinstance(extra, dict):
+        return value
+    keys = extra.get("x-kubernetes-list-map-keys")
+    if isinstance(keys, list):
+        items = [tuple(getattr(item, str(key)) for key in keys) for item in value]
+    else:
+        items = [(item,) for item in value]
+    if len(set(items)) < len(items):
+        twice = next(item for index, item in enumerate(items) if item in items[:index])
+        shown = ", ".join(str(part) for part in twice)
+        raise PydanticCustomError(
+            "duplicate", "{item} is in the list twice: remove one", {"item": shown}
+        )
+    return value
+
+
 class SpecModel(BaseModel):
     """An object of the API: frozen, with snake_case names in Python and camelCase names in YAML."""
 
@@ -116,30 +142,13 @@ class SpecModel(BaseModel):
         known = {alias for name, f in cls.model_fields.items() for alias in (name, f.alias)}
         return {k: v for k, v in value.items() if v is not None or k not in known}
 
-    @field_validator("*", mode="after")
-    @classmethod
-    def _items_are_distinct(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse duplicates in lists that are sets or maps, as API servers do."""
-        # This runs for every field in every pass of the operator, so it returns early.
-        if not isinstance(value, tuple):
-            return value
-        extra = cls.model_fields[str(info.field_name)].json_schema_extra
-        if not isinstance(extra, dict):
-            return value
-        keys = extra.get("x-kubernetes-list-map-keys")
-        if isinstance(keys, list):
-            items = [tuple(getattr(item, str(key)) for key in keys) for item in value]
-        elif extra.get("x-kubernetes-list-type") == "set":
-            items = [(item,) for item in value]
-        else:
-            return value
-        for index, item in enumerate(items):
-            if item in items[:index]:
-                shown = ", ".join(str(part) for part in item)
-                raise PydanticCustomError(
-                    "duplicate", "{item} is in the list twice: remove one", {"item": shown}
-                )
-        return value
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        names = [name for name, value in vars(cls).items() if _is_distinct(value)]
+        if names:
+            # A validator of all fields would run for each field in each pass of the operator.
+            validator = field_validator(*names, mode="after")(_check_distinct)
+            type.__setattr__(cls, "_items_are_distinct", validator)
 
     @classmethod
     def read(cls, document: Any) -> Self:

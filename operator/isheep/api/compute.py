@@ -25,7 +25,7 @@ from isheep.api.base import (
     Text,
 )
 from isheep.api.written_limits import Most
-from isheep.contract.choices import GRACE_SECONDS, JobGrouping, RunJobs
+from isheep.contract.choices import GRACE_SECONDS, MOST_GRACE_SECONDS, JobGrouping, RunJobs
 from isheep.contract.choices import Pool as PoolName
 from isheep.contract.gpu_resources import asks_for_gpus, gpus_by_resource, gpus_of_claims
 
@@ -187,7 +187,7 @@ class Pool(SpecModel):
     termination_grace_period_seconds: Integer = Field(
         default=GRACE_SECONDS,
         ge=1,
-        le=3600,
+        le=MOST_GRACE_SECONDS,
         description="Seconds from SIGTERM to SIGKILL, in which a worker saves its work.",
     )
 

@@ -76,6 +76,7 @@ class Claims:
         before = self._claims.get(run.uid)
         was = before.peer if before else None
         freed = _keys(was) - _keys(peer) or (was is not None and was.reach is None and known)
+        freed = freed or (was is not None and was.beside - peer.beside)
         self._drop(run.uid)
         if peer.working or peer.wanted:
             self._put(_Claim(scope, peer, waits, whole))

@@ -11,6 +11,7 @@ delay the next Jobs of running ones, whose GPUs would be idle, or an edit of a r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -31,6 +32,8 @@ class WorkQueue:
         self._order = count()
         self._busy: set[str] = set()
         self._news = asyncio.Event()
+        # Of the workers of a class, one waits for news and for the clock, and the others for it.
+        self._turns = {True: asyncio.Lock(), False: asyncio.Lock()}
 
     def wake(self, key: str, delay: float = 0.0, *, urgent: bool = False) -> None:
         """Make a key due after a delay in seconds, or earlier if it is due earlier already.
@@ -51,18 +54,17 @@ class WorkQueue:
     async def take(self, *, only_urgent: bool = False) -> str:
         """Wait for a key that is due; the caller must call `done` afterwards."""
         classes = (True,) if only_urgent else (True, False)
-        while True:
-            key, seconds = self._next(classes)
-            if key is not None:
-                self._busy.add(key)
-                return key
-            self._news.clear()
-            try:
-                # All workers wake up at each news, and `wait_for` would make a task for each.
-                async with asyncio.timeout(seconds):
-                    await self._news.wait()
-            except TimeoutError:
-                continue
+        async with self._turns[only_urgent]:
+            while True:
+                key, seconds = self._next(classes)
+                if key is not None:
+                    self._busy.add(key)
+                    return key
+                self._news.clear()
+                # `wait_for` would make a task for each wait.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await self._news.wait()
 
     def done(self, key: str) -> None:
         """End the work on a key."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from isheep.kube.actions import Actions, RunNotDeletedError
+from isheep.kube.actions import Actions, NotDeletedError
 from isheep.kube.attempts import attempt_of, inspection_due, is_over, why_useless
 from isheep.kube.cache import Cache
 from isheep.kube.client import Api
@@ -54,10 +54,8 @@ REFUSED_SECONDS = 300.0
 """The wait before a status that the API server refused is written again."""
 STATUS_REFUSED = "StatusRefused"
 """The reason of the Event about a status that cannot be written."""
-RUN_NOT_DELETED = "RunNotDeleted"
-"""The reason of the Event about a run that the operator may not delete."""
 KEPT_SECONDS = 1800.0
-"""The wait before the deletion of a run is tried again after the API server has forbidden it."""
+"""The longest wait before a deletion that the API server has forbidden is tried again."""
 SPIN_SECONDS = 1.0
 """The shortest wait before the next pass after a pass without a write."""
 _LOG = logging.getLogger(__name__)
@@ -160,7 +158,7 @@ class Reconciler:
             )
             self._neighbours.reset_place(view_of(record), self._attempts(record, memory))
             self._queue.wake(uid, min(held.seconds, LOOK_SECONDS))
-        except RunNotDeletedError as refused:
+        except NotDeletedError as refused:
             await self._note_kept(record, memory, refused)
 
     async def _read_resting(self, record: RunRecord) -> RunRecord | None:
@@ -220,15 +218,13 @@ class Reconciler:
             # The next pass compares the plan with the Jobs that exist now; Kueue may hold them.
             self._queue.wake(record.uid)
 
-    async def _note_kept(
-        self, record: RunRecord, memory: Memory, refused: RunNotDeletedError
-    ) -> None:
-        """Report once that a run cannot be deleted, and try again later."""
+    async def _note_kept(self, record: RunRecord, memory: Memory, refused: NotDeletedError) -> None:
+        """Report once that a run or a Job cannot be deleted, and try again later."""
         if memory.kept != str(refused):
-            note = Note("Warning", RUN_NOT_DELETED, str(refused))
+            note = Note("Warning", refused.reason, str(refused))
             await self._writer.create_event(view_of(record), note, self._now())
         memory.kept = str(refused)
-        self._queue.wake(record.uid, KEPT_SECONDS)
+        self._queue.wake(record.uid, min(KEPT_SECONDS, refused.seconds))
 
     # --- reading ------------------------------------------------------------------------
 
@@ -390,10 +386,10 @@ class Reconciler:
             *memory.rejections.due(),
         ]
         until = min((time for time in times if time is not None), default=None)
-        if until is None:
-            return
-        delay = (until - self._now()).total_seconds()
-        self._queue.wake(record.uid, max(delay, 0.0 if wrote else SPIN_SECONDS))
+        if until is not None:
+            # The clock may have jumped since the plan, so a pass looks again with the next LIST.
+            delay = min((until - self._now()).total_seconds(), self._config.timings.list_seconds)
+            self._queue.wake(record.uid, max(delay, 0.0 if wrote else SPIN_SECONDS))
 
     def _forget(self, uid: str) -> None:
         self._memories.pop(uid, None)

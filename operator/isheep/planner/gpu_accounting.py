@@ -229,6 +229,10 @@ def _added(
     charges: Sequence[Charge],
     prices: Prices | None,
 ) -> GpuUsage:
+    is_same = not charges and tuple(entries) == usage.attempts
+    if is_same and _kept_prices(usage.prices, prices, usage.seconds) == usage.prices:
+        # Most plans add nothing, and a status is validated again.
+        return usage
     total = dict(usage.seconds)
     by_iteration = {one.iteration: dict(one.seconds) for one in usage.iterations}
     for charge in charges:

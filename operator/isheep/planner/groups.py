@@ -23,7 +23,7 @@ from isheep.contract.reasons import Reason
 from isheep.contract.store_spec import StoreSpec
 from isheep.planner import retry_schedule
 from isheep.planner.conditions import RunPhase, State
-from isheep.planner.job_stages import can_walk, claim_keys, walked_from
+from isheep.planner.job_stages import can_walk, claim_keys, claimed_stage, walked_from
 from isheep.planner.orders import build_start, grouping_of, resolve_sources
 from isheep.planner.peers import Plans, holder, needs_reach
 from isheep.planner.pinning import PlanningError
@@ -212,10 +212,13 @@ def _plans(group: tuple[Stage, ...], refs: Sequence[StageRef], context: Planning
     keys |= claim_keys(context.walked.stages, first, context.walked.keys)
     grouping = grouping_of(context.spec, context.environment)
     walks = grouping == "Run" and can_walk(first, grouping)
+    stages, claim = context.walked.stages, None
+    if not walks and can_walk(first, grouping):
+        claim = context.walked.keys[claimed_stage(stages, first, grouping).id]
     if first.id == PREPARE or not needs_reach(context.observed.peers, walks=walks):
-        return Plans(keys, walks=walks)
+        return Plans(keys, walks=walks, claim=claim)
     resolved, records = context.stage_records.resolved, context.stage_records.of(context.walked)
-    return Plans(keys, reached(resolved.document(), records, first.id, grouping), walks)
+    return Plans(keys, reached(resolved.document(), records, first.id, grouping), walks, claim)
 
 
 def _started(

@@ -5,6 +5,9 @@ works on a key keeps it. Of the runs that only want the key, the oldest one gets
 that are planned at the same moment come to the same decision. A run that is suspended, has ended,
 is Stalled without an attempt, or waits for a place wants no key, so the next run can continue.
 
+A Job for one stage does not claim the others of its iteration. So a run whose Job would walk
+through them waits until that stage is done (`beside`).
+
 The Job of a whole run walks on to stages whose keys nobody knows yet. So a run also waits for a
 peer if one of the two has such a Job, and both could come to the same stage (`reach`).
 
@@ -34,11 +37,13 @@ class Plans:
     """What a run is about to work on: the keys it needs now, and the stages it may then reach.
 
     `reach` has the expected keys, and `walks` tells whether its Job would execute a whole run.
+    `claim` is the key that its Job would claim if it walks through a part of an iteration.
     """
 
     keys: Collection[str]
     reach: frozenset[str] = frozenset()
     walks: bool = False
+    claim: str | None = None
 
 
 def claims(
@@ -69,7 +74,17 @@ def claims(
     if run.deleting or not reconciling or without_place:
         wanted = set()
     reach = _reach(run, at_work, starts) if reaches else None
-    return Peer(run.name, run.uid, run.created, frozenset(working), frozenset(wanted), reach)
+    alone = [step.id for attempt in at_work if attempt.walk is None for step in attempt.steps]
+    alone += [step.id for one in starts if one.walk is None for step in one.order.steps]
+    return Peer(
+        run.name,
+        run.uid,
+        run.created,
+        frozenset(working),
+        frozenset(wanted),
+        reach,
+        frozenset(_beside(alone, run.status.stages)),
+    )
 
 
 def _reach(run: RunView, at_work: Iterable[Attempt], starts: Iterable[Start]) -> Reach:
@@ -98,11 +113,24 @@ def _working(attempt: Attempt, records: Sequence[StageRecord]) -> set[str]:
     if attempt.walk.grouping != "Run" or all(r.id == PREPARE for r in records):
         return {attempt.walk.claim, *(step.key for step in attempt.steps)}
     left = list(_left(records))
-    inference = [record for record in records if _has_role(record)]
     open_iterations = {iteration_of(record.id) for record in left if _has_role(record)}
-    firsts = {iteration_of(record.id): record.key for record in reversed(inference)}
+    firsts = _firsts(records)
     claims = {key for iteration, key in firsts.items() if iteration in open_iterations}
     return claims | {record.key for record in left}
+
+
+def _beside(stages: Iterable[str], records: Sequence[StageRecord]) -> set[str]:
+    """Return the first inference stages of the iterations in which attempts make one stage each."""
+    firsts = _firsts(records)
+    kinds = {stage: STAGE_DEFINITIONS[kind_of(stage)] for stage in stages}
+    iterations = {iteration_of(stage) for stage, kind in kinds.items() if kind.role is not None}
+    return {firsts[iteration] for iteration in iterations if iteration in firsts}
+
+
+def _firsts(records: Sequence[StageRecord]) -> dict[int, str]:
+    """Return the key of the first inference stage of each iteration."""
+    inference = [record for record in records if _has_role(record)]
+    return {iteration_of(record.id): record.key for record in reversed(inference)}
 
 
 def _left(records: Iterable[StageRecord]) -> Iterator[StageRecord]:
@@ -123,7 +151,7 @@ def holder(run: RunView, peers: Iterable[Peer], plans: Plans) -> Peer | None:
             return peer
         if older and not peer.wanted.isdisjoint(plans.keys):
             return peer
-        if _may_meet(peer, plans):
+        if plans.claim in peer.beside or _may_meet(peer, plans):
             return peer
     return None
 

@@ -42,7 +42,8 @@ class RunView:
 class AttemptState(StrEnum):
     """The state of an attempt; a terminating attempt still occupies its stage.
 
-    A lost attempt is terminating and cannot end, because its nodes are lost. It occupies nothing.
+    A lost attempt is terminating and cannot end, because its nodes are lost, or because a finalizer
+    keeps it. It occupies nothing.
     """
 
     ACTIVE = "Active"
@@ -185,7 +186,8 @@ class Peer:
     """Another live run of the namespace and store, with the keys it works on and those it wants.
 
     `peers.claims` computes it from a run's document and attempts. `reach` has the later stages that
-    its attempts may reach, and is None if they are not known.
+    its attempts may reach, and is None if they are not known. `beside` has the keys that no Job
+    with a walk may claim meanwhile, because it would come to a stage that the run works on.
     """
 
     name: str
@@ -194,6 +196,7 @@ class Peer:
     working: frozenset[str]
     wanted: frozenset[str]
     reach: Reach | None = NOWHERE
+    beside: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

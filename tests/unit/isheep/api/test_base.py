@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from isheep.api.assessment import Assessment
+from isheep.api.base import SpecModel
 from isheep.api.compute import Pool, Resources
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.training import Training
@@ -93,6 +94,23 @@ def test_a_map_in_list_form_with_a_duplicate_key_is_refused(document: dict[str, 
 def test_a_set_with_a_duplicate_item_is_refused() -> None:
     with pytest.raises(ValidationError, match="is in the list twice: remove one"):
         Assessment.read({"levels": ["Quality", "Quality"]})
+
+
+def _models(base: type[SpecModel] = SpecModel) -> list[type[SpecModel]]:
+    return [base, *(one for child in base.__subclasses__() for one in _models(child))]
+
+
+@pytest.mark.parametrize("model", _models(), ids=lambda model: model.__name__)
+def test_each_list_that_is_a_map_or_a_set_has_the_validator(model: type[SpecModel]) -> None:
+    lists = {
+        name
+        for name, field in model.model_fields.items()
+        if isinstance(extra := field.json_schema_extra, dict)
+        and extra.get("x-kubernetes-list-type") in ("map", "set")
+    }
+    validators = model.__pydantic_decorators__.field_validators.values()
+    checked = [one.info.fields for one in validators if one.func.__name__ == "_check_distinct"]
+    assert lists <= {name for names in checked for name in names}
 
 
 def test_a_spec_equals_the_spec_from_its_own_document() -> None:

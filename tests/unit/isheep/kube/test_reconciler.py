@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from unittest.mock import patch
+
 from ..planner.simulation import outcome, spec_with
 from .builders import condition
 from .fake_cluster import RUNS, FakeCluster, run_scenario
 from .scenarios import at_request, check_final_state, undisturbed_run
+from .virtual_time import now
 
 
 def test_an_undisturbed_run_succeeds() -> None:
@@ -137,6 +141,27 @@ def test_a_counted_failure_is_retried_after_its_delay() -> None:
         await cluster.run_to_end()
 
     assert run_scenario(scenario).status().phase == "Succeeded"
+
+
+def test_a_clock_that_jumps_back_after_a_plan_delays_the_retry_by_a_list_at_most() -> None:
+    async def scenario(cluster: FakeCluster) -> None:
+        cluster.create_run()
+        await cluster.operator.run_due_passes()
+
+        def jump() -> None:
+            wrong = timedelta(minutes=-90)
+            patch.object(cluster.operator.reconciler, "_now", lambda: now() + wrong).start()
+            # The answer to the write has the newest version, so its event wakes nobody.
+            cluster.operator.drops_events = True
+
+        cluster.server.fault = at_request("PATCH", "status", jump)
+        cluster.fail(cluster.jobs()[0], 74)
+        await cluster.operator.run_due_passes()
+        assert cluster.jobs() == []
+        await cluster.operator.run_due_passes(301)
+        assert [cluster.order(j).attempt for j in cluster.jobs()] == [2]
+
+    run_scenario(scenario)
 
 
 def test_a_job_in_a_queue_runs_after_kueue_admits_it() -> None:

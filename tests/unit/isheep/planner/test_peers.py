@@ -40,6 +40,28 @@ def test_a_run_waits_for_a_peer_that_works_on_its_stage_or_is_older_and_wants_it
     assert (holder(run, [other], Plans(["k"])) is not None) == waits
 
 
+@pytest.mark.parametrize(("claim", "waits"), [("first", True), ("other", False), (None, False)])
+def test_a_job_with_a_walk_waits_for_a_peer_that_makes_one_of_its_stages(
+    claim: str | None, waits: bool
+) -> None:
+    other = replace(peer("a", -1, working="k"), beside=frozenset({"first"}))
+    found = holder(make_run(uid="me"), [other], Plans(["x"], claim=claim))
+    assert (found is not None) == waits
+
+
+def test_an_attempt_for_one_stage_excludes_walks_through_its_iteration() -> None:
+    simulation = PlannerSimulation()
+    for stage in ("prepare", "i1/generate/r1", "i1/curate/r1"):
+        simulation.run_pass()
+        simulation.complete(simulation.find(stage))
+    simulation.run_pass()
+    assert simulation.find("i1/generate/r2")
+    found = claims(simulation.run, simulation.observed().attempts)
+    first = next(r.key for r in simulation.run.status.stages if r.id == "i1/generate/r1")
+    assert first not in found.working
+    assert found.beside == {first}
+
+
 @settings(deadline=None)
 @given(
     st.lists(
