@@ -199,8 +199,9 @@ class Frontier(Contract):
     Reports are not counted, because no stage reads them and a run makes them again.
     `statistics` contains, for the stages on which later ones depend, the essential statistics in
     the order of `recipes.stage_kinds.STAGE_DEFINITIONS`; a statistic that was not measured is None.
-    If not all stages fit into a result, the last ones are omitted. Then the worker of the next
-    order finds that stage committed and reports it as adopted.
+    `statistics` also contains each optional stage that is committed, because the count includes no
+    others. If not all stages fit into a result, the last ones are omitted. Then the worker of the
+    next order finds that stage committed and reports it as adopted.
     """
 
     count: int = 0

@@ -58,8 +58,7 @@ def known_stages(
             ended = not STAGE_DEFINITIONS[stage.kind].optional
             return None
         count += 1
-        if row := _row(stage, statistics):
-            figures[stage.id] = row
+        figures.update(_figures(stage, statistics))
         return statistics
 
     walk(recipe, spec, prepared, versions, lookup)
@@ -77,16 +76,16 @@ def walk_frontier(stages: Sequence[Stage], walked: Walk) -> Frontier:
         walked: The walk that found the stages.
     """
     done: list[Stage] = []
-    rows: dict[str, tuple[float | None, ...]] = {}
+    figures: dict[str, tuple[float | None, ...]] = {}
     for stage in _leading(stages, walked):
-        rows[stage.id] = _row(stage, walked.results[stage.id])
-        if len(json.dumps({name: row for name, row in rows.items() if row})) > WALK_BYTES:
+        longer = {**figures, **_figures(stage, walked.results[stage.id])}
+        if len(json.dumps(longer)) > WALK_BYTES:
             break
+        figures = longer
         done.append(stage)
-    rows = {stage.id: rows[stage.id] for stage in done}
     return Frontier(
         count=len(done),
-        statistics={stage: row for stage, row in rows.items() if row},
+        statistics=figures,
         first=stages[0].id,
         keys_digest=keys_digest(walked.keys[stage.id] for stage in done),
     )
@@ -106,8 +105,9 @@ def expand(
     A frontier that was cut to fit its message has statistics for fewer stages than it counts.
     The walk ends at the first stage without its statistics; later orders find the other stages.
 
-    `known` returns the results of the stages before the first one of the frontier. If the frontier
-    counts other keys, it is of another spec, and the result is empty.
+    `known` returns the results of the stages before the first one of the frontier, and of optional
+    stages that are not in it. If the frontier counts other keys, it is of another spec, and the
+    result is empty.
     """
     found: dict[StageRef, Statistics] = {}
     begun = frontier.first is None
@@ -122,7 +122,8 @@ def expand(
             # prepare does not count reports. A walk counts those that it has made.
             return None
         if STAGE_DEFINITIONS[stage.kind].optional and stage.id not in frontier.statistics:
-            return None
+            # If the stage has failed finally, the keys of later stages depend on that.
+            return None if known is None else known(stage, key)
         names = STAGE_DEFINITIONS[stage.kind].essential_statistics
         values = frontier.statistics.get(stage.id)
         ended = ended or len(found) >= frontier.count or (bool(names) and not values)
@@ -148,9 +149,14 @@ def _leading(stages: Sequence[Stage], walked: Walk) -> Iterator[Stage]:
             return
 
 
-def _row(stage: Stage, statistics: Statistics) -> tuple[float | None, ...]:
-    names = STAGE_DEFINITIONS[stage.kind].essential_statistics
-    return tuple(_rounded(statistics.get(name)) for name in names)
+def _figures(stage: Stage, statistics: Statistics) -> dict[str, tuple[float | None, ...]]:
+    """Return what a frontier has of a stage: its essential statistics by its id, if it has any.
+
+    An optional stage is always in it, because the count does not tell which of them exist.
+    """
+    definition = STAGE_DEFINITIONS[stage.kind]
+    row = tuple(_rounded(statistics.get(name)) for name in definition.essential_statistics)
+    return {stage.id: row} if row or definition.optional else {}
 
 
 def _rounded(value: float | None) -> float | None:

@@ -178,7 +178,10 @@ class _PodRun:
             generation=1,
             created=now,
             spec=self.stage_walk.spec,
-            status=SelfAlignmentRunStatus(stages=(*known, first), resolved=resolved.document()),
+            # A new generation would forget the measurements that failed, and the reduced memory.
+            status=SelfAlignmentRunStatus(
+                observed_generation=1, stages=(*known, first), resolved=resolved.document()
+            ),
             annotations={},
         )
 
@@ -205,7 +208,10 @@ class _PodRun:
 
     def frontier(self) -> Frontier | None:
         """Return the frontier of the stages from the order's first one."""
-        results = {(r.id, r.key): r.counts for r in self._records if r.committed}
+        results: dict[tuple[str, str], Statistics] = {
+            (r.id, r.key): r.counts for r in self._records if r.committed
+        }
+        results |= {(r.id, r.key): FAILED for r in self._records if r.failure is not None}
         walked = self._walk(lambda stage, key: results.get((stage.id, key)))
         stages = walked_from(walked.stages, self.order.steps[0].id, self.stage_walk.grouping)
         return walk_frontier(stages, walked) if stages else None
