@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from .harness.api import MERGE_PATCH
-from .harness.cluster import Cluster
+from .harness.cluster import NODES, Cluster
 from .harness.concurrent_tests import OperatorFactory
+from .harness.invariants import steps_of
 from .harness.namespace_fixture import NamespaceFixture
 from .harness.observer import JOBS
 from .harness.operator_environment import OperatorEnvironment
@@ -139,6 +140,33 @@ def test_the_next_attempt_avoids_the_node_and_the_pod_that_comes_back_ends(
     assert lost["spec"]["nodeName"] in namespace.message()
     check_next_attempt(namespace, lost)
     check_return(namespace, lost)
+
+
+def test_an_attempt_without_another_node_starts_again_when_the_lost_node_answers(
+    operators: OperatorFactory,
+) -> None:
+    """The scheduler finds no node for the second attempt, whose pods cannot be changed."""
+    environment, namespace = operators(patches=PATCHES)
+    environment.start()
+    only = {"nodeSelector": {"kubernetes.io/hostname": NODES[0]}}
+    lost = at_work(namespace, FROM_TRAIN.spec(compute={"training": only}))
+    assert lost["spec"]["nodeName"] == NODES[0]
+    mark_not_ready(namespace, lost)
+    second = namespace.until_job("i1/train", number=2)
+    assert second["metadata"]["annotations"]["isheep.dev/avoided-nodes"] == NODES[0]
+    namespace.until_reason("Unschedulable")
+    assert "node affinity" in namespace.message()
+    assert namespace.started().count("i1/train") == 2
+    namespace.workers.let_work("train")
+    namespace.cluster.kubelet.reconnect(lost["metadata"]["uid"])
+    third = namespace.until_job("i1/train", number=3)
+    assert steps_of(third) == steps_of(second)
+    assert "isheep.dev/avoided-nodes" not in third["metadata"]["annotations"]
+    assert "affinity" not in third["spec"]["template"]["spec"]
+    namespace.until_phase("Succeeded")
+    (train,) = (s for s in namespace.status()["stages"] if s["id"] == "i1/train")
+    assert train["failures"] == 0
+    assert namespace.started().count("i1/train") == 3
 
 
 def test_the_lost_job_of_a_deleted_run_delays_no_other_run(operators: OperatorFactory) -> None:

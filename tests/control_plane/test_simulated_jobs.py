@@ -35,6 +35,8 @@ SHORT, LONG = 6, 12
 STEPS = (True, False)
 """The changes of `suspend` of a Job that goes on."""
 MERGE = "application/merge-patch+json"
+CLEARS_START_TIME = (1, 36)
+"""The first version that removes `status.startTime` of a Job that is suspended."""
 
 
 def counted(job: dict[str, Any], pods: list[dict[str, Any]]) -> dict[str, Any]:
@@ -60,13 +62,19 @@ def counted(job: dict[str, Any], pods: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 class SimulatedJobs:
-    """The controller and the kubelet of the simulation; `fault` returns the fault of a pod."""
+    """The controller and the kubelet of the simulation; `fault` returns the fault of a pod.
 
-    def __init__(self, fault: Callable[[dict[str, Any]], PodFault | None]) -> None:
+    `version` is the version of Kubernetes whose controller is simulated.
+    """
+
+    def __init__(
+        self, fault: Callable[[dict[str, Any]], PodFault | None], version: tuple[int, int]
+    ) -> None:
         self.server, scheduler, chance = ApiServer(), Scheduler(), random.Random(0)
         self.nodes = Nodes(self.server, scheduler, chance)
         Kubelet(self.server, Store(), scheduler, chance, fault, self.nodes)
-        JobController(self.server, scheduler, chance)
+        clears = version >= CLEARS_START_TIME
+        JobController(self.server, scheduler, chance, clears_start_time=clears)
 
     def create(self, document: dict[str, Any]) -> str:
         """Create a Job and return its path."""
@@ -91,6 +99,12 @@ def jobs(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[JobNamesp
         cluster.close_namespace(created.namespace)
 
 
+def version_of(jobs: JobNamespace) -> tuple[int, int]:
+    """Return the major and the minor version of the control plane."""
+    version = jobs.cluster.server.get("/version")
+    return int(version["major"]), int(version["minor"].rstrip("+"))
+
+
 def real(jobs: JobNamespace, name: str) -> dict[str, Any]:
     """Return the present state of a real Job."""
     job = jobs.cluster.server.get(f"{jobs.path}/{name}")
@@ -109,7 +123,7 @@ def test_both_controllers_suspend_and_delete_alike(jobs: JobNamespace) -> None:
     path = f"{jobs.path}/{name}"
 
     async def expected() -> list[dict[str, Any]]:
-        fake = SimulatedJobs(lambda _: HANGS)
+        fake = SimulatedJobs(lambda _: HANGS, version_of(jobs))
         place = fake.create(document)
         found = []
         for suspend in (False, True, False):
@@ -134,9 +148,11 @@ def test_both_controllers_suspend_and_delete_alike(jobs: JobNamespace) -> None:
     until(lambda: not jobs.pods())
 
 
-async def simulated_steps(case: Case, document: dict[str, Any]) -> list[dict[str, Any]]:
+async def simulated_steps(
+    case: Case, document: dict[str, Any], version: tuple[int, int]
+) -> list[dict[str, Any]]:
     """Return the counts when the pods of a case have ended and, if it goes on, after `STEPS`."""
-    fake = SimulatedJobs(Faults(case))
+    fake = SimulatedJobs(Faults(case), version)
     place = fake.create(document)
     await asyncio.sleep(SETTLED_SECONDS)
     found = [fake.counted(place)]
@@ -150,13 +166,13 @@ async def simulated_steps(case: Case, document: dict[str, Any]) -> list[dict[str
 
 def check_cases(jobs: JobNamespace, seed: int, count: int, *, slow: bool) -> None:
     """Run the Jobs of a seed on both sides at the same time, and compare their counts."""
-    chance, server = random.Random(seed), jobs.cluster.server
+    chance, server, version = random.Random(seed), jobs.cluster.server, version_of(jobs)
     cases = [draw(chance, f"run-{seed}-{i}", slow=slow) for i in range(count)]
     expected: dict[str, list[dict[str, Any]]] = {}
     places: dict[str, str] = {}
     for case in cases:
         document = case.document(jobs.document(case.name, len(case.ends)))
-        expected[case.name] = run_in_virtual_time(simulated_steps(case, document))
+        expected[case.name] = run_in_virtual_time(simulated_steps(case, document, version))
         workers = jobs.cluster.kubelet.workers(jobs.namespace)
         workers.set_behaviour("prepare", Script(case), run=case.name)
         places[case.name] = server.must("POST", jobs.path, document)["metadata"]["name"]
@@ -197,7 +213,7 @@ def test_both_controllers_wait_alike_for_pods_that_cannot_end(jobs: JobNamespace
     path = f"{jobs.path}/{name}"
 
     async def expected() -> list[dict[str, Any]]:
-        fake = SimulatedJobs(lambda _: HANGS)
+        fake = SimulatedJobs(lambda _: HANGS, version_of(jobs))
         place = fake.create(document)
         await asyncio.sleep(SETTLED_SECONDS)
         found = [fake.counted(place)]

@@ -40,10 +40,22 @@ class _Counts:
 
 
 class JobController:
-    """Keeps the Jobs and their pods, and deletes what has lost its owner."""
+    """Keeps the Jobs and their pods, and deletes what has lost its owner.
 
-    def __init__(self, server: ApiServer, scheduler: Scheduler, chance: random.Random) -> None:
+    Kubernetes removes `status.startTime` of a Job that is suspended since 1.36. Older versions
+    (`clears_start_time` is False) keep it, and set it again when the Job goes on.
+    """
+
+    def __init__(
+        self,
+        server: ApiServer,
+        scheduler: Scheduler,
+        chance: random.Random,
+        *,
+        clears_start_time: bool = True,
+    ) -> None:
         self._server, self._scheduler, self._chance = server, scheduler, chance
+        self._clears_start_time = clears_start_time
         self._counts: dict[str, _Counts] = {}
         self._due: set[str] = set()
         self._created = 0
@@ -125,9 +137,11 @@ class JobController:
             counts.failing = ("DeadlineExceeded", "Job was active longer than its deadline")
         if spec.get("suspend") and not deleting and counts.failing is None:
             self._delete_active(active)
-            status.pop("startTime", None)
+            counts.started = math.inf
+            if self._clears_start_time:
+                status.pop("startTime", None)
         elif not deleting:
-            if "startTime" not in status:
+            if counts.started == math.inf:
                 status["startTime"] = timestamp()
                 counts.started = monotonic()
                 if deadline is not None:
