@@ -114,9 +114,11 @@ def _delete_run(world: World, act: Act) -> None:
     world.server.remove(place)
     if world.chance.random() < 0.6:
         # An operator that starts now has never seen the run.
+        world.plan.note(str(Act("restart", value=False)))
         world.scheduler.task(world.deployment.restart(graceful=False))
     if act.value:
-        name, spec = document["metadata"]["name"], document["spec"]
+        # Nobody resumes a run that was suspended when it was deleted.
+        name, spec = document["metadata"]["name"], {**document["spec"], "suspend": False}
         labels = document["metadata"].get("labels") or {}
         pause = world.chance.choice((1.0, 5.0, 20.0))
         world.scheduler.later(pause, lambda: world.create_run(name, spec, labels))

@@ -78,10 +78,13 @@ THEMES: tuple[tuple[str, ...], ...] = (
     (),
     ("delete-run",),
     ("delete-run", "restart"),
+    ("delete-run", "silence"),
+    ("delete-job", "silence"),
     ("delete-job", "unlabel-job"),
     ("silence", "delay", "compact"),
     ("second-operator", "restart", "partition"),
     ("edit", "suspend", "retry"),
+    ("suspend", "suspend-job", "restart"),
     ("lose-node", "suspend-job", "move-queue"),
 )
 """Acts that are frequent in some simulations, because some defects need several of a kind."""
@@ -90,6 +93,9 @@ POD_FAULTS = (
     *("freeze", "cut-off"),
 )
 PODS_OF_AN_ATTEMPT = 4
+REFUSED_SHARE = 0.15
+"""The share of simulations in which a quota refuses Jobs, as often as `REFUSALS` in a row."""
+REFUSALS = (1, 2, 4, 6)
 LEAST_FAULTS = 3
 """A run counts if it has this many faults and two iterations."""
 EARLY = 0.3
@@ -107,12 +113,16 @@ class Act:
 
 @dataclass
 class FaultPlan:
-    """The faults by counter, and a log of those that have happened."""
+    """The faults by counter, and a log of those that have happened.
+
+    `jobs` has the faults of the requests that create Jobs.
+    """
 
     writes: dict[int, RequestFault] = field(default_factory=dict)
     reads: dict[int, RequestFault] = field(default_factory=dict)
     pods: dict[int, PodFault] = field(default_factory=dict)
     acts: dict[int, Act] = field(default_factory=dict)
+    jobs: dict[int, RequestFault] = field(default_factory=dict)
     happened: list[tuple[float, str]] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
 
@@ -122,8 +132,11 @@ class FaultPlan:
         self.counters[kind] += 1
         faults = self.writes if kind == "writes" else self.reads
         fault = faults.get(self.counters[kind])
+        if method == "POST" and path.partition("?")[0].endswith("/jobs"):
+            self.counters["jobs"] += 1
+            fault = fault or self.jobs.get(self.counters["jobs"])
         if fault is not None:
-            self._note(f"{method} {path.partition('?')[0]}: {fault.value}")
+            self.note(f"{method} {path.partition('?')[0]}: {fault.value}")
         return fault
 
     def of_pod(self, _: Mapping[str, Any]) -> PodFault | None:
@@ -131,7 +144,7 @@ class FaultPlan:
         self.counters["pods"] += 1
         fault = self.pods.get(self.counters["pods"])
         if fault is not None:
-            self._note(f"pod {self.counters['pods']}: {fault}")
+            self.note(f"pod {self.counters['pods']}: {fault}")
         return fault
 
     def of_change(self) -> Act | None:
@@ -139,10 +152,11 @@ class FaultPlan:
         self.counters["changes"] += 1
         act = self.acts.get(self.counters["changes"])
         if act is not None:
-            self._note(str(act))
+            self.note(str(act))
         return act
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
+        """Note that a fault happens now."""
         self.happened.append((monotonic(), text))
 
 
@@ -172,6 +186,10 @@ def draw(chance: random.Random, *, runs: int, scale: float) -> FaultPlan:
             plan.pods.update(dict.fromkeys(range(first, first + lasts), fault))
         else:
             plan.acts[_free(plan.acts, chance, 110 * max(size, 0.6 * scale))] = _act(chance, kinds)
+    if chance.random() < REFUSED_SHARE:
+        first = _free(plan.jobs, chance, 9 * scale)
+        refused = range(first, first + chance.choice(REFUSALS))
+        plan.jobs.update(dict.fromkeys(refused, RequestFault.REFUSED))
     return plan
 
 
@@ -186,7 +204,7 @@ def _free(taken: Mapping[int, Any], chance: random.Random, most: float) -> int:
 def _pod_fault(chance: random.Random) -> PodFault:
     commits = chance.choice((0, 0, 0, 1, 2, 3))
     kind = chance.choice(POD_FAULTS)
-    lasts = (200.0, 700.0, 2000.0, 7000.0) if kind in ("freeze", "cut-off") else (20.0, 90.0, 600.0)
+    lasts = (200.0, 700.0, 2000.0, 3500.0) if kind in ("freeze", "cut-off") else (20.0, 90.0, 600.0)
     return PodFault(
         kind,
         commits=commits,
@@ -209,8 +227,8 @@ def _act(chance: random.Random, kinds: Mapping[str, float]) -> Act:
     elif kind == "delete-job":
         value = chance.choice(("Foreground", "Background"))
     elif kind == "lose-node":
-        seconds = chance.choice((30.0, 200.0, 700.0, 2000.0, 7000.0))
+        seconds = chance.choice((30.0, 200.0, 700.0, 2000.0, 3500.0))
         value = (chance.random() < 0.5, chance.random() < 0.7)
     elif kind in ("restart", "delete-run", "second-operator", "silence"):
-        value = chance.random() < (0.8 if kind == "delete-run" else 0.5)
+        value = chance.random() < (0.95 if kind == "delete-run" else 0.5)
     return Act(kind, seconds, value)

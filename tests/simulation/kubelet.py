@@ -32,7 +32,7 @@ from .store import Store
 INDEX = "batch.kubernetes.io/job-completion-index"
 JOB_NAME = "batch.kubernetes.io/job-name"
 KILLED, STOPPED = 137, 143
-GRACE_SECONDS = (0.1, 0.1, 2.0, 15.0)
+GRACE_SECONDS = (0.1, 2.0, 15.0, 40.0)
 """How long a worker needs after SIGTERM."""
 UNSCHEDULED = {
     "type": "PodScheduled",

@@ -12,6 +12,7 @@ copies that pass through JSON. Neither side changes a document.
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import marshal
 from collections.abc import Callable, Generator, Iterator
@@ -36,7 +37,7 @@ from isheep.recipes.registry import RECIPES
 
 from . import connection, informer
 from .api_server import Answer, Json
-from .memo_walks import replacements
+from .memo_walks import RememberedWalks, replacements
 
 MAX_ENTRIES = 20_000
 MAX_DOCUMENTS = 400
@@ -44,26 +45,57 @@ MAX_DOCUMENTS = 400
 MAX_NODES = 60_000
 UNREAD = {*NO_RECIPE_READS, "suspend", "active_deadline_seconds"}
 """Fields of the spec that no recipe reads, so that runs with different ones share their stages."""
+WALKS = ("isheep.planner.walk", "isheep.planner.keys")
+"""The modules whose functions are remembered over many simulations."""
 ValueT = TypeVar("ValueT")
 
 
+class Memory:
+    """What is the same in each simulation: parsed specs, stages of recipes, walks and keys.
+
+    It depends on the recipes, and on the two modules `WALKS` of the planner.
+    """
+
+    def __init__(self) -> None:
+        self.specs: dict[tuple[type, bytes], Any] = {}
+        self.text = _Texts().of
+        self.stages = {
+            recipe: _RememberedStages(recipe.stages, self.text)
+            for recipe in {type(recipe) for recipe in RECIPES.values()}
+        }
+        self._forget_walks()
+
+    def _forget_walks(self) -> None:
+        self.walk = RememberedWalks(walk_module.walk, self.text).walk
+        self.key = _remembered_key(walk_module.stage_key)
+
+    def without(self, place: str) -> Memory:
+        """Return what does not depend on the function at `place`, of the planner or operator."""
+        if place.partition(":")[0] not in WALKS:
+            return self
+        left = copy.copy(self)
+        left._forget_walks()
+        return left
+
+
 @contextlib.contextmanager
-def remembered() -> Iterator[None]:
-    """Remember parsed specs and statuses, the stages of recipes, and the keys of stages."""
+def remembered(memory: Memory | None = None) -> Iterator[None]:
+    """Remember what pure functions return; `memory` is that of earlier simulations."""
+    memory = memory or Memory()
     with contextlib.ExitStack() as stack:
-        texts: dict[tuple[type, bytes], Any] = {}
-        for model, name in ((SpecModel, "read_stored"), (Resolved, "model_validate")):
+        pinned: dict[tuple[type, bytes], Any] = {}
+        for model, name, found in (
+            (SpecModel, "read_stored", memory.specs),
+            (Resolved, "model_validate", pinned),
+        ):
             original = getattr(model, name).__func__
-            stack.enter_context(patch.object(model, name, _parser(original, texts)))
-        text = _Texts().of
-        for recipe in {type(recipe) for recipe in RECIPES.values()}:
-            stages = _RememberedStages(recipe.stages, text).method()
-            stack.enter_context(patch.object(recipe, "stages", stages))
-        for module, name, replacement in replacements(text):
+            stack.enter_context(patch.object(model, name, _parser(original, found)))
+        for recipe, stages in memory.stages.items():
+            stack.enter_context(patch.object(recipe, "stages", stages.method()))
+        for module, name, replacement in replacements(memory.walk):
             stack.enter_context(patch.object(module, name, replacement))
         stack.enter_context(patch.object(Resolved, "document", _of_identity(Resolved.document)))
-        key = _remembered_key(walk_module.stage_key)
-        stack.enter_context(patch.object(walk_module, "stage_key", key))
+        stack.enter_context(patch.object(walk_module, "stage_key", memory.key))
         stack.enter_context(_shared_documents())
         yield
 

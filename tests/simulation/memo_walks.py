@@ -112,9 +112,11 @@ def by_identity(original: Callable[..., Any], keys: Callable[..., Any] | None = 
     return remembering
 
 
-def replacements(text: Callable[[Any], str]) -> Iterator[tuple[Any, str, Any]]:
-    """Yield the module, the name and the replacement of each function that is remembered."""
-    walk = RememberedWalks(walk_module.walk, text).walk
+def replacements(walk: Callable[..., Walk]) -> Iterator[tuple[Any, str, Any]]:
+    """Yield the module, the name and the replacement of each function that is remembered.
+
+    `walk` replaces the planner's `walk`.
+    """
     for module in USERS:
         yield module, "walk", walk
     yield reconciler, "attempt_of", by_identity(reconciler.attempt_of)

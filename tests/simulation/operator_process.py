@@ -118,7 +118,7 @@ class OperatorProcess:
         with (
             patch.object(operator_module, "Api", self),
             patch.object(operator_module, "HttpServer", _NoHttpServer),
-            patch.object(operator_module.aiohttp, "ClientSession", lambda: session),
+            patch.object(operator_module, "poll_session", lambda: session),
             patch.object(operator_module, "_now", self._wall.now),
         ):
             await self.operator.start()

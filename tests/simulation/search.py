@@ -1,9 +1,11 @@
 """The search for planted defects: which of them does the simulation find, and with which seed?
 
 A pool of seeds runs without defects first (`defects.lines`), and each defect gets the seeds that
-reach its line. Each defect runs in its own process, so that no memory and no broken state is left
-for the next. For a defect that no seed finds, the search counts the seeds whose history it changes:
-a defect that changes none may be equivalent to the source, or it is outside of the simulation.
+reach its line. Each defect runs in its own process, so that no broken state is left for the next.
+What does not depend on the defect is remembered from the pool: the stages of recipes, and the
+undisturbed runs with which `same_outcome` compares. For a defect that no seed finds, the search
+counts the seeds whose history it changes: a defect that changes none may be equivalent to the
+source, or it is outside of the simulation.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ from typing import Protocol
 
 from .batch import CHUNK
 from .defects.differences import fingerprint
+from .defects.excluded import why_excluded
 from .defects.lines import Traced, ranked, trace_seeds
 from .defects.replacement import Position
 from .invariants import violations
-from .memo import remembered
+from .memo import Memory, remembered
 from .world import simulate
 
 SEED_SECONDS = 20
@@ -38,6 +41,10 @@ class Planted(Protocol):
     @property
     def name(self) -> str:
         """What the defect is."""
+
+    @property
+    def place(self) -> str:
+        """The function that it changes."""
 
     def planted(self) -> contextlib.AbstractContextManager[None]:
         """Plant the defect for a while."""
@@ -68,8 +75,19 @@ class Found:
         return f"NOT FOUND    {self.name}: {why}"
 
 
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Simulations without a defect, and what they remember."""
+
+    traced: Sequence[Traced]
+    memory: Memory
+
+
 def search(
-    defect: Planted, seeds: Sequence[int], fingerprints: Mapping[int, str] = NO_DIFFERENCES
+    defect: Planted,
+    seeds: Sequence[int],
+    fingerprints: Mapping[int, str] = NO_DIFFERENCES,
+    memory: Memory | None = None,
 ) -> Found:
     """Run seeds with a defect in another process, until one of them finds it.
 
@@ -77,10 +95,11 @@ def search(
         defect: The defect.
         seeds: The seeds, in their order.
         fingerprints: The digests of the histories without the defect, by seed.
+        memory: What simulations without the defect have remembered.
     """
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_search, args=(defect, seeds, fingerprints, sender))
+    process = context.Process(target=_search, args=(defect, seeds, fingerprints, memory, sender))
     process.start()
     sender.close()
     try:
@@ -92,12 +111,16 @@ def search(
 
 
 def _search(
-    defect: Planted, seeds: Sequence[int], fingerprints: Mapping[int, str], sender: Pipe
+    defect: Planted,
+    seeds: Sequence[int],
+    fingerprints: Mapping[int, str],
+    memory: Memory | None,
+    sender: Pipe,
 ) -> None:
     signal.signal(signal.SIGPROF, _hang)
     differ = 0
     # What this process remembers is the work of the defect, so no other process may use it.
-    with defect.planted(), remembered():
+    with defect.planted(), remembered((memory or Memory()).without(defect.place)):
         gc.disable()
         for count, seed in enumerate(seeds, 1):
             if count % CHUNK == 0:
@@ -146,10 +169,14 @@ def report(known: bool, mutants: int, *, seed: int, runs: int, pool: int, proces
     from .defects.known import DEFECTS
     from .defects.mutants import draw
 
-    traced = trace_seeds(range(seed, seed + pool), processes)
-    missed = _print("known defects", DEFECTS, traced, runs, processes) if known else []
+    memory = Memory()
+    pooled = Pool(trace_seeds(range(seed, seed + pool), memory), memory)
+    # The searches begin with the memory of this process.
+    gc.collect()
+    gc.freeze()
+    missed = _print("known defects", DEFECTS, pooled, runs, processes) if known else []
     if mutants:
-        _print("mutants", draw(seed, mutants, _union(traced)), traced, runs, processes)
+        _print("mutants", draw(seed, mutants, _union(pooled.traced)), pooled, runs, processes)
     return 1 if missed else 0
 
 
@@ -163,16 +190,20 @@ def _union(traced: Sequence[Traced]) -> dict[str, set[int]]:
 
 
 def _print(
-    title: str, defects: Sequence[Planted], traced: Sequence[Traced], runs: int, processes: int
+    title: str, defects: Sequence[Planted], pool: Pool, runs: int, processes: int
 ) -> list[Found]:
     missed = []
-    fingerprints = {one.seed: one.fingerprint for one in traced}
+    excluded = {one.name: why_excluded(one.place, one.name) for one in defects}
+    defects = [one for one in defects if excluded[one.name] is None]
+    print("".join(f"LEFT OUT     {name}: {why}\n" for name, why in excluded.items() if why), end="")
+    fingerprints = {one.seed: one.fingerprint for one in pool.traced}
 
     def searched(defect: Planted) -> Found:
-        return search(defect, ranked(traced, defect.position(), runs), fingerprints)
+        seeds = ranked(pool.traced, defect.position(), runs)
+        return search(defect, seeds, fingerprints, pool.memory)
 
-    with ThreadPoolExecutor(processes) as pool:
-        for found in pool.map(searched, defects):
+    with ThreadPoolExecutor(processes) as threads:
+        for found in threads.map(searched, defects):
             print(found.text(), flush=True)
             if found.seed is None:
                 missed.append(found)

@@ -32,6 +32,10 @@ GROUPINGS = ("PerRole", "PerRole", "Joined", "Run", "Run", "Run", "Run", "PerSta
 SCALES = {"PerRole": 1.0, "Joined": 0.9, "Run": 0.35, "PerStage": 1.6}
 GPU = {"limits": {"nvidia.com/gpu": "1"}}
 QUEUED_SHARE = 0.25
+PEER_SHARE = 0.5
+"""The share of simulations with a second run that needs the same stages."""
+CREATION_SECONDS = (10.0, 10.0, 150.0)
+"""The longest time before somebody creates a run."""
 TICK_SECONDS = 20.0
 """How often the world looks for runs that are silent, that need a retry, or that have ended."""
 BOUND_SECONDS = 4 * 3600.0
@@ -125,7 +129,8 @@ class World:
         limit = EXPLAINED_SECONDS if says and explained else SILENT_SECONDS
         job = any(_owned(j, uid) and not is_finished(j) for _, j in self.server.members(JOBS))
         disturbed = self.network.is_cut or not self.processes
-        waits = ready.get("reason") == Reason.WAITING_FOR_PEER
+        peers = [j for _, j in self.server.members(JOBS) if not is_finished(j)]
+        waits = bool(peers) and ready.get("reason") == Reason.WAITING_FOR_PEER
         if not says or job or disturbed or waits:
             self._since.pop(uid, None)
             return
@@ -266,7 +271,8 @@ async def _simulate(seed: int, errors: list[str]) -> History:
     world.deployment.start()
     labels = {QUEUE_LABEL: chance.choice(QUEUES)} if chance.random() < QUEUED_SHARE else {}
     for name, spec in zip(names, specs, strict=True):
-        scheduler.later(chance.uniform(0, 10), _creation(world, name, spec, labels))
+        begin = chance.uniform(0, chance.choice(CREATION_SECONDS))
+        scheduler.later(begin, _creation(world, name, spec, labels))
     try:
         await world.run_to_end()
         return world.history()
@@ -289,7 +295,7 @@ def _specs(chance: random.Random) -> tuple[list[str], list[Json]]:
     compute.setdefault("inference", {})["resources"] = GPU
     compute["training"] = {"resources": GPU}
     first = spec_with(iterations=2, compute=compute)
-    if chance.random() < 0.7:
+    if chance.random() >= PEER_SHARE:
         return ["run"], [first]
     threshold = chance.choice((6, 2))
     return ["run", "peer"], [

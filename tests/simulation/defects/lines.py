@@ -10,13 +10,13 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
 from ..history import History
-from ..memo import remembered
+from ..invariants import violations
+from ..memo import Memory, remembered
 from ..world import simulate
 from .differences import fingerprint
 from .replacement import Position
@@ -35,20 +35,24 @@ class Traced:
     fingerprint: str
 
 
-def trace_seeds(seeds: Iterable[int], processes: int) -> list[Traced]:
-    """Run seeds and return what each executes; each begins without a memory."""
-    with ProcessPoolExecutor(processes) as pool:
-        return list(pool.map(_traced, seeds))
+def trace_seeds(seeds: Iterable[int], memory: Memory) -> list[Traced]:
+    """Run seeds and return what each executes.
+
+    `memory` keeps what the searches use later. So a line of a walk counts for the first seed only.
+    """
+    return [_traced(seed, memory) for seed in seeds]
 
 
-def _traced(seed: int) -> Traced:
+def _traced(seed: int, memory: Memory) -> Traced:
     histories: list[History] = []
 
     def run() -> None:
-        with remembered():
-            histories.append(simulate(seed))
+        histories.append(simulate(seed))
 
-    lines = executed_lines(run)
+    with remembered(memory):
+        lines = executed_lines(run)
+        # The searches compare with the undisturbed runs of the source without a defect.
+        violations(histories[0])
     return Traced(seed, lines, fingerprint(histories[0]))
 
 

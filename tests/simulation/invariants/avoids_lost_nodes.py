@@ -41,7 +41,7 @@ def violations(history: History) -> list[str]:
                 for other, stage in stages.items()
                 if other != uid and stage == stages[uid]
                 for one in lost.get(other, ())
-                if one.since <= change.at and one.node not in excluded
+                if one.since <= change.at < one.until and one.node not in excluded
             ]
     return found
 

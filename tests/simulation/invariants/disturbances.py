@@ -15,15 +15,16 @@ RESTART_SECONDS = 150.0
 """The longest pause before a restart, and the time of a Lease that nobody has released."""
 RETRY_SECONDS = 120.0
 """The waits after requests that fail in a row, and a timeout of the client."""
+LIST_SECONDS = 400.0
+"""A watch that has lost its history reports no deletion. The next LIST does."""
 LATE: dict[str, float] = {
     "partition": RETRY_SECONDS,
-    "silence": 60.0,
+    "silence": LIST_SECONDS,
     "delay": FOREVER,
-    "compact": 60.0,
+    "compact": LIST_SECONDS,
     "clock": FOREVER,
     "restart": RESTART_SECONDS,
     "second-operator": RESTART_SECONDS,
-    "delete-run": RESTART_SECONDS,
     "unlabel-job": 60.0,
     "overwrite-status": 60.0,
 }
@@ -40,6 +41,11 @@ class Calm:
     def holds(self, begin: float, end: float) -> bool:
         """Return whether nothing disturbs the operators from `begin` to `end`."""
         return any(first <= begin and end <= last for first, last in self.spans)
+
+    def after(self, begin: float, seconds: float) -> float:
+        """Return when nothing has disturbed the operators for some seconds after `begin`."""
+        ends = ((max(first, begin) + seconds, last) for first, last in self.spans)
+        return min((end for end, last in ends if end <= last), default=FOREVER)
 
 
 def calm_times(history: History) -> Calm:
@@ -60,6 +66,7 @@ def _seconds(text: str) -> float:
     found = _ACT.match(text)
     if found is None:
         # A request has failed.
-        return RESTART_SECONDS if "dies" in text else RETRY_SECONDS
+        late = LIST_SECONDS if "410" in text else RETRY_SECONDS
+        return RESTART_SECONDS if "dies" in text else late
     kind, seconds = found[1], float(found[2])
     return seconds + LATE[kind] if kind in LATE else 0.0

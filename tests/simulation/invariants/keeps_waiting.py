@@ -14,7 +14,7 @@ from isheep.planner.retry_schedule import STALLED_SCHEDULE
 from ...unit.isheep.kube.virtual_time import START
 from ..api_server import JOBS, RUNS, Change, Json
 from ..history import History
-from .reacts import is_open
+from .open_requests import is_open
 from .true_failure import UID_LABEL
 
 STEPS = "isheep.dev/steps"
@@ -51,7 +51,7 @@ def _before_its_time(run: Json, change: Change) -> Iterator[str]:
         hold = stage.get("hold")
         if (stage["id"], stage["key"]) != (first["id"], first["key"]) or not hold:
             continue
-        early = _seconds(hold["until"]) - change.at
+        early = seconds_of(hold["until"]) - change.at
         if early > ERROR_SECONDS:
             yield f"{change.document['metadata']['name']} begins {early:.0f} s before its time"
 
@@ -62,7 +62,7 @@ def _too_long(before: Json, change: Change) -> Iterator[str]:
         hold = stage.get("hold")
         if not hold or hold == old.get(stage["id"]):
             continue
-        wait = _seconds(hold["until"]) - change.at
+        wait = seconds_of(hold["until"]) - change.at
         most = _longest(hold, stage.get("failures") or 0)
         if wait > most + ERROR_SECONDS:
             yield f"{stage['id']} waits for {wait:.0f} s, and {most:.0f} s are the most"
@@ -77,5 +77,6 @@ def _longest(hold: Json, failures: int) -> float:
     return FAILED_SECONDS[min(failures, len(FAILED_SECONDS)) - 1]
 
 
-def _seconds(time: str) -> float:
+def seconds_of(time: str) -> float:
+    """Return a time of the API server in seconds since the start of the simulation."""
     return (datetime.fromisoformat(time) - START).total_seconds()

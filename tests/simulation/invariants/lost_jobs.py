@@ -21,12 +21,16 @@ MARKED_SECONDS = 40.0
 
 @dataclass(frozen=True, slots=True)
 class LostJob:
-    """A Job, by its UID and name, with a pod on a node that was silent from `since` on."""
+    """A Job, by its UID and name, with a pod on a node that counts as lost from `since` on.
+
+    `until` is when the pod has ended or the node answers again.
+    """
 
     uid: str
     name: str
     node: str
     since: float
+    until: float
 
 
 def lost_jobs(history: History) -> list[LostJob]:
@@ -51,7 +55,7 @@ def _lost(history: History) -> Iterator[LostJob]:
             lost = silence.node == node and min(end, silence.end) - since >= least
             if lost and metadata["ownerReferences"]:
                 uid, name = metadata["ownerReferences"][0]["uid"], metadata["labels"][JOB_NAME]
-                yield LostJob(uid, name, node, since + least)
+                yield LostJob(uid, name, node, since + least, min(end, silence.end))
 
 
 def is_over(pod: Json) -> bool:

@@ -1,7 +1,9 @@
-"""An operator that nothing disturbs reacts within a minute, and not with its next LIST.
+"""An operator that nothing disturbs reacts soon, and not only with its next LIST.
 
 It notes the end of each Job, each edit and each retry in the status of the run. While a run says
-that it runs, and gives no reason to wait, a Job is at work for it.
+that it runs, and gives no reason to wait, a Job is at work for it. A run that waits for a time goes
+on at that time. A run that waits for a peer, or for an attempt that stops, goes on when no peer and
+no such Job is left. The status says that a Job waits for its queue.
 """
 
 from __future__ import annotations
@@ -10,25 +12,59 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from isheep.contract.reasons import Reason
+
 from ..api_server import JOBS, RUNS, Change, Json
 from ..history import History
 from ..job_controller import is_finished
 from .disturbances import Calm, calm_times
+from .keeps_waiting import seconds_of
+from .open_requests import is_open
 from .true_failure import UID_LABEL
 
-LIMIT_SECONDS = 60.0
-RETRY = "isheep.dev/retry"
+LIMITS = {
+    "end": 10.0,
+    "generation": 10.0,
+    "retry": 10.0,
+    "job": 45.0,
+    "hold": 10.0,
+    "peer": 10.0,
+    "queue": 60.0,
+    "stop": 30.0,
+}
+"""The most seconds for each kind of news, while nothing disturbs the operator."""
+WHAT = {
+    "end": "the end of a Job",
+    "generation": "an edit",
+    "retry": "a retry",
+    "job": "that nothing is at work",
+    "hold": "the end of a wait",
+    "peer": "that no peer is left",
+    "queue": "that its Job waits for the queue",
+    "stop": "that no Job stops any more",
+}
+IDLE = ("Succeeded", "Failed", "Stalled", "Suspended")
+"""The phases in which a run wants no stage of a peer."""
 GOES_ON = (None, "Pending", "Running", "Starting")
 """The reasons that do not say why a run waits."""
 
 
 @dataclass(slots=True)
 class _Run:
-    """What is known about a run: its Jobs at work, and since when something has been due."""
+    """What is known about a run: its Jobs, which of them work, and since when news is due."""
 
     document: Json
-    working: set[str] = field(default_factory=set)
+    jobs: dict[str, Json] = field(default_factory=dict)
     due: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def working(self) -> bool:
+        return any(not is_finished(job) for job in self.jobs.values())
+
+    @property
+    def is_peer(self) -> bool:
+        """Whether another run may wait for this one."""
+        return self.working or (self.document.get("status") or {}).get("phase") not in IDLE
 
 
 def violations(history: History) -> list[str]:
@@ -39,20 +75,29 @@ def violations(history: History) -> list[str]:
 
 def _late(changes: tuple[Change, ...], calm: Calm) -> Iterator[str]:
     runs: dict[str, _Run] = {}
+    deleted: dict[str, _Run] = {}
     for change in changes:
         uid = _run_of(change)
+        if uid in deleted and change.resource == JOBS:
+            _note_job(deleted[uid], change)
         if uid is None or (uid not in runs and change.resource != RUNS):
             continue
         run = runs.setdefault(uid, _Run(change.document))
         if change.resource == RUNS and change.kind == "DELETED":
-            del runs[uid]
+            # Its Jobs may work for a while, and other runs wait for them.
+            deleted[uid] = runs.pop(uid)
             continue
         if change.resource == RUNS:
             yield from _answered(run, change, calm)
             run.document = change.document
         else:
             _note_job(run, change)
-        yield from _idle(run, change, calm)
+        yield from _waits(run, change, calm)
+        yield from _peers(runs, deleted, change.at, calm)
+    end = changes[-1].at if changes else 0.0
+    for run in runs.values():
+        for name in list(run.due):
+            yield from _checked(run, name, end, calm)
 
 
 def _run_of(change: Change) -> str | None:
@@ -66,48 +111,80 @@ def _answered(run: _Run, change: Change, calm: Calm) -> Iterator[str]:
     """Yield what the status of a run answers too late, and note what is due next."""
     before, after = run.document.get("status") or {}, change.document.get("status") or {}
     if before != after:
-        yield from _checked(run, "end", "the end of a Job", change, calm)
-    for name, what in (("generation", "an edit"), ("retry", "a retry")):
-        if is_open(change.document)[name]:
-            run.due.setdefault(name, change.at)
-        else:
-            yield from _checked(run, name, what, change, calm)
-
-
-def is_open(document: Json) -> dict[str, bool]:
-    """Return whether the status lacks the newest spec, and the newest retry."""
-    metadata, status = document["metadata"], document.get("status") or {}
-    asked = (metadata.get("annotations") or {}).get(RETRY)
-    return {
-        "generation": status.get("observedGeneration") != metadata["generation"],
-        "retry": asked is not None and asked != status.get("lastHandledRetry"),
-    }
+        yield from _checked(run, "end", change.at, calm)
+    for name, due in is_open(change.document).items():
+        yield from _noted(run, name, change.at, calm, due=due)
 
 
 def _note_job(run: _Run, change: Change) -> None:
-    uid = change.document["metadata"]["uid"]
-    gone = change.kind == "DELETED"
-    if not gone and not is_finished(change.document):
-        run.working.add(uid)
-    elif uid in run.working:
-        run.working.discard(uid)
-        if not gone and "deletionTimestamp" not in change.document["metadata"]:
-            run.due.setdefault("end", change.at)
+    uid, document = change.document["metadata"]["uid"], change.document
+    known = run.jobs.get(uid)
+    if change.kind == "DELETED":
+        run.jobs.pop(uid, None)
+        return
+    run.jobs[uid] = document
+    ends = known is not None and not is_finished(known) and is_finished(document)
+    if ends and "deletionTimestamp" not in document["metadata"]:
+        run.due.setdefault("end", change.at)
 
 
-def _idle(run: _Run, change: Change, calm: Calm) -> Iterator[str]:
-    """Yield whether a run has said for too long that it goes on, without a Job."""
+def _peers(runs: dict[str, _Run], deleted: dict[str, _Run], at: float, calm: Calm) -> Iterator[str]:
+    """Yield which runs have waited too long for a peer that is not there."""
+    left = any(one.working for one in deleted.values())
+    for uid, run in runs.items():
+        if _reason(run) == Reason.WAITING_FOR_PEER:
+            others = left or any(one.is_peer for name, one in runs.items() if name != uid)
+            yield from _noted(run, "peer", at, calm, due=not others)
+        elif "peer" in run.due:
+            yield from _checked(run, "peer", at, calm)
+
+
+def _reason(run: _Run) -> str | None:
+    conditions = (run.document.get("status") or {}).get("conditions") or ()
+    return next((c["reason"] for c in conditions if c["type"] == "Ready"), None)
+
+
+def _waits(run: _Run, change: Change, calm: Calm) -> Iterator[str]:
+    """Yield for what a run has waited too long that is not there."""
     status: dict[str, Any] = run.document.get("status") or {}
-    ready = next((c for c in status.get("conditions") or () if c["type"] == "Ready"), {})
-    says = status.get("phase") in GOES_ON[:3] and ready.get("reason") in GOES_ON
-    if says and not run.working:
-        run.due.setdefault("job", change.at)
+    reason = _reason(run)
+    says = status.get("phase") in GOES_ON[:3] and reason in GOES_ON
+    held = [job for job in run.jobs.values() if job["spec"].get("suspend")]
+    due = {
+        "job": says and not run.working,
+        "queue": says and bool(held) and len(held) == len(run.jobs),
+        "stop": reason == Reason.STOPPING and not run.jobs,
+    }
+    for name, is_due in due.items():
+        yield from _noted(run, name, change.at, calm, due=is_due)
+    until = _held_until(status, reason) if not run.jobs else None
+    if until is None:
+        yield from _checked(run, "hold", change.at, calm)
     else:
-        yield from _checked(run, "job", "that nothing is at work", change, calm)
+        run.due["hold"] = until
 
 
-def _checked(run: _Run, name: str, what: str, change: Change, calm: Calm) -> Iterator[str]:
-    begin = run.due.pop(name, change.at)
-    late = change.at - begin
-    if late > LIMIT_SECONDS and calm.holds(begin, begin + LIMIT_SECONDS):
-        yield f"{run.document['metadata']['name']}: {what} is noted after {late:.0f} s"
+def _held_until(status: Json, reason: str | None) -> float | None:
+    """Return when the wait ends that is the reason of a run; None if it waits for something else.
+
+    A run that has failed waits for a person.
+    """
+    holds = (s.get("hold") for s in status.get("stages") or () if not s.get("committed"))
+    if status.get("phase") not in ("Pending", "Running", "Stalled"):
+        return None
+    ends = [seconds_of(h["until"]) for h in holds if h and h["reason"] == reason]
+    return min(ends, default=None)
+
+
+def _noted(run: _Run, name: str, at: float, calm: Calm, *, due: bool) -> Iterator[str]:
+    if due:
+        run.due.setdefault(name, at)
+    else:
+        yield from _checked(run, name, at, calm)
+
+
+def _checked(run: _Run, name: str, at: float, calm: Calm) -> Iterator[str]:
+    begin = run.due.pop(name, at)
+    if at > calm.after(begin, LIMITS[name]):
+        who = run.document["metadata"]["name"]
+        yield f"{who}: {WHAT[name]} is noted after {at - begin:.0f} s"

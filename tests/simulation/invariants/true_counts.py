@@ -1,8 +1,14 @@
-"""The counts of a status are true: no stage has more attempts or failures than the run had Jobs."""
+"""The counts of a status are true: no stage has more attempts or failures than the run had Jobs.
+
+A Job that the API server has refused counts as an attempt if the run is suspended or edited before
+the next try. A stage that is retried has a failure, or has needed too much memory.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+
+from isheep.contract.reasons import Reason
 
 from ..api_server import JOBS, RUNS
 from ..history import History
@@ -13,6 +19,7 @@ def violations(history: History) -> list[str]:
     """Return the first stage of each run that has more attempts than the run had Jobs."""
     found: dict[str, str] = {}
     jobs: Counter[str] = Counter()
+    refused = [at for at, text in history.faults if "quota" in text]
     for change in history.changes:
         document = change.document
         if change.resource == JOBS and change.kind == "ADDED":
@@ -23,7 +30,11 @@ def violations(history: History) -> list[str]:
         for stage in (document.get("status") or {}).get("stages") or ():
             counted = max(stage.get("attempts") or 0, stage.get("failures") or 0)
             # Attempts are known before their Jobs are created.
-            if counted > jobs[uid]:
+            if counted > jobs[uid] + sum(at <= change.at for at in refused):
                 text = f"{stage['id']} has {counted} attempts, and its run had {jobs[uid]} Jobs"
+                found.setdefault(uid, f"version {change.version}: {text}")
+            retried = (stage.get("hold") or {}).get("reason") == Reason.RETRYING
+            if retried and not stage.get("failures") and not stage.get("memoryReduction"):
+                text = f"{stage['id']} is retried without a failure"
                 found.setdefault(uid, f"version {change.version}: {text}")
     return list(found.values())

@@ -14,6 +14,8 @@ from ..history import History
 
 UID_LABEL = "isheep.dev/run-uid"
 FINAL = (ExitCode.BAD_INPUT, ExitCode.DEFECT)
+UNCOUNTED = (0, ExitCode.STOPPED, ExitCode.UNREACHABLE, *FINAL)
+"""The exit codes that count as no failure."""
 RETRIED = 4
 """The number of failures that end a run: three retries, and the first one."""
 
@@ -30,7 +32,7 @@ def violations(history: History) -> list[str]:
             codes[change.document["metadata"]["labels"].get(UID_LABEL, "")][code] += 1
         if change.resource == RUNS and _has_failed(change):
             seen = codes[uid]
-            other = sum(n for c, n in seen.items() if c not in (0, ExitCode.STOPPED, *FINAL))
+            other = sum(n for c, n in seen.items() if c not in UNCOUNTED)
             if not any(seen[code] for code in FINAL) and other < RETRIED:
                 found.append(f"version {change.version} has failed after the exit codes {seen}")
     return found

@@ -1,13 +1,16 @@
-"""Each Job is the one that its run asks for: its queue, its attempt, its order and its time limit.
+"""Each Job is what its run asks for: its queue, attempt, order, image, stages and time limit.
 
 The fields of pods that no controller here reads are left to the unit tests of the Job builder.
 """
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from collections.abc import Iterator
 
 from isheep.contract.order import parse_order
+from isheep.contract.stage_ids import iteration_of
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind, kind_of
 
 from ...control_plane.harness.invariants import steps_of
@@ -17,11 +20,15 @@ from ..queue import QUEUE_LABEL
 from .true_failure import UID_LABEL
 
 ATTEMPT_LABEL = "isheep.dev/attempt"
+WALK = "isheep.dev/walk"
+IMAGE = "image-1"
+"""The worker image of the simulated installation."""
 
 
 def violations(history: History) -> list[str]:
     """Return the Jobs that differ from what their runs ask for."""
     moves = any("'move-queue'" in text for _, text in history.faults)
+    groupings: dict[str, str] = {}
     runs: dict[str, Json] = {}
     found = []
     for change in history.changes:
@@ -29,9 +36,26 @@ def violations(history: History) -> list[str]:
         if change.resource == RUNS:
             runs[metadata["uid"]] = document
         if change.resource == JOBS and change.kind == "ADDED":
+            walk = json.loads(metadata["annotations"].get(WALK) or "{}")
+            groupings[metadata["name"]] = walk.get("grouping", "PerStage")
             run = None if moves else runs.get(metadata["labels"].get(UID_LABEL, ""))
             found += [f"{metadata['name']} {why}" for why in _wrong(document, run)]
-    return found
+    return [*found, *_beyond(history, groupings)]
+
+
+def _beyond(history: History, groupings: dict[str, str]) -> Iterator[str]:
+    """Yield the Jobs that have made stages of more iterations or roles than they may."""
+    made: defaultdict[str, set[str]] = defaultdict(set)
+    for commit in history.commits:
+        made[commit.job].add(commit.stage)
+    for job, stages in made.items():
+        iterations = {iteration_of(stage) for stage in stages}
+        roles = {STAGE_DEFINITIONS[kind_of(stage)].role for stage in stages}
+        grouping = groupings.get(job)
+        if grouping in ("PerRole", "Joined") and len(iterations) > 1:
+            yield f"{job} has made stages of the iterations {sorted(iterations)}"
+        if grouping == "PerRole" and len(roles) > 1:
+            yield f"{job} has made stages of several roles: {', '.join(sorted(stages))}"
 
 
 def _wrong(job: Json, run: Json | None) -> Iterator[str]:
@@ -55,6 +79,8 @@ def _wrong(job: Json, run: Json | None) -> Iterator[str]:
 def _wrong_order(job: Json, steps: list[tuple[str, str]]) -> Iterator[str]:
     metadata = job["metadata"]
     (container,) = job["spec"]["template"]["spec"]["containers"]
+    if container["image"] != IMAGE:
+        yield f"has the image {container['image']}"
     env = {one["name"]: one.get("value") for one in container["env"]}
     order = parse_order(env["ISHEEP_ORDER"].replace("$$", "$"), env["ISHEEP_ORDER_SHA256"])
     if [(step.id, step.key) for step in order.steps] != steps:

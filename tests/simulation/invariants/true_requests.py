@@ -1,6 +1,9 @@
 """Each request has what makes it safe: Jobs are only created and deleted, with preconditions.
 
 The tests with a real control plane check this in the same way.
+
+An operator that nothing has disturbed knows all Jobs that have its label, and creates none of them
+again. It finds the others out only by their names.
 """
 
 from __future__ import annotations
@@ -9,8 +12,11 @@ from urllib.parse import urlsplit
 
 from ..connection import WRITES, Request
 from ..history import History
+from .disturbances import calm_times
 
 JOBS, STATUS, RUNS = "/jobs", "/status", "/selfalignmentruns"
+CALM_SECONDS = 30.0
+"""How long nothing may have disturbed the operator before it must know all Jobs."""
 
 
 def violations(history: History) -> list[str]:
@@ -19,7 +25,20 @@ def violations(history: History) -> list[str]:
     for request in history.requests:
         if request.method in WRITES and (why := _unsafe(request)) is not None:
             found.append(f"{request.method} {request.path} at {request.at:.1f} s {why}")
-    return found
+    return [*found, *_repeated(history)]
+
+
+def _repeated(history: History) -> list[str]:
+    if any("'unlabel-job'" in text for _, text in history.faults):
+        return []
+    calm = calm_times(history)
+    return [
+        f"the Job {request.body['metadata']['name']} exists, and is created at {request.at:.1f} s"
+        for request in history.requests
+        if (request.method, request.status) == ("POST", 409)
+        and urlsplit(request.path).path.endswith(JOBS)
+        and calm.holds(request.at - CALM_SECONDS, request.at)
+    ]
 
 
 def _unsafe(request: Request) -> str | None:

@@ -7,6 +7,9 @@ from ..api_server import RUNS, Change
 from ..history import History
 from .one_job import versions
 
+SUSPENDED = ("Suspended", "Succeeded", "Failed")
+"""The phases of a run that is suspended; one that has ended stays so."""
+
 
 def violations(history: History) -> list[str]:
     """Return the versions of runs with a status that contradicts itself or the store."""
@@ -26,7 +29,10 @@ def violations(history: History) -> list[str]:
 
 
 def _untrue(change: Change) -> list[str]:
-    status = change.document.get("status") or {}
+    document, status = change.document, change.document.get("status") or {}
+    answers = status.get("observedGeneration") == document["metadata"]["generation"]
+    if answers and document["spec"].get("suspend") and status.get("phase") not in SUSPENDED:
+        return [f"version {change.version} is suspended and says {status.get('phase')}"]
     complete = conditions_of(change.document).get("Complete")
     if complete is None or complete["status"] != "True":
         return []

@@ -1,0 +1,51 @@
+"""Mutants that the search leaves out, with the reason: no seed can find them.
+
+An equivalent mutant makes no difference in any sequence of events. A function outside of the
+simulation needs something that the simulation does not have; other tests have it. `survivors.md`
+has the same tables for people, and the survivors that are neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+OUTSIDE: Mapping[str, str] = {
+    "isheep.planner.status:_benchmark": "no benchmarks; unit tests of the planner have them",
+    "isheep.planner.pinning:_begun_writers": "no verdicts; unit tests of the planner have them",
+    "isheep.kube.pod_endings:_lingers_failed": "no sidecars; tests/control_plane/test_pods.py",
+    "isheep.kube.claims:scope_of": "one store for all runs; unit tests of the claims have others",
+    "isheep.kube.pod_waiting:why_no_pods": "no Events of the Job controller; tests/control_plane",
+    "isheep.kube.attempts:_job_message": "a text for people",
+    "isheep.kube.polls:_progress": "the counts of items, which only people read",
+    "isheep.kube.operator:Operator._spawn": "no /healthz, which reads the tasks",
+}
+"""By the place of the function."""
+EQUIVALENT: Mapping[tuple[str, str], str] = {
+    (
+        "isheep.planner.gpu_accounting:_held",
+        "stopped_at <= pod.until becomes Lt",
+    ): "for equal times, both branches have the same result",
+    (
+        "isheep.kube.rejections:Rejections.drop_expired",
+        "r.until > now becomes GtE",
+    ): "a rejection whose wait ends now is not shown, whether it is dropped now or later",
+    (
+        "isheep.kube.cache:Cache.update_job",
+        "self.put_job(job) and (not _is_same_content(known, job)) becomes Or",
+    ): "a pass without news changes nothing",
+    (
+        "isheep.planner.plan:_ended",
+        "run.status.resolved is not None and 'prepared' in run.status.resolved becomes Or",
+    ): "before prepare has committed, no attempt leaves the plan",
+    (
+        "isheep.planner.pinning:pin",
+        "run.status.resolved is not None becomes Is",
+    ): "the key of prepare is computed again with the same result",
+}
+"""By the place of the function and the text of the change."""
+
+
+def why_excluded(place: str, name: str) -> str | None:
+    """Return why a mutant at a place is left out, or None; `name` ends with the change."""
+    equivalent = (reason for (at, text), reason in EQUIVALENT.items() if name == f"{at}: {text}")
+    return OUTSIDE.get(place) or next(equivalent, None)

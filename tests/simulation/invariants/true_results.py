@@ -1,0 +1,67 @@
+"""What the pods of a Job have reported is in the status soon after the end of the Job.
+
+A pod that fails may have committed stages before. Its result names them, and the next attempt must
+not begin with one of them. A Job that somebody deletes, or whose labels are gone, may be too late.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+
+from ..api_server import JOBS, PODS, RUNS, Json
+from ..history import History
+from ..job_controller import is_finished
+from .disturbances import FOREVER, calm_times
+from .true_failure import UID_LABEL
+
+SECONDS = 10.0
+"""How long an operator that nothing disturbs may take."""
+
+
+def violations(history: History) -> list[str]:
+    """Return the stages that a status does not have as committed although a pod has reported them.
+
+    Only the first one of each run is returned.
+    """
+    if history.exempt or any("'unlabel-job'" in text for _, text in history.faults):
+        return []
+    calm = calm_times(history)
+    reported: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    known: dict[tuple[str, str, str], float] = {}
+    found: dict[str, str] = {}
+    for change in history.changes:
+        document, metadata = change.document, change.document["metadata"]
+        uid = metadata["uid"]
+        if change.resource == PODS and metadata["ownerReferences"]:
+            reported[metadata["ownerReferences"][0]["uid"]] |= _steps(document)
+        if change.resource == JOBS:
+            run = (metadata.get("labels") or {}).get(UID_LABEL, "")
+            ended = is_finished(document) and change.kind != "DELETED"
+            for step in reported[uid]:
+                place = (run, *step)
+                if ended:
+                    known.setdefault(place, calm.after(change.at, SECONDS))
+                elif known.get(place, 0.0) > change.at:
+                    # The Job is gone before the operator must have read its pods.
+                    known[place] = FOREVER
+        if change.resource == RUNS and change.kind != "DELETED":
+            late = [
+                stage["id"]
+                for stage in (document.get("status") or {}).get("stages") or ()
+                if not stage.get("committed")
+                and known.get((uid, stage["id"], stage["key"]), FOREVER) < change.at
+            ]
+            if late:
+                text = f"version {change.version} has not {late[0]}, which a pod has reported"
+                found.setdefault(uid, text)
+    return list(found.values())
+
+
+def _steps(pod: Json) -> set[tuple[str, str]]:
+    """Return the stages in the result of a pod that has ended."""
+    for container in pod["status"].get("containerStatuses") or ():
+        message = (container["state"].get("terminated") or {}).get("message")
+        if message and message.startswith("{"):
+            return {(one["id"], one["key"]) for one in json.loads(message).get("steps") or ()}
+    return set()
