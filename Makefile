@@ -17,7 +17,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 MODEL := $(CACHE)/models/SmolLM2-135M-Instruct-$(firstword $(shell sha256sum requirements/demo-model.txt | cut -c1-16))
 MODEL_URI := hf://HuggingFaceTB/SmolLM2-135M-Instruct
-WORKERS ?= 2
+# Three workers on two cores: a worker often waits for a server, a process or a clock.
+WORKERS ?= 3
 DIST ?= dist
 
 # The newest Kubernetes is in the folder `kubernetes`, and the suite of the control plane runs with each of these, too.

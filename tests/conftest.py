@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _group_of(item: pytest.Item) -> str | None:
     path = item.path.relative_to(TESTS)
-    if path.parts[0] == "control_plane":
+    if path.parts[0] in ("control_plane", "store"):
         return path.parts[0]
     if path.parts[0] in ("docs", "e2e_local"):
         return path.stem

@@ -32,11 +32,18 @@ def outcome(status: dict[str, Any]) -> dict[str, Any]:
 
 
 @takes_long
-@pytest.mark.parametrize("writes_of_processes", [(1,), (2, 3, 1, 4)], ids=["each", "some"])
+@pytest.mark.parametrize(
+    "writes_of_processes",
+    [pytest.param((1,), marks=pytest.mark.long, id="each"), pytest.param((2, 3, 1, 4), id="some")],
+)
 def test_an_operator_that_is_killed_after_its_writes_reaches_the_same_end(
     operators: OperatorFactory, writes_of_processes: tuple[int, ...]
 ) -> None:
-    """Kill each process after some writes, every second one before its last response."""
+    """Kill each process after some writes, every second one before its last response.
+
+    `make test` has few processes, because each one takes seconds to start. Its simulation ends the
+    operator at any write.
+    """
     expected = outcome_without_disturbance(operators)
     environment, namespace = operators()
     namespace.create(FROM_TRAIN)

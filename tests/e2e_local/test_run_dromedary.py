@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -137,19 +138,21 @@ class Finished:
     def command(self, *words: str) -> str:
         return command(self.folder, self.model, *words)
 
+    @cached_property
     def keys(self) -> dict[str, str]:
+        """The key of each stage."""
         status = json.loads(self.command("status", "run.yaml", "-o", "json"))
         return {stage["id"]: stage["key"] for stage in status["stages"]}
 
     def rows(self, stage: str, codec: Any) -> list[Any]:
-        return [codec.decode(line) for line in self.artifacts.read_lines(self.keys()[stage])]
+        return [codec.decode(line) for line in self.artifacts.read_lines(self.keys[stage])]
 
     def last(self, kind: str) -> str:
-        return [stage for stage in self.keys() if f"/{kind}/" in stage][-1]
+        return [stage for stage in self.keys if f"/{kind}/" in stage][-1]
 
     def order_again(self, stage: str) -> StageOrder:
         """Return the order of a stage with a key that has no artifact."""
-        manifest = self.artifacts.manifest(self.keys()[stage])
+        manifest = self.artifacts.manifest(self.keys[stage])
         assert manifest is not None
         step = Step(
             id=stage,
@@ -220,7 +223,7 @@ def test_the_engraved_model_answers_a_draw_of_the_pool_verbosely(finished: Finis
     verbose = [pair.id for pair in finished.rows("i2/respond", PAIRS)]
     assert len(set(verbose)) == 40
     assert set(verbose) < pool
-    keys = finished.keys()
+    keys = finished.keys
     manifest = finished.artifacts.manifest(keys["i2/respond"])
     assert manifest is not None
     assert manifest.inputs["model"] == (keys["i1/merge"],)

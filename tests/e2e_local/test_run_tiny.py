@@ -97,9 +97,10 @@ def test_a_run_with_kills_makes_the_same_data_and_the_same_models(
         assert data == uninterrupted.data(iteration)
         assert data
     # Equal data give equal keys. Equal digests show that the training is reproducible, too.
-    assert run.keys() == uninterrupted.keys()
+    keys = run.keys()
+    assert keys == uninterrupted.keys()
     for stage in ("i1/train", "i2/train", "i2/merge", "i2/verdict"):
-        found, expected = (digests(one, stage, seaweedfs) for one in (run, uninterrupted))
+        found, expected = (digests(one, keys[stage], seaweedfs) for one in (run, uninterrupted))
         assert found == expected, stage
 
 
@@ -116,8 +117,8 @@ def test_every_model_is_compared_with_the_base_on_the_same_tasks(uninterrupted: 
     assert "Has the assessor changed?" in page
 
 
-def digests(run: Run, stage: str, seaweedfs: Any) -> dict[str, str]:
-    """Return the digests of a stage's files with weights or with the verdict."""
+def digests(run: Run, key: str, seaweedfs: Any) -> dict[str, str]:
+    """Return the digests of the files with weights or with the verdict, of the stage of a key."""
     from isheep.contract.store_spec import parse_store_uri
     from isheep.store import open_store
     from isheep.store.artifacts import ArtifactStore
@@ -127,7 +128,7 @@ def digests(run: Run, stage: str, seaweedfs: Any) -> dict[str, str]:
         store = open_store(seaweedfs.spec(storage["s3"]["prefix"]))
     else:
         store = open_store(parse_store_uri(str(run.folder / "store")))
-    manifest = ArtifactStore(store, "default").manifest(run.keys()[stage])
+    manifest = ArtifactStore(store, "default").manifest(key)
     assert manifest is not None
     names = ("adapter_model.safetensors", "model.safetensors", "verdict.json")
     found = {f.name: f.sha256 for f in manifest.files if f.name.endswith(names)}

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sysconfig
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,28 @@ STAGE_SECONDS = 300
 
 
 @dataclass
+class Local:
+    """A run of `isheep run` on this machine: its file, its process, and its output."""
+
+    file: Path
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    def await_end(self) -> None:
+        """Wait until the run has succeeded."""
+        code = self.process.wait(RUN_SECONDS)
+        assert code == 0, self.output.read_text()[-6000:]
+
+
+@dataclass
 class Finished:
     """A run that has ended on the cluster: its file, its last version, and its timeline."""
 
     file: Path
     document: Any
     timeline: Timeline
+    local: Local
+    """The same run on this machine, which may still go on."""
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +90,35 @@ def document(bucket: Bucket) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
+def local(
+    document: dict[str, Any], bucket: Bucket, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Local]:
+    """The same run on this machine, started. It uses the time in which the pods start."""
+    spec = {**document["spec"], "storage": bucket.storage("local")}
+    del spec["evaluation"]
+    folder = tmp_path_factory.mktemp("local")
+    file, output = folder / "run.yaml", folder / "output"
+    file.write_text(yaml.safe_dump({**document, "spec": spec}))
+    with output.open("wb") as stream:
+        process = subprocess.Popen(
+            [ISHEEP, "run", str(file)],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+        )
+    try:
+        yield Local(file, process, output)
+    finally:
+        # Its workers end when it has ended.
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
 def finished(
     document: dict[str, Any],
+    local: Local,
     operator: Clients,
     team: Clients,
     tmp_path_factory: pytest.TempPathFactory,
@@ -88,7 +132,7 @@ def finished(
         run = wait_until("the run", lambda: final(team), RUN_SECONDS)
     file = tmp_path_factory.mktemp("cluster") / "run.yaml"
     file.write_text(yaml.safe_dump(document))
-    return Finished(file, run, timeline)
+    return Finished(file, run, timeline, local)
 
 
 def test_the_run_succeeds_and_its_status_is_complete(finished: Finished, team: Clients) -> None:
@@ -123,17 +167,12 @@ def test_generation_and_assessment_are_one_job_each(finished: Finished) -> None:
 
 
 def test_the_data_equals_the_data_of_isheep_run_on_one_machine(
-    finished: Finished, document: dict[str, Any], bucket: Bucket, tmp_path: Path
+    finished: Finished,
 ) -> None:
-    spec = {**document["spec"], "storage": bucket.storage("local")}
-    del spec["evaluation"]
-    local = {**document, "spec": spec}
-    file = tmp_path / "run.yaml"
-    file.write_text(yaml.safe_dump(local))
-    isheep("run", str(file))
+    finished.local.await_end()
     for iteration in (1, 2):
         words = ("--iteration", str(iteration), "--output", "-")
-        expected = isheep("export", str(file), *words)
+        expected = isheep("export", str(finished.local.file), *words)
         assert expected
         assert isheep("export", str(finished.file), *words) == expected
 
@@ -275,12 +314,16 @@ def kinds_without_events(clients: Clients, *options: str) -> list[str]:
 
 def isheep(*words: str) -> str:
     """Run the command line on this machine and return its output."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
-        [ISHEEP, *words], env=environment, capture_output=True, text=True, check=False
+        [ISHEEP, *words], env=environment(), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of the command line on this machine."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 
 def named(document: Any) -> str:

@@ -27,6 +27,7 @@ from isheep.store import open_store
 from isheep.store.checkpoints import CheckpointStore
 from isheep_worker.runtime.errors import PeerLostError
 from isheep_worker.runtime.failures import failure_of
+from isheep_worker.runtime.lean_imports import hide_scikit_learn
 from isheep_worker.runtime.logs import log_to_stderr
 from isheep_worker.templates.prompting import load_prompting
 from isheep_worker.training.checkpoint_storage import StoredCheckpoints
@@ -83,6 +84,7 @@ def main(root: Path, worker: int) -> int:
     `root` is the node's folder, `worker` the process id of the worker, which is the parent.
     """
     log_to_stderr()
+    hide_scikit_learn()
     threading.Thread(target=_exit_after, args=(worker,), daemon=True).start()
     folder, rank = TaskFolder(root), int(os.environ["RANK"])
     try:

@@ -42,6 +42,7 @@ def test_a_second_engine_does_not_change_the_model_of_the_first_one(tmp_path: Pa
         assert again == path
 
 
+@pytest.mark.xdist_group("vllm")
 def test_vllms_key_is_the_same_for_two_models_of_one_configuration(
     tiny_model_dir: Path, tmp_path: Path
 ) -> None:

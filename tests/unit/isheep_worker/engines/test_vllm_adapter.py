@@ -1,11 +1,13 @@
 """Adapters in vLLM on a real small model give the same answers as merged weights.
 
-Most of the time of this test is the loading of two engines, one after the other.
+Transformers answers with the merged weights, because a second engine would take longer to load.
+`test_vllm_engine.py` compares the two engines on the same weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,11 @@ from isheep_worker.engines.interface import Completion, Engine, Request
 from isheep_worker.engines.registry import open_engine
 from isheep_worker.engines.runtime import EngineRuntime
 
-pytest.importorskip("vllm", reason="vLLM is not installed")
+# An import of vLLM takes seconds, and each pytest worker imports this file.
+pytestmark = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
 
 MAX_LENGTH = 256
+ANSWER_TOKENS = 16
 NEAR_TIE = 0.01
 """A difference of logits whose sign may change with the order of additions."""
 QUESTIONS = ("What is the capital of France?", "Name three fruits.", "Write a greeting.")
@@ -76,19 +80,31 @@ def ids(tokenizer: Any, question: str) -> list[int]:
     return tokenizer.encode(f"Question: {question}\nAnswer:")
 
 
-def opened(folder: Path, rank: int = 0) -> Engine:
+def opened(folder: Path, rank: int) -> Engine:
     runtime = EngineRuntime(max_num_seqs=8, enforce_eager=True)
     return open_engine("VLLM", folder, "float32", MAX_LENGTH, runtime, max_adapter_rank=rank)
 
 
 def answers(engine: Engine, prompts: Sequence[list[int]], round_name: str) -> list[Completion]:
     engine.submit(
-        [Request(f"{round_name}{i}", tuple(p), i, 0.0, 1.0, 16) for i, p in enumerate(prompts)]
+        [
+            Request(f"{round_name}{i}", tuple(p), i, 0.0, 1.0, ANSWER_TOKENS)
+            for i, p in enumerate(prompts)
+        ]
     )
     done: list[Completion] = []
     while engine.in_flight:
         done += engine.poll()
     return sorted(done, key=lambda completion: completion.id)
+
+
+def greedy(model: Any, tokenizer: Any, prompt: list[int], tokens: int) -> str:
+    """Return the most probable continuation of a prompt, by Transformers."""
+    ids = list(prompt)
+    with torch.inference_mode():
+        for _ in range(tokens):
+            ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
+    return tokenizer.decode(ids[len(prompt) :])
 
 
 def agree(model: Any, tokenizer: Any, prompt: list[int], one: str, other: str) -> bool:
@@ -122,9 +138,6 @@ def test_an_adapter_on_the_base_answers_like_merged_weights(
     with pytest.raises(AdapterError, match=r"set training\.handover: Merged"):
         engine.adapt(Adapter("wide", wide, 9))
     engine.close()
-    plain = opened(merged)
-    expected = answers(plain, prompts, "merged")
-    plain.close()
 
     texts = {name: [completion.text for completion in found] for name, found in rounds.items()}
     assert all(ours != theirs for ours, theirs in zip(texts["adapter"], texts["base"], strict=True))
@@ -132,5 +145,6 @@ def test_an_adapter_on_the_base_answers_like_merged_weights(
     assert texts["again"] == texts["base"]
     assert texts["last"] == texts["adapter"]
     model = AutoModelForCausalLM.from_pretrained(merged, dtype="float32").eval()
-    for prompt, served, whole in zip(prompts, texts["adapter"], expected, strict=True):
-        assert agree(model, tokenizer, prompt, served, whole.text), (served, whole.text)
+    for prompt, served in zip(prompts, texts["adapter"], strict=True):
+        whole = greedy(model, tokenizer, prompt, ANSWER_TOKENS)
+        assert agree(model, tokenizer, prompt, served, whole), (served, whole)

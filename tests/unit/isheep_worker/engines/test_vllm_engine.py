@@ -5,6 +5,7 @@ The tests are skipped if vLLM is not installed.
 
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,13 +15,14 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from isheep_worker.engines import vllm_engine
 from isheep_worker.engines.interface import Completion, Engine, PromptTooLongError, Request
 from isheep_worker.engines.registry import open_engine
 from isheep_worker.engines.runtime import EngineRuntime
 from isheep_worker.templates.rubric import CONSTRAINED_ANSWER
 
-pytest.importorskip("vllm", reason="vLLM is not installed")
-from isheep_worker.engines import vllm_engine
+# An import of vLLM takes seconds, and each pytest worker imports this file.
+pytestmark = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed")
 
 MAX_LENGTH = 512
 

@@ -12,6 +12,7 @@ one go on when it has that number of items. Each line of stdout is a list of
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import os
@@ -33,13 +34,19 @@ from transformers import (  # noqa: F401
 import isheep_worker.training.merge
 import isheep_worker.training.trainer  # noqa: F401
 from isheep.contract.order import StageOrder, dump_result
+from isheep.recipes.stage_kinds import StageKind
+from isheep_worker.engines import transformers_engine  # noqa: F401
 from isheep_worker.process.worker import Worker
 from isheep_worker.runtime.logs import log_to_stderr
 from isheep_worker.runtime.meter import Meter
 from isheep_worker.runtime.orders import Shard
 from isheep_worker.runtime.progress import Progress, Report
 from isheep_worker.runtime.stopping import StopFlag
+from isheep_worker.stages.registry import stage_program
 from isheep_worker.training import distributed_launch
+
+WITH_LM_EVAL = (StageKind.EVALUATE, StageKind.SCORE, StageKind.JUDGE, StageKind.VERDICT)
+"""The stages that no child executes; their imports take seconds."""
 
 
 def start(job: dict[str, Any]) -> tuple[int, int]:
@@ -89,6 +96,11 @@ def finish(pid: int, read_end: int) -> tuple[int, Any]:
 def main() -> None:
     torch.set_num_threads(1)
     log_to_stderr()
+    for kind in set(StageKind) - set(WITH_LM_EVAL):
+        stage_program(kind)
+    # A garbage collection in a child would copy the pages of all objects that it visits.
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin:
         jobs = json.loads(line)
         children: list[tuple[int, int]] = []
