@@ -31,9 +31,9 @@ NOT_NEEDED = (
 # The packages of the data path, which the image of the operator omits too (a test verifies that the
 # operator never reads or writes the store).
 DATA_PATH = ("boto3*", "botocore*", "s3transfer*", "numpy*", "rapidfuzz*", "zstandard*")
-# Parts of the Kubernetes clients that the image of the operator omits. The operator sends plain JSON
-# over a connection of the client, so it needs none of the generated methods of each resource, which
-# are a quarter of the image. It loads few of the models, so the bytecode of all models is useless.
+# Parts of the Kubernetes clients that the image of the operator omits. The operator sends plain
+# JSON over a connection of the client, so it needs none of the generated methods of each resource,
+# which are a quarter of the image. It loads few of the models, so their bytecode is useless.
 METHODS = ("kubernetes/client/api", "kubernetes/aio/client/api")
 MODELS = ("kubernetes/client/models", "kubernetes/aio/client/models")
 # A library that is loaded by name at run time, so no program is linked with it. Python needs it to

@@ -171,6 +171,13 @@ class JudgementRecord(SpecModel):
 class SecondTurnRecord(SpecModel):
     """The grades of the second turns alone, which can fall while those of the first ones do not."""
 
+    items: Count | None = Field(
+        default=None,
+        description=(
+            "Number of questions whose second turns could be read; absent in a verdict of an "
+            "earlier version."
+        ),
+    )
     mean: Number = Field(description="Mean grade of M(t) on the second turns, between 1 and 10.")
     difference: Number = Field(description="This mean minus that of M(0).")
     lower: Number | None = Field(

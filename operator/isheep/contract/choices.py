@@ -188,5 +188,7 @@ EXPLANATIONS = 20
 """Pairs of an iteration whose scores are generated with an explanation, for the report."""
 GRACE_SECONDS = 120
 """Seconds between SIGTERM and SIGKILL."""
+MOST_GRACE_SECONDS = 3600
+"""The largest number of such seconds that a user can set."""
 CHECKPOINT_SECONDS = 600.0
 """Seconds between two checkpoints of a training."""

@@ -69,7 +69,9 @@ class TransformersEngine:
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         with device_memory_errors(f"loading {model_dir}"):
             self._model: Any = load_model(model_dir, dtype=dtype).to(self._device).eval()
-        tokenizer = AutoTokenizer.from_pretrained(model_dir, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            model_dir, local_files_only=True, trust_remote_code=False
+        )
         self._vocabulary = _Vocabulary(tokenizer, self._model)
         own_length = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
         bounds = [bound for bound in (own_length, max_model_length) if bound]

@@ -256,7 +256,8 @@ def _cpu_settings(
     # If this variable is not set, vLLM reduces this process to one thread "for serving". Here the
     # same process also computes.
     os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
-    config = AutoConfig.from_pretrained(model_dir, local_files_only=True).get_text_config()
+    found = AutoConfig.from_pretrained(model_dir, local_files_only=True, trust_remote_code=False)
+    config = found.get_text_config()
     length = max_model_length or config.max_position_embeddings
     sequences = runtime.reduced_max_num_seqs or USUAL_MAX_NUM_SEQS
     return {
