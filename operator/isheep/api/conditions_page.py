@@ -28,7 +28,7 @@ kstatus, so `kubectl wait` and Flux understand them. Argo CD needs a health chec
 
 ```
 kubectl wait --for=condition=Complete sheep/my-run --timeout=24h
-# Retry a Stalled or Failed run:
+# Retry a Stalled or Failed run, or the failed measurements of a Complete run:
 kubectl annotate sheep/my-run isheep.dev/retry="$(date +%s)" --overwrite
 kubectl patch sheep/my-run --type=merge -p '{"spec":{"suspend":true}}'
 ```

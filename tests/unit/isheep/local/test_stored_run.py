@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from isheep.api.run import RETRY_ANNOTATION
-from isheep.api.status import SelfAlignmentRunStatus
+from isheep.api.status import Condition, SelfAlignmentRunStatus
 from isheep.local.stored_run import StoredRun
 from isheep.store.folder import FolderStore
 from isheep.store.interface import StoreCorruptError
@@ -39,12 +39,23 @@ def test_a_preview_writes_nothing(stored):
 
 
 @pytest.mark.parametrize(
-    ("phase", "retried"),
-    [("Failed", True), ("Stalled", True), ("Running", False), ("Succeeded", False)],
+    ("conditions", "retried"),
+    [
+        ({"Failed": "True", "Stalled": "True"}, True),
+        ({"Stalled": "True"}, True),
+        ({"Complete": "True", "Evaluated": "False"}, True),
+        ({"Complete": "True"}, False),
+        ({"Reconciling": "True"}, False),
+        ({"Reconciling": "True", "Evaluated": "False"}, False),
+    ],
 )
-def test_the_submission_of_a_failed_or_stalled_run_requests_a_retry(stored, phase, retried):
+def test_the_submission_of_a_run_that_can_be_retried_requests_a_retry(stored, conditions, retried):
     stored.submit(SPEC, {}, NOW)
-    stored.write_status(SelfAlignmentRunStatus(observed_generation=1, phase=phase))
+    found = tuple(
+        Condition(type=type_, status=status, reason="Why", last_transition_time=NOW)
+        for type_, status in conditions.items()
+    )
+    stored.write_status(SelfAlignmentRunStatus(observed_generation=1, conditions=found))
     assert (RETRY_ANNOTATION in stored.submit(SPEC, {}, NOW).annotations) is retried
 
 
