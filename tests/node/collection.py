@@ -18,6 +18,8 @@ from support import TESTS
 
 MANIFEST = TESTS.parent / "hack" / "gc" / "cronjob.yaml"
 SECONDS = 180
+KEY = "a" * 64
+"""The key of a stage to which no run refers."""
 
 
 @pytest.fixture
@@ -34,9 +36,10 @@ def documents(namespace: str, image: str, endpoint: str) -> list[dict[str, Any]]
     found: list[dict[str, Any]] = list(yaml.safe_load_all(text))
     (container,) = found[-1]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     container |= {"image": image, "imagePullPolicy": "Never"}
+    changed = {"--store": f"s3://{NAME}/cluster", "--older-than": "0s"}
+    options = (word.partition("=")[::2] for word in container["args"])
     container["args"] = [
-        f"--store=s3://{NAME}/cluster" if word.startswith("--store=") else word
-        for word in container["args"]
+        f"{name}={changed.get(name, value)}" if value else name for name, value in options
     ]
     container["env"] += [
         {"name": "AWS_ENDPOINT_URL", "value": endpoint},
@@ -48,7 +51,7 @@ def documents(namespace: str, image: str, endpoint: str) -> list[dict[str, Any]]
 def test_the_command_ends_in_its_pod(
     operator: Clients, team: Clients, bucket: Bucket, endpoint: str, image: str
 ) -> None:
-    bucket.put_text("{}", f"cluster/{team.namespace}/stages/{'a' * 64}/manifest.json")
+    bucket.put_text("{}\n", f"cluster/{team.namespace}/stages/{KEY}/parts/00000.jsonl.gz")
     team.apply(*documents(team.namespace, image, endpoint))
     team.kubectl("create", "job", "gc-once", "--from=cronjob/isheep-gc")
 
@@ -59,4 +62,4 @@ def test_the_command_ends_in_its_pod(
     status = wait_until("the end of the Job", ended, SECONDS)
     log = team.kubectl("logs", "job/gc-once")
     assert status.get("succeeded") == 1, log
-    assert "1 stage" in log
+    assert f"{KEY}  unfinished" in log
