@@ -14,7 +14,6 @@ from isheep.cli import suggestions
 from isheep.cli.options import AnyContext, AnyNamespace, Output, Store
 
 if TYPE_CHECKING:
-    from isheep.api.status import IterationRecord
     from isheep.cli.compared_run import ComparedRun
 
 ABSENT = "-"
@@ -110,6 +109,7 @@ def _seeds(runs: Sequence[ComparedRun]) -> Iterator[str]:
 
 def _iteration(t: int, runs: Sequence[ComparedRun], titles: Sequence[str]) -> Iterator[str]:
     from isheep.cli.comparison import figures, funnel_lines
+    from isheep.cli.record_texts import record_texts
 
     lines = funnel_lines([run.funnel(t) for run in runs])
     if lines:
@@ -127,25 +127,8 @@ def _iteration(t: int, runs: Sequence[ComparedRun], titles: Sequence[str]) -> It
         yield ""
         yield from _table((f"iteration {t}: figures", *titles), rows)
     for run, record in zip(runs, records, strict=True):
-        for text in () if record is None else _comparisons(t, record):
+        for text in () if record is None else record_texts(record):
             yield f"{run.title}: {text}"
-
-
-def _comparisons(t: int, record: IterationRecord) -> Iterator[str]:
-    """Yield a sentence for each comparison of M(t) with M(0)."""
-    from isheep.cli.benchmark_text import benchmark_text
-    from isheep.cli.grade_text import grade_text
-    from isheep.cli.judgement_text import judgement_text
-    from isheep.cli.yardstick_text import yardstick_text
-
-    if record.yardstick is not None:
-        yield yardstick_text(t, record.yardstick)
-    if record.benchmark is not None:
-        yield benchmark_text(t, record.benchmark)
-    if record.judgement is not None:
-        yield judgement_text(t, record.judgement)
-    if record.grades is not None:
-        yield grade_text(t, record.grades)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from isheep.cli.benchmark_text import benchmark_text
 from isheep.cli.best_text import best_text
 from isheep.cli.committed_figures import figures
-from isheep.cli.grade_text import grade_text
-from isheep.cli.judgement_text import judgement_text
+from isheep.cli.record_texts import record_texts
 from isheep.cli.summary import rows, table
 from isheep.cli.text import printable
-from isheep.cli.yardstick_text import yardstick_text
 from isheep.contract.exit_codes import ExitCode
 from isheep.local.results import committed_keys
 from isheep.store.artifacts import ArtifactStore
@@ -64,17 +61,7 @@ def show(
     if found:
         console.print(table(found))
     for record in view.status.history:
-        if record.yardstick is not None:
-            text = yardstick_text(record.iteration, record.yardstick)
-            console.print(Text(text), soft_wrap=True)
-        if record.benchmark is not None:
-            text = benchmark_text(record.iteration, record.benchmark)
-            console.print(Text(text), soft_wrap=True)
-        if record.judgement is not None:
-            text = judgement_text(record.iteration, record.judgement)
-            console.print(Text(text), soft_wrap=True)
-        if record.grades is not None:
-            text = grade_text(record.iteration, record.grades)
+        for text in record_texts(record):
             console.print(Text(text), soft_wrap=True)
     if (best := view.status.best) is not None and best.metric is not None:
         console.print(Text(f"best model: {best_text(best)}"), soft_wrap=True)

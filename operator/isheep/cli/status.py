@@ -152,21 +152,12 @@ def _lines(view: RunView, shown: Mapping[str, Any]) -> list[str]:
 
 
 def _iteration_lines(record: IterationRecord) -> Iterator[str]:
-    from isheep.cli.benchmark_text import benchmark_text
-    from isheep.cli.grade_text import grade_text
-    from isheep.cli.judgement_text import judgement_text
-    from isheep.cli.yardstick_text import yardstick_text
+    from isheep.cli.record_texts import record_texts
 
     # An iteration that answers the instructions of an earlier iteration accepts none.
     accepted = "" if record.accepted is None else f"accepted {record.accepted}, "
     score = "" if record.mean_score is None else f", mean score {record.mean_score:.2f}"
     if record.iteration:
         yield f"  iteration {record.iteration}: {accepted}kept {record.kept}{score}"
-    if record.yardstick is not None:
-        yield f"    {yardstick_text(record.iteration, record.yardstick)}"
-    if record.benchmark is not None:
-        yield f"    {benchmark_text(record.iteration, record.benchmark)}"
-    if record.judgement is not None:
-        yield f"    {judgement_text(record.iteration, record.judgement)}"
-    if record.grades is not None:
-        yield f"    {grade_text(record.iteration, record.grades)}"
+    for text in record_texts(record):
+        yield f"    {text}"
