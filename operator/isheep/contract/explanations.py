@@ -100,10 +100,10 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.WEBHOOK_FAILED: Explanation(
         STALLED,
-        "An admission webhook of the cluster does not answer the API server, which then accepts "
-        "no Job or no pod of the run. The message comes from the API server.",
-        "start the server of the webhook; kubectl get mutatingwebhookconfigurations and "
-        "validatingwebhookconfigurations show where it is",
+        "An admission webhook of the cluster does not answer. Until it does, the API server "
+        "refuses the Jobs or the pods of the run. The message comes from the API server.",
+        "start the server of the webhook; its Service is in the mutatingwebhookconfigurations or "
+        "the validatingwebhookconfigurations of the cluster",
     ),
     Reason.JOB_FORBIDDEN: Explanation(
         STALLED,
