@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from isheep.api.gpu_usage import Prices
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.cli.du import size
 from isheep.cli.rates import duration
+from isheep.cli.size_text import size
 from isheep.planner.cost import Cost, gpu_resources_of, money
 
 

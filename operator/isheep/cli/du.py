@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from isheep.cli.options import Output, Store
+from isheep.cli.size_text import size
 
 if TYPE_CHECKING:
     from isheep.store.usage import Usage
-
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def command(
@@ -52,11 +51,3 @@ def _lines(found: Usage) -> Iterator[str]:
         f"stages: {size(found.stages)}, of which no run uses {size(found.unused)}; "
         f"unfinished work: {size(found.work)}; reports, logs and states: {size(found.documents)}"
     )
-
-
-def size(count: int) -> str:
-    """Return a number of bytes with three digits and a unit."""
-    value, unit = float(count), 0
-    while value >= 1000 and unit < len(_UNITS) - 1:
-        value, unit = value / 1024, unit + 1
-    return f"{count} B" if unit == 0 else f"{value:.3g} {_UNITS[unit]}"

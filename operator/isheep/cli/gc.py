@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from isheep.cli.options import Output, Store
+from isheep.cli.size_text import size
 from isheep.contract.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -121,8 +122,6 @@ def _delete(store: ObjectStore, found: Garbage) -> set[str]:
 
 
 def _lines(store: ObjectStore, found: Garbage) -> Iterator[str]:
-    from isheep.cli.du import size
-
     yield f"{store.uri}, namespace {found.namespace}:"
     if found.stages:
         yield f"{'STAGE':<64}  {'STATE':<10}  {'SIZE':>10}"
@@ -142,8 +141,6 @@ def _lines(store: ObjectStore, found: Garbage) -> Iterator[str]:
 
 
 def _sum(found: Garbage, keys: set[str]) -> str:
-    from isheep.cli.du import size
-
     stages = [stage for stage in found.stages if stage.key in keys]
     committed = sum(stage.committed for stage in stages)
     total = size(sum(stage.bytes for stage in stages))

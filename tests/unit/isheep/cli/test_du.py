@@ -3,10 +3,8 @@
 import json
 from pathlib import Path
 
-import pytest
 import yaml
 
-from isheep.cli.du import size
 from isheep.store.folder import FolderStore
 
 
@@ -46,11 +44,3 @@ def test_a_damaged_reference_is_named(finished):
     result = finished("du")
     assert result.exit_code == 74
     assert reference in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("count", "shown"),
-    [(0, "0 B"), (999, "999 B"), (1000, "0.977 KiB"), (5 * 1024**3, "5 GiB"), (10**15, "909 TiB")],
-)
-def test_sizes_have_three_digits(count, shown):
-    assert size(count) == shown

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.unit.isheep.cli.test_processes import read_until, start
 
-from isheep.cli.du import size
+from isheep.cli.size_text import size
 from isheep.contract.order import RunRef
 from isheep.local.lock import RunLock
 from isheep.local.paths import LocalPaths
