@@ -98,7 +98,8 @@ bench: $(VENV)/dev.stamp $(MODEL)/config.json  ## Run the benchmarks; fail if a 
 	$(BIN)/python tests/control_plane/binaries/build.py
 	$(BIN)/python benchmarks/operator_latency.py
 	$(BIN)/python benchmarks/silent_pods.py
-	$(BIN)/python benchmarks/large_runs.py --runs 300 --working
+	$(BIN)/python benchmarks/large_runs.py --runs 150 --working
+	$(BIN)/python benchmarks/mixed_runs.py --finished 300 --suspended 300 --stalled 20 --working 100
 	$(BIN)/python benchmarks/operator_memory.py --runs 100 1000
 	$(BIN)/python benchmarks/deduplication.py
 	$(BIN)/python benchmarks/decontamination.py
@@ -136,7 +137,7 @@ test-long: doctor-test $(VENV)/dev.stamp $(MODEL)/config.json  ## Run the tests 
 	done
 
 release: $(VENV)/dev.stamp  ## Build a release in dist/: packages, package lists, digests, provenance; see CONTRIBUTING.md.
-	PYTHONPATH=hack $(BIN)/python -m release $(DIST) "$$($(BIN)/python tests/control_plane/binaries/build.py release)" --images "$(IMAGES)" $(if $(KEY),--key $(KEY))
+	PYTHONPATH=hack $(BIN)/python -m release $(DIST) "$$($(BIN)/python tests/control_plane/binaries/build.py release)" --images "$(IMAGES)" $(if $(BASE),--base $(BASE)) $(if $(CERTIFICATES),--certificates $(CERTIFICATES)) $(if $(KEY),--key $(KEY))
 
 verify-release: $(VENV)/dev.stamp  ## Check the files of a release in dist/; KEY is the public key of its author.
 	PYTHONPATH=hack $(BIN)/python -m release.verify $(DIST) $(KEY)

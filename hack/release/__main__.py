@@ -1,6 +1,6 @@
-"""Make a release in a folder: python -m release FOLDER PROGRAMS [--images NAME,…] [--key FILE].
+"""Make a release in a folder: python -m release FOLDER PROGRAMS [options].
 
-PROGRAMS is the folder with helm and syft. Run it in the root of a clean checkout.
+PROGRAMS is the folder with helm and syft. Run it in a clean checkout.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from release.checksums import digests, write_sums
 from release.commands import ReleaseError
-from release.images import IMAGES, make_images
+from release.images import BASE, Host, check_images, make_images
 from release.packages import make_packages
 from release.provenance import ENVELOPE_FILE, STATEMENT_FILE, encode, envelope, statement
 from release.sboms import make_sboms
@@ -28,6 +28,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("programs", type=Path)
     parser.add_argument("--images", default="", help="names of images, separated by commas")
+    parser.add_argument("--base", default=BASE, help="the image from which the images start")
+    parser.add_argument("--certificates", type=Path, help="CA certificates for the builds, in PEM")
     parser.add_argument("--key", type=Path, help="a private Ed25519 key in PEM")
     options = parser.parse_args(arguments)
     try:
@@ -36,6 +38,7 @@ def main(arguments: list[str]) -> int:
             options.programs.resolve(),
             tuple(name for name in options.images.split(",") if name),
             options.key,
+            Host(options.base, options.certificates and options.certificates.resolve()),
         )
     except ReleaseError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -44,22 +47,26 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def make_release(folder: Path, programs: Path, images: tuple[str, ...], key: Path | None) -> None:
+def make_release(
+    folder: Path,
+    programs: Path,
+    images: tuple[str, ...],
+    key: Path | None,
+    host: Host,
+) -> None:
     """Write all files of a release into a new folder.
 
     Raises:
         ReleaseError: The folder has files, an image has no such name, or a step failed.
     """
-    known = [image.name for image in IMAGES]
-    if unknown := [name for name in images if name not in known]:
-        raise ReleaseError(f"there is no image {unknown[0]}; the images are {', '.join(known)}")
+    check_images(images)
     if folder.exists() and any(folder.iterdir()):
         raise ReleaseError(f"{folder} has files: remove it, or choose another folder")
     started = datetime.now(UTC)
     source = read_source(ROOT)
     folder.mkdir(parents=True, exist_ok=True)
     make_packages(ROOT, source, folder, uv=Path(sys.prefix) / "bin/uv", helm=programs / "helm")
-    make_images(ROOT, source, folder, images)
+    bases = make_images(ROOT, source, folder, images, host)
     make_sboms(ROOT, folder, syft=programs / "syft")
     locks = {n: d for n, d in digests(ROOT / "requirements").items() if n.endswith(".txt")}
     payload = encode(
@@ -67,6 +74,7 @@ def make_release(folder: Path, programs: Path, images: tuple[str, ...], key: Pat
             source,
             digests(folder),
             {f"requirements/{name}": digest for name, digest in locks.items()},
+            images=bases,
             started=started,
             finished=datetime.now(UTC),
         )

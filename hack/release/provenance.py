@@ -38,6 +38,7 @@ def statement(
     subjects: Mapping[str, str],
     locks: Mapping[str, str],
     *,
+    images: Mapping[str, str],
     started: datetime,
     finished: datetime,
 ) -> dict[str, Any]:
@@ -47,6 +48,7 @@ def statement(
         source: The version and the commit.
         subjects: The SHA-256 of each file of the release by name.
         locks: The SHA-256 of each lock of dependencies by path.
+        images: The SHA-256 of the manifest of each base image by name.
         started: When the build began.
         finished: When the build ended.
     """
@@ -60,7 +62,10 @@ def statement(
                 "externalParameters": {"version": source.version},
                 "resolvedDependencies": [
                     {"name": "source", "digest": {"gitCommit": source.commit}},
-                    *({"name": path, "digest": {"sha256": d}} for path, d in locks.items()),
+                    *(
+                        {"name": name, "digest": {"sha256": d}}
+                        for name, d in {**locks, **images}.items()
+                    ),
                 ],
             },
             "runDetails": {
@@ -105,9 +110,12 @@ def opened(document: Mapping[str, Any], key_file: Path) -> bytes:
     """Return the statement of an envelope that the owner of a public key has signed.
 
     Raises:
-        ReleaseError: The key has not signed the statement.
+        ReleaseError: The file has no such key, or the key has not signed the statement.
     """
-    key = load_pem_public_key(key_file.read_bytes())
+    try:
+        key = load_pem_public_key(key_file.read_bytes())
+    except (ValueError, TypeError) as error:
+        raise ReleaseError(f"{key_file} cannot be read as a public key in PEM") from error
     if not isinstance(key, Ed25519PublicKey):
         raise ReleaseError(f"{key_file} is not an Ed25519 key")
     payload = base64.b64decode(document["payload"])

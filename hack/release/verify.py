@@ -33,7 +33,9 @@ def verify(folder: Path, key_file: Path | None) -> list[str]:
     if key_file is not None:
         if not (folder / ENVELOPE_FILE).exists():
             raise ReleaseError(f"the release has no {ENVELOPE_FILE}: it is not signed")
-        payload = opened(json.loads((folder / ENVELOPE_FILE).read_bytes()), key_file)
+        signed = opened(json.loads((folder / ENVELOPE_FILE).read_bytes()), key_file)
+        if signed != payload:
+            raise ReleaseError(f"{STATEMENT_FILE} is not the signed one: do not use this release")
     document = json.loads(payload)
     subjects = {one["name"]: one["digest"]["sha256"] for one in document["subject"]}
     if subjects != digests(folder, _STATEMENTS):

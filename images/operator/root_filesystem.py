@@ -4,7 +4,8 @@ Usage: root_filesystem.py FOLDER operator|cli   in a build stage that has Python
 
 The image contains the interpreter, the parts of the standard library that a server can use, the
 packages, every shared library that one of them is linked with, the certificates, and a user. It
-contains nothing else: no shell, no compiler and no package manager.
+contains nothing else: no shell, no compiler and no package manager. Scanners find the versions of
+Debian's packages in `var/lib/dpkg/status.d`, where images without a package manager have them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from pathlib import Path
 
 PACKAGES = Path("/opt/isheep")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+# The package that has made this file; it contains the single certificates.
+MAKES_CERTIFICATES = "ca-certificates"
+RELEASE = Path("/etc/os-release")
 # Parts of the standard library to omit: tests, graphics, and tools that build or install packages.
 LEFT_OUT = shutil.ignore_patterns(
     "config-3*", "curses", "distutils", "ensurepip", "idlelib", "lib2to3", "pydoc_data",
@@ -63,8 +67,14 @@ def main(root: Path, program: str) -> None:
         (packages,) = (root / PACKAGES.relative_to("/")).glob("lib/*/site-packages")
         for folder in (*METHODS, *(f"{models}/__pycache__" for models in MODELS)):
             shutil.rmtree(packages / folder)
-    for library in sorted(_libraries([interpreter, *root.rglob("*.so"), *root.rglob("*.so.*")])):
+    libraries = sorted(_libraries([interpreter, *root.rglob("*.so"), *root.rglob("*.so.*")]))
+    for library in libraries:
         _copy(library, root)
+    own = [
+        path for path in standard_library.rglob("*.py") if (root / path.relative_to("/")).exists()
+    ]
+    describe_packages({MAKES_CERTIFICATES, *packages_of([interpreter, *libraries, *own])}, root)
+    _copy(RELEASE, root)
     for binary in (*root.rglob("*.so"), *root.rglob("*.so.*")):
         subprocess.run(["strip", "--strip-unneeded", str(binary)], check=True)  # noqa: S603, S607
     _copy(CERTIFICATES, root)
@@ -101,6 +111,34 @@ def _libraries(binaries: list[Path]) -> set[Path]:
         or path.is_relative_to("/lib64")
         or path.is_relative_to("/usr/lib")
     }
+
+
+def packages_of(files: list[Path]) -> set[str]:
+    """Return the Debian packages that contain the files; a file that no package contains has none.
+
+    Debian knows a file of a merged /usr by one of its two paths.
+    """
+    paths = {str(path) for file in files for path in (file, file.resolve())}
+    paths |= {path.removeprefix("/usr") for path in paths if path.startswith("/usr/lib")}
+    found = subprocess.run(  # noqa: S603  (files of the image that is being built)
+        ["dpkg-query", "--search", *sorted(paths)],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    owners = (line.rpartition(": ")[0] for line in found.splitlines() if ": /" in line)
+    names = (name for owner in owners for name in owner.split(", "))
+    return {name.partition(":")[0] for name in names if not name.startswith("diversion ")}
+
+
+def describe_packages(packages: set[str], root: Path) -> None:
+    """Write the name, version and source of each package, as dpkg shows them."""
+    folder = root / "var/lib/dpkg/status.d"
+    folder.mkdir(parents=True)
+    for package in sorted(packages):
+        command = ["dpkg-query", "--status", package]
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
+        (folder / package).write_text(text)
 
 
 def _copy(file: Path, root: Path) -> None:

@@ -16,6 +16,7 @@ PROGRAM = """#!/bin/sh
 for argument; do
   case $argument in
     dir:*) folder=${argument#dir:} ;;
+    oci-archive:*) folder=$(dirname "${argument#oci-archive:}") ;;
     --output=spdx-json=*) target=${argument#--output=spdx-json=} ;;
   esac
 done
@@ -55,6 +56,17 @@ def test_an_empty_list_is_an_error(tmp_path: Path, syft: Path) -> None:
     made.mkdir()
     with pytest.raises(ReleaseError, match="no package in requirements-operator"):
         make_sboms(checkout(tmp_path / "root", ""), made, syft=syft)
+
+
+def test_an_image_whose_list_lacks_the_packages_of_debian_is_an_error(
+    tmp_path: Path, syft: Path
+) -> None:
+    made = tmp_path / "dist"
+    made.mkdir()
+    (made / "isheep-operator-1.oci.tar").touch()
+    (made / "requirements.txt").write_text("a==1.2\n")
+    with pytest.raises(ReleaseError, match=r"no package of Debian in isheep-operator-1\.oci\.tar"):
+        make_sboms(checkout(tmp_path / "root", "a==1.2\n"), made, syft=syft)
 
 
 def test_a_package_without_a_version_does_not_count(tmp_path: Path) -> None:

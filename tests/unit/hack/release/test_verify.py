@@ -46,7 +46,16 @@ def release(tmp_path: Path, keys: tuple[Path, Path]) -> Path:
     (folder / "isheep-0.2.0.tgz").write_bytes(b"chart")
     (folder / "isheep-0.2.0.whl").write_bytes(b"wheel")
     locks = {"requirements/operator.txt": "0" * 64}
-    payload = encode(statement(SOURCE, digests(folder), locks, started=NOW, finished=NOW))
+    payload = encode(
+        statement(
+            SOURCE,
+            digests(folder),
+            locks,
+            images={"debian:bookworm-slim": "1" * 64},
+            started=NOW,
+            finished=NOW,
+        )
+    )
     (folder / STATEMENT_FILE).write_bytes(payload)
     (folder / ENVELOPE_FILE).write_text(json.dumps(envelope(payload, keys[0])))
     write_sums(folder, digests(folder))
@@ -97,9 +106,28 @@ def test_a_statement_that_was_changed_after_its_signature_is_refused(release, ke
         verify(release, keys[1])
 
 
-def test_a_file_that_is_no_key_is_refused_with_the_remedy(release: Path) -> None:
+def test_an_unsigned_statement_beside_the_signed_one_is_refused(release, keys) -> None:
+    document = json.loads((release / STATEMENT_FILE).read_text())
+    document["predicate"]["buildDefinition"]["resolvedDependencies"][0]["digest"] = {}
+    (release / STATEMENT_FILE).write_text(json.dumps(document))
+    write_sums(release, digests(release, frozenset({"SHA256SUMS"})))
+    with pytest.raises(ReleaseError, match="not the signed one"):
+        verify(release, keys[1])
+
+
+def test_the_provenance_names_commit_locks_and_base_images(release: Path) -> None:
+    document = json.loads((release / STATEMENT_FILE).read_text())
+    found = document["predicate"]["buildDefinition"]["resolvedDependencies"]
+    names = ["source", "requirements/operator.txt", "debian:bookworm-slim"]
+    assert [one["name"] for one in found] == names
+
+
+def test_a_file_that_is_no_key_is_refused(release: Path) -> None:
+    wheel = release / "isheep-0.2.0.whl"
     with pytest.raises(ReleaseError, match="openssl genpkey -algorithm ed25519"):
-        envelope(b"x", release / "isheep-0.2.0.whl")
+        envelope(b"x", wheel)
+    with pytest.raises(ReleaseError, match=r"isheep-0\.2\.0\.whl cannot be read as a public key"):
+        verify(release, wheel)
 
 
 def test_the_program_says_what_is_wrong_in_one_line(release, keys, capsys) -> None:
