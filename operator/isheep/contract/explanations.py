@@ -192,6 +192,13 @@ EXPLANATIONS: Mapping[Reason, Explanation] = {
         "check the URI that the message names, and its credentials",
         ExitCode.UNREACHABLE,
     ),
+    Reason.SOURCE_REFUSED: Explanation(
+        STALLED,
+        "The location of an input, or the endpoint of the judge, answered, and did not accept the "
+        "credential.",
+        "correct the Secret that the message names, or the rights of its credential",
+        ExitCode.BAD_INPUT,
+    ),
     Reason.PEER_UNREACHABLE: Explanation(
         STALLED,
         "The nodes of a training did not find each other, or one of them was lost.",

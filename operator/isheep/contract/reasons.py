@@ -75,6 +75,7 @@ class Reason(StrEnum):
     STORE_UNREACHABLE = "StoreUnreachable"
     STORE_REFUSED = "StoreRefused"
     SOURCE_UNREACHABLE = "SourceUnreachable"
+    SOURCE_REFUSED = "SourceRefused"
     PEER_UNREACHABLE = "PeerUnreachable"
     PREPARE_OVERDUE = "PrepareOverdue"
     INVALID_INPUT = "InvalidInput"

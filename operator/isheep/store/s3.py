@@ -66,6 +66,7 @@ from isheep.store.s3_errors import (
     is_transient,
 )
 from isheep.store.s3_stream import TRANSFERS, ObjectReader, upload_parts
+from isheep.store.web_pages import mark_web_page
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -133,6 +134,7 @@ class S3Store:
             ) from error
         if endpoint is not None:
             self._client.meta.events.register("before-parameter-build.s3", _stay_at_the_endpoint)
+        self._client.meta.events.register("response-received.s3", mark_web_page)
         meta = self._client.meta.config
         self._checksum = (
             {"ChecksumAlgorithm": "CRC32"}

@@ -21,6 +21,7 @@ from isheep.store.interface import (
     StoreRefusedError,
     StoreUnreachableError,
 )
+from isheep.store.s3_settings_errors import settings_remedy
 
 
 class UndecidedWriteError(Exception):
@@ -207,6 +208,8 @@ def is_refused_condition(error: BaseException) -> bool:
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same call may succeed later."""
+    if settings_remedy(error) is not None:
+        return False
     if isinstance(error, aws.ClientError):
         if error_code(error) in _TRANSIENT_CODES or http_status(error) == 429:
             return True
@@ -228,6 +231,8 @@ def explained_error(
     if code == _NO_KEY or (code == _NO_CODE and verb in _ABOUT_ONE_OBJECT):
         return NoSuchKeyError(f"{key} does not exist in {uri}")
     cause = f"cannot {verb} {key or 'the store'} in {uri} ({code})"
+    if (own := settings_remedy(error)) is not None:
+        return StoreRefusedError(f"{cause}. {own}")
     if is_transient(error):
         return StoreUnreachableError(
             f"{cause}, for {retried_seconds:.0f} s. Check endpoint, network and the state of the "

@@ -200,6 +200,9 @@ WITHOUT_NODE: Mapping[str, Producer] = {
     ),
     "The only fitting node has a taint.": on_node("tainted", taints=[TAINT]),
     "The only fitting node is cordoned.": on_node("cordoned", unschedulable=True),
+    "The scheduler of the pool does not run, or has another name.": with_pool(
+        schedulerName="volcano"
+    ),
     "The claim does not exist.": with_spec(compute={"modelCache": {"claimName": "models"}}),
     "The claim has no volume.": unbound_claim,
     "The template of a claim of devices does not exist.": with_pool(

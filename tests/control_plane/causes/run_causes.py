@@ -9,11 +9,15 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
 
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError
+from huggingface_hub.errors import HfHubHTTPError
 
 from isheep.store.s3_errors import explained_error
 from isheep_worker.engines.interface import DeviceMemoryError
+from isheep_worker.inputs.hub_errors import hub_error
 from isheep_worker.inputs.model_files import ModelFilesError
 from isheep_worker.inputs.seed_tasks import SeedTaskError
 from isheep_worker.runtime.errors import PeerLostError
@@ -40,6 +44,21 @@ def store_error(code: str, status: int) -> Exception:
     answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
     error = ClientError(answer, "GetObject")  # type: ignore[arg-type]
     return explained_error(error, verb="read", key="", uri=URI, retried_seconds=0)
+
+
+def unsendable_secret() -> Exception:
+    """Return the error of a credential that cannot be in a header of HTTP."""
+    error = HTTPClientError(error=ValueError("Invalid header value"))
+    return explained_error(error, verb="read", key="", uri=URI, retried_seconds=0)
+
+
+def refused_token() -> Exception:
+    """Return the error of a hub that has answered with the status 401."""
+    answer: Any = SimpleNamespace(status_code=401, headers={}, request=None)
+    error = HfHubHTTPError("401", response=answer)
+    found = hub_error(error, name="org/model", revision=None, field="model")
+    assert found is not None
+    return found
 
 
 def unreachable_store() -> Exception:
@@ -77,6 +96,10 @@ ENDED: Mapping[str, Producer] = {
     "The store does not accept the credential.": with_pod(
         fails_with(store_error("InvalidAccessKeyId", 403))
     ),
+    "The Secret of the store has a line break at its end.": with_pod(
+        fails_with(unsendable_secret())
+    ),
+    "The hub does not accept the token.": with_pod(fails_with(refused_token())),
     "The bucket does not exist.": with_pod(fails_with(store_error("NoSuchBucket", 404))),
     "The store does not answer, and the worker tries again.": with_pod(
         WaitForStore(f"{URI} does not answer (EndpointConnectionError)"), stage="train"

@@ -1,6 +1,7 @@
 """What an endpoint's failure means for a stage: a message with place and remedy, and a reason.
 
-A refused key, an unknown model and a refused request are bad input: a person must change something.
+An unknown model and a refused request are bad input: a person must change something. A refused key
+is so too, and the run waits for another key, because a key can expire in the middle of a run.
 Everything that can pass (too many requests, an error of the server, no answer, an answer that is
 none of a chat) is a source that does not answer: the driver tries the stage again later, and the
 answers so far are stored. No message contains text of the server.
@@ -13,7 +14,12 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from isheep.contract.order import JUDGE_API_KEY, JudgeEndpointRef
-from isheep_worker.runtime.errors import BadInputError, SourceUnreachableError, WorkerError
+from isheep_worker.runtime.errors import (
+    BadInputError,
+    SourceRefusedError,
+    SourceUnreachableError,
+    WorkerError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,8 @@ def endpoint_error(endpoint: JudgeEndpointRef, failure: Failure) -> WorkerError:
     if failure.status is None:
         return SourceUnreachableError(f"{place} {_no_answer(endpoint, failure)}")
     text, is_passing = _refusal(endpoint, failure.status, _attempts(endpoint, failure))
-    kind = SourceUnreachableError if is_passing else BadInputError
+    refusal = SourceRefusedError if failure.status in _OF_THE_KEY else BadInputError
+    kind = SourceUnreachableError if is_passing else refusal
     return kind(f"{place} answers {failure.status}: {text}")
 
 
@@ -94,6 +101,7 @@ _KEY_REFUSED = (
     "the key is refused; correct the key `apiKey` in the Secret of judge.endpoint.secretRef "
     f"(or {JUDGE_API_KEY})"
 )
+_OF_THE_KEY = frozenset({401, 402, 403})
 _NO_RESULT = "no result in {attempts}; look at the log of the server"
 _STATUSES: Mapping[int, tuple[str, bool]] = {
     401: (_KEY_REFUSED, False),

@@ -32,13 +32,12 @@ from isheep.store.interface import NoSuchKeyError, ObjectInfo
 from isheep.store.manifest import FileInfo
 from isheep_worker.engines.adapter import Adapter, read_adapter
 from isheep_worker.inputs import model_cache
-from isheep_worker.runtime.error_texts import describe
-from isheep_worker.runtime.errors import BadInputError, SourceUnreachableError
+from isheep_worker.inputs.hub_errors import MIRROR_ADVICE, hub_error
+from isheep_worker.runtime.errors import BadInputError
 
 _SMALL_FILES = ("*.json", "*.jinja", "*.model", "*.tiktoken", "*.txt")
 _WEIGHTS = "*.safetensors"
 FOLDERS = "hf://org/name, s3://bucket/prefix, pvc://claim/path (in a cluster) or file:///folder"
-MIRROR_ADVICE = "--mirror of isheep run, modelMirrors of the chart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +198,11 @@ def _existing(folder: Path, uri: str, field: str) -> Path:
 def _from_hub(name: str, revision: str | None, *, weights: bool, field: str) -> Path:
     """Return the folder of a model in the hub's cache."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415 (slow to import)
-    from huggingface_hub.errors import (  # noqa: PLC0415
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub.errors import HfHubHTTPError, XetDownloadError  # noqa: PLC0415
 
+    # The first base is the error of the HTTP library, which also is the base of its errors about
+    # connections and proxies. The library raises a ValueError for an answer that is no JSON.
+    no_answer = HfHubHTTPError.__bases__[0]
     try:
         return Path(
             snapshot_download(
@@ -216,36 +212,11 @@ def _from_hub(name: str, revision: str | None, *, weights: bool, field: str) -> 
                 ignore_patterns=["*/*"],
             )
         )
-    except GatedRepoError as error:
-        raise BadInputError(
-            f"{field}.storageUri: hf://{name} requires that you accept its terms; accept them on "
-            "the hub and provide a token by model.secretRef (or HF_TOKEN)"
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise BadInputError(
-            f"{field}.storageUri: hf://{name} is not on the hub, or is private; correct the name, "
-            "provide a token by model.secretRef (or HF_TOKEN), or name a mirror of the model: "
-            f"{MIRROR_ADVICE}"
-        ) from error
-    except RevisionNotFoundError as error:
-        raise BadInputError(
-            f"{field}.revision: hf://{name} has no revision {revision!r}; set a commit that exists"
-        ) from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise SourceUnreachableError(
-            f"{field}.storageUri: hf://{name} could not be downloaded from the hub "
-            f"({_hub_answer(error)}); try again later, or name a copy: {MIRROR_ADVICE}"
-        ) from error
-
-
-def _hub_answer(error: Exception) -> str:
-    """Return the status of the hub's answer, or the type of the error.
-
-    The hub redirects a download to a signed URL, and the message of the error contains that URL.
-    """
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", None)
-    return describe(error) if status is None else f"{type(error).__name__}, HTTP status {status}"
+    except (no_answer, XetDownloadError, OSError, ValueError) as error:
+        found = hub_error(error, name=name, revision=revision, field=field)
+        if found is None:
+            raise
+        raise found from error
 
 
 def _is_small(key: str) -> bool:

@@ -41,8 +41,8 @@ class Metrics:
         done.add_metric(stage, report.items_done)
         yield done
         total = GaugeMetricFamily(
-            "isheep_worker_items_total",
-            "Total number of the stage's items; absent while it is unknown.",
+            "isheep_worker_items",
+            "Number of the stage's items; absent while it is unknown.",
             labels=["stage", "kind"],
         )
         if report.items_total is not None:

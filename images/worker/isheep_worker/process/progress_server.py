@@ -8,6 +8,7 @@ clients at a time, has a timeout of 5 seconds, and does not log the errors of cl
 from __future__ import annotations
 
 import json
+import socket
 import socketserver
 import threading
 from collections.abc import Callable, Mapping
@@ -50,9 +51,14 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, port: int, pages: Mapping[str, Page]) -> None:
         self.pages = pages
         self._slots = threading.BoundedSemaphore(_MAX_CLIENTS)
-        super().__init__(("0.0.0.0", port), _Handler)  # noqa: S104 (the pod's own address)
+        # The address of a pod may be of either family, and on a node without IPv6 of one only.
+        self._both = socket.has_dualstack_ipv6()
+        self.address_family = socket.AF_INET6 if self._both else socket.AF_INET
+        super().__init__(("::" if self._both else "0.0.0.0", port), _Handler)  # noqa: S104 (all)
 
     def server_bind(self) -> None:
+        if self._both:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         # HTTPServer.server_bind would wait for a lookup of this machine's name.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]

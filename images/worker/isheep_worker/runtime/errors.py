@@ -45,6 +45,12 @@ class SourceUnreachableError(WorkerError, RuntimeError):
     reason = Reason.SOURCE_UNREACHABLE
 
 
+class SourceRefusedError(BadInputError):
+    """The location of an input does not accept the credential; the message names the credential."""
+
+    reason = Reason.SOURCE_REFUSED
+
+
 class StoppedError(WorkerError):
     """A stop was requested, and the worker has reached a safe point."""
 

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from isheep.store.interface import StoreRefusedError
+from isheep.store.interface import StoreRefusedError, StoreUnreachableError
 from isheep.store.s3 import Retry, S3Store
 
 
@@ -81,3 +81,35 @@ def test_a_web_console_is_refused_although_it_accepts_everything() -> None:
         pytest.raises(StoreRefusedError, match="the web console of a store"),
     ):
         store.probe()
+
+
+PAGE = b"<!DOCTYPE html>\n<meta charset=utf-8><title>Console</title><p>Log in<br>here"
+"""A page that is no XML, which botocore takes for a part of an answer and tries again."""
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Content-Type": "text/html; charset=utf-8"}, {}], ids=["html", "no type"]
+)
+def test_a_page_that_is_no_xml_is_refused_at_once(headers: dict[str, str]) -> None:
+    with served(200, PAGE, headers) as store:
+        for call in (lambda: list(store.list("")), store.probe):
+            with pytest.raises(StoreRefusedError, match="the web console of a store"):
+                call()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(503, PAGE), (500, PAGE), (200, b"<?xml version='1.0'?><ListBucketResult><Name>a</Na")],
+    ids=["a gateway without a store", "a gateway in trouble", "a part of an answer"],
+)
+def test_an_answer_that_may_be_another_one_later_is_tried_again(status: int, body: bytes) -> None:
+    with (
+        served(status, body, {"Content-Type": "text/html"}) as store,
+        pytest.raises(StoreUnreachableError, match="for 0 s"),
+    ):
+        list(store.list(""))
+
+
+def test_an_object_may_be_a_page() -> None:
+    with served(200, PAGE, {"Content-Type": "text/html"}) as store:
+        assert store.get("runs/report.html") == PAGE

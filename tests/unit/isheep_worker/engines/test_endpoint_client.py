@@ -15,7 +15,12 @@ from isheep.contract.order import JudgeEndpointRef
 from isheep_worker.engines.endpoint_answer import MAX_RAW_BYTES
 from isheep_worker.engines.endpoint_client import EndpointClient, RateLimit, open_endpoint
 from isheep_worker.engines.interface import Completion, Request
-from isheep_worker.runtime.errors import BadInputError, SourceUnreachableError, WorkerError
+from isheep_worker.runtime.errors import (
+    BadInputError,
+    SourceRefusedError,
+    SourceUnreachableError,
+    WorkerError,
+)
 
 from .endpoint_server import EndpointServer, Reply, chat, refusal, serving
 
@@ -110,9 +115,9 @@ def _at_once(reply: Reply) -> Reply:
 @pytest.mark.parametrize(
     ("fault", "error", "attempts", "words"),
     [
-        (refusal(401), BadInputError, 1, "answers 401: the key is refused; correct the key"),
-        (refusal(402), BadInputError, 1, "answers 402: the account of the key has no credit"),
-        (refusal(403), BadInputError, 1, "judge.endpoint.secretRef (or ISHEEP_JUDGE_API_KEY)"),
+        (refusal(401), SourceRefusedError, 1, "answers 401: the key is refused; correct the key"),
+        (refusal(402), SourceRefusedError, 1, "answers 402: the account of the key has no credit"),
+        (refusal(403), SourceRefusedError, 1, "judge.endpoint.secretRef (or ISHEEP_JUDGE_API_KEY)"),
         (refusal(404), BadInputError, 1, "answers 404: it has no model 'judge-1', or the path"),
         (refusal(400), BadInputError, 1, "answers 400: it refuses the request"),
         (

@@ -77,15 +77,15 @@ def test_a_base_model_that_does_not_exist_is_bad_input(make_order, tmp_path: Pat
 def test_a_failed_download_shows_the_status_of_the_hub_and_no_signed_url(
     make_order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    response = SimpleNamespace(status_code=403, headers={}, request=None)
+    response = SimpleNamespace(status_code=503, headers={}, request=None)
 
     def fail(*_: object, **__: object) -> str:
         url = "https://files.example/weights?Signature=secret"
-        raise HfHubHTTPError(f"403 Client Error: Forbidden for url: {url}", response=response)
+        raise HfHubHTTPError(f"503 Server Error for url: {url}", response=response)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     models = folders(make_order, FolderStore(tmp_path), tmp_path, "hf://org/model")
-    with pytest.raises(SourceUnreachableError, match="HfHubHTTPError, HTTP status 403") as caught:
+    with pytest.raises(SourceUnreachableError, match="HTTP status 503") as caught:
         models.base()
     assert "secret" not in failure_of(caught.value).message
 

@@ -17,8 +17,8 @@ from isheep_worker.process.progress_server import serve_progress
 from isheep_worker.runtime.progress import Report
 
 
-def ask(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+def ask(port: int, path: str, method: str = "GET", host: str = "127.0.0.1") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(host, port, timeout=300)
     try:
         connection.request(method, path)
         answer = connection.getresponse()
@@ -46,6 +46,18 @@ def port(board) -> int:
     return serve_progress(board, 0)
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_a_pod_whose_address_is_of_ipv6_answers(port) -> None:
+    assert ask(port, "/progress", host="::1")[0] == 200
+
+
+def test_without_ipv6_the_pod_answers_at_its_other_address(
+    board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
+    assert ask(serve_progress(board, 0), "/progress")[0] == 200
+
+
 def test_the_activity_is_load_before_the_first_report(port) -> None:
     status, body = ask(port, "/progress")
     assert (status, json.loads(body)) == (
@@ -69,9 +81,18 @@ def test_the_newest_report_is_served(board, port) -> None:
     assert document["detail"] == "p" * 200
     found = samples(port)
     assert found["isheep_worker_items_done", "respond", "i1/x"] == 64
-    assert found["isheep_worker_items_total", "respond", "i1/x"] == 70
+    assert found["isheep_worker_items", "respond", "i1/x"] == 70
     assert found["isheep_worker_activity", "engine"] == 1
     assert found["isheep_worker_activity", "load"] == 0
+
+
+def test_only_counters_have_the_suffix_of_a_counter(board, port) -> None:
+    """By Prometheus' conventions; its linter reports others, and `rate` of a gauge is wrong."""
+    board.update(Report("i1/x", 1, 70, "cpu", ""))
+    _, text = ask(port, "/metrics")
+    found = {f.name: f.type for f in text_string_to_metric_families(text.decode())}
+    assert len(found) == 4
+    assert [n for n, kind in found.items() if n.endswith("_total") and kind != "counter"] == []
 
 
 def test_a_store_that_does_not_answer_is_served_until_it_answers(board, port) -> None:
