@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -142,3 +143,25 @@ def test_a_failed_list_ends_the_collection(
     with pytest.raises(ConnectionError):
         find(on_cluster=fail)
     assert keys_in(store) == before
+
+
+@pytest.mark.parametrize("phase", ["", "Running", "Succeeded"])
+def test_a_run_that_is_created_during_the_deletion_keeps_what_it_may_use(
+    phase: str, store: ObjectStore, find: Callable[..., Garbage]
+) -> None:
+    """Until its prepare has ended, it may use every stage; then its status names its stages."""
+    write_uses(store, "here", "a")
+    write_uses(store, "gone", "bc")
+    found = find(on_cluster=on_cluster(here="Succeeded"))
+    seconds = iter((0.0, 6.0))
+    lists = iter((on_cluster(here="Succeeded"), on_cluster(here="Succeeded", new=phase)))
+
+    def listed() -> ClusterRuns:
+        runs = next(lists)()
+        uses = frozenset({key("c")} if phase and "uid-new" in runs.names else set())
+        return replace(runs, keys=runs.keys | uses)
+
+    deleted = [stage.key for stage in delete_garbage(store, found, listed, lambda: next(seconds))]
+    assert deleted == [key("b")]
+    kept = {name.split("/")[2] for name in keys_in(store) if name.startswith(f"{NS}/stages/")}
+    assert kept == {key("a"), key("c")}

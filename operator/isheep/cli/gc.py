@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,12 +77,13 @@ def command(
     if output is Output.JSON and not (dry_run or yes):
         raise BadInputError("gc -o json: a question would be in the JSON; add --dry-run or --yes")
     opened = open_store(store_of(None, store))
+    on_cluster = partial(_runs_of_cluster, namespace) if cluster else None
     found = find_garbage(
         opened,
         namespace,
         before=before,
         environment=os.environ,
-        on_cluster=partial(_runs_of_cluster, namespace) if cluster else None,
+        on_cluster=on_cluster,
     )
     if found.uncovered:
         raise BadInputError("\n".join(_refusal(opened, found)))
@@ -93,7 +94,7 @@ def command(
     if delete and not yes and not confirmed("Delete this?", "gc"):
         typer.echo("nothing is deleted")
         raise typer.Exit(ExitCode.STOPPED)
-    deleted = _delete(opened, found) if delete else None
+    deleted = _delete(opened, found, on_cluster) if delete else None
     if output is Output.JSON:
         typer.echo(json.dumps(_document(opened, found, deleted), indent=2, ensure_ascii=False))
     elif deleted is not None:
@@ -110,14 +111,16 @@ def _runs_of_cluster(namespace: str) -> ClusterRuns:
     return cluster_runs((pod or Cluster.connect(namespace, None)).runs())
 
 
-def _delete(store: ObjectStore, found: Garbage) -> set[str]:
+def _delete(
+    store: ObjectStore, found: Garbage, on_cluster: Callable[[], ClusterRuns] | None
+) -> set[str]:
     """Delete what was found, and return the keys of the deleted stages."""
     from isheep.local.garbage import delete_garbage
 
-    deleted = {stage.key for stage in delete_garbage(store, found)}
+    deleted = {stage.key for stage in delete_garbage(store, found, on_cluster)}
     for stage in found.stages:
         if stage.key not in deleted:
-            typer.echo(f"{stage.key}: kept, because it is used since it was found", err=True)
+            typer.echo(f"{stage.key}: kept, because a run may use it now", err=True)
     return deleted
 
 

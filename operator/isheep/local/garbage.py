@@ -22,6 +22,7 @@ and its store, so its references are known, and they keep nothing.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -46,6 +47,9 @@ from isheep.store.garbage import (
 )
 from isheep.store.interface import ObjectStore
 
+LIST_SECONDS = 5.0
+"""How long a list of the runs of a cluster counts during a deletion. A new run needs this time for
+the start of its first pod alone."""
 _NO_RUNS = ClusterRuns({}, frozenset(), (), ())
 
 
@@ -144,20 +148,47 @@ def find_garbage(
     )
 
 
-def delete_garbage(store: ObjectStore, garbage: Garbage) -> Iterator[StoredStage]:
+def delete_garbage(
+    store: ObjectStore,
+    garbage: Garbage,
+    on_cluster: Callable[[], ClusterRuns] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[StoredStage]:
     """Delete what was found, and yield each stage when it is deleted.
 
-    A stage that is used since it was found is left out, with the references to it.
+    A stage that is used since it was found is left out, with the references to it. The runs of
+    `on_cluster` are read again every few seconds by `clock`, because a deletion takes minutes.
     """
     places = {reference.place for reference in garbage.references}
     chosen = {stage.key for stage in garbage.stages}
+    newer = _NewerRuns(on_cluster, clock)
     for stage in garbage.stages:
-        if _is_unused(store, garbage, stage, places):
+        if not newer.may_use(stage.key) and _is_unused(store, garbage, stage, places):
             delete_stage(store, garbage.namespace, stage.key)
             _delete_references(store, garbage, {stage.key})
             yield stage
     if _are_deleted(store, garbage):
         _delete_references(store, garbage, {one.key for one in garbage.references} - chosen)
+
+
+class _NewerRuns:
+    """The runs that a cluster has during a deletion; some were created after its beginning."""
+
+    def __init__(
+        self, on_cluster: Callable[[], ClusterRuns] | None, clock: Callable[[], float]
+    ) -> None:
+        self._on_cluster = on_cluster
+        self._clock = clock
+        self._listed: float | None = None
+        self._runs = _NO_RUNS
+
+    def may_use(self, key: str) -> bool:
+        """Return whether a run names a stage, or looks for the stages that exist."""
+        now = self._clock()
+        is_old = self._listed is None or now - self._listed >= LIST_SECONDS
+        if self._on_cluster is not None and is_old:
+            self._runs, self._listed = self._on_cluster(), now
+        return key in self._runs.keys or bool(self._runs.unprepared)
 
 
 def _delete_references(store: ObjectStore, garbage: Garbage, keys: Collection[str]) -> None:
