@@ -8,6 +8,10 @@ local function message(condition)
   return text
 end
 
+if obj.metadata.deletionTimestamp ~= nil then
+  return { status = "Progressing", message = "The run is being deleted." }
+end
+
 local status = obj.status
 if status == nil or status.conditions == nil or status.observedGeneration ~= obj.metadata.generation then
   return { status = "Progressing", message = "The operator has not seen this generation of the run yet." }

@@ -24,8 +24,9 @@ QUEUE_EXPLANATIONS: Mapping[Reason, Explanation] = {
     ),
     Reason.INADMISSIBLE: Explanation(
         STALLED,
-        "Kueue cannot admit the Job as its queues are now: a queue is stopped or inactive, or the "
-        "Job needs more than the whole quota, or no flavor of the quota fits its pods.",
+        "Kueue cannot admit the Job as its queues are now: a queue is stopped, inactive or closed "
+        "to the namespace, or the Job needs more than the whole quota or than a LimitRange allows, "
+        "or no flavor of the quota fits its pods.",
         "read the conditions of the LocalQueue and of its ClusterQueue, start the queue or raise "
         "its quota, or lower resources or parallelism in spec.compute and delete the Job",
     ),
@@ -33,7 +34,8 @@ QUEUE_EXPLANATIONS: Mapping[Reason, Explanation] = {
         STALLED,
         "The run has the label of a queue, and Kueue has created no Workload for its Job.",
         "install Kueue or start its controller, read the Events of the Job, and check that the "
-        "WorkloadPriorityClass in the label kueue.x-k8s.io/priority-class exists",
+        "WorkloadPriorityClass in the label kueue.x-k8s.io/priority-class exists; without Kueue, "
+        "remove the labels of the run, and the Job is created again",
     ),
     Reason.WORKLOAD_DEACTIVATED: Explanation(
         STALLED,

@@ -323,6 +323,29 @@ def test_the_values_of_the_page_are_those_of_the_chart(chart: Any) -> None:
     assert lists["isheep-operator-admission"]["data"]["claims"] == ""
 
 
+def test_without_all_lists_no_run_is_admitted(attacked: Attacked) -> None:
+    """Somebody may edit or delete the ConfigMap, and an older chart had fewer lists."""
+    maps = f"/api/v1/namespaces/{SYSTEM}/configmaps"
+    path = f"{maps}/{OPERATOR}-admission-{LARGE}"
+    before = attacked.server.must("GET", path)
+    kept = {name: before["metadata"][name] for name in ("name", "labels")}
+
+    def tried() -> Any:
+        return attacked.author.tries(run_document(), LARGE)
+
+    try:
+        attacked.server.must("PUT", path, {"metadata": kept, "data": {"claims": "*"}})
+        refused = wait_for_status(403, tried)
+        assert "the lists of this namespace are not complete" in refused.message
+        assert f"writes the ConfigMap {OPERATOR}-admission-{LARGE}" in refused.message
+        attacked.server.must("DELETE", path)
+        wait_for_status(422, tried)
+    finally:
+        attacked.server.request("DELETE", path)
+        attacked.server.must("POST", maps, {"metadata": kept, "data": before["data"]})
+        wait_for_status(201, tried)
+
+
 def test_a_deleted_run_that_a_finalizer_holds_cannot_be_changed(attacked: Attacked) -> None:
     path = f"{runs_in(NAMESPACE)}/old"
     assert attacked.author.request("DELETE", path).status == 200

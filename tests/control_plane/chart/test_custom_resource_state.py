@@ -162,6 +162,15 @@ def test_the_resource_is_ours_and_all_phases_are_listed() -> None:
     assert set(METRICS["phase"]["each"]["stateSet"]["list"]) == set(get_args(Phase))
 
 
+def test_a_field_that_a_run_does_not_have_yet_is_no_error_in_the_log() -> None:
+    # 0 is the default. kube-state-metrics would log each of the fields at each change of a run.
+    assert RESOURCE["errorLogV"] > 0
+    new = {**document(RunPhase.PENDING, "Starting"), "status": {"observedGeneration": -1}}
+    gauges = [name for name, metric in METRICS.items() if metric["each"]["type"] == "Gauge"]
+    shown = {name for name in gauges if series(name, new)}
+    assert shown == {"created_timestamp_seconds", "generation", "observed_generation"}
+
+
 def test_a_stalled_run_has_these_values() -> None:
     run = document(RunPhase.STALLED, "SecretMissing")
     assert series("info", run) == {(("recipe", "ISheep"),): 1}

@@ -58,7 +58,7 @@ def test_the_alerts_are_optional_and_use_metrics_of_the_operator(
     assert rule["metadata"]["labels"]["a"] == "b"
     (group,) = rule["spec"]["groups"]
     alerts = {alert["alert"]: alert for alert in group["rules"]}
-    assert len(alerts) == 6
+    assert len(alerts) == 7
     assert not unknown((alert["expr"] for alert in alerts.values()), known)
     for alert in alerts.values():
         assert NAME.search(alert["expr"])
@@ -84,8 +84,10 @@ def test_the_board_is_optional_and_its_queries_use_metrics_of_the_operator(
 
 def test_every_metric_of_runs_is_on_the_board_or_in_an_alert(chart: Any) -> None:
     board = json.loads((chart.path / "files" / "dashboard.json").read_text("utf-8"))
-    shown = " ".join(board_queries(board))
-    exempt = {"isheep_runs", "isheep_gpu_cost", "isheep_namespace_gpu_cost"}
+    rule = chart.render({"metrics": {"prometheusRule": {"enabled": True}}}).one("PrometheusRule")
+    alerts = (alert["expr"] for alert in rule["spec"]["groups"][0]["rules"])
+    shown = " ".join((*board_queries(board), *alerts))
+    exempt = {"isheep_runs", "isheep_namespace_gpu_cost"}
     families = {family.name for family in RunsCollector(FilledSource()).collect()} - exempt
     assert not {name for name in families if name not in shown}
 

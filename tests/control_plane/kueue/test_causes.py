@@ -29,7 +29,7 @@ PRIORITY = "kueue.x-k8s.io/priority-class"
 PATCHES = {**SHORT_WAITS, "isheep.kube.kueue:WORKLOAD_GRACE": 5.0}
 NARROW = ("narrow-1", "narrow-2")
 """Queues with the quota of one CPU, for a training on one node and for one on two nodes."""
-LABELLED = ("absent", "my-run", "remote", "other")
+LABELLED = ("absent", "my-run", "remote", "other", "closed")
 """The runs that get other labels."""
 PLACEMENT = "kueue.x-k8s.io/podset-preferred-topology"
 MULTI_KUEUE = "kueue.x-k8s.io/multikueue"
@@ -69,7 +69,7 @@ def priority(name: str, value: int) -> dict[str, Any]:
 
 
 def create_queues(kueue: Kueue) -> None:
-    """Create a wide queue, a narrow one, a stopped one, and one of MultiKueue."""
+    """Create a wide queue, narrow ones, and queues that admit nothing here."""
     flavor = {"apiVersion": GROUP, "kind": "ResourceFlavor", "metadata": {"name": "default"}}
     kueue.create("resourceflavors", flavor)
     preemption = {"withinClusterQueue": "LowerPriority"}
@@ -83,7 +83,9 @@ def create_queues(kueue: Kueue) -> None:
     strategy = {"admissionChecks": [{"name": "remote"}]}
     remote = cluster_queue("remote", "50", admissionChecksStrategy=strategy)
     kueue.create("clusterqueues", remote)
-    for name in ("wide", "remote", *NARROW):
+    closed = {"namespaceSelector": {"matchLabels": {"team": "another"}}}
+    kueue.create("clusterqueues", cluster_queue("closed", "50", **closed))
+    for name in ("wide", "remote", "closed", *NARROW):
         kueue.create("localqueues", local_queue(name, name), NAME)
     stopped = local_queue("stopped", "wide", stopPolicy="Hold")
     kueue.create("localqueues", stopped, NAME)
@@ -133,6 +135,7 @@ def test_each_cause_of_a_wait_is_reported_and_ends(
         (a_run("absent", "nowhere"), "LocalQueueNotFound", "LocalQueue nowhere doesn't exist"),
         (a_run("my-run", None), "LocalQueueNotFound", "its run names no queue"),
         (a_run("held", "stopped"), "Inadmissible", "LocalQueue stopped is"),
+        (a_run("closed", "closed"), "Inadmissible", "doesn't match ClusterQueue selector"),
         (a_run("large", "wide", cpu="80"), "Inadmissible", "maximum capacity"),
         (placed, "Inadmissible", "does not support TopologyAwareScheduling"),
         (a_run("other", "wide", **{PRIORITY: "unknown"}), "WorkloadMissing", "priority-class"),
@@ -166,7 +169,7 @@ def test_each_cause_of_a_wait_is_reported_and_ends(
     for program, *arguments in page_commands(GUIDE):
         assert program == "kubectl"
         namespace.kubectl(*arguments)
-    for name in ("absent", "remote"):
+    for name in ("absent", "remote", "closed"):
         namespace.kubectl("label", "selfalignmentrun", name, f"{QUEUE}=wide", "--overwrite")
     # Kueue would find a new priority class too, but after ever longer waits.
     namespace.kubectl("label", "selfalignmentrun", "other", f"{PRIORITY}=low", "--overwrite")
