@@ -16,6 +16,7 @@ from .harness.pod_behaviour import (
     Hang,
     OutOfMemory,
     Work,
+    WorkBesideFailure,
     WorkBesideSidecar,
 )
 from .harness.runs import Run
@@ -143,6 +144,18 @@ def test_a_container_beside_the_worker_does_not_keep_the_job(namespace: Namespac
     assert namespace.started() == ["prepare", "i1/train", "i1/merge", "i1/report"]
     namespace.until(lambda: not namespace.pods())
     assert [reason for _, reason, _ in namespace.events()].count("SidecarRunning") == 1
+
+
+def test_a_container_that_fails_beside_the_worker_wastes_no_pod(
+    namespace: NamespaceFixture,
+) -> None:
+    namespace.workers.set_behaviour("train", WorkBesideFailure(), Work())
+    namespace.create(FROM_TRAIN)
+    namespace.until_phase("Succeeded")
+    # The result of the only pod is used, although Kubernetes would start it three times again.
+    assert "lastFailure" not in namespace.status()
+    assert namespace.started() == ["prepare", "i1/train", "i1/merge", "i1/report"]
+    assert record(namespace, "i1/train")["failures"] == 0
 
 
 def test_exit_code_0_without_a_result_counts_as_a_failure(namespace: NamespaceFixture) -> None:

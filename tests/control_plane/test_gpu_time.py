@@ -49,12 +49,12 @@ def training_pods(namespace: NamespaceFixture, phase: str) -> list[dict[str, Any
     ]
 
 
-def test_a_failed_pod_and_a_suspended_attempt_are_charged_through_a_restart(
+def test_failed_suspended_and_removed_attempts_are_charged_through_a_restart(
     operators: OperatorFactory,
 ) -> None:
     environment, namespace = operators()
     environment.start()
-    namespace.workers.set_behaviour("train", Exit(1, seconds=3.0), Hang(), Work())
+    namespace.workers.set_behaviour("train", Exit(1, seconds=3.0), Hang(), Hang(), Work())
     namespace.create(RUN)
     (failed,) = namespace.until(lambda: training_pods(namespace, "Failed"))
     (running,) = namespace.until(lambda: training_pods(namespace, "Running"))
@@ -73,9 +73,16 @@ def test_a_failed_pod_and_a_suspended_attempt_are_charged_through_a_restart(
     assert lost + (asked - began) - ROUNDING <= stopped <= lost + (gone - began) + ROUNDING
 
     namespace.edit(suspend=False)
+    (running,) = namespace.until(lambda: training_pods(namespace, "Running"))
+    began = seconds_of(running["status"]["startTime"])
+    namespace.until(lambda: now() - began >= 2 * ROUNDING)
+    (job,) = namespace.jobs(finished=False)
+    deleted = now()
+    # The Job is gone at once, and its pod ends later.
+    namespace.delete_job(job["metadata"]["name"])
     namespace.until_phase("Succeeded")
     status = namespace.status()
-    assert charged(namespace) >= stopped
+    assert charged(namespace) >= stopped + (deleted - began) - ROUNDING
     (iteration,) = status["history"]
     (train,) = (stage for stage in status["stages"] if stage["id"] == "i1/train")
     assert iteration["gpuSeconds"] == train["gpuSeconds"] == status["gpu"]["seconds"][GPU]

@@ -1,4 +1,4 @@
-"""Short forms of two benchmarks of the operator: large runs, and pods that do not answer."""
+"""Three benchmarks of the operator: large runs, runs of all states, and pods that do not answer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from .harness.cluster import Cluster
 from .harness.large_runs import measure_large
+from .harness.mixed_runs import MIXTURE, measure_mixed
 from .harness.silent_pods import measure_silent
 
 pytestmark = pytest.mark.long
@@ -17,6 +18,11 @@ LIMIT_BYTES = 256 * 2**20
 """`resources.limits.memory` of the chart."""
 LARGE_RUNS = 100
 """Together they have 135 MB in the store of the API server."""
+
+MIXED_SECONDS = 3 * 3600
+"""A time limit for a busy machine."""
+MIXED_SHARE = 10
+"""The benchmark has this many times as many runs: storing and reading 3,000 takes too long here."""
 
 
 @pytest.mark.parametrize("suspended", [True, False], ids=["suspended", "working"])
@@ -27,6 +33,18 @@ def test_large_runs_fit_into_the_memory_limit(
     record_property("figures", str(figures))
     assert figures.first_peak < LIMIT_BYTES, str(figures)
     assert figures.second_peak < LIMIT_BYTES, str(figures)
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(MIXED_SECONDS)
+def test_large_runs_of_all_states_fit_into_the_memory_limit(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """At the start, while new runs come, and after the API server was away and kopf lists again."""
+    counts = {state: count // MIXED_SHARE for state, count in MIXTURE.items()}
+    phases = list(measure_mixed(tmp_path, counts))
+    record_property("figures", "; ".join(map(str, phases)))
+    assert max(phase.peak for phase in phases) < LIMIT_BYTES, "\n".join(map(str, phases))
 
 
 def test_new_runs_start_while_the_pods_of_other_runs_do_not_answer(

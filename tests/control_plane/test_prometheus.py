@@ -33,11 +33,13 @@ LABELS = 'namespace="system"'
 STALLED = f'isheep_run_stalled_since_timestamp_seconds{{{LABELS},run_namespace="a",run="r"}}'
 LISTED = "isheep_last_list_timestamp_seconds"
 WATCH = f'isheep_watch_open{{{LABELS},resource="jobs",watched_namespace=""}}'
+UNREADABLE = f'isheep_unreadable_objects{{{LABELS},resource="jobs",run_namespace="a"}}'
 PASSES = f'isheep_pass_failures_total{{{LABELS},error="ApiError"}}'
 REFUSED = f'isheep_status_refused_total{{{LABELS},status="413"}}'
 ATTEMPTS = f'isheep_attempts_failed_total{{{LABELS},stage="train",reason="OutOfMemory"}}'
 FIRES = {
     "IsheepWatchLost": (WATCH, "0x90", "10m"),
+    "IsheepObjectUnreadable": (UNREADABLE, "1x90", "10m"),
     "IsheepOperatorMissing": ("up", "0x90", "11m"),
     "IsheepPassesFail": (PASSES, "0+2x90", "30m"),
     "IsheepRunStalled": (STALLED, "0x90", "61m"),
@@ -47,6 +49,7 @@ FIRES = {
 """A series, its values in each minute, and a time at which the alert fires."""
 QUIET = {
     "IsheepWatchLost": (WATCH, "0 1x90", "10m"),
+    "IsheepObjectUnreadable": (UNREADABLE, "1 1 0x90", "10m"),
     "IsheepOperatorMissing": (LISTED, "1x90", "11m"),
     "IsheepPassesFail": (PASSES, "0+0.5x90", "30m"),
     "IsheepRunStalled": (STALLED, "0x90", "59m"),
@@ -76,7 +79,7 @@ def promtool(*arguments: str) -> str:
 
 
 def test_promtool_accepts_the_alerts(rules: Path) -> None:
-    assert "SUCCESS: 6 rules found" in promtool("check", "rules", "--lint=all", str(rules))
+    assert "SUCCESS: 7 rules found" in promtool("check", "rules", "--lint=all", str(rules))
 
 
 def firing(alert: str, case: tuple[str, str, str], count: int) -> dict[str, Any]:

@@ -204,6 +204,20 @@ def test_a_defect_is_final_until_the_retry_annotation_changes(namespace: Namespa
     assert attempts == ["1", "1", "2", "3", "1", "1"]
 
 
+def test_a_retry_of_a_run_that_has_succeeded_says_that_there_is_nothing_to_retry(
+    namespace: NamespaceFixture,
+) -> None:
+    namespace.create(FROM_TRAIN)
+    namespace.until_phase("Succeeded")
+    namespace.until(lambda: not namespace.jobs())
+    started = namespace.started()
+    namespace.annotate(retry="please")
+    namespace.until(lambda: namespace.status().get("lastHandledRetry") == "please")
+    namespace.until(lambda: "NothingToRetry" in [reason for _, reason, _ in namespace.events()])
+    namespace.until_quiet()
+    assert (namespace.phase(), namespace.started()) == ("Succeeded", started)
+
+
 def test_a_retry_annotation_before_a_failure_has_no_effect_after_it(
     namespace: NamespaceFixture,
 ) -> None:

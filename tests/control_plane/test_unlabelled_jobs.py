@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from .harness.api import MERGE_PATCH
 from .harness.concurrent_tests import OperatorFactory
 from .harness.invariants import steps_of
@@ -78,15 +80,18 @@ def test_a_job_without_labels_is_read_until_it_ends(namespace: NamespaceFixture)
     namespace.until(lambda: namespace.api.request("GET", namespace.jobs_path(name)).status == 404)
 
 
-def test_an_operator_that_starts_finds_a_job_without_labels_that_holds_gpus(
-    operators: OperatorFactory,
+@pytest.mark.parametrize("gpus", [1, 0], ids=["with-gpus", "without-gpus"])
+def test_an_operator_that_starts_finds_a_job_without_labels(
+    operators: OperatorFactory, gpus: int
 ) -> None:
+    """The status names a Job that holds GPUs. Any other Job is found by its pods."""
     environment, namespace = operators()
     environment.start()
     namespace.workers.set_behaviour("generate", HoldAfter(1))
-    namespace.create(walking_run(resources={"limits": {GPU: 1}}))
+    namespace.create(walking_run(**({"resources": {"limits": {GPU: gpus}}} if gpus else {})))
     name = until_the_walk_goes_on(namespace)
-    namespace.until(lambda: namespace.status().get("gpu", {}).get("attempts"))
+    if gpus:
+        namespace.until(lambda: namespace.status().get("gpu", {}).get("attempts"))
     environment.operator.kill()
     environment.operator.wait()
     remove_labels(namespace, name)

@@ -86,7 +86,7 @@ ObjectName = Annotated[Text, Field(min_length=1, max_length=253, pattern=NAME_PA
 
 def _without_nulls(value: Any) -> Any:
     """Return a map without the keys whose value is null, which API servers treat as absent."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and None in value.values():
         return {name: item for name, item in value.items() if item is not None}
     return value
 
@@ -137,7 +137,7 @@ class SpecModel(BaseModel):
         """Drop fields that are null, except unknown ones, which another validator refuses."""
         if not isinstance(value, dict):
             return value
-        if all(item is not None for item in value.values()):
+        if None not in value.values():
             return value
         known = {alias for name, f in cls.model_fields.items() for alias in (name, f.alias)}
         return {k: v for k, v in value.items() if v is not None or k not in known}

@@ -33,6 +33,9 @@ kubectl annotate sheep/my-run isheep.dev/retry="$(date +%s)" --overwrite
 kubectl patch sheep/my-run --type=merge -p '{"spec":{"suspend":true}}'
 ```
 
+If there is nothing to retry, an Event with the reason `NothingToRetry` says so. A value of the
+annotation has an effect only once (`status.lastHandledRetry`).
+
 Every reason of a condition, of `status.lastFailure` and of a worker's result is in one of the
 tables below. Some reasons are in two tables. If prepare reports such a reason, the run is Stalled,
 because prepare runs again. If any other stage reports it, the run is Failed.

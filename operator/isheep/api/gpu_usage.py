@@ -101,6 +101,14 @@ class GpuUsage(SpecModel):
         },
         description="The same seconds by iteration.",
     )
+    other_stages: Map[Seconds] = Field(
+        default_factory=dict,
+        max_length=2048,
+        description=(
+            "Seconds of all resources by stage, for stages that `status.stages` does not have: an "
+            "edit has removed them, or made their outputs outdated."
+        ),
+    )
     attempts: tuple[AttemptUsage, ...] = Field(
         default=(),
         max_length=1024,

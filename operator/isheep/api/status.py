@@ -355,7 +355,10 @@ class SelfAlignmentRunStatus(SpecModel):
     )
     last_handled_retry: Annotated[Text, Field(max_length=256)] | None = Field(
         default=None,
-        description="Value of the retry annotation whose retry was started last.",
+        description=(
+            "Value of the retry annotation that was handled last, whether there was something to "
+            "retry or not."
+        ),
     )
 
     def document(self) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """Which resources of a pod are GPUs, and how many GPUs a pod has.
 
 The device plugins of NVIDIA and AMD name a whole GPU `<vendor>/gpu`. NVIDIA's plugin names a
-slice of a GPU `nvidia.com/mig-<size>`; a slice counts as one GPU, because a process uses it as one.
+slice of a GPU `nvidia.com/mig-<size>`, and AMD's names a partition by its modes, such as
+`amd.com/cpx_nps4`. If pods share a GPU in time, NVIDIA's plugin can add `.shared` to the name. Each
+of these counts as one GPU, because a process uses it as one.
+
 With dynamic resource allocation, a pod names the ResourceClaimTemplate of a claim instead. Only the
 scheduler knows which devices the claim gets, so a claim counts as one GPU of the resource
 `resource.k8s.io/<template>`, and a price is that of the whole claim.
@@ -14,14 +17,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 CLAIM_PREFIX = "resource.k8s.io/"
-_WHOLE, _SLICE = "/gpu", "/mig-"
+_GPU = re.compile(r"/(gpu(\.shared)?|mig-.+|[sdtqc]px_nps\d+)$")
 WHOLE_GPU = "nvidia.com/gpu"
 """The resource of a GPU of one machine, on which no device plugin names the GPUs."""
 
 
 def is_gpu(resource: str) -> bool:
-    """Return whether the resource with this name is a GPU or a slice of one."""
-    return resource.endswith(_WHOLE) or _SLICE in resource
+    """Return whether the resource with this name is a GPU, or a part of one."""
+    return _GPU.search(resource) is not None
 
 
 def asks_for_gpus(quantities: Mapping[str, str]) -> bool:

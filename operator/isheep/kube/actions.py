@@ -16,10 +16,19 @@ from typing import ClassVar
 from isheep.api.run import KIND
 from isheep.contract.order import ContractError
 from isheep.contract.reasons import Reason
+from isheep.kube.attempts import attempt_of
 from isheep.kube.cache import Cache
-from isheep.kube.client import Api, ApiError, jobs_path, runs_path, services_path
+from isheep.kube.client import (
+    Api,
+    ApiError,
+    ApiUnreachableError,
+    jobs_path,
+    runs_path,
+    services_path,
+)
+from isheep.kube.fence import Fence
 from isheep.kube.jobs import Installation, job_document, name_of, trains_together
-from isheep.kube.lease import Lease, LeaseHeldError
+from isheep.kube.lease import Lease
 from isheep.kube.memory import Memory
 from isheep.kube.metrics import Metrics
 from isheep.kube.owners import Document, Owner
@@ -101,6 +110,7 @@ class Actions:
         cache: Cache,
         queue: WorkQueue,
         lease: Lease,
+        fence: Fence,
         metrics: Metrics,
         installation: Installation,
         now: Callable[[], datetime],
@@ -109,22 +119,21 @@ class Actions:
         self._cache = cache
         self._queue = queue
         self._lease = lease
+        self._fence = fence
         self._metrics = metrics
         self._installation = installation
         self._now = now
 
-    async def fence(self) -> None:
-        """Check the Lease right before a write; raises `LeaseHeldError`."""
-        wait = await self._lease.ensure()
-        if wait > 0:
-            raise LeaseHeldError(wait)
+    async def fence(self, memory: Memory) -> None:
+        """Check the Lease right before a write of a run's pass; raises `LeaseHeldError`."""
+        await self._fence.enter(memory.epoch)
 
     async def perform(self, record: RunRecord, plan: Plan, memory: Memory) -> bool:
         """Perform the actions of a plan; return whether the API server rejected a Job."""
         rejected = False
         for action in plan.actions:
             if isinstance(action, Expire):
-                await self._expire(record, action)
+                await self._expire(record, action, memory)
             elif isinstance(action, Start):
                 resolved = Resolved.model_validate(plan.status.resolved)
                 rejected |= not await self._start(record, action, resolved, memory)
@@ -132,13 +141,13 @@ class Actions:
                 await self._remove(record, action, memory)
         return rejected
 
-    async def delete(self, job: JobRecord, why: str) -> None:
+    async def delete(self, job: JobRecord, why: str, memory: Memory) -> None:
         """Delete a Job and its pods; a Job that does not exist any more is not an error.
 
         Raises:
             JobNotDeletedError: The API server does not allow it.
         """
-        await self.fence()
+        await self.fence(memory)
         try:
             left = await self._api.delete(
                 jobs_path(job.namespace, job.name), job.uid, check=self._lease.check
@@ -156,13 +165,13 @@ class Actions:
         else:
             self._cache.jobs.drop(job.uid)
 
-    async def _expire(self, record: RunRecord, action: Expire) -> None:
+    async def _expire(self, record: RunRecord, action: Expire, memory: Memory) -> None:
         """Delete a run, unless somebody has changed it since the plan.
 
         Raises:
             RunNotDeletedError: The API server does not allow it.
         """
-        await self.fence()
+        await self.fence(memory)
         path, version = runs_path(record.namespace, record.name), record.resource_version
         try:
             left = await self._api.delete(path, record.uid, version, check=self._lease.check)
@@ -185,8 +194,8 @@ class Actions:
         self, record: RunRecord, start: Start, resolved: Resolved, memory: Memory
     ) -> bool:
         """Create the Job for a start; return False if the API server rejected it."""
-        # The first fence of a process reads the Lease, which identifies the installation.
-        await self.fence()
+        # Before the first fence, the Lease that identifies the installation may not be known.
+        await self.fence(memory)
         start = self._identified(start)
         owner = Owner(record.name, record.uid, record.kueue_labels)
         job = _NewJob(record, start, name_of(start, owner), memory)
@@ -196,10 +205,11 @@ class Actions:
             return self._reject(job, Reason.JOB_INVALID, str(error))
         if trains_together(start):
             # The Service comes first. Without it the pods wait for each other and hold GPUs.
-            problem = await self._ensure_service(service_document(owner, record.namespace))
+            service = service_document(owner, record.namespace)
+            problem = await self._ensure_service(service, memory)
             if problem is not None:
                 return self._reject(job, *problem)
-        await self.fence()
+        await self.fence(memory)
         try:
             created = await self._api.create_admitted(
                 jobs_path(record.namespace), document, check=self._lease.check
@@ -211,6 +221,8 @@ class Actions:
         self._cache.put_job(job_record(created))
         self._metrics.jobs.labels(start.order.steps[0].kind).inc()
         memory.rejections.clear(job.name)
+        # Before the first Job that a process creates for a run, it has looked for others.
+        memory.looked_epoch = memory.epoch
         log_event(_LOG, logging.INFO, "Job created", **job.log_fields())
         return True
 
@@ -219,10 +231,12 @@ class Actions:
         run = start.order.run.model_copy(update={"cluster": self._lease.uid})
         return replace(start, order=start.order.model_copy(update={"run": run}))
 
-    async def _ensure_service(self, document: Document) -> tuple[Reason, str] | None:
+    async def _ensure_service(
+        self, document: Document, memory: Memory
+    ) -> tuple[Reason, str] | None:
         """Create a run's Service unless it exists; return reason and message of a rejection."""
         metadata = document["metadata"]
-        await self.fence()
+        await self.fence(memory)
         try:
             path = services_path(metadata["namespace"])
             await self._api.create_admitted(path, document, check=self._lease.check)
@@ -276,9 +290,20 @@ class Actions:
             return
         jobs = self._cache.jobs_of(record.uid)
         job = next((j for j in jobs if j.name == action.attempt), None)
-        if job is not None and job.namespace == record.namespace:
-            why = action.reason if isinstance(action, Stop) else "its result is stored"
-            await self.delete(job, why)
+        if job is None or job.namespace != record.namespace:
+            return
+        if isinstance(action, Remove):
+            await self.delete(job, "its result is stored", memory)
+            return
+        stopped = {job.name: attempt_of(job, memory.observations.get(job.uid))}
+        try:
+            await self.delete(job, action.reason, memory)
+        except ApiUnreachableError:
+            # The Job may be gone although the answer is lost.
+            memory.stopped |= stopped
+            raise
+        # Its pods may be gone before a status counts it.
+        memory.stopped |= stopped
 
 
 def _job_fields(job: JobRecord) -> dict[str, object]:

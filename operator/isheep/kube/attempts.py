@@ -39,6 +39,8 @@ class PodObservation:
     store that does not answer the pod that serves the progress. `lost_nodes` are the
     nodes of its pods if none of them answers; a Job whose nodes were lost is not used any more.
     `kept` is True if the Job was deleted, its pods have ended, and a finalizer keeps the Job.
+    `unseen` is the UID of a pod at which no component had looked, or of a Job without pods, and the
+    time of the first inspection in a row that found this.
     """
 
     at: datetime
@@ -63,6 +65,13 @@ class PodObservation:
     waits_for: str | None = None
     lost_nodes: tuple[str, ...] = ()
     kept: bool = False
+    unseen: tuple[str, datetime] | None = None
+
+    @property
+    def may_be_gone(self) -> bool:
+        """Whether the Job may be gone, and no watch has reported it yet."""
+        no_pod = self.waiting is not None and self.waiting.reason == Reason.PODS_NOT_CREATED
+        return self.kept or no_pod
 
 
 def is_over(job: JobRecord) -> bool:
@@ -161,6 +170,7 @@ def attempt_of(job: JobRecord, observation: PodObservation | None) -> Attempt:
         number=job.number,
         state=state,
         created=job.created,
+        admitted=job.started,
         started=seen.started or job.started,
         finished=job.finished or (seen.lingers_since if seen.final else None),
         results=ending.results,
@@ -182,6 +192,20 @@ def attempt_of(job: JobRecord, observation: PodObservation | None) -> Attempt:
         deleted_at=job.deleted_at,
         grace_seconds=job.grace_seconds,
     )
+
+
+def gone_attempt(
+    job: JobRecord, observation: PodObservation | None, now: datetime
+) -> Attempt | None:
+    """Return the attempt of a Job that somebody has removed at once; its pods are stopped now.
+
+    Without it, the GPU time since the last status would be lost. None if the Job held no GPUs.
+    """
+    if not job.gpus or observation is None or not observation.pods:
+        return None
+    at, grace = (job.finished or now, 0) if is_over(job) else (now, job.grace_seconds)
+    removed = replace(job, deleting=True, deleted_at=at, grace_seconds=grace)
+    return attempt_of(removed, replace(observation, lost_nodes=(), kept=False))
 
 
 def pods_are_known(job: JobRecord, observation: PodObservation | None) -> bool:

@@ -69,11 +69,16 @@ class RecordStore(Generic[RecordT]):
         return self._records.pop(uid, None)
 
     def replace(
-        self, listed: Collection[RecordT], version: int, namespace: str | None = None
+        self,
+        listed: Collection[RecordT],
+        version: int,
+        namespace: str | None = None,
+        unread: Collection[str] = (),
     ) -> list[RecordT]:
         """Add a LIST of a namespace at a resource version; return the records that need a pass.
 
-        These are the records with changed fields, and the removed ones.
+        These are the records with changed fields, and the removed ones. The objects with the UIDs
+        `unread` exist and cannot be read, so the records that are known of them stay.
         """
         present = {record.uid for record in listed}
         for uid in present:
@@ -84,7 +89,8 @@ class RecordStore(Generic[RecordT]):
         changed = [record for record in listed if self.update(record)]
         for record in self._within(namespace):
             # A record that is newer than the LIST was created after it.
-            if record.uid not in present and record.resource_version <= version:
+            exists = record.uid in present or record.uid in unread
+            if not exists and record.resource_version <= version:
                 changed.append(record)
                 self.drop(record.uid, version)
         # Every request ends before the next LIST, so older deletions need not be kept.
@@ -139,10 +145,14 @@ class Cache:
         return sorted(found, key=lambda job: (job.created, job.name))
 
     def replace_jobs(
-        self, listed: Collection[JobRecord], version: int, namespace: str | None = None
+        self,
+        listed: Collection[JobRecord],
+        version: int,
+        namespace: str | None = None,
+        unread: Collection[str] = (),
     ) -> list[JobRecord]:
         """Add a LIST of Jobs; return the Jobs that changed or were removed."""
-        changed = self.jobs.replace(listed, version, namespace)
+        changed = self.jobs.replace(listed, version, namespace, unread)
         for job in listed:
             self._jobs_of.setdefault(job.run_uid, set()).add(job.uid)
         for job in changed:

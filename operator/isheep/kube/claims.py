@@ -78,7 +78,8 @@ class Claims:
         freed = _keys(was) - _keys(peer) or (was is not None and was.reach is None and known)
         freed = freed or (was is not None and was.beside - peer.beside)
         self._drop(run.uid)
-        if peer.working or peer.wanted:
+        # A run that is ready after a hold wants no key, and may wait for one all the same.
+        if peer.working or peer.wanted or waits:
             self._put(_Claim(scope, peer, waits, whole))
         woken = self._waiting(scope, run.uid) if freed else set()
         return woken | self._silent(scope) if whole else woken

@@ -39,6 +39,8 @@ ADMISSION_SECONDS = 8
 """How long an API server may ask webhooks about an object, less than the time of a request."""
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
+METADATA = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{JSON}"
+"""Accepts a LIST with the metadata of its objects only, which has a twentieth of the size."""
 
 Json = dict[str, Any]
 OnAnswer = Callable[[str, int], None]
@@ -177,7 +179,7 @@ class Api:
         return Listing(items, version)
 
     async def pages(
-        self, path: str, *, labels: str = "", fields: str = ""
+        self, path: str, *, labels: str = "", fields: str = "", accept: str = JSON
     ) -> AsyncIterator[Listing]:
         """Yield all objects that match the selectors, page by page; all pages have one version."""
         version, token, limit = 0, "", FIRST_PAGE
@@ -191,14 +193,18 @@ class Api:
                 if value:
                     query[name] = value
             place = f"{path}?{urlencode(query)}"
-            status, content = await self._send("GET", place, seconds=LIST_TIMEOUT_SECONDS)
+            status, content = await self._send(
+                "GET", place, seconds=LIST_TIMEOUT_SECONDS, accept=accept
+            )
             page, size = _answer("GET", place, status, content), len(content)
             del content
             # All pages have the version of the first page.
             version = version or int(page["metadata"].get("resourceVersion") or 0)
             token = page["metadata"].get("continue", "")
-            limit = next_limit(len(page["items"]), size)
-            yield Listing(page.pop("items"), version)
+            # An empty LIST of metadata has null.
+            items = page.pop("items") or []
+            limit = next_limit(len(items), size)
+            yield Listing(items, version)
             if not token:
                 return
 
@@ -272,8 +278,9 @@ class Api:
         content_type: str = JSON,
         seconds: float = TIMEOUT_SECONDS,
         check: Check | None = None,
+        accept: str = JSON,
     ) -> tuple[int, bytes]:
-        headers = {"Accept": JSON, "Content-Type": content_type, **await self._headers()}
+        headers = {"Accept": accept, "Content-Type": content_type, **await self._headers()}
         if check is not None:
             check()
         try:

@@ -11,16 +11,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from isheep.api.run import GROUP, KIND, VERSION
+from isheep.api.run import GROUP, KIND, RETRY_ANNOTATION, VERSION
 from isheep.api.status import Failure, SelfAlignmentRunStatus, StageRecord
 from isheep.contract.reasons import Reason
 from isheep.kube.names import MANAGED_BY
 from isheep.planner.expiry import EXPIRING
+from isheep.planner.restart import retries_nothing
 from isheep.planner.types import RunView
 
 MESSAGE_CHARACTERS = 1000
 SUMMED_FROM = 4
 """From this number of new commits on there is one Event, because prepare found the stages."""
+NOTHING_TO_RETRY = "NothingToRetry"
+"""The reason of the Event about a retry annotation that has no effect."""
 
 EventType = Literal["Normal", "Warning"]
 
@@ -41,6 +44,8 @@ def transitions(before: SelfAlignmentRunStatus, after: SelfAlignmentRunStatus) -
     if failure is not None and _told(failure) != _told(before.last_failure):
         place = f"{failure.stage} ({failure.pod})" if failure.pod else failure.stage
         notes.append(Note("Warning", failure.reason, f"{place}: {failure.message}"))
+    if retries_nothing(before, after):
+        notes.append(Note("Normal", NOTHING_TO_RETRY, _nothing_to_retry(before)))
     old, new = _ready(before), _ready(after)
     needs_help = after.phase in ("Stalled", "Failed")
     moved = before.phase != after.phase or (needs_help and old[0] != new[0])
@@ -91,6 +96,15 @@ def probe_document(namespace: str) -> dict[str, Any]:
         "reason": "Probe",
         "type": "Normal",
     }
+
+
+def _nothing_to_retry(status: SelfAlignmentRunStatus) -> str:
+    remedy = "a retry is for a run that is Stalled or Failed, or whose measurements have failed"
+    if status.phase == "Suspended":
+        remedy = "set spec.suspend to false, and the run goes on"
+    return (
+        f"the annotation {RETRY_ANNOTATION} has no effect on a run that is {status.phase}: {remedy}"
+    )
 
 
 def _told(failure: Failure | None) -> tuple[str, ...]:

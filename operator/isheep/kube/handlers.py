@@ -11,8 +11,9 @@ from typing import Any
 import kopf
 
 from isheep.api.run import GROUP, PLURAL, VERSION
+from isheep.kube.listing import OUR_JOBS
 from isheep.kube.names import MANAGED_BY, MANAGED_BY_LABEL
-from isheep.kube.operator import OUR_JOBS, Operator
+from isheep.kube.operator import Operator
 
 CHUNK = 10
 """Objects in a page of kopf's LISTs; kopf does not adapt it to the size of the objects.

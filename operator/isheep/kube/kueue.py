@@ -35,7 +35,11 @@ _NO_LOCAL_QUEUE = re.compile(r"LocalQueue \S* ?(doesn't exist|is terminating or 
 _NEVER_FITS = re.compile(
     "maximum capacity|unavailable in ClusterQueue|flavor \\S+ not found|untolerated taint"
     "|doesn't match node affinity|(does not support|supports only) TopologyAwareScheduling"
+    "|does not contain the requested level|no requested topology level|does not provide resource"
+    "|doesn't match ClusterQueue selector|resources validation failed|LimitRange constraints"
+    "|ClusterQueue \\S+ (not found|is inactive)"
 )
+"""What Kueue's scheduler says, with the reason Pending, if no free quota will admit the Job."""
 _FITS_LATER = re.compile("insufficient unused quota|to fit (only|any)")
 """What a message contains for a flavor of the quota into which the Job fits later."""
 _VARYING = re.compile(r", \S+ more needed")

@@ -69,6 +69,9 @@ class Lease:
         self._valid_until = float("-inf")
         self._holds = False
         self._document: dict[str, Any] | None = None
+        # Whether the document, or that there is none, was read; and when the answer arrived.
+        self._is_known, self._read_at = False, float("-inf")
+        self._others_until = float("-inf")
         # Whether a request for the Lease has been sent and its answer is not known.
         self._unanswered = False
         self._seen: tuple[tuple[str, str], float] | None = None
@@ -84,6 +87,26 @@ class Lease:
     def uid(self) -> str | None:
         """The UID of the Lease, which no other installation has; None before the first write."""
         return None if self._document is None else str(self._document["metadata"]["uid"])
+
+    @property
+    def others_until(self) -> float:
+        """Until when another operator may have written, in monotonic seconds.
+
+        It is -inf if this process has taken the Lease from nobody. It changes only if the process
+        takes the Lease from another one, or takes a free Lease: then nobody else has held the Lease
+        since this process has read it.
+        """
+        return self._others_until
+
+    async def look(self) -> None:
+        """Read the Lease, so that `others_until` is before what follows if the Lease is free.
+
+        Raises:
+            ApiError: The API server does not allow to read the Lease.
+            ApiUnreachableError: The API server does not answer.
+        """
+        async with self._lock:
+            await self._known()
 
     async def ensure(self) -> float:
         """Hold the Lease for long enough for a write.
@@ -108,7 +131,7 @@ class Lease:
                 if error.status not in (404, 409):
                     raise
                 # Another operator was faster, or somebody deleted the Lease.
-                self._document = None
+                self._forget()
                 return RETRY_SECONDS
 
     def check(self) -> None:
@@ -156,25 +179,40 @@ class Lease:
         return True
 
     async def _take(self) -> float:
-        if self._document is None:
-            found = await self._read()
-            if found is None:
-                asked = self._asked()
-                made = await self._api.create(lease_path(self._namespace), self._new())
-                return self._taken(made, asked)
-            self._document = found
-        wait = self._held_by_another(_spec_of(self._document))
+        found = await self._known()
+        if found is None:
+            asked = self._asked()
+            self._others_until = self._read_at
+            made = await self._api.create(lease_path(self._namespace), self._new())
+            return self._taken(made, asked)
+        wait = self._held_by_another(_spec_of(found))
         if wait > 0:
-            self._lost(str(_spec_of(self._document).get("holderIdentity")))
+            self._lost(str(_spec_of(found).get("holderIdentity")))
             # The next try must read the Lease again.
-            self._document = None
+            self._forget()
             now = self._monotonic()
             self._next_read, self._free_at = now + min(wait, READ_SECONDS), now + wait
             return wait
         asked = self._asked()
+        holder = _spec_of(found).get("holderIdentity") or ""
+        if holder != self._identity:
+            # Before the answer, which may be lost. A free Lease that somebody has changed since it
+            # was read cannot be taken.
+            self._others_until = asked if holder else self._read_at
         path = lease_path(self._namespace, self._name)
-        answer = await self._api.replace(path, {**self._document, "spec": self._spec()})
+        answer = await self._api.replace(path, {**found, "spec": self._spec()})
         return self._taken(answer, asked)
+
+    async def _known(self) -> dict[str, Any] | None:
+        """Return the Lease as this process knows it, None if there is none; read it if needed."""
+        if not self._is_known:
+            self._document = await self._read()
+            self._is_known, self._read_at = True, self._monotonic()
+        return self._document
+
+    def _forget(self) -> None:
+        """Forget the Lease, because it has changed."""
+        self._document, self._is_known = None, False
 
     def _asked(self) -> float:
         """Note that a request for the Lease is sent now, and return the time."""
@@ -203,7 +241,7 @@ class Lease:
         return max(0.0, self._seen[1] + seconds - self._monotonic())
 
     def _taken(self, document: dict[str, Any], asked: float) -> float:
-        self._document, self._unanswered = document, False
+        self._document, self._is_known, self._unanswered = document, True, False
         # Other operators count from the write, which can be long before the answer arrives.
         self._valid_until = asked + self._seconds
         if not self._holds:

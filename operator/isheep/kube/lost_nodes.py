@@ -20,6 +20,8 @@ from isheep.contract.reasons import Reason
 from isheep.kube.pod_records import PodRecord
 from isheep.planner.types import Waiting
 
+KILL_TIME = timedelta(seconds=10)
+"""How long a kubelet may take to kill a pod at the end of its grace period, and to report it."""
 DELETION_GRACE = timedelta(seconds=60)
 """How long a deleted pod may exist after its grace period before it counts as lost."""
 SILENCE_GRACE = timedelta(seconds=300)
@@ -60,7 +62,7 @@ def _silent_since(pod: PodRecord, now: datetime) -> datetime | None:
     if pod.node is None:
         return None
     if pod.gone_by is not None:
-        return pod.gone_by if now >= pod.gone_by else None
+        return pod.gone_by if now >= pod.gone_by + KILL_TIME else None
     return pod.cut_off_since
 
 

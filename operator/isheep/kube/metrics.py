@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from operator import itemgetter
 from typing import Protocol, get_args
@@ -140,6 +140,9 @@ class Source(Protocol):
     def gpu_figures(self) -> Iterable[tuple[str, GpuFigures]]:
         """Return the namespace and the GPU time of each run that has used GPUs."""
 
+    def unreadable(self) -> Mapping[tuple[str, str], int]:
+        """Return the number of objects that cannot be read, by resource and namespace."""
+
     def watch_states(self) -> Iterable[tuple[str, str | None, bool]]:
         """Return resource, namespace (None for all) and whether it is open, for each watch."""
 
@@ -168,6 +171,14 @@ class RunsCollector(Collector):
         yield from state_families(self._source.states(), MAX_RUNS)
         yield from self._figures()
         yield from self._gpus()
+        unreadable = GaugeMetricFamily(
+            "isheep_unreadable_objects",
+            "Runs and Jobs that the operator cannot read, and leaves out.",
+            labels=["resource", "run_namespace"],
+        )
+        for labels, number in sorted(self._source.unreadable().items()):
+            unreadable.add_metric(labels, number)
+        yield unreadable
         watches = GaugeMetricFamily(
             "isheep_watch_open",
             "1 if the watch is open, else 0; an empty watched_namespace is all namespaces.",

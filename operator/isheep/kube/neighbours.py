@@ -6,7 +6,8 @@ module wakes the runs that a statement lets go on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from isheep.kube.attempts import attempt_of
@@ -16,8 +17,11 @@ from isheep.kube.config import OperatorConfig
 from isheep.kube.left_jobs import keys_at_work, next_lost_at
 from isheep.kube.places import Places, Wakes
 from isheep.kube.queue import WorkQueue
+from isheep.kube.records import RunRecord
 from isheep.kube.run_views import view_of
 from isheep.planner.types import Attempt, Contender, Observed, Peer, Plan, RunView
+
+_LOG = logging.getLogger(__name__)
 
 
 class Neighbours:
@@ -30,17 +34,19 @@ class Neighbours:
         self._claims = Claims()
         self._places = Places(config.limits.runs_per_namespace)
 
-    def prime(self, namespace: str | None, now: datetime) -> None:
-        """State keys and places of all runs of a namespace, before the first plan of one."""
+    def prime(
+        self, namespace: str | None, now: datetime, uids: Collection[str] | None = None
+    ) -> None:
+        """State keys and places of the runs of a namespace, before the next plan of one.
+
+        Without `uids` these are all runs, and those that are deleted while their Jobs still run.
+        """
         active = [run for run in self._cache.runs if not run.rests]
         for record in active:
-            if namespace not in (None, record.namespace):
-                continue
-            view = view_of(record)
-            jobs = self._cache.jobs_of(record.uid)
-            attempts = [attempt_of(job, None) for job in jobs if job.readable]
-            self._claims.state(self._scope(view), view, attempts, ())
-            self._places.expect(view, attempts)
+            if namespace in (None, record.namespace) and (uids is None or record.uid in uids):
+                self._prime(record)
+        if uids is not None:
+            return
         gone = {job.run_uid for job in self._cache.jobs} - {run.uid for run in active}
         for uid in gone:
             jobs = self._cache.jobs_of(uid)
@@ -53,17 +59,34 @@ class Neighbours:
                 one = Contender(oldest.run, uid, oldest.created, works=True)
                 self._places.inherit(oldest.namespace, one)
 
+    def _prime(self, record: RunRecord) -> None:
+        """State keys and place of a run; one that cannot be planned keeps no other run from it."""
+        try:
+            view = view_of(record)
+            jobs = self._cache.jobs_of(record.uid)
+            attempts = [attempt_of(job, None) for job in jobs if job.readable]
+            self._claims.state(self._scope(view), view, attempts, ())
+            self._places.expect(view, attempts)
+        except Exception:  # noqa: BLE001 (anybody may have written the run)
+            _LOG.exception("the stages of %s/%s are not known", record.namespace, record.name)
+
     def expect(self, view: RunView, attempts: Sequence[Attempt]) -> None:
         """Add a run before its first plan, so that no younger run takes its place."""
         self._places.expect(view, attempts)
 
-    def observed(self, view: RunView, shown: tuple[Attempt, ...]) -> Observed:
-        """Return what a plan of a run observes; `shown` are its attempts."""
+    def observed(
+        self, view: RunView, shown: tuple[Attempt, ...], stopped: tuple[Attempt, ...] = ()
+    ) -> Observed:
+        """Return what a plan of a run observes.
+
+        `shown` are its attempts, and `stopped` those that the stored status may not count yet.
+        """
         return Observed(
             shown,
             self._claims.peers(self._scope(view), view.uid),
             self._places.contenders(view.namespace, view.uid),
             self._places.works(view.namespace, view.uid),
+            stopped,
         )
 
     def state(

@@ -9,27 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections import Counter
+from collections.abc import Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import kopf
 
+from isheep.api.run import PLURAL
 from isheep.kube.cache import Cache
-from isheep.kube.client import (
-    TIMEOUT_SECONDS,
-    Api,
-    ApiError,
-    ApiUnreachableError,
-    NoClusterError,
-    jobs_path,
-    runs_path,
-)
+from isheep.kube.client import TIMEOUT_SECONDS, Api, ApiError, ApiUnreachableError, NoClusterError
 from isheep.kube.config import ConfigError, OperatorConfig
 from isheep.kube.http import HttpServer
 from isheep.kube.lease import Lease
+from isheep.kube.listing import JOBS, Lister
 from isheep.kube.metrics import Metrics, RunsCollector
-from isheep.kube.names import MANAGED_BY, MANAGED_BY_LABEL
 from isheep.kube.pod_inspection import PodInspector
 from isheep.kube.polls import Polls, poll_session
 from isheep.kube.queue import WorkQueue
@@ -37,10 +31,10 @@ from isheep.kube.reconciler import Reconciler
 from isheep.kube.records import is_edited, job_record, our_run
 from isheep.kube.run_figures import GpuFigures, RunFigures
 from isheep.kube.state_metrics import StateOfRun
+from isheep.kube.unreadable import Unreadable
 from isheep.kube.watches import Watches
 from isheep.planner.plan import plan
 
-OUR_JOBS = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 PASS_SECONDS = 120.0
 """A pass that takes longer hangs, and /healthz fails."""
 DRAIN_SECONDS = TIMEOUT_SECONDS + 2.0
@@ -55,18 +49,11 @@ An API server does not answer faster when 16 passes over new runs ask at the sam
 runs that wait for their next stage then wait longer. With four such workers, a thousand new runs
 start as soon, and the other runs wait half as long (docs/performance.md).
 """
-FRESH_SECONDS = 2.0
-"""A LIST of the last seconds is not repeated."""
-NO_CRD = (
-    "the API server has no SelfAlignmentRun resource: install the CRD (crds.enabled of the chart, "
-    "or kubectl apply -f crds/)"
-)
 BACKOFF_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 NAMESPACE_VARIABLE = "POD_NAMESPACE"
 NAME_VARIABLE = "POD_NAME"
 DEFAULT_NAMESPACE = "default"
 _LOG = logging.getLogger(__name__)
-RecordT = TypeVar("RecordT")
 
 
 class Operator:
@@ -83,9 +70,7 @@ class Operator:
         self._working: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
         self._failures: dict[str, int] = {}
-        self._listed: dict[str | None, float] = {}
-        self._refreshing: dict[str | None, asyncio.Lock] = {}
-        self._problems: dict[str | None, str] = {}
+        self._unreadable = Unreadable()
         self.watches = Watches()
         self._metrics.registry.register(RunsCollector(self))
 
@@ -106,6 +91,7 @@ class Operator:
             cache=self._cache,
             queue=self._queue,
             lease=self._lease,
+            renew=self._renew,
             pod_inspector=PodInspector(self._api),
             polls=self._polls,
             config=config,
@@ -114,8 +100,22 @@ class Operator:
             now=_now,
             identity=self._identity,
         )
+        self._lister = Lister(
+            api=self._api,
+            cache=self._cache,
+            queue=self._queue,
+            metrics=self._metrics,
+            unreadable=self._unreadable,
+            prime=self._reconciler.prime,
+            scopes=config.scopes,
+            monotonic=_monotonic,
+        )
         self._http = HttpServer(config.http_port, self.trouble, self.unreadiness, self._metrics)
         await self._http.start()
+        try:
+            await self._lease.look()
+        except (ApiError, ApiUnreachableError) as error:
+            _LOG.warning("the Lease cannot be read: %s", error)
         self._spawn(self._work_from_first_list(), "lister")
 
     async def stop(self) -> None:
@@ -145,12 +145,15 @@ class Operator:
 
     def run_event(self, kind: str | None, document: Mapping[str, Any]) -> None:
         """Add a watch event about a run to the cache."""
-        record = our_run(document)
-        if record is None:
-            return
+        record = self._unreadable.read(PLURAL, document, our_run)
         if kind == "DELETED":
-            self._cache.runs.drop(record.uid, record.resource_version)
-            self._queue.wake(record.uid, urgent=True)
+            uid, version = _identity_of(document)
+            self._unreadable.drop(PLURAL, uid)
+            if record is not None or self._cache.runs.get(uid) is not None:
+                self._cache.runs.drop(uid, version)
+                self._queue.wake(uid, urgent=True)
+            return
+        if record is None:
             return
         known = self._cache.runs.get(record.uid)
         if self._cache.runs.update(record):
@@ -159,95 +162,42 @@ class Operator:
 
     def job_event(self, kind: str | None, document: Mapping[str, Any]) -> None:
         """Add a watch event about a Job to the cache."""
-        record = job_record(document)
-        if kind == "DELETED":
+        record = self._unreadable.read(JOBS, document, job_record)
+        if kind != "DELETED":
+            if record is not None and self._cache.update_job(record):
+                self._queue.wake(record.run_uid, urgent=True)
+            return
+        uid, version = _identity_of(document)
+        self._unreadable.drop(JOBS, uid)
+        if record is not None:
             self._cache.lose_job(record)
+        else:
+            record = self._cache.jobs.drop(uid, version)
+        if record is not None:
             self._queue.wake(record.run_uid)
-        elif self._cache.update_job(record):
-            self._queue.wake(record.run_uid, urgent=True)
 
     async def refresh(self, namespace: str | None) -> bool:
         """List a namespace's runs and Jobs, unless that has just happened; None is all namespaces.
 
         Returns whether the cache is complete for the namespace.
         """
-        async with self._refreshing.setdefault(namespace, asyncio.Lock()):
-            listed = self._listed.get(namespace)
-            if listed is not None and _monotonic() - listed < FRESH_SECONDS:
-                return True
-            return await self._tried_to_list(namespace)
+        return await self._lister.refresh(namespace)
 
-    async def _list(self, namespace: str | None) -> None:
-        """List runs and Jobs, update the cache, and wake the runs that changed."""
-        runs, runs_version = await self._listing(runs_path(namespace), our_run)
-        jobs, jobs_version = await self._listing(jobs_path(namespace), job_record, OUR_JOBS)
-        for run in self._cache.runs.replace(runs, runs_version, namespace):
-            self._queue.wake(run.uid)
-        for job in self._cache.replace_jobs(jobs, jobs_version, namespace):
-            self._queue.wake(job.run_uid)
-        if namespace not in self._listed:
-            self._reconciler.prime(namespace)
-        self._listed[namespace] = _monotonic()
-        self._metrics.listed.set_to_current_time()
-
-    async def _listing(
-        self, path: str, record_of: Callable[[Mapping[str, Any]], RecordT | None], labels: str = ""
-    ) -> tuple[list[RecordT], int]:
-        """Return the records that objects have, and the version up to which they are complete.
-
-        The LIST is converted page by page, because the documents of a thousand runs need too much
-        memory.
-        """
-        records: list[RecordT] = []
-        versions: list[int] = []
-        async for page in self._api.pages(path, labels=labels):
-            found = (record_of(item) for item in page.items)
-            records += [record for record in found if record is not None]
-            versions.append(page.version)
-        return records, min(versions)
-
-    def _forget(self, namespace: str | None) -> None:
-        """Forget a namespace that cannot be listed, because it or the resource does not exist."""
-        self._listed.pop(namespace, None)
-        for run in self._cache.runs.forget(namespace):
-            self._queue.wake(run.uid)
-        self._cache.jobs.forget(namespace)
+    async def _renew(self, since: float) -> int:
+        return await self._lister.renew(since)
 
     # --- work ---------------------------------------------------------------------------
 
     async def _work_from_first_list(self) -> None:
         """List until a LIST succeeds, then start the workers, and list periodically."""
-        while not await self._refresh_all():
+        while not await self._lister.refresh_all():
             await asyncio.sleep(BACKOFF_SECONDS[1])
         for number in range(self._config.workers):
             only_urgent = number >= max(1, self._config.workers // ANY_RUN_SHARE)
             self._spawn(self._work(only_urgent=only_urgent), f"worker-{number}")
         while True:
             await asyncio.sleep(self._config.timings.list_seconds)
-            await self._refresh_all()
-
-    async def _refresh_all(self) -> bool:
-        """List each namespace; return whether one of them could be listed."""
-        scopes = self._config.scopes
-        return any([await self.refresh(namespace) for namespace in scopes])
-
-    async def _tried_to_list(self, namespace: str | None) -> bool:
-        place = f"namespace {namespace}" if namespace is not None else "all namespaces"
-        try:
-            await self._list(namespace)
-        except ApiUnreachableError as error:
-            _LOG.warning("the API server does not answer a LIST: %s", error)
-            return False
-        except ApiError as error:
-            if error.status in (403, 404):
-                self._forget(namespace)
-            problem = NO_CRD if error.status == 404 else str(error)
-            if self._problems.get(namespace) != problem:
-                _LOG.error("runs and Jobs of %s cannot be listed: %s", place, problem)
-            self._problems[namespace] = problem
-            return False
-        self._problems.pop(namespace, None)
-        return True
+            await self._lister.refresh_all()
 
     async def _work(self, *, only_urgent: bool) -> None:
         while True:
@@ -308,11 +258,11 @@ class Operator:
 
         Metrics show the namespaces that are not served.
         """
-        if not self._listed:
-            return "; ".join(self._problems.values()) or "runs and Jobs are not listed yet"
+        age = self._lister.age()
+        if age is None:
+            return self._lister.problem()
         if self.watches.all_lost():
             return "no watch is open"
-        age = _monotonic() - max(self._listed.values())
         limit = 3 * self._config.timings.list_seconds
         return f"the last LIST is {age:.0f} s old" if age > limit else None
 
@@ -339,6 +289,10 @@ class Operator:
         for record in self._cache.runs:
             if record.gpu_figures is not None:
                 yield record.namespace, record.gpu_figures
+
+    def unreadable(self) -> Mapping[tuple[str, str], int]:
+        """Return the number of objects that cannot be read, by resource and namespace."""
+        return Counter(self._unreadable.counts())
 
     def queued(self) -> int:
         """Return the number of runs that are due for a pass."""
@@ -381,6 +335,12 @@ def _log_end(task: asyncio.Task[None]) -> None:
     """Log why a task that must not end has ended; /healthz then fails."""
     if not task.cancelled() and (error := task.exception()) is not None:
         _LOG.error("%s has ended", task.get_name(), exc_info=error)
+
+
+def _identity_of(document: Mapping[str, Any]) -> tuple[str, int]:
+    """Return the UID and the version of an object, which the API server has written."""
+    metadata = document["metadata"]
+    return str(metadata["uid"]), int(metadata["resourceVersion"])
 
 
 def _current_task() -> asyncio.Task[None]:

@@ -56,6 +56,16 @@ def how_ended(pods: Sequence[PodRecord]) -> Ending:
     )
 
 
+def only_others_failed(pods: Sequence[PodRecord], parallelism: int) -> bool:
+    """Return whether all workers of a Job have ended well, and only other containers have failed.
+
+    Kubernetes counts such a pod as failed and starts it again, although the work is done.
+    """
+    failed = any(pod.phase == "Failed" and pod.done and pod.others_failed for pod in pods)
+    done = {pod.index for pod in pods if pod.over and pod.done}
+    return failed and len(done) >= parallelism
+
+
 def failed_pod(pods: Sequence[PodRecord]) -> FailedPod | None:
     """Return the pod that failed last while its Job goes on; disrupted pods did not fail."""
     failed = [p for p in pods if p.phase == "Failed" and not p.disrupted and not _was_stopped(p)]
@@ -112,7 +122,8 @@ def _lingers_failed(pod: PodRecord) -> bool:
 def _end_message(pod: PodRecord) -> str:
     """Return a message about the end of a pod without a result."""
     end = pod.termination
-    if end is None and pod.failed_init is not None:
+    # A reason is that of the kubelet, which has ended the init containers too, as an eviction does.
+    if end is None and pod.failed_init is not None and not pod.reason:
         name, code = pod.failed_init
         return f"the init container {name} of {pod.name} ended with exit code {code}"
     if end is None or (end.exit_code == KILLED and pod.reason):
@@ -121,6 +132,9 @@ def _end_message(pod: PodRecord) -> str:
     if end.reason == OUT_OF_MEMORY:
         remedy = EXPLANATIONS[Reason.KILLED].remedy
         return f"{pod.name} was killed at its memory limit (OOMKilled): {remedy}"
+    if pod.done and pod.others_failed:
+        names = ", ".join(pod.others_failed)
+        return f"the worker of {pod.name} ended well, and the container {names} beside it failed"
     tail = " ".join(shown(end.message).split())[-TAIL_CHARACTERS:]
     what = f"{pod.name} ended with exit code {end.exit_code}"
     if end.exit_code == KILLED and not tail:

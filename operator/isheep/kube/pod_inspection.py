@@ -21,12 +21,13 @@ from isheep.kube.client import Api, ApiError, events_path, pods_path
 from isheep.kube.events import probe_document
 from isheep.kube.kueue import inspect_queue
 from isheep.kube.lost_nodes import lost_nodes, why_silent
-from isheep.kube.pod_endings import Ending, failed_pod, how_ended
+from isheep.kube.pod_endings import Ending, failed_pod, how_ended, only_others_failed
 from isheep.kube.pod_records import EventRecord, PodRecord, event_record, pod_record
 from isheep.kube.pod_times import at_work, live, pod_times
 from isheep.kube.pod_waiting import only_sidecars, why_no_pods, why_waiting
 from isheep.kube.records import JobRecord
 from isheep.kube.stable_messages import stable_message
+from isheep.kube.unseen_pods import after_grace, why_none, why_unseen
 from isheep.planner.types import Action, Stop, Waiting
 
 SIDECAR_GRACE = timedelta(seconds=60)
@@ -58,7 +59,7 @@ class PodInspector:
                 # The pods of a preempted Job hold their GPUs until they have ended.
                 times = pod_times(times, await self._pods(job), now)
             held = replace(held, at=now, queue=queue, waiting=None, address=None)
-            return replace(held, pods=times)
+            return replace(held, pods=times, unseen=None)
         return await self._inspect_pods(job, before, now)
 
     async def inspect_before_stops(
@@ -104,16 +105,16 @@ class PodInspector:
             results = Ending(results=how_ended(pods).results)
             kept = not lost and _is_kept(job, pods, now)
             return replace(observation, lost_nodes=lost, kept=kept, ending=results)
-        sidecars = only_sidecars(pods, job.parallelism)
-        if sidecars is not None:
-            return _lingering(replace(observation, waiting=sidecars), found.waiting, pods)
+        beside = _ended_beside(observation, found.waiting, job, pods)
+        if beside is not None:
+            return beside
         observation = replace(observation, failed_pod=failed_pod(pods))
         if job.walk is not None:
             # Some pods may have walked to the end of the Job while others still wait for a node.
             observation = replace(observation, ending=Ending(results=how_ended(pods).results))
         if not working:
             waiting = why_silent(pods, now) or await self._waiting(job, pods)
-            observation = replace(observation, waiting=waiting)
+            observation = after_grace(replace(observation, waiting=waiting), before)
             if job.walk is None:
                 return observation
         # The pods that run walk on, and commit stages, while others wait for a node.
@@ -145,12 +146,13 @@ class PodInspector:
 
     async def _cause(self, job: JobRecord, pods: list[PodRecord]) -> Waiting | None:
         if not pods:
-            return why_no_pods(await self._events(job.namespace, job.uid))
+            about = await self._events(job.namespace, job.uid)
+            return why_no_pods(about) or why_none(job, about)
         if all(pod.deleting for pod in pods):
             return await self._namespace_is_going(job.namespace)
         creating = [p for p in pods if _is_explained_by_events(p)]
         events = await self._events(job.namespace, creating[0].uid) if creating else []
-        return why_waiting(pods, events)
+        return why_waiting(pods, events) or why_unseen(pods)
 
     async def _namespace_is_going(self, namespace: str) -> Waiting | None:
         """Return a reason if a namespace is being deleted.
@@ -183,6 +185,20 @@ def _is_kept(job: JobRecord, pods: list[PodRecord], now: datetime) -> bool:
     """Return whether a finalizer keeps a deleted Job whose pods have ended."""
     due = lost_at(job)
     return due is not None and now >= due and all(pod.over for pod in pods)
+
+
+def _ended_beside(
+    observation: PodObservation, before: Waiting | None, job: JobRecord, pods: list[PodRecord]
+) -> PodObservation | None:
+    """Return the observation of pods of which only other containers go on or have failed."""
+    sidecars = only_sidecars(pods, job.parallelism)
+    if sidecars is not None:
+        return _lingering(replace(observation, waiting=sidecars), before, pods)
+    if not only_others_failed(pods, job.parallelism):
+        return None
+    ended = _last_end(pods) or observation.at
+    ending = Ending(results=how_ended(pods).results)
+    return replace(observation, final=True, lingers_since=ended, ending=ending)
 
 
 def _lingering(

@@ -32,11 +32,13 @@ class PodRecord:
     """The fields of a pod that the operator reads.
 
     `waiting` is why the worker container, or an init container before it, does not run.
-    `others_running` are the containers beside the worker that have not ended, `failed_init` is the
+    `others_running` are the containers beside the worker that have not ended, and `others_failed`
+    those that have ended with another exit code than 0. `failed_init` is the
     init container that failed, with its exit code, and `claims` are the names of the claims that
     the pod mounts. `accepted` is when a kubelet accepted the pod, `gone_by` the time by which a
     deletion ends it, and `disrupted_at` when the cluster ended it. `cut_off_since` is when the
-    cluster last heard of its `node`, if the node does not answer.
+    cluster last heard of its `node`, if the node does not answer. `considered` is whether the
+    `scheduler` has said anything about the pod, and `gates` are what the scheduler waits for.
     """
 
     name: str
@@ -53,6 +55,7 @@ class PodRecord:
     running_since: datetime | None = None
     termination: Termination | None = None
     others_running: tuple[str, ...] = ()
+    others_failed: tuple[str, ...] = ()
     failed_init: tuple[str, int] | None = None
     claims: tuple[str, ...] = ()
     accepted: datetime | None = None
@@ -60,11 +63,19 @@ class PodRecord:
     disrupted_at: datetime | None = None
     node: str | None = None
     cut_off_since: datetime | None = None
+    scheduler: str = ""
+    considered: bool = True
+    gates: tuple[str, ...] = ()
 
     @property
     def over(self) -> bool:
         """Return whether the pod has ended."""
         return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def done(self) -> bool:
+        """Return whether the worker has ended well, however the other containers have ended."""
+        return self.termination is not None and self.termination.exit_code == 0
 
     @property
     def lingers(self) -> bool:
@@ -89,6 +100,7 @@ def event_record(document: Json) -> EventRecord:
 def pod_record(document: Json) -> PodRecord:
     """Return the record of a pod's JSON."""
     metadata, status = document["metadata"], document.get("status") or {}
+    spec = document.get("spec") or {}
     conditions = {c["type"]: c for c in status.get("conditions") or ()}
     state = _container_state(status)
     scheduled = conditions.get("PodScheduled", {})
@@ -115,13 +127,18 @@ def pod_record(document: Json) -> PodRecord:
         running_since=_time(running.get("startedAt")),
         termination=_termination(state.get("terminated")),
         others_running=_others_running(status),
-        failed_init=_failed_init(status),
-        claims=_claims(document.get("spec") or {}),
+        others_failed=_others_failed(status),
+        failed_init=_failed_init(spec, status),
+        claims=_claims(spec),
         accepted=_time(status.get("startTime")),
         gone_by=_time(metadata.get("deletionTimestamp")),
         disrupted_at=_time(conditions.get("DisruptionTarget", {}).get("lastTransitionTime")),
-        node=(document.get("spec") or {}).get("nodeName"),
-        cut_off_since=_cut_off_since(document.get("spec") or {}, conditions),
+        node=spec.get("nodeName"),
+        cut_off_since=_cut_off_since(spec, conditions),
+        scheduler=spec.get("schedulerName") or "",
+        # The scheduler does not look at a pod whose claims of devices do not exist.
+        considered="PodScheduled" in conditions or bool(spec.get("resourceClaims")),
+        gates=tuple(gate["name"] for gate in spec.get("schedulingGates") or ()),
     )
 
 
@@ -165,8 +182,13 @@ def _init_waiting(status: Json) -> Json | None:
     return None
 
 
-def _failed_init(status: Json) -> tuple[str, int] | None:
+def _failed_init(spec: Json, status: Json) -> tuple[str, int] | None:
+    """Return the init container that failed; the kubelet stops sidecars, with any exit code."""
+    containers = spec.get("initContainers") or ()
+    sidecars = {one["name"] for one in containers if one.get("restartPolicy") == "Always"}
     for container in status.get("initContainerStatuses") or ():
+        if container["name"] in sidecars:
+            continue
         ended = (container.get("state") or {}).get("terminated") or {}
         if ended.get("exitCode"):
             return container["name"], int(ended["exitCode"])
@@ -178,6 +200,15 @@ def _others_running(status: Json) -> tuple[str, ...]:
         container["name"]
         for container in status.get("containerStatuses") or ()
         if container.get("name") != CONTAINER and "terminated" not in (container.get("state") or {})
+    )
+
+
+def _others_failed(status: Json) -> tuple[str, ...]:
+    return tuple(
+        container["name"]
+        for container in status.get("containerStatuses") or ()
+        if container.get("name") != CONTAINER
+        and ((container.get("state") or {}).get("terminated") or {}).get("exitCode")
     )
 
 

@@ -140,7 +140,9 @@ def _ignored(pod: PodRecord, events: Sequence[EventRecord]) -> Waiting | None:
 
 def _unscheduled(pod: PodRecord, reason: str, message: str) -> Waiting:
     if reason == "SchedulingGated":
-        return Waiting(Reason.QUEUED, f"a scheduling gate delays {pod.name}", stalled=False)
+        gates = ", ".join(pod.gates)
+        text = f"the scheduling gate {gates} delays {pod.name} until its owner removes it"
+        return Waiting(Reason.QUEUED, text[:MESSAGE_CHARACTERS], stalled=False)
     return _stalled(_reason_in(message, Reason.UNSCHEDULABLE), _with_claims(message, pod))
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,14 +20,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from isheep.kube.actions import Actions, NotDeletedError
-from isheep.kube.attempts import attempt_of, inspection_due, is_over, why_useless
+from isheep.kube.attempts import attempt_of, inspection_due, why_useless
 from isheep.kube.cache import Cache
 from isheep.kube.client import Api
 from isheep.kube.config import OperatorConfig
-from isheep.kube.events import Note
+from isheep.kube.fence import Fence, Renew
+from isheep.kube.forgotten_jobs import ForgottenJobs, is_due
 from isheep.kube.jobs import installation_of
 from isheep.kube.lease import LOOK_SECONDS, Lease, LeaseHeldError
-from isheep.kube.memory import IdlePlan, Memory
+from isheep.kube.memory import IdlePlan, Memory, idle_plan
 from isheep.kube.metrics import Metrics
 from isheep.kube.neighbours import Neighbours
 from isheep.kube.patch import is_progress_only, status_patch
@@ -35,6 +36,7 @@ from isheep.kube.pod_inspection import PodInspector
 from isheep.kube.polls import Polls, Progress, with_answer
 from isheep.kube.queue import WorkQueue
 from isheep.kube.records import JobRecord, RunRecord
+from isheep.kube.refusals import Refusals
 from isheep.kube.run_views import view_of, without_status
 from isheep.kube.status_writer import StatusRefusedError, StatusWriter
 from isheep.kube.traces import traces_of
@@ -50,12 +52,8 @@ MAX_PLANS = 4
 """The most plans of one pass: the first, and one after each round of rejections."""
 MAX_INSPECTIONS = 4
 """The most Jobs whose pods one pass inspects; a run has two or three."""
-REFUSED_SECONDS = 300.0
-"""The wait before a status that the API server refused is written again."""
-STATUS_REFUSED = "StatusRefused"
-"""The reason of the Event about a status that cannot be written."""
-KEPT_SECONDS = 1800.0
-"""The longest wait before a deletion that the API server has forbidden is tried again."""
+SETTLE_SECONDS = 2.0
+"""The wait before a run is planned again after actions. Their first effect wakes it before."""
 SPIN_SECONDS = 1.0
 """The shortest wait before the next pass after a pass without a write."""
 _LOG = logging.getLogger(__name__)
@@ -83,6 +81,7 @@ class Reconciler:
         cache: Cache,
         queue: WorkQueue,
         lease: Lease,
+        renew: Renew,
         pod_inspector: PodInspector,
         polls: Polls,
         config: OperatorConfig,
@@ -106,6 +105,7 @@ class Reconciler:
             api=api, cache=cache, queue=queue, identity=identity, check=lease.check
         )
         self._unseen = UnseenJobs(api, cache, queue)
+        self._forgotten = ForgottenJobs(api, cache, queue, self._unseen)
         self._environment = Environment(
             default_storage=config.default_store,
             worker_image=config.worker_image,
@@ -115,25 +115,31 @@ class Reconciler:
             runs_per_namespace=config.limits.runs_per_namespace,
             deletes_runs=config.ttl.enabled,
         )
+        self._fence = Fence(lease, renew)
         self._actions = Actions(
             api=api,
             cache=cache,
             queue=queue,
             lease=lease,
+            fence=self._fence,
             metrics=metrics,
             installation=installation_of(config),
             now=now,
         )
+        self._refusals = Refusals(
+            writer=self._writer, actions=self._actions, queue=queue, metrics=metrics
+        )
 
-    def prime(self, namespace: str | None = None) -> None:
-        """State keys and places of all runs of a namespace, before the first plan of one."""
-        self._neighbours.prime(namespace, self._now())
+    def prime(self, namespace: str | None = None, uids: Collection[str] | None = None) -> None:
+        """State keys and places of a namespace's runs before a plan: of all, or those in `uids`."""
+        self._neighbours.prime(namespace, self._now(), uids)
 
     async def reconcile(self, uid: str) -> None:
         """Perform a pass over a run; raises `ApiError` and `ApiUnreachableError`."""
         memory = self._memories.setdefault(uid, Memory())
+        memory.epoch = self._fence.epoch
         record = self._cache.runs.get(uid)
-        await self._unseen.look(uid, record, memory)
+        await self._unseen.look(uid, record, memory, self._now())
         if record is not None:
             self._expect(record, memory)
             await self._inspect_pods(record, memory)
@@ -159,7 +165,7 @@ class Reconciler:
             self._neighbours.reset_place(view_of(record), self._attempts(record, memory))
             self._queue.wake(uid, min(held.seconds, LOOK_SECONDS))
         except NotDeletedError as refused:
-            await self._note_kept(record, memory, refused)
+            await self._refusals.note_kept(record, memory, refused, self._now())
 
     async def _read_resting(self, record: RunRecord) -> RunRecord | None:
         """Return the whole record of a run that rests; None if there is nothing to do."""
@@ -187,14 +193,10 @@ class Reconciler:
             if whole is None:
                 return  # The watch reports the deletion.
             record = whole
-        planned = self._plan(record, memory)
-        if seen := await self._pod_inspector.inspect_before_stops(
-            self._jobs(record), planned.plan.actions, memory.observations, planned.now
-        ):
-            memory.observations |= seen
-            planned = self._plan(record, memory)
-        memory.idle = self._idle(planned)
+        planned = await self._planned(record, memory)
+        memory.idle = None
         if not self._may_write(planned, memory):
+            memory.idle = None if planned.patch else self._idle(planned, record)
             due = self._progress_due(memory) if planned.patch else None
             why = "progress was written recently" if planned.patch else "the plan has no actions"
             self._log_idle(record, why)
@@ -202,7 +204,7 @@ class Reconciler:
             return
         if memory.refused is not None and planned.patch:
             # No Job may start before its result can be stored.
-            if await self._write(planned, memory):
+            if await self._write(planned, memory) is not None:
                 self._queue.wake(record.uid)
             return
         for _ in range(MAX_PLANS):
@@ -210,21 +212,18 @@ class Reconciler:
                 break
             # A rejection is an attempt that waits. The next plan shows it in the status.
             planned = self._plan(record, memory)
-        written = not planned.patch or await self._write(planned, memory)
+        stored = await self._write(planned, memory) if planned.patch else record
         if memory.refused is not None:
             return
         self._schedule(record, memory, planned.plan.wake_at, wrote=True)
-        if not written or planned.plan.actions:
-            # The next pass compares the plan with the Jobs that exist now; Kueue may hold them.
+        if stored is None:
             self._queue.wake(record.uid)
-
-    async def _note_kept(self, record: RunRecord, memory: Memory, refused: NotDeletedError) -> None:
-        """Report once that a run or a Job cannot be deleted, and try again later."""
-        if memory.kept != str(refused):
-            note = Note("Warning", refused.reason, str(refused))
-            await self._writer.create_event(view_of(record), note, self._now())
-        memory.kept = str(refused)
-        self._queue.wake(record.uid, min(KEPT_SECONDS, refused.seconds))
+            return
+        # A plan with the status that it has made finds nothing to do.
+        memory.idle = self._idle(planned, stored)
+        if planned.plan.actions:
+            # A later pass compares the plan with the Jobs that exist then; Kueue may hold them.
+            self._queue.wake(record.uid, SETTLE_SECONDS)
 
     # --- reading ------------------------------------------------------------------------
 
@@ -238,7 +237,10 @@ class Reconciler:
         ]
         due = [job for time, job in due_at if time is not None and time <= now][:MAX_INSPECTIONS]
         inspections = (self._pod_inspector.inspect(job, known.get(job.uid), now) for job in due)
-        found = await asyncio.gather(*inspections)
+        # Most passes inspect nothing, and a gather of nothing waits for the event loop.
+        found = await asyncio.gather(*inspections) if due else []
+        for job in (job for job, one in zip(due, found, strict=True) if one.may_be_gone):
+            await self._unseen.read(job)
         # The answers to polls may have changed other observations meanwhile.
         known |= {job.uid: one for job, one in zip(due, found, strict=True)}
         memory.observations = {uid: one for uid, one in known.items() if uid in jobs}
@@ -281,13 +283,30 @@ class Reconciler:
 
     # --- planning -----------------------------------------------------------------------
 
+    async def _planned(self, record: RunRecord, memory: Memory) -> PlannedPass:
+        """Plan, look for what the actions of the plan need to know, and then plan again."""
+        planned = self._plan(record, memory)
+        if is_due(record, planned.plan.actions, memory):
+            await self._actions.fence(memory)
+            if await self._forgotten.find(record, memory):
+                planned = self._plan(record, memory)
+        if seen := await self._pod_inspector.inspect_before_stops(
+            self._jobs(record), planned.plan.actions, memory.observations, planned.now
+        ):
+            memory.observations |= seen
+            planned = self._plan(record, memory)
+        return planned
+
     def _plan(self, record: RunRecord, memory: Memory) -> PlannedPass:
         now = self._now()
         view = view_of(record)
         memory.rejections.drop_expired(now)
         attempts = self._attempts(record, memory)
         shown = (*attempts, *memory.rejections.attempts(now))
-        observed = self._neighbours.observed(view, shown)
+        observed = replace(
+            self._neighbours.observed(view, shown, tuple(memory.stopped.values())),
+            gone=tuple(memory.gone.values()),
+        )
         try:
             plan = self._planner(view, observed, now, self._environment)
         except ValidationError:
@@ -299,11 +318,11 @@ class Reconciler:
         patch = status_patch(json.loads(record.status), plan.status.document())
         return PlannedPass(record, view, observed, plan, patch, now)
 
-    def _idle(self, planned: PlannedPass) -> IdlePlan | None:
-        waits = self._neighbours.waits(planned.view)
-        if planned.plan.actions or planned.patch or waits or planned.record.rests:
+    def _idle(self, planned: PlannedPass, stored: RunRecord) -> IdlePlan | None:
+        """Return the idle plan after a plan, if it is one; `stored` has the status of the plan."""
+        if self._neighbours.waits(planned.view):
             return None
-        return IdlePlan(planned.record.kept(), planned.observed.attempts, planned.plan.wake_at)
+        return idle_plan(planned.plan, stored, planned.observed.attempts, planned.now)
 
     # --- writing ------------------------------------------------------------------------
 
@@ -323,42 +342,25 @@ class Reconciler:
             return None
         return memory.progress_written + timedelta(seconds=self._config.timings.progress_seconds)
 
-    async def _write(self, planned: PlannedPass, memory: Memory) -> bool:
-        """Write the status; return False if the run has changed, or its status is refused."""
-        await self._actions.fence()
+    async def _write(self, planned: PlannedPass, memory: Memory) -> RunRecord | None:
+        """Write the status; return None if the run has changed, or its status is refused."""
+        await self._actions.fence(memory)
         record, status, now = planned.record, planned.plan.status, planned.now
         try:
             written = await self._writer.write(record, planned.view, status, planned.patch, now)
         except StatusRefusedError as refused:
-            await self._stop_refused(planned, memory, refused)
-            return False
-        if written:
+            await self._refusals.stop(planned.view, self._jobs(record), memory, refused, now)
+            self._neighbours.free_place(record.uid)
+            return None
+        if written is not None:
             memory.progress_written = now
+            memory.stopped.clear()
+            memory.gone.clear()
             self._metrics.count_gpus(record.namespace, planned.view.status.gpu, status.gpu)
             self._metrics.count_failures(planned.view.status, status)
             self._traces.note(planned.view, status, planned.observed.attempts, now)
         memory.refused = None
         return written
-
-    async def _stop_refused(
-        self, planned: PlannedPass, memory: Memory, refused: StatusRefusedError
-    ) -> None:
-        """Report that a status cannot be written, and stop the Jobs, whose results would be lost.
-
-        The next try follows an edit of the run, or a wait.
-        """
-        self._metrics.refused_statuses.labels(str(refused.status)).inc()
-        if memory.refused != str(refused):
-            note = Note("Warning", STATUS_REFUSED, str(refused))
-            await self._writer.create_event(planned.view, note, planned.now)
-            fields = {"namespace": planned.record.namespace, "run": planned.record.name}
-            log_event(_LOG, logging.ERROR, "Status refused", **fields, error=str(refused))
-        memory.refused = str(refused)
-        for job in self._jobs(planned.record):
-            if not job.deleting and not is_over(job):
-                await self._actions.delete(job, "the status of its run cannot be written")
-        self._neighbours.free_place(planned.record.uid)
-        self._queue.wake(planned.record.uid, REFUSED_SECONDS)
 
     def _log_idle(self, record: RunRecord, why: str) -> None:
         fields = {"namespace": record.namespace, "run": record.name, "why": why}
@@ -371,14 +373,15 @@ class Reconciler:
         for job in self._jobs(record):
             why = why_useless(job, memory.observations, record.kueue_labels)
             if why is not None:
-                await self._actions.delete(job, why)
+                await self._actions.delete(job, why, memory)
 
     def _schedule(
         self, record: RunRecord, memory: Memory, *planned: datetime | None, wrote: bool
     ) -> None:
         """Schedule the next pass for when the plan, a pod or a rejection needs it."""
+        settled = self._now() + timedelta(seconds=SETTLE_SECONDS)
         times = [
-            *planned,
+            *(max(time, settled) for time in planned if time is not None),
             *(
                 inspection_due(job, memory.observations.get(job.uid), self._config.timings)
                 for job in self._jobs(record)

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from isheep.contract.reasons import Reason
 from isheep.kube.client import WEBHOOK_DENIED, WEBHOOK_FAILED, ApiError
 from isheep.kube.pod_results import shown
-from isheep.planner.types import Attempt, AttemptState, StageRef, Start, Waiting
+from isheep.planner.types import Attempt, AttemptState, JobWalk, StageRef, Start, Waiting
 
 DELAYS = tuple(timedelta(seconds=s) for s in (5, 10, 20, 40, 60))
 """The waits between tries; the last one repeats."""
@@ -24,10 +24,15 @@ _MESSAGE_CHARACTERS = 800
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A Job that the API server did not create, for the `times`-th time in a row."""
+    """A Job that the API server did not create, for the `times`-th time in a row.
+
+    It keeps no order, because the order of a large run has its whole spec.
+    """
 
     name: str
-    start: Start
+    steps: tuple[StageRef, ...]
+    number: int
+    walk: JobWalk | None
     reason: str
     message: str
     since: datetime
@@ -36,15 +41,15 @@ class Rejection:
 
     def attempt(self) -> Attempt:
         """Return the rejection as an attempt that waits."""
-        order = self.start.order
         return Attempt(
             name=self.name,
-            steps=tuple(StageRef(step.id, step.key) for step in order.steps),
-            number=order.attempt,
+            steps=self.steps,
+            number=self.number,
             state=AttemptState.ACTIVE,
             created=self.since,
             waiting=Waiting(self.reason, self.message, stalled=True),
-            walk=self.start.walk,
+            walk=self.walk,
+            rejected=True,
         )
 
 
@@ -61,7 +66,19 @@ class Rejections:
         self._times[name] = times
         until = now + DELAYS[min(times, len(DELAYS)) - 1]
         text = " ".join(shown(message).split())[:_MESSAGE_CHARACTERS]
-        found = Rejection(name, start, reason, text, since=now, until=until, times=times)
+        order = start.order
+        steps = tuple(StageRef(step.id, step.key) for step in order.steps)
+        found = Rejection(
+            name,
+            steps,
+            order.attempt,
+            start.walk,
+            reason,
+            text,
+            since=now,
+            until=until,
+            times=times,
+        )
         self._current[name] = found
         return found
 

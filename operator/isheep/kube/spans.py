@@ -16,15 +16,17 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from isheep.api.status import SelfAlignmentRunStatus, StageRecord
 from isheep.contract.reasons import Reason
 from isheep.contract.stage_ids import iteration_of, kind_name
-from isheep.planner.types import Attempt, RunView, StageRef
+from isheep.planner.types import Attempt, AttemptState, RunView, StageRef
 
 ENDS = ("Succeeded", "Failed")
 TRACE_BYTES, SPAN_BYTES = 16, 8
 Value = str | int | float | bool
+Outcome = Literal["committed", "failed", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,7 @@ def spans(
         start = max(attempt.started or attempt.created, latest.get(attempt.name, attempt.created))
         end = max(start, attempt.finished or now)
         latest[attempt.name] = end
-        failure = None if record.committed else _failure(record, after)
-        yield _stage_span(run, record, attempt, (start, end), failure)
+        yield _stage_span(run, record, attempt, (start, end), after)
     if after.phase in ENDS and run.status.phase != after.phase:
         yield _run_span(run, after, now)
 
@@ -96,6 +97,14 @@ def _attempt_of(record: StageRecord, attempts: Sequence[Attempt]) -> Attempt | N
     return next(iter((*numbered, *walked, *own)), None)
 
 
+def _outcome(record: StageRecord, attempt: Attempt) -> Outcome:
+    """Return how an attempt has ended; one that an edit or a suspension stops has not failed."""
+    if record.committed:
+        return "committed"
+    at_work = (AttemptState.ACTIVE, AttemptState.TERMINATING)
+    return "stopped" if attempt.state in at_work else "failed"
+
+
 def _reports(attempt: Attempt, ref: StageRef) -> bool:
     steps = (*attempt.committed, *(step for result in attempt.results for step in result.steps))
     in_frontier = any(result.frontier is not None for result in attempt.results)
@@ -107,9 +116,10 @@ def _stage_span(
     record: StageRecord,
     attempt: Attempt,
     times: tuple[datetime, datetime],
-    failure: str | None,
+    after: SelfAlignmentRunStatus,
 ) -> Span:
     """Return the span of a stage; `times` are its start and end."""
+    outcome = _outcome(record, attempt)
     gpus: dict[str, Value] = {f"isheep.gpus.{name}": count for name, count in attempt.gpus.items()}
     waited = ((attempt.started or attempt.created) - attempt.created).total_seconds()
     return Span(
@@ -126,11 +136,12 @@ def _stage_span(
             "isheep.iteration": iteration_of(record.id),
             "isheep.key": record.key,
             "isheep.attempt": record.attempts,
+            "isheep.outcome": outcome,
             "isheep.pods.wait_seconds": waited,
             **gpus,
             **{f"isheep.counts.{name}": value for name, value in record.counts.items()},
         },
-        error=failure,
+        error=_failure(record, after) if outcome == "failed" else None,
         job=attempt.name,
     )
 

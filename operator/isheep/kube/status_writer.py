@@ -63,8 +63,8 @@ class StatusWriter:
         status: SelfAlignmentRunStatus,
         patch: Mapping[str, Any],
         now: datetime,
-    ) -> bool:
-        """Write a status and create Events; return False if the run has changed meanwhile.
+    ) -> RunRecord | None:
+        """Write a status, create Events, and return the run; None if it has changed meanwhile.
 
         `view` has the status before, and `patch` the difference.
 
@@ -84,12 +84,13 @@ class StatusWriter:
             if error.status not in (404, 409):
                 raise
             await self._refresh(record)
-            return False
-        self._cache.runs.put(run_record(answer))
+            return None
+        stored = run_record(answer)
+        self._cache.runs.put(stored)
         _log_transitions(view, status)
         for note in transitions(view.status, status):
             await self.create_event(view, note, now)
-        return True
+        return stored
 
     async def create_event(self, view: RunView, note: Note, now: datetime) -> None:
         """Create an Event about a run; an Event that cannot be created is lost."""

@@ -9,6 +9,7 @@ for more than 70 seconds, because the API server sends a bookmark every minute.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
@@ -28,6 +29,7 @@ class Watches:
     def __init__(self) -> None:
         self._open: dict[tuple[str, str | None], bool] = {}
         self._times: dict[tuple[str, str | None], int] = {}
+        self._pages: Counter[str | None] = Counter()
 
     def expect(self, namespace: str | None) -> None:
         """Add the watches of a namespace, which are not open yet."""
@@ -42,6 +44,10 @@ class Watches:
     def are_open(self, namespace: str | None) -> bool:
         """Return whether all watches of a namespace are open."""
         return all(self._open.get((resource, namespace), False) for resource in RESOURCES)
+
+    def pages(self, namespace: str | None) -> int:
+        """Return how many pages of LISTs of a namespace kopf has received."""
+        return self._pages[namespace]
 
     def all_lost(self) -> bool:
         """Return whether watches are expected and none of them is open."""
@@ -58,6 +64,9 @@ class Watches:
             self.note_failure(url, f"the API server answers with status {status}")
         elif "true" in parse_qs(urlsplit(url).query).get("watch", ()):
             self._note(*_place(url), None)
+        else:
+            _, namespace = _place(url)
+            self._pages[namespace] += 1
 
     def note_failure(self, url: str, why: str) -> None:
         """Note a request without an answer, or with an error."""

@@ -27,8 +27,13 @@ from isheep.kube.operator import Operator
 
 RETRY_SECONDS = 5.0
 """The wait before the watches of a namespace are opened again."""
-LOST_SECONDS = 30.0
-"""kopf opens a lost watch again by itself within this time, or is replaced."""
+LOST_SECONDS = 75.0
+"""kopf opens a lost watch again by itself within this time, or is replaced.
+
+Before it opens a watch, kopf lists all objects, which may take minutes. So the time begins again
+with each page that it receives. Otherwise the LIST of many runs would never end. It is longer than
+the time limit of a request (`handlers.configure`), because a busy API server is slow.
+"""
 CHECK_SECONDS = 1.0
 
 
@@ -122,11 +127,13 @@ async def _cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
 
 
 async def _lost(operator: Operator, namespace: str | None) -> None:
-    """Wait until a watch of the namespace has been lost for too long."""
-    lost = 0.0
+    """Wait until a watch of the namespace has been lost for too long, and no LIST goes on."""
+    lost, pages = 0.0, 0
     while lost < LOST_SECONDS:
         await asyncio.sleep(CHECK_SECONDS)
-        lost = 0.0 if operator.watches.are_open(namespace) else lost + CHECK_SECONDS
+        before, pages = pages, operator.watches.pages(namespace)
+        goes_on = operator.watches.are_open(namespace) or pages > before
+        lost = 0.0 if goes_on else lost + CHECK_SECONDS
 
 
 def _handle_signals(stop: asyncio.Event) -> None:

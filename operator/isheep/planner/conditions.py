@@ -84,6 +84,8 @@ def conditions(
         name: ConditionType, status: ConditionStatus, reason: str, message: str
     ) -> Condition:
         old = known.get(name)
+        if old is not None and _content(old) == (status, reason, message, generation):
+            return old
         moved = old is None or old.status != status
         return Condition(
             type=name,
@@ -108,6 +110,10 @@ def conditions(
         message = f"{stage}: {failure.message}; the run goes on without these figures"
         result.append(condition("Evaluated", "False", failure.reason, message))
     return tuple(result)
+
+
+def _content(one: Condition) -> tuple[str, str, str, int]:
+    return one.status, one.reason, one.message, one.observed_generation
 
 
 def _alarm_message(verdict: StageRecord, alarms: int) -> str:

@@ -13,7 +13,7 @@ The seconds between two plans belong to the stage that the attempt executed at t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -26,6 +26,8 @@ from isheep.planner.types import Attempt, AttemptState, Plan, PodTime, Stop
 FINISHED = (AttemptState.SUCCEEDED, AttemptState.FAILED, AttemptState.LOST)
 MAX_GONE = 8
 """How many attempts that are gone stay in the status, so that one that appears again is known."""
+MAX_FORGOTTEN = 64
+"""How many pods that are gone stay in the status of an attempt: another driver may know them."""
 CHARGED: Mapping[str, object] = {"pods": {}, "live": 0, "stopped_at": None, "ended": True}
 """The fields of an attempt that is charged completely."""
 
@@ -70,18 +72,18 @@ def charged(
     usage, charges = account(before.gpu, _unrecorded(before, attempts), moment)
     if usage is None:
         return status
-    added: dict[str, float] = {}
-    for one in charges:
-        added[one.stage] = added.get(one.stage, 0) + one.seconds * sum(one.devices.values())
-    earlier = {record.id: record.gpu_seconds for record in before.stages}
+    by_stage = _by_stage(before, charges)
+    shown = {record.id for record in status.stages}
+    others = {stage: seconds for stage, seconds in by_stage.items() if stage not in shown}
+    if others != usage.other_stages:
+        usage = usage.model_copy(update={"other_stages": others})
     by_iteration = {one.iteration: sum(one.seconds.values()) for one in usage.iterations}
     counted = {record.iteration: record.gpu_seconds or 0 for record in before.history}
     return status.model_copy(
         update={
             "gpu": usage,
             "stages": tuple(
-                _with_seconds(record, _sum(earlier.get(record.id), added.get(record.id)))
-                for record in status.stages
+                _with_seconds(record, by_stage.get(record.id)) for record in status.stages
             ),
             "history": tuple(
                 _with_seconds(
@@ -92,6 +94,16 @@ def charged(
             ),
         }
     )
+
+
+def _by_stage(before: SelfAlignmentRunStatus, charges: Iterable[Charge]) -> dict[str, float]:
+    """Return the seconds of each stage, of all resources, with those that were added now."""
+    sums = {} if before.gpu is None else dict(before.gpu.other_stages)
+    shown = ((r.id, r.gpu_seconds) for r in before.stages if r.gpu_seconds is not None)
+    added = ((one.stage, one.seconds * sum(one.devices.values())) for one in charges)
+    for stage, seconds in (*shown, *added):
+        sums[stage] = round(sums.get(stage, 0) + seconds, 1)
+    return sums
 
 
 RecordT = TypeVar("RecordT", StageRecord, IterationRecord)
@@ -121,6 +133,8 @@ def account(
         charges += added
     for entry in earlier.values():
         charges += _since_stop(entry, moment.now)
+    # A Job that was removed and the one that replaces it have the same name; the latter stays.
+    entries = list({one.name: one for one in entries}.values())
     names = {one.name for one in entries}
     gone = sorted(
         (one for one in earlier.values() if one.name not in names), key=lambda one: one.created
@@ -178,6 +192,9 @@ def _seen(
         for name, seconds in totals.items():
             charges += _charge(entry, seconds - entry.pods.get(name, 0.0))
         live = sum(not pod.ended for pod in attempt.pods)
+        # Of two drivers that write in turn, one may know a pod that was gone when the other began.
+        forgotten = [name for name in entry.pods if name not in totals][-MAX_FORGOTTEN:]
+        totals |= {name: entry.pods[name] for name in forgotten}
         fields |= {"pods": totals, "live": live}
     if attempt.state in FINISHED:
         fields |= CHARGED
@@ -248,6 +265,7 @@ def _added(
             IterationUsage(iteration=t, seconds=seconds)
             for t, seconds in sorted(by_iteration.items())
         ),
+        other_stages=usage.other_stages,
         attempts=tuple(entries),
     )
 
@@ -269,10 +287,6 @@ def cost_of(seconds: Mapping[str, float], prices: Prices | None) -> float | None
     rates = {} if prices is None else prices.per_hour
     parts = [time / 3600 * rates[name] for name, time in seconds.items() if name in rates]
     return round(sum(parts), 4) if parts else None
-
-
-def _sum(first: float | None, second: float | None) -> float | None:
-    return None if first is None and second is None else round((first or 0) + (second or 0), 1)
 
 
 def _most(first: float | None, second: float | None) -> float | None:

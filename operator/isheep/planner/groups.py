@@ -250,7 +250,8 @@ def _started(
     if hold is not None and hold.stalled:
         message = _named(group, hold.message)
         return GroupStatus(group, Rank.STALLED, hold.reason, message, start=start)
-    message = _named(group, f"attempt {number} starts")
+    # The text of an attempt that exists, because a second status would only have another word.
+    message = _named(group, f"attempt {number} is running")
     return GroupStatus(group, Rank.RUNNING, Reason.RUNNING, message, start=start)
 
 

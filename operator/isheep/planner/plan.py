@@ -42,7 +42,7 @@ from isheep.planner.pinning import PlanningError, Resolved, pin, recipe_of, spec
 from isheep.planner.run_limit import held_back, wait_message
 from isheep.planner.stage_records import StageRecords
 from isheep.planner.status import full_status, phase_status
-from isheep.planner.stops import stop_all, stop_departed
+from isheep.planner.stops import LEFT, departed, stop_all, stopping
 from isheep.planner.types import (
     AttemptState,
     Environment,
@@ -61,7 +61,8 @@ def plan(run: RunView, observed: Observed, now: datetime, environment: Environme
     if run.deleting:
         return Plan((), run.status, None)
     made = _plan(run, observed, now, environment)
-    status = charged(made, run.status, observed.attempts, now, environment.prices)
+    charges = (*observed.gone, *observed.attempts)
+    status = charged(made, run.status, charges, now, environment.prices)
     return with_expiry(replace(made, status=status), run, observed, now, environment)
 
 
@@ -76,6 +77,7 @@ def _plan(run: RunView, observed: Observed, now: datetime, environment: Environm
         return _unplannable(run, observed, problem, now)
 
     stage_records = StageRecords(restart.records(run), resolved)
+    stage_records.note_stops(observed.stopped)
     stage_records.add_attempts(observed.attempts, now)
     walked = _walked(spec, stage_records)
     resolved, spec = stage_records.resolved, spec_of(stage_records.resolved)
@@ -87,10 +89,12 @@ def _plan(run: RunView, observed: Observed, now: datetime, environment: Environm
     groups: list[GroupStatus] = []
     wait = None
     state = _ending(walked, stage_records, spec, over_at, now)
+    leaving = observed.attempts
     if state is not None:
-        stops = stop_all(observed.attempts, state.reason)
+        stops = stop_all(leaving, state.reason)
     else:
-        stops = stop_departed(observed.attempts, walked, spec, resolved)
+        leaving = tuple(departed(leaving, walked, spec, resolved))
+        stops = stop_all(leaving, LEFT)
         context = PlanningContext(
             run, _stopped(observed, stops), environment, spec, store, walked, stage_records, now
         )
@@ -105,7 +109,7 @@ def _plan(run: RunView, observed: Observed, now: datetime, environment: Environm
             started = None if started == now else started
             over_at = deadline(spec, started)
         state = _going_on(walked, groups, begun=resolved.prepared is not None)
-    stage_records.note_stop(observed.attempts, stops)
+    stage_records.note_stops(stopping(leaving))
 
     current = _current(groups)
     status = full_status(
@@ -143,11 +147,15 @@ def _walked(spec: SelfAlignmentRunSpec, stage_records: StageRecords) -> Walk:
 
 
 def _ended(run: RunView, observed: Observed) -> Plan:
-    """Return the plan of a run that has ended: keep its status and remove its attempts."""
+    """Return the plan of a run that has ended: keep its status and remove its attempts.
+
+    A retry annotation without anything to retry is handled, so that the run is at rest.
+    """
+    status = run.status.model_copy(update={"last_handled_retry": restart.handled(run)})
     prepared = run.status.resolved is not None and "prepared" in run.status.resolved
     planned = {StageRef(r.id, r.key) for r in run.status.stages} if prepared else None
     stops = stop_all(observed.attempts, "the run has ended")
-    return Plan((*stops, *removals(observed.attempts, run.status, planned)), run.status, None)
+    return Plan((*stops, *removals(observed.attempts, run.status, planned)), status, None)
 
 
 def _unplannable(run: RunView, observed: Observed, problem: PlanningError, now: datetime) -> Plan:
@@ -210,13 +218,17 @@ def _going_on(walked: Walk, groups: Sequence[GroupStatus], *, begun: bool) -> St
 
 
 def _stopped(observed: Observed, stops: Sequence[Stop]) -> Observed:
-    """Return the observed state after the stops: each stopped attempt is terminating."""
+    """Return the observed state after the stops: each stopped attempt is terminating.
+
+    One that the cluster has refused to create has nothing to terminate.
+    """
     names = {stop.attempt for stop in stops}
     return replace(
         observed,
         attempts=tuple(
             replace(a, state=AttemptState.TERMINATING) if a.name in names else a
             for a in observed.attempts
+            if not (a.rejected and a.name in names)
         ),
     )
 

@@ -3,7 +3,8 @@
 A run that is Complete or Failed stays so until its generation or its retry annotation changes.
 Only a new value of the annotation has an effect. A new value retries a Stalled or Failed run from
 its last commit, and the failed measurements of a Complete run. At any other time the operator only
-records the value in the status, so that the annotation does not cause a retry at a later failure.
+records the value in the status, so that the annotation does not cause a retry at a later failure,
+and an Event says that there is nothing to retry.
 An edit and a retry both reset the failures of every stage, because the cause may be fixed.
 Committed stages stay committed.
 """
@@ -48,6 +49,15 @@ def ended(status: SelfAlignmentRunStatus) -> bool:
 def handled(run: RunView) -> str | None:
     """Return the value of the annotation to record as `lastHandledRetry`."""
     return _asked(run) or run.status.last_handled_retry
+
+
+def retries_nothing(before: SelfAlignmentRunStatus, after: SelfAlignmentRunStatus) -> bool:
+    """Return whether a new status handles an annotation although there is nothing to retry.
+
+    An annotation that a new run already has is not for anything that has happened.
+    """
+    handles = after.last_handled_retry not in (None, before.last_handled_retry)
+    return handles and before.phase is not None and not can_be_retried(before)
 
 
 def takes_new_image(run: RunView) -> bool:

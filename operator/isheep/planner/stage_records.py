@@ -28,7 +28,7 @@ from isheep.planner.job_stages import walked_from
 from isheep.planner.orders import OPTIONAL_DEADLINE_SECONDS, PREPARE_DEADLINE_SECONDS
 from isheep.planner.pinning import Resolved, recipe_of, spec_of
 from isheep.planner.prepared_results import prepared_of
-from isheep.planner.types import Attempt, AttemptState, StageRef, Stop
+from isheep.planner.types import Attempt, AttemptState, StageRef
 from isheep.planner.walk import Lookup, Walk, walk
 from isheep.recipes.interface import FAILED, RecipeFailure, Stage, Statistics
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind, kind_of
@@ -43,10 +43,14 @@ MAX_COUNTS = 60
 
 
 class StageRecords:
-    """The records of stages by id and key, and the failures that this plan added."""
+    """The records of stages by id and key, and the failures that this plan added.
+
+    `before` are the records with which this plan began, after the reset of an edit or a retry.
+    """
 
     def __init__(self, records: Iterable[StageRecord], resolved: Resolved) -> None:
-        self._records = {StageRef(r.id, r.key): r for r in records}
+        self.before = tuple(records)
+        self._records = {StageRef(r.id, r.key): r for r in self.before}
         self._fatal: dict[StageRef, RecipeFailure] = {}
         self._failures: dict[StageRef, Failure] = {}
         self.resolved = resolved
@@ -103,13 +107,13 @@ class StageRecords:
         """Keep which model writes each iteration of the plan."""
         self.resolved = self.resolved.model_copy(update={"writers": writers})
 
-    def note_stop(self, attempts: Iterable[Attempt], stops: Iterable[Stop]) -> None:
-        """Count the attempts that stop now as ended, so that the next attempt has a new number."""
-        stopped = {stop.attempt for stop in stops}
+    def note_stops(self, attempts: Iterable[Attempt]) -> None:
+        """Count attempts that stop as ended, so that the next attempt has a new number."""
         for attempt in attempts:
-            if attempt.name in stopped:
-                for step in attempt.steps:
-                    self._update(step, attempts=max(self.record(step).attempts, attempt.number))
+            for step in attempt.steps:
+                self._update(step, attempts=max(self.record(step).attempts, attempt.number))
+            # The status keeps these records until prepare has committed for an edited spec.
+            self.before = tuple(_with_number(record, attempt) for record in self.before)
 
     def _update(self, ref: StageRef, **fields: object) -> None:
         self._records[ref] = self.record(ref).model_copy(update=fields)
@@ -315,6 +319,13 @@ class StageRecords:
         self._fatal[ref] = RecipeFailure(reason, text)
 
 
+def _with_number(record: StageRecord, attempt: Attempt) -> StageRecord:
+    """Return a record that counts an attempt of its stage as ended."""
+    if StageRef(record.id, record.key) not in attempt.steps or record.attempts >= attempt.number:
+        return record
+    return record.model_copy(update={"attempts": attempt.number})
+
+
 def _failed_stage(undone: Sequence[StageRef], attempt: Attempt) -> str:
     """Return the id of the stage that a worker names in its failure, or the first of `undone`.
 
@@ -330,7 +341,7 @@ def _overdue(ref: StageRef, attempt: Attempt, now: datetime) -> bool:
     if ref.id != PREPARE and not optional:
         return False
     limit = timedelta(seconds=OPTIONAL_DEADLINE_SECONDS if optional else PREPARE_DEADLINE_SECONDS)
-    return (attempt.finished or now) - attempt.created >= limit
+    return (attempt.finished or now) - (attempt.admitted or attempt.created) >= limit
 
 
 def _default_message(stage: str, attempt: Attempt, code: int | None) -> str:

@@ -84,7 +84,7 @@ def full_status(
     stages = _stages(walked, stage_records, wanted)
     if resolved.prepared is None:
         # Until prepare commits, the stages of the edited spec are unknown, so all records stay.
-        stages = (*stages, *(r for r in base.stages if r.id != "prepare"))
+        stages = (*stages, *(r for r in stage_records.before if r.id != "prepare"))
     progress = _stage_progress(current, attempt, walked, before, now) if current else None
     done = base.phase == "Succeeded"
     best = best_record(spec, walked, artifacts)

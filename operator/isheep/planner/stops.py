@@ -16,22 +16,33 @@ from isheep.planner.pinning import Resolved
 from isheep.planner.types import Attempt, AttemptState, JobWalk, Stop
 from isheep.planner.walk import Walk
 
+LEFT = "its stage left the plan"
+_AT_WORK = (AttemptState.ACTIVE, AttemptState.TERMINATING)
+
 
 def stop_all(attempts: Iterable[Attempt], reason: str) -> list[Stop]:
     """Return the stops of all active attempts."""
     return [Stop(a.name, reason) for a in attempts if a.state is AttemptState.ACTIVE]
 
 
-def stop_departed(
+def departed(
     attempts: Iterable[Attempt], walked: Walk, spec: SelfAlignmentRunSpec, resolved: Resolved
-) -> list[Stop]:
-    """Return the stops of attempts whose key is not in the plan or is already committed."""
-    active = (a for a in attempts if a.state is AttemptState.ACTIVE)
-    return [
-        Stop(attempt.name, "its stage left the plan")
-        for attempt in active
-        if not _has_place(attempt, walked, spec, resolved)
-    ]
+) -> list[Attempt]:
+    """Return the attempts whose key is not in the plan or is already committed.
+
+    Some of them may be stopping already.
+    """
+    at_work = (a for a in attempts if a.state in _AT_WORK)
+    return [a for a in at_work if not _has_place(a, walked, spec, resolved)]
+
+
+def stopping(attempts: Iterable[Attempt]) -> list[Attempt]:
+    """Return those of the attempts that stop now or are stopping, so that their numbers are used.
+
+    A stop and the status that counts it are two writes. If the second write is lost, the next plan
+    sees an attempt that is stopping.
+    """
+    return [a for a in attempts if a.state in _AT_WORK and not a.rejected]
 
 
 def _has_place(

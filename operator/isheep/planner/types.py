@@ -129,12 +129,16 @@ class Attempt:
     failed while the attempt is active. The item counts of the stage
     `stage` are for progress only.
 
+    `admitted` is when its time limit began: it does not count the time in a queue. If it is None,
+    the limit began with its creation.
+
     `lingers` is True if its workers have ended, and its pods do not end by themselves. `lost_nodes`
     are the nodes of its pods if none of them answers.
 
     `gpus` are the GPUs of each of its pods by resource, and `pods` the pods that exist; None if
     they are not known. `deleted_at` is when its deletion began, and `grace_seconds` how long its
-    pods may take to end after that.
+    pods may take to end after that. A `rejected` attempt does not exist, because the cluster has
+    refused to create it: it occupies its stage until the next try, and has used no number.
 
     With a `walk`, `steps` has the first stage only, and `committed` has the stages that the workers
     have reported as committed while they run.
@@ -145,6 +149,7 @@ class Attempt:
     number: int
     state: AttemptState
     created: datetime
+    admitted: datetime | None = None
     started: datetime | None = None
     finished: datetime | None = None
     results: tuple[StageResult, ...] = ()
@@ -165,6 +170,7 @@ class Attempt:
     pods: tuple[PodTime, ...] | None = None
     deleted_at: datetime | None = None
     grace_seconds: int = 0
+    rejected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,13 +223,17 @@ class Observed:
     """What a driver observes of a run in addition to the run's document.
 
     `contenders` are empty if the installation has no limit of working runs. `works` is True if the
-    driver has counted this run as working since the run's last plan.
+    driver has counted this run as working since the run's last plan. `stopped` are the attempts
+    that the driver has stopped since the stored status; they may be gone already. `gone` are those
+    that somebody has removed since then, as if they were still stopping.
     """
 
     attempts: tuple[Attempt, ...] = ()
     peers: tuple[Peer, ...] = ()
     contenders: tuple[Contender, ...] = ()
     works: bool = False
+    stopped: tuple[Attempt, ...] = ()
+    gone: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

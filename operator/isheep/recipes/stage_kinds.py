@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from isheep.contract.choices import Pool
 from isheep.contract.stage_ids import kind_name
@@ -331,6 +332,7 @@ STAGE_VERSIONS: Mapping[StageKind, int] = {
 """The current version of each stage kind."""
 
 
+@lru_cache(maxsize=1024)
 def kind_of(stage: str) -> StageKind:
     """Return the kind in the id of a stage such as `prepare`, `i2/respond`, `i1/generate/r3`."""
     return StageKind(kind_name(stage))

@@ -13,6 +13,8 @@ from typing import Any
 
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+ETCD_SECONDS = 1200.0
+"""The longest time of a request to etcd; a compaction reads the whole database."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class ApiServer:
             raise
 
     def _etcd(self, path: str, body: Any) -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", self.etcd_port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.etcd_port, timeout=ETCD_SECONDS)
         try:
             connection.request("POST", path, body=json.dumps(body))
             response = connection.getresponse()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from isheep.api.gpu_usage import GpuUsage, Prices
@@ -52,6 +52,9 @@ class FilledSource:
 
     def gpu_figures(self) -> Iterator[tuple[str, GpuFigures]]:
         yield "team", GpuFigures({"nvidia.com/gpu": 60.0}, 1.0, "EUR")
+
+    def unreadable(self) -> Mapping[tuple[str, str], int]:
+        return {("jobs", "team"): 1}
 
     def watch_states(self) -> Iterator[tuple[str, str | None, bool]]:
         return self._watches.states()

@@ -248,9 +248,11 @@ class _Pod:
         phase = "Succeeded" if code == 0 else "Failed"
         await self._write(phase, self._terminated(code, message, reason))
 
-    async def end_beside(self, container: str, code: int, message: str) -> None:
+    async def end_beside(self, container: str, code: int, message: str, failed: int = 0) -> None:
         state = self._terminated(code, message, "Completed" if code == 0 else "Error")
-        await self._write("Running", state, sidecar=container)
+        goes_on = {"running": {"startedAt": self._started or _now()}}
+        other = self._terminated(failed, "", "Error") if failed else goes_on
+        await self._write("Failed" if failed else "Running", state, sidecar=(container, other))
 
     async def disrupt(self, reason: str, code: int | None) -> None:
         self._close()
@@ -312,7 +314,7 @@ class _Pod:
         *,
         ready: bool = False,
         extra: list[dict[str, Any]] | None = None,
-        sidecar: str | None = None,
+        sidecar: tuple[str, dict[str, Any]] | None = None,
         init: dict[str, Any] | None = None,
     ) -> None:
         container = self._document["spec"]["containers"][0]
@@ -340,8 +342,7 @@ class _Pod:
         if init is not None:
             status["initContainerStatuses"] = [init]
         if sidecar is not None:
-            running = {"running": {"startedAt": self._started or _now()}}
-            status["containerStatuses"].append(_status(sidecar, running, ready=True))
+            status["containerStatuses"].append(_status(*sidecar, ready=True))
         # With the UID, the patch cannot change a new pod of the same name.
         uid = self._document["metadata"]["uid"]
         body = {"metadata": {"uid": uid}, "status": status}

@@ -39,8 +39,8 @@ class Pod(Protocol):
     async def end(self, code: int, message: str = "", reason: str | None = None) -> None:
         """Report that the container has terminated, and the pod with it."""
 
-    async def end_beside(self, container: str, code: int, message: str) -> None:
-        """Report that the container has terminated, and that another one of the pod goes on."""
+    async def end_beside(self, container: str, code: int, message: str, failed: int = 0) -> None:
+        """Report that the container has terminated, and that another one goes on or has failed."""
 
     async def disrupt(self, reason: str, code: int | None) -> None:
         """Report that the pod was the target of a disruption."""
@@ -91,6 +91,17 @@ class WorkBesideSidecar:
         await pod.end_beside(self.container, 0, dump_result(pod.result()))
         await pod.stopping.wait()
         await pod.end(0)
+
+
+@dataclass(frozen=True)
+class WorkBesideFailure:
+    """Do the work in a pod with another container, which then fails, so that the pod has failed."""
+
+    container: str = "istio-proxy"
+
+    async def __call__(self, pod: Pod) -> None:
+        await pod.run()
+        await pod.end_beside(self.container, 0, dump_result(pod.result()), failed=1)
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,10 @@ class WriteHook:
         return request.is_write and request.resource == self.resource
 
 
+SILENCE_SECONDS = 0.1
+"""How often a silent watch looks whether it may go on."""
+
+
 @dataclass
 class Generation:
     """The requests of one operator process, and the faults that a test has set for it."""
@@ -127,6 +131,7 @@ class Generation:
     rejections: list[Rejection] = field(default_factory=list)
     delay_seconds: float = 0.0
     expired_before: int = 0
+    silent: bool = False
     watches: set[asyncio.Task[Any]] = field(default_factory=set)
     web: web.Server | None = None
     listener: asyncio.Server | None = None
@@ -191,6 +196,10 @@ class Proxy:
     def cut_watches(self) -> None:
         """End all watches of the present process."""
         self._background.run(self._cut_watches(self._current))
+
+    def silence_watches(self, *, silent: bool = True) -> None:
+        """Hold back what the watches of the present process report, or send it now."""
+        self._current.silent = silent
 
     def expire_before(self, version: int) -> None:
         """Reject watches that resume before a resource version, as after a compaction."""
@@ -353,6 +362,8 @@ class Proxy:
                 response = web.StreamResponse(status=answer.status, headers=_kept(answer.headers))
                 await response.prepare(request)
                 async for chunk in answer.content.iter_any():
+                    while generation.silent:
+                        await asyncio.sleep(SILENCE_SECONDS)
                     await response.write(chunk)
                 await response.write_eof()
                 return response

@@ -18,6 +18,7 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from .api import ApiServer
 from .ports import free_port
 from .waiting import until
 
-START_SECONDS = 120
+START_SECONDS = 600
 GO_ENVIRONMENT = {"GOGC": "400"}
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 BUILD = Path(__file__).resolve().parent.parent / "binaries" / "build.py"
@@ -54,12 +55,13 @@ class Program:
 
     command: list[str]
     log: Path
+    environment: Mapping[str, str] = field(default_factory=lambda: GO_ENVIRONMENT)
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, stdout=log, stderr=log, env={**os.environ, **GO_ENVIRONMENT}
+                self.command, stdout=log, stderr=log, env={**os.environ, **self.environment}
             )
 
     def stop(self) -> None:
@@ -84,6 +86,7 @@ class Servers:
     folder: Path
     programs: dict[str, Program] = field(default_factory=dict)
     etcd_options: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=lambda: GO_ENVIRONMENT)
 
     def start_api_server(self) -> ApiServer:
         """Start etcd and kube-apiserver, and wait until they serve requests."""
@@ -137,7 +140,7 @@ class Servers:
         assert not dead, f"{', '.join(dead)} ended\n{self.logs()}"
 
     def _start(self, name: str, command: list[str]) -> None:
-        self.programs[name] = Program(command, self.folder / f"{name}.log")
+        self.programs[name] = Program(command, self.folder / f"{name}.log", self.environment)
         self.programs[name].start()
 
     def _start_etcd(self, found: Path) -> int:

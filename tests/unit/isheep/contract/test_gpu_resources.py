@@ -23,6 +23,9 @@ from isheep.contract.gpu_resources import (
         ({"nvidia.com/mig-1g.10gb": "2"}, True, 2),
         ({"nvidia.com/gpu": "1", "nvidia.com/mig-3g.40gb": "1"}, True, 2),
         ({"nvidia.com/gpu": "0", "nvidia.com/mig-1g.10gb": "0"}, False, 0),
+        ({"nvidia.com/gpu.shared": "1"}, True, 1),
+        ({"nvidia.com/mig-1g.10gb.shared": "1"}, True, 1),
+        ({"amd.com/cpx_nps4": "2"}, True, 2),
         ({"example.com/gpu-memory": "8"}, False, 0),
     ],
 )
@@ -33,6 +36,7 @@ def test_the_gpus_of_a_pod(quantities: dict[str, str], asks: bool, count: int) -
 def test_a_slice_is_a_gpu_and_a_part_of_a_name_is_not() -> None:
     assert is_gpu("nvidia.com/mig-1g.5gb")
     assert not is_gpu("example.com/gpus")
+    assert not is_gpu("nvidia.com/gpu.memory")
 
 
 def test_the_gpus_by_resource_leave_out_zeros_and_other_resources() -> None:

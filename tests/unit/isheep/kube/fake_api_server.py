@@ -69,7 +69,7 @@ class FakeApiServer:
         return await self._serve("GET", path, answer)
 
     async def pages(
-        self, path: str, *, labels: str = "", fields: str = ""
+        self, path: str, *, labels: str = "", fields: str = "", accept: str = ""
     ) -> AsyncIterator[Listing]:
         yield await self.list(path, labels=labels, fields=fields)
 

@@ -9,19 +9,22 @@ that another Job is running.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-
-from aiohttp import ClientTimeout
 
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.order import StageOrder, dump_result, parse_order
 from isheep.kube.cache import Cache
-from isheep.kube.client import ApiError, ApiUnreachableError, jobs_path, pods_path, runs_path
+from isheep.kube.client import (
+    ApiError,
+    ApiUnreachableError,
+    jobs_path,
+    lease_path,
+    pods_path,
+    runs_path,
+)
 from isheep.kube.config import OperatorConfig
 from isheep.kube.lease import Lease
 from isheep.kube.metrics import Metrics
@@ -36,54 +39,13 @@ from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 
 from ..planner.simulation import PlannerSimulation, SimulatedAttempt, spec_with
 from .builders import condition
-from .fake_api_server import FakeApiServer, Json
+from .fake_api_server import FakeApiServer, Json, copied
+from .fake_session import FakeSession
 from .virtual_time import monotonic, now, run_in_virtual_time
 
+LEASE = lease_path("system", "isheep-operator")
 RUNS, JOBS, PODS = runs_path("ns"), jobs_path("ns"), pods_path("ns")
 ONE_ITERATION_SPEC = spec_with(iterations=1)
-
-
-@dataclass
-class FakeContent:
-    text: bytes
-
-    async def read(self, size: int) -> bytes:
-        # A real stream returns the bytes that have arrived.
-        chunk, self.text = self.text[: min(size, 1000)], self.text[min(size, 1000) :]
-        return chunk
-
-
-@dataclass
-class FakeResponse:
-    """A response with a given answer: JSON, bytes, an exception, or a coroutine that gives one."""
-
-    answer: Any
-
-    async def __aenter__(self) -> FakeResponse:
-        answer = await self.answer if asyncio.iscoroutine(self.answer) else self.answer
-        if isinstance(answer, Exception):
-            raise answer
-        text = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        self.content = FakeContent(text)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        pass
-
-
-@dataclass
-class FakeSession:
-    """An HTTP session in which pods answer at /progress."""
-
-    answer: Callable[[str], Any] = lambda url: {}
-    urls: list[str] = field(default_factory=list)
-
-    def get(self, url: str, *, timeout: ClientTimeout, allow_redirects: bool) -> Any:
-        # A pod must not redirect the operator to another server or keep it waiting.
-        assert not allow_redirects
-        assert timeout.total is not None
-        self.urls.append(url)
-        return FakeResponse(self.answer(url))
 
 
 class OperatorProcess:
@@ -98,7 +60,7 @@ class OperatorProcess:
         self.passes: Counter[str] = Counter()
         self.plan_count = 0
         self.failures: list[Exception] = []
-        lease = Lease(
+        self.lease = lease = Lease(
             server,  # type: ignore[arg-type]
             namespace="system",
             name="isheep-operator",
@@ -112,6 +74,7 @@ class OperatorProcess:
             cache=self.cache,
             queue=self.queue,
             lease=lease,
+            renew=self._renew,
             pod_inspector=PodInspector(server),  # type: ignore[arg-type]
             polls=Polls(session),  # type: ignore[arg-type]
             config=config,
@@ -120,12 +83,23 @@ class OperatorProcess:
             now=now,
             identity=name,
         )
+        # As `Lease.look` does before the first LIST.
+        lease._document, lease._is_known = copied(server.objects.get(LEASE)), True
         self.drops_events = False
+        self.listed_at, self.renewals = float("-inf"), 0
         server.watchers.append(self.receive_event)
 
     def _plan(self, *arguments: Any) -> Plan:
         self.plan_count += 1
         return plan(*arguments)
+
+    async def _renew(self, since: float) -> int:
+        """List again what was listed before a time, as `listing.py` does."""
+        if self.listed_at >= since:
+            return 0
+        self.receive_list()
+        self.renewals += 1
+        return 1
 
     def receive_event(self, kind: str, document: Json) -> None:
         """Put a watch event into the cache, as `operator.py` does."""
@@ -149,6 +123,7 @@ class OperatorProcess:
 
     def receive_list(self, *, jobs: bool = True) -> None:
         """Put a LIST into the cache, as `operator.py` does; list only runs without `jobs`."""
+        self.listed_at = monotonic()
         version = self.server.version
         runs = [run_record(o) for _, o in self.server.collection(RUNS)]
         for record in self.cache.runs.replace(runs, version):
@@ -313,8 +288,11 @@ class FakeCluster:
         job = self.job(path)
         name = f"{job['metadata']['name']}-0"
         self.server.objects.pop(f"{PODS}/{name}", None)
-        labels = {"batch.kubernetes.io/controller-uid": job["metadata"]["uid"]}
-        metadata = {"name": name, "namespace": "ns", "labels": labels}
+        uid = job["metadata"]["uid"]
+        labels = job["spec"]["template"]["metadata"]["labels"]
+        labels = {**labels, "batch.kubernetes.io/controller-uid": uid}
+        owner = {"kind": "Job", "name": job["metadata"]["name"], "uid": uid, "controller": True}
+        metadata = {"name": name, "namespace": "ns", "labels": labels, "ownerReferences": [owner]}
         self.server.put(PODS, {"kind": "Pod", "metadata": metadata, "status": status})
 
     def _remove_pods(self, job: Json) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from isheep.api.status import Hold
 from isheep.kube.claims import Claims, Scope
 from isheep.planner.plan import plan
 from isheep.planner.types import (
@@ -123,6 +124,20 @@ def test_a_waiting_run_is_woken_when_the_other_run_stops(how: str) -> None:
         woken = planned(claims, first)[1]
     assert woken == {"b"}
     assert starts(planned(claims, second)[0]) == ["i1/generate/r1"]
+
+
+def test_a_run_that_waits_after_a_hold_is_woken() -> None:
+    """The hold of its last failure stays in the status, so the run wants no key."""
+    claims = Claims()
+    first, second = prepared("a", 1), prepared("b")
+    execute(first, planned(claims, first)[0])
+    planned(claims, second)
+    hold = Hold(reason="StoreUnreachable", until=START, stalled=True)
+    stages = tuple(one.model_copy(update={"hold": hold}) for one in second.run.status.stages)
+    status = second.run.status.model_copy(update={"stages": stages})
+    claims.state(SCOPE, replace(second.run, status=status), (), ())
+    assert claims.waits("b")
+    assert claims.leave("a", ()) == {"b"}
 
 
 def test_a_run_waits_for_the_jobs_of_a_deleted_run() -> None:

@@ -13,8 +13,10 @@ from kubernetes.aio import client
 from isheep.kube.client import (
     FIRST_PAGE,
     LARGEST_PAGE,
+    METADATA,
     Api,
     ApiError,
+    Listing,
     environment_proxy,
     next_limit,
 )
@@ -137,6 +139,21 @@ def test_a_write_is_not_sent_if_its_check_fails(verb: str) -> None:
 
     asyncio.run(_with_api(answer, write))
     assert len(sent) == 1
+
+
+def test_an_empty_list_of_metadata_has_no_items() -> None:
+    """A real API server answers so; `test_takeovers` has one."""
+    accepted: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        accepted.append(request.headers["Accept"])
+        return web.json_response({"metadata": {"resourceVersion": "7"}, "items": None})
+
+    async def pages(api: Api) -> list[Listing]:
+        return [page async for page in api.pages("/runs", accept=METADATA)]
+
+    assert asyncio.run(_with_api(answer, pages)) == [Listing([], 7)]
+    assert accepted == [METADATA]
 
 
 async def _pages(api: Api) -> list[int]:

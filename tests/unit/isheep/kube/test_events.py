@@ -126,6 +126,29 @@ def test_commits_have_events(before: str, after: str, expected: list[tuple[str, 
     assert notes == [Note("Normal", *note) for note in expected]
 
 
+@pytest.mark.parametrize(
+    ("phase", "asked", "told"),
+    [
+        (RunPhase.SUCCEEDED, "now", "a run that is Succeeded: a retry is for a run that"),
+        (RunPhase.RUNNING, "now", "a run that is Running: a retry is for a run that"),
+        (RunPhase.SUSPENDED, "now", "a run that is Suspended: set spec.suspend to false"),
+        (RunPhase.SUCCEEDED, None, None),
+        (RunPhase.FAILED, "now", None),
+        (RunPhase.STALLED, "now", None),
+        (None, "now", None),
+    ],
+)
+def test_a_retry_annotation_without_effect_has_an_event(
+    phase: RunPhase | None, asked: str | None, told: str | None
+) -> None:
+    before = SelfAlignmentRunStatus() if phase is None else status(phase)
+    notes = transitions(before, before.model_copy(update={"last_handled_retry": asked}))
+    assert [(note.type, note.reason) for note in notes] == (
+        [] if told is None else [("Normal", "NothingToRetry")]
+    )
+    assert all(told is not None and told in note.message for note in notes)
+
+
 def test_the_commit_of_a_running_stage_has_an_event() -> None:
     notes = transitions(status(running="a"), status(committed="a"))
     assert notes == [Note("Normal", "StageCommitted", "a")]

@@ -159,6 +159,25 @@ def test_the_absence_of_a_workload_is_an_answer(job: JobRecord, now: datetime, r
     assert why_queued(job, None, now).reason == reason
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Workload namespace doesn't match ClusterQueue selector",
+        "resources validation failed: [limits must not be smaller than requests]",
+        "resources didn't satisfy LimitRange constraints: the maximum cpu usage is 1",
+        'Flavor "a" does not contain the requested level',
+        "no requested topology level: cloud.example.com/rack",
+        "flavor a does not provide resource nvidia.com/gpu",
+        "ClusterQueue wide is inactive",
+    ],
+)
+def test_what_no_free_quota_ends_is_stalled(text: str) -> None:
+    """The scheduler of Kueue 0.17 says all this with the reason Pending."""
+    found = why_queued(held(), workload_record(workload(pending(text))), NOW)
+    assert (found.reason, found.stalled) == ("Inadmissible", True)
+    assert text in found.message
+
+
 def test_how_much_quota_is_missing_does_not_change_the_message() -> None:
     """Otherwise the end of each Job would change the status of every run in the queue."""
     texts = [UNUSED, UNUSED.replace("3", "1500m")]

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from isheep.contract.reasons import Reason
-from isheep.kube.lost_nodes import DELETION_GRACE, SILENCE_GRACE, lost_nodes, why_silent
+from isheep.kube.lost_nodes import (
+    DELETION_GRACE,
+    KILL_TIME,
+    SILENCE_GRACE,
+    lost_nodes,
+    why_silent,
+)
 from isheep.kube.pod_records import PodRecord, pod_record
 
 from .builders import at, condition, pod_json, terminated
@@ -56,7 +62,7 @@ def test_a_pod_is_lost_after_a_grace(what: str, fields: dict[str, Any], grace: t
     second = timedelta(seconds=1)
     assert lost_nodes(pods, since + grace - second) == (), what
     assert lost_nodes(pods, since + grace) == ("gpu-7",), what
-    waiting = why_silent(pods, since + second)
+    waiting = why_silent(pods, since + KILL_TIME)
     assert waiting is not None
     assert (waiting.reason, waiting.stalled) == (Reason.NODE_LOST, False)
     assert "gpu-7" in waiting.message
@@ -72,6 +78,11 @@ def test_a_pod_whose_kubelet_may_answer_is_never_lost(what: str, fields: dict[st
 def test_a_deleted_pod_is_not_silent_in_its_grace_period() -> None:
     pod = on_node(deletionTimestamp=at(10 * MINUTE), conditions=CUT_OFF)
     assert why_silent([pod], START + timedelta(minutes=9)) is None
+
+
+def test_a_pod_that_its_kubelet_kills_at_the_end_of_its_grace_period_is_not_silent() -> None:
+    pod = on_node(**DELETED)
+    assert why_silent([pod], START + timedelta(seconds=MINUTE + 2)) is None
 
 
 def test_all_pods_that_have_not_ended_must_be_lost() -> None:

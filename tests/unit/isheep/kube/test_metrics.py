@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -47,6 +47,9 @@ class Runs:
     def holds_lease(self) -> bool:
         return self.has_lease
 
+    def unreadable(self) -> Mapping[tuple[str, str], int]:
+        return {("jobs", "team"): 2}
+
     def watch_states(self) -> Iterable[tuple[str, str | None, bool]]:
         return [("jobs", None, True), ("selfalignmentruns", "team", False)]
 
@@ -85,6 +88,7 @@ def test_runs_are_counted_at_each_read() -> None:
     assert (found["isheep_runs", "Running"], found["isheep_runs", "Stalled"]) == (2, 1)
     assert found["isheep_runs", "Failed"] == 0
     assert found["isheep_queue_length",] == 7
+    assert found["isheep_unreadable_objects", "jobs", "team"] == 2
     assert found["isheep_watch_open", "jobs", ""] == 1
     assert found["isheep_watch_open", "selfalignmentruns", "team"] == 0
 

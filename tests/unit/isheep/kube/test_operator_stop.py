@@ -16,7 +16,7 @@ from isheep.kube.operator import DRAIN_SECONDS, Operator
 
 from ..planner.simulation import spec_with
 from .fake_api_server import FakeApiServer
-from .fake_cluster import FakeSession
+from .fake_session import FakeSession
 from .lease_scenarios import PATH as LEASE
 from .virtual_time import now, run_in_virtual_time
 
@@ -47,7 +47,9 @@ class NoHttpServer:
 class ServerOfAllNamespaces(FakeApiServer):
     """The API server with the requests that only the whole operator sends."""
 
-    async def pages(self, path: str, *, labels: str = "", fields: str = "") -> Any:
+    async def pages(
+        self, path: str, *, labels: str = "", fields: str = "", accept: str = ""
+    ) -> Any:
         place = path.replace("/v1alpha1/", "/v1alpha1/namespaces/ns/").replace(
             "/batch/v1/", "/batch/v1/namespaces/ns/"
         )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from isheep.contract.order import Outcome, parse_result
-from isheep.kube.pod_endings import TAIL_CHARACTERS, Ending, how_ended
+from isheep.kube.pod_endings import TAIL_CHARACTERS, Ending, how_ended, only_others_failed
 from isheep.kube.pod_records import PodRecord, pod_record
 
 from .builders import at, condition, pod_json, result_text, terminated
@@ -241,3 +241,33 @@ def test_an_init_container_that_failed_is_in_the_message() -> None:
     document["status"]["initContainerStatuses"] = [{"name": "proxy", "state": state}]
     message = how_ended([pod_record(document)]).message
     assert message == f"the init container proxy of {POD} ended with exit code 3"
+
+
+def beside(code: int = 0, index: int = 0, phase: str = "Failed") -> PodRecord:
+    """Return a pod whose worker has ended, and whose other container has ended with an error."""
+    document = pod_json(f"p-{index}", phase=phase, state=terminated(code), index=index)
+    document["status"]["containerStatuses"][0]["state"] = terminated(1)
+    return pod_record(document)
+
+
+def test_a_container_that_fails_beside_the_worker_is_named() -> None:
+    message = how_ended([beside()]).message
+    assert message == "the worker of p-0 ended well, and the container istio-proxy beside it failed"
+
+
+def test_work_is_done_if_only_other_containers_have_failed() -> None:
+    done = pod(name="p-1", phase="Succeeded", state=terminated(0), index=1)
+    assert only_others_failed([beside()], 1)
+    assert only_others_failed([beside(), done], 2)
+    assert not only_others_failed([beside()], 2)
+    assert not only_others_failed([beside(code=1)], 1)
+    assert not only_others_failed([done], 1)
+
+
+def test_an_eviction_during_an_init_container_is_the_cause() -> None:
+    """The kubelet ends the init containers of a pod that it evicts."""
+    text = "The node was low on resource: ephemeral-storage."
+    document = pod_json(phase="Failed", reason="Evicted", message=text)
+    state = {"terminated": {"exitCode": 137}}
+    document["status"]["initContainerStatuses"] = [{"name": "proxy", "state": state}]
+    assert how_ended([pod_record(document)]).message == f"{POD} failed: Evicted {text}"

@@ -13,6 +13,7 @@ from isheep.kube.attempts import PodObservation
 from isheep.kube.client import ApiError, ApiUnreachableError
 from isheep.kube.pod_inspection import PodInspector
 from isheep.kube.records import JobRecord
+from isheep.kube.unseen_pods import GRACE
 from isheep.planner.types import Action, FailedPod, JobWalk, Stop, Waiting
 
 from .builders import a_job, at, condition, pod_json, result_text, terminated
@@ -149,15 +150,44 @@ def test_the_reason_for_a_waiting_pod_is_read_from_the_events_of_the_pod() -> No
 def test_the_reason_for_a_pod_that_the_scheduler_ignores_is_read_from_its_events() -> None:
     message = 'PodResourceClaim gpu: resource claim template "large": not found'
     events = [event("FailedResourceClaimCreation", message, "uid of a")]
-    observation, _ = inspect(a_job(status=STARTING), pods=[pod_json("a")], events=events)
+    pod = {**pod_json("a"), "spec": {"resourceClaims": [{"name": "gpu"}]}}
+    observation, _ = inspect(a_job(status=STARTING), pods=[pod], events=events)
     assert observation.waiting is not None
     assert observation.waiting.reason == "ResourceClaimNotCreated"
     assert observation.waiting.message.startswith(message)
-    observation, _ = inspect(a_job(status=STARTING), pods=[pod_json("a")])
+    observation, _ = inspect(a_job(status=STARTING), pods=[pod])
     assert observation.waiting is None
-    placed = {**pod_json("a"), "spec": {"nodeName": "gpu-7"}}
+    placed = {**pod, "spec": {"nodeName": "gpu-7"}}
     observation, requests = inspect(a_job(status=STARTING), pods=[placed], events=events)
     assert (observation.waiting, requests) == (None, [("GET", PODS)])
+
+
+def test_a_pod_that_no_scheduler_looks_at_and_a_job_without_pods_have_a_reason() -> None:
+    pod = {**pod_json("a"), "spec": {"schedulerName": "volcano"}}
+    job = a_job(status=STARTING)
+    first, _ = inspect(job, pods=[pod])
+    assert (first.waiting, first.unseen) == (None, ("uid of a", NOW))
+    earlier = replace(first, unseen=("uid of a", NOW - GRACE))
+    observation, _ = inspect(job, pods=[pod], before=earlier)
+    assert observation.waiting is not None
+    assert 'the scheduler "volcano" says nothing' in observation.waiting.message
+    without_pods = replace(first, unseen=(job.uid, NOW - GRACE))
+    observation, _ = inspect(a_job(), before=without_pods)
+    assert observation.waiting is not None
+    assert observation.waiting.reason == "PodsNotCreated"
+    # Pods that Kueue has stopped and starts again later get the grace again.
+    suspended = a_job(spec={"suspend": True})
+    observation, _ = inspect(suspended, before=earlier)
+    assert observation.unseen is None
+
+
+def test_a_job_whose_other_containers_have_failed_is_final_with_its_results() -> None:
+    pod = pod_json("a", phase="Failed", state=terminated(0, result_text()))
+    pod["status"]["containerStatuses"][0]["state"] = terminated(1)
+    observation, _ = inspect(a_job(status={"failed": 1}), pods=[pod])
+    assert observation.final
+    assert observation.lingers_since == START + timedelta(seconds=60)
+    assert (len(observation.ending.results), observation.ending.pod) == (1, None)
 
 
 def test_events_are_not_read_if_the_pod_has_the_reason() -> None:

@@ -128,6 +128,14 @@ def test_the_init_container_that_failed_is_read() -> None:
     assert with_init(DONE).failed_init is None
 
 
+def test_a_sidecar_that_the_kubelet_has_stopped_is_no_init_container_that_failed() -> None:
+    document = pod_json(phase="Failed")
+    stopped = {"state": {"terminated": {"exitCode": 137}}}
+    document["status"]["initContainerStatuses"] = [{"name": "istio-proxy", **stopped}]
+    document["spec"] = {"initContainers": [{"name": "istio-proxy", "restartPolicy": "Always"}]}
+    assert pod_record(document).failed_init is None
+
+
 def test_a_pod_lingers_if_only_its_other_containers_go_on() -> None:
     record = pod(phase="Running", state=terminated(0))
     assert (record.lingers, record.others_running) == (True, ("istio-proxy",))

@@ -175,10 +175,12 @@ def test_an_unschedulable_pod_has_its_reason_and_the_remedy(
 
 def test_a_pod_with_a_scheduling_gate_is_queued() -> None:
     held = unscheduled("Scheduling is blocked due to non-empty scheduling gates", "SchedulingGated")
+    held = replace(held, gates=("example.com/checked", "example.com/paid"))
     found = why_waiting([held], [])
     assert found is not None
     assert (found.reason, found.stalled) == ("Queued", False)
     assert POD in found.message
+    assert "the scheduling gate example.com/checked, example.com/paid delays" in found.message
 
 
 @pytest.mark.parametrize(

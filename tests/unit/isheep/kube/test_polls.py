@@ -31,7 +31,8 @@ from isheep.kube.records import JobRecord
 
 from .builders import a_job, at, pod_json
 from .fake_api_server import FakeApiServer
-from .fake_cluster import PODS, FakeSession
+from .fake_cluster import PODS
+from .fake_session import FakeSession
 from .virtual_time import START, monotonic, run_in_virtual_time
 
 NOW = START + timedelta(seconds=500)

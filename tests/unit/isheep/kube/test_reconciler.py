@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from unittest.mock import patch
+
+from isheep.kube.reconciler import SETTLE_SECONDS
 
 from ..planner.simulation import outcome, spec_with
 from .builders import condition
@@ -47,9 +50,11 @@ def test_the_first_pass_creates_a_job_and_writes_the_status() -> None:
         assert status["observedGeneration"] == 1
         assert {c["observedGeneration"] for c in status["conditions"]} == {1}
         assert cluster.server.count("PATCH") == 1
-        assert cluster.ready_condition()[1] == "prepare: attempt 1 starts"
-        await cluster.operator.run_due_passes()
+        assert status["phase"] == "Pending"
         assert cluster.ready_condition()[1] == "prepare: attempt 1 is running"
+        await asyncio.sleep(SETTLE_SECONDS)
+        await cluster.operator.run_due_passes()
+        assert cluster.status().phase == "Running"
 
     run_scenario(scenario)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from ..planner.simulation import spec_with
+from .fake_api_server import Fault
 from .fake_cluster import ONE_ITERATION_SPEC, RUNS, FakeCluster, run_scenario
 from .scenarios import at_request, check_final_state
 
@@ -26,6 +27,60 @@ def test_suspend_deletes_jobs_and_resume_starts_the_next_attempt() -> None:
         assert cluster.jobs(active=False) == []
         cluster.server.change(path, spec=ONE_ITERATION_SPEC)
         await cluster.operator.run_due_passes()
+        (job,) = cluster.jobs()
+        assert cluster.order(job).attempt == 2
+        await cluster.run_to_end()
+
+    cluster = run_scenario(scenario)
+    assert cluster.status().phase == "Succeeded"
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["its pods end", "it is gone"])
+def test_a_stopped_attempt_counts_although_the_run_resumes_before_its_status(gone: bool) -> None:
+    async def scenario(cluster: FakeCluster) -> None:
+        path = cluster.create_run()
+        await cluster.operator.run_due_passes()
+
+        def resume() -> None:
+            cluster.server.change(path, spec=ONE_ITERATION_SPEC)
+            if gone:
+                cluster.collect_garbage()
+
+        cluster.server.fault = at_request("PATCH", "status", resume)
+        cluster.server.change(path, spec={**ONE_ITERATION_SPEC, "suspend": True})
+        await cluster.operator.run_due_passes()
+        cluster.collect_garbage()
+        await cluster.operator.run_due_passes()
+        (job,) = cluster.jobs()
+        assert cluster.order(job).attempt == 2
+        # The end of the second attempt is not taken for that of the first one.
+        cluster.fail(job, 69)
+        await cluster.operator.run_due_passes()
+        assert cluster.status().stages[0].hold is not None
+        await cluster.run_to_end()
+
+    cluster = run_scenario(scenario)
+    assert cluster.status().phase == "Succeeded"
+
+
+def test_a_stop_counts_although_its_answer_is_lost() -> None:
+    async def scenario(cluster: FakeCluster) -> None:
+        path = cluster.create_run()
+        await cluster.operator.run_due_passes()
+
+        def lose_answer(method: str, path: str) -> None:
+            if method == "DELETE":
+                cluster.server.fault = lambda method, path: None
+                cluster.server.change(run, spec=ONE_ITERATION_SPEC)
+                raise Fault(after=True)
+
+        run = path
+        cluster.server.fault = lose_answer
+        cluster.server.change(path, spec={**ONE_ITERATION_SPEC, "suspend": True})
+        await cluster.operator.run_due_passes()
+        assert len(cluster.operator.failures) == 1
+        cluster.collect_garbage()
+        await cluster.operator.run_due_passes(60)
         (job,) = cluster.jobs()
         assert cluster.order(job).attempt == 2
         await cluster.run_to_end()

@@ -1,4 +1,4 @@
-"""A finalizer keeps a deleted Job whose pods have ended: the next attempt starts all the same."""
+"""A Job is kept by a finalizer, or is gone and no watch says so: the next attempt starts."""
 
 from __future__ import annotations
 
@@ -47,6 +47,37 @@ def test_no_attempt_starts_while_a_pod_goes_on() -> None:
         await passes(cluster, 10)
         assert cluster.jobs() == [job]
         assert cluster.ready_condition()[0] == "Stopping"
+        await cluster.run_to_end()
+
+    check_final_state(run_scenario(scenario))
+
+
+def test_a_job_whose_end_no_watch_reports_is_not_called_kept() -> None:
+    async def scenario(cluster: FakeCluster) -> None:
+        job = await deleted_respond(cluster)
+        name = cluster.job(job)["metadata"]["name"]
+        cluster.operator.drops_events = True
+        cluster.server.remove(f"{PODS}/{name}-0")
+        cluster.server.remove(job)
+        await passes(cluster, 3)
+        cluster.operator.drops_events = False
+        assert len(cluster.jobs()) == 1
+        assert cluster.ready_condition()[0] != "Stopping"
+        assert cluster.status().last_failure is None
+        await cluster.run_to_end()
+
+    check_final_state(run_scenario(scenario))
+
+
+def test_a_job_whose_removal_no_watch_reports_is_not_said_to_have_no_pods() -> None:
+    async def scenario(cluster: FakeCluster) -> None:
+        job = await run_until_respond(cluster)
+        cluster.checks_created_jobs = False
+        cluster.operator.drops_events = True
+        cluster.server.remove(job)
+        await passes(cluster, 1)
+        cluster.operator.drops_events = False
+        assert len(cluster.jobs()) == 1
         await cluster.run_to_end()
 
     check_final_state(run_scenario(scenario))

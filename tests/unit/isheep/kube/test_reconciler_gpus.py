@@ -65,6 +65,56 @@ def test_a_job_that_is_stopped_at_work_is_charged_until_it_is_gone() -> None:
     run_scenario(scenario, prices=PRICES)
 
 
+def test_a_job_that_somebody_removes_at_once_is_charged_to_the_end_of_its_pods() -> None:
+    """`kubectl delete job` removes the Job before its pods, which no object shows then."""
+
+    async def scenario(cluster: FakeCluster) -> None:
+        _, job = await at_work(cluster)
+        await cluster.operator.run_due_passes(100)
+        assert seconds(cluster) == 0
+        pod = next(path for path in cluster.server.objects if "/pods/" in path)
+        cluster.server.remove(job)
+        cluster.server.remove(pod)
+        await cluster.operator.run_due_passes()
+        assert seconds(cluster) == 2 * 100
+        (again,) = cluster.jobs()
+        assert again == job
+        await cluster.operator.run_due_passes(60)
+        usage = cluster.status().gpu
+        assert usage is not None
+        grace = cluster.job(job)["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+        assert 2 * 100 <= seconds(cluster) <= 2 * (100 + grace)
+        assert not usage.is_open
+
+    run_scenario(scenario)
+
+
+def test_a_young_job_that_somebody_removes_is_charged_by_its_pods_that_still_end() -> None:
+    async def scenario(cluster: FakeCluster) -> None:
+        _, job = await at_work(cluster)
+        # No inspection has been due yet, so the operator does not know the pod.
+        await cluster.operator.run_due_passes(20)
+        cluster.server.remove(job)
+        await cluster.operator.run_due_passes()
+        assert seconds(cluster) == 2 * 20
+
+    run_scenario(scenario)
+
+
+def test_a_pod_that_has_ended_before_its_job_is_removed_is_charged() -> None:
+    async def scenario(cluster: FakeCluster) -> None:
+        _, job = await at_work(cluster)
+        await cluster.operator.run_due_passes(40)
+        end = {"exitCode": 143, "finishedAt": now().isoformat()}
+        worker = {"name": "worker", "state": {"terminated": end}}
+        pod_of(cluster)["status"] |= {"phase": "Failed", "containerStatuses": [worker]}
+        cluster.server.remove(job)
+        await cluster.operator.run_due_passes()
+        assert seconds(cluster) == 2 * 40
+
+    run_scenario(scenario)
+
+
 def test_the_time_of_a_job_advances_every_five_minutes_and_is_exact_at_its_end() -> None:
     async def scenario(cluster: FakeCluster) -> None:
         _, job = await at_work(cluster)

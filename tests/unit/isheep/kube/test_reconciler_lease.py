@@ -37,6 +37,39 @@ def test_an_operator_without_the_lease_writes_nothing() -> None:
     check_final_state(run_scenario(scenario))
 
 
+@pytest.mark.parametrize("released", [True, False], ids=["released", "expired"])
+def test_an_operator_with_a_silent_watch_lists_before_it_writes_with_a_new_lease(
+    released: bool,
+) -> None:
+    async def scenario(cluster: FakeCluster) -> None:
+        cluster.create_run()
+        first = cluster.operator
+        await first.run_due_passes()
+        (job,) = cluster.jobs()
+        cluster.complete(job)
+        # The second operator sees nothing of what the first one does after this.
+        second = cluster.start_operator("another")
+        second.drops_events = True
+        cluster.server.watchers.append(first.receive_event)
+        await first.run_due_passes()
+        (job,) = cluster.jobs()
+        cluster.run_pod(job)
+        await first.run_due_passes()
+        created = cluster.server.count("POST", "/jobs")
+        cluster.server.watchers.remove(first.receive_event)
+        if released:
+            await first.lease.release()
+        await second.run_due_passes(60)
+        assert second.renewals == 1
+        # It knows the Job, and has created no other one.
+        assert (cluster.jobs(), cluster.server.count("POST", "/jobs")) == ([job], created)
+        assert second.failures == []
+        second.drops_events = False
+        await cluster.run_to_end()
+
+    check_final_state(run_scenario(scenario))
+
+
 def test_each_write_ends_before_the_lease_expires() -> None:
     async def scenario(cluster: FakeCluster) -> None:
         cluster.create_run()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from ..planner.simulation import spec_with
-from .fake_cluster import FakeCluster, run_scenario
+from .fake_cluster import ONE_ITERATION_SPEC, FakeCluster, run_scenario
 from .scenarios import at_request, check_final_state, reject_with
 
 QUOTA = 'jobs.batch "x" is forbidden: exceeded quota: jobs, requested: count/jobs.batch=1'
@@ -71,6 +73,25 @@ def test_a_rejection_between_stages_does_not_change_the_final_state() -> None:
     check_final_state(run_scenario(scenario))
 
 
+def test_a_rejected_job_is_no_attempt_if_the_run_is_suspended_before_the_next_try() -> None:
+    async def scenario(cluster: FakeCluster) -> None:
+        path = cluster.create_run()
+        cluster.server.fault = at_request("POST", "/jobs", reject_with(403, QUOTA))
+        await cluster.operator.run_due_passes()
+        assert cluster.ready_condition()[0] == "QuotaExceeded"
+        cluster.server.change(path, spec={**ONE_ITERATION_SPEC, "suspend": True})
+        await cluster.operator.run_due_passes()
+        assert cluster.status().phase == "Suspended"
+        assert cluster.status().stages == ()
+        cluster.server.change(path, spec=ONE_ITERATION_SPEC)
+        await cluster.operator.run_due_passes()
+        (job,) = cluster.jobs()
+        assert cluster.order(job).attempt == 1
+        await cluster.run_to_end()
+
+    check_final_state(run_scenario(scenario))
+
+
 def test_an_order_that_is_too_large_stalls_the_run() -> None:
     async def scenario(cluster: FakeCluster) -> None:
         names = [f"b{i}" for i in range(64)]
@@ -83,3 +104,27 @@ def test_an_order_that_is_too_large_stalls_the_run() -> None:
         assert cluster.jobs() == []
 
     run_scenario(scenario)
+
+
+def test_a_rejected_job_that_an_edit_replaces_is_not_called_stopping() -> None:
+    async def scenario(cluster: FakeCluster) -> None:
+        path = cluster.create_run()
+        cluster.server.fault = at_request("POST", "/jobs", reject_with(403, QUOTA))
+        await cluster.operator.run_due_passes()
+        assert cluster.ready_condition()[0] == "QuotaExceeded"
+        reasons = []
+        patched = cluster.server.patch_status
+
+        async def patch_status(*arguments: Any, **options: Any) -> Any:
+            answer = await patched(*arguments, **options)
+            reasons.append(cluster.ready_condition()[0])
+            return answer
+
+        with patch.object(cluster.server, "patch_status", patch_status):
+            cluster.server.change(path, spec={**ONE_ITERATION_SPEC, "seed": 7})
+            await cluster.operator.run_due_passes()
+        assert reasons
+        assert "Stopping" not in reasons
+        await cluster.run_to_end()
+
+    check_final_state(run_scenario(scenario))

@@ -71,6 +71,7 @@ def test_a_commit_makes_a_span_with_the_times_of_the_pods() -> None:
         "isheep.iteration": 1,
         "isheep.key": KEY,
         "isheep.attempt": 1,
+        "isheep.outcome": "committed",
         "isheep.pods.wait_seconds": 15.0,
         "isheep.gpus.nvidia.com/gpu": 2,
         "isheep.counts.steps": 40.0,
@@ -116,6 +117,16 @@ def test_a_failed_attempt_makes_a_span_with_its_reason() -> None:
     new = a_status(a_record(attempts=1, failures=1), last_failure=failure)
     (span,) = made(a_status(), new, an_attempt(state=AttemptState.FAILED))
     assert span.error == "DiskFailed: no space"
+    assert span.attributes["isheep.outcome"] == "failed"
+
+
+def test_an_attempt_that_a_suspension_stops_has_not_failed() -> None:
+    earlier = Failure(stage="i1/train", reason="DiskFailed", message="no space", pod="p")
+    before = a_status(a_record(attempts=1, failures=1), last_failure=earlier)
+    new = a_status(a_record(attempts=2, failures=1), last_failure=earlier)
+    stopped = an_attempt(number=2, state=AttemptState.ACTIVE, finished=None)
+    (span,) = made(before, new, stopped)
+    assert (span.error, span.attributes["isheep.outcome"]) == (None, "stopped")
 
 
 def test_an_attempt_whose_job_is_gone_makes_no_span() -> None:

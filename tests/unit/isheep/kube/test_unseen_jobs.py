@@ -28,6 +28,7 @@ def fail() -> None:
 def test_a_job_without_labels_goes_on_and_no_other_one_starts(how: str) -> None:
     async def scenario(cluster: FakeCluster) -> None:
         job = await run_until_respond(cluster)
+        cluster.run_pod(job)
         cluster.operator.drops_events = how == "list"
         remove_labels(cluster, job)
         if how == "list":
@@ -61,6 +62,7 @@ def test_a_job_that_was_deleted_starts_again() -> None:
 def test_an_operator_that_starts_adopts_a_job_without_labels() -> None:
     async def scenario(cluster: FakeCluster) -> None:
         job = await run_until_respond(cluster)
+        cluster.run_pod(job)
         remove_labels(cluster, job)
         cluster.start_operator("next")
         # The Lease of the first operator expires.

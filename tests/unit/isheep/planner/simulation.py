@@ -107,6 +107,7 @@ class SimulatedAttempt:
     exit_code: int | None = None
     waiting: Any = None
     gpus: Mapping[str, int] = field(default_factory=dict)
+    admitted: datetime | None = None
 
     @property
     def order(self) -> StageOrder:
@@ -121,6 +122,7 @@ class SimulatedAttempt:
             number=self.order.attempt,
             state=self.state,
             created=self.created,
+            admitted=self.admitted,
             finished=self.finished,
             results=self.results,
             exit_code=self.exit_code,

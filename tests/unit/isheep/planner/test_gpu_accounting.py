@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isheep.api.gpu_usage import GpuUsage, Prices
-from isheep.planner.gpu_accounting import MAX_GONE, Moment, account, cost_of
+from isheep.planner.gpu_accounting import MAX_FORGOTTEN, MAX_GONE, Moment, account, cost_of
 from isheep.planner.types import Attempt, AttemptState, PodTime, StageRef
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -102,6 +102,37 @@ def test_dead_and_preempted_pods_are_charged_with_those_that_replace_them() -> N
         ((ended,), Moment(at(203))),
     )
     assert usage.seconds == {GPU: 50 + 100 + 30}
+
+
+def test_a_pod_that_only_one_of_two_drivers_knows_is_charged_once() -> None:
+    # Two replicas take the Lease in turn, and the pod was gone before the second one began.
+    first = job(pod("dead", 0, 50, ended=True), pod("new", 60, 70))
+    second = job(pod("new", 60, 80))
+    usage = usage_of(
+        ((first,), Moment(at(71))),
+        ((second,), Moment(at(81))),
+        ((first,), Moment(at(82))),
+        ((second,), Moment(at(83))),
+    )
+    assert usage.seconds == {GPU: 50 + 20}
+
+
+def test_a_removed_job_is_charged_beside_the_one_that_replaces_it() -> None:
+    removed = job(pod("a", 0, 90), state=AttemptState.TERMINATING, deleted_at=at(100))
+    again = job(pod("b", 110, 120), created=at(105))
+    usage = usage_of(((removed, again), Moment(at(120))))
+    assert usage.seconds == {GPU: 100 + 10}
+    # The API server accepts each name once.
+    assert [(one.name, one.created) for one in usage.attempts] == [(again.name, at(105))]
+
+
+def test_the_pods_that_nobody_sees_any_more_stay_within_a_bound() -> None:
+    steps = [
+        ((job(pod(str(n), n, n + 1, ended=True)),), Moment(at(n + 1)))
+        for n in range(2 * MAX_FORGOTTEN)
+    ]
+    (attempt,) = usage_of(*steps).attempts
+    assert len(attempt.pods) == MAX_FORGOTTEN + 1
 
 
 def test_resources_are_charged_by_name_and_have_prices_of_their_own() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -102,6 +103,19 @@ def test_a_retry_annotation_from_before_the_failure_has_no_effect() -> None:
     assert simulation.run_to_end().phase == "Failed"
 
 
+def test_a_retry_annotation_on_a_run_without_anything_to_retry_is_handled() -> None:
+    simulation = one_iteration()
+    before = simulation.run_to_end()
+    assert before.phase == "Succeeded"
+    simulation.retry("please")
+    planned = simulation.run_pass()
+    assert planned.actions == ()
+    assert planned.status == before.model_copy(update={"last_handled_retry": "please"})
+    # It stays handled when somebody removes the annotation.
+    simulation.run = replace(simulation.run, annotations={})
+    assert simulation.run_pass().status == planned.status
+
+
 @pytest.mark.parametrize(("code", "reason"), [(64, "InvalidInput"), (70, "Defect")])
 def test_a_terminal_failure_is_final_until_the_user_requests_a_retry(
     code: int, reason: str
@@ -190,6 +204,25 @@ def test_a_prepare_that_exceeds_its_deadline_stalls_the_run() -> None:
     assert conditions_of(simulation.run_pass().status)["Stalled"] == ("True", "PrepareOverdue")
 
 
+def test_the_time_in_a_queue_is_no_part_of_a_time_limit() -> None:
+    simulation = one_iteration(yardstick={"items": 24})
+    simulation.run_pass()
+    prepare = simulation.find("prepare")
+    simulation.now += timedelta(hours=5)
+    simulation.attempts[prepare].admitted = simulation.now
+    simulation.now += timedelta(minutes=1)
+    simulation.fail(prepare, 64, reason="InvalidInput")
+    assert conditions_of(simulation.run_pass().status)["Stalled"] == ("True", "InvalidInput")
+    simulation.retry("again")
+    measurement = run_until(simulation, "i0/evaluate/yardstick")
+    simulation.now += timedelta(hours=5)
+    simulation.attempts[measurement].admitted = simulation.now
+    simulation.fail(measurement, 137)
+    # The measurement has another attempt, and the run does not go on without it.
+    status = simulation.run_pass().status
+    assert "Evaluated" not in conditions_of(status)
+
+
 def test_the_last_failure_belongs_to_the_current_plan() -> None:
     simulation = one_iteration()
     simulation.run_pass()
@@ -222,3 +255,33 @@ def test_a_failed_attempt_whose_pods_go_on_is_removed_when_its_end_is_stored(
     observed = Observed((replace(attempt, lingers=lingers),))
     actions = plan(simulation.run, observed, simulation.now, simulation.environment).actions
     assert [type(action) for action in actions] == ([Remove] if lingers else [])
+
+
+@pytest.mark.parametrize("edit", [{"selection": {"threshold": 7}}, {"iterations": 2}])
+def test_an_edit_resets_failures_although_prepare_runs_again(edit: dict[str, Any]) -> None:
+    """The records that the status keeps until prepare has committed had the old failures."""
+    simulation = one_iteration()
+    run_until(simulation, "i1/generate/r1")
+    while not simulation.is_over():
+        simulation.fail(simulation.find("i1/generate/r1"), 1)
+        simulation.run_until_idle()
+        simulation.now += 5 * MINUTE
+        simulation.run_until_idle()
+    simulation.edit(**edit)
+    simulation.run_until_idle()
+    simulation.complete(simulation.find("prepare"))
+    simulation.run_until_idle()
+    (record,) = [r for r in simulation.run.status.stages if r.id == "i1/generate/r1"]
+    assert (record.failures, record.hold) == (0, None)
+    assert simulation.run_to_end().phase == "Succeeded"
+
+
+def test_an_attempt_that_stops_while_prepare_runs_again_counts() -> None:
+    """Otherwise the next attempt has its number, and so the name of its Job."""
+    simulation = one_iteration()
+    run_until(simulation, "i1/generate/r1")
+    simulation.edit(selection={"threshold": 7})
+    simulation.edit(suspend=True)
+    simulation.run_until_idle()
+    (record,) = [r for r in simulation.run.status.stages if r.id == "i1/generate/r1"]
+    assert record.attempts == 1

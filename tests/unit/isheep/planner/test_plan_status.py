@@ -97,6 +97,42 @@ def test_gpu_seconds_count_the_run_time_of_all_attempts() -> None:
     assert history.gpu_seconds == 8 * (60 + 60)
 
 
+def test_the_gpu_time_of_stages_that_an_edit_removes_stays_in_the_sum_by_stage() -> None:
+    limits = {"resources": {"limits": {"nvidia.com/gpu": 2}}}
+    simulation = one_iteration(compute={"inference": limits, "training": limits})
+
+    def by_stage() -> dict[str, float]:
+        status = simulation.run.status
+        assert status.gpu is not None
+        shown = {r.id: r.gpu_seconds for r in status.stages if r.gpu_seconds is not None}
+        assert not shown.keys() & status.gpu.other_stages.keys()
+        sums = {**shown, **status.gpu.other_stages}
+        assert sum(sums.values()) == sum(status.gpu.seconds.values()) > 0
+        return sums
+
+    def work_until(end: str) -> None:
+        while simulation.run.status.phase != end:
+            simulation.run_until_idle()
+            simulation.now += MINUTE
+            for name in simulation.active():
+                simulation.complete(name)
+            simulation.run_pass()
+            by_stage()
+
+    run_until(simulation, "i1/generate/r1")
+    work_until("Succeeded")
+    before = by_stage()
+    simulation.edit(instructions={"count": 50})
+    run_until(simulation, "i1/generate/r1")
+    # The outputs of the later stages are outdated, so the status does not show these stages.
+    assert simulation.run.status.gpu is not None
+    assert simulation.run.status.gpu.other_stages.keys() >= {"i1/assess", "i1/train"}
+    work_until("Succeeded")
+    after = by_stage()
+    assert after["i1/train"] == 2 * before["i1/train"]
+    assert simulation.run.status.gpu.other_stages == {}
+
+
 def test_the_status_of_twenty_iterations_fits_into_a_kubernetes_object() -> None:
     simulation = PlannerSimulation(
         make_run(spec_with(iterations=20, instructions={"count": 10000}))
