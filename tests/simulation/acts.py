@@ -9,10 +9,15 @@ from .clock import monotonic
 from .faults import Act
 from .job_controller import is_finished
 from .nodes import NAMES as NODES
+from .nodes import RUN_UID
 from .queue import QUEUE_LABEL, QUEUES, is_queued
 
 if TYPE_CHECKING:
     from .world import World
+
+
+NEXT_NODE_SECONDS = 30.0
+"""How often somebody looks for the node of the next attempt."""
 
 
 def perform(world: World, act: Act) -> None:
@@ -110,13 +115,18 @@ def _retry(world: World, _: Act) -> None:
 def _delete_run(world: World, act: Act) -> None:
     if (place := _run(world)) is None:
         return
-    document = world.server.objects[place]
-    world.server.remove(place)
+    delete_run(world, place, again=bool(act.value))
     if world.chance.random() < 0.6:
         # An operator that starts now has never seen the run.
         world.plan.note(str(Act("restart", value=False)))
         world.scheduler.task(world.deployment.restart(graceful=False))
-    if act.value:
+
+
+def delete_run(world: World, place: str, *, again: bool) -> None:
+    """Delete a run, and create a run with its name soon if `again` is True."""
+    document = world.server.objects[place]
+    world.server.remove(place)
+    if again:
         # Nobody resumes a run that was suspended when it was deleted.
         name, spec = document["metadata"]["name"], {**document["spec"], "suspend": False}
         labels = document["metadata"].get("labels") or {}
@@ -168,6 +178,27 @@ def _lose_node(world: World, act: Act) -> None:
     world.nodes.lose(node, act.seconds, frozen=frozen, evicts=evicts)
 
 
+def _lose_each_node(world: World, act: Act) -> None:
+    """Let the node of each attempt of a run be silent for a time, until no node is left."""
+    runs: set[str] = set()
+
+    def lose() -> None:
+        running = {
+            str(pod["spec"]["nodeName"]): str(pod["metadata"]["labels"][RUN_UID])
+            for _, pod in world.server.members(PODS)
+            if pod["status"].get("phase") == "Running"
+        }
+        for node, run in sorted(running.items()):
+            runs.update(() if runs else (run,))
+            if run in runs:
+                world.nodes.lose(node, act.seconds, frozen=True, evicts=False)
+        if {one.node for one in world.nodes.silences} != set(NODES) and monotonic() < until:
+            world.scheduler.later(NEXT_NODE_SECONDS, lose)
+
+    until = monotonic() + act.seconds
+    lose()
+
+
 def _unlabel_job(world: World, act: Act) -> None:
     """Remove the labels of a Job, and set them again later."""
     if (place := _job(world)) is None:
@@ -201,6 +232,7 @@ _ACTS = {
     "compact": _compact,
     "clock": _clock,
     "store-down": _store_down,
+    "store-away": _store_down,
     "restart": _restart,
     "second-operator": _second,
     "edit": _edit,
@@ -211,8 +243,9 @@ _ACTS = {
     "suspend-job": _suspend_job,
     "move-queue": _move_queue,
     "lose-node": _lose_node,
+    "lose-each-node": _lose_each_node,
     "unlabel-job": _unlabel_job,
     "overwrite-status": _overwrite_status,
     "evict-all": _evict_all,
 }
-__all__ = ["collection", "edit", "perform", "retry"]
+__all__ = ["collection", "delete_run", "edit", "perform", "retry"]

@@ -194,7 +194,7 @@ class ApiServer:
         finalizers = [name for name in before if name not in POLICY_FINALIZERS.values()]
         if policy in POLICY_FINALIZERS:
             finalizers.append(POLICY_FINALIZERS[policy])
-        grace = options.get("gracePeriodSeconds", 30) if resource == PODS else 0
+        grace = options.get("gracePeriodSeconds", _grace_of(found)) if resource == PODS else 0
         if "deletionTimestamp" in metadata and finalizers == before and grace:
             return found
         if not finalizers and not grace:
@@ -311,6 +311,10 @@ class ApiServer:
         self.changes.append(change)
         for listener in list(self.listeners):
             listener(change)
+
+
+def _grace_of(pod: Json) -> int:
+    return int((pod.get("spec") or {}).get("terminationGracePeriodSeconds", 30))
 
 
 def has_labels(document: Json, labels: dict[str, str]) -> bool:

@@ -22,6 +22,8 @@ from .clock import monotonic
 
 HOST = "http://api"
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
+OVERTAKEN_SECONDS = 1.0
+"""How long an answer is on its way that a watch overtakes."""
 
 
 class RequestFault(Enum):
@@ -36,6 +38,7 @@ class RequestFault(Enum):
     EXPIRED = "410: the history is compacted"
     UNAVAILABLE = "503"
     REFUSED = "403: a quota is exceeded"
+    OVERTAKEN = "somebody deletes the object, and a watch says so before the answer arrives"
 
 
 NextFault = Callable[[str, str], RequestFault | None]
@@ -98,6 +101,8 @@ class Network:
     next_fault: NextFault
     touch: Callable[[str], None]
     """Changes an object, as another client does."""
+    delete: Callable[[str], None] = lambda path: None
+    """Deletes the object of a path, as another client does."""
     cut_until: float = 0.0
     requests: list[Request] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
@@ -117,6 +122,7 @@ class Connection:
         network.processes += 1
         self._process = network.processes
         self._die = die
+        self.is_open = True
         self.rest_client = self
 
     async def request(
@@ -141,6 +147,9 @@ class Connection:
         if fault is RequestFault.CONFLICT:
             network.touch(path)
         answer = self._effect(method, path, body, fault)
+        if fault is RequestFault.OVERTAKEN and answer.status < 300:
+            network.delete(path)
+            await asyncio.sleep(OVERTAKEN_SECONDS)
         await asyncio.sleep(network.chance.uniform(0.001, 0.05))
         if fault is RequestFault.CRASH_AFTER:
             await self._crash()
@@ -175,7 +184,8 @@ class Connection:
             self._network.received.append(Received(self._process, metadata["uid"], version, count))
 
     async def close(self) -> None:
-        """Close nothing."""
+        """Note that it is closed."""
+        self.is_open = False
 
     async def _crash(self) -> None:
         self._die()

@@ -18,6 +18,7 @@ from isheep.contract.exit_codes import ExitCode
 from .clock import monotonic
 from .connection import WRITES, RequestFault
 from .kubelet import KILLED, STOPPED, PodFault
+from .themes import PODS_OF_AN_ATTEMPT, Theme
 
 WRITE_FAULTS = (
     RequestFault.CRASH_BEFORE,
@@ -73,26 +74,11 @@ ACTS: dict[str, float] = {
     "overwrite-status": 0.5,
     "evict-all": 1,
 }
-"""The kinds of acts with their weights."""
-THEMES: tuple[tuple[str, ...], ...] = (
-    (),
-    ("delete-run",),
-    ("delete-run", "restart"),
-    ("delete-run", "silence"),
-    ("delete-job", "silence"),
-    ("delete-job", "unlabel-job"),
-    ("silence", "delay", "compact"),
-    ("second-operator", "restart", "partition"),
-    ("edit", "suspend", "retry"),
-    ("suspend", "suspend-job", "restart"),
-    ("lose-node", "suspend-job", "move-queue"),
-)
-"""Acts that are frequent in some simulations, because some defects need several of a kind."""
+"""The kinds of acts with their weights; some themes have others (`acts`)."""
 POD_FAULTS = (
     *("exit", "exit", "kill", "kill-after", "evict", "lose-node", "wait", "hang", "lose-message"),
     *("freeze", "cut-off"),
 )
-PODS_OF_AN_ATTEMPT = 4
 REFUSED_SHARE = 0.15
 """The share of simulations in which a quota refuses Jobs, as often as `REFUSALS` in a row."""
 REFUSALS = (1, 2, 4, 6)
@@ -100,6 +86,17 @@ LEAST_FAULTS = 3
 """A run counts if it has this many faults and two iterations."""
 EARLY = 0.3
 """The part of a run in which its first faults are."""
+AWAY_SECONDS = (700.0, 2000.0)
+"""How long the store is away in its theme; a pod waits for it for five minutes."""
+EXIT_SHARE, MIXED_SHARE = 0.4, 0.5
+RETRIED_CODES = (1, KILLED, int(ExitCode.UNREACHABLE), int(ExitCode.DISK))
+CALM_ACTS = (
+    *("store-down", "edit", "suspend", "retry", "delete-run", "delete-job", "suspend-job"),
+    *("move-queue", "lose-node", "evict-all"),
+)
+"""The kinds of acts that disturb no operator."""
+NODE_SECONDS = (1800.0, 3000.0)
+"""How long each node is silent if all of them are lost, one after another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +112,8 @@ class Act:
 class FaultPlan:
     """The faults by counter, and a log of those that have happened.
 
-    `jobs` has the faults of the requests that create Jobs.
+    `jobs` has the faults of the requests that create Jobs, and `statuses` those of the writes of
+    statuses.
     """
 
     writes: dict[int, RequestFault] = field(default_factory=dict)
@@ -123,6 +121,7 @@ class FaultPlan:
     pods: dict[int, PodFault] = field(default_factory=dict)
     acts: dict[int, Act] = field(default_factory=dict)
     jobs: dict[int, RequestFault] = field(default_factory=dict)
+    statuses: dict[int, RequestFault] = field(default_factory=dict)
     happened: list[tuple[float, str]] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
 
@@ -135,6 +134,9 @@ class FaultPlan:
         if method == "POST" and path.partition("?")[0].endswith("/jobs"):
             self.counters["jobs"] += 1
             fault = fault or self.jobs.get(self.counters["jobs"])
+        elif method == "PATCH":
+            self.counters["statuses"] += 1
+            fault = fault or self.statuses.get(self.counters["statuses"])
         if fault is not None:
             self.note(f"{method} {path.partition('?')[0]}: {fault.value}")
         return fault
@@ -160,37 +162,62 @@ class FaultPlan:
         self.happened.append((monotonic(), text))
 
 
-def draw(chance: random.Random, *, runs: int, scale: float) -> FaultPlan:
+def draw(chance: random.Random, theme: Theme, *, runs: int, scale: float) -> FaultPlan:
     """Draw the faults of a simulation.
 
     Args:
         chance: The random generator of the seed.
+        theme: What the simulation has more of.
         runs: The number of runs; each has three faults at least.
         scale: The size of the counters, 1.0 for a run with a Job for each role.
     """
     plan = FaultPlan()
-    theme = chance.choice(THEMES)
-    kinds = {**ACTS, **{name: ACTS[name] + 20 / len(theme) for name in theme}}
-    for number in range(runs * 4 + int(chance.expovariate(0.4))):
+    often = theme.acts
+    kinds = {**ACTS, **{name: ACTS[name] + 20 / len(often) for name in often}}
+    weights, whole = (5, 1, 4, 8 if often else 5), 0.25
+    if theme.calm:
+        kinds = {name: kinds[name] for name in CALM_ACTS}
+        weights, whole = (0, 0, 6, 4), 0.5
+    count = runs * 4 + int(chance.expovariate(0.4))
+    if theme.alone:
+        kinds, weights = dict.fromkeys(often, 1.0), (0, 0, 4, 8)
+        count = runs * LEAST_FAULTS if often else 0
+    for number in range(count):
         # The first faults come early, so that each run has its three.
         size = scale * (EARLY if number < runs * LEAST_FAULTS else 1.0)
-        kind = chance.choices(("write", "read", "pod", "act"), (5, 1, 4, 8 if theme else 5))[0]
+        kind = chance.choices(("write", "read", "pod", "act"), weights)[0]
         if kind == "write":
             plan.writes[_free(plan.writes, chance, 60 * size)] = chance.choice(WRITE_FAULTS)
         elif kind == "read":
             plan.reads[_free(plan.reads, chance, 30 * size)] = chance.choice(READ_FAULTS)
         elif kind == "pod":
-            first, fault = _free(plan.pods, chance, 11 * size), _pod_fault(chance)
+            first, fault = _free(plan.pods, chance, 11 * size), _pod_fault(chance, fails=theme.calm)
             # Only a failure of each pod that Kubernetes creates for a Job ends an attempt.
-            lasts = PODS_OF_AN_ATTEMPT if chance.random() < 0.25 else 1
+            lasts = PODS_OF_AN_ATTEMPT if chance.random() < whole else 1
             plan.pods.update(dict.fromkeys(range(first, first + lasts), fault))
+            if theme.calm and lasts > 1 and chance.random() < MIXED_SHARE:
+                # The pods of an attempt end in different ways, and one of them explains its end.
+                plan.pods.update({n: _retried(chance) for n in range(first, first + lasts)})
         else:
             plan.acts[_free(plan.acts, chance, 110 * max(size, 0.6 * scale))] = _act(chance, kinds)
-    if chance.random() < REFUSED_SHARE:
+    if chance.random() < REFUSED_SHARE and not theme.alone:
         first = _free(plan.jobs, chance, 9 * scale)
         refused = range(first, first + chance.choice(REFUSALS))
         plan.jobs.update(dict.fromkeys(refused, RequestFault.REFUSED))
+    _add_theme(plan, chance, theme, scale)
     return plan
+
+
+def _add_theme(plan: FaultPlan, chance: random.Random, theme: Theme, scale: float) -> None:
+    """Add the faults that only a theme has."""
+    if theme.early is not None:
+        plan.acts[_free(plan.acts, chance, 40 * scale)] = _act(chance, {theme.early: 1})
+    if theme.jobs is not None:
+        plan.jobs.update({_free(plan.jobs, chance, 9 * scale): theme.jobs for _ in range(3)})
+    if theme.statuses is not None:
+        # Early, when Jobs are short: a Job that ends soon needs no other write before its end.
+        plan.statuses.update(dict.fromkeys(chance.sample(range(2, 9), 4), theme.statuses))
+    plan.pods.update(theme.pods)
 
 
 def _free(taken: Mapping[int, Any], chance: random.Random, most: float) -> int:
@@ -201,9 +228,10 @@ def _free(taken: Mapping[int, Any], chance: random.Random, most: float) -> int:
     return position
 
 
-def _pod_fault(chance: random.Random) -> PodFault:
+def _pod_fault(chance: random.Random, *, fails: bool) -> PodFault:
+    """Draw the fault of a pod; with `fails`, many pods end with an exit code."""
     commits = chance.choice((0, 0, 0, 1, 2, 3))
-    kind = chance.choice(POD_FAULTS)
+    kind = "exit" if fails and chance.random() < EXIT_SHARE else chance.choice(POD_FAULTS)
     lasts = (200.0, 700.0, 2000.0, 3500.0) if kind in ("freeze", "cut-off") else (20.0, 90.0, 600.0)
     return PodFault(
         kind,
@@ -214,6 +242,12 @@ def _pod_fault(chance: random.Random) -> PodFault:
         if kind == "wait"
         else "",
     )
+
+
+def _retried(chance: random.Random) -> PodFault:
+    """Draw a failure after which Kubernetes creates another pod."""
+    kind, code = chance.choice(("exit", "exit", "kill")), chance.choice(RETRIED_CODES)
+    return PodFault(kind, code=code)
 
 
 def _act(chance: random.Random, kinds: Mapping[str, float]) -> Act:
@@ -229,6 +263,10 @@ def _act(chance: random.Random, kinds: Mapping[str, float]) -> Act:
     elif kind == "lose-node":
         seconds = chance.choice((30.0, 200.0, 700.0, 2000.0, 3500.0))
         value = (chance.random() < 0.5, chance.random() < 0.7)
+    elif kind == "store-away":
+        seconds = chance.choice(AWAY_SECONDS)
+    elif kind == "lose-each-node":
+        seconds = chance.choice(NODE_SECONDS)
     elif kind in ("restart", "delete-run", "second-operator", "silence"):
         value = chance.random() < (0.95 if kind == "delete-run" else 0.5)
     return Act(kind, seconds, value)

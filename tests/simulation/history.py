@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .api_server import Change, Json
 from .connection import Received, Request
 from .nodes import Silence
+from .polls import Poll
 from .store import Commit
 
 
@@ -32,7 +33,8 @@ class History:
     """All changes of objects, all commits, and the state at the end.
 
     `exempt` has the resource versions of runs whose status somebody else has overwritten, and
-    `created` is the number of runs that were created.
+    `created` is the number of runs that were created. `kept` says what the operator still
+    had in its memory at the end.
     """
 
     changes: tuple[Change, ...]
@@ -48,3 +50,5 @@ class History:
     errors: tuple[str, ...]
     faults: tuple[tuple[float, str], ...]
     created: int
+    polls: tuple[Poll, ...] = ()
+    kept: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ Jobs of runs that do not exist, and the pods of such Jobs.
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections import Counter
@@ -18,6 +19,7 @@ from .api_server import FOREGROUND, JOBS, ORPHAN, PODS, RUNS, ApiServer, Change,
 from .clock import Scheduler, monotonic, timestamp
 from .kubelet import INDEX, JOB_NAME
 
+STEPS, WALK = "isheep.dev/steps", "isheep.dev/walk"
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 BACKOFF_SECONDS = 10.0
 COLLECTION_SECONDS = (0.5, 5.0, 90.0, 90.0)
@@ -247,6 +249,13 @@ def is_finished(job: Json) -> bool:
     """Return whether a Job is Complete or Failed."""
     conditions = (job.get("status") or {}).get("conditions") or ()
     return any(c["type"] in ("Complete", "Failed") and c["status"] == "True" for c in conditions)
+
+
+def is_later_part(job: Json) -> bool:
+    """Return whether a Job makes a part of an iteration, and another one has begun that part."""
+    annotations = job["metadata"].get("annotations") or {}
+    walk = json.loads(annotations.get(WALK) or "{}")
+    return "claim" in walk and walk["claim"] != json.loads(annotations[STEPS])[0]["key"]
 
 
 def _pod(job: Json, index: int, number: int) -> Json:

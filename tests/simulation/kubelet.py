@@ -32,8 +32,10 @@ from .store import Store
 INDEX = "batch.kubernetes.io/job-completion-index"
 JOB_NAME = "batch.kubernetes.io/job-name"
 KILLED, STOPPED = 137, 143
-GRACE_SECONDS = (0.1, 2.0, 15.0, 40.0)
-"""How long a worker needs after SIGTERM."""
+SAVE_SECONDS = (0.1, 0.1, 2.0, 2.0, 15.0, 15.0, 40.0, 40.0, 90.0)
+"""How long a worker needs after SIGTERM; at the end of its grace period it is killed."""
+KILL_SECONDS = 2.0
+"""How long a kubelet needs to kill a pod."""
 UNSCHEDULED = {
     "type": "PodScheduled",
     "status": "False",
@@ -69,6 +71,7 @@ class _Pod:
     index: int
     address: str
     fault: PodFault | None
+    grace: float
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     node: str | None = None
     accepted: str = ""
@@ -102,6 +105,7 @@ class Kubelet:
         self._pods: dict[str, _Pod] = {}
         self._finished: dict[str, asyncio.Event] = {}
         self._addresses = 0
+        self._jobs: dict[str, tuple[str, str]] = {}
         server.listeners.append(self._note)
 
     def progress(self, url: str) -> Any:
@@ -109,9 +113,15 @@ class Kubelet:
         for pod in self._pods.values():
             if f"//{pod.address}:" in url and pod.started and not self._is_silent(pod):
                 committed = [s.model_dump(mode="json", by_alias=True) for s in pod.committed]
-                counts = {"itemsDone": len(committed), "itemsTotal": 64}
-                return {"stage": pod.stage, "committed": committed, **counts}
+                # Some stages have no items.
+                counts = {} if len(committed) % 3 == 2 else {"itemsDone": len(committed) + 1}
+                total = {"itemsTotal": 64} if counts else {}
+                return {"stage": pod.stage, "committed": committed, **counts, **total}
         return TimeoutError("no pod has this address")
+
+    def job_at(self, url: str) -> tuple[str, str] | None:
+        """Return the UID and the name of the Job whose pod has, or had, the address of a URL."""
+        return self._jobs.get(url.partition("//")[2].partition(":")[0])
 
     def _note(self, change: Change) -> None:
         if change.resource != PODS:
@@ -129,8 +139,10 @@ class Kubelet:
                 int(metadata["annotations"][INDEX]),
                 f"10.0.{self._addresses // 256}.{self._addresses % 256}",
                 self._next_fault(change.document),
+                float(change.document["spec"].get("terminationGracePeriodSeconds", 30)),
             )
             self._pods[uid] = pod
+            self._jobs[pod.address] = (metadata["ownerReferences"][0]["uid"], pod.job)
             self._scheduler.task(self._live(uid, pod))
         elif change.kind == "DELETED":
             if (pod := self._pods.pop(uid, None)) is not None:
@@ -160,13 +172,18 @@ class Kubelet:
         except _Ends as ends:
             end = ends
         if pod.stopping.is_set():
-            # A worker writes a checkpoint before it ends.
-            await asyncio.sleep(self._chance.choice(GRACE_SECONDS))
+            end = await self._saved(pod, end)
         await self._nodes.answers(pod.node)
         self._pods.pop(uid, None)
         if pod.index == 0:
             self._done(pod).set()
         self._terminate(pod, end, uid)
+
+    async def _saved(self, pod: _Pod, end: _Ends) -> _Ends:
+        """Return how a pod ends whose worker writes a checkpoint first."""
+        needed = self._chance.choice(SAVE_SECONDS)
+        await asyncio.sleep(min(needed, pod.grace + KILL_SECONDS))
+        return _Ends(KILLED) if end.code == STOPPED and needed > pod.grace else end
 
     async def _start(self, pod: _Pod) -> None:
         await self._pause(pod, self._chance.uniform(0.2, 3))

@@ -15,10 +15,11 @@ import contextlib
 import copy
 import json
 import marshal
+import sys
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, TypeVar
 from unittest.mock import patch
 
@@ -28,6 +29,7 @@ from isheep.api.base import SpecModel
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.kube import client as client_module
 from isheep.kube import names as names_module
+from isheep.kube import pod_endings as pod_endings_module
 from isheep.kube import reconciler as reconciler_module
 from isheep.kube import records as records_module
 from isheep.planner import walk as walk_module
@@ -43,6 +45,7 @@ MAX_ENTRIES = 20_000
 MAX_DOCUMENTS = 400
 """Documents are the same objects only within a seed, so a few are enough."""
 MAX_NODES = 60_000
+READERS = ("job_record", "pod_record")
 UNREAD = {*NO_RECIPE_READS, "suspend", "active_deadline_seconds"}
 """Fields of the spec that no recipe reads, so that runs with different ones share their stages."""
 WALKS = ("isheep.planner.walk", "isheep.planner.keys")
@@ -108,11 +111,28 @@ def _shared_documents() -> Iterator[None]:
         stack.enter_context(patch.object(informer, "received", lambda document: document))
         stack.enter_context(patch.object(connection, "content_of", _Body))
         stack.enter_context(patch.object(records_module, "_compact", documents.compact))
+        for module, name in _readers():
+            once = _of_identity(getattr(module, name))
+            stack.enter_context(patch.object(module, name, once))
         read = SimpleNamespace(loads=documents.loads, dumps=json.dumps)
         for module in (records_module, reconciler_module, names_module):
             stack.enter_context(patch.object(module, "json", read))
         stack.enter_context(patch.object(client_module, "json", SimpleNamespace(loads=_body_of)))
         yield
+
+
+def _readers() -> Iterator[tuple[ModuleType, str]]:
+    """Yield the functions of the operator that read documents, by the modules that call them.
+
+    The operator gets a document several times: in the answer to its own write, from a watch and in
+    each LIST. And all versions of a Job share their template and annotations.
+    """
+    for name in ("_whole_record", "_gpus", "_steps", "read_walk"):
+        yield records_module, name
+    yield pod_endings_module, "read_result"
+    for place, module in list(sys.modules.items()):
+        if place.startswith("isheep.kube."):
+            yield from ((module, name) for name in READERS if hasattr(module, name))
 
 
 class _Documents:

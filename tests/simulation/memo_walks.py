@@ -101,7 +101,7 @@ def by_identity(original: Callable[..., Any], keys: Callable[..., Any] | None = 
 
     def remembering(*arguments: Any, **options: Any) -> Any:
         counting = keys(*arguments, **options) if keys else (*arguments, *options.values())
-        place = tuple(one if isinstance(one, str) else id(one) for one in counting)
+        place = tuple([one if type(one) is str else id(one) for one in counting])
         known = found.get(place)
         if known is None:
             if len(found) > MAX_VALUES:

@@ -22,7 +22,7 @@ from isheep.kube.config import OperatorConfig
 from isheep.kube.names import MANAGED_BY, MANAGED_BY_LABEL
 from isheep.kube.operator import Operator
 
-from ..unit.isheep.kube.fake_cluster import FakeSession
+from ..unit.isheep.kube.fake_session import FakeSession
 from .api_server import JOBS, RUNS, Json
 from .clock import WallClock
 from .connection import Configuration, Connection, Network
@@ -57,21 +57,25 @@ def _report(task: asyncio.Task[Any]) -> None:
 
 
 class _Session(FakeSession):
+    is_open = True
+
     async def close(self) -> None:
-        """Close nothing."""
+        """Note that it is closed."""
+        self.is_open = False
 
 
 class _NoHttpServer:
     """Replaces the server of /healthz, /readyz and /metrics."""
 
-    def __init__(self, *_: object) -> None:
-        pass
+    is_open = False
 
     async def start(self) -> None:
         """Serve nothing."""
+        self.is_open = True
 
     async def stop(self) -> None:
-        """Stop nothing."""
+        """Note that it is stopped."""
+        self.is_open = False
 
 
 class OperatorProcess:
@@ -91,6 +95,7 @@ class OperatorProcess:
         self.tasks: list[asyncio.Task[Any]] = []
         self.informers: list[Informer] = []
         self.ended = asyncio.Event()
+        self._open: list[_Session | _NoHttpServer | Connection] = []
 
     def start(self) -> None:
         """Start the operator and its watches."""
@@ -110,14 +115,24 @@ class OperatorProcess:
         """End the process as SIGTERM does: it releases its Lease."""
         if not self.ended.is_set():
             await self.operator.stop()
+            if not self.ended.is_set():
+                self._check_closed()
             self.die()
+
+    def _check_closed(self) -> None:
+        """Report what an operator that has ended by itself has left open."""
+        for one in self._open:
+            if one.is_open:
+                message = f"{self.identity} has stopped, and its {type(one).__name__} is open"
+                asyncio.get_running_loop().call_exception_handler({"message": message})
 
     async def _run(self) -> None:
         self.operator = Operator(CONFIG, {operator_module.NAME_VARIABLE: self.identity})
-        session = _Session(self._session.answer)
+        session, http = _Session(self._session.answer), _NoHttpServer()
+        self._open += [session, http]
         with (
             patch.object(operator_module, "Api", self),
-            patch.object(operator_module, "HttpServer", _NoHttpServer),
+            patch.object(operator_module, "HttpServer", lambda *_: http),
             patch.object(operator_module, "poll_session", lambda: session),
             patch.object(operator_module, "_now", self._wall.now),
         ):
@@ -130,6 +145,7 @@ class OperatorProcess:
     async def connect(self, on_answer: Any) -> Api:
         """Return a connection; replaces `Api.connect`."""
         made = Connection(self._network, self.identity, self.die)
+        self._open.append(made)
         with patch.object(client_module.client, "ApiClient", lambda _: made):
             return Api(Configuration(), on_answer)  # type: ignore[arg-type]
 

@@ -170,7 +170,7 @@ def report(known: bool, mutants: int, *, seed: int, runs: int, pool: int, proces
     from .defects.mutants import draw
 
     memory = Memory()
-    pooled = Pool(trace_seeds(range(seed, seed + pool), memory), memory)
+    pooled = Pool(_clean(trace_seeds(range(seed, seed + pool), memory)), memory)
     # The searches begin with the memory of this process.
     gc.collect()
     gc.freeze()
@@ -178,6 +178,14 @@ def report(known: bool, mutants: int, *, seed: int, runs: int, pool: int, proces
     if mutants:
         _print("mutants", draw(seed, mutants, _union(pooled.traced)), pooled, runs, processes)
     return 1 if missed else 0
+
+
+def _clean(traced: Sequence[Traced]) -> list[Traced]:
+    """Return the seeds without a violation, and print the others."""
+    for one in traced:
+        if one.violations:
+            print(f"LEFT OUT     seed {one.seed}, without a defect: {one.violations[0][:200]}")
+    return [one for one in traced if not one.violations]
 
 
 def _union(traced: Sequence[Traced]) -> dict[str, set[int]]:

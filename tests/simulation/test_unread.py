@@ -34,6 +34,10 @@ CASES = {
         "def f(a) -> str:\n    return f'{a}-x' if a else 'y'",
         ["the condition a is negated"],
     ),
+    "how much of a text or a digest is kept": (
+        "def f(a):\n    return f'{a}'[:9], a.hexdigest()[:16], a[:2]",
+        ["the constant 2 is changed"],
+    ),
     "only logs": (
         "def f(a, b):\n    new = {x for x in b if x > 1}\n    for x in new:\n        log_event(x)",
         [],

@@ -6,36 +6,50 @@ import asyncio
 import logging
 import random
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from isheep.contract.reasons import Reason
 from isheep.kube.client import ApiError, ApiUnreachableError
 
-from ..unit.isheep.kube.fake_cluster import FakeSession
+from ..unit.isheep.kube.fake_session import FakeSession
 from ..unit.isheep.planner.simulation import spec_with
 from . import acts
 from .api_server import JOBS, PODS, RUNS, ApiServer, Change, Json, collection
 from .clock import Scheduler, SimulationLoop, WallClock, monotonic, now
 from .connection import Network
 from .deployment import Deployment
-from .faults import FaultPlan, draw
+from .faults import Act, FaultPlan, draw
 from .history import Final, History, Unexplained
-from .job_controller import JobController, is_finished
+from .job_controller import JobController, is_finished, is_later_part
 from .kubelet import Kubelet
+from .memory_at_end import kept_in_memory
 from .nodes import Nodes
 from .operator_process import OperatorProcess, track_tasks
+from .polls import PollLog
 from .queue import QUEUE_LABEL, QUEUES, Queue
 from .store import Store
+from .themes import Theme, draw_theme
 
 GROUPINGS = ("PerRole", "PerRole", "Joined", "Run", "Run", "Run", "Run", "PerStage")
+PARTS = ("PerRole", "Joined")
+"""The groupings in which a Job makes a part of an iteration."""
 SCALES = {"PerRole": 1.0, "Joined": 0.9, "Run": 0.35, "PerStage": 1.6}
 GPU = {"limits": {"nvidia.com/gpu": "1"}}
+GRACE_SECONDS = 60
+"""How long a pod may take to end; some workers need longer, and are killed."""
 QUEUED_SHARE = 0.25
 PEER_SHARE = 0.5
 """The share of simulations with a second run that needs the same stages."""
 CREATION_SECONDS = (10.0, 10.0, 150.0)
 """The longest time before somebody creates a run."""
+BACK = Act("clock", value=-5400)
+BACK_SECONDS = (0.0, 2.0)
+"""How long after the begin of a wait the clock is set back."""
+LATE_SECONDS = (3.0, 20.0)
+"""When a run goes on after the begin of the Job of its peer."""
+LATEST_SECONDS = 900.0
+"""When it goes on if its peer has had no such Job."""
 TICK_SECONDS = 20.0
 """How often the world looks for runs that are silent, that need a retry, or that have ended."""
 BOUND_SECONDS = 4 * 3600.0
@@ -70,6 +84,10 @@ class World:
     retries: int = 0
     deployment: Deployment = field(init=False)
     unexplained: list[Unexplained] = field(default_factory=list)
+    late: str | None = None
+    """The path of the run that goes on beside a second Job of its peer (`Theme.late_peer`)."""
+    clock_back: bool = False
+    """Whether the clock is set back with the next status that says that a stage waits."""
     _since: dict[str, tuple[bool, float]] = field(default_factory=dict)
     _healed: dict[str, float] = field(default_factory=dict)
     _last: float = 0.0
@@ -88,13 +106,39 @@ class World:
         }
         self.server.put(path, document)
 
+    def expect(self, seconds: float) -> None:
+        """Let the simulation last for at least some seconds."""
+        self._last = max(self._last, seconds)
+
+    def delete_run(self, path: str) -> None:
+        """Delete the run of a path, and create a run with its name soon."""
+        acts.delete_run(self, path.removesuffix("/status"), again=True)
+
     def note_change(self, change: Change) -> None:
         """Perform the act that is due at this change, after the change is complete."""
+        if self.clock_back and change.resource == RUNS and _waits(change.document):
+            # The operator has planned with the time before, and waits for an answer, or sleeps.
+            self.clock_back = False
+            pause = self.chance.choice(BACK_SECONDS)
+            self.scheduler.later(pause, self.set_clock_back)
+        if self.late is not None and change.resource == JOBS and is_later_part(change.document):
+            self.resume_late(self.chance.uniform(*LATE_SECONDS))
         if change.resource in (RUNS, JOBS) and not self._busy:
             act = self.plan.of_change()
             if act is not None:
-                self._last = monotonic() + act.seconds
+                self._last = max(self._last, monotonic() + act.seconds)
                 self.scheduler.later(0.0, lambda: acts.perform(self, act))
+
+    def set_clock_back(self) -> None:
+        """Set the clock of the operators back."""
+        acts.perform(self, BACK)
+        self.plan.note(str(BACK))
+
+    def resume_late(self, seconds: float) -> None:
+        """Let the run that is late go on after some seconds."""
+        place, self.late = self.late, None
+        if place is not None:
+            self.scheduler.later(seconds, lambda: acts.edit(self, place, {"suspend": False}))
 
     # --- until the end ----------------------------------------------------------------------
 
@@ -190,6 +234,10 @@ def _uid(document: Json) -> str:
     return str(document["metadata"]["uid"])
 
 
+def _waits(run: Json) -> bool:
+    return any(stage.get("hold") for stage in (run.get("status") or {}).get("stages") or ())
+
+
 def _owned(job: Json, run_uid: str) -> bool:
     owners = job["metadata"].get("ownerReferences") or ()
     return any(owner["uid"] == run_uid for owner in owners)
@@ -247,19 +295,26 @@ async def _simulate(seed: int, errors: list[str]) -> History:
     loop = asyncio.get_running_loop()
     track_tasks(loop)
     loop.set_exception_handler(lambda _, context: errors.append(_described(context)))
-    names, specs = _specs(chance)
+    theme = draw_theme(chance)
+    names, specs = _specs(chance, theme)
     jobs = specs[0]["compute"]
     grouping = jobs.get("jobs") or jobs["inference"]["jobs"]
-    plan = draw(chance, runs=len(names), scale=SCALES[grouping] * (1 + 0.3 * (len(names) - 1)))
+    size = SCALES[grouping] * (1 + 0.3 * (len(names) - 1))
+    plan = draw(chance, theme, runs=len(names), scale=size)
     server, store, wall, scheduler = ApiServer(), Store(), WallClock(), Scheduler()
     network = Network(server, chance, plan.of_request, lambda path: _touch(server, path))
     nodes, queue = Nodes(server, scheduler, chance), Queue(server, scheduler, chance)
     world = World(
         seed, chance, plan, server, store, wall, scheduler, network, nodes, queue, errors=errors
     )
+    network.delete, world.clock_back = world.delete_run, theme.clock_back
     session = FakeSession()
     kubelet = Kubelet(server, store, scheduler, chance, plan.of_pod, nodes)
-    session.answer = lambda url: TimeoutError() if chance.random() < 0.1 else kubelet.progress(url)
+    log = PollLog(
+        lambda url: TimeoutError() if chance.random() < 0.1 else kubelet.progress(url),
+        kubelet.job_at,
+    )
+    session.answer = log.answer
     JobController(server, scheduler, chance)
     world.deployment = Deployment(
         lambda identity: OperatorProcess(network, session, wall, identity, chance),
@@ -269,13 +324,21 @@ async def _simulate(seed: int, errors: list[str]) -> History:
     )
     server.listeners.append(world.note_change)
     world.deployment.start()
-    labels = {QUEUE_LABEL: chance.choice(QUEUES)} if chance.random() < QUEUED_SHARE else {}
+    queued = theme.queued or chance.random() < QUEUED_SHARE
+    labels = {QUEUE_LABEL: chance.choice(QUEUES)} if queued else {}
+    if theme.late_peer:
+        world.create_run(names.pop(0), {**specs.pop(0), "suspend": True}, {})
+        labels, (world.late,) = {}, [place for place, _ in server.members(RUNS)]
+        scheduler.later(LATEST_SECONDS, lambda: world.resume_late(0.0))
     for name, spec in zip(names, specs, strict=True):
         begin = chance.uniform(0, chance.choice(CREATION_SECONDS))
         scheduler.later(begin, _creation(world, name, spec, labels))
+        world.expect(begin)
     try:
         await world.run_to_end()
-        return world.history()
+        history = world.history()
+        kept = await kept_in_memory(world, history)
+        return replace(history, polls=tuple(log.polls), kept=kept)
     finally:
         world.deployment.stop()
         scheduler.close()
@@ -286,16 +349,18 @@ def _creation(world: World, name: str, spec: Json, labels: Json) -> Any:
     return lambda: world.create_run(name, spec, labels)
 
 
-def _specs(chance: random.Random) -> tuple[list[str], list[Json]]:
+def _specs(chance: random.Random, theme: Theme) -> tuple[list[str], list[Json]]:
     """Draw the runs: one, or two that need the same stages."""
-    grouping = chance.choice(GROUPINGS)
+    grouping = chance.choice(PARTS if theme.late_peer else GROUPINGS)
     compute: Json = {"jobs": "Run"} if grouping == "Run" else {"inference": {"jobs": grouping}}
     if chance.random() < 0.2 and grouping != "Run":
         compute["inference"]["parallelism"] = 2
     compute.setdefault("inference", {})["resources"] = GPU
     compute["training"] = {"resources": GPU}
+    for pool in ("inference", "training"):
+        compute[pool]["terminationGracePeriodSeconds"] = GRACE_SECONDS
     first = spec_with(iterations=2, compute=compute)
-    if chance.random() >= PEER_SHARE:
+    if chance.random() >= (1.0 if theme.late_peer else PEER_SHARE):
         return ["run"], [first]
     threshold = chance.choice((6, 2))
     return ["run", "peer"], [

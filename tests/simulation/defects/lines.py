@@ -28,11 +28,15 @@ Lines = Mapping[str, frozenset[int]]
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """What a seed does without a defect: the lines that it executes, and its history's digest."""
+    """What a seed does without a defect: the lines that it executes, and its history's digest.
+
+    A seed with `violations` says nothing about a defect.
+    """
 
     seed: int
     lines: Lines
     fingerprint: str
+    violations: tuple[str, ...] = ()
 
 
 def trace_seeds(seeds: Iterable[int], memory: Memory) -> list[Traced]:
@@ -52,19 +56,24 @@ def _traced(seed: int, memory: Memory) -> Traced:
     with remembered(memory):
         lines = executed_lines(run)
         # The searches compare with the undisturbed runs of the source without a defect.
-        violations(histories[0])
-    return Traced(seed, lines, fingerprint(histories[0]))
+        found = tuple(violations(histories[0]))
+    return Traced(seed, lines, fingerprint(histories[0]), found)
 
 
 def executed_lines(run: Callable[[], None]) -> dict[str, frozenset[int]]:
     """Return the lines of the planner and the operator that a function executes, by file."""
-    left: dict[CodeType, set[int] | None] = {}
+    # By identity: a code object computes its hash again each time, from all of its constants.
+    left: dict[int, set[int] | None] = {}
+    codes: dict[int, CodeType] = {}
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         code = frame.f_code
-        if code not in left:
-            left[code] = _lines(code) if any(p in code.co_filename for p in PARTS) else None
-        unseen = left[code]
+        try:
+            unseen = left[id(code)]
+        except KeyError:
+            codes[id(code)] = code
+            is_part = any(p in code.co_filename for p in PARTS)
+            unseen = left[id(code)] = _lines(code) if is_part else None
         if not unseen:
             # A function without a line that is new runs at its full speed.
             return None
@@ -79,7 +88,8 @@ def executed_lines(run: Callable[[], None]) -> dict[str, frozenset[int]]:
     finally:
         sys.settrace(before)
     found: dict[str, set[int]] = {}
-    for code, unseen in left.items():
+    for key, unseen in left.items():
+        code = codes[key]
         if unseen is not None:
             found.setdefault(code.co_filename, set()).update(_lines(code) - unseen)
     return {name: frozenset(lines) for name, lines in found.items()}

@@ -5,6 +5,7 @@ invariants. What counts is how the source is built, and not the name of a functi
 
 - a call of a log, a metric or a trace, with its arguments;
 - an f-string, and the value of something that is called `message`;
+- how much of a text or of a digest is kept;
 - the condition of a statement that contains only such parts;
 - a function that returns a sentence, or that does nothing else than these calls.
 """
@@ -32,6 +33,9 @@ def unread(tree: ast.Module) -> set[ast.AST]:
             found.update(ast.walk(node))
         elif (value := _text_value(node)) is not None:
             found.update(ast.walk(value))
+    for node in ast.walk(function):
+        if isinstance(node, ast.Subscript) and _is_cut(node, found):
+            found.update(ast.walk(node.slice))
     for node in _statements(function):
         # The innermost statements come first.
         if isinstance(node, ast.If | ast.For) and _is_idle([*node.body, *node.orelse], found):
@@ -57,6 +61,16 @@ def _text_value(node: ast.AST) -> ast.expr | None:
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
         return node.value if node.targets[0].id in TEXTS else None
     return None
+
+
+def _is_cut(node: ast.Subscript, found: set[ast.AST]) -> bool:
+    """Return whether a node is the begin or the end of a text or of a digest."""
+    if not isinstance(node.slice, ast.Slice):
+        return False
+    value = node.value
+    is_digest = isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute)
+    is_digest = is_digest and value.func.attr == "hexdigest"  # type: ignore[attr-defined]
+    return value in found or is_digest
 
 
 def _statements(function: FunctionNode) -> Iterator[ast.stmt]:

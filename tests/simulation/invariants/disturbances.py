@@ -6,8 +6,10 @@ An invariant about the time of a reaction looks only at the times outside of the
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..connection import RequestFault
 from ..history import History
 
 FOREVER = float("inf")
@@ -17,6 +19,10 @@ RETRY_SECONDS = 120.0
 """The waits after requests that fail in a row, and a timeout of the client."""
 LIST_SECONDS = 400.0
 """A watch that has lost its history reports no deletion. The next LIST does."""
+OVERTAKEN_SECONDS = 1.5
+"""An answer that a watch has overtaken arrives a second late."""
+SET_SECONDS = 0.001
+"""A clock that is set disturbs nothing but the times that were computed before."""
 LATE: dict[str, float] = {
     "partition": RETRY_SECONDS,
     "silence": LIST_SECONDS,
@@ -48,9 +54,19 @@ class Calm:
         return min((end for end, last in ends if end <= last), default=FOREVER)
 
 
-def calm_times(history: History) -> Calm:
-    """Return the times without a disturbance."""
-    ends = [(at, at + _seconds(text)) for at, text in history.faults if _seconds(text)]
+def has_wrong_clock(history: History) -> bool:
+    """Return whether the clock of the operators is set to a wrong time."""
+    return any("'clock'" in text for _, text in history.faults)
+
+
+def calm_times(history: History, *, clocks: bool = True) -> Calm:
+    """Return the times without a disturbance.
+
+    A wrong clock is one for ever, unless `clocks` is False. Then it is one only when it is set.
+    """
+    late = LATE if clocks else {**LATE, "clock": SET_SECONDS}
+    lasts = [(at, _seconds(text, late)) for at, text in history.faults]
+    ends = [(at, at + seconds) for at, seconds in lasts if seconds]
     spans, free = [], 0.0
     for begin, end in sorted(ends):
         if begin > free:
@@ -59,14 +75,26 @@ def calm_times(history: History) -> Calm:
     return Calm((*spans, (free, FOREVER)))
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str, late: Mapping[str, float]) -> float:
     """Return how long a fault disturbs the operators; 0.0 if it does not."""
     if text.startswith("pod "):
         return 0.0
     found = _ACT.match(text)
     if found is None:
-        # A request has failed.
-        late = LIST_SECONDS if "410" in text else RETRY_SECONDS
-        return RESTART_SECONDS if "dies" in text else late
+        return _of_request(text)
     kind, seconds = found[1], float(found[2])
-    return seconds + LATE[kind] if kind in LATE else 0.0
+    if kind == "clock":
+        return late[kind]
+    return seconds + late[kind] if kind in late else 0.0
+
+
+def _of_request(text: str) -> float:
+    """Return how long a request that has failed disturbs the operators."""
+    for name, seconds in (
+        (RequestFault.OVERTAKEN.value, OVERTAKEN_SECONDS),
+        ("410", LIST_SECONDS),
+        ("dies", RESTART_SECONDS),
+    ):
+        if name in text:
+            return seconds
+    return RETRY_SECONDS

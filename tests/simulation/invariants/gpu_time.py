@@ -12,7 +12,7 @@ from ..api_server import PODS, RUNS, Change, Json
 from ..history import History
 from .true_failure import UID_LABEL
 
-ERROR_SECONDS = 100.0
+ERROR_SECONDS = 120.0
 """The most that one Job is charged too much: two looks at its pods, and the grace of a stop."""
 
 FREE_SECONDS = 120.0

@@ -1,7 +1,8 @@
 """Of two runs that want the same stage, the older one makes it, and the younger one waits.
 
-A run wants a stage that its status names as next. A run that is Stalled, or that waits for another
-run, wants nothing. The operator knows the wishes of all runs a while after it has started.
+A run wants a stage that its status names as next, and that nobody has committed. A run that is
+Stalled, or that waits for another run, wants nothing. The operator knows the wishes of all runs a
+while after it has started.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from ...control_plane.harness.invariants import steps_of
 from ..api_server import JOBS, RUNS, Json
 from ..history import History
-from .disturbances import calm_times
+from .disturbances import FOREVER, calm_times
 from .true_failure import UID_LABEL
 
 CALM_SECONDS = 20.0
@@ -22,6 +23,7 @@ def violations(history: History) -> list[str]:
     """Return the Jobs of younger runs for stages that an older run wanted."""
     calm = calm_times(history)
     runs: dict[str, Json] = {}
+    made = {one.key: one.at for one in reversed(history.commits)}
     found = []
     for change in history.changes:
         metadata = change.document["metadata"]
@@ -32,7 +34,8 @@ def violations(history: History) -> list[str]:
         elif change.resource == JOBS and change.kind == "ADDED":
             own = runs.get(metadata["labels"].get(UID_LABEL, ""))
             stage, key = steps_of(change.document)[0]
-            if own is None or not calm.holds(change.at - CALM_SECONDS, change.at):
+            is_made = made.get(key, FOREVER) <= change.at
+            if own is None or is_made or not calm.holds(change.at - CALM_SECONDS, change.at):
                 continue
             found += [
                 f"{metadata['name']} makes {stage}, and the older {_name(other)} wants it"

@@ -4,6 +4,10 @@ It notes the end of each Job, each edit and each retry in the status of the run.
 that it runs, and gives no reason to wait, a Job is at work for it. A run that waits for a time goes
 on at that time. A run that waits for a peer, or for an attempt that stops, goes on when no peer and
 no such Job is left. The status says that a Job waits for its queue.
+
+All of this holds with a wrong clock, too, except for waits: their end is a time of the operator's
+clock. No wait lasts longer than the longest one of the schedule, and the operator looks again with
+each LIST. So a wait ends after both of these times, from its begin or from when the clock was set.
 """
 
 from __future__ import annotations
@@ -13,11 +17,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from isheep.contract.reasons import Reason
+from isheep.planner.retry_schedule import STALLED_SCHEDULE
 
+from ...control_plane.harness.invariants import steps_of
 from ..api_server import JOBS, RUNS, Change, Json
 from ..history import History
 from ..job_controller import is_finished
-from .disturbances import Calm, calm_times
+from .disturbances import Calm, calm_times, has_wrong_clock
 from .keeps_waiting import seconds_of
 from .open_requests import is_open
 from .true_failure import UID_LABEL
@@ -33,6 +39,9 @@ LIMITS = {
     "stop": 30.0,
 }
 """The most seconds for each kind of news, while nothing disturbs the operator."""
+LIST_SECONDS = 300.0
+WRONG_CLOCK_SECONDS = STALLED_SCHEDULE[-1].total_seconds() + LIST_SECONDS + LIMITS["hold"]
+"""The longest wait from its begin on, if the clock is wrong."""
 WHAT = {
     "end": "the end of a Job",
     "generation": "an edit",
@@ -56,6 +65,7 @@ class _Run:
     document: Json
     jobs: dict[str, Json] = field(default_factory=dict)
     due: dict[str, float] = field(default_factory=dict)
+    waits_until: float | None = None
 
     @property
     def working(self) -> bool:
@@ -67,13 +77,26 @@ class _Run:
         return self.working or (self.document.get("status") or {}).get("phase") not in IDLE
 
 
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """When a reaction is late."""
+
+    calm: Calm
+    wrong_clock: bool
+
+    def latest(self, name: str, begin: float) -> float:
+        """Return the latest time for the reaction to news at `begin`."""
+        waits = name == "hold" and self.wrong_clock
+        return self.calm.after(begin, WRONG_CLOCK_SECONDS if waits else LIMITS[name])
+
+
 def violations(history: History) -> list[str]:
     """Return what an operator has noted too late, or not at all."""
-    calm = calm_times(history)
-    return list(_late(history.changes, calm))
+    calm = calm_times(history, clocks=False)
+    return list(_late(history.changes, _Limits(calm, has_wrong_clock(history))))
 
 
-def _late(changes: tuple[Change, ...], calm: Calm) -> Iterator[str]:
+def _late(changes: tuple[Change, ...], limits: _Limits) -> Iterator[str]:
     runs: dict[str, _Run] = {}
     deleted: dict[str, _Run] = {}
     for change in changes:
@@ -88,16 +111,16 @@ def _late(changes: tuple[Change, ...], calm: Calm) -> Iterator[str]:
             deleted[uid] = runs.pop(uid)
             continue
         if change.resource == RUNS:
-            yield from _answered(run, change, calm)
+            yield from _answered(run, change, limits)
             run.document = change.document
         else:
             _note_job(run, change)
-        yield from _waits(run, change, calm)
-        yield from _peers(runs, deleted, change.at, calm)
+        yield from _waits(run, change, limits)
+        yield from _peers(runs, deleted, change.at, limits)
     end = changes[-1].at if changes else 0.0
     for run in runs.values():
         for name in list(run.due):
-            yield from _checked(run, name, end, calm)
+            yield from _checked(run, name, end, limits)
 
 
 def _run_of(change: Change) -> str | None:
@@ -107,13 +130,13 @@ def _run_of(change: Change) -> str | None:
     return (metadata.get("labels") or {}).get(UID_LABEL) if change.resource == JOBS else None
 
 
-def _answered(run: _Run, change: Change, calm: Calm) -> Iterator[str]:
+def _answered(run: _Run, change: Change, limits: _Limits) -> Iterator[str]:
     """Yield what the status of a run answers too late, and note what is due next."""
     before, after = run.document.get("status") or {}, change.document.get("status") or {}
     if before != after:
-        yield from _checked(run, "end", change.at, calm)
+        yield from _checked(run, "end", change.at, limits)
     for name, due in is_open(change.document).items():
-        yield from _noted(run, name, change.at, calm, due=due)
+        yield from _noted(run, name, change.at, limits, due=due)
 
 
 def _note_job(run: _Run, change: Change) -> None:
@@ -124,19 +147,27 @@ def _note_job(run: _Run, change: Change) -> None:
         return
     run.jobs[uid] = document
     ends = known is not None and not is_finished(known) and is_finished(document)
-    if ends and "deletionTimestamp" not in document["metadata"]:
+    if ends and "deletionTimestamp" not in document["metadata"] and _is_expected(run, document):
         run.due.setdefault("end", change.at)
 
 
-def _peers(runs: dict[str, _Run], deleted: dict[str, _Run], at: float, calm: Calm) -> Iterator[str]:
+def _is_expected(run: _Run, job: Json) -> bool:
+    """Return whether the end of a Job is due: after an edit, prepare must commit before others."""
+    resolved = (run.document.get("status") or {}).get("resolved") or {}
+    return "prepared" in resolved or [step for step, _ in steps_of(job)] == ["prepare"]
+
+
+def _peers(
+    runs: dict[str, _Run], deleted: dict[str, _Run], at: float, limits: _Limits
+) -> Iterator[str]:
     """Yield which runs have waited too long for a peer that is not there."""
     left = any(one.working for one in deleted.values())
     for uid, run in runs.items():
         if _reason(run) == Reason.WAITING_FOR_PEER:
             others = left or any(one.is_peer for name, one in runs.items() if name != uid)
-            yield from _noted(run, "peer", at, calm, due=not others)
+            yield from _noted(run, "peer", at, limits, due=not others)
         elif "peer" in run.due:
-            yield from _checked(run, "peer", at, calm)
+            yield from _checked(run, "peer", at, limits)
 
 
 def _reason(run: _Run) -> str | None:
@@ -144,7 +175,7 @@ def _reason(run: _Run) -> str | None:
     return next((c["reason"] for c in conditions if c["type"] == "Ready"), None)
 
 
-def _waits(run: _Run, change: Change, calm: Calm) -> Iterator[str]:
+def _waits(run: _Run, change: Change, limits: _Limits) -> Iterator[str]:
     """Yield for what a run has waited too long that is not there."""
     status: dict[str, Any] = run.document.get("status") or {}
     reason = _reason(run)
@@ -156,12 +187,13 @@ def _waits(run: _Run, change: Change, calm: Calm) -> Iterator[str]:
         "stop": reason == Reason.STOPPING and not run.jobs,
     }
     for name, is_due in due.items():
-        yield from _noted(run, name, change.at, calm, due=is_due)
+        yield from _noted(run, name, change.at, limits, due=is_due)
     until = _held_until(status, reason) if not run.jobs else None
     if until is None:
-        yield from _checked(run, "hold", change.at, calm)
-    else:
-        run.due["hold"] = until
+        yield from _checked(run, "hold", change.at, limits)
+    elif until != run.waits_until:
+        run.due["hold"] = change.at if limits.wrong_clock else until
+    run.waits_until = until
 
 
 def _held_until(status: Json, reason: str | None) -> float | None:
@@ -176,15 +208,15 @@ def _held_until(status: Json, reason: str | None) -> float | None:
     return min(ends, default=None)
 
 
-def _noted(run: _Run, name: str, at: float, calm: Calm, *, due: bool) -> Iterator[str]:
+def _noted(run: _Run, name: str, at: float, limits: _Limits, *, due: bool) -> Iterator[str]:
     if due:
         run.due.setdefault(name, at)
     else:
-        yield from _checked(run, name, at, calm)
+        yield from _checked(run, name, at, limits)
 
 
-def _checked(run: _Run, name: str, at: float, calm: Calm) -> Iterator[str]:
+def _checked(run: _Run, name: str, at: float, limits: _Limits) -> Iterator[str]:
     begin = run.due.pop(name, at)
-    if at > calm.after(begin, LIMITS[name]):
+    if at > limits.latest(name, begin):
         who = run.document["metadata"]["name"]
         yield f"{who}: {WHAT[name]} is noted after {at - begin:.0f} s"

@@ -5,9 +5,9 @@
 - An attempt that has ended is deleted only after the status has its end: an operator that dies in
   between would not know the result any more.
 
-Only the status is compared that the same process writes right after the deletion, in its first try.
-A Job whose queue has changed, or that avoids nodes that answer again, is deleted as useless and
-does not count.
+Only the status is compared that the same process writes right after the deletion, and of a stopped
+attempt the first one that it writes, also if earlier writes were lost. A Job whose queue has
+changed, or that avoids nodes that answer again, is deleted as useless and does not count.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from .true_jobs import ATTEMPT_LABEL
 
 SECONDS = 5.0
 """A pass writes its status within this time after its actions."""
+TRIES_SECONDS = 120.0
+"""A pass that fails is repeated after a minute at most."""
 OVER = ("Succeeded", "Failed")
 
 
@@ -35,7 +37,8 @@ OVER = ("Succeeded", "Failed")
 class _Deletion:
     """A Job that an operator has deleted, and its run's name and status at that time.
 
-    `spec` is that of its run when the Job was created, without `suspend`.
+    `spec` is that of its run when the Job was created, without `suspend`. It is empty if somebody
+    had just changed the run, because the operator may not have known.
     """
 
     job: Json
@@ -56,7 +59,7 @@ def violations(history: History) -> list[str]:
     for deletion in _deletions(history):
         after = _written_after(deletion, writes, versions)
         at = deletion.request.at
-        if after is None or not calm.holds(at, at + SECONDS):
+        if after is None or (deletion.finished and not calm.holds(at, at + SECONDS)):
             continue
         if deletion.finished and after["spec"].get("suspend"):
             continue
@@ -74,17 +77,21 @@ def _deletions(history: History) -> Iterator[_Deletion]:
     jobs: dict[str, Json] = {}
     runs: dict[str, Json] = {}
     specs: dict[str, Json] = {}
+    edited: dict[str, float] = {}
     for request in history.requests:
         if request.method != "DELETE" or "/jobs/" not in request.path or request.status >= 300:
             continue
         while change is not None and change.at < request.at:
             uid = change.document["metadata"]["uid"]
             if change.resource == RUNS:
+                if uid in runs and _spec(runs[uid]) != _spec(change.document):
+                    edited[uid] = change.at
                 runs[uid] = change.document
             elif change.resource == JOBS:
                 jobs[uid] = change.document
                 owner = change.document["metadata"]["ownerReferences"][0]["uid"]
-                specs.setdefault(uid, _spec(runs[owner]))
+                is_known = change.at - edited.get(owner, -SECONDS) >= SECONDS
+                specs.setdefault(uid, _spec(runs[owner]) if is_known else {})
             change = next(changes, None)
         job = jobs.get(request.body["preconditions"]["uid"])
         run = None if job is None else (job["metadata"].get("labels") or {}).get(UID_LABEL)
@@ -98,12 +105,19 @@ def _deletions(history: History) -> Iterator[_Deletion]:
 def _written_after(
     deletion: _Deletion, writes: list[Request], versions: dict[int, Json]
 ) -> Json | None:
-    """Return the run after the status that the process writes in the pass of a deletion."""
+    """Return the run after the status that the process writes after a deletion.
+
+    If the Job had ended, this is the status of the same pass, in its first try.
+    """
     begin, path = deletion.request.at, f"/{deletion.name}/status"
+    end = begin + (SECONDS if deletion.finished else TRIES_SECONDS)
     for one in writes:
-        due = begin <= one.at < begin + SECONDS and one.process == deletion.request.process
+        due = begin <= one.at < end and one.process == deletion.request.process
         if due and urlsplit(one.path).path.endswith(path):
-            return versions.get(one.version) if one.status < 300 else None
+            if one.status < 300:
+                return versions.get(one.version)
+            if deletion.finished:
+                return None
     return None
 
 

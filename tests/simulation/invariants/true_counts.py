@@ -1,7 +1,7 @@
 """The counts of a status are true: no stage has more attempts or failures than the run had Jobs.
 
-A Job that the API server has refused counts as an attempt if the run is suspended or edited before
-the next try. A stage that is retried has a failure, or has needed too much memory.
+A Job that the API server has refused is no attempt. A stage that is retried has a failure, or has
+needed too much memory.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ def violations(history: History) -> list[str]:
     """Return the first stage of each run that has more attempts than the run had Jobs."""
     found: dict[str, str] = {}
     jobs: Counter[str] = Counter()
-    refused = [at for at, text in history.faults if "quota" in text]
     for change in history.changes:
         document = change.document
         if change.resource == JOBS and change.kind == "ADDED":
@@ -29,8 +28,7 @@ def violations(history: History) -> list[str]:
         uid = document["metadata"]["uid"]
         for stage in (document.get("status") or {}).get("stages") or ():
             counted = max(stage.get("attempts") or 0, stage.get("failures") or 0)
-            # Attempts are known before their Jobs are created.
-            if counted > jobs[uid] + sum(at <= change.at for at in refused):
+            if counted > jobs[uid]:
                 text = f"{stage['id']} has {counted} attempts, and its run had {jobs[uid]} Jobs"
                 found.setdefault(uid, f"version {change.version}: {text}")
             retried = (stage.get("hold") or {}).get("reason") == Reason.RETRYING

@@ -42,13 +42,16 @@ CAUSES: dict[str, frozenset[str]] = {
     Reason.WORKLOAD_MISSING: frozenset(
         {"a wrong clock", "a Job lost its labels", "somebody deletes a Job"}
     ),
+    # The Job controller creates each pod, and the scheduler looks at it, long before the operator
+    # calls this missing.
+    Reason.PODS_NOT_CREATED: frozenset({"a wrong clock"}),
     # The Workload of a Job that has lost its labels names no queue.
     Reason.LOCAL_QUEUE_NOT_FOUND: frozenset({"a Job lost its labels"}),
     Reason.JOB_SUSPENDED: frozenset({"a Job is suspended without a queue"}),
     Reason.WAITING_FOR_PEER: frozenset({"another run"}),
     Reason.IMAGE_PULL_FAILED: frozenset({"ImagePullBackOff"}),
     Reason.CONTAINER_NOT_STARTED: frozenset({"CreateContainerConfigError"}),
-    Reason.UNSCHEDULABLE: frozenset({"a node is silent"}),
+    Reason.UNSCHEDULABLE: frozenset({"a node is silent", "a wrong clock"}),
     Reason.QUOTA_EXCEEDED: frozenset({"a quota"}),
     Reason.JOB_NAME_CONFLICT: frozenset({"a Job lost its labels"}),
     Reason.PREPARE_OVERDUE: frozenset({"a Job had too little time", "a wrong clock"}),
@@ -97,6 +100,9 @@ def _facts(change: Change) -> Iterator[tuple[str, str]]:
     """Yield what a change tells about a run, by the UID of the run."""
     document = change.document
     run = (document["metadata"].get("labels") or {}).get(UID_LABEL, "")
+    if change.resource == JOBS and not run:
+        # Somebody has removed the labels.
+        run = next((one["uid"] for one in document["metadata"].get("ownerReferences") or ()), "")
     if change.resource == RUNS and document["spec"].get("suspend"):
         yield _uid(change), "suspended by its spec"
     elif change.resource == JOBS:
@@ -114,6 +120,16 @@ def _facts(change: Change) -> Iterator[tuple[str, str]]:
             yield before["metadata"]["labels"].get(UID_LABEL, ""), "a Job lost its labels"
     elif change.resource == PODS:
         yield from ((run, fact) for fact in _of_pod(document))
+        if _ends_deleted(change):
+            # It may be gone before the operator has read its result.
+            yield run, "a pod failed"
+
+
+def _ends_deleted(change: Change) -> bool:
+    """Return whether a pod ends whose deletion has begun before."""
+    before, ended = change.before or {}, change.document["status"].get("phase")
+    deleted = "deletionTimestamp" in (before.get("metadata") or {})
+    return deleted and ended != before["status"].get("phase") and ended == "Succeeded"
 
 
 def _of_pod(pod: Json) -> Iterator[str]:

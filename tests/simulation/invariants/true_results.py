@@ -2,6 +2,7 @@
 
 A pod that fails may have committed stages before. Its result names them, and the next attempt must
 not begin with one of them. A Job that somebody deletes, or whose labels are gone, may be too late.
+After an edit, the results of Jobs that go on are in the status when prepare has committed again.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def violations(history: History) -> list[str]:
                 elif known.get(place, 0.0) > change.at:
                     # The Job is gone before the operator must have read its pods.
                     known[place] = FOREVER
-        if change.resource == RUNS and change.kind != "DELETED":
+        if change.resource == RUNS and change.kind != "DELETED" and _is_prepared(document):
             late = [
                 stage["id"]
                 for stage in (document.get("status") or {}).get("stages") or ()
@@ -56,6 +57,11 @@ def violations(history: History) -> list[str]:
                 text = f"version {change.version} has not {late[0]}, which a pod has reported"
                 found.setdefault(uid, text)
     return list(found.values())
+
+
+def _is_prepared(run: Json) -> bool:
+    """Return whether the stages of the newest spec are known."""
+    return "prepared" in ((run.get("status") or {}).get("resolved") or {})
 
 
 def _steps(pod: Json) -> set[tuple[str, str]]:

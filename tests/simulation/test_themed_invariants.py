@@ -1,0 +1,155 @@
+"""The invariants about queues, lost nodes and wrong clocks, and the faults of rare themes."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from .api_server import JOBS, PODS, RUNS, Json
+from .faults import draw
+from .history import History
+from .invariants import lost_in_time, one_writer, reacts, true_queue
+from .invariants.disturbances import calm_times
+from .nodes import Silence
+from .queue import QUEUE_LABEL
+from .test_invariants import history, job, request, run, stage, time
+from .themes import RARE, RARE_SHARE, draw_theme
+
+MOVED = (5.0, "Act(kind='move-queue', seconds=3.0, value=None)")
+BACK = (5.0, "Act(kind='clock', seconds=3.0, value=-5400)")
+NODE = "node-1"
+
+
+def with_faults(found: History, *faults: tuple[float, str]) -> History:
+    return replace(found, faults=faults)
+
+
+def in_queue(document: Json, queue: str) -> Json:
+    """Return a run or a Job with the label of a queue."""
+    metadata = document["metadata"]
+    labels = {**metadata.get("labels", {}), QUEUE_LABEL: queue}
+    return {**document, "metadata": {**metadata, "labels": labels}}
+
+
+@pytest.mark.parametrize(
+    ("queue", "suspend", "at", "found"),
+    [
+        ("old", True, 40.0, 1),
+        ("old", True, 9.0, 0),
+        ("new", True, 40.0, 0),
+        ("old", False, 40.0, 0),
+    ],
+)
+def test_a_suspended_job_that_stays_in_the_old_queue_is_a_violation(
+    queue: str, suspend: bool, at: float, found: int
+) -> None:
+    rows = [
+        (0.0, "ADDED", RUNS, in_queue(run(), "old")),
+        (1.0, "ADDED", JOBS, in_queue(job(suspend=suspend), queue)),
+        (5.0, "MODIFIED", RUNS, in_queue(run(), "new")),
+        (at, "MODIFIED", RUNS, in_queue(run(reason="Queued"), "new")),
+    ]
+    assert len(true_queue.violations(with_faults(history(*rows), MOVED))) == found
+
+
+def pod(*, marked: float | None = None, gone_by: float | None = None) -> Json:
+    """Return a pod on a node that is marked as not ready or deleted at a time."""
+    ready = {"type": "Ready", "status": "False", "lastTransitionTime": time(marked or 0.0)}
+    metadata: Json = {"name": "pod", "uid": "pod-1", "labels": {"isheep.dev/run-uid": "uid-1"}}
+    if gone_by is not None:
+        metadata["deletionTimestamp"] = time(gone_by)
+    conditions = [] if marked is None else [ready]
+    status = {"phase": "Running", "conditions": conditions}
+    return {"metadata": metadata, "spec": {"nodeName": NODE}, "status": status}
+
+
+def avoiding_job() -> Json:
+    """Return a Job that excludes the node by its name."""
+    rule = {"key": "metadata.name", "operator": "NotIn", "values": [NODE]}
+    terms = {"nodeSelectorTerms": [{"matchFields": [rule]}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+    return {**job(), "spec": {"template": {"spec": {"affinity": affinity}}}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "at", "found"),
+    [
+        ({"marked": 40.0}, 60.0, 1),
+        ({"marked": 40.0}, 341.0, 0),
+        ({"gone_by": 40.0}, 41.0, 1),
+        ({"gone_by": 40.0}, 101.0, 0),
+        ({"gone_by": 400.0, "marked": 0.0}, 401.0, 1),
+        ({}, 900.0, 1),
+    ],
+)
+def test_a_job_that_avoids_a_node_too_early_is_a_violation(
+    fields: dict[str, Any], at: float, found: int
+) -> None:
+    rows = [(0.0, "ADDED", RUNS, run()), (40.0, "MODIFIED", PODS, pod(**fields))]
+    made = history(*rows, (at, "ADDED", JOBS, avoiding_job()))
+    silent = replace(made, silences=(Silence(NODE, 0.0, 900.0, frozen=True),))
+    assert len(lost_in_time.violations(silent)) == found
+
+
+def prepared(**fields: Any) -> Json:
+    """Return a run whose prepare is committed."""
+    found = run(**fields)
+    return {**found, "status": {**found["status"], "resolved": {"prepared": {}}}}
+
+
+WAITING = run(reason="Retrying", stages=(stage(hold={"reason": "Retrying", "until": time(20)}),))
+
+
+@pytest.mark.parametrize(("at", "found"), [(2000.0, 0), (5400.0, 1)])
+def test_a_wait_ends_although_the_clock_was_set_back(at: float, found: int) -> None:
+    rows = [(4.0, "ADDED", RUNS, WAITING), (at, "ADDED", JOBS, job())]
+    assert len(reacts.violations(with_faults(history(*rows), BACK))) == found
+
+
+@pytest.mark.parametrize(("at", "found"), [(60.0, 0), (90.0, 1)])
+def test_a_wrong_clock_does_not_hide_the_end_of_a_job(at: float, found: int) -> None:
+    rows = [
+        (0.0, "ADDED", RUNS, prepared(reason="Queued")),
+        (1.0, "ADDED", JOBS, job()),
+        (55.0, "MODIFIED", JOBS, job(finished=True)),
+        (at, "MODIFIED", RUNS, prepared(reason="Queued", stages=(stage(committed=True),))),
+    ]
+    assert len(reacts.violations(with_faults(history(*rows), BACK))) == found
+
+
+def test_a_wrong_clock_disturbs_for_ever_or_only_when_it_is_set() -> None:
+    made = with_faults(history(), BACK)
+    assert not calm_times(made).holds(100.0, 200.0)
+    assert calm_times(made, clocks=False).holds(100.0, 200.0)
+    assert not calm_times(made, clocks=False).holds(0.0, 10.0)
+
+
+def lease(at: float) -> tuple[float, str, str, Json]:
+    spec = {"holderIdentity": "operator", "leaseDurationSeconds": 22}
+    return at, "ADDED", "leases", {"metadata": {"name": "lease", "uid": "lease"}, "spec": spec}
+
+
+@pytest.mark.parametrize(("renewed", "found"), [(True, 0), (False, 1)])
+def test_a_lease_may_be_renewed_with_the_same_time(renewed: bool, found: int) -> None:
+    status = "/namespaces/ns/selfalignmentruns/run/status"
+    requests = [request(29.0, "PUT", "/namespaces/ns/leases/lease", 1)] if renewed else []
+    requests.append(request(30.0, "PATCH", status, 2))
+    assert len(one_writer.violations(history(lease(0.0), requests=tuple(requests)))) == found
+
+
+def test_few_seeds_have_a_rare_theme_and_each_of_them_has_its_faults() -> None:
+    drawn = [draw_theme(random.Random(seed)) for seed in range(1000)]
+    rare = [theme for theme in drawn if theme in RARE]
+    assert len(rare) / len(drawn) == pytest.approx(RARE_SHARE, abs=0.05)
+    assert {RARE.index(theme) for theme in rare} == set(range(len(RARE)))
+    for number, theme in enumerate(RARE):
+        plan = draw(random.Random(number), theme, runs=2, scale=1.0)
+        kinds = {act.kind for act in plan.acts.values()}
+        assert theme.early is None or theme.early in kinds
+        assert theme.pods.items() <= plan.pods.items()
+        assert set(plan.statuses.values()) == ({theme.statuses} - {None})
+        assert theme.jobs is None or theme.jobs in plan.jobs.values()
+        assert not theme.alone or not (plan.writes or plan.reads or kinds - set(theme.acts))
