@@ -309,8 +309,9 @@ def test_a_phase_belongs_to_its_reason(phase: str, reason: str, at: float, found
 
 @pytest.mark.parametrize(("committed", "found"), [(True, 1), (False, 0)])
 def test_a_run_waits_for_a_peer_that_makes_its_stage(committed: bool, found: int) -> None:
-    waiting = with_status(run(reason="WaitingForPeer"), stage={"id": STEP[0]})
-    waiting["status"]["conditions"][0]["message"] = "the run uid-0 executes this stage; x"
+    waiting = run(reason="WaitingForPeer")
+    text = f"{STEP[0]}: the run uid-0 executes this stage; x"
+    waiting["status"]["conditions"][0]["message"] = text
     trained = {**stage(committed=committed), "id": "i1/train"}
     peer = run("uid-0", stages=(stage(committed=True), trained))
     rows = [

@@ -67,10 +67,12 @@ def _lost(old: Json, new: Json) -> str:
 
 
 def _kept(old: Json, new: Json) -> str:
-    """Return a stage that still has the failures of before."""
-    known = {(s["id"], s["key"]): s.get("failures") or 0 for s in old.get("stages") or ()}
+    """Return a stage that still has the failures of before, apart from those that are new."""
+    known = {(s["id"], s["key"]): s for s in old.get("stages") or ()}
     for stage in new.get("stages") or ():
-        before = known.get((stage["id"], stage["key"]), 0)
-        if before and (stage.get("failures") or 0) >= before:
+        before = known.get((stage["id"], stage["key"]), {})
+        failures, attempts = (before.get(name) or 0 for name in ("failures", "attempts"))
+        ended = (stage.get("attempts") or 0) - attempts
+        if failures and (stage.get("failures") or 0) >= max(failures, 1 + ended):
             return str(stage["id"])
     return ""

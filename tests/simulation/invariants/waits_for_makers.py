@@ -19,7 +19,8 @@ from .job_states import ready_reason
 
 SECONDS = 45.0
 """A run that waits looks again after 30 seconds, even if nobody wakes it."""
-PEER = re.compile(r"the run (\S+) executes this stage")
+PEER = re.compile(r"(\S+): the run (\S+) executes this stage")
+"""The message has the stage and the name of the peer."""
 LATER = ("train", "merge", "report")
 """The stages after all data of an iteration."""
 
@@ -57,10 +58,9 @@ def _why(run: Json, by_name: dict[str, Json]) -> bool:
     status = run["status"]
     ready = next(c for c in status["conditions"] if c["type"] == "Ready")
     named = PEER.search(ready["message"])
-    stage = (status.get("stage") or {}).get("id")
-    peer = by_name.get(named[1]) if named is not None else None
-    if named is None or stage is None or not iteration_of(stage):
+    if named is None:
         return False
+    stage, peer = named[1], by_name.get(named[2])
     return peer is not None and _has_passed(peer, iteration_of(stage))
 
 
