@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from isheep.contract.exit_codes import ExitCode
-from isheep.kube.pod_failure_policy import failure_fields
+from isheep.kube.job_building.pod_failure_policy import failure_fields
 
 from ..simulation.job_controller import INDEX
 from ..simulation.kubelet import PodFault

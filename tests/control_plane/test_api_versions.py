@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from isheep.api.crd import crd
+from isheep.api.generation.crd import crd
 
 from .harness.api import MERGE_PATCH, ApiServer
 from .harness.cluster import Cluster

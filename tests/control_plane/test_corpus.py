@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from isheep.api.loader import SpecError, load_run
+from isheep.api.reading.loader import SpecError, load_run
+from isheep.api.reading.schema_paths import field_path
 from isheep.api.run import SelfAlignmentRun
-from isheep.api.schema_paths import field_path
 
 HERE = Path(__file__).resolve().parent
 CORPUS = HERE / "corpus"

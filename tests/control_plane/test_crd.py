@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from isheep.api.run import SelfAlignmentRun
-from isheep.api.validations import violations
+from isheep.api.validation.validations import violations
 from isheep.kube.client import TOO_LARGE
 
 from .harness.waiting import until

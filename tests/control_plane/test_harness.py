@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from isheep.contract.order import Outcome, parse_result
-from isheep.kube.jobs import Installation, Owner, job_document
+from isheep.kube.job_building.jobs import Installation, Owner, job_document
 from isheep.planner.pinning import Resolved
 from isheep.planner.plan import plan
 from isheep.planner.types import Environment, Observed, Start

@@ -26,7 +26,7 @@ def warnings(namespace: NamespaceFixture, run: str, reason: str) -> list[str]:
 
 
 def test_a_finished_run_is_deleted_after_its_time_to_live(operators: OperatorFactory) -> None:
-    patches = {**SHORT_WAITS, "isheep.kube.refusals:KEPT_SECONDS": 3.0}
+    patches = {**SHORT_WAITS, "isheep.kube.passes.refusals:KEPT_SECONDS": 3.0}
     environment, namespace = operators(ttl={"enabled": True}, patches=patches)
     # The rights are missing at first, as with a chart that somebody has changed.
     namespace.may_be_forbidden = True

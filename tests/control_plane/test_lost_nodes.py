@@ -29,8 +29,8 @@ FROM_TRAIN = Run().skip_to("i1/train")
 """prepare, train, merge, report."""
 # These patches come first: other modules import the names.
 PATCHES = {
-    "isheep.kube.lost_nodes:SILENCE_GRACE": 5.0,
-    "isheep.kube.lost_nodes:DELETION_GRACE": 5.0,
+    "isheep.kube.pods.lost_nodes:SILENCE_GRACE": 5.0,
+    "isheep.kube.pods.lost_nodes:DELETION_GRACE": 5.0,
     **SHORT_WAITS,
 }
 NODE_CONTROLLERS = ("node-lifecycle-controller", "taint-eviction-controller")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from isheep.api.crd import crd
-from isheep.kube.records import run_record
+from isheep.api.generation.crd import crd
+from isheep.kube.cache.records import run_record
 from isheep.planner.pinning import pin
 
 from ..unit.isheep.api.largest_run import LONGEST, largest_spec, other_bytes, stored_bytes

@@ -1,7 +1,7 @@
 """The traces of an operator process: what a collector gets while runs go to their end.
 
-`tests/unit/isheep/kube/test_tracing.py` tests what a span contains. Here a real process makes the
-spans from the status of runs on a real control plane, and is killed on the way.
+`tests/unit/isheep/kube/observability/test_tracing.py` tests what a span contains. Here a real
+process makes the spans from the status of runs on a real control plane, and is killed on the way.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from isheep.kube.spans import root_id, span_id, trace_id
+from isheep.kube.observability.spans import root_id, span_id, trace_id
 
 from ..unit.isheep.kube.span_collector import Collector, attributes_of, collector_of_spans
 from .harness.concurrent_tests import OperatorFactory, takes_long

@@ -22,7 +22,7 @@ from .harness.waiting import until
 NAMESPACES = ("team-a", "team-b")
 LEASE = {"namespace": SYSTEM_NAMESPACE, "name": "isheep", "durationSeconds": 30}
 CRD = f"{CRDS}/selfalignmentruns.isheep.dev"
-PATCHES = {**SHORT_WAITS, "isheep.kube.watching:RETRY_SECONDS": 0.5}
+PATCHES = {**SHORT_WAITS, "isheep.kube.process.watching:RETRY_SECONDS": 0.5}
 
 
 @pytest.fixture

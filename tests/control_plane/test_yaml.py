@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-from isheep.api.yaml_reader import plain_scalar, read_documents
+from isheep.api.reading.yaml_reader import plain_scalar, read_documents
 
 RUNS = "/apis/isheep.dev/v1alpha1/namespaces/default/selfalignmentruns"
 APPLY = "application/apply-patch+yaml"

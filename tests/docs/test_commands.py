@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import yaml
 
-from isheep.api.loader import load_run
+from isheep.api.reading.loader import load_run
 
 from ..e2e_local.command import TINY_SPEC
 from ..e2e_local.recipes_on_smollm2 import merged

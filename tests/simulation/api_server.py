@@ -19,7 +19,7 @@ from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from ..unit.isheep.kube.test_patch import merge
+from ..unit.isheep.kube.passes.test_patch import merge
 from .clock import monotonic, timestamp
 
 Json = dict[str, Any]

@@ -29,9 +29,9 @@ from isheep.api.base import SpecModel
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.kube import client as client_module
 from isheep.kube import names as names_module
-from isheep.kube import pod_endings as pod_endings_module
-from isheep.kube import reconciler as reconciler_module
-from isheep.kube import records as records_module
+from isheep.kube.cache import records as records_module
+from isheep.kube.passes import reconciler as reconciler_module
+from isheep.kube.pods import pod_endings as pod_endings_module
 from isheep.planner import walk as walk_module
 from isheep.planner.orders import NO_RECIPE_READS
 from isheep.planner.pinning import Resolved

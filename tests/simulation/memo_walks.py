@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from isheep.kube import reconciler
+from isheep.kube.passes import reconciler
 from isheep.planner import frontier, orders, plan, reach, stage_records, status
 from isheep.planner import walk as walk_module
 from isheep.planner.walk import Walk

@@ -16,11 +16,11 @@ from typing import Any
 from unittest.mock import patch
 
 from isheep.kube import client as client_module
-from isheep.kube import operator as operator_module
 from isheep.kube.client import Api
 from isheep.kube.config import OperatorConfig
 from isheep.kube.names import MANAGED_BY, MANAGED_BY_LABEL
-from isheep.kube.operator import Operator
+from isheep.kube.process import operator as operator_module
+from isheep.kube.process.operator import Operator
 
 from ..unit.isheep.kube.fake_session import FakeSession
 from .api_server import JOBS, RUNS, Json

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isheep.kube.patch import status_patch
+from isheep.kube.passes.patch import status_patch
 
 from .defects.lines import Traced, executed_lines, ranked
 from .defects.replacement import Position

@@ -1,8 +1,8 @@
 """The API: `SelfAlignmentRun` as pydantic models, and everything that is generated from them.
 
-The models are the only source of the CRD (`crd`), of the reference (`reference`), of the defaults
-and of the checks of the loader (`loader`). This package imports no other package of the product
-than `isheep.contract`.
+The models are the only source of the CRD and the reference (`generation`), of the defaults and of
+the checks of the loader (`reading`). This package imports no other package of the product than
+`isheep.contract`.
 """
 
 from isheep.api.run import SelfAlignmentRun, SelfAlignmentRunSpec

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from isheep.api.conditions_page import conditions_markdown
-from isheep.api.crd import crd_yaml
-from isheep.api.reason_pages import FOLDER, reason_pages
-from isheep.api.reference import reference_markdown
+from isheep.api.generation.conditions_page import conditions_markdown
+from isheep.api.generation.crd import crd_yaml
+from isheep.api.generation.reason_pages import FOLDER, reason_pages
+from isheep.api.generation.reference import reference_markdown
 
 GENERATED: dict[str, Callable[[], str]] = {
     "crds/isheep.dev_selfalignmentruns.yaml": crd_yaml,

@@ -1,4 +1,4 @@
-"""`isheep`, the command line: one module for each command.
+"""`isheep`, the command line: one module for each command (`commands`).
 
 `isheep --help`, `--version` and shell completion must start quickly. A command's module therefore
 imports pydantic, the store and the drivers inside its functions, when the command runs.

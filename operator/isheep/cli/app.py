@@ -21,7 +21,7 @@ from typer.core import TyperGroup
 
 from isheep import __version__
 from isheep.cli.completion import Command, enable_completion, skip_conversion
-from isheep.cli.text import printable
+from isheep.cli.terminal.text import printable
 from isheep.contract.exit_codes import ExitCode
 
 COMMANDS = (
@@ -51,7 +51,7 @@ COMMANDS = (
     "crd",
     "operator",
 )
-"""The commands in the order of `--help`; the module `isheep.cli.<name>` defines `command`."""
+"""The commands in the order of `--help`; each is `command` in `isheep.cli.commands.<name>`."""
 
 ALIASES = {"diff": "compare"}
 """Other names of commands, which `--help` does not list."""
@@ -164,9 +164,13 @@ def _common(
         configure_logs("Text", logging.DEBUG)
 
 
+def _function(name: str) -> Any:
+    return import_module(f"isheep.cli.commands.{name}").command
+
+
 for _name in COMMANDS:
-    app.command(_name, cls=Command)(import_module(f"isheep.cli.{_name}").command)
+    app.command(_name, cls=Command)(_function(_name))
 for _alias, _name in ALIASES.items():
-    app.command(_alias, cls=Command, hidden=True)(import_module(f"isheep.cli.{_name}").command)
+    app.command(_alias, cls=Command, hidden=True)(_function(_name))
 
 enable_completion()

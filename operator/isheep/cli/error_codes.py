@@ -10,9 +10,9 @@ from __future__ import annotations
 import errno
 import sys
 
-from isheep.api.loader import SpecError
-from isheep.cli.command_line import command_line
-from isheep.cli.errors import BadInputError, UnreachableError
+from isheep.api.reading.loader import SpecError
+from isheep.cli.terminal.command_line import command_line
+from isheep.cli.terminal.errors import BadInputError, UnreachableError
 from isheep.cluster.errors import ClusterError, ClusterUnreachableError
 from isheep.contract.exit_codes import ExitCode
 from isheep.contract.order import ContractError

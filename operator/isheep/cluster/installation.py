@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from isheep import __version__
-from isheep.api.crd import crd
+from isheep.api.generation.crd import crd
 from isheep.api.run import GROUP, PLURAL, VERSION
 from isheep.cluster.client import Cluster, Document
 from isheep.cluster.errors import ClusterError, ForbiddenError

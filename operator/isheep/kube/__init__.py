@@ -1,12 +1,12 @@
 """The operator: performs plans with Kubernetes Jobs.
 
-The operator is level-triggered. kopf's events (`handlers`) and a LIST every few minutes only update
-a cache of slim records (`cache`, `records`) and wake runs in a queue (`queue`). A pass over a run
-(`reconciler`) reads the cache, plans, performs the actions (`actions`) and writes the status once.
+The operator is level-triggered. kopf's events (`process.handlers`) and a LIST every few minutes
+only update a cache of slim records (`cache`) and wake runs in a queue (`queue`). A pass over a run
+(`passes.reconciler`) reads the cache, plans, performs the actions (`passes.actions`) and writes
+the status once.
 
-Everything that decides is pure: Jobs from starts (`jobs`, `volumes`, `services`,
-`pod_failure_policy`), attempts from Jobs and pods (`attempts`, `pod_waiting`, `pod_endings`),
-patches (`patch`) and Events (`events`).
+Everything that decides is pure: Jobs from starts (`job_building`), attempts from Jobs and pods
+(`passes.attempts`, `pods`), patches (`passes.patch`) and Events (`passes.events`).
 
 Nothing here reads the store, so the operator needs no credential for the data.
 """

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from isheep.api.set_values import parse_path, value_at
+from isheep.api.reading.set_values import parse_path, value_at
 
 
 @dataclass(frozen=True, slots=True)

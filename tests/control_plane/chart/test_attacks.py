@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from isheep.api.crd import run_schema
+from isheep.api.generation.crd import run_schema
 
 from ..harness.servers import binaries, kubeconfig_with
 from .attempts import LARGE, LISTED_RUN, LISTS, NAMESPACE, TEAM, Attempt, run_document

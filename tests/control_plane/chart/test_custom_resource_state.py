@@ -16,7 +16,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from isheep.api.crd import crd
+from isheep.api.generation.crd import crd
 from isheep.api.gpu_usage import GpuUsage, Prices
 from isheep.api.status import (
     BenchmarkRecord,

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from isheep.kube import names
-from isheep.kube.metrics import Metrics, RunsCollector
+from isheep.kube.observability.metrics import Metrics, RunsCollector
 
 from ..harness.filled_source import FilledSource, filled_metrics
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from isheep.api.crd import crd, crd_yaml
+from isheep.api.generation.crd import crd, crd_yaml
 from isheep.kube import names
 from isheep.kube.config import load_config
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from isheep.kube.bounds import MOST_KUEUE_LABELS
+from isheep.kube.cache.bounds import MOST_KUEUE_LABELS
 
 from .policies import created, policy_objects, wait_for_status
 from .test_admission import create_namespace, run_document

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from isheep.api.crd import run_schema
+from isheep.api.generation.crd import run_schema
 
 BAD = [
     ({"watchNamespace": ["a"]}, "watchNamespace"),

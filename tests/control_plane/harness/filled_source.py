@@ -7,16 +7,16 @@ from datetime import UTC, datetime
 
 from isheep.api.gpu_usage import GpuUsage, Prices
 from isheep.api.status import Failure, SelfAlignmentRunStatus, StageRecord
-from isheep.kube.metrics import Metrics, RunsCollector
-from isheep.kube.run_figures import (
+from isheep.kube.observability.metrics import Metrics, RunsCollector
+from isheep.kube.observability.run_figures import (
     BestFigures,
     ComparedFigures,
     GpuFigures,
     RunFigures,
     StateFigures,
 )
-from isheep.kube.state_metrics import StateOfRun
-from isheep.kube.watches import Watches
+from isheep.kube.observability.state_metrics import StateOfRun
+from isheep.kube.process.watches import Watches
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isheep.kube.records import run_record
+from isheep.kube.cache.records import run_record
 from isheep.planner.pinning import pin
 
 from ...unit.isheep.api.largest_run import largest_spec

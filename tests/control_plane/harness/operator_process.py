@@ -31,10 +31,10 @@ SHORT_WAITS: Mapping[str, Any] = {
     "isheep.planner.retry_schedule:DISRUPTION_DELAY": 0.5,
     "isheep.planner.groups:CONFIGURATION_WAIT": 1.0,
     "isheep.planner.groups:PEER_WAIT": 5.0,
-    "isheep.kube.rejections:DELAYS": [0.5, 1, 2],
-    "isheep.kube.pod_inspection:SIDECAR_GRACE": 2.0,
+    "isheep.kube.passes.rejections:DELAYS": [0.5, 1, 2],
+    "isheep.kube.passes.pod_inspection:SIDECAR_GRACE": 2.0,
     # Most tests have no Kueue, and admit the Jobs of a queue themselves.
-    "isheep.kube.kueue:WORKLOAD_GRACE": 3600.0,
+    "isheep.kube.passes.kueue:WORKLOAD_GRACE": 3600.0,
 }
 """The planner's waits in seconds, short enough for most tests.
 

@@ -176,7 +176,7 @@ class Servers:
 
 def serve_crd(server: ApiServer) -> None:
     """Create the CRD, and wait until the API server serves SelfAlignmentRun."""
-    from isheep.api.crd import crd
+    from isheep.api.generation.crd import crd
 
     server.must("POST", CRDS, crd())
     runs = "/apis/isheep.dev/v1alpha1/namespaces/default/selfalignmentruns"

@@ -26,7 +26,7 @@ GUIDE = "docs/how-to/queue-with-kueue.md"
 GROUP = "kueue.x-k8s.io/v1beta2"
 QUEUE = "kueue.x-k8s.io/queue-name"
 PRIORITY = "kueue.x-k8s.io/priority-class"
-PATCHES = {**SHORT_WAITS, "isheep.kube.kueue:WORKLOAD_GRACE": 5.0}
+PATCHES = {**SHORT_WAITS, "isheep.kube.passes.kueue:WORKLOAD_GRACE": 5.0}
 NARROW = ("narrow-1", "narrow-2")
 """Queues with the quota of one CPU, for a training on one node and for one on two nodes."""
 LABELLED = ("absent", "my-run", "remote", "other", "closed")

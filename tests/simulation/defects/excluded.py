@@ -12,13 +12,13 @@ from collections.abc import Mapping
 OUTSIDE: Mapping[str, str] = {
     "isheep.planner.status:_benchmark": "no benchmarks; unit tests of the planner have them",
     "isheep.planner.pinning:_begun_writers": "no verdicts; unit tests of the planner have them",
-    "isheep.kube.pod_endings:_lingers_failed": "no sidecars; tests/control_plane/test_pods.py",
-    "isheep.kube.claims:scope_of": "one store for all runs; unit tests of the claims have others",
-    "isheep.kube.pod_waiting:why_no_pods": "no Events of the Job controller; tests/control_plane",
-    "isheep.kube.attempts:_job_message": "a text for people",
-    "isheep.kube.polls:_progress": "the counts of items, which only people read",
-    "isheep.kube.operator:Operator._spawn": "no /healthz, which reads the tasks",
-    "isheep.kube.pod_inspection:PodInspector._namespace_is_going": (
+    "isheep.kube.pods.pod_endings:_lingers_failed": "no sidecars; tests/control_plane/test_pods.py",
+    "isheep.kube.passes.claims:scope_of": "one store for all runs; unit tests have others",
+    "isheep.kube.pods.pod_waiting:why_no_pods": "no Events of Jobs; tests/control_plane has them",
+    "isheep.kube.passes.attempts:_job_message": "a text for people",
+    "isheep.kube.passes.polls:_progress": "the counts of items, which only people read",
+    "isheep.kube.process.operator:Operator._spawn": "no /healthz, which reads the tasks",
+    "isheep.kube.passes.pod_inspection:PodInspector._namespace_is_going": (
         "no namespaces; tests/control_plane/test_conflicts.py deletes one"
     ),
     "isheep.planner.expiry:tracked_by": "no tool tracks a run; unit tests of the planner have them",
@@ -30,11 +30,11 @@ EQUIVALENT: Mapping[tuple[str, str], str] = {
         "stopped_at <= pod.until becomes Lt",
     ): "for equal times, both branches have the same result",
     (
-        "isheep.kube.rejections:Rejections.drop_expired",
+        "isheep.kube.passes.rejections:Rejections.drop_expired",
         "r.until > now becomes GtE",
     ): "a rejection whose wait ends now is not shown, whether it is dropped now or later",
     (
-        "isheep.kube.cache:Cache.update_job",
+        "isheep.kube.cache.cache:Cache.update_job",
         "self.put_job(job) and (not _is_same_content(known, job)) becomes Or",
     ): "a pass without news changes nothing",
     (

@@ -103,7 +103,7 @@ def draw(seed: int, count: int, executed: Mapping[str, Collection[int]]) -> list
 
 def _places() -> Iterator[str]:
     for package in (isheep.planner, isheep.kube):
-        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if module.name.rpartition(".")[2] not in SKIPPED:
                 yield from _functions(module.name)
 

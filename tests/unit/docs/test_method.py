@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from isheep.api.loader import load_run
+from isheep.api.reading.loader import load_run
+from isheep.api.reading.yaml_reader import read_documents
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.api.yaml_reader import read_documents
 from isheep.planner.walk import walk
 from isheep.recipes.builders.prepare import data_fields
 from isheep.recipes.registry import RECIPES

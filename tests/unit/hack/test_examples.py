@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from isheep.api.loader import load_run
+from isheep.api.reading.loader import load_run
 from isheep.api.run import SelfAlignmentRunSpec
 
 ROOT = Path(__file__).resolve().parents[3]

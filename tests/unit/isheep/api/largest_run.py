@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from isheep.api.base import KEY_CHARACTERS
-from isheep.api.crd import openapi_schema
+from isheep.api.generation.crd import openapi_schema
 
 LONGEST = "<"
 ABSENT = ("valueFrom", "tolerationSeconds")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from isheep.api.crd import run_schema
+from isheep.api.generation.crd import run_schema
 from isheep.contract.choices import Pool
 
 CHART = Path(__file__).resolve().parents[4] / "charts" / "isheep-operator"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from isheep.api.generate import generated, write
-from isheep.api.reason_pages import FOLDER
+from isheep.api.generation.reason_pages import FOLDER
 
 ROOT = Path(__file__).resolve().parents[4]
 GENERATED = generated()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from isheep.api.base import SpecModel
-from isheep.api.crd import run_schema
-from isheep.api.loader import SpecError, load_run
+from isheep.api.generation.crd import run_schema
+from isheep.api.reading.loader import SpecError, load_run
 from isheep.api.recipe_registry import RECIPE_DEFINITIONS, defaults_by_recipe
 from isheep.api.run import SelfAlignmentRunSpec
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.api.validations import violations
+from isheep.api.validation.validations import violations
 from isheep.planner.seen_fields import field_digests
 
 from .largest_run import largest_spec, other_bytes, stored_bytes

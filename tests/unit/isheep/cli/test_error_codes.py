@@ -3,7 +3,7 @@ import errno
 import pytest
 
 from isheep.cli.error_codes import message_and_code
-from isheep.cli.errors import BadInputError
+from isheep.cli.terminal.errors import BadInputError
 from isheep.local.lock import RunBusyError
 from isheep.store.interface import (
     StoreConditionError,

@@ -8,9 +8,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from isheep.api.loader import load_run
-from isheep.cli import plan, validate
+from isheep.api.reading.loader import load_run
 from isheep.cli.app import app
+from isheep.cli.commands import plan, validate
 from isheep.recipes.builders.prepare import data_fields
 
 ROOT = Path(__file__).resolve().parents[4]

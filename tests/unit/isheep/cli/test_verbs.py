@@ -371,7 +371,7 @@ def test_a_defect_prints_one_line_and_with_debug_a_traceback(shell, monkeypatch)
     def break_(*_, **__):
         raise RuntimeError("broken\nin two")
 
-    monkeypatch.setattr("isheep.api.loader.load_run", break_)
+    monkeypatch.setattr("isheep.api.reading.loader.load_run", break_)
     result = shell("validate", "run.yaml")
     assert result.exit_code == 70
     assert result.stderr.startswith("isheep: a defect in isheep: RuntimeError: broken\n")

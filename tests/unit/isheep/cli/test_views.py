@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from rich.console import Console
 
 from isheep.api.status import SelfAlignmentRunStatus
-from isheep.cli.live import LiveView
-from isheep.cli.log_lines import LogLines
-from isheep.cli.plain import PlainView
+from isheep.cli.progress.live import LiveView
+from isheep.cli.progress.log_lines import LogLines
+from isheep.cli.progress.plain import PlainView
 from isheep.local.events import AttemptEnd, AttemptView, WorkerView
 
 START = datetime(2030, 1, 1, tzinfo=UTC)

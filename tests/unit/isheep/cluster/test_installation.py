@@ -3,7 +3,7 @@ import copy
 import pytest
 
 from isheep import __version__
-from isheep.api.crd import openapi_schema
+from isheep.api.generation.crd import openapi_schema
 from isheep.cluster.installation import admission_finding, compared_schemas, operator_finding
 
 SCHEMA = openapi_schema()

@@ -45,7 +45,7 @@ def test_the_account_of_the_spec_replaces_the_default():
 
 def test_the_fields_of_the_api_that_refer_to_objects_are_the_known_ones():
     """A new kind of reference in the API must be added here, or doctor would not check it."""
-    from isheep.api.crd import run_schema
+    from isheep.api.generation.crd import run_schema
     from isheep.cluster.references import KINDS
 
     def fields(schema):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from isheep.api.conditions_page import conditions_markdown
+from isheep.api.generation.conditions_page import conditions_markdown
 from isheep.contract.exit_codes import ExitCode
 from isheep.contract.explanation import ReasonGroup
 from isheep.contract.explanations import EXPLANATIONS

@@ -20,7 +20,7 @@ from isheep.contract.order import (
     dump_result,
 )
 from isheep.contract.store_spec import S3StoreSpec, StoreSpec
-from isheep.kube.records import JobRecord, RunRecord, job_record, run_record
+from isheep.kube.cache.records import JobRecord, RunRecord, job_record, run_record
 from isheep.planner.pinning import Resolved, pin
 from isheep.planner.types import Start
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind

@@ -15,7 +15,7 @@ from typing import Any
 
 from isheep.kube.client import ApiError, ApiUnreachableError, Check, Listing
 
-from .test_patch import merge
+from .passes.test_patch import merge
 from .virtual_time import now
 
 Json = dict[str, Any]

@@ -16,7 +16,8 @@ from typing import Any
 
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.order import StageOrder, dump_result, parse_order
-from isheep.kube.cache import Cache
+from isheep.kube.cache.cache import Cache
+from isheep.kube.cache.records import job_record, run_record
 from isheep.kube.client import (
     ApiError,
     ApiUnreachableError,
@@ -27,12 +28,11 @@ from isheep.kube.client import (
 )
 from isheep.kube.config import OperatorConfig
 from isheep.kube.lease import Lease
-from isheep.kube.metrics import Metrics
-from isheep.kube.pod_inspection import PodInspector
-from isheep.kube.polls import Polls
+from isheep.kube.observability.metrics import Metrics
+from isheep.kube.passes.pod_inspection import PodInspector
+from isheep.kube.passes.polls import Polls
+from isheep.kube.passes.reconciler import Reconciler
 from isheep.kube.queue import WorkQueue
-from isheep.kube.reconciler import Reconciler
-from isheep.kube.records import job_record, run_record
 from isheep.planner.plan import plan
 from isheep.planner.types import Plan, Start
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from isheep.contract.order import Runtime
-from isheep.kube.jobs import Installation, job_document
+from isheep.kube.job_building.jobs import Installation, job_document
 from isheep.kube.owners import Owner
 from isheep.planner.types import Start
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from isheep.kube.jobs import Installation
-from isheep.kube.records import job_record
+from isheep.kube.cache.records import job_record
+from isheep.kube.job_building.jobs import Installation
 from isheep.planner.types import JobWalk
 
 from .builders import RUN_UID, a_start, a_step

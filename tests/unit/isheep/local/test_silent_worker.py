@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tests.unit.isheep.local.conftest import RecordingListener, SkippedWaits
 
-from isheep.cli.plain import PROGRESS_SECONDS, PlainView
+from isheep.cli.progress.plain import PROGRESS_SECONDS, PlainView
 from isheep.local.driver import BEAT_SECONDS
 
 LINES = 4

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from isheep.api.loader import load_run
+from isheep.api.reading.loader import load_run
 from isheep.contract.prepared import ChatFormatRef, Prepared, ScoreLabelsRef
 from isheep.planner.walk import walk
 from isheep.recipes.interface import Stage, Statistics

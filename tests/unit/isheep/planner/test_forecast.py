@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from isheep.api.loader import load_run
+from isheep.api.reading.loader import load_run
 from isheep.contract.prepared import Prepared
 from isheep.planner.forecast import Forecast, forecast, work
 from isheep.planner.walk import walk

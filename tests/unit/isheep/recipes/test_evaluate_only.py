@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from isheep.api.crd import crd
+from isheep.api.generation.crd import crd
 from isheep.api.recipe_registry import INTERNAL_RECIPES, RECIPE_DEFINITIONS, definition_of
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.planner.walk import Walk, walk

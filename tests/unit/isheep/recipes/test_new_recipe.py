@@ -16,12 +16,12 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from isheep.api.base import Integer, SpecModel
-from isheep.api.crd import run_schema
+from isheep.api.generation.crd import run_schema
 from isheep.api.recipe_definition import RecipeDefinition
 from isheep.api.recipe_registry import RECIPE_DEFINITIONS
 from isheep.api.run import SelfAlignmentRun, SelfAlignmentRunSpec, settings_of
+from isheep.api.validation.validations import violations
 from isheep.api.validation_rule import ValidationRule
-from isheep.api.validations import violations
 from isheep.contract.prepared import Prepared
 from isheep.recipes.builders.context import RunContext
 from isheep.recipes.builders.curate import curate

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from isheep.contract.order import StepResult
-from isheep.kube.polls import POLL_BYTES
+from isheep.kube.passes.polls import POLL_BYTES
 from isheep_worker.process.channel import Waits
 from isheep_worker.process.progress_board import ProgressBoard
 from isheep_worker.process.progress_server import serve_progress

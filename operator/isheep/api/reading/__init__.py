@@ -1,0 +1,1 @@
+"""How a run is read from a file and from `--set`: every problem with its place."""

@@ -1,0 +1,1 @@
+"""The validation rules that field types cannot express, each written once, in CEL."""

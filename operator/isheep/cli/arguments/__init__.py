@@ -1,0 +1,1 @@
+"""The arguments and options that several commands share, and what they name."""

@@ -1,0 +1,1 @@
+"""The commands: the module `<name>` defines `command` of `isheep <name>`."""

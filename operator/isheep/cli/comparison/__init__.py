@@ -1,0 +1,1 @@
+"""What `isheep compare` finds out about runs."""

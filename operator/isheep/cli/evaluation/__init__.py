@@ -1,0 +1,1 @@
+"""What `isheep evaluate` needs for a run and for one model."""

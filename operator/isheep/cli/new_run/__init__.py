@@ -1,0 +1,1 @@
+"""The file that `isheep init` writes, and its questions."""

@@ -1,0 +1,1 @@
+"""The progress and the end of a run on this machine."""

@@ -1,0 +1,1 @@
+"""What each command needs to talk to a terminal: safe text, errors, questions."""

@@ -1,0 +1,1 @@
+"""What the operator keeps of the cluster: slim records of runs and Jobs, by UID."""

@@ -1,0 +1,1 @@
+"""How a `Start` of the plan becomes a Job: its pods, volumes, Services and failure policy. Pure."""

@@ -1,0 +1,1 @@
+"""What the operator shows of runs to monitoring: metrics and traces."""

@@ -1,0 +1,1 @@
+"""What pods say about an attempt: their records, results, endings, times and waits. Pure."""
