@@ -215,10 +215,11 @@ def _plans(group: tuple[Stage, ...], refs: Sequence[StageRef], context: Planning
     stages, claim = context.walked.stages, None
     if not walks and can_walk(first, grouping):
         claim = context.walked.keys[claimed_stage(stages, first, grouping).id]
+    plans = Plans(keys, walks=walks, claim=claim, joined=grouping == "Joined")
     if first.id == PREPARE or not needs_reach(context.observed.peers, walks=walks):
-        return Plans(keys, walks=walks, claim=claim)
+        return plans
     resolved, records = context.stage_records.resolved, context.stage_records.of(context.walked)
-    return Plans(keys, reached(resolved.document(), records, first.id, grouping), walks, claim)
+    return replace(plans, reach=reached(resolved.document(), records, first.id, grouping))
 
 
 def _started(

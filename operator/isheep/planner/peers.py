@@ -6,7 +6,8 @@ that are planned at the same moment come to the same decision. A run that is sus
 is Stalled without an attempt, or waits for a place wants no key, so the next run can continue.
 
 A Job for one stage does not claim the others of its iteration. So a run whose Job would walk
-through them waits until that stage is done (`beside`).
+through them waits until that stage is done (`beside`). For the same reason, a run with the grouping
+Joined waits for the Job of a later role with the grouping PerRole (`inside`).
 
 The Job of a whole run walks on to stages whose keys nobody knows yet. So a run also waits for a
 peer if one of the two has such a Job, and both could come to the same stage (`reach`).
@@ -37,13 +38,15 @@ class Plans:
     """What a run is about to work on: the keys it needs now, and the stages it may then reach.
 
     `reach` has the expected keys, and `walks` tells whether its Job would execute a whole run.
-    `claim` is the key that its Job would claim if it walks through a part of an iteration.
+    `claim` is the key that its Job would claim if it walks through a part of an iteration, and
+    `joined` tells whether this part has all roles.
     """
 
     keys: Collection[str]
     reach: frozenset[str] = frozenset()
     walks: bool = False
     claim: str | None = None
+    joined: bool = False
 
 
 def claims(
@@ -84,7 +87,20 @@ def claims(
         frozenset(wanted),
         reach,
         frozenset(_beside(alone, run.status.stages)),
+        frozenset(_beside(_later_roles(run, at_work, starts), run.status.stages)),
     )
+
+
+def _later_roles(
+    run: RunView, at_work: Iterable[Attempt], starts: Iterable[Start]
+) -> Iterator[str]:
+    """Yield the first stages of Jobs for one role that do not claim the begin of the iteration."""
+    firsts = set(_firsts(run.status.stages).values())
+    jobs = [(one.steps[0].id, one.walk) for one in at_work if one.steps]
+    jobs += [(one.order.steps[0].id, one.walk) for one in starts]
+    for stage, walk in jobs:
+        if walk is not None and walk.grouping == "PerRole" and walk.claim not in firsts:
+            yield stage
 
 
 def _reach(run: RunView, at_work: Iterable[Attempt], starts: Iterable[Start]) -> Reach:
@@ -151,7 +167,8 @@ def holder(run: RunView, peers: Iterable[Peer], plans: Plans) -> Peer | None:
             return peer
         if older and not peer.wanted.isdisjoint(plans.keys):
             return peer
-        if plans.claim in peer.beside or _may_meet(peer, plans):
+        closed = peer.beside | peer.inside if plans.joined else peer.beside
+        if plans.claim in closed or _may_meet(peer, plans):
             return peer
     return None
 

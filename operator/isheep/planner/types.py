@@ -194,6 +194,7 @@ class Peer:
     `peers.claims` computes it from a run's document and attempts. `reach` has the later stages that
     its attempts may reach, and is None if they are not known. `beside` has the keys that no Job
     with a walk may claim meanwhile, because it would come to a stage that the run works on.
+    `inside` has those that no Job of the grouping Joined may claim, for the same reason.
     """
 
     name: str
@@ -203,6 +204,7 @@ class Peer:
     wanted: frozenset[str]
     reach: Reach | None = NOWHERE
     beside: frozenset[str] = frozenset()
+    inside: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,9 +36,13 @@ LIMITS = {
     "hold": 10.0,
     "peer": 10.0,
     "queue": 60.0,
-    "stop": 30.0,
+    "stop": 90.0,
 }
-"""The most seconds for each kind of news, while nothing disturbs the operator."""
+"""The most seconds for each kind of news, while nothing disturbs the operator.
+
+A Job that disappears between the LIST of an operator that starts and the begin of its watch is read
+when its pods are inspected the next time.
+"""
 LIST_SECONDS = 300.0
 WRONG_CLOCK_SECONDS = STALLED_SCHEDULE[-1].total_seconds() + LIST_SECONDS + LIMITS["hold"]
 """The longest wait from its begin on, if the clock is wrong."""

@@ -1,7 +1,8 @@
 """What the pods of a Job have reported is in the status soon after the end of the Job.
 
 A pod that fails may have committed stages before. Its result names them, and the next attempt must
-not begin with one of them. A Job that somebody deletes, or whose labels are gone, may be too late.
+not begin with one of them. A Job that somebody deletes, or whose labels are gone, may be too late,
+and so may a pod that is gone as soon as its node answers again.
 After an edit, the results of Jobs that go on are in the status when prepare has committed again.
 """
 
@@ -18,6 +19,8 @@ from .true_failure import UID_LABEL
 
 SECONDS = 10.0
 """How long an operator that nothing disturbs may take."""
+READ_SECONDS = 1.0
+"""How long a pod exists after the end of its Job, if an operator must have read it."""
 
 
 def violations(history: History) -> list[str]:
@@ -30,15 +33,22 @@ def violations(history: History) -> list[str]:
     calm = calm_times(history)
     reported: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     known: dict[tuple[str, str, str], float] = {}
+    ends: dict[str, float] = {}
     found: dict[str, str] = {}
     for change in history.changes:
         document, metadata = change.document, change.document["metadata"]
         uid = metadata["uid"]
         if change.resource == PODS and metadata["ownerReferences"]:
-            reported[metadata["ownerReferences"][0]["uid"]] |= _steps(document)
+            job = metadata["ownerReferences"][0]["uid"]
+            reported[job] |= _steps(document)
+            if change.kind == "DELETED" and change.at - ends.get(job, change.at) < READ_SECONDS:
+                reported[job] -= _steps(document)
+                known |= {place: FOREVER for place in known if place[1:] in _steps(document)}
         if change.resource == JOBS:
             run = (metadata.get("labels") or {}).get(UID_LABEL, "")
             ended = is_finished(document) and change.kind != "DELETED"
+            if ended:
+                ends.setdefault(uid, change.at)
             for step in reported[uid]:
                 place = (run, *step)
                 if ended:

@@ -76,7 +76,8 @@ class Claims:
         before = self._claims.get(run.uid)
         was = before.peer if before else None
         freed = _keys(was) - _keys(peer) or (was is not None and was.reach is None and known)
-        freed = freed or (was is not None and was.beside - peer.beside)
+        closed = peer.beside | peer.inside
+        freed = freed or (was is not None and (was.beside | was.inside) - closed)
         self._drop(run.uid)
         # A run that is ready after a hold wants no key, and may wait for one all the same.
         if peer.working or peer.wanted or waits:
@@ -88,13 +89,20 @@ class Claims:
         """State the claims of a run that was deleted before this operator started."""
         self._put(_Claim((namespace, None), replace(peer, reach=None), waits=False))
 
-    def leave(self, uid: str, working: Collection[str]) -> set[str]:
+    def leave(self, uid: str, working: Collection[str], *, walks: bool = False) -> set[str]:
         """State that a run is deleted; it keeps the keys that its Jobs still work on.
 
-        Return the waiting runs that should plan again.
+        Args:
+            uid: The run.
+            working: The keys in the records of its Jobs.
+            walks: Whether one of the Jobs walks on to other keys. Then all of its claim stays.
+
+        Returns:
+            The waiting runs that should plan again.
         """
         claim = self._claims.get(uid)
-        left = frozenset() if claim is None else claim.peer.working.intersection(working)
+        claimed = frozenset[str]() if claim is None else claim.peer.working
+        left = claimed if walks else claimed.intersection(working)
         if claim is None or not left:
             return self._drop(uid)
         peer = replace(claim.peer, working=left, wanted=frozenset())

@@ -22,6 +22,11 @@ def keys_at_work(jobs: Collection[JobRecord], now: datetime) -> set[str]:
     return claims | {step.key for job in working for step in job.steps}
 
 
+def walk_on(jobs: Collection[JobRecord], now: datetime) -> bool:
+    """Return whether a Job works that walks on to keys which its record does not have."""
+    return any(job.walk is not None and _works(job, now) for job in jobs)
+
+
 def next_lost_at(jobs: Collection[JobRecord], now: datetime) -> datetime | None:
     """Return when the next of the Jobs counts as lost, if it still exists then."""
     times = (lost_at(job) for job in jobs if _works(job, now))

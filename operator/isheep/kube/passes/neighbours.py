@@ -16,7 +16,7 @@ from isheep.kube.cache.run_views import view_of
 from isheep.kube.config import OperatorConfig
 from isheep.kube.passes.attempts import attempt_of
 from isheep.kube.passes.claims import Claims, Scope, scope_of
-from isheep.kube.passes.left_jobs import keys_at_work, next_lost_at
+from isheep.kube.passes.left_jobs import keys_at_work, next_lost_at, walk_on
 from isheep.kube.passes.places import Places, Wakes
 from isheep.kube.queue import WorkQueue
 from isheep.planner.types import Attempt, Contender, Observed, Peer, Plan, RunView
@@ -105,7 +105,7 @@ class Neighbours:
         """State that a run is deleted or rests; its Jobs may still have pods."""
         jobs = self._cache.jobs_of(uid)
         working = keys_at_work(jobs, now)
-        for other in self._claims.leave(uid, working):
+        for other in self._claims.leave(uid, working, walks=walk_on(jobs, now)):
             self._queue.wake(other)
         self._wake(self._places.leave(uid, works=bool(working)))
         if (lost := next_lost_at(jobs, now)) is not None:

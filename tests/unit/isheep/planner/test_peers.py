@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isheep.planner.peers import Plans, claims, holder
-from isheep.planner.types import Peer
+from isheep.planner.types import Attempt, AttemptState, JobWalk, Peer, StageRef
 
 from .simulation import START, PlannerSimulation, make_run
 
@@ -60,6 +60,28 @@ def test_an_attempt_for_one_stage_excludes_walks_through_its_iteration() -> None
     first = next(r.key for r in simulation.run.status.stages if r.id == "i1/generate/r1")
     assert first not in found.working
     assert found.beside == {first}
+
+
+@pytest.mark.parametrize(("joined", "waits"), [(True, True), (False, False)])
+def test_only_a_joined_job_waits_for_the_job_of_a_later_role(joined: bool, waits: bool) -> None:
+    """Other runs share what is made before that role, so they must not wait."""
+    other = replace(peer("a", -1, working="k"), inside=frozenset({"first"}))
+    found = holder(make_run(uid="me"), [other], Plans(["x"], claim="first", joined=joined))
+    assert (found is not None) == waits
+
+
+@pytest.mark.parametrize(("stage", "closes"), [("i1/assess", True), ("i1/generate/r1", False)])
+def test_the_job_of_a_later_role_excludes_joined_jobs(stage: str, closes: bool) -> None:
+    simulation = PlannerSimulation()
+    simulation.run_pass()
+    simulation.complete(simulation.find("prepare"))
+    simulation.run_pass()
+    first = next(r.key for r in simulation.run.status.stages if r.id == "i1/generate/r1")
+    key = "the key of assess" if closes else first
+    walk = JobWalk("PerRole", key, "digest")
+    step = StageRef(stage, key)
+    attempt = Attempt("job", (step,), 1, AttemptState.ACTIVE, simulation.now, walk=walk)
+    assert claims(simulation.run, [attempt]).inside == ({first} if closes else set())
 
 
 @settings(deadline=None)

@@ -182,6 +182,17 @@ def test_a_deleted_run_keeps_only_the_keys_that_it_claimed() -> None:
     assert starts(planned(claims, second)[0]) == ["i1/generate/r1"]
 
 
+def test_a_deleted_run_keeps_its_claim_while_its_job_walks_on() -> None:
+    """The record of such a Job has the keys with which it has begun, and not those of today."""
+    claims = Claims()
+    first, second = prepared("a", 1), prepared("b")
+    execute(first, planned(claims, first)[0])
+    planned(claims, second)
+    assert claims.leave("a", {"the first key of the Job"}, walks=True) == {"b"}
+    assert starts(planned(claims, second)[0]) == []
+    assert claims.leave("a", ()) == {"b"}
+
+
 def test_a_run_that_does_not_wait_is_not_woken() -> None:
     claims = Claims()
     first, second = prepared("a"), PlannerSimulation(make_run(uid="b"))
