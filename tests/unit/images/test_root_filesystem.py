@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -17,7 +16,7 @@ root_filesystem = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(root_filesystem)
 
 
-def test_the_packages_of_files_are_found_on_a_merged_usr() -> None:
+def test_the_packages_of_files_are_found_on_a_merged_usr(tmp_path: Path) -> None:
     (libc,) = {
         path.name: path
         for path in root_filesystem._libraries([Path("/usr/bin/env")])
@@ -25,7 +24,7 @@ def test_the_packages_of_files_are_found_on_a_merged_usr() -> None:
     }.values()
     program = Path(shutil.which("dpkg-query") or "")
     assert root_filesystem.packages_of([libc, program]) == {"libc6", "dpkg"}
-    assert root_filesystem.packages_of([Path(sys.argv[0]).parent / "nothing"]) == set()
+    assert root_filesystem.packages_of([tmp_path / "nothing"]) == set()
 
 
 def test_each_package_has_its_version_for_scanners(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_a_refused_key_ends_the_stage_at_once_and_is_not_shown(runner: StageRunn
     with serving(lambda *_: refusal(401, f"Incorrect API key: {SECRET}")) as server:
         judged_by(server, runner)
         result = runner.run("assess", settings(runner), COUNT)
-    assert (result.exit_code, result.reason) == (ExitCode.BAD_INPUT, "BadInput")
+    assert (result.exit_code, result.reason) == (ExitCode.BAD_INPUT, "SourceRefused")
     assert "answers 401: the key is refused" in str(result.message)
     assert SECRET not in result.model_dump_json()
     assert len(server.received) <= 8
