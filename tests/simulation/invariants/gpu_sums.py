@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from ..api_server import PODS, RUNS, Json
+from ..api_server import JOBS, PODS, RUNS, Json
 from ..history import History
 from .disturbances import FOREVER, calm_times
 from .gpu_time import _charged, _has_gpu, _is_gone
@@ -20,6 +20,8 @@ ROUNDING_SECONDS = 5.0
 """Each charge is rounded to a tenth of a second."""
 POD_SECONDS = 2.0
 """The error of each pod: its times have whole seconds, and the end of a stop is seen a bit late."""
+GRACE_SECONDS = 60.0
+"""The grace period of the simulated pods."""
 HIDDEN = (
     "'Background'",
     "'evict-all'",
@@ -62,13 +64,20 @@ def _totals(history: History) -> Iterator[str]:
         return
     held: Counter[str] = Counter()
     pods: Counter[str] = Counter()
+    late: Counter[str] = Counter()
     begun: dict[str, float] = {}
+    stopped: set[str] = set()
     for change in history.changes:
+        if change.resource == JOBS and "deletionTimestamp" in change.document["metadata"]:
+            stopped.add(change.document["metadata"]["uid"])
         if change.resource != PODS or not _has_gpu(change.document):
             continue
         metadata = change.document["metadata"]
-        if "startTime" in change.document["status"]:
-            begun.setdefault(metadata["uid"], change.at)
+        if "startTime" in change.document["status"] and metadata["uid"] not in begun:
+            begun[metadata["uid"]] = change.at
+            if any(owner["uid"] in stopped for owner in metadata["ownerReferences"]):
+                # A kubelet accepts a pod whose Job is being deleted, and nobody may see it.
+                late[metadata["labels"].get(UID_LABEL, "")] += GRACE_SECONDS
         if begun.get(metadata["uid"], FOREVER) < FOREVER and _is_gone(change):
             run = metadata["labels"].get(UID_LABEL, "")
             held[run] += change.at - begun[metadata["uid"]]
@@ -76,6 +85,6 @@ def _totals(history: History) -> Iterator[str]:
             begun[metadata["uid"]] = FOREVER
     for final in history.final:
         uid, charged = final.run["metadata"]["uid"], _charged(final.run)
-        if abs(charged - held[uid]) > POD_SECONDS * pods[uid] + ROUNDING_SECONDS:
+        if abs(charged - held[uid]) > POD_SECONDS * pods[uid] + late[uid] + ROUNDING_SECONDS:
             name = final.run["metadata"]["name"]
             yield f"{name} is charged {charged:.0f} GPU seconds, and its pods had {held[uid]:.0f}"
