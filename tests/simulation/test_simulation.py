@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from .batch import Outcome
-from .defects.known import DEFECTS, Defect
+from .defects.defect import Defect
+from .defects.known import DEFECTS
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = 8

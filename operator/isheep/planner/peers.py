@@ -91,6 +91,17 @@ def claims(
     )
 
 
+def is_prepared_again(run: RunView, attempts: Iterable[Attempt]) -> bool:
+    """Return whether the Job of a whole run goes on while an edit repeats prepare.
+
+    Then the status does not have the stages of that Job, so its claims cannot be computed.
+    """
+    if "prepared" in (run.status.resolved or {}):
+        return False
+    at_work = (a for a in attempts if a.state in _AT_WORK and a.steps[0].id != PREPARE)
+    return any(a.walk is not None and a.walk.grouping == "Run" for a in at_work)
+
+
 def _later_roles(
     run: RunView, at_work: Iterable[Attempt], starts: Iterable[Start]
 ) -> Iterator[str]:

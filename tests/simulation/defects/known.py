@@ -7,44 +7,9 @@ fails if the present text is gone, so that the table follows the source.
 
 from __future__ import annotations
 
-import ast
-import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-
-from .replacement import Position, compiled, function_at, position_in, replaced, source_of
+from .defect import Defect
 
 PLANNER, KUBE = "isheep.planner", "isheep.kube"
-
-
-@dataclass(frozen=True, slots=True)
-class Defect:
-    """A defect: in the function at `place`, `now` is replaced by `then`."""
-
-    name: str
-    place: str
-    now: str
-    then: str
-    origin: str
-
-    @contextlib.contextmanager
-    def planted(self) -> Iterator[None]:
-        """Put the defect back for a while."""
-        function = function_at(self.place)
-        source = source_of(function)
-        if self.now not in source:
-            raise LookupError(f"{self.name}: {self.place} does not contain {self.now!r}")
-        tree = ast.parse(source.replace(self.now, self.then))
-        with replaced(function, compiled(tree, function)):
-            yield
-
-    def position(self) -> Position:
-        """Return where the defect is in the source."""
-        function = function_at(self.place)
-        before = source_of(function).partition(self.now)[0]
-        return position_in(function, before.count("\n") + 1)
-
-
 DEFECTS: tuple[Defect, ...] = (
     Defect(
         "forgets-jobs-of-a-deleted-run-at-its-start",
@@ -203,9 +168,30 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         "walks-beside-the-job-of-a-stage",
         f"{PLANNER}.peers:holder",
-        "plans.claim in peer.beside or",
+        "plans.claim in closed or",
         "",
         "this simulation, seed 4050: a Job for one stage did not stop the walk of a peer",
+    ),
+    Defect(
+        "joins-beside-the-job-of-a-later-role",
+        f"{PLANNER}.peers:holder",
+        "peer.beside | peer.inside if plans.joined else peer.beside",
+        "peer.beside",
+        "this simulation, seed 43501: two runs with other groupings made one assessment",
+    ),
+    Defect(
+        "forgets-the-walk-of-a-deleted-run",
+        f"{KUBE}.passes.claims:Claims.leave",
+        "claimed if walks else claimed.intersection(working)",
+        "claimed.intersection(working)",
+        "this simulation, seed 43781: the Job of a deleted run went on beside another one",
+    ),
+    Defect(
+        "sleeps-beside-a-peer-after-a-hold",
+        f"{KUBE}.passes.claims:Claims.state",
+        "if peer.working or peer.wanted or waits:",
+        "if peer.working or peer.wanted:",
+        "this simulation, seed 42096: a run waited for a peer that had ended",
     ),
     Defect(
         "sleeps-as-long-as-the-clock-is-behind",

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 from isheep.contract.reasons import Reason
 from isheep.contract.store_spec import StoreSpec
-from isheep.planner.peers import claims
+from isheep.planner.peers import claims, is_prepared_again
 from isheep.planner.types import NOWHERE, Action, Attempt, Peer, RunView, Start
 
 Scope = tuple[str, str | None]
@@ -68,6 +68,7 @@ class Claims:
         self, scope: Scope, run: RunView, attempts: Iterable[Attempt], actions: Iterable[Action]
     ) -> set[str]:
         """State the claims of a run; return the waiting runs that should plan again."""
+        attempts = list(attempts)
         starts = [action for action in actions if isinstance(action, Start)]
         whole = (run.spec.get("compute") or {}).get("jobs") == "Run"
         known = whole or any(self._claims[uid].whole for uid in self._scopes.get(scope, ()))
@@ -75,6 +76,9 @@ class Claims:
         waits = any(c.reason == Reason.WAITING_FOR_PEER for c in run.status.conditions)
         before = self._claims.get(run.uid)
         was = before.peer if before else None
+        if was is not None and is_prepared_again(run, attempts):
+            reach = peer.reach if was.reach is None else was.reach
+            peer = replace(peer, working=peer.working | was.working, reach=reach)
         freed = _keys(was) - _keys(peer) or (was is not None and was.reach is None and known)
         closed = peer.beside | peer.inside
         freed = freed or (was is not None and (was.beside | was.inside) - closed)

@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from isheep.api.status import Hold
+from isheep.api.status import Hold, SelfAlignmentRunStatus
 from isheep.kube.passes.claims import Claims, Scope
 from isheep.planner.plan import plan
 from isheep.planner.types import (
     Attempt,
     AttemptState,
+    JobWalk,
     Observed,
     Peer,
     Plan,
@@ -191,6 +192,24 @@ def test_a_deleted_run_keeps_its_claim_while_its_job_walks_on() -> None:
     assert claims.leave("a", {"the first key of the Job"}, walks=True) == {"b"}
     assert starts(planned(claims, second)[0]) == []
     assert claims.leave("a", ()) == {"b"}
+
+
+def test_the_job_of_a_whole_run_keeps_its_claim_while_an_edit_repeats_prepare() -> None:
+    claims = Claims()
+    walk = JobWalk("Run", "first", "digest")
+    step = (StageRef("i1/train", "train"),)
+    job = Attempt("job", step, 1, AttemptState.ACTIVE, START, walk=walk)
+    first = prepared("a", 1)
+    planned(claims, first)
+    claims.state(SCOPE, first.run, [job], ())
+    (before,) = claims.peers(SCOPE, "b")
+    edited = replace(first.run, status=SelfAlignmentRunStatus())
+    claims.state(SCOPE, edited, [job], ())
+    (peer,) = claims.peers(SCOPE, "b")
+    assert peer.working >= before.working | {"train", "first"}
+    assert peer.reach == before.reach
+    claims.state(SCOPE, edited, (), ())
+    assert claims.peers(SCOPE, "b") == ()
 
 
 def test_a_run_that_does_not_wait_is_not_woken() -> None:
