@@ -1,10 +1,10 @@
 """Cleanup: which finished attempts can be deleted without losing information.
 
-An attempt is deleted only if the stored status already contains its end. The status that this
-plan is about to write may never be stored. The last attempt of a stage that is not committed
-stays, because its logs show the cause, unless its pods would continue without their worker. A
-failed attempt with a walk stays until a later attempt of its walk has ended, or until no stage that
-it may have reached waits.
+An attempt is deleted only if the stored status already contains its end, and each stage that it has
+reported. The status that this plan is about to write may never be stored. The last attempt of a
+stage that is not committed stays, because its logs show the cause, unless its pods would continue
+without their worker. A failed attempt with a walk stays until a later attempt of its walk has
+ended, or until no stage that it may have reached waits.
 """
 
 from __future__ import annotations
@@ -27,6 +27,12 @@ def removals(
     """Return the attempts to remove; `planned` is None until prepare has committed."""
     attempts = list(attempts)
     records = {StageRef(r.id, r.key): r for r in status.stages}
+    stored = {ref for ref, record in records.items() if record.committed}
+
+    def news(attempt: Attempt) -> set[StageRef]:
+        """Return the stages of the plan that an attempt has reported as committed."""
+        reported = {StageRef(s.id, s.key) for r in attempt.results for s in r.steps}
+        return reported.intersection(planned or ())
 
     def is_recorded(attempt: Attempt) -> bool:
         if planned is not None and not any(step in planned for step in attempt.steps):
@@ -37,6 +43,8 @@ def removals(
             return is_stored and (
                 attempt.lingers or _has_successor(attempt, attempts) or not _waits(attempt, status)
             )
+        if not news(attempt) <= stored:
+            return False
         known = [records.get(step) for step in attempt.steps]
         return all(
             record is not None

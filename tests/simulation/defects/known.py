@@ -180,6 +180,13 @@ DEFECTS: tuple[Defect, ...] = (
         "this simulation, seed 43501: two runs with other groupings made one assessment",
     ),
     Defect(
+        "removes-a-walk-before-its-end-is-stored",
+        f"{PLANNER}.cleanup:removals",
+        "if not news(attempt) <= stored:",
+        "if False:",
+        "this simulation, seed 70561: a lost write of the status lost the results of a Job",
+    ),
+    Defect(
         "forgets-the-walk-of-a-deleted-run",
         f"{KUBE}.passes.claims:Claims.leave",
         "claimed if walks else claimed.intersection(working)",

@@ -59,7 +59,10 @@ def violations(history: History) -> list[str]:
     for deletion in _deletions(history):
         after = _written_after(deletion, writes, versions)
         at = deletion.request.at
-        if after is None or (deletion.finished and not calm.holds(at, at + SECONDS)):
+        if after is None or after["metadata"]["uid"] != _run_uid(deletion.job):
+            # Somebody has deleted the run, and another one has its name.
+            continue
+        if deletion.finished and not calm.holds(at, at + SECONDS):
             continue
         if deletion.finished and after["spec"].get("suspend"):
             continue
@@ -94,7 +97,7 @@ def _deletions(history: History) -> Iterator[_Deletion]:
                 specs.setdefault(uid, _spec(runs[owner]) if is_known else {})
             change = next(changes, None)
         job = jobs.get(request.body["preconditions"]["uid"])
-        run = None if job is None else (job["metadata"].get("labels") or {}).get(UID_LABEL)
+        run = None if job is None else _run_uid(job)
         if job is None or run not in runs or "deletionTimestamp" in job["metadata"]:
             continue
         name, status = runs[run]["metadata"]["name"], runs[run].get("status") or {}
@@ -119,6 +122,11 @@ def _written_after(
             if deletion.finished:
                 return None
     return None
+
+
+def _run_uid(job: Json) -> str | None:
+    uid: str | None = (job["metadata"].get("labels") or {}).get(UID_LABEL)
+    return uid
 
 
 def _record(status: Json, job: Json) -> Any:
