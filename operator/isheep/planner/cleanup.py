@@ -31,7 +31,7 @@ def removals(
 
     def news(attempt: Attempt) -> set[StageRef]:
         """Return the stages of the plan that an attempt has reported as committed."""
-        reported = {StageRef(s.id, s.key) for r in attempt.results for s in r.steps}
+        reported = {StageRef(step.id, step.key) for step in attempt.result_steps}
         return reported.intersection(planned or ())
 
     def is_recorded(attempt: Attempt) -> bool:

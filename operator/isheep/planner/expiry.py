@@ -20,11 +20,10 @@ from isheep.api.status import Condition, SelfAlignmentRunStatus
 from isheep.contract.choices import ConditionStatus
 from isheep.contract.reasons import Reason
 from isheep.planner.restart import ended, is_over
-from isheep.planner.types import AttemptState, Environment, Expire, Observed, Plan, RunView
+from isheep.planner.types import Environment, Expire, Observed, Plan, RunView
 
 EXPIRING = "Expiring"
 FIELD = "ttlSecondsAfterFinished"
-_HOLDS_PODS = (AttemptState.ACTIVE, AttemptState.TERMINATING)
 
 ARGO_CD, FLUX = "Argo CD", "Flux"
 TRACKING_ANNOTATIONS: Mapping[str, str] = {"argocd.argoproj.io/tracking-id": ARGO_CD}
@@ -87,7 +86,7 @@ def with_expiry(
 
 
 def _has_pods(observed: Observed) -> bool:
-    return any(attempt.state in _HOLDS_PODS for attempt in observed.attempts)
+    return any(attempt.occupies for attempt in observed.attempts)
 
 
 def _obstacle(run: RunView, environment: Environment) -> tuple[Reason, str] | None:

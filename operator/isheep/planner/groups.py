@@ -174,8 +174,7 @@ def _occupant(group: tuple[Stage, ...], context: PlanningContext) -> Attempt | N
     """Return the first attempt that occupies a stage of the group, or None."""
     ids = {stage.id for stage in group}
     for attempt in context.observed.attempts:
-        occupies = attempt.state in (AttemptState.ACTIVE, AttemptState.TERMINATING)
-        if occupies and not ids.isdisjoint(_occupied_ids(attempt, context.walked)):
+        if attempt.occupies and not ids.isdisjoint(_occupied_ids(attempt, context.walked)):
             return attempt
     return None
 

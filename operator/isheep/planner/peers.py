@@ -25,12 +25,10 @@ from isheep.api.status import StageRecord
 from isheep.contract.reasons import Reason
 from isheep.contract.stage_ids import iteration_of
 from isheep.planner.reach import reached
-from isheep.planner.types import Attempt, AttemptState, Peer, Reach, RunView, Start
+from isheep.planner.types import Attempt, Peer, Reach, RunView, Start
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind, kind_of
 
 PREPARE = str(StageKind.PREPARE)
-
-_AT_WORK = (AttemptState.ACTIVE, AttemptState.TERMINATING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ def claims(
         reaches: Whether to compute the reach. It is needed if this run or a peer executes whole
             runs in one Job.
     """
-    at_work = [a for a in attempts if a.state in _AT_WORK]
+    at_work = [a for a in attempts if a.occupies]
     starts = list(starts)
     working = {key for attempt in at_work for key in _working(attempt, run.status.stages)}
     working |= {step.key for start in starts for step in start.order.steps}
@@ -98,7 +96,7 @@ def is_prepared_again(run: RunView, attempts: Iterable[Attempt]) -> bool:
     """
     if "prepared" in (run.status.resolved or {}):
         return False
-    at_work = (a for a in attempts if a.state in _AT_WORK and a.steps[0].id != PREPARE)
+    at_work = (a for a in attempts if a.occupies and a.steps[0].id != PREPARE)
     return any(a.walk is not None and a.walk.grouping == "Run" for a in at_work)
 
 

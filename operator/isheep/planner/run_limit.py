@@ -22,19 +22,18 @@ from datetime import datetime, timedelta
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.reasons import Reason
 from isheep.planner.groups import GroupStatus, Rank
-from isheep.planner.types import Attempt, AttemptState, Contender, Environment, Observed, RunView
+from isheep.planner.types import Attempt, Contender, Environment, Observed, RunView
 
 PLACE_WAIT = timedelta(seconds=300)
 """How long a run waits for a place before it looks again, if nothing reports a free place."""
 MOST_NAMES = 5
 """The most names of runs in a message."""
-_AT_WORK = (AttemptState.ACTIVE, AttemptState.TERMINATING)
 _GIVES_UP_ITS_PLACE = (Reason.RUN_LIMIT, Reason.WAITING_FOR_PEER)
 
 
 def has_pods(attempts: Iterable[Attempt]) -> bool:
     """Return whether a run has an attempt that may have pods; nodes that are lost do not count."""
-    return any(attempt.state in _AT_WORK for attempt in attempts)
+    return any(attempt.occupies for attempt in attempts)
 
 
 def keeps_place(status: SelfAlignmentRunStatus) -> bool:

@@ -94,7 +94,7 @@ class StageRecords:
             if attempt.state is AttemptState.ACTIVE:
                 self._note_failed_pod(attempt)
                 continue
-            committed = {StageRef(s.id, s.key): s for r in attempt.results for s in r.steps}
+            committed = {StageRef(step.id, step.key): step for step in attempt.result_steps}
             for step in attempt.steps:
                 if step.id == PREPARE:
                     self._prepare(step, attempt)
@@ -144,7 +144,7 @@ class StageRecords:
         prepared = self.resolved.prepared
         if prepared is None:
             return
-        steps = (*attempt.committed, *(s for r in attempt.results for s in r.steps))
+        steps = (*attempt.committed, *attempt.result_steps)
         reported = {StageRef(step.id, step.key): step.statistics for step in steps}
         frontiers = [r.frontier for r in attempt.results if r.frontier is not None]
         for frontier in frontiers:

@@ -17,7 +17,6 @@ from isheep.planner.types import Attempt, AttemptState, JobWalk, Stop
 from isheep.planner.walk import Walk
 
 LEFT = "its stage left the plan"
-_AT_WORK = (AttemptState.ACTIVE, AttemptState.TERMINATING)
 
 
 def stop_all(attempts: Iterable[Attempt], reason: str) -> list[Stop]:
@@ -32,7 +31,7 @@ def departed(
 
     Some of them may be stopping already.
     """
-    at_work = (a for a in attempts if a.state in _AT_WORK)
+    at_work = (a for a in attempts if a.occupies)
     return [a for a in at_work if not _has_place(a, walked, spec, resolved)]
 
 
@@ -42,7 +41,7 @@ def stopping(attempts: Iterable[Attempt]) -> list[Attempt]:
     A stop and the status that counts it are two writes. If the second write is lost, the next plan
     sees an attempt that is stopping.
     """
-    return [a for a in attempts if a.state in _AT_WORK and not a.rejected]
+    return [a for a in attempts if a.occupies and not a.rejected]
 
 
 def _has_place(

@@ -172,6 +172,16 @@ class Attempt:
     grace_seconds: int = 0
     rejected: bool = False
 
+    @property
+    def occupies(self) -> bool:
+        """Whether it occupies its stages: its pods work or end, on nodes that answer."""
+        return self.state in (AttemptState.ACTIVE, AttemptState.TERMINATING)
+
+    @property
+    def result_steps(self) -> tuple[StepResult, ...]:
+        """The stages that the results of its workers name."""
+        return tuple(step for result in self.results for step in result.steps)
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:

@@ -140,7 +140,7 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         "starts-beside-a-job-that-stops",
         f"{PLANNER}.groups:_occupant",
-        "attempt.state in (AttemptState.ACTIVE, AttemptState.TERMINATING)",
+        "attempt.occupies",
         "attempt.state is AttemptState.ACTIVE",
         "c262bfd: a terminating attempt occupies its stage",
     ),

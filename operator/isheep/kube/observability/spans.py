@@ -21,7 +21,7 @@ from typing import Literal
 from isheep.api.status import SelfAlignmentRunStatus, StageRecord
 from isheep.contract.reasons import Reason
 from isheep.contract.stage_ids import iteration_of, kind_name
-from isheep.planner.types import Attempt, AttemptState, RunView, StageRef
+from isheep.planner.types import Attempt, RunView, StageRef
 
 ENDS = ("Succeeded", "Failed")
 TRACE_BYTES, SPAN_BYTES = 16, 8
@@ -101,12 +101,11 @@ def _outcome(record: StageRecord, attempt: Attempt) -> Outcome:
     """Return how an attempt has ended; one that an edit or a suspension stops has not failed."""
     if record.committed:
         return "committed"
-    at_work = (AttemptState.ACTIVE, AttemptState.TERMINATING)
-    return "stopped" if attempt.state in at_work else "failed"
+    return "stopped" if attempt.occupies else "failed"
 
 
 def _reports(attempt: Attempt, ref: StageRef) -> bool:
-    steps = (*attempt.committed, *(step for result in attempt.results for step in result.steps))
+    steps = (*attempt.committed, *attempt.result_steps)
     in_frontier = any(result.frontier is not None for result in attempt.results)
     return in_frontier or any(StageRef(step.id, step.key) == ref for step in steps)
 
