@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
             runs=found.runs,
             pool=found.pool,
             processes=found.processes,
+            unit_tests=found.unit_tests,
         )
     figures = Figures()
     begin = time.monotonic()
@@ -78,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--defects", action="store_true", help="put known defects back")
     parser.add_argument("--pool", type=int, default=POOL, help="seeds to choose from for defects")
     parser.add_argument("--mutants", type=int, default=0, help="number of mutants to search for")
+    parser.add_argument(
+        "--unit-tests", action="store_true", help="judge the defects that no seed finds"
+    )
     return parser
 
 

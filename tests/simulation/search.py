@@ -5,7 +5,8 @@ reach its line. Each defect runs in its own process, so that no broken state is 
 What does not depend on the defect is remembered from the pool: the stages of recipes, and the
 undisturbed runs with which `same_outcome` compares. For a defect that no seed finds, the search
 counts the seeds whose history it changes: a defect that changes none may be equivalent to the
-source, or it is outside of the simulation.
+source, or it is outside of the simulation. With `--unit-tests`, the unit tests run with each defect
+that no seed finds, and the figures of both are separate.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import multiprocessing
 import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection as Pipe
 from types import FrameType
 from typing import Protocol
@@ -26,6 +27,7 @@ from .defects.differences import fingerprint
 from .defects.excluded import why_excluded
 from .defects.lines import Traced, ranked, trace_seeds
 from .defects.replacement import Position
+from .defects.unit_tests import failing_test
 from .invariants import violations
 from .memo import Memory, remembered
 from .world import simulate
@@ -58,7 +60,7 @@ class Found:
     """The seed that has found a defect, and what was violated; None if no seed did.
 
     `seeds` is the number of seeds that ran, and `differ` that of those with another history than
-    without the defect.
+    without the defect. `unit_test` is the unit test that fails with a defect that no seed finds.
     """
 
     name: str
@@ -66,13 +68,15 @@ class Found:
     violation: str = ""
     seeds: int = 0
     differ: int = 0
+    unit_test: str | None = None
 
     def text(self) -> str:
         """Return a line about the defect."""
         if self.seed is not None:
             return f"seed {self.seed:<7} {self.name}: {self.violation}"
         why = self.violation or f"{self.differ} of {self.seeds} histories differ"
-        return f"NOT FOUND    {self.name}: {why}"
+        end = "" if self.unit_test is None else f"; {self.unit_test} fails"
+        return f"NOT FOUND    {self.name}: {why}{end}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,15 @@ class Pool:
 
     traced: Sequence[Traced]
     memory: Memory
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """The number of seeds for each defect, of processes, and whether unit tests judge too."""
+
+    runs: int
+    processes: int
+    unit_tests: bool
 
 
 def search(
@@ -152,7 +165,16 @@ def _hang(_: int, __: FrameType | None) -> None:
     raise KeyboardInterrupt("the simulation hangs")
 
 
-def report(known: bool, mutants: int, *, seed: int, runs: int, pool: int, processes: int) -> int:
+def report(
+    known: bool,
+    mutants: int,
+    *,
+    seed: int,
+    runs: int,
+    pool: int,
+    processes: int,
+    unit_tests: bool = False,
+) -> int:
     """Search for the known defects and for mutants, and print a line for each.
 
     Args:
@@ -162,6 +184,7 @@ def report(known: bool, mutants: int, *, seed: int, runs: int, pool: int, proces
         runs: The number of seeds for each defect.
         pool: The number of seeds from which these are chosen.
         processes: The number of processes.
+        unit_tests: Whether to run the unit tests with each defect that no seed finds.
 
     Returns:
         1 if the simulation has not found a known defect.
@@ -174,10 +197,19 @@ def report(known: bool, mutants: int, *, seed: int, runs: int, pool: int, proces
     # The searches begin with the memory of this process.
     gc.collect()
     gc.freeze()
-    missed = _print("known defects", DEFECTS, pooled, runs, processes) if known else []
+    how = _How(runs, processes, unit_tests and _pass_without_a_defect())
+    missed = _print("known defects", DEFECTS, pooled, how) if known else []
     if mutants:
-        _print("mutants", draw(seed, mutants, _union(pooled.traced)), pooled, runs, processes)
+        _print("mutants", draw(seed, mutants, _union(pooled.traced)), pooled, how)
     return 1 if missed else 0
+
+
+def _pass_without_a_defect() -> bool:
+    """Return whether the unit tests pass, so that a failure says something about a defect."""
+    failing = failing_test(None)
+    if failing is not None:
+        print(f"No unit tests run, because {failing} fails without a defect.")
+    return failing is None
 
 
 def _clean(traced: Sequence[Traced]) -> list[Traced]:
@@ -197,9 +229,7 @@ def _union(traced: Sequence[Traced]) -> dict[str, set[int]]:
     return found
 
 
-def _print(
-    title: str, defects: Sequence[Planted], pool: Pool, runs: int, processes: int
-) -> list[Found]:
+def _print(title: str, defects: Sequence[Planted], pool: Pool, how: _How) -> list[Found]:
     missed = []
     excluded = {one.name: why_excluded(one.place, one.name) for one in defects}
     defects = [one for one in defects if excluded[one.name] is None]
@@ -207,14 +237,23 @@ def _print(
     fingerprints = {one.seed: one.fingerprint for one in pool.traced}
 
     def searched(defect: Planted) -> Found:
-        seeds = ranked(pool.traced, defect.position(), runs)
-        return search(defect, seeds, fingerprints, pool.memory)
+        seeds = ranked(pool.traced, defect.position(), how.runs)
+        found = search(defect, seeds, fingerprints, pool.memory)
+        if found.seed is None and how.unit_tests:
+            return replace(found, unit_test=failing_test(defect))
+        return found
 
-    with ThreadPoolExecutor(processes) as threads:
+    with ThreadPoolExecutor(how.processes) as threads:
         for found in threads.map(searched, defects):
             print(found.text(), flush=True)
             if found.seed is None:
                 missed.append(found)
-    share = 100 * (len(defects) - len(missed)) / max(len(defects), 1)
-    print(f"{len(defects) - len(missed)} of {len(defects)} {title} found ({share:.0f} %)")
+    number, more = len(defects) - len(missed), sum(one.unit_test is not None for one in missed)
+    print(f"{number} of {len(defects)} {title} found ({_percent(number, len(defects))})")
+    if how.unit_tests:
+        print(f"{more} more by unit tests ({_percent(number + more, len(defects))} by one of both)")
     return missed
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / max(whole, 1):.0f} %"

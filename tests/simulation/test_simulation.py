@@ -83,3 +83,19 @@ for name in ("loses-a-wake-up-during-a-pass", "waits-for-what-no-timer-can-reach
 def test_defects_that_are_put_back_are_found() -> None:
     found = run(code=SEARCH)
     assert found.returncode == 0, found.stderr
+
+
+UNIT_TESTS = """
+from dataclasses import replace
+from tests.simulation.defects.known import DEFECTS
+from tests.simulation.defects.unit_tests import failing_test
+defect = next(one for one in DEFECTS if one.name == "keeps-the-earlier-time-only-if-later")
+found = failing_test(defect, packages=())
+assert found is not None and found.startswith("tests/unit/isheep/kube/test_queue.py::"), found
+assert failing_test(replace(defect, then=defect.now), packages=()) is None
+"""
+
+
+def test_a_unit_test_judges_a_defect_that_is_put_back() -> None:
+    found = run(code=UNIT_TESTS)
+    assert found.returncode == 0, found.stderr
