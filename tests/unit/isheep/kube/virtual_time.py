@@ -9,6 +9,7 @@ import asyncio
 import selectors
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,4 +60,9 @@ def monotonic() -> float:
 
 def now() -> datetime:
     """Return the time in whole seconds, as the operator's clock does."""
-    return START + timedelta(seconds=int(monotonic()))
+    return _moment(int(monotonic()))
+
+
+@lru_cache(maxsize=1024)
+def _moment(seconds: int) -> datetime:
+    return START + timedelta(seconds=seconds)
