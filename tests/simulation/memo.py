@@ -27,6 +27,7 @@ from pydantic import BaseModel
 
 from isheep.api.base import SpecModel
 from isheep.api.status import SelfAlignmentRunStatus
+from isheep.contract.order import parse_order
 from isheep.kube import client as client_module
 from isheep.kube import names as names_module
 from isheep.kube.cache import records as records_module
@@ -37,8 +38,9 @@ from isheep.planner.orders import NO_RECIPE_READS
 from isheep.planner.pinning import Resolved
 from isheep.recipes.registry import RECIPES
 
-from . import connection, informer
+from . import connection, informer, kubelet
 from .api_server import Answer, Json
+from .invariants import true_jobs
 from .memo_walks import RememberedWalks, replacements
 
 MAX_ENTRIES = 20_000
@@ -62,6 +64,7 @@ class Memory:
     def __init__(self) -> None:
         self.specs: dict[tuple[type, bytes], Any] = {}
         self.text = _Texts().of
+        self.order = lru_cache(MAX_ENTRIES)(parse_order)
         self.stages = {
             recipe: _RememberedStages(recipe.stages, self.text)
             for recipe in {type(recipe) for recipe in RECIPES.values()}
@@ -99,6 +102,8 @@ def remembered(memory: Memory | None = None) -> Iterator[None]:
             stack.enter_context(patch.object(module, name, replacement))
         stack.enter_context(patch.object(Resolved, "document", _of_identity(Resolved.document)))
         stack.enter_context(patch.object(walk_module, "stage_key", memory.key))
+        for module in (kubelet, true_jobs):
+            stack.enter_context(patch.object(module, "parse_order", memory.order))
         stack.enter_context(_shared_documents())
         yield
 

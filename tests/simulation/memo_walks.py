@@ -9,12 +9,14 @@ A walk that is the same object also serves as the key of what is computed from i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
-from isheep.kube.passes import reconciler
-from isheep.planner import frontier, orders, plan, reach, stage_records, status
+from isheep.kube.passes import neighbours, reconciler
+from isheep.planner import frontier, job_stages, orders, plan, reach, stage_records, status
 from isheep.planner import walk as walk_module
 from isheep.planner.walk import Walk
 
@@ -112,6 +114,12 @@ def by_identity(original: Callable[..., Any], keys: Callable[..., Any] | None = 
     return remembering
 
 
+def _of_members(original: Callable[[list[Any]], str]) -> Callable[[list[Any]], str]:
+    """Remember the text of a list for the same members."""
+    of_members = by_identity(lambda *members: original(list(members)))
+    return lambda members: of_members(*members)
+
+
 def replacements(walk: Callable[..., Walk]) -> Iterator[tuple[Any, str, Any]]:
     """Yield the module, the name and the replacement of each function that is remembered.
 
@@ -120,6 +128,13 @@ def replacements(walk: Callable[..., Walk]) -> Iterator[tuple[Any, str, Any]]:
     for module in USERS:
         yield module, "walk", walk
     yield reconciler, "attempt_of", by_identity(reconciler.attempt_of)
+    yield plan, "resolve_store", by_identity(plan.resolve_store)
+    of_place = by_identity(neighbours.scope_of, lambda run, store: (run.namespace, run.spec, store))
+    yield neighbours, "scope_of", of_place
+    of_job = by_identity(job_stages.job_of)
+    for module in (reach, job_stages):
+        yield module, "job_of", of_job
+    yield reach, "json", SimpleNamespace(loads=json.loads, dumps=_of_members(json.dumps))
     yield orders, "expected_job", by_identity(orders.expected_job)
     yield status, "_history", by_identity(status._history)
     yield status, "best_record", by_identity(status.best_record)
