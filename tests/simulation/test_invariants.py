@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -121,6 +122,21 @@ def test_a_run_may_wait_for_a_peer_that_goes_on() -> None:
     works = (1.0, "ADDED", JOBS, job("job-0", "uid-0"))
     last = (90.0, "MODIFIED", RUNS, run(reason="Succeeded", phase="Succeeded"))
     assert reacts.violations(history(waiting, peer, works, last)) == []
+
+
+@pytest.mark.parametrize("before", [None, job(finished=True)])
+def test_a_job_that_gets_its_labels_again_does_not_end_again(before: Json | None) -> None:
+    prepared = run()
+    prepared["status"]["resolved"] = {"prepared": {}}
+    made = history(
+        (0.0, "ADDED", RUNS, prepared),
+        (0.0, "ADDED", JOBS, job()),
+        (50.0, "MODIFIED", JOBS, job(finished=True)),
+        (90.0, "MODIFIED", RUNS, run(reason="Queued")),
+    )
+    first, begun, ended, last = made.changes
+    made = replace(made, changes=(first, begun, replace(ended, before=before), last))
+    assert len(reacts.violations(made)) == (before is None)
 
 
 def test_an_operator_may_be_late_when_something_disturbs_it() -> None:

@@ -39,8 +39,11 @@ GPU = {"limits": {"nvidia.com/gpu": "1"}}
 GRACE_SECONDS = 60
 """How long a pod may take to end; some workers need longer, and are killed."""
 QUEUED_SHARE = 0.25
-PEER_SHARE = 0.5
-"""The share of simulations with a second run that needs the same stages."""
+NAMES = ("run", "peer", "third")
+COUNTS = (1, 2, 2, 3)
+"""How many runs a simulation has; all of them need the first stages."""
+THRESHOLDS = (6, 2)
+"""The thresholds of the runs after the first one."""
 CREATION_SECONDS = (10.0, 10.0, 150.0)
 """The longest time before somebody creates a run."""
 BACK = Act("clock", value=-5400)
@@ -350,7 +353,7 @@ def _creation(world: World, name: str, spec: Json, labels: Json) -> Any:
 
 
 def _specs(chance: random.Random, theme: Theme) -> tuple[list[str], list[Json]]:
-    """Draw the runs: one, or two that need the same stages."""
+    """Draw the runs, which need the same first stages."""
     grouping = chance.choice(PARTS if theme.late_peer else GROUPINGS)
     compute: Json = {"jobs": "Run"} if grouping == "Run" else {"inference": {"jobs": grouping}}
     if chance.random() < 0.2 and grouping != "Run":
@@ -360,13 +363,13 @@ def _specs(chance: random.Random, theme: Theme) -> tuple[list[str], list[Json]]:
     for pool in ("inference", "training"):
         compute[pool]["terminationGracePeriodSeconds"] = GRACE_SECONDS
     first = spec_with(iterations=2, compute=compute)
-    if chance.random() >= (1.0 if theme.late_peer else PEER_SHARE):
-        return ["run"], [first]
-    threshold = chance.choice((6, 2))
-    return ["run", "peer"], [
-        first,
-        spec_with(iterations=2, compute=compute, selection={"threshold": threshold}),
+    count = 2 if theme.late_peer else chance.choice(COUNTS)
+    thresholds = [chance.choice(THRESHOLDS) for _ in range(count - 1)]
+    others = [
+        spec_with(iterations=2, compute=compute, selection={"threshold": threshold})
+        for threshold in thresholds
     ]
+    return list(NAMES[:count]), [first, *others]
 
 
 def _touch(server: ApiServer, path: str) -> None:

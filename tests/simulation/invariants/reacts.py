@@ -151,6 +151,9 @@ def _note_job(run: _Run, change: Change) -> None:
         return
     run.jobs[uid] = document
     ends = known is not None and not is_finished(known) and is_finished(document)
+    if ends and change.before is not None and is_finished(change.before):
+        # The Job had no labels when it ended, and has them again.
+        ends = False
     if ends and "deletionTimestamp" not in document["metadata"] and _is_expected(run, document):
         run.due.setdefault("end", change.at)
 
