@@ -30,10 +30,6 @@ EQUIVALENT: Mapping[tuple[str, str], str] = {
         "stopped_at <= pod.until becomes Lt",
     ): "for equal times, both branches have the same result",
     (
-        "isheep.kube.passes.rejections:Rejections.drop_expired",
-        "r.until > now becomes GtE",
-    ): "a rejection whose wait ends now is not shown, whether it is dropped now or later",
-    (
         "isheep.kube.cache.cache:Cache.update_job",
         "self.put_job(job) and (not _is_same_content(known, job)) becomes Or",
     ): "a pass without news changes nothing",

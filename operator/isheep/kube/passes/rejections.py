@@ -39,6 +39,10 @@ class Rejection:
     until: datetime
     times: int
 
+    def holds(self, now: datetime) -> bool:
+        """Return whether its wait goes on; a clock that was set back before its begin ends it."""
+        return self.since <= now < self.until
+
     def attempt(self) -> Attempt:
         """Return the rejection as an attempt that waits."""
         return Attempt(
@@ -92,11 +96,11 @@ class Rejections:
 
     def drop_expired(self, now: datetime) -> None:
         """Remove the rejections whose wait is over."""
-        self._current = {n: r for n, r in self._current.items() if r.until > now}
+        self._current = {n: r for n, r in self._current.items() if r.holds(now)}
 
     def attempts(self, now: datetime) -> list[Attempt]:
         """Return the rejections whose wait is not over, as attempts."""
-        return [r.attempt() for r in self._current.values() if r.until > now]
+        return [r.attempt() for r in self._current.values() if r.holds(now)]
 
     def due(self) -> list[datetime]:
         """Return the times at which the waits end."""

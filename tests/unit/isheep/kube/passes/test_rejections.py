@@ -127,6 +127,18 @@ def test_the_attempt_of_a_rejection_occupies_its_stage_and_waits() -> None:
     assert attempt.waiting == Waiting("QuotaExceeded", "no more", stalled=True)
 
 
+@pytest.mark.parametrize(("seconds", "waits"), [(-1, False), (0, True), (4, True), (5, False)])
+def test_a_wait_ends_at_its_time_and_if_the_clock_is_set_back(seconds: int, waits: bool) -> None:
+    rejections = Rejections()
+    rejections.add(
+        "job", a_start(steps=(a_step("respond", key="a"),)), "QuotaExceeded", "no", START
+    )
+    now = START + timedelta(seconds=seconds)
+    assert bool(rejections.attempts(now)) is waits
+    rejections.drop_expired(now)
+    assert bool(rejections.due()) is waits
+
+
 def test_the_message_of_a_rejection_has_a_limited_length() -> None:
     rejection = Rejections().add("a", a_start(), Reason.JOB_INVALID, "x" * 5000, START)
     assert rejection.message == "x" * 800
