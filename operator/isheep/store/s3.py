@@ -55,10 +55,11 @@ from isheep.store.local_files import explained, replacing
 from isheep.store.outages import OUTAGES
 from isheep.store.probe import probe_conditions
 from isheep.store.s3_errors import (
+    CALL_ERRORS,
     CLIENT_ERRORS,
-    REQUEST_ERRORS,
     SETTINGS_ERRORS,
     UndecidedWriteError,
+    concerns_store,
     error_code,
     explained_error,
     http_status,
@@ -359,7 +360,9 @@ class S3Store:
         """Make a call with retries, and raise its errors as the store's errors."""
         try:
             return self._with_retries(call)
-        except REQUEST_ERRORS as error:
+        except CALL_ERRORS as error:
+            if not concerns_store(error):
+                raise
             raise explained_error(
                 error, verb=verb, key=key, uri=self.uri, retried_seconds=self._retry.seconds
             ) from error

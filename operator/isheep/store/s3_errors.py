@@ -68,7 +68,10 @@ CONNECTION_ERRORS: tuple[type[Exception], ...] = (aws.BotoCoreError, OSError)
 """What a read of an object's body raises if the connection breaks."""
 
 REQUEST_ERRORS: tuple[type[Exception], ...] = (*_TRANSIENT_TYPES, *CLIENT_ERRORS)
-"""Everything that a call to S3 raises."""
+"""Everything that a call to S3 raises, except for errors of local files."""
+
+CALL_ERRORS: tuple[type[Exception], ...] = (*REQUEST_ERRORS, OSError)
+"""Everything that a call to S3 raises; `concerns_store` tells errors of local files apart."""
 
 SETTINGS_ERRORS: tuple[type[Exception], ...] = (aws.BotoCoreError, ValueError)
 """What boto3 raises if it cannot make a client from the settings."""
@@ -204,6 +207,11 @@ def is_refused_condition(error: BaseException) -> bool:
     that a multipart upload was completed and that the answer to the completion was lost.
     """
     return http_status(error) in (409, 412) or error_code(error) == "NoSuchUpload"
+
+
+def concerns_store(error: BaseException) -> bool:
+    """Whether a call to S3 failed, and not the access to a local file that it reads."""
+    return isinstance(error, REQUEST_ERRORS) or settings_remedy(error) is not None
 
 
 def is_transient(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ it is, and no text of a server.
 
 from __future__ import annotations
 
+import os
 import re
 
 from botocore import exceptions as aws
@@ -27,6 +28,11 @@ _NOT_SENT = (
 _ROLE = (
     "The identity of the pod cannot take the role: correct the role that the service account "
     "names, or the trust policy of the role."
+)
+_IDENTITY_FILE = "AWS_WEB_IDENTITY_TOKEN_FILE"
+_NO_TOKEN = (
+    f"The file that {_IDENTITY_FILE} names cannot be read: correct the variable, or the volume "
+    "that has the token of the service account."
 )
 _NOT_ABOUT_ROLES = frozenset(
     {"ExpiredTokenException", "InvalidIdentityToken", "IDPRejectedClaim", "Throttling"}
@@ -54,6 +60,9 @@ def settings_remedy(error: BaseException) -> str | None:
     """Return the remedy for an error that settings of this process cause, or None."""
     if isinstance(error, aws.ClientError):
         return _of_answer(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        # botocore opens the file at the first request, and does not convert the error.
+        return _NO_TOKEN if error.filename == os.environ.get(_IDENTITY_FILE) else None
     kwargs = getattr(error, "kwargs", {})
     inner = kwargs.get("error") if isinstance(kwargs, dict) else None
     if isinstance(error, aws.ProxyConnectionError):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from botocore import exceptions as aws
 
-from isheep.store.interface import StoreRefusedError
+from isheep.store.interface import StoreError, StoreRefusedError
+from isheep.store.s3 import Retry, S3Store
 from isheep.store.s3_errors import explained_error, is_transient
 from isheep.store.s3_settings_errors import settings_remedy
 
@@ -68,3 +71,28 @@ def test_each_error_is_refused_at_once_with_its_remedy(error: Exception, remedy:
 )
 def test_other_errors_have_other_remedies(error: Exception) -> None:
     assert settings_remedy(error) is None
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> S3Store:
+    """Return a store whose credential is a token that does not exist."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/isheep")
+    endpoint, once = "http://127.0.0.1:9", Retry(seconds=0.1, first_pause=0.1, longest_pause=0.1)
+    return S3Store("bucket", endpoint=endpoint, region="us-east-1", addressing="Path", retry=once)
+
+
+def test_a_token_that_does_not_exist_is_refused_at_once(store: S3Store) -> None:
+    with pytest.raises(StoreRefusedError, match="AWS_WEB_IDENTITY_TOKEN_FILE names cannot be read"):
+        store.head("key")
+
+
+def test_a_local_file_that_does_not_exist_is_no_error_of_the_store(
+    store: S3Store, tmp_path: Path
+) -> None:
+    with pytest.raises(StoreError, match="nothing: No such file"):
+        store.put("key", tmp_path / "nothing")
