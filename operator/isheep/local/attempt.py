@@ -13,7 +13,7 @@ from isheep.local.events import AttemptEnd, AttemptView, WorkerView
 from isheep.local.positions import reached
 from isheep.local.worker import ProcessEnd, ProgressReport, ResultReport, Worker
 from isheep.logs import log_event, stage_fields
-from isheep.planner.types import Attempt, AttemptState, PodTime, StageRef, Start
+from isheep.planner.types import Attempt, AttemptState, PodTime, Start
 
 STOP_SECONDS = 60.0
 """How long a worker may take from SIGTERM to its result before it is killed."""
@@ -141,7 +141,7 @@ class LocalAttempt:
         done, total = self._items()
         return Attempt(
             name=self.name,
-            steps=tuple(StageRef(step.id, step.key) for step in self._start.order.steps),
+            steps=self._start.steps,
             number=self._start.order.attempt,
             state=self._state(),
             created=self._created,

@@ -66,7 +66,7 @@ def claims(
     at_work = [a for a in attempts if a.occupies]
     starts = list(starts)
     working = {key for attempt in at_work for key in _working(attempt, run.status.stages)}
-    working |= {step.key for start in starts for step in start.order.steps}
+    working |= {step.key for start in starts for step in start.steps}
     working |= {start.walk.claim for start in starts if start.walk is not None}
     status = run.status
     wanted = {r.key for r in _left(status.stages) if not (r.hold and r.hold.stalled)}
@@ -76,7 +76,7 @@ def claims(
         wanted = set()
     reach = _reach(run, at_work, starts) if reaches else None
     alone = [step.id for attempt in at_work if attempt.walk is None for step in attempt.steps]
-    alone += [step.id for one in starts if one.walk is None for step in one.order.steps]
+    alone += [step.id for one in starts if one.walk is None for step in one.steps]
     return Peer(
         run.name,
         run.uid,
@@ -106,7 +106,7 @@ def _later_roles(
     """Yield the first stages of Jobs for one role that do not claim the begin of the iteration."""
     firsts = set(_firsts(run.status.stages).values())
     jobs = [(one.steps[0].id, one.walk) for one in at_work if one.steps]
-    jobs += [(one.order.steps[0].id, one.walk) for one in starts]
+    jobs += [(one.steps[0].id, one.walk) for one in starts]
     for stage, walk in jobs:
         if walk is not None and walk.grouping == "PerRole" and walk.claim not in firsts:
             yield stage
@@ -116,7 +116,7 @@ def _reach(run: RunView, at_work: Iterable[Attempt], starts: Iterable[Start]) ->
     """Return the stages that the attempts of a run may reach."""
     firsts = [
         *((attempt.steps[0].id, attempt.walk) for attempt in at_work if attempt.steps),
-        *((start.order.steps[0].id, start.walk) for start in starts),
+        *((start.steps[0].id, start.walk) for start in starts),
     ]
     walking: set[str] = set()
     alone: set[str] = set()

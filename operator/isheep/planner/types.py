@@ -294,6 +294,11 @@ class Start:
     walk: JobWalk | None = None
     avoided_nodes: tuple[str, ...] = ()
 
+    @property
+    def steps(self) -> tuple[StageRef, ...]:
+        """The stages of its order."""
+        return tuple(StageRef(step.id, step.key) for step in self.order.steps)
+
 
 @dataclass(frozen=True, slots=True)
 class Stop:

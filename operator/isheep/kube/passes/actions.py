@@ -39,7 +39,7 @@ from isheep.kube.pods.stable_messages import stable_message
 from isheep.kube.queue import WorkQueue
 from isheep.logs import log_event, stage_fields
 from isheep.planner.pinning import Resolved
-from isheep.planner.types import Expire, Plan, Remove, StageRef, Start, Stop
+from isheep.planner.types import Expire, Plan, Remove, Start, Stop
 
 _LOG = logging.getLogger(__name__)
 
@@ -260,7 +260,7 @@ class Actions:
 
     async def _adopt(self, job: _NewJob) -> bool:
         """Use an existing Job if it is the Job for this start; return False for another Job."""
-        record, order = job.record, job.start.order
+        record, start = job.record, job.start
         try:
             found = job_record(await self._api.get(jobs_path(record.namespace, job.name)))
         except ApiError as error:
@@ -269,8 +269,8 @@ class Actions:
             # Somebody deleted the Job after our CREATE failed; the next pass creates it.
             self._queue.wake(record.uid)
             return True
-        steps = tuple(StageRef(step.id, step.key) for step in order.steps)
-        same = (found.run_uid, found.steps, found.number) == (record.uid, steps, order.attempt)
+        expected = (record.uid, start.steps, start.order.attempt)
+        same = (found.run_uid, found.steps, found.number) == expected
         if same and found.readable:
             self._cache.put_job(found, present=True)
             log_event(_LOG, logging.INFO, "Job adopted", **job.log_fields())

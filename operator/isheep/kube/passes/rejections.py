@@ -70,12 +70,10 @@ class Rejections:
         self._times[name] = times
         until = now + DELAYS[min(times, len(DELAYS)) - 1]
         text = " ".join(shown(message).split())[:_MESSAGE_CHARACTERS]
-        order = start.order
-        steps = tuple(StageRef(step.id, step.key) for step in order.steps)
         found = Rejection(
             name,
-            steps,
-            order.attempt,
+            start.steps,
+            start.order.attempt,
             start.walk,
             reason,
             text,
