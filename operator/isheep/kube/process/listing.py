@@ -1,8 +1,9 @@
 """LISTs of runs and Jobs: they fill the cache at the start, and find what a watch has lost.
 
 Each watched namespace has its own LIST. A namespace that is gone, or that the operator may not
-read, is forgotten and does not disturb the others. The operator plans nothing before the first
-LIST, and lists every few minutes.
+read, is forgotten after a while and does not disturb the others. An API server that has just
+started also answers so, until it has loaded its roles and CRDs. The operator plans nothing before
+the first LIST, and lists every few minutes.
 
 An operator that takes the Lease from another one lists again, unless its last LIST began after the
 other one could write (`fence`). Its watches may be late, so its cache may lack the other one's last
@@ -38,6 +39,8 @@ OUR_JOBS = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 JOBS = "jobs"
 FRESH_SECONDS = 2.0
 """A LIST of the last seconds is not repeated."""
+REFUSED_SECONDS = 30.0
+"""For how long LISTs must be refused until the namespace is forgotten."""
 NO_CRD = (
     "the API server has no SelfAlignmentRun resource: install the CRD (crds.enabled of the chart, "
     "or kubectl apply -f crds/)"
@@ -93,6 +96,8 @@ class Lister:
         self._listed: dict[str | None, tuple[float, float]] = {}
         self._locks: dict[str | None, asyncio.Lock] = {}
         self._problems: dict[str | None, str] = {}
+        # Since when the LISTs of a namespace are refused.
+        self._refused: dict[str | None, float] = {}
 
     async def refresh(self, namespace: str | None) -> bool:
         """List a namespace's runs and Jobs, unless that has just happened; None is all namespaces.
@@ -124,7 +129,8 @@ class Lister:
                     continue
                 if not await self._tried_to_list(namespace, self._renew):
                     if namespace in self._listed:
-                        raise ApiUnreachableError("the API server does not answer a LIST")
+                        unanswered = "the API server does not answer a LIST"
+                        raise ApiUnreachableError(self._problems.get(namespace, unanswered))
                     continue
                 made += 1
         return made
@@ -149,7 +155,7 @@ class Lister:
             _LOG.warning("the API server does not answer a LIST: %s", error)
             return False
         except ApiError as error:
-            if error.status in (403, 404):
+            if error.status in (403, 404) and self._is_refused_for_long(namespace):
                 self._forget(namespace)
             problem = NO_CRD if error.status == 404 else str(error)
             if self._problems.get(namespace) != problem:
@@ -157,7 +163,12 @@ class Lister:
             self._problems[namespace] = problem
             return False
         self._problems.pop(namespace, None)
+        self._refused.pop(namespace, None)
         return True
+
+    def _is_refused_for_long(self, namespace: str | None) -> bool:
+        now = self._monotonic()
+        return now - self._refused.setdefault(namespace, now) >= REFUSED_SECONDS
 
     async def _list(self, namespace: str | None) -> None:
         """List runs and Jobs, update the cache, and wake the runs that changed."""

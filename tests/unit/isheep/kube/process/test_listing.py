@@ -14,7 +14,13 @@ from isheep.kube.cache.cache import Cache
 from isheep.kube.cache.unreadable import Unreadable
 from isheep.kube.client import ApiUnreachableError, jobs_path, runs_path
 from isheep.kube.observability.metrics import Metrics
-from isheep.kube.process.listing import FRESH_SECONDS, JOBS, MOST_READS, Lister
+from isheep.kube.process.listing import (
+    FRESH_SECONDS,
+    JOBS,
+    MOST_READS,
+    REFUSED_SECONDS,
+    Lister,
+)
 from isheep.kube.queue import WorkQueue
 
 from ...planner.simulation import spec_with
@@ -150,9 +156,30 @@ def test_a_namespace_that_cannot_be_listed_keeps_no_other_one_from_writes() -> N
         await listed.lister.refresh_all()
         await asyncio.sleep(1)
         listed.server.fault = at_request("GET", RUNS, reject_with(403))
+        with pytest.raises(ApiUnreachableError, match="no"):
+            await listed.lister.renew(monotonic())
+        await asyncio.sleep(REFUSED_SECONDS)
+        listed.server.fault = at_request("GET", RUNS, reject_with(403))
         assert await listed.lister.renew(monotonic()) == 0
         assert (len(listed.cache.runs), listed.lister.age()) == (0, None)
         assert listed.lister.problem() == "no"
+
+    run_scenario(scenario)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_an_api_server_that_starts_makes_nothing_forgotten(status: int) -> None:
+    async def scenario(listed: Listed) -> None:
+        create_run(listed.server, "run")
+        await listed.lister.refresh_all()
+        for _ in range(3):
+            # Each of these starts of the API server is over before the next LIST.
+            await asyncio.sleep(REFUSED_SECONDS)
+            listed.server.fault = at_request("GET", RUNS, reject_with(status))
+            assert not await listed.lister.refresh_all()
+            assert len(listed.cache.runs) == 1
+            assert await listed.lister.refresh_all()
+        assert listed.primed == [("ns", None)]
 
     run_scenario(scenario)
 
