@@ -31,7 +31,8 @@ from .queue import QUEUE_LABEL, QUEUES, Queue
 from .store import Store
 from .themes import Theme, draw_theme
 
-GROUPINGS = ("PerRole", "PerRole", "Joined", "Run", "Run", "Run", "Run", "PerStage")
+GROUPINGS = (*("Run",) * 8, *("PerRole",) * 4, *("Joined",) * 3, "PerStage")
+"""How often each grouping is drawn: less often if a run with it takes longer."""
 PARTS = ("PerRole", "Joined")
 """The groupings in which a Job makes a part of an iteration."""
 SCALES = {"PerRole": 1.0, "Joined": 0.9, "Run": 0.35, "PerStage": 1.6}
