@@ -81,7 +81,11 @@ def latest_jobs(namespace: NamespaceFixture) -> list[dict[str, Any]]:
 def test_the_operator_finds_deletions_that_no_watch_has_reported(
     operators: OperatorFactory,
 ) -> None:
-    """A compaction before a watch resumes removes the events of the deletions."""
+    """A compaction before a watch resumes removes the events of the deletions.
+
+    The LIST with which the watch resumes reports no deletion, and the next LIST of the operator is
+    five minutes away.
+    """
     environment, namespace = with_a_peer_and_a_job_to_delete(operators)
     delete_during_an_outage(environment, namespace)
     namespace.until_phase("Succeeded", "younger")
@@ -106,7 +110,7 @@ def test_the_operator_finds_deletions_after_a_restart_of_the_api_server(
 def with_a_peer_and_a_job_to_delete(
     operators: OperatorFactory,
 ) -> tuple[OperatorEnvironment, NamespaceFixture]:
-    timings = {"firstLookSeconds": 1, "lookSeconds": 1, "pollSeconds": 1, "listSeconds": 3}
+    timings = {"firstLookSeconds": 1, "lookSeconds": 1, "pollSeconds": 1}
     environment, namespace = operators(timings=timings)
     environment.start()
     namespace.workers.set_behaviour("train", Hold())

@@ -2,8 +2,8 @@
 
 An informer delivers the events of an object in order, and only the latest one of a burst. It lists
 again when the server has lost the history (410); the events of a LIST have no type, and a LIST
-reports no deletion. A silent watch delivers nothing until it is opened again, and it may lose what
-happened meanwhile.
+reports no deletion. So the operator looks for deletions after each LIST. A silent watch delivers
+nothing until it is opened again, and it may lose what happened meanwhile.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from .api_server import ApiServer, Change, Json, Refused, has_labels
 from .clock import monotonic
@@ -31,8 +31,10 @@ class Informer:
         labels: dict[str, str],
         handler: Handler,
         chance: random.Random,
+        find_deletions: Callable[[], Awaitable[bool]],
     ) -> None:
         self._network = network
+        self._find_deletions = find_deletions
         self._server: ApiServer = network.server
         self._resource, self._labels, self._handler = resource, labels, handler
         self._chance = chance
@@ -48,6 +50,7 @@ class Informer:
         try:
             while True:
                 await self._opened()
+                asyncio.get_running_loop().create_task(self._look())
                 try:
                     await self._stream()
                 except Refused:
@@ -67,6 +70,12 @@ class Informer:
         for _, document in self._server.members(self._resource):
             if has_labels(document, self._labels):
                 self._handler(None, received(document))
+
+    async def _look(self) -> None:
+        """Let the operator look for deletions until it has; it checks once a second."""
+        await asyncio.sleep(self._chance.uniform(0.0, 1.0))
+        while not await self._find_deletions():
+            await asyncio.sleep(1.0)
 
     async def _stream(self) -> None:
         while True:

@@ -154,4 +154,12 @@ class OperatorProcess:
             if not self.ended.is_set():
                 handler(kind, document)
 
-        self.informers.append(Informer(self._network, resource, labels, handle, self._chance))
+        informer = Informer(
+            self._network,
+            resource,
+            labels,
+            handle,
+            self._chance,
+            lambda: self.operator.find_deletions(None),
+        )
+        self.informers.append(informer)

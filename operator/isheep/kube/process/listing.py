@@ -114,6 +114,16 @@ class Lister:
         """List each namespace; return whether one of them could be listed."""
         return any([await self.refresh(namespace) for namespace in self._scopes])
 
+    async def find_deletions(self, namespace: str | None) -> bool:
+        """List a namespace after kopf has listed it; return whether that succeeded.
+
+        A LIST of kopf reports no deletion. A deletion after it is reported by kopf's watch, and one
+        before it is found by this LIST. No pass waits for it, as for the other LISTs.
+        """
+        if namespace not in self._listed:
+            return await self.refresh(namespace)
+        return await self._tried_to_list(namespace, self._renew)
+
     async def renew(self, since: float) -> int:
         """List the namespaces again whose last LIST began before a time; return their number.
 
@@ -189,7 +199,9 @@ class Lister:
         jobs = await self._newer(JOBS, namespace, job_record, cache.jobs.get)
         # A plan of another run must know the keys at which these runs work.
         self._prime(namespace, self._put(namespace, runs, jobs))
-        self._listed[namespace] = (began, self._monotonic())
+        # A LIST that began later may have ended before this one.
+        latest, _ = self._listed.get(namespace, (began, began))
+        self._listed[namespace] = (max(began, latest), self._monotonic())
 
     def _put(
         self, namespace: str | None, runs: _Listed[RunRecord], jobs: _Listed[JobRecord]

@@ -183,6 +183,10 @@ class Operator:
         """
         return await self._lister.refresh(namespace)
 
+    async def find_deletions(self, namespace: str | None) -> bool:
+        """Find what was deleted before a LIST of kopf; return whether that succeeded."""
+        return await self._lister.find_deletions(namespace)
+
     async def _renew(self, since: float) -> int:
         return await self._lister.renew(since)
 

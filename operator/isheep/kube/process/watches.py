@@ -30,6 +30,9 @@ class Watches:
         self._open: dict[tuple[str, str | None], bool] = {}
         self._times: dict[tuple[str, str | None], int] = {}
         self._pages: Counter[str | None] = Counter()
+        self._lists: Counter[str | None] = Counter()
+        # The watches of which kopf lists the objects.
+        self._listing: set[tuple[str, str | None]] = set()
 
     def expect(self, namespace: str | None) -> None:
         """Add the watches of a namespace, which are not open yet."""
@@ -49,6 +52,10 @@ class Watches:
         """Return how many pages of LISTs of a namespace kopf has received."""
         return self._pages[namespace]
 
+    def lists(self, namespace: str | None) -> int:
+        """Return how many LISTs of a namespace kopf has completed, with a watch that follows."""
+        return self._lists[namespace]
+
     def all_lost(self) -> bool:
         """Return whether watches are expected and none of them is open."""
         return bool(self._open) and not any(self._open.values())
@@ -60,13 +67,17 @@ class Watches:
 
     def note_answer(self, url: str, status: int) -> None:
         """Note the status of an answer to a LIST or a watch."""
+        place = _place(url)
         if status != 200:
             self.note_failure(url, f"the API server answers with status {status}")
         elif "true" in parse_qs(urlsplit(url).query).get("watch", ()):
-            self._note(*_place(url), None)
+            if place in self._listing:
+                self._listing.remove(place)
+                self._lists[place[1]] += 1
+            self._note(*place, None)
         else:
-            _, namespace = _place(url)
-            self._pages[namespace] += 1
+            self._pages[place[1]] += 1
+            self._listing.add(place)
 
     def note_failure(self, url: str, why: str) -> None:
         """Note a request without an answer, or with an error."""

@@ -87,6 +87,7 @@ async def _keep(operator: Operator, namespace: str | None, stop: asyncio.Event) 
 async def _watch(operator: Operator, namespace: str | None, stop: asyncio.Event) -> None:
     """Run a kopf operator until it ends, or until one of its watches is lost for too long."""
     ended = asyncio.Event()
+    lists = operator.watches.lists(namespace)
     tasks = [
         *await kopf.spawn_tasks(
             registry=registry(operator),
@@ -99,6 +100,8 @@ async def _watch(operator: Operator, namespace: str | None, stop: asyncio.Event)
     # kopf has replaced the handlers of signals by those of this kopf operator alone.
     _handle_signals(stop)
     tasks.append(asyncio.create_task(_lost(operator, namespace), name=f"lost {namespace}"))
+    finder = _find_deletions(operator, namespace, lists)
+    tasks.append(asyncio.create_task(finder, name=f"deletions {namespace}"))
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -134,6 +137,15 @@ async def _lost(operator: Operator, namespace: str | None) -> None:
         before, pages = pages, operator.watches.pages(namespace)
         goes_on = operator.watches.are_open(namespace) or pages > before
         lost = 0.0 if goes_on else lost + CHECK_SECONDS
+
+
+async def _find_deletions(operator: Operator, namespace: str | None, known: int) -> None:
+    """Look for deletions after each LIST of kopf; `known` is the number of its earlier LISTs."""
+    while True:
+        await asyncio.sleep(CHECK_SECONDS)
+        lists = operator.watches.lists(namespace)
+        if lists > known and await operator.find_deletions(namespace):
+            known = lists
 
 
 def _handle_signals(stop: asyncio.Event) -> None:

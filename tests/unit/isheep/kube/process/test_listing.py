@@ -167,6 +167,29 @@ def test_a_namespace_that_cannot_be_listed_keeps_no_other_one_from_writes() -> N
     run_scenario(scenario)
 
 
+def test_a_list_after_that_of_kopf_finds_deletions() -> None:
+    async def scenario(listed: Listed) -> None:
+        for name in ("run", "other"):
+            create_run(listed.server, name)
+        await listed.lister.refresh_all()
+        listed.server.remove(f"{RUNS}/run")
+        assert await listed.lister.find_deletions("ns")
+        assert [run.name for run in listed.cache.runs] == ["other"]
+
+    run_scenario(scenario)
+
+
+def test_a_list_after_that_of_kopf_primes_a_namespace_that_was_forgotten() -> None:
+    async def scenario(listed: Listed) -> None:
+        create_run(listed.server, "run")
+        assert await listed.lister.find_deletions("ns")
+        assert (len(listed.cache.runs), listed.primed) == (1, [("ns", None)])
+        listed.server.fault = at_request("GET", RUNS, reject_with(503))
+        assert not await listed.lister.find_deletions("ns")
+
+    run_scenario(scenario)
+
+
 @pytest.mark.parametrize("status", [403, 404])
 def test_an_api_server_that_starts_makes_nothing_forgotten(status: int) -> None:
     async def scenario(listed: Listed) -> None:

@@ -51,6 +51,22 @@ def test_a_watch_is_open_while_its_last_request_is_answered(
     assert fields[3] == ("Watch opened again", 2)
 
 
+def test_a_list_is_complete_when_a_watch_follows() -> None:
+    watches = Watches()
+    watches.expect("team")
+    for answers, lists in (
+        ((RUNS, RUNS + "?continue=a"), 0),
+        ((RUNS + WATCH,), 1),
+        ((RUNS + WATCH, JOBS + WATCH), 1),
+        ((JOBS, RUNS, JOBS + WATCH), 2),
+        ((RUNS + WATCH,), 3),
+    ):
+        for answer in answers:
+            watches.note_answer(answer, 200)
+        assert watches.lists("team") == lists
+    assert (watches.pages("team"), watches.lists("other")) == (4, 0)
+
+
 def test_the_watches_of_all_namespaces_are_those_without_a_namespace() -> None:
     watches = Watches()
     watches.expect(None)

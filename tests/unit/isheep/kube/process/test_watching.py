@@ -74,3 +74,31 @@ def test_pages_that_are_refused_do_not_count(monkeypatch: pytest.MonkeyPatch) ->
         watches.note_answer(RUNS.replace("team", "other"), 200)
 
     assert checks_until_lost(monkeypatch, report) == LIMIT
+
+
+def test_deletions_are_looked_for_after_each_list_of_kopf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And again if the API server does not answer."""
+    lists = iter([0, 0, 1, 1, 1, 3, 3])
+    answers, looked = iter([False, True, True]), []
+
+    async def sleep(_: float) -> None:
+        """Do not wait."""
+
+    class Ended(Exception):
+        """The end of the test."""
+
+    def counted(namespace: str) -> int:
+        try:
+            return next(lists)
+        except StopIteration:
+            raise Ended from None
+
+    async def find(namespace: str) -> bool:
+        looked.append(namespace)
+        return next(answers)
+
+    monkeypatch.setattr(watching, "asyncio", SimpleNamespace(sleep=sleep))
+    operator: Any = SimpleNamespace(watches=SimpleNamespace(lists=counted), find_deletions=find)
+    with pytest.raises(Ended):
+        asyncio.run(watching._find_deletions(cast(Operator, operator), "team", known=0))
+    assert looked == ["team"] * 3
