@@ -218,6 +218,9 @@ class Actions:
             if error.status == 409:
                 return await self._adopt(job)
             return self._reject(job, reason_of(error), str(error))
+        except ApiUnreachableError:
+            memory.unanswered.add(job.name)
+            raise
         self._cache.put_job(job_record(created))
         self._metrics.jobs.labels(start.order.steps[0].kind).inc()
         memory.rejections.clear(job.name)

@@ -6,6 +6,10 @@ hold GPUs beside them. So before a run is planned, this module reads each Job th
 without the beginning of a deletion. A Job that still exists stays in the cache, and is read again
 every few seconds until it is gone, because no event reports its changes.
 
+The creation of a Job may have an effect although its answer is lost, and the watch may be late. The
+plan of such a run must know the Job: otherwise a peer that is older could make its stages, too. So
+this module reads each Job whose creation had no answer.
+
 An API server gives a Job without any label those of its pods, so a Job has lost the label only if
 it has kept or got another one.
 
@@ -55,6 +59,10 @@ class UnseenJobs:
         if record is not None and not memory.looked:
             await self._look_for_recorded(record)
             memory.looked = True
+        if record is not None:
+            for name in sorted(memory.unanswered):
+                await self.find(record, name)
+                memory.unanswered.discard(name)
         for job in self._cache.lost_jobs(uid):
             found = await self.read(job)
             if found is None and record is not None:

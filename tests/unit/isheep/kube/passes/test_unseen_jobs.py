@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
+from isheep.kube.cache.records import run_record
 from isheep.kube.passes.unseen_jobs import LOOK_SECONDS
 
 from ..fake_api_server import Fault
-from ..fake_cluster import FakeCluster, run_scenario
+from ..fake_cluster import ONE_ITERATION_SPEC, FakeCluster, run_scenario
 from ..scenarios import at_request, check_final_state, run_until_respond
 
 ALL_ITS_SECONDS = 600
@@ -89,3 +90,29 @@ def test_a_look_that_fails_is_repeated() -> None:
         await cluster.run_to_end()
 
     check_final_state(run_scenario(scenario))
+
+
+def fail_afterwards() -> None:
+    raise Fault(after=True)
+
+
+@pytest.mark.parametrize("suspended", [False, True])
+def test_a_job_whose_creation_had_no_answer_is_read_before_the_next_plan(suspended: bool) -> None:
+    """The watch is late. The run may not want the Job any more, or leave its stage to a peer."""
+
+    async def scenario(cluster: FakeCluster) -> None:
+        run = cluster.create_run()
+        cluster.operator.drops_events = True
+        cluster.server.fault = at_request("POST", "/jobs", fail_afterwards)
+        await cluster.operator.run_pass()
+        (job,) = cluster.jobs()
+        if suspended:
+            edited = cluster.server.change(run, spec={**ONE_ITERATION_SPEC, "suspend": True})
+            cluster.operator.cache.runs.put(run_record(edited))
+        await cluster.operator.run_due_passes(2)
+        assert cluster.server.count("GET", job) == 1
+        assert cluster.server.count("POST", "/jobs") == 1
+        assert cluster.server.count("DELETE", job) == suspended
+        assert cluster.status().phase == ("Suspended" if suspended else "Running")
+
+    run_scenario(scenario)
