@@ -148,6 +148,16 @@ def lost_at(job: JobRecord) -> datetime | None:
     return job.deleted_at + timedelta(seconds=job.grace_seconds) + DELETION_GRACE
 
 
+def still_true(job: JobRecord, observation: PodObservation) -> PodObservation:
+    """Return an observation without the wait of pods that have become ready since.
+
+    Otherwise, the wait would be shown again when one of these pods ends.
+    """
+    if observation.waiting is None or not is_working(job):
+        return observation
+    return replace(observation, waiting=None)
+
+
 def _poll_due(job: JobRecord, observation: PodObservation | None, timings: Timings) -> datetime:
     """Return when to read a working pod's progress; the first inspection finds its address."""
     if observation is None:

@@ -30,7 +30,7 @@ from isheep.kube.lease import LOOK_SECONDS, Lease, LeaseHeldError
 from isheep.kube.observability.metrics import Metrics
 from isheep.kube.observability.traces import traces_of
 from isheep.kube.passes.actions import Actions, NotDeletedError
-from isheep.kube.passes.attempts import attempt_of, inspection_due, why_useless
+from isheep.kube.passes.attempts import attempt_of, inspection_due, still_true, why_useless
 from isheep.kube.passes.fence import Fence, Renew
 from isheep.kube.passes.forgotten_jobs import ForgottenJobs, is_due
 from isheep.kube.passes.memory import IdlePlan, Memory, idle_plan
@@ -229,12 +229,9 @@ class Reconciler:
 
     async def _inspect_pods(self, record: RunRecord, memory: Memory) -> None:
         """Inspect the pods that are due, of a few Jobs only: anybody may create Jobs for a run."""
-        now, known = self._now(), memory.observations
+        now, known, timings = self._now(), memory.observations, self._config.timings
         jobs = {job.uid: job for job in self._jobs(record)}
-        due_at = [
-            (inspection_due(job, known.get(job.uid), self._config.timings), job)
-            for job in jobs.values()
-        ]
+        due_at = [(inspection_due(one, known.get(uid), timings), one) for uid, one in jobs.items()]
         due = [job for time, job in due_at if time is not None and time <= now][:MAX_INSPECTIONS]
         inspections = (self._pod_inspector.inspect(job, known.get(job.uid), now) for job in due)
         # Most passes inspect nothing, and a gather of nothing waits for the event loop.
@@ -243,7 +240,9 @@ class Reconciler:
             await self._unseen.read(job)
         # The answers to polls may have changed other observations meanwhile.
         known |= {job.uid: one for job, one in zip(due, found, strict=True)}
-        memory.observations = {uid: one for uid, one in known.items() if uid in jobs}
+        memory.observations = {
+            uid: still_true(jobs[uid], one) for uid, one in known.items() if uid in jobs
+        }
         for job, one in zip(due, found, strict=True):
             if one.polled == now and one.address is not None:
                 self._polls.start(job, one.address, self._note_answer)

@@ -40,6 +40,10 @@ def test_a_missing_secret_stalls_the_run_until_it_exists() -> None:
         cluster.run_pod(job)
         await cluster.operator.run_due_passes()
         assert cluster.status().phase == "Running"
+        # The pod has ended, another one has not begun, and nobody has looked at it yet.
+        cluster.server.change(job, status={"active": 1, "ready": 0})
+        await cluster.operator.run_due_passes()
+        assert cluster.status().phase == "Running"
         await cluster.run_to_end()
 
     check_final_state(run_scenario(scenario))
