@@ -15,6 +15,8 @@ from .clock import Scheduler, timestamp
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 JOB_UID_LABEL = "kueue.x-k8s.io/job-uid"
 QUEUES = ("team-a", "team-b")
+REOPEN_SECONDS = 5.0
+"""How often Kueue looks at a Job that has lost its labels."""
 ADMISSION_SECONDS = (0.5, 5.0, 60.0, 300.0)
 
 
@@ -48,7 +50,11 @@ class Queue:
         job = self._server.objects.get(place)
         if job is None or job["metadata"]["uid"] != uid:
             return
-        queue = job["metadata"]["labels"].get(QUEUE_LABEL, "")
+        queue = job["metadata"]["labels"].get(QUEUE_LABEL)
+        if queue is None:
+            # Somebody has removed the labels, and Kueue ignores the Job until they are back.
+            self._scheduler.later(REOPEN_SECONDS, lambda: self._open(place, uid))
+            return
         workload = {
             "metadata": {"name": f"job-{uid}", "labels": {JOB_UID_LABEL: uid}},
             "spec": {"queueName": queue, "active": True},

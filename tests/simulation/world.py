@@ -127,6 +127,10 @@ class World:
             self.scheduler.later(pause, self.set_clock_back)
         if self.late is not None and change.resource == JOBS and is_later_part(change.document):
             self.resume_late(self.chance.uniform(*LATE_SECONDS))
+        if change.resource == JOBS and change.kind == "ADDED":
+            # A run that goes on with each LIST is slow, and not silent.
+            for owner in change.document["metadata"].get("ownerReferences") or ():
+                self._since.pop(owner["uid"], None)
         if change.resource in (RUNS, JOBS) and not self._busy:
             act = self.plan.of_change()
             if act is not None:
