@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .api_server import JOBS, PODS, RUNS, Json, collection
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from .world import World
 
 
+SEEN_SECONDS = 0.4
+"""How long after the begin of a deletion the watches are silent: they have reported the begin."""
+EVICTED_SECONDS = (30.0, 60.0)
+"""How long after the eviction of all pods another operator starts: most of them are gone."""
+TOGETHER_SECONDS = (0.0, 10.0)
+"""How long two operators work before one of them is cut off."""
 NEXT_NODE_SECONDS = 30.0
 """How often somebody looks for the node of the next attempt."""
 
@@ -46,6 +53,11 @@ def retry(world: World, place: str) -> None:
     world.retries += 1
     annotations = {"isheep.dev/retry": str(world.retries)}
     world.server.change(place, metadata={"annotations": annotations})
+
+
+def perform_on(world: World, act: Act, place: str) -> None:
+    """Perform an act on the run of a path."""
+    _ON_RUNS[act.kind](world, act, place)
 
 
 def _run(world: World) -> str | None:
@@ -96,15 +108,38 @@ def _second(world: World, act: Act) -> None:
     world.scheduler.task(world.deployment.overlap(act.seconds, graceful=bool(act.value)))
 
 
+def _hand_over(world: World, act: Act, _: str | None = None) -> None:
+    """Evict the pods; later start another operator, and cut off the first one until it ends."""
+    _evict_all(world, act)
+
+    def start() -> None:
+        process = next(iter(world.processes), None)
+        if process is not None:
+            together = world.chance.uniform(*TOGETHER_SECONDS)
+            ends = world.deployment.overlap(together + act.seconds, graceful=bool(act.value))
+            world.scheduler.task(ends)
+            world.scheduler.later(together, lambda: process.cut_off(act.seconds))
+
+    world.scheduler.later(world.chance.uniform(*EVICTED_SECONDS), start)
+
+
 def _edit(world: World, act: Act) -> None:
     if (place := _run(world)) is not None:
-        edit(world, place, act.value)
+        _edit_run(world, act, place)
+
+
+def _edit_run(world: World, act: Act, place: str) -> None:
+    edit(world, place, act.value)
 
 
 def _suspend(world: World, act: Act) -> None:
     if (place := _run(world)) is not None:
-        edit(world, place, {"suspend": True})
-        world.scheduler.later(act.seconds, lambda: edit(world, place, {"suspend": False}))
+        _suspend_run(world, act, place)
+
+
+def _suspend_run(world: World, act: Act, place: str) -> None:
+    edit(world, place, {"suspend": True})
+    world.scheduler.later(act.seconds, lambda: edit(world, place, {"suspend": False}))
 
 
 def _retry(world: World, _: Act) -> None:
@@ -122,6 +157,13 @@ def _delete_run(world: World, act: Act) -> None:
         world.scheduler.task(world.deployment.restart(graceful=False))
 
 
+def _delete_others(world: World, _: Act, place: str) -> None:
+    """Delete the runs for which the run of a path may wait; nobody creates them again."""
+    for other, _document in world.server.members(RUNS):
+        if other != place:
+            delete_run(world, other, again=False)
+
+
 def delete_run(world: World, place: str, *, again: bool) -> None:
     """Delete a run, and create a run with its name soon if `again` is True."""
     document = world.server.objects[place]
@@ -137,6 +179,20 @@ def delete_run(world: World, place: str, *, again: bool) -> None:
 def _delete_job(world: World, act: Act) -> None:
     if (place := _job(world)) is not None:
         world.server.delete(place, {"propagationPolicy": act.value})
+
+
+def _lose_deletion(world: World, act: Act) -> None:
+    """Delete a Job whose end no watch reports for a time."""
+    if (place := _job(world)) is None:
+        return
+    world.server.delete(place, {"propagationPolicy": "Foreground"})
+
+    def silence() -> None:
+        for process in world.processes:
+            for informer in process.informers:
+                informer.silent_until = monotonic() + act.seconds
+
+    world.scheduler.later(SEEN_SECONDS, silence)
 
 
 def _suspend_job(world: World, act: Act) -> None:
@@ -225,6 +281,14 @@ def _evict_all(world: World, _: Act) -> None:
             world.server.delete(place, {})
 
 
+_ON_RUNS: dict[str, Callable[[World, Act, str], None]] = {
+    "edit": _edit_run,
+    "suspend": _suspend_run,
+    "delete-run": _delete_others,
+    "hand-over": _hand_over,
+    "unlabel-job": lambda world, act, _: _unlabel_job(world, act),
+    "lose-deletion": lambda world, act, _: _lose_deletion(world, act),
+}
 _ACTS = {
     "partition": _partition,
     "silence": _silence,
@@ -248,4 +312,4 @@ _ACTS = {
     "overwrite-status": _overwrite_status,
     "evict-all": _evict_all,
 }
-__all__ = ["collection", "delete_run", "edit", "perform", "retry"]
+__all__ = ["collection", "delete_run", "edit", "perform", "perform_on", "retry"]

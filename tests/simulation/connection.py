@@ -123,6 +123,7 @@ class Connection:
         self._process = network.processes
         self._die = die
         self.is_open = True
+        self.cut_until = 0.0
         self.rest_client = self
 
     async def request(
@@ -136,8 +137,9 @@ class Connection:
     ) -> Response:
         network, path = self._network, url.removeprefix(HOST)
         fault = network.next_fault(method, path)
-        if network.is_cut:
-            await asyncio.sleep(min(network.cut_until - monotonic(), _request_timeout.total or 1))
+        cut_until = max(network.cut_until, self.cut_until)
+        if monotonic() < cut_until:
+            await asyncio.sleep(min(cut_until - monotonic(), _request_timeout.total or 1))
             raise aiohttp.ClientConnectionError("the network is cut")
         await asyncio.sleep(network.chance.uniform(0.001, 0.05))
         if fault is RequestFault.CRASH_BEFORE:

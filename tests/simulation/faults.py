@@ -95,6 +95,10 @@ CALM_ACTS = (
     *("move-queue", "lose-node", "evict-all"),
 )
 """The kinds of acts that disturb no operator."""
+HAND_OVER_SECONDS = (45.0, 120.0)
+"""How long an operator is cut off while another one works; the Lease lasts for 22 seconds."""
+UNSEEN_SECONDS = (250.0, 400.0)
+"""How long no watch reports the end of a deletion; after two minutes, the operator looks itself."""
 NODE_SECONDS = (1800.0, 3000.0)
 """How long each node is silent if all of them are lost, one after another."""
 
@@ -199,7 +203,9 @@ def draw(chance: random.Random, theme: Theme, *, runs: int, scale: float) -> Fau
                 # The pods of an attempt end in different ways, and one of them explains its end.
                 plan.pods.update({n: _retried(chance) for n in range(first, first + lasts)})
         else:
-            plan.acts[_free(plan.acts, chance, 110 * max(size, 0.6 * scale))] = _act(chance, kinds)
+            plan.acts[_free(plan.acts, chance, 110 * max(size, 0.6 * scale))] = draw_act(
+                chance, kinds
+            )
     if chance.random() < REFUSED_SHARE and not theme.alone:
         first = _free(plan.jobs, chance, 9 * scale)
         refused = range(first, first + chance.choice(REFUSALS))
@@ -211,7 +217,7 @@ def draw(chance: random.Random, theme: Theme, *, runs: int, scale: float) -> Fau
 def _add_theme(plan: FaultPlan, chance: random.Random, theme: Theme, scale: float) -> None:
     """Add the faults that only a theme has."""
     if theme.early is not None:
-        plan.acts[_free(plan.acts, chance, 40 * scale)] = _act(chance, {theme.early: 1})
+        plan.acts[_free(plan.acts, chance, 40 * scale)] = draw_act(chance, {theme.early: 1})
     if theme.jobs is not None:
         plan.jobs.update({_free(plan.jobs, chance, 9 * scale): theme.jobs for _ in range(3)})
     if theme.statuses is not None:
@@ -250,7 +256,8 @@ def _retried(chance: random.Random) -> PodFault:
     return PodFault(kind, code=code)
 
 
-def _act(chance: random.Random, kinds: Mapping[str, float]) -> Act:
+def draw_act(chance: random.Random, kinds: Mapping[str, float]) -> Act:
+    """Draw an act of one of the kinds, with their weights."""
     kind = chance.choices(list(kinds), list(kinds.values()))[0]
     seconds = chance.choice((3.0, 20.0, 45.0, 120.0, 700.0))
     value: Any = None
@@ -265,6 +272,10 @@ def _act(chance: random.Random, kinds: Mapping[str, float]) -> Act:
         value = (chance.random() < 0.5, chance.random() < 0.7)
     elif kind == "store-away":
         seconds = chance.choice(AWAY_SECONDS)
+    elif kind == "hand-over":
+        seconds, value = chance.choice(HAND_OVER_SECONDS), chance.random() < 0.5
+    elif kind == "lose-deletion":
+        seconds = chance.choice(UNSEEN_SECONDS)
     elif kind == "lose-each-node":
         seconds = chance.choice(NODE_SECONDS)
     elif kind in ("restart", "delete-run", "second-operator", "silence"):

@@ -15,6 +15,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, kind_of
+
 from .api_server import FOREGROUND, JOBS, ORPHAN, PODS, RUNS, ApiServer, Change, Json, collection
 from .clock import Scheduler, monotonic, timestamp
 from .kubelet import INDEX, JOB_NAME
@@ -256,6 +258,12 @@ def is_later_part(job: Json) -> bool:
     annotations = job["metadata"].get("annotations") or {}
     walk = json.loads(annotations.get(WALK) or "{}")
     return "claim" in walk and walk["claim"] != json.loads(annotations[STEPS])[0]["key"]
+
+
+def is_later_stage(job: Json) -> bool:
+    """Return whether a Job begins with an inference stage after the first round."""
+    first = json.loads((job["metadata"].get("annotations") or {})[STEPS])[0]["id"]
+    return STAGE_DEFINITIONS[kind_of(first)].role is not None and not first.endswith("/r1")
 
 
 def _pod(job: Json, index: int, number: int) -> Json:

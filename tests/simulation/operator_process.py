@@ -24,13 +24,15 @@ from isheep.kube.process.operator import Operator
 
 from ..unit.isheep.kube.fake_session import FakeSession
 from .api_server import JOBS, RUNS, Json
-from .clock import WallClock
+from .clock import WallClock, monotonic
 from .connection import Configuration, Connection, Network
 from .informer import Informer
 
 CONFIG = OperatorConfig.read(
     {"workerImage": "image-1", "workers": 4, "httpPort": 0, "lease": {"namespace": "system"}}
 )
+REOPEN_SECONDS = (5.0, 60.0)
+"""How much later than requests the watches of a process that was cut off go on."""
 _PROCESS: ContextVar[OperatorProcess | None] = ContextVar("process", default=None)
 
 
@@ -110,6 +112,16 @@ class OperatorProcess:
         self.ended.set()
         for task in self.tasks:
             task.cancel()
+
+    def cut_off(self, seconds: float) -> None:
+        """Cut the process off from the API server for some seconds; its watches need longer."""
+        until = monotonic() + seconds
+        for one in self._open:
+            if isinstance(one, Connection):
+                one.cut_until = until
+        for informer in self.informers:
+            informer.silent_until = until + self._chance.uniform(*REOPEN_SECONDS)
+            informer.loses = self._chance.random() < 0.5
 
     async def stop(self) -> None:
         """End the process as SIGTERM does: it releases its Lease."""

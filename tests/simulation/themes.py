@@ -11,14 +11,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from isheep.contract.exit_codes import ExitCode
+from isheep.contract.reasons import Reason
 
 from .connection import RequestFault
 from .kubelet import PodFault
 
-RARE_SHARE = 0.1
+RARE_SHARE = 0.2
 """The share of simulations with a rare theme."""
 PODS_OF_AN_ATTEMPT = 4
 """Only a failure of each pod that Kubernetes creates for a Job ends an attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What somebody does some seconds after a run says a reason: one of the `acts`.
+
+    The act `delete-run` deletes the other run, for which this one waits. If `held` is True, nobody
+    does anything before a stage of the run has had to wait for a time.
+    """
+
+    reason: str
+    acts: tuple[str, ...]
+    seconds: tuple[float, float]
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +42,16 @@ class Theme:
 
     `acts` are frequent kinds of acts, and `early` is the kind of an act at the begin. `jobs` and
     `statuses` are faults of some requests that create Jobs and that write statuses. `pods` has
-    faults by the number of the pod. If `late_peer` is True, there are two runs with Jobs for parts
-    of an iteration, and the older one goes on when the other has a second Job for such a part. If
-    `clock_back` is True, the clock of the operators is set back while one notes that a stage waits.
-    If `queued` is True, all runs are in a queue. If `calm` is True, nothing disturbs the operator,
-    so the invariants about times hold all the time. If `alone` is True, nothing happens but the
-    theme and faults of pods.
+    faults by the number of the pod. `peers` tells whether there are two runs, and the second one is
+    created after a time of `apart` if that is given. `groupings` are those of the runs, and
+    `peer_groupings` those of the second one. If `late_peer` is True, the first run goes on when the
+    other has a second Job for a part of an iteration; with `peer_groupings`, when it has a Job for
+    any later stage, and the first run is prepared before it waits. `reaction` is what somebody does
+    about a reason. If `cut_stops` is True, the network is cut when the operator has stopped an
+    attempt. If `clock_back` is True, the clock of the operators is set back while one notes that a
+    stage waits. If `queued` is True, all runs are in a queue. If `calm` is True, nothing disturbs
+    the operator, so the invariants about times hold all the time. If `alone` is True, nothing
+    happens but the theme and faults of pods.
     """
 
     acts: tuple[str, ...] = ()
@@ -41,6 +60,12 @@ class Theme:
     statuses: RequestFault | None = None
     pods: Mapping[int, PodFault] = field(default_factory=dict)
     late_peer: bool = False
+    peers: bool | None = None
+    groupings: tuple[str, ...] = ()
+    peer_groupings: tuple[str, ...] = ()
+    apart: tuple[float, float] | None = None
+    reaction: Reaction | None = None
+    cut_stops: bool = False
     clock_back: bool = False
     queued: bool = False
     calm: bool = False
@@ -69,23 +94,90 @@ FAILS_AT_FIRST = {
     number: PodFault("exit", commits=2, code=int(ExitCode.DISK))
     for number in range(2, 2 + PODS_OF_AN_ATTEMPT)
 }
+STALLS_AT_FIRST = {
+    number: PodFault("exit", code=int(ExitCode.UNREACHABLE))
+    for number in range(3, 3 + PODS_OF_AN_ATTEMPT)
+}
+"""The first attempt after those of prepare ends because the store is away for it."""
+PARTS = ("PerRole", "Joined")
+"""The groupings in which a Job makes a part of an iteration."""
 RARE: tuple[Theme, ...] = (
     # Somebody deletes a run while the answer to a write of its status is on its way.
     Theme(statuses=RequestFault.OVERTAKEN, alone=True),
     # The clock of the operators is set while reactions are due.
-    Theme(("clock",), pods=FAILS_AT_FIRST, clock_back=True, alone=True),
+    Theme(
+        ("clock",),
+        pods=FAILS_AT_FIRST,
+        clock_back=True,
+        peers=False,
+        groupings=("Run", *PARTS),
+        alone=True,
+    ),
     # Runs are moved to another queue while their Jobs wait.
     Theme(("move-queue",), queued=True, alone=True),
     # A run comes to a part of an iteration of which a peer has made the begin.
-    Theme(pods=FAILS_AT_FIRST, late_peer=True, alone=True),
+    Theme(pods=FAILS_AT_FIRST, late_peer=True, peers=True, groupings=PARTS, alone=True),
+    # A run goes on beside a peer that has other Jobs and is further.
+    Theme(
+        late_peer=True,
+        peers=True,
+        groupings=("Joined", "Joined", "PerRole"),
+        peer_groupings=("PerStage", "PerRole"),
+        alone=True,
+    ),
     # A Job is created, and neither an answer nor a watch says so.
     Theme(("silence",), early="delay", jobs=RequestFault.ANSWER_LOST),
     # Pods wait for the store until they give up.
     Theme(early="store-away"),
     # Each attempt of a run loses its node, and then one of the nodes answers again.
     Theme(early="lose-each-node"),
+    # A quota refuses Jobs, and their runs are suspended or edited before the next try.
+    Theme(
+        jobs=RequestFault.REFUSED,
+        reaction=Reaction(Reason.QUOTA_EXCEEDED, ("suspend", "edit"), (0.2, 4.0)),
+        alone=True,
+    ),
+    # The operator stops attempts, and cannot write so before their Jobs are gone.
+    Theme(("suspend", "suspend", "edit"), cut_stops=True, alone=True),
+    # Edits replace stages that Jobs work on.
+    Theme(("edit",), alone=True),
+    # Another operator takes the Lease of one that has lost its network, and gives it back.
+    Theme(
+        groupings=("Run", "Joined", "Joined", "PerRole"),
+        reaction=Reaction(Reason.RUNNING, ("hand-over",), (15.0, 60.0)),
+        alone=True,
+    ),
+    # Jobs lose their labels after they have made their first stage.
+    Theme(
+        groupings=("Run", "Run", *PARTS),
+        reaction=Reaction(Reason.RUNNING, ("unlabel-job",), (40.0, 120.0)),
+        alone=True,
+    ),
+    # Somebody deletes a Job, and no watch reports its end.
+    Theme(
+        groupings=("Run", "Run", *PARTS),
+        reaction=Reaction(Reason.RUNNING, ("lose-deletion",), (20.0, 60.0)),
+        alone=True,
+    ),
+    # A run is deleted while its Job walks on, and another run waits for the rest of the stages.
+    Theme(
+        peers=True,
+        groupings=("Run",),
+        apart=(100.0, 160.0),
+        reaction=Reaction(Reason.WAITING_FOR_PEER, ("delete-run",), (1.0, 15.0)),
+        alone=True,
+    ),
+    # A run loses its turn because its store is away. Then it waits for a run that is deleted.
+    Theme(
+        pods=STALLS_AT_FIRST,
+        peers=True,
+        groupings=("Run", "Run", "Joined"),
+        apart=(0.5, 2.0),
+        reaction=Reaction(Reason.WAITING_FOR_PEER, ("delete-run",), (0.0, 20.0), held=True),
+        alone=True,
+    ),
 )
-WEIGHTS = (2, 2, 2, 2, 1, 1, 1)
+WEIGHTS = (2, 3, 2, 2, 3, 1, 1, 1, 3, 3, 3, 5, 3, 2, 4, 2)
 """How often each rare theme is drawn: more often if few of its seeds find anything."""
 
 

@@ -13,15 +13,15 @@ from isheep.contract.reasons import Reason
 from isheep.kube.client import ApiError, ApiUnreachableError
 
 from ..unit.isheep.kube.fake_session import FakeSession
-from ..unit.isheep.planner.simulation import spec_with
 from . import acts
 from .api_server import JOBS, PODS, RUNS, ApiServer, Change, Json, collection
 from .clock import Scheduler, SimulationLoop, WallClock, monotonic, now
 from .connection import Network
 from .deployment import Deployment
-from .faults import Act, FaultPlan, draw
+from .drawn_runs import draw_runs, size_of
+from .faults import Act, FaultPlan, draw, draw_act
 from .history import Final, History, Unexplained
-from .job_controller import JobController, is_finished, is_later_part
+from .job_controller import JobController, is_finished, is_later_part, is_later_stage
 from .kubelet import Kubelet
 from .memory_at_end import kept_in_memory
 from .nodes import Nodes
@@ -29,27 +29,17 @@ from .operator_process import OperatorProcess, track_tasks
 from .polls import PollLog
 from .queue import QUEUE_LABEL, QUEUES, Queue
 from .store import Store
-from .themes import Theme, draw_theme
+from .themes import Reaction, draw_theme
 
-GROUPINGS = (*("Run",) * 8, *("PerRole",) * 4, *("Joined",) * 3, "PerStage")
-"""How often each grouping is drawn: less often if a run with it takes longer."""
-PARTS = ("PerRole", "Joined")
-"""The groupings in which a Job makes a part of an iteration."""
-SCALES = {"PerRole": 1.0, "Joined": 0.9, "Run": 0.35, "PerStage": 1.6}
-GPU = {"limits": {"nvidia.com/gpu": "1"}}
-GRACE_SECONDS = 60
-"""How long a pod may take to end; some workers need longer, and are killed."""
 QUEUED_SHARE = 0.25
-NAMES = ("run", "peer", "third")
-COUNTS = (1, 2, 2, 3)
-"""How many runs a simulation has; all of them need the first stages."""
-THRESHOLDS = (6, 2)
-"""The thresholds of the runs after the first one."""
 CREATION_SECONDS = (10.0, 10.0, 150.0)
 """The longest time before somebody creates a run."""
 BACK = Act("clock", value=-5400)
-BACK_SECONDS = (0.0, 2.0)
+BACK_SECONDS = (0.0, 0.0, 2.0)
 """How long after the begin of a wait the clock is set back."""
+CUT_SECONDS = (60.0, 90.0)
+"""How long the network is cut after a stop; most pods need less to end."""
+MOST_CUTS, MOST_REACTIONS = 3, 3
 LATE_SECONDS = (3.0, 20.0)
 """When a run goes on after the begin of the Job of its peer."""
 LATEST_SECONDS = 900.0
@@ -90,8 +80,16 @@ class World:
     unexplained: list[Unexplained] = field(default_factory=list)
     late: str | None = None
     """The path of the run that goes on beside a second Job of its peer (`Theme.late_peer`)."""
+    prepares_late: bool = False
+    """Whether the late run is prepared before it waits."""
+    mixed: bool = False
+    """Whether the peer has other Jobs, so that the late run goes on beside any later stage."""
     clock_back: bool = False
     """Whether the clock is set back with the next status that says that a stage waits."""
+    cuts: int = 0
+    """How often the network is still cut after a stop (`Theme.cut_stops`)."""
+    reaction: Reaction | None = None
+    reactions: int = MOST_REACTIONS
     _since: dict[str, tuple[bool, float]] = field(default_factory=dict)
     _healed: dict[str, float] = field(default_factory=dict)
     _last: float = 0.0
@@ -124,9 +122,14 @@ class World:
             # The operator has planned with the time before, and waits for an answer, or sleeps.
             self.clock_back = False
             pause = self.chance.choice(BACK_SECONDS)
-            self.scheduler.later(pause, self.set_clock_back)
-        if self.late is not None and change.resource == JOBS and is_later_part(change.document):
-            self.resume_late(self.chance.uniform(*LATE_SECONDS))
+            self.scheduler.later(pause, lambda: self._happens(BACK))
+        if self.late is not None and change.resource == JOBS:
+            self._note_late(self.late, change.document)
+        if self.cuts and change.resource == JOBS and _stops(change):
+            self.cuts -= 1
+            self._happens(Act("partition", self.chance.uniform(*CUT_SECONDS)))
+        if self.reaction is not None and change.resource == RUNS:
+            self._react(self.reaction, change)
         if change.resource == JOBS and change.kind == "ADDED":
             # A run that goes on with each LIST is slow, and not silent.
             for owner in change.document["metadata"].get("ownerReferences") or ():
@@ -137,10 +140,36 @@ class World:
                 self._last = max(self._last, monotonic() + act.seconds)
                 self.scheduler.later(0.0, lambda: acts.perform(self, act))
 
-    def set_clock_back(self) -> None:
-        """Set the clock of the operators back."""
-        acts.perform(self, BACK)
-        self.plan.note(str(BACK))
+    def _note_late(self, place: str, job: Json) -> None:
+        """Stop the late run after prepare, if it is prepared, and let it go on when it is late."""
+        is_own = job["metadata"]["ownerReferences"][0]["name"] == place.rpartition("/")[2]
+        if is_own and self.prepares_late and is_finished(job):
+            self.prepares_late = False
+            acts.edit(self, place, {"suspend": True})
+        elif not is_own and (is_later_part(job) or (self.mixed and is_later_stage(job))):
+            self.resume_late(self.chance.uniform(*LATE_SECONDS))
+
+    def _react(self, reaction: Reaction, change: Change) -> None:
+        """Let somebody do something about the reason that a run says now."""
+        if _reason(change.document) != reaction.reason or _reason(change.before) == reaction.reason:
+            return
+        is_due = _waits(change.document) or not reaction.held
+        if self.reactions and is_due and change.kind != "DELETED":
+            self.reactions -= 1
+            act = draw_act(self.chance, dict.fromkeys(reaction.acts, 1.0))
+            pause = self.chance.uniform(*reaction.seconds)
+            self.scheduler.later(pause, lambda: self._happens(act, change.path))
+
+    def _happens(self, act: Act, place: str | None = None) -> None:
+        """Perform an act of the theme, on a run if there is a path, and note it."""
+        if place is not None and place not in self.server.objects:
+            return
+        self.plan.note(str(act))
+        self._last = max(self._last, monotonic() + act.seconds)
+        if place is None:
+            acts.perform(self, act)
+        else:
+            acts.perform_on(self, act, place)
 
     def resume_late(self, seconds: float) -> None:
         """Let the run that is late go on after some seconds."""
@@ -242,6 +271,19 @@ def _uid(document: Json) -> str:
     return str(document["metadata"]["uid"])
 
 
+def _stops(change: Change) -> bool:
+    """Return whether the deletion of a Job at work begins."""
+    before = change.before
+    is_first = before is not None and "deletionTimestamp" not in before["metadata"]
+    deleted = "deletionTimestamp" in change.document["metadata"]
+    return is_first and deleted and not is_finished(change.document)
+
+
+def _reason(run: Json | None) -> str | None:
+    conditions = ((run or {}).get("status") or {}).get("conditions") or ()
+    return next((str(c["reason"]) for c in conditions if c["type"] == "Ready"), None)
+
+
 def _waits(run: Json) -> bool:
     return any(stage.get("hold") for stage in (run.get("status") or {}).get("stages") or ())
 
@@ -304,11 +346,8 @@ async def _simulate(seed: int, errors: list[str]) -> History:
     track_tasks(loop)
     loop.set_exception_handler(lambda _, context: errors.append(_described(context)))
     theme = draw_theme(chance)
-    names, specs = _specs(chance, theme)
-    jobs = specs[0]["compute"]
-    grouping = jobs.get("jobs") or jobs["inference"]["jobs"]
-    size = SCALES[grouping] * (1 + 0.3 * (len(names) - 1))
-    plan = draw(chance, theme, runs=len(names), scale=size)
+    names, specs = draw_runs(chance, theme)
+    plan = draw(chance, theme, runs=len(names), scale=size_of(specs))
     server, store, wall, scheduler = ApiServer(), Store(), WallClock(), Scheduler()
     network = Network(server, chance, plan.of_request, lambda path: _touch(server, path))
     nodes, queue = Nodes(server, scheduler, chance), Queue(server, scheduler, chance)
@@ -316,6 +355,7 @@ async def _simulate(seed: int, errors: list[str]) -> History:
         seed, chance, plan, server, store, wall, scheduler, network, nodes, queue, errors=errors
     )
     network.delete, world.clock_back = world.delete_run, theme.clock_back
+    world.cuts, world.reaction = MOST_CUTS * theme.cut_stops, theme.reaction
     session = FakeSession()
     kubelet = Kubelet(server, store, scheduler, chance, plan.of_pod, nodes)
     log = PollLog(
@@ -332,14 +372,17 @@ async def _simulate(seed: int, errors: list[str]) -> History:
     )
     server.listeners.append(world.note_change)
     world.deployment.start()
-    queued = theme.queued or chance.random() < QUEUED_SHARE
+    queued = theme.queued or (chance.random() < QUEUED_SHARE and not theme.alone)
     labels = {QUEUE_LABEL: chance.choice(QUEUES)} if queued else {}
     if theme.late_peer:
-        world.create_run(names.pop(0), {**specs.pop(0), "suspend": True}, {})
+        world.mixed = world.prepares_late = bool(theme.peer_groupings)
+        world.create_run(names.pop(0), {**specs.pop(0), "suspend": not world.mixed}, {})
         labels, (world.late,) = {}, [place for place, _ in server.members(RUNS)]
         scheduler.later(LATEST_SECONDS, lambda: world.resume_late(0.0))
     for name, spec in zip(names, specs, strict=True):
         begin = chance.uniform(0, chance.choice(CREATION_SECONDS))
+        if theme.apart is not None:
+            begin = chance.uniform(*theme.apart) if name != names[0] else 0.0
         scheduler.later(begin, _creation(world, name, spec, labels))
         world.expect(begin)
     try:
@@ -355,26 +398,6 @@ async def _simulate(seed: int, errors: list[str]) -> History:
 
 def _creation(world: World, name: str, spec: Json, labels: Json) -> Any:
     return lambda: world.create_run(name, spec, labels)
-
-
-def _specs(chance: random.Random, theme: Theme) -> tuple[list[str], list[Json]]:
-    """Draw the runs, which need the same first stages."""
-    grouping = chance.choice(PARTS if theme.late_peer else GROUPINGS)
-    compute: Json = {"jobs": "Run"} if grouping == "Run" else {"inference": {"jobs": grouping}}
-    if chance.random() < 0.2 and grouping != "Run":
-        compute["inference"]["parallelism"] = 2
-    compute.setdefault("inference", {})["resources"] = GPU
-    compute["training"] = {"resources": GPU}
-    for pool in ("inference", "training"):
-        compute[pool]["terminationGracePeriodSeconds"] = GRACE_SECONDS
-    first = spec_with(iterations=2, compute=compute)
-    count = 2 if theme.late_peer else chance.choice(COUNTS)
-    thresholds = [chance.choice(THRESHOLDS) for _ in range(count - 1)]
-    others = [
-        spec_with(iterations=2, compute=compute, selection={"threshold": threshold})
-        for threshold in thresholds
-    ]
-    return list(NAMES[:count]), [first, *others]
 
 
 def _touch(server: ApiServer, path: str) -> None:

@@ -31,6 +31,8 @@ LATE: dict[str, float] = {
     "clock": FOREVER,
     "restart": RESTART_SECONDS,
     "second-operator": RESTART_SECONDS,
+    "hand-over": LIST_SECONDS,
+    "lose-deletion": LIST_SECONDS,
     "unlabel-job": 60.0,
     "overwrite-status": 60.0,
 }
