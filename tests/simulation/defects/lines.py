@@ -2,26 +2,32 @@
 
 Most seeds do not execute a given line of the planner or of the operator, and such a seed cannot
 find a defect there. So the search traces a pool of seeds once, without any defect. Each defect then
-begins with the seeds that execute its line and rare lines of the same function.
+begins with the seeds that execute its line and rare lines of the same function. Of three seeds, two
+have a rare theme as long as there are any, because these have events that no other seed has.
 """
 
 from __future__ import annotations
 
+import random
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from types import CodeType, FrameType
 from typing import Any
 
 from ..history import History
 from ..invariants import violations
 from ..memo import Memory, remembered
+from ..themes import RARE, draw_theme
 from ..world import simulate
 from .differences import fingerprint
 from .replacement import Position
 
 PARTS = ("isheep/planner/", "isheep/kube/")
+RARE_IN_TURN = 2
+"""How many seeds with a rare theme come before each other seed."""
 Lines = Mapping[str, frozenset[int]]
 """Numbers of lines by file."""
 
@@ -30,13 +36,14 @@ Lines = Mapping[str, frozenset[int]]
 class Traced:
     """What a seed does without a defect: the lines that it executes, and its history's digest.
 
-    A seed with `violations` says nothing about a defect.
+    A seed with `violations` says nothing about a defect. `rare` is True if it has a rare theme.
     """
 
     seed: int
     lines: Lines
     fingerprint: str
     violations: tuple[str, ...] = ()
+    rare: bool = False
 
 
 def trace_seeds(seeds: Iterable[int], memory: Memory) -> list[Traced]:
@@ -57,7 +64,8 @@ def _traced(seed: int, memory: Memory) -> Traced:
         lines = executed_lines(run)
         # The searches compare with the undisturbed runs of the source without a defect.
         found = tuple(violations(histories[0]))
-    return Traced(seed, lines, fingerprint(histories[0]), found)
+    rare = draw_theme(random.Random(seed)) in RARE
+    return Traced(seed, lines, fingerprint(histories[0]), found, rare)
 
 
 def executed_lines(run: Callable[[], None]) -> dict[str, frozenset[int]]:
@@ -108,11 +116,20 @@ def ranked(pool: Sequence[Traced], position: Position, count: int) -> list[int]:
     }
     frequency = Counter(number for lines in within.values() for number in lines)
 
-    def rank(seed: int) -> tuple[bool, float, int]:
-        rare = sum(1 / frequency[number] for number in within[seed])
-        return position.line not in within[seed], -rare, seed
+    def rank(one: Traced) -> tuple[bool, float]:
+        # The order of a sum changes its last digits, which must not decide.
+        rare = round(sum(1 / frequency[number] for number in within[one.seed]), 9)
+        return position.line not in within[one.seed], -rare
 
-    return sorted(within, key=rank)[:count]
+    found: list[int] = []
+    best = sorted(pool, key=lambda one: (*rank(one), one.seed))
+    for reaches in (True, False):
+        alike = [one for one in best if reaches == (position.line in within[one.seed])]
+        rare = iter([one.seed for one in alike if one.rare])
+        others = iter([one.seed for one in alike if not one.rare])
+        while turn := [*islice(rare, RARE_IN_TURN), *islice(others, 1)]:
+            found += turn
+    return found[:count]
 
 
 def _within(lines: frozenset[int], function: range) -> set[int]:
