@@ -56,13 +56,13 @@ def _early(changes: tuple[Change, ...]) -> Iterator[str]:
 
 def _note(pod: Json | None, until: float, lost: dict[tuple[str, str], float]) -> None:
     """Note that a pod that is as it is until a time has lost its node."""
-    if pod is None or is_over(pod) or (since := _lost_at(pod)) > until:
+    if pod is None or is_over(pod) or (since := lost_at(pod)) > until:
         return
     place = pod["metadata"]["labels"].get(UID_LABEL, ""), str(pod["spec"].get("nodeName"))
     lost[place] = min(lost[place], since)
 
 
-def _lost_at(pod: Json) -> float:
+def lost_at(pod: Json) -> float:
     """Return when the node of a pod counts as lost if the pod does not change any more."""
     deleted, times = pod["metadata"].get("deletionTimestamp"), [NEVER]
     if deleted is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ...control_plane.harness.invariants import check_jobs
 from ...control_plane.harness.observer import Version
-from ..api_server import JOBS, RUNS
+from ..api_server import JOBS, RUNS, Json
 from ..history import History
 from .lost_jobs import lost_jobs
 
@@ -32,7 +32,11 @@ def violations(history: History) -> list[str]:
 
 
 def _jobs(history: History) -> list[Version]:
-    """Return the versions of Jobs; a Job that is lost counts as deleted."""
+    """Return the versions of Jobs; a Job that is lost counts as deleted.
+
+    A Job keeps the labels of its creation, so that its run is known if somebody removes them.
+    """
+    labels: dict[str, Json] = {}
     since: dict[str, float] = {}
     for lost in lost_jobs(history):
         since[lost.uid] = min(lost.since, since.get(lost.uid, float("inf")))
@@ -43,6 +47,9 @@ def _jobs(history: History) -> list[Version]:
             found.append(Version("DELETED", last.pop(uid), 0.0))
         uid = change.document["metadata"]["uid"]
         if change.resource == JOBS and change.at < since.get(uid, float("inf")):
-            found.append(Version(change.kind, change.document, 0.0))
-            last[uid] = change.document
+            metadata = change.document["metadata"]
+            kept = labels.setdefault(uid, metadata.get("labels") or {})
+            document = {**change.document, "metadata": {**metadata, "labels": kept}}
+            found.append(Version(change.kind, document, 0.0))
+            last[uid] = document
     return found

@@ -107,6 +107,7 @@ def _late(changes: tuple[Change, ...], limits: _Limits) -> Iterator[str]:
         uid = _run_of(change)
         if uid in deleted and change.resource == JOBS:
             _note_job(deleted[uid], change)
+            yield from _peers(runs, deleted, change.at, limits)
         if uid is None or (uid not in runs and change.resource != RUNS):
             continue
         run = runs.setdefault(uid, _Run(change.document))
@@ -131,7 +132,11 @@ def _run_of(change: Change) -> str | None:
     metadata = change.document["metadata"]
     if change.resource == RUNS:
         return str(metadata["uid"])
-    return (metadata.get("labels") or {}).get(UID_LABEL) if change.resource == JOBS else None
+    if change.resource != JOBS:
+        return None
+    # Somebody may have removed the labels of a Job.
+    owner = next((one["uid"] for one in metadata.get("ownerReferences") or ()), None)
+    return (metadata.get("labels") or {}).get(UID_LABEL, owner)
 
 
 def _answered(run: _Run, change: Change, limits: _Limits) -> Iterator[str]:

@@ -2,8 +2,8 @@
 
 - If the operator stops an attempt, its next status counts the attempt. Otherwise the next attempt
   gets the number of the one that still ends.
-- An attempt that has ended is deleted only after the status has its end: an operator that dies in
-  between would not know the result any more.
+- An attempt that has ended is deleted only after the status has its end, and all stages that it has
+  made: an operator that dies in between would not know the result any more.
 
 Only the status is compared that the same process writes right after the deletion, and of a stopped
 attempt the first one that it writes, also if earlier writes were lost. A Job whose queue has
@@ -52,6 +52,8 @@ class _Deletion:
 def violations(history: History) -> list[str]:
     """Return the deleted attempts that do not count, and those whose result was not stored."""
     useless = history.silences or any("'move-queue'" in text for _, text in history.faults)
+    # A status that somebody else has written counts nothing.
+    is_certain = not useless and not history.exempt
     writes = [one for one in history.requests if one.method == "PATCH"]
     versions = {one.version: one.document for one in history.changes if one.resource == RUNS}
     found = []
@@ -67,9 +69,9 @@ def violations(history: History) -> list[str]:
         if deletion.finished and after["spec"].get("suspend"):
             continue
         name = deletion.job["metadata"]["name"]
-        if deletion.finished and _is_news(deletion, after):
+        if deletion.finished and (_is_news(deletion, after) or _has_news(deletion, after, history)):
             found.append(f"{name} is deleted before its result is stored")
-        if not deletion.finished and not useless and not _counts(deletion, after):
+        if not deletion.finished and is_certain and not _counts(deletion, after):
             found.append(f"{name} is stopped, and its attempt does not count")
     return found
 
@@ -148,6 +150,24 @@ def _is_news(deletion: _Deletion, after: Json) -> bool:
     known = before is None or before.get("committed") or status.get("phase") in OVER
     known = known or int(before.get("attempts") or 0) >= _number(deletion.job)
     return not known and now is not None and bool(now.get("committed"))
+
+
+def _has_news(deletion: _Deletion, after: Json, history: History) -> bool:
+    """Return whether the status commits a stage that a Job has made only after its deletion."""
+    conditions = deletion.job["status"].get("conditions") or ()
+    complete = any(one["type"] == "Complete" for one in conditions)
+    status = after.get("status") or {}
+    if not complete or status.get("phase") in OVER:
+        # A Job that has failed may not have said what it has made.
+        return False
+    name = deletion.job["metadata"]["name"]
+    made = {(one.stage, one.key) for one in history.commits if one.job == name}
+    return not (_committed(status) - _committed(deletion.before)).isdisjoint(made)
+
+
+def _committed(status: Json) -> set[tuple[str, str]]:
+    stages = status.get("stages") or ()
+    return {(one["id"], one["key"]) for one in stages if one.get("committed")}
 
 
 def _spec(run: Json) -> Json:
