@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 
+from isheep.contract.reasons import Reason
+
+from . import world
 from .api_server import JOBS, PODS, RUNS, Json
 from .faults import draw
 from .history import History
-from .invariants import lost_in_time, one_writer, reacts, true_queue
+from .invariants import lost_in_time, one_writer, reacts, true_queue, violations
 from .invariants.disturbances import calm_times
 from .nodes import Silence
 from .queue import QUEUE_LABEL
 from .test_invariants import history, job, request, run, stage, time
-from .themes import RARE, RARE_SHARE, draw_theme
+from .themes import RARE, RARE_SHARE, Reaction, Theme, draw_theme
 
 MOVED = (5.0, "Act(kind='move-queue', seconds=3.0, value=None)")
 BACK = (5.0, "Act(kind='clock', seconds=3.0, value=-5400)")
@@ -138,6 +141,18 @@ def test_a_lease_may_be_renewed_with_the_same_time(renewed: bool, found: int) ->
     requests = [request(29.0, "PUT", "/namespaces/ns/leases/lease", 1)] if renewed else []
     requests.append(request(30.0, "PATCH", status, 2))
     assert len(one_writer.violations(history(lease(0.0), requests=tuple(requests)))) == found
+
+
+def test_somebody_does_something_about_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    reaction = Reaction(Reason.RUNNING, ("lose-deletion",), (20.0, 30.0))
+    theme = Theme(groupings=("Run",), peers=False, reaction=reaction, alone=True)
+    monkeypatch.setattr(world, "draw_theme", lambda _: theme)
+    found = world.simulate(3)
+    acts = [at for at, text in found.faults if "lose-deletion" in text]
+    jobs = [change for change in found.changes if change.resource == JOBS]
+    begins = [c.at for c in jobs if "deletionTimestamp" in c.document["metadata"]]
+    assert any(at == begin for at in acts for begin in begins)
+    assert violations(found) == []
 
 
 def test_few_seeds_have_a_rare_theme_and_each_of_them_has_its_faults() -> None:
