@@ -13,8 +13,8 @@ import time
 
 from .batch import Figures, cores, replay_command, run_seeds
 from .invariants import violations
+from .simulate import simulate
 from .trace import trace
-from .world import simulate
 
 POOL = 240
 """The seeds that run without defects first, to find those that reach the lines of a defect."""

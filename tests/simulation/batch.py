@@ -14,7 +14,7 @@ from .api_server import Json
 from .faults import LEAST_FAULTS
 from .invariants import violations
 from .memo import remembered
-from .world import simulate
+from .simulate import simulate
 
 LEAST_ITERATIONS = 2
 CHUNK = 8

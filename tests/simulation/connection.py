@@ -19,6 +19,7 @@ import aiohttp
 
 from .api_server import Answer, ApiServer, Json, Refused
 from .clock import monotonic
+from .refusals import QUOTA, REFUSALS, Refusal
 
 HOST = "http://api"
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
@@ -37,7 +38,7 @@ class RequestFault(Enum):
     CONFLICT = "another client changes the object just before"
     EXPIRED = "410: the history is compacted"
     UNAVAILABLE = "503"
-    REFUSED = "403: a quota is exceeded"
+    REFUSED = "the object is refused"
     OVERTAKEN = "somebody deletes the object, and a watch says so before the answer arrives"
 
 
@@ -69,7 +70,8 @@ class Request:
     """A request of an operator that reached the server.
 
     `operator` is the identity of the operator and `process` the number of its process. `version` is
-    that of the server after the request, and `status` that of the answer.
+    that of the server after the request, and `status` that of the answer. `refusal` says why the
+    server has refused to create a Job.
     """
 
     at: float
@@ -80,6 +82,7 @@ class Request:
     body: Any
     status: int
     version: int
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +169,19 @@ class Connection:
     def _effect(self, method: str, path: str, body: Any, fault: RequestFault | None) -> Answer:
         if fault is RequestFault.UNAVAILABLE:
             return Answer(503, {"message": "etcdserver: leader changed"})
+        server = self._network.server
+        sent = (self._operator, self._process, method, path, body)
         if fault is RequestFault.REFUSED and method == "POST":
-            message = "exceeded quota: q, requested: count/jobs=1"
-            return Answer(403, {"reason": "Forbidden", "message": message})
+            if not path.partition("?")[0].endswith("/jobs"):
+                return QUOTA.answer()
+            refusal = REFUSALS[len(self._network.requests) % len(REFUSALS)]
+            noted = Request(monotonic(), *sent, refusal.status, server.version, refusal)
+            self._network.requests.append(noted)
+            return refusal.answer()
         if fault is RequestFault.EXPIRED and method == "GET":
             self._network.server.compact()
             return Answer(410, {"reason": "Expired", "message": "too old resource version"})
-        server = self._network.server
         answer = server.handle(method, path, body)
-        sent = (self._operator, self._process, method, path, body)
         self._network.requests.append(Request(monotonic(), *sent, answer.status, server.version))
         return answer
 

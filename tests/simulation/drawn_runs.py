@@ -31,11 +31,11 @@ def size_of(specs: Sequence[Json]) -> float:
 
 def draw_runs(chance: random.Random, theme: Theme) -> tuple[list[str], list[Json]]:
     """Draw the names and the specs of the runs."""
-    compute = _compute(chance, chance.choice(theme.groupings or GROUPINGS))
+    compute = _compute(chance, theme, chance.choice(theme.groupings or GROUPINGS))
     first = spec_with(iterations=2, compute=compute)
     count = _count(chance, theme)
     if theme.peer_groupings and count > 1:
-        compute = _compute(chance, chance.choice(theme.peer_groupings))
+        compute = _compute(chance, theme, chance.choice(theme.peer_groupings))
     thresholds = [chance.choice(THRESHOLDS) for _ in range(count - 1)]
     others = [
         spec_with(iterations=2, compute=compute, selection={"threshold": threshold})
@@ -50,12 +50,13 @@ def _count(chance: random.Random, theme: Theme) -> int:
     return 2 if theme.peers else 1
 
 
-def _compute(chance: random.Random, grouping: str) -> Json:
+def _compute(chance: random.Random, theme: Theme, grouping: str) -> Json:
     compute: Json = {"jobs": "Run"} if grouping == "Run" else {"inference": {"jobs": grouping}}
     if chance.random() < 0.2 and grouping != "Run":
         compute["inference"]["parallelism"] = 2
-    compute.setdefault("inference", {})["resources"] = GPU
-    compute["training"] = {"resources": GPU}
+    devices = GPU if theme.gpus else {}
+    compute.setdefault("inference", {})["resources"] = devices
+    compute["training"] = {"resources": devices}
     for pool in ("inference", "training"):
         compute[pool]["terminationGracePeriodSeconds"] = GRACE_SECONDS
     return compute

@@ -17,7 +17,7 @@ from isheep.contract.exit_codes import ExitCode
 
 from .clock import monotonic
 from .connection import WRITES, RequestFault
-from .kubelet import KILLED, STOPPED, PodFault
+from .kubelet import IGNORED, KILLED, STOPPED, PodFault
 from .themes import PODS_OF_AN_ATTEMPT, Theme
 
 WRITE_FAULTS = (
@@ -80,7 +80,7 @@ POD_FAULTS = (
     *("freeze", "cut-off"),
 )
 REFUSED_SHARE = 0.15
-"""The share of simulations in which a quota refuses Jobs, as often as `REFUSALS` in a row."""
+"""The share of simulations in which Jobs are refused, as often as `REFUSALS` in a row."""
 REFUSALS = (1, 2, 4, 6)
 LEAST_FAULTS = 3
 """A run counts if it has this many faults and two iterations."""
@@ -244,7 +244,7 @@ def _pod_fault(chance: random.Random, *, fails: bool) -> PodFault:
         commits=commits,
         code=chance.choice(EXIT_CODES),
         seconds=chance.choice(lasts),
-        reason=chance.choice(("ImagePullBackOff", "CreateContainerConfigError"))
+        reason=chance.choice(("ImagePullBackOff", "CreateContainerConfigError", IGNORED))
         if kind == "wait"
         else "",
     )

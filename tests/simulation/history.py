@@ -34,7 +34,7 @@ class History:
 
     `exempt` has the resource versions of runs whose status somebody else has overwritten, and
     `created` is the number of runs that were created. `kept` says what the operator still
-    had in its memory at the end.
+    had in its memory at the end. `limit` is the most runs that may work at the same time.
     """
 
     changes: tuple[Change, ...]
@@ -52,3 +52,4 @@ class History:
     created: int
     polls: tuple[Poll, ...] = ()
     kept: tuple[str, ...] = ()
+    limit: int | None = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from .api_server import ApiServer, Change, Json, Refused, has_labels
 from .clock import monotonic
@@ -31,10 +31,10 @@ class Informer:
         labels: dict[str, str],
         handler: Handler,
         chance: random.Random,
-        find_deletions: Callable[[], Awaitable[bool]],
+        listed: Callable[[], None],
     ) -> None:
         self._network = network
-        self._find_deletions = find_deletions
+        self._listed = listed
         self._server: ApiServer = network.server
         self._resource, self._labels, self._handler = resource, labels, handler
         self._chance = chance
@@ -50,7 +50,7 @@ class Informer:
         try:
             while True:
                 await self._opened()
-                asyncio.get_running_loop().create_task(self._look())
+                self._listed()
                 try:
                     await self._stream()
                 except Refused:
@@ -70,12 +70,6 @@ class Informer:
         for _, document in self._server.members(self._resource):
             if has_labels(document, self._labels):
                 self._handler(None, received(document))
-
-    async def _look(self) -> None:
-        """Let the operator look for deletions until it has; it checks once a second."""
-        await asyncio.sleep(self._chance.uniform(0.0, 1.0))
-        while not await self._find_deletions():
-            await asyncio.sleep(1.0)
 
     async def _stream(self) -> None:
         while True:

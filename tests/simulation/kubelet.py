@@ -21,12 +21,12 @@ from isheep.contract.order import (
     Step,
     StepResult,
     dump_result,
-    parse_order,
 )
 
 from .api_server import PODS, ApiServer, Change, Json
 from .clock import Scheduler, monotonic, timestamp
 from .nodes import Nodes
+from .orders import order_of
 from .store import Store
 
 INDEX = "batch.kubernetes.io/job-completion-index"
@@ -42,6 +42,8 @@ UNSCHEDULED = {
     "reason": "Unschedulable",
     "message": "0/3 nodes are available",
 }
+IGNORED = "ignored"
+"""The reason of a pod that waits because its scheduler does not look at it."""
 RETRY_SECONDS = 300.0
 """How long a worker tries to reach the store before it ends with `UNREACHABLE`."""
 
@@ -52,8 +54,9 @@ class PodFault:
 
     `exit` ends it with `code` and a result; `kill` and `kill-after` end it before and after the
     commit, without a result; `evict` and `lose-node` disrupt it; `wait` delays its start by
-    `seconds` with a reason; `hang` delays its work; `lose-message` ends it well without a result.
-    `freeze` and `cut-off` let its node be silent for `seconds` (`nodes`).
+    `seconds` with a reason, or before it has a node (`IGNORED`); `hang` delays its work;
+    `lose-message` ends it well without a result. `freeze` and `cut-off` let its node be silent for
+    `seconds` (`nodes`).
     """
 
     kind: str
@@ -130,8 +133,7 @@ class Kubelet:
         uid = metadata["uid"]
         if change.kind == "ADDED":
             self._addresses += 1
-            env = {v["name"]: v.get("value") for v in _worker(change.document)["env"]}
-            order = parse_order(env["ISHEEP_ORDER"].replace("$$", "$"), env["ISHEEP_ORDER_SHA256"])
+            order = order_of(change.document)
             pod = _Pod(
                 change.path,
                 metadata["labels"][JOB_NAME],
@@ -187,9 +189,12 @@ class Kubelet:
 
     async def _start(self, pod: _Pod) -> None:
         await self._pause(pod, self._chance.uniform(0.2, 3))
-        await self._schedule(pod)
         fault = pod.fault
-        if fault is not None and fault.kind == "wait":
+        ignored = fault is not None and fault.reason == IGNORED
+        if fault is not None and ignored:
+            await self._pause(pod, fault.seconds)
+        await self._schedule(pod)
+        if fault is not None and fault.kind == "wait" and not ignored:
             waiting = {"waiting": {"reason": fault.reason, "message": "why"}}
             self._write(pod, {"phase": "Pending", **_container(waiting)})
             await self._pause(pod, fault.seconds)
@@ -356,11 +361,6 @@ class Kubelet:
         found = self._server.objects.get(place)
         if found is not None and found["metadata"]["uid"] == uid:
             self._server.remove(place)
-
-
-def _worker(document: Json) -> Json:
-    (container,) = document["spec"]["containers"]
-    return dict(container)
 
 
 def _container(state: Json) -> Json:

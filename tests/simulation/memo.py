@@ -38,9 +38,8 @@ from isheep.planner.orders import NO_RECIPE_READS
 from isheep.planner.pinning import Resolved
 from isheep.recipes.registry import RECIPES
 
-from . import connection, informer, kubelet
+from . import connection, informer, orders
 from .api_server import Answer, Json
-from .invariants import true_jobs
 from .memo_walks import RememberedWalks, replacements
 
 MAX_ENTRIES = 20_000
@@ -102,8 +101,7 @@ def remembered(memory: Memory | None = None) -> Iterator[None]:
             stack.enter_context(patch.object(module, name, replacement))
         stack.enter_context(patch.object(Resolved, "document", _of_identity(Resolved.document)))
         stack.enter_context(patch.object(walk_module, "stage_key", memory.key))
-        for module in (kubelet, true_jobs):
-            stack.enter_context(patch.object(module, "parse_order", memory.order))
+        stack.enter_context(patch.object(orders, "parse_order", memory.order))
         stack.enter_context(_shared_documents())
         yield
 

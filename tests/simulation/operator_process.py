@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 from isheep.kube import client as client_module
 from isheep.kube.client import Api
-from isheep.kube.config import OperatorConfig
+from isheep.kube.config import LimitsConfig, OperatorConfig
 from isheep.kube.names import MANAGED_BY, MANAGED_BY_LABEL
 from isheep.kube.process import operator as operator_module
 from isheep.kube.process.operator import Operator
@@ -28,8 +28,25 @@ from .clock import WallClock, monotonic
 from .connection import Configuration, Connection, Network
 from .informer import Informer
 
+LOOK_SECONDS = (0.3, 1.3)
+"""When the operator looks for deletions after a LIST of its watches."""
+STORE = {"bucket": "bucket", "prefix": "some/prefix", "secretRef": {"name": "installation"}}
+"""The store of runs that name none."""
+PRICE = 3.6
+"""The price of a GPU for an hour, a thousandth for a second."""
 CONFIG = OperatorConfig.read(
-    {"workerImage": "image-1", "workers": 4, "httpPort": 0, "lease": {"namespace": "system"}}
+    {
+        "workerImage": "image-1",
+        "workerImagePullPolicy": "Always",
+        "appArmorProfile": "RuntimeDefault",
+        "logFormat": "Json",
+        "defaultStorage": {"s3": STORE},
+        "modelMirrors": {"hf://org/": "pvc://models/org/"},
+        "prices": {"currency": "EUR", "perHour": {"nvidia.com/gpu": PRICE}},
+        "workers": 4,
+        "httpPort": 0,
+        "lease": {"namespace": "system"},
+    }
 )
 REOPEN_SECONDS = (5.0, 60.0)
 """How much later than requests the watches of a process that was cut off go on."""
@@ -81,7 +98,10 @@ class _NoHttpServer:
 
 
 class OperatorProcess:
-    """A process with an identity; `died` is called when a crash point ends it."""
+    """A process with an identity; `died` is called when a crash point ends it.
+
+    `limit` is the most runs that work at the same time.
+    """
 
     def __init__(
         self,
@@ -90,13 +110,16 @@ class OperatorProcess:
         wall: WallClock,
         identity: str,
         chance: random.Random,
+        *,
+        limit: int | None = None,
     ) -> None:
         self._network, self._session, self._wall = network, session, wall
-        self._chance = chance
+        self._chance, self._limit = chance, limit
         self.identity = identity
         self.tasks: list[asyncio.Task[Any]] = []
         self.informers: list[Informer] = []
         self.ended = asyncio.Event()
+        self._looks = False
         self._open: list[_Session | _NoHttpServer | Connection] = []
 
     def start(self) -> None:
@@ -139,7 +162,9 @@ class OperatorProcess:
                 asyncio.get_running_loop().call_exception_handler({"message": message})
 
     async def _run(self) -> None:
-        self.operator = Operator(CONFIG, {operator_module.NAME_VARIABLE: self.identity})
+        limits = LimitsConfig(runs_per_namespace=self._limit)
+        config = CONFIG.model_copy(update={"limits": limits})
+        self.operator = Operator(config, {operator_module.NAME_VARIABLE: self.identity})
         session, http = _Session(self._session.answer), _NoHttpServer()
         self._open += [session, http]
         with (
@@ -172,6 +197,18 @@ class OperatorProcess:
             labels,
             handle,
             self._chance,
-            lambda: self.operator.find_deletions(None),
+            self._note_list,
         )
         self.informers.append(informer)
+
+    def _note_list(self) -> None:
+        """Let the operator look for deletions soon, once for both watches."""
+        if not self._looks:
+            self._looks = True
+            asyncio.get_running_loop().create_task(self._look())
+
+    async def _look(self) -> None:
+        await asyncio.sleep(self._chance.uniform(*LOOK_SECONDS))
+        self._looks = False
+        while not await self.operator.find_deletions(None):
+            await asyncio.sleep(LOOK_SECONDS[0])

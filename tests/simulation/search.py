@@ -30,7 +30,7 @@ from .defects.replacement import Position
 from .defects.unit_tests import failing_test
 from .invariants import violations
 from .memo import Memory, remembered
-from .world import simulate
+from .simulate import simulate
 
 SEED_SECONDS = 20
 """A simulation that needs more time of a processor hangs, which is a failure."""

@@ -13,6 +13,7 @@ from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from isheep.contract.choices import VERDICT_ACTIONS
 from isheep.contract.order import Outcome, StageOrder, StageResult, Step, StepResult
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, StageKind
 
@@ -95,4 +96,16 @@ class Store(PlannerSimulation):
         # A stage kind that is newer than the simulated statistics has the least that it must have.
         for name in STAGE_DEFINITIONS[StageKind(step.kind)].essential_statistics[:1]:
             found.setdefault(name, 1.0)
-        return found
+        return with_alarms(step, found)
+
+
+def with_alarms(step: Step, statistics: dict[str, float]) -> dict[str, float]:
+    """Return the statistics of a stage, of every second verdict with an alarm of a guard.
+
+    The verdict has the action that its settings name for an alarm.
+    """
+    if step.kind == StageKind.VERDICT and int(step.key[:4], 16) % 2:
+        action = step.settings.get("action") or "Continue"
+        place = float(VERDICT_ACTIONS.index(action))
+        return {**statistics, "alarms": 1.0, "alarmRule": 0.0, "action": place}
+    return statistics

@@ -51,7 +51,8 @@ class Theme:
     attempt. If `clock_back` is True, the clock of the operators is set back while one notes that a
     stage waits. If `queued` is True, all runs are in a queue. If `calm` is True, nothing disturbs
     the operator, so the invariants about times hold all the time. If `alone` is True, nothing
-    happens but the theme and faults of pods.
+    happens but the theme and faults of pods. Without `gpus`, no pod has a GPU, so no status names
+    the Jobs. Nobody retries a run that `waits`, so it comes to its longest waits.
     """
 
     acts: tuple[str, ...] = ()
@@ -70,6 +71,8 @@ class Theme:
     queued: bool = False
     calm: bool = False
     alone: bool = False
+    gpus: bool = True
+    waits: bool = False
 
 
 THEMES: tuple[Theme, ...] = (
@@ -101,6 +104,12 @@ STALLS_AT_FIRST = {
 """The first attempt after those of prepare ends because the store is away for it."""
 PARTS = ("PerRole", "Joined")
 """The groupings in which a Job makes a part of an iteration."""
+FAILS_FOR_EVER = dict.fromkeys(range(2, 2 + 5 * PODS_OF_AN_ATTEMPT), PodFault("exit", code=1))
+"""Each attempt of the first stages fails, until no retry is left."""
+LACKS_MEMORY = dict.fromkeys(range(2, 8), PodFault("exit", code=int(ExitCode.DEVICE_MEMORY)))
+"""An attempt with this code has one pod. Each attempt has smaller batches, but there are few."""
+WRONG_INPUT = dict.fromkeys(range(1, 7), PodFault("exit", code=int(ExitCode.BAD_INPUT)))
+"""prepare refuses the input of the run, which waits longer each time."""
 RARE: tuple[Theme, ...] = (
     # Somebody deletes a run while the answer to a write of its status is on its way.
     Theme(statuses=RequestFault.OVERTAKEN, alone=True),
@@ -176,8 +185,16 @@ RARE: tuple[Theme, ...] = (
         reaction=Reaction(Reason.WAITING_FOR_PEER, ("delete-run",), (0.0, 20.0), held=True),
         alone=True,
     ),
+    # Attempt after attempt fails in the same way.
+    Theme(pods=FAILS_FOR_EVER, calm=True, alone=True),
+    Theme(pods=LACKS_MEMORY, calm=True, alone=True),
+    Theme(pods=WRONG_INPUT, calm=True, alone=True, waits=True),
+    # prepare has a time limit, and then another pod begins.
+    Theme(pods={1: PodFault("hang", seconds=2500.0)}, calm=True, alone=True),
+    # An operator that starts finds Jobs without labels by their pods.
+    Theme(("unlabel-job", "restart"), alone=True, gpus=False),
 )
-WEIGHTS = (2, 3, 2, 2, 3, 1, 1, 1, 3, 3, 3, 5, 3, 2, 4, 2)
+WEIGHTS = (2, 3, 2, 2, 3, 1, 1, 1, 3, 3, 3, 5, 3, 2, 4, 2, 2, 2, 2, 2, 2)
 """How often each rare theme is drawn: more often if few of its seeds find anything."""
 
 

@@ -1,49 +1,37 @@
-"""One simulation: a cluster, an operator, runs and faults in one process and in virtual time."""
+"""The world of a simulation: all its parts, and the acts that are due at a change or in time."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
-import traceback
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 from isheep.contract.reasons import Reason
-from isheep.kube.client import ApiError, ApiUnreachableError
 
-from ..unit.isheep.kube.fake_session import FakeSession
 from . import acts
 from .api_server import JOBS, PODS, RUNS, ApiServer, Change, Json, collection
-from .clock import Scheduler, SimulationLoop, WallClock, monotonic, now
+from .clock import Scheduler, WallClock, monotonic
 from .connection import Network
 from .deployment import Deployment
-from .drawn_runs import draw_runs, size_of
-from .faults import Act, FaultPlan, draw, draw_act
+from .faults import Act, FaultPlan, draw_act
 from .history import Final, History, Unexplained
-from .job_controller import JobController, is_finished, is_later_part, is_later_stage
-from .kubelet import Kubelet
-from .memory_at_end import kept_in_memory
+from .job_controller import is_finished, is_later_part, is_later_stage
 from .nodes import Nodes
-from .operator_process import OperatorProcess, track_tasks
-from .polls import PollLog
-from .queue import QUEUE_LABEL, QUEUES, Queue
+from .operator_process import OperatorProcess
+from .queue import Queue
 from .store import Store
-from .themes import Reaction, draw_theme
+from .themes import Reaction
 
-QUEUED_SHARE = 0.25
-CREATION_SECONDS = (10.0, 10.0, 150.0)
-"""The longest time before somebody creates a run."""
 BACK = Act("clock", value=-5400)
 BACK_SECONDS = (0.0, 0.0, 2.0)
 """How long after the begin of a wait the clock is set back."""
 CUT_SECONDS = (60.0, 90.0)
 """How long the network is cut after a stop; most pods need less to end."""
-MOST_CUTS, MOST_REACTIONS = 3, 3
+MOST_REACTIONS = 3
 LATE_SECONDS = (3.0, 20.0)
 """When a run goes on after the begin of the Job of its peer."""
-LATEST_SECONDS = 900.0
-"""When it goes on if its peer has had no such Job."""
+WAITS = (Reason.WAITING_FOR_PEER, Reason.RUN_LIMIT)
+"""The reasons of a run that waits for another one."""
 TICK_SECONDS = 20.0
 """How often the world looks for runs that are silent, that need a retry, or that have ended."""
 BOUND_SECONDS = 4 * 3600.0
@@ -84,6 +72,8 @@ class World:
     """Whether the late run is prepared before it waits."""
     mixed: bool = False
     """Whether the peer has other Jobs, so that the late run goes on beside any later stage."""
+    waits: bool = False
+    """Whether nobody retries a run that stalls."""
     clock_back: bool = False
     """Whether the clock is set back with the next status that says that a stage waits."""
     cuts: int = 0
@@ -211,7 +201,7 @@ class World:
         job = any(_owned(j, uid) and not is_finished(j) for _, j in self.server.members(JOBS))
         disturbed = self.network.is_cut or not self.processes
         peers = [j for _, j in self.server.members(JOBS) if not is_finished(j)]
-        waits = bool(peers) and ready.get("reason") == Reason.WAITING_FOR_PEER
+        waits = bool(peers) and ready.get("reason") in WAITS
         if not says or job or disturbed or waits:
             self._since.pop(uid, None)
             return
@@ -228,7 +218,7 @@ class World:
     def _heal(self, place: str, document: Json) -> None:
         """Do what a person does about a run that has failed or stalls: retry it."""
         phase = (document.get("status") or {}).get("phase")
-        if phase not in ("Failed", "Stalled"):
+        if phase not in ("Failed", "Stalled") or self.waits:
             self._healed.pop(place, None)
             return
         since = self._healed.setdefault(place, monotonic())
@@ -291,128 +281,3 @@ def _waits(run: Json) -> bool:
 def _owned(job: Json, run_uid: str) -> bool:
     owners = job["metadata"].get("ownerReferences") or ()
     return any(owner["uid"] == run_uid for owner in owners)
-
-
-class _Errors(logging.Handler):
-    """Collects the defects that the operator logs: errors of a pass that it did not expect."""
-
-    def __init__(self, errors: list[str]) -> None:
-        super().__init__(logging.WARNING)
-        self._errors = errors
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if not record.exc_info or record.exc_info[1] is None:
-            return
-        error = record.exc_info[1]
-        if not isinstance(error, ApiError | ApiUnreachableError):
-            self._errors.append(f"{record.getMessage()}: {error!r}")
-
-
-def simulate(seed: int) -> History:
-    """Run the simulation of a seed, and return its history."""
-    errors: list[str] = []
-    handler = _Errors(errors)
-    logger = logging.getLogger("isheep")
-    level, propagate = logger.level, logger.propagate
-    logger.addHandler(handler)
-    logger.setLevel(logging.WARNING)
-    logger.propagate = False
-    try:
-        # asyncio.Runner would install a handler of SIGINT, which costs a tenth of the time.
-        loop = SimulationLoop()
-        try:
-            return loop.run_until_complete(_simulate(seed, errors))
-        finally:
-            _close(loop)
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        logger.propagate = propagate
-
-
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel the tasks that are left, and close the loop."""
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-    loop.close()
-
-
-async def _simulate(seed: int, errors: list[str]) -> History:
-    chance = random.Random(seed)
-    loop = asyncio.get_running_loop()
-    track_tasks(loop)
-    loop.set_exception_handler(lambda _, context: errors.append(_described(context)))
-    theme = draw_theme(chance)
-    names, specs = draw_runs(chance, theme)
-    plan = draw(chance, theme, runs=len(names), scale=size_of(specs))
-    server, store, wall, scheduler = ApiServer(), Store(), WallClock(), Scheduler()
-    network = Network(server, chance, plan.of_request, lambda path: _touch(server, path))
-    nodes, queue = Nodes(server, scheduler, chance), Queue(server, scheduler, chance)
-    world = World(
-        seed, chance, plan, server, store, wall, scheduler, network, nodes, queue, errors=errors
-    )
-    network.delete, world.clock_back = world.delete_run, theme.clock_back
-    world.cuts, world.reaction = MOST_CUTS * theme.cut_stops, theme.reaction
-    session = FakeSession()
-    kubelet = Kubelet(server, store, scheduler, chance, plan.of_pod, nodes)
-    log = PollLog(
-        lambda url: TimeoutError() if chance.random() < 0.1 else kubelet.progress(url),
-        kubelet.job_at,
-    )
-    session.answer = log.answer
-    JobController(server, scheduler, chance)
-    world.deployment = Deployment(
-        lambda identity: OperatorProcess(network, session, wall, identity, chance),
-        world.processes,
-        scheduler,
-        chance,
-    )
-    server.listeners.append(world.note_change)
-    world.deployment.start()
-    queued = theme.queued or (chance.random() < QUEUED_SHARE and not theme.alone)
-    labels = {QUEUE_LABEL: chance.choice(QUEUES)} if queued else {}
-    if theme.late_peer:
-        world.mixed = world.prepares_late = bool(theme.peer_groupings)
-        world.create_run(names.pop(0), {**specs.pop(0), "suspend": not world.mixed}, {})
-        labels, (world.late,) = {}, [place for place, _ in server.members(RUNS)]
-        scheduler.later(LATEST_SECONDS, lambda: world.resume_late(0.0))
-    for name, spec in zip(names, specs, strict=True):
-        begin = chance.uniform(0, chance.choice(CREATION_SECONDS))
-        if theme.apart is not None:
-            begin = chance.uniform(*theme.apart) if name != names[0] else 0.0
-        scheduler.later(begin, _creation(world, name, spec, labels))
-        world.expect(begin)
-    try:
-        await world.run_to_end()
-        history = world.history()
-        kept = await kept_in_memory(world, history)
-        return replace(history, polls=tuple(log.polls), kept=kept)
-    finally:
-        world.deployment.stop()
-        scheduler.close()
-        server.close()
-
-
-def _creation(world: World, name: str, spec: Json, labels: Json) -> Any:
-    return lambda: world.create_run(name, spec, labels)
-
-
-def _touch(server: ApiServer, path: str) -> None:
-    """Change an object as another client does, if it exists."""
-    place = path.partition("?")[0].removesuffix("/status")
-    if place in server.objects:
-        annotations = {"touched": str(server.version)}
-        found = server.objects[place]["metadata"].get("annotations") or {}
-        server.change(place, metadata={"annotations": {**found, **annotations}})
-
-
-def _described(context: Json) -> str:
-    error = context.get("exception")
-    trace = "".join(traceback.format_exception(error)) if error is not None else ""
-    return f"{context.get('message')}: {trace[-2000:]}"
-
-
-__all__ = ["World", "now", "simulate"]

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 OUTSIDE: Mapping[str, str] = {
-    "isheep.planner.status:_benchmark": "no benchmarks; unit tests of the planner have them",
-    "isheep.planner.pinning:_begun_writers": "no verdicts; unit tests of the planner have them",
     "isheep.kube.pods.pod_endings:_lingers_failed": "no sidecars; tests/control_plane/test_pods.py",
     "isheep.kube.passes.claims:scope_of": "one store for all runs; unit tests have others",
     "isheep.kube.pods.pod_waiting:why_no_pods": "no Events of Jobs; tests/control_plane has them",
@@ -21,6 +19,10 @@ OUTSIDE: Mapping[str, str] = {
     "isheep.kube.passes.pod_inspection:PodInspector._namespace_is_going": (
         "no namespaces; tests/control_plane/test_conflicts.py deletes one"
     ),
+    "isheep.kube.pods.pod_endings:only_others_failed": (
+        "no sidecars; tests/unit/isheep/kube/pods has them"
+    ),
+    "isheep.planner.restart:takes_new_image": "one worker image; tests of upgrades have two",
     "isheep.planner.expiry:tracked_by": "no tool tracks a run; unit tests of the planner have them",
 }
 """By the place of the function."""
@@ -38,8 +40,24 @@ EQUIVALENT: Mapping[tuple[str, str], str] = {
         "run.status.resolved is not None and 'prepared' in run.status.resolved becomes Or",
     ): "before prepare has committed, no attempt leaves the plan",
     (
+        "isheep.kube.passes.forgotten_jobs:ForgottenJobs.find",
+        "the constant False is changed",
+    ): "a pass without news changes nothing",
+    (
+        "isheep.kube.cache.cache:RecordStore.put",
+        "the constant 1 is changed",
+    ): "no object has the version -1 or -2",
+    (
+        "isheep.kube.process.listing:Lister.refresh",
+        "self._monotonic() - listed[1] < FRESH_SECONDS becomes LtE",
+    ): "a LIST that is not needed finds nothing new",
+    (
         "isheep.planner.pinning:pin",
         "run.status.resolved is not None becomes Is",
+    ): "the key of prepare is computed again with the same result",
+    (
+        "isheep.planner.pinning:pin",
+        "before.prepared is not None becomes Is",
     ): "the key of prepare is computed again with the same result",
 }
 """By the place of the function and the text of the change."""

@@ -20,8 +20,8 @@ from typing import Any
 from ..history import History
 from ..invariants import violations
 from ..memo import Memory, remembered
+from ..simulate import simulate
 from ..themes import RARE, draw_theme
-from ..world import simulate
 from .differences import fingerprint
 from .replacement import Position
 

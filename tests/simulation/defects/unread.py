@@ -5,7 +5,7 @@ invariants. What counts is how the source is built, and not the name of a functi
 
 - a call of a log, a metric or a trace, with its arguments;
 - an f-string, and the value of something that is called `message`;
-- how much of a text or of a digest is kept;
+- how much of a text or of a digest is kept, and how many decimals of a figure;
 - the condition of a statement that contains only such parts;
 - a function that returns a sentence, or that does nothing else than these calls.
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-SINKS = {"log_event", "_LOG", "_metrics", "metrics", "_traces", "_tracer"}
+SINKS = {"log_event", "_LOG", "_log", "_metrics", "metrics", "_traces", "_tracer"}
 """The names of what writes logs, metrics and traces."""
 TEXTS = {"message", "messages", "text", "why"}
 """The names of arguments and variables that have a text for people."""
@@ -33,6 +33,8 @@ def unread(tree: ast.Module) -> set[ast.AST]:
             found.update(ast.walk(node))
         elif (value := _text_value(node)) is not None:
             found.update(ast.walk(value))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "round":
+            found.update(node.args[1:])
     for node in ast.walk(function):
         if isinstance(node, ast.Subscript) and _is_cut(node, found):
             found.update(ast.walk(node.slice))
