@@ -43,7 +43,7 @@ REPLAY = """
 from contextlib import nullcontext
 from tests.simulation.memo import remembered
 from tests.simulation.trace import trace
-from tests.simulation.world import simulate
+from tests.simulation.simulate import simulate
 for seed in (7,):
     traces = set()
     for memory in (nullcontext(), remembered()):

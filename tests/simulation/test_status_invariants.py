@@ -344,6 +344,7 @@ def test_gpu_time_is_that_of_the_pods_and_its_parts_have_its_sum(
     gpu = {
         "seconds": {"nvidia.com/gpu": total},
         "iterations": [{"iteration": 1, "seconds": {"nvidia.com/gpu": total}}],
+        "cost": total / 1000,
     }
     charged = with_status(run(stages=(stage(gpuSeconds=stages),)), gpu=gpu)
     limits = {"resources": {"limits": {"nvidia.com/gpu": "1"}}}

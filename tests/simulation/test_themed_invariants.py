@@ -10,7 +10,7 @@ import pytest
 
 from isheep.contract.reasons import Reason
 
-from . import world
+from . import simulate as simulation
 from .api_server import JOBS, PODS, RUNS, Json
 from .faults import draw
 from .history import History
@@ -146,8 +146,8 @@ def test_a_lease_may_be_renewed_with_the_same_time(renewed: bool, found: int) ->
 def test_somebody_does_something_about_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     reaction = Reaction(Reason.RUNNING, ("lose-deletion",), (20.0, 30.0))
     theme = Theme(groupings=("Run",), peers=False, reaction=reaction, alone=True)
-    monkeypatch.setattr(world, "draw_theme", lambda _: theme)
-    found = world.simulate(3)
+    monkeypatch.setattr(simulation, "draw_theme", lambda _: theme)
+    found = simulation.simulate(3)
     acts = [at for at, text in found.faults if "lose-deletion" in text]
     jobs = [change for change in found.changes if change.resource == JOBS]
     begins = [c.at for c in jobs if "deletionTimestamp" in c.document["metadata"]]

@@ -38,6 +38,10 @@ CASES = {
         "def f(a):\n    return f'{a}'[:9], a.hexdigest()[:16], a[:2]",
         ["the constant 2 is changed"],
     ),
+    "how many decimals a figure has": (
+        "def f(a):\n    return round(a + 1, 2)",
+        ["the constant 1 is changed"],
+    ),
     "only logs": (
         "def f(a, b):\n    new = {x for x in b if x > 1}\n    for x in new:\n        log_event(x)",
         [],

@@ -38,6 +38,9 @@ CONDITIONS = {
     "Succeeded": {"Ready": "True", "Complete": "True"},
 }
 
+ADDED = {"Degrading", "Evaluated"}
+"""Conditions that any run may have, too."""
+
 
 def conditions_of(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     found = (document.get("status") or {}).get("conditions") or []
@@ -71,9 +74,10 @@ def check_runs(runs: Iterable[Version]) -> None:
         if phase is None:
             assert not found, _described(version)
             continue
-        # A run that has ended may also say when it is deleted.
+        # A run that has ended may also say when it is deleted, and any run what it lacks.
         ended = phase in ("Succeeded", "Failed")
-        shown = {t: c["status"] for t, c in found.items() if not (ended and t == "Expiring")}
+        also = {*ADDED, "Expiring"} if ended else ADDED
+        shown = {t: c["status"] for t, c in found.items() if t not in also}
         assert shown == CONDITIONS[phase], _described(version)
         assert {c["observedGeneration"] for c in found.values()} == {observed}, _described(version)
 

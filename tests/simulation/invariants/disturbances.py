@@ -39,6 +39,8 @@ LATE: dict[str, float] = {
 """How long after the end of an act its effect on the operator can last."""
 _ACT = re.compile(r"Act\(kind='([^']+)', seconds=([0-9.]+)")
 
+_REFUSED = re.compile(rf"POST \S+/jobs: {RequestFault.REFUSED.value}$")
+
 
 @dataclass(frozen=True, slots=True)
 class Calm:
@@ -61,13 +63,15 @@ def has_wrong_clock(history: History) -> bool:
     return any("'clock'" in text for _, text in history.faults)
 
 
-def calm_times(history: History, *, clocks: bool = True) -> Calm:
+def calm_times(history: History, *, clocks: bool = True, refusals: bool = True) -> Calm:
     """Return the times without a disturbance.
 
-    A wrong clock is one for ever, unless `clocks` is False. Then it is one only when it is set.
+    A wrong clock is one for ever, unless `clocks` is False. Then it is one only when it is set. A
+    Job that is refused is none if `refusals` is False.
     """
     late = LATE if clocks else {**LATE, "clock": SET_SECONDS}
-    lasts = [(at, _seconds(text, late)) for at, text in history.faults]
+    faults = [one for one in history.faults if refusals or not _REFUSED.match(one[1])]
+    lasts = [(at, _seconds(text, late)) for at, text in faults]
     ends = [(at, at + seconds) for at, seconds in lasts if seconds]
     spans, free = [], 0.0
     for begin, end in sorted(ends):

@@ -37,6 +37,8 @@ BY_CONTAINER = {
 }
 CAUSES = {*BY_CONTAINER.values(), Reason.UNSCHEDULABLE, Reason.NODE_LOST, *HELD}
 WORKS, BOUND = "all pods work", "no kubelet has accepted a pod"
+UNSEEN = "no scheduler has looked at a pod"
+"""Each new pod is so for some seconds, and then the cause is that it cannot be scheduled."""
 
 
 @dataclass(slots=True)
@@ -84,7 +86,8 @@ def _wrong(history: History, calm: Calm) -> Iterator[str]:
             cause = _cause(jobs, run, preempted)
             known = causes.get(run)
             if known is not None and known.reason is not None:
-                last[run, known.reason] = change.at
+                said = Reason.UNSCHEDULABLE if known.reason == UNSEEN else known.reason
+                last[run, said] = change.at
             if known is None or (known.reason, known.job) != cause:
                 if known is not None:
                     yield from _unexplained(known, runs[run], change.at, calm)
@@ -149,7 +152,8 @@ def _waits(pod: Json) -> str | None:
         waiting = container["state"].get("waiting")
         if waiting is not None:
             return BY_CONTAINER[waiting["reason"]]
-    return None
+    # The scheduler says nothing about a pod without a node and without a condition.
+    return None if pod["spec"].get("nodeName") else UNSEEN
 
 
 def _is_silent(pod: Json) -> bool:
@@ -183,9 +187,10 @@ def _unexplained(cause: _Cause, run: Json | None, at: float, calm: Calm) -> Iter
         if said in CAUSES and at > calm.after(cause.since, READY_SECONDS):
             yield f"{name} says {said} {at - cause.since:.0f} s after all pods work"
         return
-    if at <= calm.after(cause.since, SECONDS) or said == cause.reason:
+    wanted = Reason.UNSCHEDULABLE if cause.reason == UNSEEN else cause.reason
+    if at <= calm.after(cause.since, SECONDS) or said == wanted:
         return
-    hidden = (Reason.NODE_LOST, Reason.QUEUED, Reason.PREEMPTED)
+    hidden = (Reason.NODE_LOST, Reason.QUEUED, Reason.PREEMPTED, UNSEEN)
     if cause.reason in hidden and _is_hidden(run, cause, at):
         return
     yield f"{name} says {said} after {at - cause.since:.0f} s of {cause.reason}"
@@ -212,7 +217,7 @@ def _baseless(
     reason = ready_reason(change.document)
     if reason not in CAUSES or (before is not None and ready_reason(before) == reason):
         return
-    if now is None or now.job is None or now.reason in (reason, BOUND):
+    if now is None or now.job is None or now.reason in (reason, BOUND, UNSEEN):
         return
     if reason in HELD and now.reason in HELD:
         # The operator reads the Workload after it has seen that the Job is suspended.

@@ -11,7 +11,7 @@ edit or a retry as well has new counts, and is left out.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,8 @@ def _wrong(history: History, *, exact: bool) -> Iterator[str]:
             if _asks_nothing(before, document):
                 counted = [job for job in jobs.of(uid) if _is_counted(job, before, document)]
                 # Two attempts that are counted together cannot be told apart.
-                if len(counted) == 1 and _has_ended(counted[0], history):
+                one = len(counted) == 1 and _has_ended(counted[0], history)
+                if one and not _names_another(document, counted[0], jobs.of(uid)):
                     yield from _compared(counted[0], before, change, exact=exact)
 
 
@@ -91,6 +92,13 @@ def _is_counted(job: JobState, before: Json, after: Json) -> bool:
     """Return whether a version of its run is the first one that counts the end of a Job."""
     counts = [int(_record(run, job.first).get("attempts") or 0) for run in (before, after)]
     return counts[0] < job.number <= counts[1]
+
+
+def _names_another(run: Json, job: JobState, jobs: Iterable[JobState]) -> bool:
+    """Return whether the last failure is that of a pod of another Job, which goes on."""
+    pod = (run["status"].get("lastFailure") or {}).get("pod")
+    others = (one for other in jobs if other is not job for one in other.pods.values())
+    return any(one["metadata"]["name"] == pod for one in others)
 
 
 def _has_ended(job: JobState, history: History) -> bool:
@@ -119,6 +127,7 @@ def _compared(job: JobState, before: Json, change: Change, *, exact: bool) -> It
         old = _record(before, (stage["id"], stage["key"])) if stage else _next(before)
         effect = _effect(job.first[0], code, pod is not None and is_disrupted(pod), old)
         why = _difference(effect, old, stage, after, pod, failed=failed)
+        why = why or _wrong_stage(after, job)
         if why is None and exact:
             why = _wrong_wait(effect, stage, job)
         if why is None:
@@ -186,8 +195,7 @@ def _may_be_over(job: JobState, after: Json, pod: Json | None, code: int) -> boo
     if code == 0 and job.walks:
         return True
     committed = {s["id"] for s in after["status"].get("stages") or () if s.get("committed")}
-    message = _terminated(pod).get("message") if pod is not None else None
-    named = json.loads(message).get("stage") if message and message.startswith("{") else None
+    named = _named(pod) if pod is not None else None
     return (named or job.first[0]) in committed
 
 
@@ -234,6 +242,24 @@ def _difference(
         if (stage.get(name) or 0) != (before.get(name) or 0) + more:
             return f"{name} {stage.get(name)} after {before.get(name)}"
     return None
+
+
+def _wrong_stage(after: Json, job: JobState) -> str | None:
+    """Return that the failure names another stage than each pod that has named one."""
+    named = {_named(pod) for pod in job.pods.values() if exit_code(pod)} - {None}
+    stages = after["status"].get("stages") or ()
+    open_stages = {stage["id"] for stage in stages if not stage.get("committed")}
+    shown = (after["status"].get("lastFailure") or {}).get("stage")
+    if named & open_stages and shown not in named:
+        return f"a failure of {shown} after that of {sorted(map(str, named))}"
+    return None
+
+
+def _named(pod: Json) -> str | None:
+    """Return the stage that the result of a pod names."""
+    message = _terminated(pod).get("message") or ""
+    stage: str | None = json.loads(message).get("stage") if message.startswith("{") else None
+    return stage
 
 
 def _wrong_wait(effect: _Effect, stage: Json, job: JobState) -> str | None:

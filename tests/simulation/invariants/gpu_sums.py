@@ -1,6 +1,7 @@
 """The parts of a run's GPU time have the same sum, and it is exact while nothing disturbs anybody.
 
-The seconds by iteration and those by stage are the same seconds (docs/how-to/charge-for-gpus.md). A
+The seconds by iteration and those by stage are the same seconds (docs/how-to/charge-for-gpus.md),
+and each one has its price. A
 pod counts from the time when a kubelet accepts it to the end of its worker, also a stopped one. The
 operator sees each of these times if it works and if nobody deletes a pod behind its back.
 """
@@ -12,16 +13,20 @@ from collections.abc import Iterator
 
 from ..api_server import JOBS, PODS, RUNS, Json
 from ..history import History
+from ..operator_process import PRICE
 from .disturbances import FOREVER, calm_times
 from .gpu_time import _charged, _has_gpu, _is_gone
 from .true_failure import UID_LABEL
 
+ERROR_COST = 0.001
 ROUNDING_SECONDS = 5.0
 """Each charge is rounded to a tenth of a second."""
 POD_SECONDS = 2.0
 """The error of each pod: its times have whole seconds, and the end of a stop is seen a bit late."""
 GRACE_SECONDS = 60.0
 """The grace period of the simulated pods."""
+LOOK_SECONDS = 45.0
+"""How old a pod may be before the operator has seen it."""
 HIDDEN = (
     "'Background'",
     "'evict-all'",
@@ -55,6 +60,12 @@ def _sums(history: History) -> Iterator[str]:
         for what, found in (("iterations", iterations), ("stages", stages)):
             if abs(found - total) > ROUNDING_SECONDS:
                 yield f"{name} has {total:.0f} GPU seconds, and its {what} have {found:.0f}"
+        for one in gpu.get("attempts") or ():
+            if not any((one.get("devices") or {}).values()):
+                yield f"{name} charges {one['name']}, which has no GPU"
+        cost = total * PRICE / 3600
+        if total and abs((gpu.get("cost") or 0.0) - cost) > ERROR_COST:
+            yield f"{name} has the cost {gpu.get('cost')}, and its GPU seconds {cost:.3f}"
 
 
 def _totals(history: History) -> Iterator[str]:
@@ -67,14 +78,22 @@ def _totals(history: History) -> Iterator[str]:
     late: Counter[str] = Counter()
     begun: dict[str, float] = {}
     stopped: set[str] = set()
+    young: dict[str, float] = {}
+    own = {one.version for one in history.requests if one.method == "DELETE"}
     for change in history.changes:
         if change.resource == JOBS and "deletionTimestamp" in change.document["metadata"]:
-            stopped.add(change.document["metadata"]["uid"])
+            uid = change.document["metadata"]["uid"]
+            unseen = change.at - young.get(uid, -LOOK_SECONDS) < LOOK_SECONDS
+            if uid not in stopped and change.version not in own and unseen:
+                # Somebody deletes a Job before the operator has looked at its pods.
+                late[change.document["metadata"]["labels"].get(UID_LABEL, "")] += GRACE_SECONDS
+            stopped.add(uid)
         if change.resource != PODS or not _has_gpu(change.document):
             continue
         metadata = change.document["metadata"]
         if "startTime" in change.document["status"] and metadata["uid"] not in begun:
             begun[metadata["uid"]] = change.at
+            young.update((owner["uid"], change.at) for owner in metadata["ownerReferences"])
             if any(owner["uid"] in stopped for owner in metadata["ownerReferences"]):
                 # A kubelet accepts a pod whose Job is being deleted, and nobody may see it.
                 late[metadata["labels"].get(UID_LABEL, "")] += GRACE_SECONDS

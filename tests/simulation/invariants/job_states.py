@@ -95,6 +95,10 @@ class JobStates:
         """Return a Job, or None if it does not exist."""
         return self._jobs.get(uid)
 
+    def all(self) -> Iterator[JobState]:
+        """Yield all Jobs."""
+        return iter(self._jobs.values())
+
     def of(self, run: str) -> Iterator[JobState]:
         """Yield the Jobs of a run."""
         return (job for job in self._jobs.values() if job.run == run)

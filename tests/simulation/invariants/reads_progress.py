@@ -67,7 +67,8 @@ def _wrong(history: History, calm: Calm) -> Iterator[str]:
         for uid, (answer, job) in list(answers.items()):
             if change.at > answer.at + NOTED_SECONDS:
                 del answers[uid]
-                yield from _ignored(answer, job, runs.get(job.run), calm)
+                alone = sum(one.lives for one in jobs.of(job.run)) < 2
+                yield from _ignored(answer, job, runs.get(job.run), calm, alone=alone)
         uid = change.document["metadata"]["uid"]
         if change.resource == RUNS:
             runs[uid] = change.document
@@ -138,8 +139,13 @@ def _missing(found: _Work, job: JobState | None, at: float, calm: Calm) -> Itera
         yield f"nobody reads the progress of {name} for {at - begin:.0f} s"
 
 
-def _ignored(poll: Poll, job: JobState, run: Json | None, calm: Calm) -> Iterator[str]:
-    """Yield that a status does not have what an answer has reported."""
+def _ignored(
+    poll: Poll, job: JobState, run: Json | None, calm: Calm, *, alone: bool
+) -> Iterator[str]:
+    """Yield that a status does not have what an answer has reported.
+
+    If the Job is not `alone`, the status shows a stage of the other one.
+    """
     if run is None or not calm.holds(poll.at - NOTED_SECONDS, poll.at + NOTED_SECONDS):
         return
     status = run.get("status") or {}
@@ -156,5 +162,6 @@ def _ignored(poll: Poll, job: JobState, run: Json | None, calm: Calm) -> Iterato
     # A pod that begins again passes through the stages that are committed.
     done = {stage for stage, _ in poll.committed}
     done |= {stage for stage, record in stages.items() if record.get("committed")}
-    if job.walks and poll.stage is not None and poll.stage not in done and shown != poll.stage:
+    begun = poll.stage is not None and poll.stage not in done
+    if alone and job.walks and begun and shown != poll.stage:
         yield f"{job.name} has reported the stage {poll.stage}, and the status shows {shown}"

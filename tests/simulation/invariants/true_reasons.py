@@ -16,15 +16,20 @@ from isheep.contract.reasons import Reason
 from ..api_server import JOBS, PODS, RUNS, Change, Json
 from ..history import History
 from ..queue import is_queued
+from ..refusals import REFUSALS
 from .true_failure import UID_LABEL
 
 ANY: frozenset[str] = frozenset()
 """The cause of a reason that says only that the run goes on."""
+IGNORED = "reason='ignored'"
+"""What the fault of a pod has whose scheduler does not look at it."""
 FAILED_POD = frozenset({"a pod failed"})
 CAUSES: dict[str, frozenset[str]] = {
     **dict.fromkeys((Reason.PENDING, Reason.RUNNING, Reason.STARTING, Reason.SUCCEEDED), ANY),
     # The models of the simulation are never better than M(0).
     Reason.NO_IMPROVEMENT: ANY,
+    # `true_ending` compares it with the verdict.
+    Reason.STOPPED_EARLY: frozenset({"a run that a guard stops"}),
     Reason.SUSPENDED: frozenset({"suspended by its spec"}),
     Reason.STOPPING: frozenset(
         {"a Job is deleted", "a Job is suspended", "somebody deletes a Job"}
@@ -49,10 +54,13 @@ CAUSES: dict[str, frozenset[str]] = {
     Reason.LOCAL_QUEUE_NOT_FOUND: frozenset({"a Job lost its labels"}),
     Reason.JOB_SUSPENDED: frozenset({"a Job is suspended without a queue"}),
     Reason.WAITING_FOR_PEER: frozenset({"another run"}),
+    Reason.RUN_LIMIT: frozenset({"a limit of runs"}),
     Reason.IMAGE_PULL_FAILED: frozenset({"ImagePullBackOff"}),
     Reason.CONTAINER_NOT_STARTED: frozenset({"CreateContainerConfigError"}),
-    Reason.UNSCHEDULABLE: frozenset({"a node is silent", "a wrong clock"}),
-    Reason.QUOTA_EXCEEDED: frozenset({"a quota"}),
+    Reason.UNSCHEDULABLE: frozenset(
+        {"a node is silent", "a wrong clock", "the scheduler ignores a pod"}
+    ),
+    **{one.reason: frozenset({f"a Job is refused: {one.reason}"}) for one in REFUSALS},
     Reason.JOB_NAME_CONFLICT: frozenset({"a Job lost its labels"}),
     Reason.PREPARE_OVERDUE: frozenset({"a Job had too little time", "a wrong clock"}),
     Reason.STORE_UNREACHABLE: frozenset({f"exit {int(ExitCode.UNREACHABLE)}"}),
@@ -62,12 +70,25 @@ CAUSES: dict[str, frozenset[str]] = {
 }
 
 
+TEXTS: dict[str, tuple[str, ...]] = {
+    Reason.IMAGE_PULL_FAILED: ("why",),
+    Reason.CONTAINER_NOT_STARTED: ("why",),
+    Reason.UNSCHEDULABLE: ("nodes are available", "says nothing about the pod"),
+}
+"""What the messages of these reasons contain: the words of the kubelet and of the scheduler."""
+for _one in REFUSALS:
+    TEXTS[_one.reason] = (*TEXTS.get(_one.reason, ()), _one.message)
+
+
 def violations(history: History) -> list[str]:
     """Return the versions of runs with a reason that nothing has caused."""
     facts: defaultdict[str, set[str]] = defaultdict(set)
     found: list[str] = []
     reasons: dict[str, str] = {}
     runs: set[str] = set()
+    refused = [
+        (r.at, f"a Job is refused: {r.refusal.reason}") for r in history.requests if r.refusal
+    ]
     for change in history.changes:
         for uid, fact in _facts(change):
             facts[uid].add(fact)
@@ -79,8 +100,13 @@ def violations(history: History) -> list[str]:
         if reason is None or reasons.get(_uid(change)) == reason:
             continue
         reasons[_uid(change)] = reason
+        message = _message(change.document)
+        if reason in TEXTS and not any(text in message for text in TEXTS[reason]):
+            found.append(f"version {change.version} explains {reason} with {message}")
         happened = facts[_uid(change)] | set(_of_faults(history, change.at))
         happened |= {"another run"} if len(runs) > 1 else set()
+        happened |= {"a limit of runs"} if history.limit is not None else set()
+        happened |= {text for at, text in refused if at <= change.at}
         causes = CAUSES.get(reason)
         if causes is None or (causes and causes.isdisjoint(happened)):
             found.append(f"version {change.version} has the reason {reason} without a cause")
@@ -90,6 +116,11 @@ def violations(history: History) -> list[str]:
 def _reason(run: Json) -> str | None:
     conditions = (run.get("status") or {}).get("conditions") or ()
     return next((str(c["reason"]) for c in conditions if c["type"] == "Ready"), None)
+
+
+def _message(run: Json) -> str:
+    conditions = run["status"].get("conditions") or ()
+    return next((str(c.get("message")) for c in conditions if c["type"] == "Ready"), "")
 
 
 def _uid(change: Change) -> str:
@@ -103,6 +134,8 @@ def _facts(change: Change) -> Iterator[tuple[str, str]]:
     if change.resource == JOBS and not run:
         # Somebody has removed the labels.
         run = next((one["uid"] for one in document["metadata"].get("ownerReferences") or ()), "")
+    if change.resource == RUNS and "safeguards" in document["spec"]:
+        yield _uid(change), "a run that a guard stops"
     if change.resource == RUNS and document["spec"].get("suspend"):
         yield _uid(change), "suspended by its spec"
     elif change.resource == JOBS:
@@ -160,7 +193,7 @@ def _of_faults(history: History, until: float) -> Iterator[str]:
     texts = " ".join(text for at, text in history.faults if at <= until)
     if "'delete-job'" in texts:
         yield "somebody deletes a Job"
-    if "quota" in texts:
-        yield "a quota"
+    if IGNORED in texts:
+        yield "the scheduler ignores a pod"
     if "'clock'" in texts:
         yield "a wrong clock"

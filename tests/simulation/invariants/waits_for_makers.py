@@ -70,5 +70,5 @@ def _has_passed(peer: Json, iteration: int) -> bool:
         return False
     stages = status.get("stages") or ()
     own = [s for s in stages if iteration_of(s["id"]) == iteration]
-    done = [s["id"].split("/")[1] for s in own if s.get("committed")]
+    done = [s["id"].split("/")[-1] for s in own if s.get("committed")]
     return any(kind in LATER for kind in done) and all(s.get("committed") for s in own)

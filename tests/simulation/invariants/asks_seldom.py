@@ -1,0 +1,124 @@
+"""The operator asks the API server as often as its configuration says, and not more often.
+
+`kube/config.py` has the times. Everything is listed every five minutes, once more after the watches
+are open, and again by a process that takes the Lease from another one. A Job without ready pods is
+inspected every 30 seconds if nothing of it changes. No status is written that is stored already,
+and nobody reads the Lease that they hold. Without this, a thousand runs would need an API server of
+their own.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+from ..api_server import JOBS, PODS, RUNS
+from ..connection import WRITES, Request
+from ..history import History
+from .disturbances import Calm, calm_times
+
+LIST_SECONDS = 300.0
+LATE_SECONDS = 30.0
+LOOK_SECONDS = 30.0
+EARLY_SECONDS = 5.0
+CHANGED_SECONDS = 5.0
+"""How long after a change of a Job, its pods or its run the next look may follow it."""
+UID = "controller-uid="
+NOT_FOUND = 404
+SOON_SECONDS = 1.0
+"""How soon a Job is deleted after the look before its stop."""
+
+
+def violations(history: History) -> list[str]:
+    """Return the first request of each kind that is missing, too early or useless."""
+    calm = calm_times(history)
+    found = (next(kind(history, calm), None) for kind in (_lists, _looks, _useless_writes, _leases))
+    return [text for text in found if text is not None]
+
+
+def _lists(history: History, calm: Calm) -> Iterator[str]:
+    """Yield that a process has listed the runs again too late, or too early and too often."""
+    times: defaultdict[int, list[float]] = defaultdict(list)
+    last: dict[int, float] = {}
+    for request in history.requests:
+        last[request.process] = request.at
+        if request.method == "GET" and urlsplit(request.path).path.endswith(f"/{RUNS}"):
+            times[request.process].append(request.at)
+    for process, found in times.items():
+        for before, after in zip(found, [*found[1:], last[process]], strict=True):
+            if after - before > LIST_SECONDS + LATE_SECONDS and calm.holds(before, after):
+                yield f"nobody lists all runs for {after - before:.0f} s"
+        # A process that is alone has taken the Lease from no other one.
+        later = found[2:] if len(last) == 1 else found[3:]
+        for before, after in zip(found, later, strict=False):
+            if after - before < LIST_SECONDS - LATE_SECONDS and calm.holds(before, after):
+                yield f"all runs are listed again in {after - before:.0f} s"
+
+
+def _looks(history: History, calm: Calm) -> Iterator[str]:
+    """Yield that the pods of a Job are listed again soon although nothing of it has changed."""
+    changed: defaultdict[str, list[float]] = defaultdict(list)
+    owners: dict[str, str] = {}
+    for change in history.changes:
+        metadata = change.document["metadata"]
+        if change.resource == JOBS:
+            owners[metadata["uid"]] = metadata["ownerReferences"][0]["uid"]
+            changed[metadata["uid"]].append(change.at)
+        elif change.resource == PODS and metadata.get("ownerReferences"):
+            changed[metadata["ownerReferences"][0]["uid"]].append(change.at)
+        elif change.resource == RUNS:
+            changed[metadata["uid"]].append(change.at)
+    before: dict[tuple[int, str], float] = {}
+    for job, request in _pod_lists(history):
+        known = before.get((request.process, job))
+        if known is not None and request.at - known < SOON_SECONDS:
+            # A pass that finds its Job gone reads the pods once more.
+            continue
+        before[request.process, job] = request.at
+        if known is None or request.at - known >= LOOK_SECONDS - EARLY_SECONDS:
+            continue
+        places = (changed[job], changed[owners.get(job, "")])
+        begin, end = known - CHANGED_SECONDS, request.at + SOON_SECONDS
+        same = all(bisect_left(one, begin) == bisect_left(one, end) for one in places)
+        if same and calm.holds(begin, request.at):
+            yield f"the pods of a Job are listed again after {request.at - known:.0f} s"
+
+
+def _pod_lists(history: History) -> Iterator[tuple[str, Request]]:
+    """Yield the requests that list the pods of a Job, with the UID of the Job."""
+    for request in history.requests:
+        if request.method == "GET" and f"/{PODS}?" in request.path:
+            (labels, *_) = parse_qs(urlsplit(request.path).query).get("labelSelector", [""])
+            if UID in labels:
+                yield labels.partition(UID)[2], request
+
+
+def _useless_writes(history: History, calm: Calm) -> Iterator[str]:
+    """Yield that an operator writes a status which is stored already."""
+    written = {change.version: change.at for change in history.changes if change.resource == RUNS}
+    for request in history.requests:
+        done = request.method == "PATCH" and request.status < 300
+        if (
+            done
+            and written.get(request.version) != request.at
+            and calm.holds(request.at - CHANGED_SECONDS, request.at)
+        ):
+            yield f"{request.path} is written at {request.at:.1f} s, and nothing changes"
+
+
+def _leases(history: History, calm: Calm) -> Iterator[str]:
+    """Yield that a process reads the Lease again that it holds, or that it knows to be missing."""
+    knows, since = 0, 0.0
+    for request in history.requests:
+        if "/leases" not in request.path:
+            continue
+        if request.method in WRITES and request.status < 300:
+            knows, since = request.process, request.at
+        elif request.method == "GET":
+            again = request.process == knows and calm.holds(since - CHANGED_SECONDS, request.at)
+            if again:
+                yield f"a process reads the Lease again at {request.at:.1f} s"
+            if request.status == NOT_FOUND:
+                knows, since = request.process, max(request.at, CHANGED_SECONDS)

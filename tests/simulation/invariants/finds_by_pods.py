@@ -1,0 +1,58 @@
+"""No Job is created beside one that has lost its labels and whose pods go on.
+
+The operator finds such a Job by its name, or by its pods (`kube/passes/forgotten_jobs.py`). A run
+with measurements has several Jobs at a time, so nothing is said about it.
+"""
+
+from __future__ import annotations
+
+from ..api_server import JOBS, PODS, RUNS, Json
+from ..history import History
+from ..job_controller import is_finished
+from .true_failure import UID_LABEL
+
+SECONDS = 5.0
+"""How long the labels are gone before, and how long a pod has worked."""
+
+
+def violations(history: History) -> list[str]:
+    """Return the Jobs that an operator has created beside such a Job of the same run."""
+    if history.silences or not any("'unlabel-job'" in text for _, text in history.faults):
+        return []
+    hidden: dict[str, tuple[float, Json]] = {}
+    pods: dict[str, dict[str, float]] = {}
+    measured: set[str] = set()
+    found = []
+    for change in history.changes:
+        document, metadata = change.document, change.document["metadata"]
+        uid = metadata["uid"]
+        if change.resource == RUNS and _is_measured(document["spec"]):
+            measured.add(uid)
+        elif change.resource == PODS and metadata.get("ownerReferences"):
+            own = pods.setdefault(metadata["ownerReferences"][0]["uid"], {})
+            over = document["status"].get("phase") in ("Succeeded", "Failed")
+            if change.kind == "DELETED" or over or "deletionTimestamp" in metadata:
+                own.pop(uid, None)
+            else:
+                own.setdefault(uid, change.at)
+        elif change.resource == JOBS:
+            labels = metadata.get("labels") or {}
+            gone = change.kind == "DELETED" or is_finished(document)
+            if gone or UID_LABEL in labels or "deletionTimestamp" in metadata:
+                hidden.pop(uid, None)
+            else:
+                hidden.setdefault(uid, (change.at, document))
+            run = labels.get(UID_LABEL, "")
+            if change.kind == "ADDED" and run not in measured:
+                found += [
+                    f"{metadata['name']} is created beside {other['metadata']['name']}"
+                    for job, (since, other) in hidden.items()
+                    if other["metadata"]["ownerReferences"][0]["uid"] == run
+                    and change.at - since >= SECONDS
+                    and any(change.at - begin >= SECONDS for begin in pods.get(job, {}).values())
+                ]
+    return found
+
+
+def _is_measured(spec: Json) -> bool:
+    return bool((spec.get("yardstick") or {}).get("items")) or "evaluation" in spec

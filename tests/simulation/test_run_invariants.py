@@ -1,0 +1,123 @@
+"""The invariants about a limit of runs, Events and Jobs that stop: each one can fail."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from .api_server import EVENTS, JOBS, RUNS, Json
+from .invariants import keeps_limit, loses_stopping, names_overdue, true_events
+from .test_invariants import history, job, run
+
+
+def job_of_other() -> Json:
+    return job("job-2", "uid-2")
+
+
+@pytest.mark.parametrize(
+    ("ended", "at", "limit", "found"),
+    [(False, 60.0, 1, 1), (True, 60.0, 1, 0), (False, 60.0, 2, 0), (False, 60.0, None, 0)],
+)
+def test_no_run_works_beyond_the_limit(
+    ended: bool, at: float, limit: int | None, found: int
+) -> None:
+    rows = [
+        (0.0, "ADDED", RUNS, run()),
+        (0.0, "ADDED", RUNS, run("uid-2")),
+        (1.0, "ADDED", JOBS, job()),
+        (2.0, "MODIFIED", JOBS, job(finished=ended)),
+        (at, "ADDED", JOBS, job_of_other()),
+    ]
+    assert len(keeps_limit.violations(replace(history(*rows), limit=limit))) == found
+
+
+@pytest.mark.parametrize(
+    ("phase", "at", "found"),
+    [("Succeeded", 60.0, 1), ("Succeeded", 20.0, 0), ("Running", 60.0, 0)],
+)
+def test_a_free_place_is_used(phase: str, at: float, found: int) -> None:
+    rows = [
+        (0.0, "ADDED", RUNS, run(phase=phase)),
+        (0.0, "ADDED", RUNS, run("uid-2", reason="RunLimit")),
+        (at, "MODIFIED", RUNS, run(phase=phase, reason="x")),
+    ]
+    assert len(keeps_limit.violations(replace(history(*rows), limit=1))) == found
+
+
+def stopping(*, seconds: int = 60) -> Json:
+    document = copy.deepcopy(job())
+    document["metadata"]["deletionTimestamp"] = "x"
+    pods = {"terminationGracePeriodSeconds": seconds}
+    document["spec"] = {"template": {"spec": pods}}
+    return document
+
+
+@pytest.mark.parametrize(("at", "found"), [(150.0, 0), (200.0, 1)])
+def test_a_job_that_stops_for_too_long_is_lost(at: float, found: int) -> None:
+    rows = [
+        (0.0, "ADDED", RUNS, run()),
+        (1.0, "ADDED", JOBS, job()),
+        (2.0, "MODIFIED", JOBS, stopping()),
+        (3.0, "MODIFIED", RUNS, run(reason="Stopping")),
+        (at, "ADDED", RUNS, run("uid-2")),
+    ]
+    # Only a change of a Job or a run lets the invariant look at the time.
+    assert len(loses_stopping.violations(history(*rows))) == found
+
+
+def event(reason: str, name: str = "event-1") -> Json:
+    return {
+        "metadata": {"name": name, "uid": name},
+        "involvedObject": {"uid": "uid-1"},
+        "reason": reason,
+    }
+
+
+EVENTS_OF_A_RUN: dict[str, tuple[list[tuple[float, str, str, Any]], int]] = {
+    "a move": ([(5.1, "ADDED", EVENTS, event("Running"))], 0),
+    "a move without an Event": ([], 1),
+    "another Event": ([(5.1, "ADDED", EVENTS, event("Suspended"))], 1),
+    "a retry that nobody has asked for": (
+        [
+            (5.1, "ADDED", EVENTS, event("Running")),
+            (5.2, "ADDED", EVENTS, event("NothingToRetry", "event-2")),
+        ],
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EVENTS_OF_A_RUN)
+def test_events_tell_what_has_happened(name: str) -> None:
+    rows, found = EVENTS_OF_A_RUN[name]
+    made = history((5.0, "ADDED", RUNS, run(phase="Running")), *rows)
+    assert len(true_events.violations(made)) == found
+
+
+def test_the_cause_of_a_stalled_run_has_an_event() -> None:
+    rows = [(5.0, "ADDED", RUNS, run(phase="Stalled", reason="QuotaExceeded"))]
+    rows.append((5.1, "ADDED", EVENTS, event("QuotaExceeded")))
+    assert true_events.violations(history(*rows)) == []
+    assert len(true_events.violations(history(rows[0]))) == 1
+
+
+@pytest.mark.parametrize(("reason", "found"), [("PrepareOverdue", 0), ("Retrying", 1)])
+def test_a_prepare_that_is_too_slow_is_named(reason: str, found: int) -> None:
+    slow, begun = copy.deepcopy(job()), copy.deepcopy(job())
+    for document in (slow, begun):
+        document["metadata"]["annotations"]["isheep.dev/steps"] = '[{"id":"prepare","key":"k"}]'
+    ends = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}
+    slow["status"]["conditions"] = [ends]
+    told = run(phase="Stalled", reason=reason)
+    told["status"]["lastFailure"] = {"stage": "prepare", "reason": reason}
+    rows = [
+        (0.0, "ADDED", RUNS, run()),
+        (21.0, "ADDED", JOBS, begun),
+        (30.0, "MODIFIED", JOBS, slow),
+        (31.0, "MODIFIED", RUNS, told),
+        (60.0, "ADDED", RUNS, run("uid-2")),
+    ]
+    assert len(names_overdue.violations(history(*rows))) == found
