@@ -123,7 +123,7 @@ def _compared(job: JobState, before: Json, change: Change, *, exact: bool) -> It
         if code is None or _may_be_over(job, after, pod, code):
             return
         stage = touched[0] if touched else {}
-        failed = after["status"].get("phase") == "Failed"
+        failed = after["status"].get("phase") == "Failed" or _goes_on_without(job, after)
         old = _record(before, (stage["id"], stage["key"])) if stage else _next(before)
         effect = _effect(job.first[0], code, pod is not None and is_disrupted(pod), old)
         why = _difference(effect, old, stage, after, pod, failed=failed)
@@ -135,6 +135,11 @@ def _compared(job: JobState, before: Json, change: Change, *, exact: bool) -> It
         wrong.append(f"{why} after the exit code {code}")
     if wrong:
         yield f"version {change.version}: {job.name} is counted with {wrong[0]}"
+
+
+def _goes_on_without(job: JobState, run: Json) -> bool:
+    """Return whether a run goes on without the stage of a Job, which has failed finally."""
+    return bool(_record(run, job.first).get("failure"))
 
 
 def _next(run: Json) -> Json:

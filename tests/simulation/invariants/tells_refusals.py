@@ -92,7 +92,7 @@ def _edits(history: History) -> defaultdict[str, list[float]]:
         metadata = change.document["metadata"]
         if change.resource != RUNS:
             continue
-        waits = ready_reason(change.document) == Reason.WAITING_FOR_PEER
+        waits = ready_reason(change.document) in (Reason.WAITING_FOR_PEER, Reason.RUN_LIMIT)
         if waits or generations.get(metadata["uid"]) != metadata["generation"]:
             generations[metadata["uid"]] = metadata["generation"]
             found[metadata["uid"]].append(change.at)

@@ -46,11 +46,15 @@ def violations(history: History) -> list[str]:
             commit = next(commits)
         metadata = change.document["metadata"]
         if change.resource == RUNS:
+            before = runs.get(metadata["uid"]) or {}
             runs[metadata["uid"]] = change.document
-            for at, job, order, before in asked:
+            if before.get("status") == change.document.get("status"):
+                # An edit. The status that counts the Job comes later.
+                continue
+            for at, job, order, count in asked:
                 # A status whose write is lost has the count of no Job.
                 if order.run.uid == metadata["uid"] and calm.holds(at - 1.0, change.at):
-                    found += _wrong_batch(job, order, {before, _reductions(change.document, order)})
+                    found += _wrong_batch(job, order, {count, _reductions(change.document, order)})
             asked = [one for one in asked if one[2].run.uid != metadata["uid"]]
         elif change.resource == JOBS and change.kind == "ADDED":
             run = runs.get(metadata["labels"].get(UID_LABEL, ""))
@@ -143,6 +147,8 @@ def _wrong_walk(order: StageOrder, spec: Json, run: Json) -> Iterator[str]:
     if set(PLACES) & walk.spec.keys():
         yield f"the fields {sorted(set(PLACES) & walk.spec.keys())} in its walk"
     stages = (run.get("status") or {}).get("stages") or ()
-    lost = {stage["key"] for stage in stages if stage.get("failure")}
+    # The next status of a stage that is tried again has no failure.
+    own = {step.key for step in order.steps}
+    lost = {stage["key"] for stage in stages if stage.get("failure")} - own
     if not set(walk.failed) <= {stage["key"] for stage in stages} or lost - set(walk.failed):
         yield f"the failed stages {walk.failed}, and its run has {lost}"

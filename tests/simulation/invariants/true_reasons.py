@@ -35,6 +35,8 @@ CAUSES: dict[str, frozenset[str]] = {
         {"a Job is deleted", "a Job is suspended", "somebody deletes a Job"}
     ),
     Reason.RETRYING: FAILED_POD,
+    # A guard waits for a measurement that has failed finally.
+    Reason.EVALUATION_MISSING: FAILED_POD,
     Reason.RETRIES_EXCEEDED: FAILED_POD,
     Reason.KILLED: FAILED_POD,
     Reason.DISK_OR_IO: frozenset({f"exit {int(ExitCode.DISK)}"}),
