@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from ..api_server import JOBS, RUNS, Json
 from ..history import History
 from ..job_controller import is_finished
+from .disturbances import calm_times
 from .open_requests import RETRY
 from .true_failure import UID_LABEL
 
@@ -28,6 +29,7 @@ def violations(history: History) -> list[str]:
     if history.silences or any(name in texts for name in OTHER_CAUSES):
         return []
     found = []
+    calm = calm_times(history)
     runs: dict[str, Json] = {}
     jobs: dict[str, Json] = {}
     asked: dict[str, Any] = {}
@@ -61,8 +63,10 @@ def violations(history: History) -> list[str]:
             jobs[uid] = change.document
             run = change.document["metadata"]["labels"].get(UID_LABEL, "")
             if change.kind == "ADDED":
-                # An operator may create a Job for a spec that has just changed.
-                is_new = change.at - changed.get(run, change.at) < SECONDS
+                # An operator may create a Job for a spec that has just changed, or that changed
+                # while the operator was cut off.
+                begin = change.at - SECONDS
+                is_new = changed.get(run, change.at) > begin or not calm.holds(begin, change.at)
                 # A ghost of a deleted run has no run any more.
                 asked[uid] = None if is_new or run not in runs else _asked(runs[run])
         found += [name for at, _, _, name in stopped if change.at > at + SECONDS]
