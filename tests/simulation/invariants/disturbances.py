@@ -18,16 +18,16 @@ RESTART_SECONDS = 150.0
 RETRY_SECONDS = 120.0
 """The waits after requests that fail in a row, and a timeout of the client."""
 LIST_SECONDS = 400.0
-"""A watch that has lost its history reports no deletion. The next LIST does."""
+"""A watch that loses an event and goes on reports it never. The next LIST does."""
 OVERTAKEN_SECONDS = 1.5
 """An answer that a watch has overtaken arrives a second late."""
 SET_SECONDS = 0.001
 """A clock that is set disturbs nothing but the times that were computed before."""
 LATE: dict[str, float] = {
     "partition": RETRY_SECONDS,
-    "silence": LIST_SECONDS,
+    "silence": RETRY_SECONDS,
     "delay": FOREVER,
-    "compact": LIST_SECONDS,
+    "compact": RETRY_SECONDS,
     "clock": FOREVER,
     "restart": RESTART_SECONDS,
     "second-operator": RESTART_SECONDS,
@@ -98,7 +98,6 @@ def _of_request(text: str) -> float:
     """Return how long a request that has failed disturbs the operators."""
     for name, seconds in (
         (RequestFault.OVERTAKEN.value, OVERTAKEN_SECONDS),
-        ("410", LIST_SECONDS),
         ("dies", RESTART_SECONDS),
     ):
         if name in text:
