@@ -106,9 +106,18 @@ def test_a_pod_with_a_wrong_field_is_a_violation(disturbed: History, name: str) 
     assert true_pods.violations(wrong)
 
 
-def test_a_job_without_a_retry_is_a_violation(disturbed: History) -> None:
-    wrong = with_wrong_job(disturbed, lambda job: job["spec"].pop("maxFailedIndexes"), "prepare")
-    assert true_pods.violations(wrong)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda job: job["spec"].pop("maxFailedIndexes"),
+        lambda job: job["metadata"]["ownerReferences"][0].pop("controller"),
+        lambda job: job["metadata"]["annotations"].pop("isheep.dev/order-sha256"),
+    ],
+)
+def test_a_job_with_a_wrong_field_is_a_violation(
+    disturbed: History, change: Callable[[Json], None]
+) -> None:
+    assert true_pods.violations(with_wrong_job(disturbed, change, "prepare"))
 
 
 def ordering(change: Callable[[StageOrder], StageOrder]) -> Callable[[Json], None]:

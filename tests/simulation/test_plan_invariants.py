@@ -261,6 +261,7 @@ def test_a_stage_that_prepare_has_found_needs_no_job(made: float, found: int) ->
 RUNS_PATH = "/apis/isheep.dev/v1alpha1/selfalignmentruns?limit=500"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/system/leases/isheep-operator"
 STATUS = "/apis/isheep.dev/v1alpha1/namespaces/ns/selfalignmentruns/uid-1/status"
+SEARCH = "/api/v1/namespaces/ns/pods?labelSelector=isheep.dev%2Frun-uid%3Duid-1"
 LOOK = "/api/v1/namespaces/ns/pods?labelSelector=batch.kubernetes.io%2Fcontroller-uid%3Djob-1"
 
 
@@ -281,6 +282,8 @@ ASKED: dict[str, tuple[tuple[Request, ...], int]] = {
     "an early look": (asked((20.0, "GET", LOOK, 200), (30.0, "GET", LOOK, 200)), 1),
     "a useless write": (asked((30.0, "PATCH", STATUS, 200)), 1),
     "a write": (asked((0.0, "PATCH", STATUS, 200)), 0),
+    "a search": (asked((20.0, "GET", SEARCH, 200)), 0),
+    "a second search": (asked((20.0, "GET", SEARCH, 200), (90.0, "GET", SEARCH, 200)), 1),
     "the Lease of another": (asked((5.0, "GET", LEASE, 200), (9.0, "GET", LEASE, 200)), 0),
     "the Lease that it holds": (asked((5.0, "PUT", LEASE, 200), (9.0, "GET", LEASE, 200)), 1),
     "no Lease": (asked((5.0, "GET", LEASE, 404), (9.0, "GET", LEASE, 404)), 1),

@@ -18,6 +18,7 @@ from ..api_server import JOBS, PODS, RUNS
 from ..connection import WRITES, Request
 from ..history import History
 from .disturbances import Calm, calm_times
+from .true_failure import UID_LABEL
 
 LIST_SECONDS = 300.0
 LATE_SECONDS = 30.0
@@ -34,7 +35,7 @@ SOON_SECONDS = 1.0
 def violations(history: History) -> list[str]:
     """Return the first request of each kind that is missing, too early or useless."""
     calm = calm_times(history)
-    found = (next(kind(history, calm), None) for kind in (_lists, _looks, _useless_writes, _leases))
+    found = (next(kind(history, calm), None) for kind in KINDS)
     return [text for text in found if text is not None]
 
 
@@ -122,3 +123,24 @@ def _leases(history: History, calm: Calm) -> Iterator[str]:
                 yield f"a process reads the Lease again at {request.at:.1f} s"
             if request.status == NOT_FOUND:
                 knows, since = request.process, max(request.at, CHANGED_SECONDS)
+
+
+def _searches(history: History, calm: Calm) -> Iterator[str]:
+    """Yield that a process looks for the forgotten Jobs of a run again, which it does once.
+
+    It forgets that for a run which rests.
+    """
+    last: dict[tuple[int, str], float] = {}
+    for request in history.requests:
+        if request.method == "GET" and f"/{PODS}?" in request.path:
+            (labels, *_) = parse_qs(urlsplit(request.path).query).get("labelSelector", [""])
+            if not labels.startswith(f"{UID_LABEL}="):
+                continue
+            begin = last.get((request.process, labels), request.at)
+            last[request.process, labels] = request.at
+            again = begin < request.at < begin + LIST_SECONDS
+            if again and calm.holds(begin - CHANGED_SECONDS, request.at):
+                yield f"the pods of a run are searched again after {request.at - begin:.0f} s"
+
+
+KINDS = (_lists, _looks, _useless_writes, _leases, _searches)

@@ -14,22 +14,28 @@ from ..api_server import JOBS, RUNS
 from ..history import History
 from .true_failure import UID_LABEL
 
+PREPARE, STAGE_LABEL = "prepare", "isheep.dev/stage"
+
 
 def violations(history: History) -> list[str]:
     """Return the first stage of each run that has more attempts than the run had Jobs."""
     found: dict[str, str] = {}
     jobs: Counter[str] = Counter()
+    later: Counter[str] = Counter()
     for change in history.changes:
         document = change.document
         if change.resource == JOBS and change.kind == "ADDED":
-            jobs[document["metadata"]["labels"].get(UID_LABEL, "")] += 1
+            run = document["metadata"]["labels"].get(UID_LABEL, "")
+            jobs[run] += 1
+            later[run] += document["metadata"]["labels"].get(STAGE_LABEL) != PREPARE
         if change.resource != RUNS:
             continue
         uid = document["metadata"]["uid"]
         for stage in (document.get("status") or {}).get("stages") or ():
             counted = max(stage.get("attempts") or 0, stage.get("failures") or 0)
-            if counted > jobs[uid]:
-                text = f"{stage['id']} has {counted} attempts, and its run had {jobs[uid]} Jobs"
+            most = jobs[uid] if stage["id"] == PREPARE else later[uid]
+            if counted > most:
+                text = f"{stage['id']} has {counted} attempts, and its run had {most} Jobs"
                 found.setdefault(uid, f"version {change.version}: {text}")
             retried = (stage.get("hold") or {}).get("reason") == Reason.RETRYING
             if retried and not stage.get("failures") and not stage.get("memoryReduction"):

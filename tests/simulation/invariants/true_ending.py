@@ -43,6 +43,9 @@ def _of_version(change: Change) -> Iterator[str]:
     over = status.get("phase") in ("Succeeded", "Failed")
     if over != ("completionTime" in status):
         yield f"version {version} is {status.get('phase')} with completionTime {over}"
+    shows = status.get("phase") in ("Pending", "Running") and "resolved" in status
+    if shows and not stage:
+        yield f"version {version} is {status.get('phase')} and shows no stage"
     if over and stage:
         yield f"version {version} has ended and shows the stage {stage.get('id')}"
 

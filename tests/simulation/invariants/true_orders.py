@@ -150,5 +150,6 @@ def _wrong_walk(order: StageOrder, spec: Json, run: Json) -> Iterator[str]:
     # The next status of a stage that is tried again has no failure.
     own = {step.key for step in order.steps}
     lost = {stage["key"] for stage in stages if stage.get("failure")} - own
-    if not set(walk.failed) <= {stage["key"] for stage in stages} or lost - set(walk.failed):
+    # The plan that starts the Job may have counted another failure.
+    if lost - set(walk.failed):
         yield f"the failed stages {walk.failed}, and its run has {lost}"

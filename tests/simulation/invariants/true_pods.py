@@ -96,6 +96,7 @@ def _wrong(job: Json, run: Json) -> Iterator[str]:
     name = job["metadata"]["labels"][POOL_LABEL]
     pool: Json = (run["spec"].get("compute") or {}).get(name) or {}
     yield from _differences("the Job", {n: v for n, v in spec.items() if n not in OTHERS}, JOB)
+    yield from _wrong_metadata(job["metadata"], run["metadata"])
     labels = {n: v for n, v in job["metadata"]["labels"].items() if "kueue" not in n}
     wanted = {"labels": {**labels, **pool.get("podLabels", {})}}
     wanted["annotations"] = pool.get("podAnnotations", {})
@@ -115,6 +116,25 @@ def _wrong(job: Json, run: Json) -> Iterator[str]:
     yield from _differences("the volumes", placed, _volumes(run, pool))
     if mounts:
         yield f"mounts {', '.join(mounts)}, which are no volumes"
+
+
+def _wrong_metadata(metadata: Json, run: Json) -> Iterator[str]:
+    """Yield the wrong owner of a Job, and the annotations that are missing or too many."""
+    owner = {
+        "apiVersion": "isheep.dev/v1alpha1",
+        "kind": "SelfAlignmentRun",
+        "name": run["name"],
+        "uid": run["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    if metadata["ownerReferences"] != [owner]:
+        yield f"has the owners {metadata['ownerReferences']}"
+    queued = any("kueue" in name for name in metadata["labels"])
+    found = {name.removeprefix("isheep.dev/") for name in metadata["annotations"]}
+    wanted = {"steps", "order-sha256", *(("kueue-labels",) if queued else ())}
+    if found - {"walk", "avoided-nodes"} != wanted:
+        yield f"has the annotations {sorted(found)}"
 
 
 def _differences(what: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:

@@ -26,20 +26,26 @@ def violations(history: History) -> list[str]:
     jobs = JobStates()
     failed: dict[str, tuple[float, str]] = {}
     asked: dict[str, object] = {}
+    measured: set[str] = set()
     found = []
     for change in history.changes:
         document, metadata = change.document, change.document["metadata"]
         uid = metadata["uid"]
         if change.resource == RUNS:
             asks = metadata["generation"], metadata.get("annotations")
-            if asked.get(uid) != asks or _is_measured(document["spec"]):
+            if asked.get(uid) != asks:
                 failed.pop(uid, None)
+            if _is_measured(document["spec"]):
+                measured.add(uid)
             asked[uid] = asks
         elif change.resource in (JOBS, PODS):
             before = jobs.get(uid)
             over = before is not None and before.ended is not None
             job = jobs.note(change)
             if job is None or change.resource == PODS:
+                continue
+            if job.run in measured:
+                # It may go on without the stage that has failed.
                 continue
             if change.kind == "ADDED" and job.run in failed:
                 at, name = failed.pop(job.run)
