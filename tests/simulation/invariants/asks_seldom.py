@@ -138,7 +138,7 @@ def _searches(history: History, calm: Calm) -> Iterator[str]:
                 continue
             begin = last.get((request.process, labels), request.at)
             last[request.process, labels] = request.at
-            again = begin < request.at < begin + LIST_SECONDS
+            again = begin < request.at < begin + 2 * SOON_SECONDS
             if again and calm.holds(begin - CHANGED_SECONDS, request.at):
                 yield f"the pods of a run are searched again after {request.at - begin:.0f} s"
 

@@ -113,6 +113,9 @@ def _wrong_waits(history: History) -> Iterator[str]:
         same = before is not None and bisect_left(asked, before.at) == bisect_right(
             asked, request.at
         )
+        if not same:
+            # A run that is suspended is forgotten, and its refusals with it.
+            times[place] = 0
         if before is not None and same and calm.holds(before.at, request.at):
             wait, wanted = request.at - before.at, WAITS[min(times[place], len(WAITS)) - 1]
             if wait < wanted - EARLY_SECONDS or wait > wanted + LATE_SECONDS:
