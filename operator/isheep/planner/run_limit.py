@@ -22,7 +22,14 @@ from datetime import datetime, timedelta
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.reasons import Reason
 from isheep.planner.groups import GroupStatus, Rank
-from isheep.planner.types import Attempt, Contender, Environment, Observed, RunView
+from isheep.planner.types import (
+    Attempt,
+    AttemptState,
+    Contender,
+    Environment,
+    Observed,
+    RunView,
+)
 
 PLACE_WAIT = timedelta(seconds=300)
 """How long a run waits for a place before it looks again, if nothing reports a free place."""
@@ -32,8 +39,17 @@ _GIVES_UP_ITS_PLACE = (Reason.RUN_LIMIT, Reason.WAITING_FOR_PEER)
 
 
 def has_pods(attempts: Iterable[Attempt]) -> bool:
-    """Return whether a run has an attempt that may have pods; nodes that are lost do not count."""
-    return any(attempt.occupies for attempt in attempts)
+    """Return whether a run has an attempt that may have pods; nodes that are lost do not count.
+
+    An attempt that has ended has none, also while it is removed.
+    """
+    return any(attempt.occupies and not _is_removed(attempt) for attempt in attempts)
+
+
+def _is_removed(attempt: Attempt) -> bool:
+    """Return whether an attempt had ended, with all its pods, before its removal began."""
+    stops = attempt.state is AttemptState.TERMINATING
+    return stops and attempt.finished is not None and not attempt.lingers
 
 
 def keeps_place(status: SelfAlignmentRunStatus) -> bool:

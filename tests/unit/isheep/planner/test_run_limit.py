@@ -11,8 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isheep.api.status import SelfAlignmentRunStatus
-from isheep.planner.run_limit import contender_of, keeps_place, next_ones, wait_message
-from isheep.planner.types import Contender, Environment, Observed, RunView, Start
+from isheep.planner.run_limit import contender_of, has_pods, keeps_place, next_ones, wait_message
+from isheep.planner.types import (
+    Attempt,
+    AttemptState,
+    Contender,
+    Environment,
+    Observed,
+    RunView,
+    StageRef,
+    Start,
+)
 
 from .scenarios import MINUTE, conditions_of, one_iteration, run_until
 from .simulation import START, PlannerSimulation, make_run
@@ -70,6 +79,28 @@ def test_a_run_gets_a_place_if_one_is_left_for_it_after_the_older_ones(
     limit: int | None, others: tuple[Contender, ...], waits: bool
 ) -> None:
     assert (message(make_run(), limit, *others) is not None) is waits
+
+
+@pytest.mark.parametrize(
+    ("state", "ended", "lingers", "found"),
+    [
+        (AttemptState.ACTIVE, False, False, True),
+        # Its results are not read yet.
+        (AttemptState.ACTIVE, True, False, True),
+        (AttemptState.TERMINATING, False, False, True),
+        # The run stalls, and an earlier attempt of it is removed: another run has its place.
+        (AttemptState.TERMINATING, True, False, False),
+        (AttemptState.TERMINATING, True, True, True),
+        (AttemptState.FAILED, True, False, False),
+    ],
+)
+def test_an_attempt_that_is_removed_after_its_end_keeps_no_place(
+    state: AttemptState, ended: bool, lingers: bool, found: bool
+) -> None:
+    finished = START if ended else None
+    steps = (StageRef("i1/train", "key"),)
+    attempt = Attempt("job", steps, 1, state, START, finished=finished, lingers=lingers)
+    assert has_pods([attempt]) is found
 
 
 def test_a_run_that_works_keeps_its_place() -> None:
