@@ -19,6 +19,7 @@ from .gpu_time import _charged, _has_gpu, _is_gone
 from .true_failure import UID_LABEL
 
 ERROR_COST = 0.001
+ERROR_HISTORY = 0.2
 ROUNDING_SECONDS = 5.0
 """Each charge is rounded to a tenth of a second."""
 POD_SECONDS = 2.0
@@ -60,6 +61,13 @@ def _sums(history: History) -> Iterator[str]:
         for what, found in (("iterations", iterations), ("stages", stages)):
             if abs(found - total) > ROUNDING_SECONDS:
                 yield f"{name} has {total:.0f} GPU seconds, and its {what} have {found:.0f}"
+        by_iteration = {
+            one["iteration"]: sum(one["seconds"].values()) for one in gpu.get("iterations") or ()
+        }
+        for one in status.get("history") or ():
+            shown, wanted = one.get("gpuSeconds") or 0.0, by_iteration.get(one["iteration"], 0.0)
+            if abs(shown - wanted) > ERROR_HISTORY:
+                yield f"{name} shows {shown} GPU seconds of iteration {one['iteration']}"
         for one in gpu.get("attempts") or ():
             if not any((one.get("devices") or {}).values()):
                 yield f"{name} charges {one['name']}, which has no GPU"
