@@ -48,8 +48,9 @@ _SECTIONS = {
     ),
     ReasonGroup.STALLED: (
         "Stalled: the run continues when the cause is fixed",
-        "The operator tries again after 1, 2, 5, 10 and then every 30 minutes. A new value of the "
-        "retry annotation makes it try at once.",
+        "After a failed attempt, the operator starts the next one after 1, 2, 5, 10 and then every "
+        "30 minutes. If a Job or a pod is refused or waits, the operator tries again, or looks "
+        "again, at least once a minute. A new value of the retry annotation makes it try at once.",
     ),
     ReasonGroup.FAILED: (
         "Failed: until the spec is edited or a retry is requested",

@@ -20,8 +20,9 @@ _HEAD = (
 _NEXT = {
     ReasonGroup.RECONCILING: "The run continues by itself. You need to do nothing.",
     ReasonGroup.STALLED: (
-        "The run is Stalled. The operator tries again after 1, 2, 5, 10 and then every 30 minutes, "
-        "so the run continues when the cause is fixed."
+        "The run is Stalled, and continues when the cause is fixed. If an attempt has failed, the "
+        "operator starts the next one after 1, 2, 5, 10 and then every 30 minutes. If a Job or a "
+        "pod is refused or waits, the operator tries again, or looks again, at least once a minute."
     ),
     ReasonGroup.FAILED: (
         "The run is Failed. It continues if you edit its spec or request a retry. It then resumes "
