@@ -1,7 +1,7 @@
 """Why an API server refuses to create a Job, and the reason that a run must then have.
 
-The answers have the status and the text of a real API server; `tests/control_plane` has it. The
-reasons are those of docs/reference/conditions.md.
+The answers have the form of a real API server, from which `tests/control_plane/test_conflicts.py`
+gets them. The reasons are those of docs/reference/conditions.md.
 """
 
 from __future__ import annotations

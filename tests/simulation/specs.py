@@ -16,7 +16,7 @@ POOL_SHARE = 0.3
 """The share of simulations whose pools ask for something."""
 STORE_SHARE = 0.3
 """The share of simulations in which a run names no store, and gets that of the installation."""
-MEASURED_SHARE = 0.08
+MEASURED_SHARE = 0.04
 """The share of simulations whose models are measured. They have one run, which takes longer."""
 LIMITED_SHARE = 0.12
 """The share of the simulations with two runs in which only one of them may work."""
