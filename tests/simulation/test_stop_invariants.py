@@ -16,11 +16,14 @@ from .history import History
 from .invariants import (
     gpu_pods,
     leaves_lost_nodes,
+    lists_first,
+    no_ghosts,
     one_job,
     one_walk,
     reacts,
     stops_replaced,
     true_attempts,
+    true_counts,
     true_finalizers,
 )
 from .nodes import Silence
@@ -251,6 +254,34 @@ def test_a_job_that_has_walked_is_deleted_when_all_of_its_stages_are_stored(
     assert len(true_attempts.violations(found_history)) == found
 
 
+@pytest.mark.parametrize(
+    ("jobs", "attempts", "found"),
+    [
+        ((), 1, 1),
+        ((job(),), 1, 0),
+        ((job(), job("job-2")), 2, 0),
+        ((job(), walking("job-2", OTHER)), 2, 0),
+        ((job(),), 2, 1),
+    ],
+)
+def test_a_stage_has_no_more_attempts_than_jobs(
+    jobs: tuple[Json, ...], attempts: int, found: int
+) -> None:
+    rows = [(float(at), "ADDED", JOBS, document) for at, document in enumerate(jobs)]
+    rows.append((9.0, "ADDED", RUNS, run(stages=(stage(attempts=attempts),))))
+    assert len(true_counts.violations(history(*rows))) == found
+
+
+@pytest.mark.parametrize(("at", "found"), [(21.0, 0), (24.0, 1)])
+def test_no_job_is_created_for_a_run_that_is_gone(at: float, found: int) -> None:
+    rows = [
+        (0.0, "ADDED", RUNS, run()),
+        (20.0, "DELETED", RUNS, run()),
+        (at, "ADDED", JOBS, job()),
+    ]
+    assert len(no_ghosts.violations(history(*rows))) == found
+
+
 @pytest.mark.parametrize(("at", "found"), [(35.0, 0), (55.0, 1)])
 def test_a_run_goes_on_when_the_job_of_a_deleted_peer_is_gone(at: float, found: int) -> None:
     peer, waits = run("uid-2"), run(reason="WaitingForPeer")
@@ -263,3 +294,25 @@ def test_a_run_goes_on_when_the_job_of_a_deleted_peer_is_gone(at: float, found: 
         (at, "MODIFIED", RUNS, run(reason="Queued")),
     ]
     assert len(reacts.violations(history(*rows))) == found
+
+
+def lease_of(operator: str, at: float, process: int) -> Request:
+    body = {"spec": {"holderIdentity": operator}}
+    return Request(at, operator, process, "PUT", "/namespaces/ns/leases/lease", body, 200, 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "listed", "found"),
+    [("first", ("jobs",), 1), ("first", ("jobs", "selfalignmentruns"), 0), ("", (), 0)],
+)
+def test_an_operator_lists_after_it_took_the_lease_of_another_one(
+    before: str, listed: tuple[str, ...], found: int
+) -> None:
+    requests = (
+        lease_of(before, 1.0, 1),
+        lease_of("second", 30.0, 2),
+        *(Request(31.0, "second", 2, "GET", f"/apis/{name}", {}, 200, 1) for name in listed),
+        Request(32.0, "second", 2, "POST", "/namespaces/ns/jobs", {}, 201, 2),
+        Request(33.0, "second", 2, "POST", "/namespaces/ns/jobs", {}, 201, 3),
+    )
+    assert len(lists_first.violations(history(requests=requests))) == found

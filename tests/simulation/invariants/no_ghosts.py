@@ -11,8 +11,8 @@ from .disturbances import calm_times
 
 KNOWN_SECONDS = 30.0
 """When each operator process knows of a deletion: the time of a watch, and of passes at work."""
-CALM_SECONDS = 5.0
-"""The same if no request takes long."""
+CALM_SECONDS = 2.0
+"""The same if no request takes long: a watch needs less than half a second."""
 LISTED_SECONDS = 400.0
 """The same if a watch has lost the deletion: the time between two LISTs, and of passes at work."""
 UNKNOWN = ("'silence'", "'delay'", "'partition'", "'compact'", "410")

@@ -1,6 +1,7 @@
-"""The counts of a status are true: no stage has more attempts or failures than the run had Jobs.
+"""The counts of a status are true: no stage has more attempts or failures than it had Jobs.
 
-A Job that the API server has refused is no attempt. A stage that is retried has a failure, or has
+These are the Jobs that begin with the stage, and those that may have walked to it. A Job that the
+API server has refused is no attempt. A stage that is retried has a failure, or has
 needed too much memory.
 """
 
@@ -10,32 +11,36 @@ from collections import Counter
 
 from isheep.contract.reasons import Reason
 
+from ...control_plane.harness.invariants import steps_of
 from ..api_server import JOBS, RUNS
 from ..history import History
 from .true_failure import UID_LABEL
-
-PREPARE, STAGE_LABEL = "prepare", "isheep.dev/stage"
+from .true_jobs import WALK
 
 
 def violations(history: History) -> list[str]:
-    """Return the first stage of each run that has more attempts than the run had Jobs."""
+    """Return the first stage of each run that has more attempts than Jobs."""
     found: dict[str, str] = {}
-    jobs: Counter[str] = Counter()
-    later: Counter[str] = Counter()
+    named: Counter[tuple[str, str, str]] = Counter()
+    walks: Counter[str] = Counter()
     for change in history.changes:
         document = change.document
         if change.resource == JOBS and change.kind == "ADDED":
-            run = document["metadata"]["labels"].get(UID_LABEL, "")
-            jobs[run] += 1
-            later[run] += document["metadata"]["labels"].get(STAGE_LABEL) != PREPARE
+            uid = document["metadata"]["labels"].get(UID_LABEL, "")
+            is_walk = WALK in document["metadata"]["annotations"]
+            walks[uid] += is_walk
+            for stage_id, key in steps_of(document):
+                # Without a walk, the Job is no Job of any other stage.
+                named[uid, stage_id, key] += not is_walk
         if change.resource != RUNS:
             continue
         uid = document["metadata"]["uid"]
         for stage in (document.get("status") or {}).get("stages") or ():
             counted = max(stage.get("attempts") or 0, stage.get("failures") or 0)
-            most = jobs[uid] if stage["id"] == PREPARE else later[uid]
-            if counted > most:
-                text = f"{stage['id']} has {counted} attempts, and its run had {most} Jobs"
+            had = named[uid, stage["id"], stage["key"]]
+            had += walks[uid] if stage["id"] != "prepare" else 0
+            if counted > had:
+                text = f"{stage['id']} has {counted} attempts, and had {had} Jobs"
                 found.setdefault(uid, f"version {change.version}: {text}")
             retried = (stage.get("hold") or {}).get("reason") == Reason.RETRYING
             if retried and not stage.get("failures") and not stage.get("memoryReduction"):
