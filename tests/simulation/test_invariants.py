@@ -148,7 +148,7 @@ def test_an_operator_may_be_late_when_something_disturbs_it() -> None:
     assert reacts.violations(disturbed) == []
 
 
-@pytest.mark.parametrize(("at", "found"), [(103.0, 0), (110.0, 1)])
+@pytest.mark.parametrize(("at", "found"), [(101.5, 0), (110.0, 1)])
 def test_a_job_of_a_run_that_is_gone_is_a_violation(at: float, found: int) -> None:
     rows = [(0.0, "ADDED", RUNS, run()), (100.0, "DELETED", RUNS, run())]
     assert len(no_ghosts.violations(history(*rows, (at, "ADDED", JOBS, job())))) == found

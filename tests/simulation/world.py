@@ -19,6 +19,7 @@ from .job_controller import is_finished, is_later_part, is_later_stage
 from .nodes import Nodes
 from .operator_process import OperatorProcess
 from .queue import Queue
+from .reactions import reason_of, stops, waits
 from .store import Store
 from .themes import Reaction
 
@@ -108,14 +109,14 @@ class World:
 
     def note_change(self, change: Change) -> None:
         """Perform the act that is due at this change, after the change is complete."""
-        if self.clock_back and change.resource == RUNS and _waits(change.document):
+        if self.clock_back and change.resource == RUNS and waits(change.document):
             # The operator has planned with the time before, and waits for an answer, or sleeps.
             self.clock_back = False
             pause = self.chance.choice(BACK_SECONDS)
             self.scheduler.later(pause, lambda: self._happens(BACK))
         if self.late is not None and change.resource == JOBS:
             self._note_late(self.late, change.document)
-        if self.cuts and change.resource == JOBS and _stops(change):
+        if self.cuts and change.resource == JOBS and stops(change):
             self.cuts -= 1
             self._happens(Act("partition", self.chance.uniform(*CUT_SECONDS)))
         if self.reaction is not None and change.resource == RUNS:
@@ -141,9 +142,10 @@ class World:
 
     def _react(self, reaction: Reaction, change: Change) -> None:
         """Let somebody do something about the reason that a run says now."""
-        if _reason(change.document) != reaction.reason or _reason(change.before) == reaction.reason:
+        before, after = reason_of(change.before), reason_of(change.document)
+        if after != reaction.reason or before == after:
             return
-        is_due = _waits(change.document) or not reaction.held
+        is_due = waits(change.document) or not reaction.held
         if self.reactions and is_due and change.kind != "DELETED":
             self.reactions -= 1
             act = draw_act(self.chance, dict.fromkeys(reaction.acts, 1.0))
@@ -201,8 +203,8 @@ class World:
         job = any(_owned(j, uid) and not is_finished(j) for _, j in self.server.members(JOBS))
         disturbed = self.network.is_cut or not self.processes
         peers = [j for _, j in self.server.members(JOBS) if not is_finished(j)]
-        waits = bool(peers) and ready.get("reason") in WAITS
-        if not says or job or disturbed or waits:
+        for_peer = bool(peers) and ready.get("reason") in WAITS
+        if not says or job or disturbed or for_peer:
             self._since.pop(uid, None)
             return
         begin = (explained, monotonic())
@@ -259,23 +261,6 @@ def _is_settled(document: Json) -> bool:
 
 def _uid(document: Json) -> str:
     return str(document["metadata"]["uid"])
-
-
-def _stops(change: Change) -> bool:
-    """Return whether the deletion of a Job at work begins."""
-    before = change.before
-    is_first = before is not None and "deletionTimestamp" not in before["metadata"]
-    deleted = "deletionTimestamp" in change.document["metadata"]
-    return is_first and deleted and not is_finished(change.document)
-
-
-def _reason(run: Json | None) -> str | None:
-    conditions = ((run or {}).get("status") or {}).get("conditions") or ()
-    return next((str(c["reason"]) for c in conditions if c["type"] == "Ready"), None)
-
-
-def _waits(run: Json) -> bool:
-    return any(stage.get("hold") for stage in (run.get("status") or {}).get("stages") or ())
 
 
 def _owned(job: Json, run_uid: str) -> bool:
