@@ -22,7 +22,7 @@ from ..api_server import JOBS, RUNS, Json
 from ..connection import Request
 from ..history import History
 from ..job_controller import is_finished
-from .disturbances import calm_times
+from .disturbances import Calm, calm_times
 from .true_failure import UID_LABEL
 from .true_jobs import ATTEMPT_LABEL
 
@@ -38,7 +38,7 @@ class _Deletion:
     """A Job that an operator has deleted, and its run's name and status at that time.
 
     `spec` is that of its run when the Job was created, without `suspend`. It is empty if somebody
-    had just changed the run, because the operator may not have known.
+    had just changed the run, or if something disturbed the operator, which may not have known it.
     """
 
     job: Json
@@ -58,7 +58,7 @@ def violations(history: History) -> list[str]:
     versions = {one.version: one.document for one in history.changes if one.resource == RUNS}
     found = []
     calm = calm_times(history)
-    for deletion in _deletions(history):
+    for deletion in _deletions(history, calm):
         after = _written_after(deletion, writes, versions)
         at = deletion.request.at
         if after is None or after["metadata"]["uid"] != _run_uid(deletion.job):
@@ -76,7 +76,7 @@ def violations(history: History) -> list[str]:
     return found
 
 
-def _deletions(history: History) -> Iterator[_Deletion]:
+def _deletions(history: History, calm: Calm) -> Iterator[_Deletion]:
     changes = iter(history.changes)
     change = next(changes, None)
     jobs: dict[str, Json] = {}
@@ -95,7 +95,8 @@ def _deletions(history: History) -> Iterator[_Deletion]:
             elif change.resource == JOBS:
                 jobs[uid] = change.document
                 owner = change.document["metadata"]["ownerReferences"][0]["uid"]
-                is_known = change.at - edited.get(owner, -SECONDS) >= SECONDS
+                begin = change.at - SECONDS
+                is_known = edited.get(owner, -SECONDS) <= begin and calm.holds(begin, change.at)
                 specs.setdefault(uid, _spec(runs[owner]) if is_known else {})
             change = next(changes, None)
         job = jobs.get(request.body["preconditions"]["uid"])
