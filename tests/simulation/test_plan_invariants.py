@@ -17,7 +17,6 @@ from .invariants import (
     asks_seldom,
     finds_by_pods,
     keeps_logs,
-    no_departed,
     tells_refusals,
     true_figures,
     true_phases,
@@ -86,19 +85,6 @@ def test_a_refusal_is_explained_with_its_own_reason_and_text(
     refused["status"]["conditions"][0]["message"] = message
     rows = [(0.0, "ADDED", RUNS, run()), (10.1, "MODIFIED", RUNS, refused)]
     assert len(true_reasons.violations(history(*rows, requests=posts(10.0)))) == found
-
-
-@pytest.mark.parametrize(
-    ("key", "at", "found"), [("x" * 64, 60.0, 1), ("x" * 64, 9.0, 0), (KEY, 60.0, 0)]
-)
-def test_a_job_of_a_replaced_stage_must_stop(key: str, at: float, found: int) -> None:
-    rows = [
-        (0.0, "ADDED", RUNS, planned(stage())),
-        (1.0, "ADDED", JOBS, job()),
-        (2.0, "MODIFIED", RUNS, planned(stage(key=key))),
-        (at, "MODIFIED", RUNS, planned(stage(key=key), reason="Queued")),
-    ]
-    assert len(no_departed.violations(history(*rows))) == found
 
 
 def ended(kind: str, walk: Json | None = None, uid: str = "job-1") -> Json:
