@@ -27,6 +27,8 @@ EARLY_SECONDS = 5.0
 CHANGED_SECONDS = 5.0
 """How long after a change of a Job, its pods or its run the next look may follow it."""
 UID = "controller-uid="
+RELISTS = ("410", "'compact'", "'silence'")
+"""The faults that take the history of a watch away."""
 NOT_FOUND = 404
 SOON_SECONDS = 1.0
 """How soon a Job is deleted after the look before its stop."""
@@ -52,6 +54,9 @@ def _lists(history: History, calm: Calm) -> Iterator[str]:
             if after - before > LIST_SECONDS + LATE_SECONDS and calm.holds(before, after):
                 yield f"nobody lists all runs for {after - before:.0f} s"
         # A process that is alone has taken the Lease from no other one.
+        if any(word in text for _, text in history.faults for word in RELISTS):
+            # A watch that has lost its history lists again, whenever it notes that.
+            continue
         later = found[2:] if len(last) == 1 else found[3:]
         for before, after in zip(found, later, strict=False):
             if after - before < LIST_SECONDS - LATE_SECONDS and calm.holds(before, after):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from isheep.contract.reasons import Reason
 
+from ...control_plane.harness.invariants import steps_of
 from ..api_server import JOBS, PODS, RUNS, Change, Json
 from ..history import History
 from ..job_controller import is_finished
@@ -23,6 +24,7 @@ from .lost_in_time import DELETED_SECONDS, ERROR_SECONDS, NEVER, lost_at
 from .lost_jobs import is_over
 from .true_failure import UID_LABEL
 
+PREPARE = "prepare"
 SECONDS = 60.0
 """Two looks at the pods of a Job."""
 
@@ -36,6 +38,8 @@ class _Run:
     pods: dict[str, dict[str, Json]] = field(default_factory=dict)
     changed: float = 0.0
     """When the run or its Jobs have changed the last time."""
+    wanted: float = 0.0
+    """From when on the run wants its Jobs: after an edit, prepare commits before the others."""
 
     def due(self) -> dict[str, float]:
         """Return the names of the Jobs that the operator must leave, and from when on."""
@@ -46,10 +50,14 @@ class _Run:
         waits = ready_reason(self.document) == Reason.STOPPING
         return {
             self.jobs[uid]["metadata"]["name"]: max(
-                since, self._looks_at(uid) if uid in going else 0.0
+                since,
+                self._looks_at(uid) if uid in going else 0.0,
+                0.0 if _prepares(self.jobs[uid]) else self.wanted,
             )
             for uid, since in lost.items()
-            if since < NEVER and (uid not in going or (waits and len(lost) == 1))
+            if since < NEVER
+            and (uid not in going or (waits and len(lost) == 1))
+            and (self.wanted < NEVER or _prepares(self.jobs[uid]))
         }
 
     def _looks_at(self, uid: str) -> float:
@@ -75,6 +83,11 @@ class _Run:
             self.changed = change.at
         if change.resource == RUNS:
             self.document = None if gone else document
+            resolved = (document.get("status") or {}).get("resolved") or {"prepared": {}}
+            if "prepared" not in resolved:
+                self.wanted = NEVER
+            elif self.wanted == NEVER:
+                self.wanted = change.at
         elif change.resource == JOBS:
             self.jobs[uid] = document
             if gone or is_finished(document):
@@ -84,6 +97,10 @@ class _Run:
             pods[uid] = document
             if gone:
                 del pods[uid]
+
+
+def _prepares(job: Json) -> bool:
+    return [step for step, _ in steps_of(job)] == [PREPARE]
 
 
 def violations(history: History) -> list[str]:

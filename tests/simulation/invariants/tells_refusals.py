@@ -105,6 +105,7 @@ def _wrong_waits(history: History) -> Iterator[str]:
     edits = _edits(history)
     last: dict[tuple[int, str], Request] = {}
     times: defaultdict[tuple[int, str], int] = defaultdict(int)
+    total: defaultdict[tuple[int, str], int] = defaultdict(int)
     for request in _tries(history):
         name = str(request.body["metadata"]["name"])
         place = request.process, name
@@ -117,9 +118,12 @@ def _wrong_waits(history: History) -> Iterator[str]:
             # A run that is suspended is forgotten, and its refusals with it.
             times[place] = 0
         if before is not None and same and calm.holds(before.at, request.at):
-            wait, wanted = request.at - before.at, WAITS[min(times[place], len(WAITS)) - 1]
-            if wait < wanted - EARLY_SECONDS or wait > wanted + LATE_SECONDS:
-                yield f"{name} is tried again after {wait:.1f} s instead of {wanted:.0f} s"
-        times[place] = times[place] + 1 if request.refusal is not None else 0
+            # An edit tries at once, and may begin to count again.
+            counts = {times[place], total[place]}
+            wait, waits = request.at - before.at, [WAITS[min(n, len(WAITS)) - 1] for n in counts]
+            if not any(-EARLY_SECONDS <= wait - wanted <= LATE_SECONDS for wanted in waits):
+                yield f"{name} is tried again after {wait:.1f} s instead of {max(waits):.0f} s"
+        for count in (times, total):
+            count[place] = count[place] + 1 if request.refusal is not None else 0
         if request.refusal is not None:
             last[place] = request
