@@ -32,7 +32,7 @@ from isheep.kube.lease import Lease
 from isheep.kube.observability.metrics import Metrics
 from isheep.kube.owners import Document, Owner
 from isheep.kube.passes.attempts import attempt_of
-from isheep.kube.passes.fence import Fence
+from isheep.kube.passes.fence import Fence, OutdatedPassError
 from isheep.kube.passes.memory import Memory
 from isheep.kube.passes.rejections import job_conflict_message, reason_of, service_conflict_message
 from isheep.kube.pods.stable_messages import stable_message
@@ -210,6 +210,9 @@ class Actions:
             if problem is not None:
                 return self._reject(job, *problem)
         await self.fence(memory)
+        if self._cache.lost_jobs(record.uid):
+            # A Job has disappeared since the plan. It may go on without its labels.
+            raise OutdatedPassError
         try:
             created = await self._api.create_admitted(
                 jobs_path(record.namespace), document, check=self._lease.check

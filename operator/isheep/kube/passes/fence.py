@@ -22,7 +22,11 @@ Renew = Callable[[float], Awaitable[int]]
 
 
 class OutdatedPassError(LeaseHeldError):
-    """The pass has read the cache before the operator took the Lease and listed again."""
+    """The pass has planned with a cache that lacks something, so it ends and plans again.
+
+    It has read the cache before the operator took the Lease and listed again, or before a Job of
+    its run has disappeared, which may go on without its labels (`unseen_jobs`).
+    """
 
     def __init__(self) -> None:
         super().__init__(0.0)

@@ -116,3 +116,27 @@ def test_a_job_whose_creation_had_no_answer_is_read_before_the_next_plan(suspend
         assert cluster.status().phase == ("Suspended" if suspended else "Running")
 
     run_scenario(scenario)
+
+
+def test_no_job_starts_if_the_labels_disappear_after_the_look_of_a_pass() -> None:
+    async def scenario(cluster: FakeCluster) -> None:
+        job = await run_until_respond(cluster)
+        cluster.run_pod(job)
+        await cluster.operator.run_due_passes()
+        created = cluster.server.count("POST", "/jobs")
+
+        def lose_labels() -> None:
+            remove_labels(cluster, job)
+
+        # The pass has looked for such Jobs, and inspects the pods before it plans.
+        cluster.server.fault = at_request("GET", "/pods", lose_labels)
+        await cluster.operator.run_due_passes(60)
+        assert cluster.job(job)["metadata"]["labels"] == {"team": "x"}
+        assert cluster.server.count("POST", "/jobs") == created
+        assert cluster.jobs() == [job]
+        assert cluster.status().phase == "Running"
+        cluster.complete(job)
+        await cluster.operator.run_due_passes(LOOK_SECONDS + 1)
+        await cluster.run_to_end()
+
+    check_final_state(run_scenario(scenario))
