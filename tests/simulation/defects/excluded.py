@@ -28,6 +28,10 @@ OUTSIDE: Mapping[str, str] = {
 """By the place of the function."""
 EQUIVALENT: Mapping[tuple[str, str], str] = {
     (
+        "isheep.kube.passes.polls:_first_bytes",
+        "len(content) < limit becomes LtE",
+    ): "a read of nothing ends the loop",
+    (
         "isheep.planner.gpu_accounting:_held",
         "stopped_at <= pod.until becomes Lt",
     ): "for equal times, both branches have the same result",

@@ -25,6 +25,8 @@ from .true_results import _steps
 
 SECONDS = 30.0
 """How long an attempt that nobody needs may stay."""
+WATCH_SECONDS = 1.0
+"""How long a watch may take to report the end of a Job."""
 AT_WORK = ("Pending", "Running")
 
 
@@ -57,7 +59,8 @@ def _wrong(history: History) -> Iterator[str]:
             before = jobs.get(uid)
             ended = None if before is None else before.ended
             # An operator that does not know the end of an attempt stops it.
-            known_end = ended is not None and calm.holds(ended, change.at)
+            is_late = ended is not None and change.at - ended > WATCH_SECONDS
+            known_end = ended is not None and is_late and calm.holds(ended, change.at)
             if change.version in deletions and before is not None and known_end:
                 lost = bool(history.silences)
                 yield from _needed(before, runs, jobs, reported.get(uid, set()), lost=lost)

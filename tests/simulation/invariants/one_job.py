@@ -50,6 +50,12 @@ def _jobs(history: History) -> list[Version]:
             metadata = change.document["metadata"]
             kept = labels.setdefault(uid, metadata.get("labels") or {})
             document = {**change.document, "metadata": {**metadata, "labels": kept}}
+            if "deletionTimestamp" in metadata and kept and not metadata.get("labels"):
+                # Nothing shows the operator that this Job still stops (`defects/survivors.md`).
+                since[uid] = change.at
+                found.append(Version("DELETED", document, 0.0))
+                last.pop(uid, None)
+                continue
             found.append(Version(change.kind, document, 0.0))
             last[uid] = document
     return found

@@ -53,8 +53,11 @@ def violations(history: History) -> list[str]:
                 continue
             for at, job, order, count in asked:
                 # A status whose write is lost has the count of no Job.
-                if order.run.uid == metadata["uid"] and calm.holds(at - 1.0, change.at):
-                    found += _wrong_batch(job, order, {count, _reductions(change.document, order)})
+                counted = _reductions(change.document, order)
+                # An edit may have replaced the stage meanwhile.
+                known = order.run.uid == metadata["uid"] and counted is not None
+                if known and calm.holds(at - 1.0, change.at):
+                    found += _wrong_batch(job, order, {count, counted})
             asked = [one for one in asked if one[2].run.uid != metadata["uid"]]
         elif change.resource == JOBS and change.kind == "ADDED":
             run = runs.get(metadata["labels"].get(UID_LABEL, ""))
@@ -62,7 +65,7 @@ def violations(history: History) -> list[str]:
                 continue
             order = order_of(change.document)
             clusters.add(order.run.cluster)
-            asked.append((change.at, change.document, order, _reductions(run, order)))
+            asked.append((change.at, change.document, order, _reductions(run, order) or 0))
             wrong = _wrong(order, run, made)
             found += [f"{metadata['name']} has an order with {why}" for why in wrong]
     if len(clusters) > 1:
@@ -70,14 +73,15 @@ def violations(history: History) -> list[str]:
     return found
 
 
-def _reductions(run: Json, order: StageOrder) -> int:
-    """Return how often the batches of an order's first stage have been halved."""
+def _reductions(run: Json, order: StageOrder) -> int | None:
+    """Return how often the batches of an order's first stage were halved; None without a record."""
     first = (order.steps[0].id, order.steps[0].key)
     stages = (run.get("status") or {}).get("stages") or ()
-    return next((s.get("memoryReduction") or 0 for s in stages if (s["id"], s["key"]) == first), 0)
+    found = (s.get("memoryReduction") or 0 for s in stages if (s["id"], s["key"]) == first)
+    return next(found, None)
 
 
-def _wrong_batch(job: Json, order: StageOrder, counts: set[int]) -> Iterator[str]:
+def _wrong_batch(job: Json, order: StageOrder, counts: set[int | None]) -> Iterator[str]:
     """Yield an order with another batch than the status before its Job, and after it."""
     if order.runtime.memory_reduction not in counts:
         name, count = job["metadata"]["name"], order.runtime.memory_reduction
