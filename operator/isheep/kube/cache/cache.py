@@ -16,6 +16,8 @@ from typing import Generic, TypeVar
 
 from isheep.kube.cache.records import JobRecord, RunRecord
 
+KEPT_LISTS = 4
+"""For how many LISTs a deletion is kept: an answer that is older may arrive after the next one."""
 RecordT = TypeVar("RecordT", bound=RunRecord | JobRecord)
 
 
@@ -31,8 +33,8 @@ class RecordStore(Generic[RecordT]):
         self._records: dict[str, RecordT] = {}
         # For each deleted object, the version up to which events about it are outdated.
         self._gone: dict[str, float] = {}
-        # For each listed namespace, the version of the last LIST; None is all namespaces.
-        self._listed: dict[str | None, int] = {}
+        # For each listed namespace, the versions of its last LISTs; None is all namespaces.
+        self._listed: dict[str | None, tuple[int, ...]] = {}
 
     def get(self, uid: str) -> RecordT | None:
         """Return the record with a UID, or None."""
@@ -78,8 +80,14 @@ class RecordStore(Generic[RecordT]):
         """Add a LIST of a namespace at a resource version; return the records that need a pass.
 
         These are the records with changed fields, and the removed ones. The objects with the UIDs
-        `unread` exist and cannot be read, so the records that are known of them stay.
+        `unread` exist and cannot be read, so the records that are known of them stay. A LIST that
+        ends after a newer one says nothing new.
         """
+        earlier = self._listed.get(namespace, ())
+        if earlier and version < earlier[-1]:
+            # So begins a restore of the API server's data, too. Then the next LIST counts.
+            del self._listed[namespace]
+            return []
         present = {record.uid for record in listed}
         for uid in present:
             # The LIST is newer than the deletion, so the object exists again. This happens to a
@@ -93,11 +101,11 @@ class RecordStore(Generic[RecordT]):
             if not exists and record.resource_version <= version:
                 changed.append(record)
                 self.drop(record.uid, version)
-        # Every request ends before the next LIST, so older deletions need not be kept.
-        last = min(self._listed.values(), default=0)
+        # Every request ends before some more LISTs, so older deletions need not be kept.
+        last = min((versions[0] for versions in self._listed.values()), default=0)
         kept = ((uid, gone) for uid, gone in self._gone.items() if gone >= last)
         self._gone = {uid: version if gone == math.inf else gone for uid, gone in kept}
-        self._listed[namespace] = version
+        self._listed[namespace] = (*earlier, version)[-KEPT_LISTS:]
         return changed
 
     def forget(self, namespace: str | None) -> list[RecordT]:

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from isheep.kube.cache.cache import Cache, RecordStore
+from isheep.kube.cache.cache import KEPT_LISTS, Cache, RecordStore
 from isheep.kube.cache.records import JobRecord, RunRecord
 
 from ..builders import a_job, a_run
@@ -238,6 +238,25 @@ def test_a_list_removes_absent_records_that_are_not_newer(version: int, kept: bo
     records.put(job("u", 5))
     changed = records.replace([], version)
     assert ([r.uid for r in changed], records.get("u") is not None) == ([] if kept else ["u"], kept)
+
+
+def test_a_list_that_ends_after_a_newer_one_adds_and_removes_nothing() -> None:
+    records: RecordStore[JobRecord] = RecordStore()
+    records.replace([job("new", 12)], 20)
+    assert records.replace([job("gone", 5)], 10) == []
+    assert [record.uid for record in records] == ["new"]
+    # After a restore of the API server's data, all versions are older.
+    assert records.replace([job("restored", 6)], 10) == [job("restored", 6)]
+
+
+def test_an_answer_that_is_older_than_some_lists_adds_no_deleted_object() -> None:
+    records: RecordStore[JobRecord] = RecordStore()
+    records.put(job("u", 5))
+    records.replace([job("u", 5)], 10)
+    records.drop("u", 12)
+    for version in range(13, 12 + KEPT_LISTS):
+        records.replace([], version)
+        assert not records.put(job("u", 11))
 
 
 def test_a_job_belongs_to_the_run_of_its_label() -> None:
