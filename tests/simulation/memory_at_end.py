@@ -39,6 +39,8 @@ async def kept_in_memory(world: World, history: History) -> tuple[str, ...]:
         # Another invariant says so.
         return ()
     (process,) = living
+    # Nothing else happens any more.
+    world.plan.acts.clear()
     found = [*_restless(process.operator, runs)]
     for place, _ in world.server.members(RUNS):
         world.server.remove(place)

@@ -1,9 +1,9 @@
 """A run starts no Job beside one of its own that walks through the same stages.
 
 A Job with a walk occupies the rest of its part of an iteration, or of the run, as long as it has
-not ended (docs/architecture.md). This holds also if somebody removes its labels, because nobody can
-change those of its pods (`kube/passes/forgotten_jobs.py`). A Job without labels and without a pod
-is not found, nor one that loses its labels during its deletion (`defects/survivors.md`).
+not ended or been stopped (docs/architecture.md). This holds also if somebody removes its labels,
+because nobody can change those of its pods (`kube/passes/forgotten_jobs.py`). A Job without labels
+and without a pod is not found (`defects/survivors.md`).
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ def _beside(history: History) -> Iterator[str]:
                 is_lost = since.get(other, float("inf")) <= change.at
                 if is_seen and not is_lost and _meets(walk, _walk(job)):
                     yield f"{metadata['name']} begins beside {job['metadata']['name']}"
-        is_going = not metadata["labels"] and "deletionTimestamp" in metadata
-        if change.kind == "DELETED" or is_finished(change.document) or is_going:
+        # A Job that stops has left the plan, or `one_job` has the rule for it.
+        stops = "deletionTimestamp" in metadata
+        if change.kind == "DELETED" or is_finished(change.document) or stops:
             jobs.pop(uid, None)
         elif walk is not None:
             jobs[uid] = change.document
