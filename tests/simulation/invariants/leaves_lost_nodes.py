@@ -38,6 +38,8 @@ class _Run:
     pods: dict[str, dict[str, Json]] = field(default_factory=dict)
     changed: float = 0.0
     """When the run or its Jobs have changed the last time."""
+    resumed: dict[str, float] = field(default_factory=dict)
+    """When a Job that was suspended has continued."""
     wanted: float = 0.0
     """From when on the run wants its Jobs: after an edit, prepare commits before the others."""
 
@@ -53,6 +55,7 @@ class _Run:
                 since,
                 self._looks_at(uid) if uid in going else 0.0,
                 0.0 if _prepares(self.jobs[uid]) else self.wanted,
+                self.resumed.get(uid, 0.0),
             )
             for uid, since in lost.items()
             if since < NEVER
@@ -89,6 +92,9 @@ class _Run:
             elif self.wanted == NEVER:
                 self.wanted = change.at
         elif change.resource == JOBS:
+            before = self.jobs.get(uid)
+            if before and before["spec"].get("suspend") and not document["spec"].get("suspend"):
+                self.resumed[uid] = change.at
             self.jobs[uid] = document
             if gone or is_finished(document):
                 del self.jobs[uid]

@@ -40,7 +40,9 @@ CAUSES: dict[str, frozenset[str]] = {
     Reason.RETRIES_EXCEEDED: FAILED_POD,
     Reason.KILLED: FAILED_POD,
     Reason.DISK_OR_IO: frozenset({f"exit {int(ExitCode.DISK)}"}),
-    Reason.DISRUPTED: frozenset({"a pod is disrupted", f"exit {int(ExitCode.STOPPED)}"}),
+    Reason.DISRUPTED: frozenset(
+        {"a pod is disrupted", f"exit {int(ExitCode.STOPPED)}", "a wrong clock"}
+    ),
     Reason.NODE_LOST: frozenset({"a node is silent"}),
     Reason.QUEUED: frozenset({"a Job is suspended"}),
     Reason.PREEMPTED: frozenset({"a Job is suspended"}),
