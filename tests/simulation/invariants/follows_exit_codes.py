@@ -123,7 +123,7 @@ def _compared(job: JobState, before: Json, change: Change, *, exact: bool) -> It
         if code is None or _may_be_over(job, after, pod, code):
             return
         stage = touched[0] if touched else {}
-        failed = after["status"].get("phase") == "Failed" or _goes_on_without(job, after)
+        failed = after["status"].get("phase") == "Failed" or _goes_on_without(before, after)
         old = _record(before, (stage["id"], stage["key"])) if stage else _next(before)
         effect = _effect(job.first[0], code, pod is not None and is_disrupted(pod), old)
         why = _difference(effect, old, stage, after, pod, failed=failed)
@@ -137,9 +137,11 @@ def _compared(job: JobState, before: Json, change: Change, *, exact: bool) -> It
         yield f"version {change.version}: {job.name} is counted with {wrong[0]}"
 
 
-def _goes_on_without(job: JobState, run: Json) -> bool:
-    """Return whether a run goes on without the stage of a Job, which has failed finally."""
-    return bool(_record(run, job.first).get("failure"))
+def _goes_on_without(before: Json, after: Json) -> bool:
+    """Return whether a run begins to go on without a stage, which has failed finally."""
+    stages = after["status"].get("stages") or ()
+    lost = [(stage["id"], stage["key"]) for stage in stages if stage.get("failure")]
+    return any(not _record(before, ref).get("failure") for ref in lost)
 
 
 def _next(run: Json) -> Json:
