@@ -22,14 +22,7 @@ from datetime import datetime, timedelta
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.reasons import Reason
 from isheep.planner.groups import GroupStatus, Rank
-from isheep.planner.types import (
-    Attempt,
-    AttemptState,
-    Contender,
-    Environment,
-    Observed,
-    RunView,
-)
+from isheep.planner.types import Attempt, AttemptState, Contender, Environment, Observed, RunView
 
 PLACE_WAIT = timedelta(seconds=300)
 """How long a run waits for a place before it looks again, if nothing reports a free place."""

@@ -85,7 +85,8 @@ class RecordStore(Generic[RecordT]):
         """
         earlier = self._listed.get(namespace, ())
         if earlier and version < earlier[-1]:
-            # So begins a restore of the API server's data, too. Then the next LIST counts.
+            # The first LIST after a restore of the API server's data is older, too.
+            # The next one counts.
             del self._listed[namespace]
             return []
         present = {record.uid for record in listed}

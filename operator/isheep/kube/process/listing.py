@@ -118,7 +118,7 @@ class Lister:
         """List a namespace after kopf has listed it; return whether that succeeded.
 
         A LIST of kopf reports no deletion. A deletion after it is reported by kopf's watch, and one
-        before it is found by this LIST. No pass waits for it, as for the other LISTs.
+        before it is found by this LIST. It takes no lock, so that no pass has to wait for it.
         """
         if namespace not in self._listed:
             return await self.refresh(namespace)
@@ -188,7 +188,7 @@ class Lister:
         self._put(namespace, runs, jobs)
         if namespace not in self._listed:
             self._prime(namespace)
-        self._listed[namespace] = (began, self._monotonic())
+        self._note_listed(namespace, began)
         self._metrics.listed.set_to_current_time()
 
     async def _renew(self, namespace: str | None) -> None:
@@ -199,6 +199,9 @@ class Lister:
         jobs = await self._newer(JOBS, namespace, job_record, cache.jobs.get)
         # A plan of another run must know the keys at which these runs work.
         self._prime(namespace, self._put(namespace, runs, jobs))
+        self._note_listed(namespace, began)
+
+    def _note_listed(self, namespace: str | None, began: float) -> None:
         # A LIST that began later may have ended before this one.
         latest, _ = self._listed.get(namespace, (began, began))
         self._listed[namespace] = (max(began, latest), self._monotonic())
