@@ -27,7 +27,6 @@ from pydantic import BaseModel
 
 from isheep.api.base import SpecModel
 from isheep.api.status import SelfAlignmentRunStatus
-from isheep.contract.order import parse_order
 from isheep.kube import client as client_module
 from isheep.kube import names as names_module
 from isheep.kube.cache import records as records_module
@@ -38,7 +37,7 @@ from isheep.planner.orders import NO_RECIPE_READS
 from isheep.planner.pinning import Resolved
 from isheep.recipes.registry import RECIPES
 
-from . import connection, informer, orders
+from . import connection, informer
 from .api_server import Answer, Json
 from .memo_walks import RememberedWalks, replacements
 
@@ -63,7 +62,6 @@ class Memory:
     def __init__(self) -> None:
         self.specs: dict[tuple[type, bytes], Any] = {}
         self.text = _Texts().of
-        self.order = lru_cache(MAX_ENTRIES)(parse_order)
         self.stages = {
             recipe: _RememberedStages(recipe.stages, self.text)
             for recipe in {type(recipe) for recipe in RECIPES.values()}
@@ -101,7 +99,6 @@ def remembered(memory: Memory | None = None) -> Iterator[None]:
             stack.enter_context(patch.object(module, name, replacement))
         stack.enter_context(patch.object(Resolved, "document", _of_identity(Resolved.document)))
         stack.enter_context(patch.object(walk_module, "stage_key", memory.key))
-        stack.enter_context(patch.object(orders, "parse_order", memory.order))
         stack.enter_context(_shared_documents())
         yield
 

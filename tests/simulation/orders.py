@@ -17,7 +17,7 @@ def order_of(job: Json) -> StageOrder:
     return _parsed(env["ISHEEP_ORDER"].replace("$$", "$"), env["ISHEEP_ORDER_SHA256"])
 
 
-@lru_cache(128)
+@lru_cache(20_000)
 def _parsed(text: str, digest: str) -> StageOrder:
-    """Read an order once for the worker and for the invariants of a simulation."""
+    """Read an order once for the workers and the invariants; many seeds have the same orders."""
     return parse_order(text, digest)

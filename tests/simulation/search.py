@@ -11,9 +11,7 @@ that no seed finds, and the figures of both are separate.
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import multiprocessing
 import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,9 +23,10 @@ from typing import Protocol
 from .batch import CHUNK
 from .defects.differences import fingerprint
 from .defects.excluded import why_excluded
+from .defects.forked import forked
 from .defects.lines import Traced, ranked, trace_seeds
 from .defects.replacement import Position
-from .defects.unit_tests import failing_test
+from .defects.unit_tests import Plantable, failing_test
 from .invariants import violations
 from .memo import Memory, remembered
 from .simulate import simulate
@@ -37,19 +36,12 @@ SEED_SECONDS = 20
 NO_DIFFERENCES: Mapping[int, str] = {}
 
 
-class Planted(Protocol):
-    """A defect that can be planted."""
+class Planted(Plantable, Protocol):
+    """A defect that can be planted and searched for."""
 
     @property
     def name(self) -> str:
         """What the defect is."""
-
-    @property
-    def place(self) -> str:
-        """The function that it changes."""
-
-    def planted(self) -> contextlib.AbstractContextManager[None]:
-        """Plant the defect for a while."""
 
     def position(self) -> Position:
         """Return where the defect is in the source."""
@@ -110,16 +102,10 @@ def search(
         fingerprints: The digests of the histories without the defect, by seed.
         memory: What simulations without the defect have remembered.
     """
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_search, args=(defect, seeds, fingerprints, memory, sender))
-    process.start()
-    sender.close()
     try:
-        found = receiver.recv()
+        found: Found = forked(_search, defect, seeds, fingerprints, memory)
     except EOFError:
-        found = Found(defect.name, None, "it cannot be planted: the source has changed")
-    process.join()
+        return Found(defect.name, None, "it cannot be planted: the source has changed")
     return found
 
 

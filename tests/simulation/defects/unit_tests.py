@@ -8,7 +8,6 @@ a test is missing.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 from collections.abc import Sequence
 from multiprocessing.connection import Connection as Pipe
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+
+from .forked import forked
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("planner", "kube")
@@ -62,19 +63,13 @@ def failing_test(defect: Plantable | None, packages: Sequence[str] = PACKAGES) -
         defect: The defect; None runs the tests without one.
         packages: The packages of which the tests run, after those of the changed module.
     """
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(defect, _paths(defect, packages), sender))
-    process.start()
-    sender.close()
     try:
-        answered = receiver.poll(SECONDS)
-        return receiver.recv() if answered else "the tests hang"
+        found: str | None = forked(_run, defect, _paths(defect, packages), seconds=SECONDS)
+    except TimeoutError:
+        return "the tests hang"
     except EOFError:
         return "the tests end their process"
-    finally:
-        process.kill()
-        process.join()
+    return found
 
 
 def _run(defect: Plantable | None, paths: Sequence[str], sender: Pipe) -> None:
