@@ -1,4 +1,4 @@
-"""What themes react to: a stop of an attempt, the reason of a run, and a wait of a stage."""
+"""What themes react to: a stop of an attempt, and a wait of a stage."""
 
 from __future__ import annotations
 
@@ -12,12 +12,6 @@ def stops(change: Change) -> bool:
     is_first = before is not None and "deletionTimestamp" not in before["metadata"]
     deleted = "deletionTimestamp" in change.document["metadata"]
     return is_first and deleted and not is_finished(change.document)
-
-
-def reason_of(run: Json | None) -> str | None:
-    """Return the reason that a run says, if it says one."""
-    conditions = ((run or {}).get("status") or {}).get("conditions") or ()
-    return next((str(c["reason"]) for c in conditions if c["type"] == "Ready"), None)
 
 
 def waits(run: Json) -> bool:

@@ -67,6 +67,11 @@ def completed(seed: int, names: list[str], specs: list[Json]) -> tuple[list[str]
     return names, [{**spec, **added} for spec in specs]
 
 
+def is_measured(spec: Json) -> bool:
+    """Return whether the models of a run are measured."""
+    return bool((spec.get("yardstick") or {}).get("items")) or "evaluation" in spec
+
+
 def completed_labels(seed: int, labels: Json) -> Json:
     """Return the labels of runs in a queue, with more for Kueue than the operator passes on."""
     more = random.Random(f"labels of {seed}").random() < LABELS_SHARE

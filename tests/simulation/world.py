@@ -15,11 +15,12 @@ from .connection import Network
 from .deployment import Deployment
 from .faults import Act, FaultPlan, draw_act
 from .history import Final, History, Unexplained
+from .invariants.job_states import ready_reason
 from .job_controller import is_finished, is_later_part, is_later_stage
 from .nodes import Nodes
 from .operator_process import OperatorProcess
 from .queue import Queue
-from .reactions import reason_of, stops, waits
+from .reactions import stops, waits
 from .store import Store
 from .themes import Reaction
 
@@ -122,7 +123,7 @@ class World:
         if self.reaction is not None and change.resource == RUNS:
             self._react(self.reaction, change)
         if change.resource == JOBS and change.kind == "ADDED":
-            # A run that goes on with each LIST is slow, and not silent.
+            # A run that makes a Job only after each LIST is slow, but it is not silent.
             for owner in change.document["metadata"].get("ownerReferences") or ():
                 self._since.pop(owner["uid"], None)
         if change.resource in (RUNS, JOBS) and not self._busy:
@@ -142,7 +143,7 @@ class World:
 
     def _react(self, reaction: Reaction, change: Change) -> None:
         """Let somebody do something about the reason that a run says now."""
-        before, after = reason_of(change.before), reason_of(change.document)
+        before, after = ready_reason(change.before or {}), ready_reason(change.document)
         if after != reaction.reason or before == after:
             return
         is_due = waits(change.document) or not reaction.held

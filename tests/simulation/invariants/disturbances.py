@@ -58,9 +58,14 @@ class Calm:
         return min((end for end, last in ends if end <= last), default=FOREVER)
 
 
+def has_act(history: History, *kinds: str) -> bool:
+    """Return whether an act of one of these kinds has happened."""
+    return any(f"kind='{kind}'" in text for _, text in history.faults for kind in kinds)
+
+
 def has_wrong_clock(history: History) -> bool:
     """Return whether the clock of the operators is set to a wrong time."""
-    return any("'clock'" in text for _, text in history.faults)
+    return has_act(history, "clock")
 
 
 def calm_times(history: History, *, clocks: bool = True, refusals: bool = True) -> Calm:

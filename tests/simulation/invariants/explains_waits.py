@@ -19,6 +19,7 @@ from ..queue import JOB_UID_LABEL, is_queued
 from .disturbances import Calm, calm_times
 from .job_states import JobState, JobStates, ready_reason
 from .keeps_waiting import seconds_of
+from .lost_jobs import is_over
 from .names_failures import _index
 from .open_requests import is_open
 
@@ -121,7 +122,7 @@ def _cause(
         return held if is_queued(job.document) else Reason.JOB_SUSPENDED, job
     if job.works:
         return WORKS, job
-    live = [pod for pod in job.pods.values() if not _is_over(pod)]
+    live = [pod for pod in job.pods.values() if not is_over(pod)]
     going = [pod for pod in live if "deletionTimestamp" not in pod["metadata"]]
     reasons = [_waits(pod) for pod in sorted(going, key=_index)]
     if not live or len(going) < len(live):
@@ -137,10 +138,6 @@ def _is_preempted(workload: Json) -> bool:
     conditions = (workload.get("status") or {}).get("conditions") or ()
     held = {(c["type"], c["status"]) for c in conditions}
     return {("Evicted", "True"), ("QuotaReserved", "False")} <= held
-
-
-def _is_over(pod: Json) -> bool:
-    return pod["status"].get("phase") in ("Succeeded", "Failed")
 
 
 def _waits(pod: Json) -> str | None:
@@ -203,7 +200,7 @@ def _is_hidden(run: Json, cause: _Cause, at: float) -> bool:
     pods = cause.job.pods.values() if cause.job is not None else ()
     marks = [_marked(pod) for pod in pods if _is_silent(pod)]
     lost = cause.reason == Reason.NODE_LOST and at - min(marks, default=at) > LOST_SECONDS
-    return stalled or any(map(_is_over, pods)) or lost
+    return stalled or any(map(is_over, pods)) or lost
 
 
 def _baseless(

@@ -9,6 +9,9 @@ from __future__ import annotations
 from ..api_server import JOBS, PODS, RUNS, Json
 from ..history import History
 from ..job_controller import is_finished
+from ..specs import is_measured
+from .disturbances import has_act
+from .lost_jobs import is_over
 from .true_failure import UID_LABEL
 
 SECONDS = 5.0
@@ -17,7 +20,7 @@ SECONDS = 5.0
 
 def violations(history: History) -> list[str]:
     """Return the Jobs that an operator has created beside such a Job of the same run."""
-    if history.silences or not any("'unlabel-job'" in text for _, text in history.faults):
+    if history.silences or not has_act(history, "unlabel-job"):
         return []
     hidden: dict[str, tuple[float, Json]] = {}
     pods: dict[str, dict[str, float]] = {}
@@ -26,12 +29,11 @@ def violations(history: History) -> list[str]:
     for change in history.changes:
         document, metadata = change.document, change.document["metadata"]
         uid = metadata["uid"]
-        if change.resource == RUNS and _is_measured(document["spec"]):
+        if change.resource == RUNS and is_measured(document["spec"]):
             measured.add(uid)
         elif change.resource == PODS and metadata.get("ownerReferences"):
             own = pods.setdefault(metadata["ownerReferences"][0]["uid"], {})
-            over = document["status"].get("phase") in ("Succeeded", "Failed")
-            if change.kind == "DELETED" or over or "deletionTimestamp" in metadata:
+            if change.kind == "DELETED" or is_over(document) or "deletionTimestamp" in metadata:
                 own.pop(uid, None)
             else:
                 own.setdefault(uid, change.at)
@@ -52,7 +54,3 @@ def violations(history: History) -> list[str]:
                     and any(change.at - begin >= SECONDS for begin in pods.get(job, {}).values())
                 ]
     return found
-
-
-def _is_measured(spec: Json) -> bool:
-    return bool((spec.get("yardstick") or {}).get("items")) or "evaluation" in spec

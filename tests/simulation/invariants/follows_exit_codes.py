@@ -20,6 +20,7 @@ from isheep.contract.reasons import Reason
 
 from ..api_server import JOBS, PODS, RUNS, Change, Json
 from ..history import History
+from .disturbances import has_wrong_clock
 from .job_states import JobState, JobStates, exit_code, is_disrupted
 from .keeps_waiting import seconds_of
 
@@ -51,7 +52,7 @@ class _Effect:
 
 def violations(history: History) -> list[str]:
     """Return the ends of attempts that a status counts in another way."""
-    clock = any("'clock'" in text for _, text in history.faults)
+    clock = has_wrong_clock(history)
     return list(_wrong(history, exact=not clock))
 
 

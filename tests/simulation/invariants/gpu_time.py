@@ -10,6 +10,7 @@ from collections import Counter
 
 from ..api_server import PODS, RUNS, Change, Json
 from ..history import History
+from .disturbances import has_act, has_wrong_clock
 from .true_failure import UID_LABEL
 
 ERROR_SECONDS = 120.0
@@ -43,7 +44,7 @@ def _falls(history: History) -> list[str]:
 
 def _differs(history: History) -> list[str]:
     # A wrong clock of the operator has an effect on the time of pods that go on.
-    if any("'clock'" in text for _, text in history.faults):
+    if has_wrong_clock(history):
         return []
     held: Counter[str] = Counter()
     jobs: Counter[str] = Counter()
@@ -67,7 +68,7 @@ def _differs(history: History) -> list[str]:
     for final in history.final:
         uid, charged = final.run["metadata"]["uid"], _charged(final.run)
         # Nobody charges the pods of a Job whose labels are gone, and a lost node may keep them.
-        hidden = any("'unlabel-job'" in text for _, text in history.faults)
+        hidden = has_act(history, "unlabel-job")
         certain = not history.exempt and not history.silences and not hidden
         free = certain and charged == 0 and held[uid] > FREE_SECONDS
         if free or charged > held[uid] + ERROR_SECONDS * jobs[uid]:

@@ -118,6 +118,11 @@ def is_disrupted(pod: Json) -> bool:
     return any(c["type"] == "DisruptionTarget" for c in conditions)
 
 
+def prepares(job: Json) -> bool:
+    """Return whether a Job is one of prepare."""
+    return [step for step, _ in steps_of(job)] == ["prepare"]
+
+
 def ready_reason(run: Json) -> str | None:
     """Return the reason of the condition Ready of a run."""
     conditions = (run.get("status") or {}).get("conditions") or ()

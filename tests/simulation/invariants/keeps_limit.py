@@ -12,7 +12,7 @@ from isheep.contract.reasons import Reason
 
 from ..api_server import JOBS, RUNS, Json
 from ..history import History
-from .disturbances import calm_times
+from .disturbances import calm_times, has_act
 from .job_states import JobStates, ready_reason
 
 CALM_SECONDS = 30.0
@@ -24,7 +24,7 @@ OVER = ("Succeeded", "Failed")
 
 def violations(history: History) -> list[str]:
     """Return the runs that work beyond the limit, and those that wait although a place is free."""
-    hidden = history.silences or any("'unlabel-job'" in text for _, text in history.faults)
+    hidden = history.silences or has_act(history, "unlabel-job")
     if history.limit is None or hidden or history.exempt:
         return []
     return list(dict.fromkeys(_wrong(history, history.limit)))

@@ -19,7 +19,7 @@ from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, kind_of
 
 from ..api_server import JOBS, PODS, RUNS, Json
 from ..history import History
-from .disturbances import calm_times
+from .disturbances import calm_times, has_act
 from .job_states import JobState, JobStates
 from .true_results import _steps
 
@@ -32,7 +32,7 @@ AT_WORK = ("Pending", "Running")
 
 def violations(history: History) -> list[str]:
     """Return the attempts that an operator has deleted too early, and those that stay for long."""
-    if history.exempt or any("'unlabel-job'" in text for _, text in history.faults):
+    if history.exempt or has_act(history, "unlabel-job"):
         return []
     return list(dict.fromkeys(_wrong(history)))
 

@@ -13,18 +13,16 @@ from dataclasses import dataclass, field
 
 from isheep.contract.reasons import Reason
 
-from ...control_plane.harness.invariants import steps_of
 from ..api_server import JOBS, PODS, RUNS, Change, Json
 from ..history import History
 from ..job_controller import is_finished
-from .disturbances import Calm, calm_times, has_wrong_clock
-from .job_states import ready_reason
+from .disturbances import Calm, calm_times, has_act, has_wrong_clock
+from .job_states import prepares, ready_reason
 from .keeps_waiting import seconds_of
 from .lost_in_time import DELETED_SECONDS, ERROR_SECONDS, NEVER, lost_at
 from .lost_jobs import is_over
 from .true_failure import UID_LABEL
 
-PREPARE = "prepare"
 SECONDS = 60.0
 """Two looks at the pods of a Job."""
 
@@ -54,13 +52,13 @@ class _Run:
             self.jobs[uid]["metadata"]["name"]: max(
                 since,
                 self._looks_at(uid) if uid in going else 0.0,
-                0.0 if _prepares(self.jobs[uid]) else self.wanted,
+                0.0 if prepares(self.jobs[uid]) else self.wanted,
                 self.resumed.get(uid, 0.0),
             )
             for uid, since in lost.items()
             if since < NEVER
             and (uid not in going or (waits and len(lost) == 1))
-            and (self.wanted < NEVER or _prepares(self.jobs[uid]))
+            and (self.wanted < NEVER or prepares(self.jobs[uid]))
         }
 
     def _looks_at(self, uid: str) -> float:
@@ -105,13 +103,9 @@ class _Run:
                 del pods[uid]
 
 
-def _prepares(job: Json) -> bool:
-    return [step for step, _ in steps_of(job)] == [PREPARE]
-
-
 def violations(history: History) -> list[str]:
     """Return the Jobs on lost nodes for which an operator has waited too long."""
-    hidden = history.exempt or any("unlabel" in text for _, text in history.faults)
+    hidden = history.exempt or has_act(history, "unlabel-job")
     if not history.silences or hidden or has_wrong_clock(history):
         return []
     return list(_late(history.changes, calm_times(history)))

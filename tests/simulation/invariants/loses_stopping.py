@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..api_server import JOBS, RUNS, Json
 from ..history import History
-from .disturbances import calm_times
+from .disturbances import calm_times, has_act
 from .job_states import JobStates, ready_reason
 
 LOST_SECONDS = 60.0
@@ -18,7 +18,7 @@ LOOK_SECONDS = 45.0
 
 def violations(history: History) -> list[str]:
     """Return the runs that wait for a Job that stops for too long."""
-    if history.exempt or any("'unlabel-job'" in text for _, text in history.faults):
+    if history.exempt or has_act(history, "unlabel-job"):
         return []
     calm = calm_times(history)
     jobs = JobStates()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ..api_server import PODS, Change, Json
 from ..history import History
 from ..kubelet import JOB_NAME
+from .disturbances import has_wrong_clock
 
 LOST_SECONDS = 55.0
 """How long a node is silent at least before its pods count as lost."""
@@ -39,7 +40,7 @@ def lost_jobs(history: History) -> list[LostJob]:
 
 
 def _lost(history: History) -> Iterator[LostJob]:
-    is_wrong = any("'clock'" in text for _, text in history.faults)
+    is_wrong = has_wrong_clock(history)
     least = MARKED_SECONDS if is_wrong else LOST_SECONDS
     lives: dict[str, tuple[float, float, Change]] = {}
     for change in history.changes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..api_server import JOBS, RUNS
 from ..history import History
-from .disturbances import calm_times
+from .disturbances import calm_times, has_act
 from .true_failure import UID_LABEL
 
 SECONDS = 120.0
@@ -17,7 +17,7 @@ SECONDS = 120.0
 
 def violations(history: History) -> list[str]:
     """Return the stages that a Job has made for a spec of before."""
-    if history.silences or history.exempt or any("unlabel" in text for _, text in history.faults):
+    if history.silences or history.exempt or has_act(history, "unlabel-job"):
         return []
     calm = calm_times(history)
     known: dict[str, tuple[int, float]] = {}

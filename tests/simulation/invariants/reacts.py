@@ -19,11 +19,11 @@ from typing import Any
 from isheep.contract.reasons import Reason
 from isheep.planner.retry_schedule import STALLED_SCHEDULE
 
-from ...control_plane.harness.invariants import steps_of
 from ..api_server import JOBS, RUNS, Change, Json
 from ..history import History
 from ..job_controller import is_finished
 from .disturbances import Calm, calm_times, has_wrong_clock
+from .job_states import prepares, ready_reason
 from .keeps_waiting import seconds_of
 from .open_requests import is_open
 from .true_failure import UID_LABEL
@@ -166,7 +166,7 @@ def _note_job(run: _Run, change: Change) -> None:
 def _is_expected(run: _Run, job: Json) -> bool:
     """Return whether the end of a Job is due: after an edit, prepare must commit before others."""
     resolved = (run.document.get("status") or {}).get("resolved") or {}
-    return "prepared" in resolved or [step for step, _ in steps_of(job)] == ["prepare"]
+    return "prepared" in resolved or prepares(job)
 
 
 def _peers(
@@ -175,22 +175,17 @@ def _peers(
     """Yield which runs have waited too long for a peer that is not there."""
     left = any(one.working for one in deleted.values())
     for uid, run in runs.items():
-        if _reason(run) == Reason.WAITING_FOR_PEER:
+        if ready_reason(run.document) == Reason.WAITING_FOR_PEER:
             others = left or any(one.is_peer for name, one in runs.items() if name != uid)
             yield from _noted(run, "peer", at, limits, due=not others)
         elif "peer" in run.due:
             yield from _checked(run, "peer", at, limits)
 
 
-def _reason(run: _Run) -> str | None:
-    conditions = (run.document.get("status") or {}).get("conditions") or ()
-    return next((c["reason"] for c in conditions if c["type"] == "Ready"), None)
-
-
 def _waits(run: _Run, change: Change, limits: _Limits) -> Iterator[str]:
     """Yield for what a run has waited too long that is not there."""
     status: dict[str, Any] = run.document.get("status") or {}
-    reason = _reason(run)
+    reason = ready_reason(run.document)
     says = status.get("phase") in GOES_ON[:3] and reason in GOES_ON
     held = [job for job in run.jobs.values() if job["spec"].get("suspend")]
     due = {

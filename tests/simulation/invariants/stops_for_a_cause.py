@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 from ..api_server import JOBS, RUNS, Json
 from ..history import History
 from ..job_controller import is_finished
-from .disturbances import calm_times
+from .disturbances import calm_times, has_act
 from .open_requests import RETRY
 from .true_failure import UID_LABEL
 
-OTHER_CAUSES = ("'move-queue'", "'unlabel-job'", "'overwrite-status'", "'clock'")
+OTHER_CAUSES = ("move-queue", "unlabel-job", "overwrite-status", "clock")
 SECONDS = 10.0
 """A run that ends says so this long after it has stopped its Jobs."""
 OVER = ("Succeeded", "Failed")
@@ -25,8 +25,7 @@ OVER = ("Succeeded", "Failed")
 
 def violations(history: History) -> list[str]:
     """Return the Jobs that an operator has stopped without a cause."""
-    texts = " ".join(text for _, text in history.faults)
-    if history.silences or any(name in texts for name in OTHER_CAUSES):
+    if history.silences or has_act(history, *OTHER_CAUSES):
         return []
     found = []
     calm = calm_times(history)

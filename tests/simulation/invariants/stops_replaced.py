@@ -15,7 +15,7 @@ from ...control_plane.harness.invariants import steps_of
 from ..api_server import JOBS, RUNS, Json
 from ..history import History
 from ..job_controller import is_finished
-from .disturbances import calm_times
+from .disturbances import calm_times, has_act
 from .true_failure import UID_LABEL
 
 SECONDS = 2.0
@@ -39,7 +39,7 @@ class _Plan:
 
 def violations(history: History) -> list[str]:
     """Return the Jobs that have worked on a replaced stage for too long."""
-    if history.silences or history.exempt or any("unlabel" in text for _, text in history.faults):
+    if history.silences or history.exempt or has_act(history, "unlabel-job"):
         return []
     calm = calm_times(history)
     return [

@@ -22,7 +22,7 @@ from ..api_server import JOBS, RUNS, Json
 from ..connection import Request
 from ..history import History
 from ..job_controller import is_finished
-from .disturbances import Calm, calm_times
+from .disturbances import Calm, calm_times, has_act
 from .true_failure import UID_LABEL
 from .true_jobs import ATTEMPT_LABEL
 
@@ -51,7 +51,7 @@ class _Deletion:
 
 def violations(history: History) -> list[str]:
     """Return the deleted attempts that do not count, and those whose result was not stored."""
-    useless = history.silences or any("'move-queue'" in text for _, text in history.faults)
+    useless = history.silences or has_act(history, "move-queue")
     # A status that somebody else has written counts nothing.
     is_certain = not useless and not history.exempt
     writes = [one for one in history.requests if one.method == "PATCH"]

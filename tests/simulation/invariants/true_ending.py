@@ -13,6 +13,7 @@ from isheep.contract.reasons import Reason
 
 from ..api_server import RUNS, Change, Json
 from ..history import History
+from .disturbances import has_act
 from .job_states import ready_reason
 
 MAKERS = ("train", "merge")
@@ -21,7 +22,7 @@ MAKERS = ("train", "merge")
 def violations(history: History) -> list[str]:
     """Return what is wrong in the statuses of runs that have ended or go on."""
     found = [text for change in history.changes for text in _of_version(change)]
-    edited = any("'edit'" in text for _, text in history.faults)
+    edited = has_act(history, "edit")
     for final in history.final:
         status = final.run.get("status") or {}
         if status.get("phase") == "Succeeded":

@@ -17,6 +17,7 @@ from ..api_server import JOBS, RUNS, Json
 from ..history import History
 from ..orders import order_of
 from ..queue import QUEUE_LABEL
+from .disturbances import has_act
 from .true_failure import UID_LABEL
 
 ATTEMPT_LABEL = "isheep.dev/attempt"
@@ -25,7 +26,7 @@ WALK = "isheep.dev/walk"
 
 def violations(history: History) -> list[str]:
     """Return the Jobs that differ from what their runs ask for."""
-    moves = any("'move-queue'" in text for _, text in history.faults)
+    moves = has_act(history, "move-queue")
     groupings: dict[str, str] = {}
     runs: dict[str, Json] = {}
     found = []

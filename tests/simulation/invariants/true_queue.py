@@ -12,7 +12,7 @@ from ..api_server import JOBS, RUNS, Change, Json
 from ..history import History
 from ..job_controller import is_finished
 from ..queue import QUEUE_LABEL
-from .disturbances import Calm, calm_times
+from .disturbances import Calm, calm_times, has_act
 from .true_failure import UID_LABEL
 
 SECONDS = 10.0
@@ -21,7 +21,7 @@ SECONDS = 10.0
 
 def violations(history: History) -> list[str]:
     """Return the suspended Jobs that stay in the old queue of their run."""
-    if not any("'move-queue'" in text for _, text in history.faults):
+    if not has_act(history, "move-queue"):
         return []
     return list(dict.fromkeys(_left(history.changes, calm_times(history, clocks=False))))
 

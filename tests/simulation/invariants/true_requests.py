@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ..connection import WRITES, Request
 from ..history import History
-from .disturbances import calm_times
+from .disturbances import calm_times, has_act
 
 JOBS, STATUS, RUNS = "/jobs", "/status", "/selfalignmentruns"
 CALM_SECONDS = 30.0
@@ -29,7 +29,7 @@ def violations(history: History) -> list[str]:
 
 
 def _repeated(history: History) -> list[str]:
-    if any("'unlabel-job'" in text for _, text in history.faults):
+    if has_act(history, "unlabel-job"):
         return []
     calm = calm_times(history)
     return [

@@ -14,7 +14,7 @@ from collections import defaultdict
 from ..api_server import JOBS, PODS, RUNS, Json
 from ..history import History
 from ..job_controller import is_finished
-from .disturbances import FOREVER, calm_times
+from .disturbances import FOREVER, calm_times, has_act
 from .true_failure import UID_LABEL
 
 SECONDS = 10.0
@@ -28,7 +28,7 @@ def violations(history: History) -> list[str]:
 
     Only the first one of each run is returned.
     """
-    if history.exempt or any("'unlabel-job'" in text for _, text in history.faults):
+    if history.exempt or has_act(history, "unlabel-job"):
         return []
     calm = calm_times(history)
     reported: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)

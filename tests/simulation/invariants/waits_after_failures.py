@@ -10,10 +10,11 @@ from isheep.contract.exit_codes import ExitCode
 
 from ..api_server import JOBS, PODS, RUNS
 from ..history import History
+from ..specs import is_measured
 from .disturbances import calm_times
-from .finds_by_pods import _is_measured
 from .job_states import JobState, JobStates, exit_code
 
+MEMORY = int(ExitCode.DEVICE_MEMORY)
 SECONDS = 8.0
 """The shortest wait, less the error of times in whole seconds."""
 
@@ -35,7 +36,7 @@ def violations(history: History) -> list[str]:
             asks = metadata["generation"], metadata.get("annotations")
             if asked.get(uid) != asks:
                 failed.pop(uid, None)
-            if _is_measured(document["spec"]):
+            if is_measured(document["spec"]):
                 measured.add(uid)
             asked[uid] = asks
         elif change.resource in (JOBS, PODS):
@@ -63,6 +64,3 @@ def _waits(job: JobState) -> bool:
     codes = {exit_code(pod) for pod in job.pods.values()}
     deadline = "DeadlineExceeded" in reasons
     return bool(reasons) and not deadline and not job.deleting and not codes & {MEMORY, None}
-
-
-MEMORY = int(ExitCode.DEVICE_MEMORY)
