@@ -78,11 +78,10 @@ def csv_cells(
 
     Raises `RecordError` if the file is not CSV in UTF-8; see `csv_rows` for the arguments.
     """
-    csv.field_size_limit(MAX_CELL)
     reader = csv.reader(_decoded(lines, where), delimiter=delimiter, strict=True)
     line = 1
     try:
-        for cells in reader:
+        while (cells := _next_row(reader)) is not None:
             if cells:
                 yield line, cells
             line = reader.line_num + 1
@@ -91,6 +90,19 @@ def csv_cells(
             f"{where}line {line}: is not CSV ({error}); put a cell with quotes or line breaks "
             "between quotes, and write a quote in it twice"
         ) from error
+
+
+def _next_row(reader: Iterator[list[str]]) -> list[str] | None:
+    """Return the next row, or None at the end.
+
+    The limit of a cell is one number for the whole process, which other libraries read as well, so
+    it is set for one row only.
+    """
+    limit = csv.field_size_limit(MAX_CELL)
+    try:
+        return next(reader, None)
+    finally:
+        csv.field_size_limit(limit)
 
 
 def delimiter_of(line: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 
@@ -76,6 +77,13 @@ def test_a_fault_ends_the_reading_with_its_place(
     with pytest.raises(RecordError) as error:
         list(open_bytes(content, "f").records())
     assert str(error.value).startswith(message)
+
+
+def test_the_limit_of_a_cell_stays_as_it_was_for_the_rest_of_the_process() -> None:
+    limit = csv.field_size_limit()
+    records = open_bytes(b"prompt\n" + b"x" * (limit + 1) + b"\ny\n", "f").records()
+    assert len(next(records).object()["prompt"]) == limit + 1
+    assert csv.field_size_limit() == limit
 
 
 @pytest.mark.parametrize("text", ["Name a bird, please.\n", "question,answer\na,b\n", "a,b\n"])
