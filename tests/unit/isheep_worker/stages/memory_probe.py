@@ -2,10 +2,10 @@
 
 Arguments: the number of items, an empty folder for the stores, and the folder of a model. Engine
 and loss model are fakes, because the limit of the memory does not include the model. Each stage
-runs over a few items first, so that everything that does not depend on the number of items is in
-memory. Then each stage runs over all items in a fork of this process, whose memory is `start`.
-Forks share the imports, which take longer than the stages. OMP_NUM_THREADS has to be 1: a fork has
-no threads of its parent.
+runs over a few items first, so that all imports are in memory. Then each stage runs twice, each
+time in a fork of this process: over `LESS` items, which fill the batches and buffers whose sizes do
+not depend on the number of items, and over all items. Forks share the imports, which take longer
+than the stages. OMP_NUM_THREADS has to be 1: a fork has no threads of its parent.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ from isheep_worker.templates.prompting import chat_format_digest, dump_templates
 
 COUNT, FOLDER, MODEL = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 FEW = 100
+LESS = 2_000
+"""More items than any batch of a stage has."""
 RUN = RunRef(namespace="default", name="demo", uid="u")
 WORDS = [f"word{number}" for number in range(50_000)]
 SAMPLING = s.Sampling(temperature=1.0, top_p=1.0, max_tokens=200)
@@ -252,14 +254,14 @@ def run_stage(name: str, count: int, folder: Path) -> StageResult:
     return Worker(StopFlag(), Meter(), Progress(lambda _: None), Shard()).run(order)
 
 
-def report(name: str) -> dict[str, Any]:
-    """Run a stage over all items; `VmHWM` of a fork begins with the memory at the fork."""
-    start = peak_memory()
-    result = run_stage(name, COUNT, FOLDER / name)
+def report(name: str, count: int) -> dict[str, Any]:
+    """Run a stage; the result's `peak` is the peak memory in bytes."""
+    result = run_stage(name, count, FOLDER / f"{count}-{name}")
     statistics = dict(result.steps[0].statistics) if result.steps else {}
     return {
+        "stage": name,
+        "items": count,
         "exitCode": result.exit_code,
-        "start": start,
         "peak": peak_memory(),
         "statistics": statistics,
     }
@@ -272,11 +274,12 @@ def main() -> None:
         run_stage(name, FEW, FOLDER / f"few-{name}")
     gc.collect()
     for name in ROLES:
-        if (child := os.fork()) == 0:
-            sys.stdout.write(json.dumps({name: report(name)}) + "\n")
-            sys.stdout.flush()
-            os._exit(0)
-        os.waitpid(child, 0)
+        for count in (LESS, COUNT):
+            if (child := os.fork()) == 0:
+                sys.stdout.write(json.dumps(report(name, count)) + "\n")
+                sys.stdout.flush()
+                os._exit(0)
+            os.waitpid(child, 0)
 
 
 def peak_memory() -> int:
