@@ -74,7 +74,8 @@ def test_a_namespace_has_no_more_working_runs_than_the_limit(operators: Operator
         namespace.create(FROM_TRAIN.named(name).spec(randomSeed=number + 1))
         namespace.until_reason("RunLimit", name)
     assert "and 1 works: first" in namespace.message("second")
-    assert "is 2 in the queue, after second" in namespace.message("third")
+    # The place is 1 until the operator sees the status of the second run.
+    namespace.until(lambda: "is 2 in the queue, after second" in namespace.message("third"))
     assert not namespace.jobs("second")
     # A suspended run frees its place as soon as its pods are gone, and waits when it is resumed.
     namespace.edit("first", suspend=True)
