@@ -71,7 +71,8 @@ class Request:
 
     `operator` is the identity of the operator and `process` the number of its process. `version` is
     that of the server after the request, and `status` that of the answer. `refusal` says why the
-    server has refused to create a Job.
+    server has refused to create a Job. `received` is the number of answers that had been received
+    (`History.received`) when the request was sent.
     """
 
     at: float
@@ -83,16 +84,16 @@ class Request:
     status: int
     version: int
     refusal: Refusal | None = None
+    received: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The version of an object in an answer, and how many requests there were when it arrived."""
+    """The version of an object in an answer that a process has received."""
 
     process: int
     uid: str
     version: int
-    requests: int
 
 
 @dataclass
@@ -139,7 +140,7 @@ class Connection:
         _request_timeout: aiohttp.ClientTimeout,
     ) -> Response:
         network, path = self._network, url.removeprefix(HOST)
-        fault = network.next_fault(method, path)
+        fault, known = network.next_fault(method, path), len(network.received)
         cut_until = max(network.cut_until, self.cut_until)
         if monotonic() < cut_until:
             await asyncio.sleep(min(cut_until - monotonic(), _request_timeout.total or 1))
@@ -151,7 +152,7 @@ class Connection:
             raise aiohttp.ClientConnectionError("connection reset before the effect")
         if fault is RequestFault.CONFLICT:
             network.touch(path)
-        answer = self._effect(method, path, body, fault)
+        answer = self._effect(method, path, body, fault, known)
         if fault is RequestFault.OVERTAKEN and answer.status < 300:
             network.delete(path)
             await asyncio.sleep(OVERTAKEN_SECONDS)
@@ -166,7 +167,9 @@ class Connection:
         self._note(answer)
         return Response(answer)
 
-    def _effect(self, method: str, path: str, body: Any, fault: RequestFault | None) -> Answer:
+    def _effect(
+        self, method: str, path: str, body: Any, fault: RequestFault | None, known: int
+    ) -> Answer:
         if fault is RequestFault.UNAVAILABLE:
             return Answer(503, {"message": "etcdserver: leader changed"})
         server = self._network.server
@@ -175,22 +178,23 @@ class Connection:
             if not path.partition("?")[0].endswith("/jobs"):
                 return QUOTA.answer()
             refusal = REFUSALS[len(self._network.requests) % len(REFUSALS)]
-            noted = Request(monotonic(), *sent, refusal.status, server.version, refusal)
+            noted = Request(monotonic(), *sent, refusal.status, server.version, refusal, known)
             self._network.requests.append(noted)
             return refusal.answer()
         if fault is RequestFault.EXPIRED and method == "GET":
             self._network.server.compact()
             return Answer(410, {"reason": "Expired", "message": "too old resource version"})
         answer = server.handle(method, path, body)
-        self._network.requests.append(Request(monotonic(), *sent, answer.status, server.version))
+        noted = Request(monotonic(), *sent, answer.status, server.version, received=known)
+        self._network.requests.append(noted)
         return answer
 
     def _note(self, answer: Answer) -> None:
         """Note which version of an object this process knows from now on."""
         metadata = answer.body.get("metadata") or {}
         if answer.status < 300 and "uid" in metadata:
-            version, count = int(metadata["resourceVersion"]), len(self._network.requests)
-            self._network.received.append(Received(self._process, metadata["uid"], version, count))
+            version = int(metadata["resourceVersion"])
+            self._network.received.append(Received(self._process, metadata["uid"], version))
 
     async def close(self) -> None:
         """Note that it is closed."""

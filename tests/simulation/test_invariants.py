@@ -11,9 +11,9 @@ import pytest
 
 from ..unit.isheep.kube.virtual_time import START
 from .api_server import JOBS, RUNS, Change, Json
-from .connection import Request
+from .connection import Received, Request
 from .history import History
-from .invariants import no_ghosts, oldest_first, reacts, true_attempts, true_requests
+from .invariants import no_ghosts, no_step_back, oldest_first, reacts, true_attempts, true_requests
 
 KEY = "k" * 64
 
@@ -197,3 +197,18 @@ def test_a_deleted_attempt_counts_and_its_result_was_stored(
 def test_a_job_that_an_operator_knows_is_not_created_again() -> None:
     again = request(99.0, "POST", "/namespaces/ns/jobs", 3, 409)
     assert len(true_requests.violations(history(requests=(again,)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "received", "found"),
+    [(1, 0, 0), (1, 1, 1), (2, 1, 0)],
+)
+def test_a_write_is_not_for_a_version_that_is_known_to_be_old(
+    version: int, received: int, found: int
+) -> None:
+    rows = [(0.0, "ADDED", RUNS, run()), (1.0, "MODIFIED", RUNS, run())]
+    path = "/namespaces/ns/selfalignmentruns/uid-1/status"
+    body = {"metadata": {"resourceVersion": str(version)}}
+    write = Request(2.0, "operator", 1, "PATCH", path, body, 409, 2, received=received)
+    made = replace(history(*rows, requests=(write,)), received=(Received(1, "uid-1", 2),))
+    assert len(no_step_back.violations(made)) == found

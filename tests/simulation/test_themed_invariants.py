@@ -14,8 +14,9 @@ from . import simulate as simulation
 from .api_server import JOBS, PODS, RUNS, Json
 from .faults import draw
 from .history import History
-from .invariants import lost_in_time, one_writer, reacts, true_queue, violations
+from .invariants import lost_in_time, one_job, one_writer, reacts, true_queue, violations
 from .invariants.disturbances import calm_times
+from .kubelet import JOB_NAME
 from .nodes import Silence
 from .queue import QUEUE_LABEL
 from .test_invariants import history, job, request, run, stage, time
@@ -168,3 +169,21 @@ def test_few_seeds_have_a_rare_theme_and_each_of_them_has_its_faults() -> None:
         assert set(plan.statuses.values()) == ({theme.statuses} - {None})
         assert theme.jobs is None or theme.jobs in plan.jobs.values()
         assert not theme.alone or not (plan.writes or plan.reads or kinds - set(theme.acts))
+
+
+@pytest.mark.parametrize(("value", "found"), [(600, 0), (-600, 1)])
+def test_an_attempt_begins_beside_a_slow_stop_only_if_the_clock_is_ahead(
+    value: int, found: int
+) -> None:
+    stopping = pod(gone_by=70)
+    stopping["metadata"] |= {"ownerReferences": [{"uid": "job-1"}]}
+    stopping["metadata"]["labels"] |= {JOB_NAME: "job-1"}
+    rows = [
+        (1.0, "ADDED", JOBS, job()),
+        (10.0, "MODIFIED", PODS, stopping),
+        (30.0, "ADDED", JOBS, job("job-2")),
+    ]
+    for version, (_, _, _, document) in enumerate(rows, 1):
+        document["metadata"]["resourceVersion"] = str(version)
+    clock = (5.0, f"Act(kind='clock', seconds=3.0, value={value})")
+    assert len(one_job.violations(with_faults(history(*rows), clock))) == found

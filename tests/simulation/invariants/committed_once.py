@@ -1,21 +1,22 @@
 """Nothing is made twice: no worker commits a stage that another one has committed meanwhile.
 
 A worker looks for a stage before it begins, so a second commit means that two workers made the
-stage at the same time. Two kinds of Jobs may do so: one on a lost node, when the node answers
-again, and one whose labels somebody has removed, because the operator does not see it any more.
+stage at the same time. Two kinds of Jobs may do so: one on a node that is lost, or looks so, when
+the node answers again, and one whose labels somebody has removed, because the operator does not see
+it any more.
 """
 
 from __future__ import annotations
 
 from ..api_server import JOBS
 from ..history import History
-from .lost_jobs import lost_jobs
+from .lost_jobs import left_jobs
 from .true_failure import UID_LABEL
 
 
 def violations(history: History) -> list[str]:
     """Return the stages that two workers have made."""
-    unseen = {job.name for job in lost_jobs(history)} | _without_labels(history)
+    unseen = {job.name for job in left_jobs(history)} | _without_labels(history)
     makers: dict[str, str] = {}
     found = []
     for commit in history.commits:

@@ -1,11 +1,13 @@
 """The Jobs whose node has been lost: which, and from when on they count as lost.
 
 Nobody can end the pods of such a Job. So the next attempt begins beside it, and the pods may commit
-again when their node answers.
+again when their node answers. If the clock of the operator is ahead, a pod that needs long to stop
+looks like one on a lost node.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +20,7 @@ LOST_SECONDS = 55.0
 """How long a node is silent at least before its pods count as lost."""
 MARKED_SECONDS = 40.0
 """The same if the clock of the operator is wrong: when the node controller marks the pods."""
+_AHEAD = re.compile(r"Act\(kind='clock', seconds=[0-9.]+, value=[1-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,23 @@ class LostJob:
 def lost_jobs(history: History) -> list[LostJob]:
     """Return the Jobs that have had a pod on a silent node for long enough."""
     return list(_lost(history)) if history.silences else []
+
+
+def left_jobs(history: History) -> list[LostJob]:
+    """Return the Jobs beside which an attempt may begin: the lost ones and those like them."""
+    return [*lost_jobs(history), *_slow_stops(history)]
+
+
+def _slow_stops(history: History) -> Iterator[LostJob]:
+    """Yield the Jobs with a pod that stops while the clock of the operator is ahead."""
+    ahead = min((at for at, text in history.faults if _AHEAD.match(text)), default=None)
+    for change in history.changes if ahead is not None else ():
+        metadata = change.document["metadata"]
+        if change.resource == PODS and change.at >= ahead and "deletionTimestamp" in metadata:
+            node = change.document["spec"].get("nodeName")
+            if node is not None and metadata.get("ownerReferences"):
+                uid, name = metadata["ownerReferences"][0]["uid"], metadata["labels"][JOB_NAME]
+                yield LostJob(uid, name, node, change.at, float("inf"))
 
 
 def _lost(history: History) -> Iterator[LostJob]:

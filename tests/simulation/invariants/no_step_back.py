@@ -12,17 +12,16 @@ from ..history import History
 def violations(history: History) -> list[str]:
     """Return the writes of statuses with a version that their process knows to be old."""
     known: dict[tuple[int, str], int] = {}
-    received = iter([*history.received, None])
-    following = next(received)
+    noted = 0
     found = []
     runs = {c.version: str(c.document["metadata"]["uid"]) for c in history.changes}
-    for count, request in enumerate(history.requests):
-        while following is not None and following.requests <= count:
-            place = (following.process, following.uid)
-            known[place] = max(following.version, known.get(place, 0))
-            following = next(received)
-        if request.method != "PATCH":
-            continue
+    writes = [request for request in history.requests if request.method == "PATCH"]
+    # A request that takes longer may arrive after one that was sent later.
+    for request in sorted(writes, key=lambda request: request.received):
+        for one in history.received[noted : request.received]:
+            place = (one.process, one.uid)
+            known[place] = max(one.version, known.get(place, 0))
+        noted = request.received
         version = int(request.body["metadata"].get("resourceVersion", 0))
         newest = known.get((request.process, runs.get(version, "")), 0)
         if version < newest:

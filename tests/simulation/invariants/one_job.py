@@ -1,7 +1,7 @@
 """One Job at work for a key, and no Job for stages that the run's status has as committed.
 
-The functions of the tests with a real control plane check this in the same way. A Job on a lost
-node is left out from then on, because the next attempt begins beside it.
+The functions of the tests with a real control plane check this in the same way. A Job on a node
+that is lost, or looks so, is left out from then on, because the next attempt begins beside it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from ...control_plane.harness.invariants import check_jobs
 from ...control_plane.harness.observer import Version
 from ..api_server import JOBS, RUNS, Json
 from ..history import History
-from .lost_jobs import lost_jobs
+from .lost_jobs import left_jobs
 
 
 def versions(history: History, resource: str) -> list[Version]:
@@ -38,7 +38,7 @@ def _jobs(history: History) -> list[Version]:
     """
     labels: dict[str, Json] = {}
     since: dict[str, float] = {}
-    for lost in lost_jobs(history):
+    for lost in left_jobs(history):
         since[lost.uid] = min(lost.since, since.get(lost.uid, float("inf")))
     found, last = [], {}
     for change in history.changes:

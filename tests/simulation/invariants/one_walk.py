@@ -15,7 +15,7 @@ from typing import Any
 from ..api_server import JOBS, PODS, Json
 from ..history import History
 from ..job_controller import is_finished
-from .lost_jobs import is_over, lost_jobs
+from .lost_jobs import is_over, left_jobs
 from .true_jobs import WALK
 
 
@@ -26,7 +26,7 @@ def violations(history: History) -> list[str]:
 
 def _beside(history: History) -> Iterator[str]:
     since: dict[str, float] = {}
-    for lost in lost_jobs(history):
+    for lost in left_jobs(history):
         since[lost.uid] = min(lost.since, since.get(lost.uid, float("inf")))
     walking: dict[str, dict[str, Json]] = {}
     pods: dict[str, set[str]] = {}
