@@ -1,7 +1,8 @@
 """Cleanup: which finished attempts can be deleted without losing information.
 
 An attempt is deleted only if the stored status already contains its end, and each stage that it has
-reported. The status that this plan is about to write may never be stored. The last attempt of a
+reported: while it worked, in a result, or as the frontier of its walk. The status that this plan is
+about to write may never be stored. The last attempt of a
 stage that is not committed stays, because its logs show the cause, unless its pods would continue
 without their worker. A failed attempt with a walk stays until a later attempt of its walk has
 ended, or until no stage that it may have reached waits.
@@ -9,7 +10,8 @@ ended, or until no stage that it may have reached waits.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 
 from isheep.api.status import SelfAlignmentRunStatus
 from isheep.contract.stage_ids import iteration_of
@@ -17,24 +19,34 @@ from isheep.planner.types import Attempt, AttemptState, Remove, StageRef
 from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, kind_of
 
 _FINISHED = (AttemptState.SUCCEEDED, AttemptState.FAILED)
+_NO_NEWS: Mapping[str, Collection[StageRef]] = MappingProxyType({})
 
 
 def removals(
     attempts: Iterable[Attempt],
     status: SelfAlignmentRunStatus,
     planned: Collection[StageRef] | None,
+    news: Mapping[str, Collection[StageRef]] = _NO_NEWS,
 ) -> list[Remove]:
-    """Return the attempts to remove; `planned` is None until prepare has committed."""
+    """Return the attempts to remove.
+
+    Args:
+        attempts: The attempts of the run.
+        status: The stored status.
+        planned: The stages of the plan, or None until prepare has committed.
+        news: The stages that this plan has committed, by the name of the attempt that reports them.
+    """
     attempts = list(attempts)
     records = {StageRef(r.id, r.key): r for r in status.stages}
     stored = {ref for ref, record in records.items() if record.committed}
 
-    def news(attempt: Attempt) -> set[StageRef]:
-        """Return the stages of the plan that an attempt has reported as committed."""
-        reported = {StageRef(step.id, step.key) for step in attempt.result_steps}
-        return reported.intersection(planned or ())
+    def are_stored(reported: Iterable[StageRef]) -> bool:
+        """Return whether the stored status has the reported stages of the plan."""
+        return stored.issuperset(set(reported).intersection(planned or ()))
 
     def is_recorded(attempt: Attempt) -> bool:
+        if not are_stored(news.get(attempt.name, ())):
+            return False
         if planned is not None and not any(step in planned for step in attempt.steps):
             return True
         if attempt.walk is not None and attempt.state is AttemptState.FAILED:
@@ -43,7 +55,7 @@ def removals(
             return is_stored and (
                 attempt.lingers or _has_successor(attempt, attempts) or not _waits(attempt, status)
             )
-        if not news(attempt) <= stored:
+        if not are_stored(StageRef(step.id, step.key) for step in attempt.result_steps):
             return False
         known = [records.get(step) for step in attempt.steps]
         return all(

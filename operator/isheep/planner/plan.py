@@ -126,7 +126,7 @@ def _plan(run: RunView, observed: Observed, now: datetime, environment: Environm
     )
     starts = [one.start for one in groups if one.start is not None]
     planned = _planned(walked, resolved)
-    tidy = removals(observed.attempts, run.status, planned)
+    tidy = removals(observed.attempts, run.status, planned, stage_records.news)
     more = len(removals(observed.attempts, status, planned)) > len(tidy)
     is_open = bool(groups) or walked.end.missing is not None
     times = [one.wake_at for one in groups] + [over_at if is_open else None, now if more else None]

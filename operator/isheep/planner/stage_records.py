@@ -53,6 +53,8 @@ class StageRecords:
         self._records = {StageRef(r.id, r.key): r for r in self.before}
         self._fatal: dict[StageRef, RecipeFailure] = {}
         self._failures: dict[StageRef, Failure] = {}
+        self.news: dict[str, set[StageRef]] = {}
+        """The stages that this plan has committed, by the name of the attempt that reports them."""
         self.resolved = resolved
 
     def record(self, ref: StageRef) -> StageRecord:
@@ -175,6 +177,7 @@ class StageRecords:
         record = self.record(ref)
         if record.committed:
             return
+        self.news.setdefault(attempt.name, set()).add(ref)
         self._update(ref, committed=True, counts=bounded_counts(statistics), hold=None)
         if ref not in attempt.steps:
             # The count of the first stage shows whether the end of the attempt has been counted.

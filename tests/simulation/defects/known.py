@@ -105,8 +105,8 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         "deletes-a-job-before-its-result-is-stored",
         f"{PLANNER}.plan:_plan",
-        "tidy = removals(observed.attempts, run.status, planned)",
-        "tidy = removals(observed.attempts, status, planned)",
+        "tidy = removals(observed.attempts, run.status, planned, stage_records.news)",
+        "tidy = removals(observed.attempts, status, planned, {})",
         "8c58828: a status is lost only if a Job still knows it",
     ),
     Defect(
@@ -182,8 +182,8 @@ DEFECTS: tuple[Defect, ...] = (
     Defect(
         "removes-a-walk-before-its-end-is-stored",
         f"{PLANNER}.cleanup:removals",
-        "if not news(attempt) <= stored:",
-        "if False:",
+        "return stored.issuperset(set(reported).intersection(planned or ()))",
+        "return True",
         "this simulation, seed 70561: a lost write of the status lost the results of a Job",
     ),
     Defect(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from isheep.planner.peers import Plans, claims, holder
-from isheep.planner.types import AttemptState
+from isheep.planner.types import AttemptState, Remove
 
 from .scenarios import MINUTE, conditions_of, run_until
 from .simulation import PlannerSimulation, make_run, outcome, spec_with
@@ -145,3 +145,18 @@ def test_a_peer_waits_only_for_the_iteration_in_which_the_job_is() -> None:
     simulation.run_pass()
     assert waits("i2/generate/r1")
     assert not waits("i1/train")
+
+
+def test_a_job_whose_last_message_is_lost_stays_until_its_progress_is_in_the_status() -> None:
+    simulation = whole()
+    name = run_until(simulation, "i1/generate/r1")
+    simulation.report(name, 1)
+    simulation.run_pass()
+    assert committed(simulation) == ["prepare", "i1/generate/r1"]
+    simulation.report(name, 3)
+    simulation.attempts[name].state = AttemptState.SUCCEEDED
+    for lose_status in (True, False):
+        planned = simulation.run_pass(lose_status=lose_status)
+        assert Remove(name) not in planned.actions
+        assert planned.wake_at == simulation.now
+    assert Remove(name) in simulation.run_pass().actions
