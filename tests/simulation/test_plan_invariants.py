@@ -269,6 +269,10 @@ ASKED: dict[str, tuple[tuple[Request, ...], int]] = {
     "a useless write": (asked((30.0, "PATCH", STATUS, 200)), 1),
     "a write": (asked((0.0, "PATCH", STATUS, 200)), 0),
     "a search": (asked((20.0, "GET", SEARCH, 200)), 0),
+    "a second page": (
+        asked((20.0, "GET", SEARCH, 200), (20.1, "GET", f"{SEARCH}&continue=10.1", 200)),
+        0,
+    ),
     "a second search": (asked((20.0, "GET", SEARCH, 200), (21.0, "GET", SEARCH, 200)), 1),
     "the Lease of another": (asked((5.0, "GET", LEASE, 200), (9.0, "GET", LEASE, 200)), 0),
     "the Lease that it holds": (asked((5.0, "PUT", LEASE, 200), (9.0, "GET", LEASE, 200)), 1),

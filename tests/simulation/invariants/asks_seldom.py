@@ -139,8 +139,8 @@ def _searches(history: History, calm: Calm) -> Iterator[str]:
     for request in history.requests:
         if request.method == "GET" and f"/{PODS}?" in request.path:
             (labels, *_) = parse_qs(urlsplit(request.path).query).get("labelSelector", [""])
-            if not labels.startswith(f"{UID_LABEL}="):
-                continue
+            if not labels.startswith(f"{UID_LABEL}=") or "&continue=" in request.path:
+                continue  # The next page of a LIST is no other LIST.
             begin = last.get((request.process, labels), request.at)
             last[request.process, labels] = request.at
             again = begin < request.at < begin + 2 * SOON_SECONDS
