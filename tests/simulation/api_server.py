@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -114,15 +114,14 @@ class ApiServer:
 
     def handle(self, method: str, url: str, body: Json | None = None) -> Answer:
         """Answer a request; `url` is a path with a query."""
-        parts = urlsplit(url)
-        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        path, query = _path_and_query(url)
         try:
-            self.admit(method, parts.path)
-            return self._routed(method, parts.path, query, body or {})
+            self.admit(method, path)
+            return self._routed(method, path, query, body or {})
         except Refused as refused:
             return Answer(refused.status, refused.document())
 
-    def _routed(self, method: str, path: str, query: dict[str, str], body: Json) -> Answer:
+    def _routed(self, method: str, path: str, query: Mapping[str, str], body: Json) -> Answer:
         resource, name = _parsed(path)
         if method == "GET" and name is None:
             return Answer(200, self._list(resource, path, query))
@@ -150,7 +149,7 @@ class ApiServer:
             stored = self.change(place, **_writable(resource, found, body))
         return Answer(200, stored)
 
-    def _list(self, resource: str, path: str, query: dict[str, str]) -> Json:
+    def _list(self, resource: str, path: str, query: Mapping[str, str]) -> Json:
         start, version = 0, self.version
         if token := query.get("continue"):
             start, version = (int(part) for part in token.split("."))
@@ -333,6 +332,12 @@ def _writable(resource: str, found: Json, patch: Json) -> Json:
 
 
 _META = ("labels", "annotations", "finalizers")
+
+
+@lru_cache(maxsize=1000)
+def _path_and_query(url: str) -> tuple[str, Mapping[str, str]]:
+    parts = urlsplit(url)
+    return parts.path, {name: values[-1] for name, values in parse_qs(parts.query).items()}
 
 
 @cache

@@ -250,7 +250,10 @@ def _limit_exceeded(spec: Json, counts: _Counts) -> tuple[str, str] | None:
 def is_finished(job: Json) -> bool:
     """Return whether a Job is Complete or Failed."""
     conditions = (job.get("status") or {}).get("conditions") or ()
-    return any(c["type"] in ("Complete", "Failed") and c["status"] == "True" for c in conditions)
+    for one in conditions:
+        if one["type"] in ("Complete", "Failed") and one["status"] == "True":
+            return True
+    return False
 
 
 def is_later_part(job: Json) -> bool:

@@ -16,6 +16,7 @@ import copy
 import json
 import marshal
 import sys
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -45,6 +46,7 @@ MAX_ENTRIES = 20_000
 MAX_DOCUMENTS = 400
 """Documents are the same objects only within a seed, so a few are enough."""
 MAX_NODES = 60_000
+MAX_STATUSES = 8
 READERS = ("job_record", "pod_record")
 UNREAD = {*NO_RECIPE_READS, "suspend", "active_deadline_seconds"}
 """Fields of the spec that no recipe reads, so that runs with different ones share their stages."""
@@ -87,17 +89,19 @@ def remembered(memory: Memory | None = None) -> Iterator[None]:
     memory = memory or Memory()
     with contextlib.ExitStack() as stack:
         pinned: dict[tuple[type, bytes], Any] = {}
+        statuses = _Statuses(SelfAlignmentRunStatus.document)
         for model, name, found in (
             (SpecModel, "read_stored", memory.specs),
             (Resolved, "model_validate", pinned),
         ):
             original = getattr(model, name).__func__
-            stack.enter_context(patch.object(model, name, _parser(original, found)))
+            stack.enter_context(patch.object(model, name, _parser(original, found, statuses)))
         for recipe, stages in memory.stages.items():
             stack.enter_context(patch.object(recipe, "stages", stages.method()))
         for module, name, replacement in replacements(memory.walk):
             stack.enter_context(patch.object(module, name, replacement))
         stack.enter_context(patch.object(Resolved, "document", _of_identity(Resolved.document)))
+        stack.enter_context(patch.object(SelfAlignmentRunStatus, "document", statuses.method()))
         stack.enter_context(patch.object(walk_module, "stage_key", memory.key))
         stack.enter_context(_shared_documents())
         yield
@@ -193,7 +197,29 @@ def _of_identity(original: Callable[[Any], ValueT]) -> Callable[[Any], ValueT]:
     return remembering
 
 
-def _parser(original: Any, found: dict[tuple[type, bytes], Any]) -> Any:
+class _Statuses:
+    """The last statuses that the operator has made, which it reads again after it stored them."""
+
+    def __init__(self, original: Callable[[SelfAlignmentRunStatus], Json]) -> None:
+        self._original = original
+        self._made: deque[tuple[Json, SelfAlignmentRunStatus]] = deque(maxlen=MAX_STATUSES)
+
+    def method(self) -> Any:
+        """Return a method that replaces `document`."""
+
+        def document(status: SelfAlignmentRunStatus) -> Json:
+            found = self._original(status)
+            self._made.appendleft((found, status))
+            return found
+
+        return document
+
+    def of(self, document: Any) -> SelfAlignmentRunStatus | None:
+        """Return the status with this document, if it is one of them."""
+        return next((status for made, status in self._made if made == document), None)
+
+
+def _parser(original: Any, found: dict[tuple[type, bytes], Any], statuses: _Statuses) -> Any:
     same: dict[tuple[type, int], tuple[Any, Any]] = {}
 
     def parse(cls: type, document: Any, **options: Any) -> Any:
@@ -203,9 +229,11 @@ def _parser(original: Any, found: dict[tuple[type, bytes], Any]) -> Any:
         if known is None:
             if len(same) > MAX_DOCUMENTS:
                 same.clear()
-            # A status has times and UIDs, so no other one is equal.
-            is_status = issubclass(cls, SelfAlignmentRunStatus)
-            value = original(cls, document) if is_status else of_equal(cls, document)
+            if issubclass(cls, SelfAlignmentRunStatus):
+                # It has times and UIDs, so a status of another seed is not equal.
+                value = statuses.of(document) or original(cls, document)
+            else:
+                value = of_equal(cls, document)
             known = same[cls, id(document)] = (document, value)
         return known[1]
 

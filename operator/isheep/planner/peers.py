@@ -104,12 +104,13 @@ def _later_roles(
     run: RunView, at_work: Iterable[Attempt], starts: Iterable[Start]
 ) -> Iterator[str]:
     """Yield the first stages of Jobs for one role that do not claim the begin of the iteration."""
-    firsts = set(_firsts(run.status.stages).values())
     jobs = [(one.steps[0].id, one.walk) for one in at_work if one.steps]
     jobs += [(one.steps[0].id, one.walk) for one in starts]
-    for stage, walk in jobs:
-        if walk is not None and walk.grouping == "PerRole" and walk.claim not in firsts:
-            yield stage
+    claimed = {
+        stage: walk.claim for stage, walk in jobs if walk is not None and walk.grouping == "PerRole"
+    }
+    firsts = set(_firsts(run.status.stages).values()) if claimed else set()
+    yield from (stage for stage, claim in claimed.items() if claim not in firsts)
 
 
 def _reach(run: RunView, at_work: Iterable[Attempt], starts: Iterable[Start]) -> Reach:
@@ -146,9 +147,9 @@ def _working(attempt: Attempt, records: Sequence[StageRecord]) -> set[str]:
 
 def _beside(stages: Iterable[str], records: Sequence[StageRecord]) -> set[str]:
     """Return the first inference stages of the iterations in which attempts make one stage each."""
-    firsts = _firsts(records)
     kinds = {stage: STAGE_DEFINITIONS[kind_of(stage)] for stage in stages}
     iterations = {iteration_of(stage) for stage, kind in kinds.items() if kind.role is not None}
+    firsts = _firsts(records) if iterations else {}
     return {firsts[iteration] for iteration in iterations if iteration in firsts}
 
 

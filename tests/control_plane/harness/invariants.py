@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from .kstatus import CURRENT, FAILED, IN_PROGRESS, TERMINATING, kstatus
@@ -49,8 +50,12 @@ def conditions_of(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def steps_of(job: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the id and the key of each step of a Job; none if the annotation is missing."""
-    text = (job["metadata"].get("annotations") or {}).get("isheep.dev/steps", "[]")
-    return [(step["id"], step["key"]) for step in json.loads(text)]
+    return list(_parsed((job["metadata"].get("annotations") or {}).get("isheep.dev/steps", "[]")))
+
+
+@lru_cache(maxsize=1000)
+def _parsed(steps: str) -> tuple[tuple[str, str], ...]:
+    return tuple((step["id"], step["key"]) for step in json.loads(steps))
 
 
 def is_finished(job: dict[str, Any]) -> bool:

@@ -44,18 +44,26 @@ _REFUSED = re.compile(rf"POST \S+/jobs: {RequestFault.REFUSED.value}$")
 
 @dataclass(frozen=True, slots=True)
 class Calm:
-    """The times in which nothing disturbs the operators, from each begin to its end."""
+    """The times in which nothing disturbs the operators, from each begin to its end, in order."""
 
     spans: tuple[tuple[float, float], ...]
 
     def holds(self, begin: float, end: float) -> bool:
         """Return whether nothing disturbs the operators from `begin` to `end`."""
-        return any(first <= begin and end <= last for first, last in self.spans)
+        for first, last in self.spans:
+            if begin < first:
+                return False
+            if end <= last:
+                return True
+        return False
 
     def after(self, begin: float, seconds: float) -> float:
         """Return when nothing has disturbed the operators for some seconds after `begin`."""
-        ends = ((max(first, begin) + seconds, last) for first, last in self.spans)
-        return min((end for end, last in ends if end <= last), default=FOREVER)
+        for first, last in self.spans:
+            end = max(first, begin) + seconds
+            if end <= last:
+                return end
+        return FOREVER
 
 
 def has_act(history: History, *kinds: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from functools import lru_cache
 
 from ..api_server import JOBS, PODS, RUNS, Json
 from ..history import History
@@ -74,10 +75,15 @@ def _is_prepared(run: Json) -> bool:
     return "prepared" in ((run.get("status") or {}).get("resolved") or {})
 
 
-def _steps(pod: Json) -> set[tuple[str, str]]:
+def _steps(pod: Json) -> frozenset[tuple[str, str]]:
     """Return the stages in the result of a pod that has ended."""
     for container in pod["status"].get("containerStatuses") or ():
         message = (container["state"].get("terminated") or {}).get("message")
         if message and message.startswith("{"):
-            return {(one["id"], one["key"]) for one in json.loads(message).get("steps") or ()}
-    return set()
+            return _parsed(message)
+    return frozenset()
+
+
+@lru_cache(maxsize=1000)
+def _parsed(message: str) -> frozenset[tuple[str, str]]:
+    return frozenset((one["id"], one["key"]) for one in json.loads(message).get("steps") or ())

@@ -144,7 +144,9 @@ class Cache:
 
     def jobs_of(self, run_uid: str) -> list[JobRecord]:
         """Return the Jobs of a run, oldest first."""
-        uids = self._jobs_of.get(run_uid, set())
+        uids = self._jobs_of.get(run_uid)
+        if not uids:
+            return []
         jobs = (self.jobs.get(uid) for uid in uids)
         found = [job for job in jobs if job is not None and job.run_uid == run_uid]
         if len(found) < len(uids):
