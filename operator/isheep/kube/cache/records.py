@@ -90,6 +90,11 @@ class RunRecord:
     expires: datetime | None = None
     tracked_by: str | None = None
 
+    @property
+    def asked(self) -> tuple[object, ...]:
+        """What a person has asked for: the spec, the retry annotation, the queue, the deletion."""
+        return self.generation, self.retry, self.deleting, self.kueue_labels
+
     def kept(self) -> RunRecord:
         """Return the record as the cache keeps it."""
         if self.rests:
@@ -239,15 +244,6 @@ def _charges(status: Json) -> bool:
     """Return whether the pods of a run that has ended or is suspended still hold GPUs."""
     attempts = (status.get("gpu") or {}).get("attempts") or ()
     return any(not attempt.get("ended") for attempt in attempts)
-
-
-def is_edited(before: RunRecord, after: RunRecord) -> bool:
-    """Return whether a person changed a run: its spec, retry annotation, queue or existence."""
-
-    def asked(run: RunRecord) -> tuple[object, ...]:
-        return run.generation, run.retry, run.deleting, run.kueue_labels
-
-    return asked(before) != asked(after)
 
 
 def job_record(document: Json) -> JobRecord:

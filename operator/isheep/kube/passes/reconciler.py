@@ -299,7 +299,7 @@ class Reconciler:
     def _plan(self, record: RunRecord, memory: Memory) -> PlannedPass:
         now = self._now()
         view = view_of(record)
-        memory.rejections.drop_expired(now)
+        memory.rejections.drop_over(now, record.asked)
         attempts = self._attempts(record, memory)
         shown = (*attempts, *memory.rejections.attempts(now))
         observed = replace(

@@ -2,8 +2,9 @@
 
 A rejection takes the place of an attempt that cannot start. It occupies its stage and waits, so
 the run is Stalled with the API server's message. When the wait is over the rejection is dropped,
-and the planner starts the attempt again. Rejections are not stored, because a restarted operator
-only has to try again.
+and the planner starts the attempt again. A person who edits the run may have removed the cause, so
+an edit ends all its waits. Rejections are not stored, because a restarted operator only has to try
+again.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class Rejections:
     def __init__(self) -> None:
         self._current: dict[str, Rejection] = {}
         self._times: dict[str, int] = {}
+        self._asked: object = None
 
     def add(self, name: str, start: Start, reason: str, message: str, now: datetime) -> Rejection:
         """Add a rejection of a Job and return it, with a wait that grows with each one in a row."""
@@ -92,8 +94,12 @@ class Rejections:
         """Remove a rejection; return whether there was one."""
         return self._current.pop(name, None) is not None
 
-    def drop_expired(self, now: datetime) -> None:
-        """Remove the rejections whose wait is over."""
+    def drop_over(self, now: datetime, asked: object) -> None:
+        """Remove the rejections whose wait is over; all of them if the run is `asked` for more."""
+        if asked != self._asked:
+            self._asked = asked
+            self._current.clear()
+            self._times.clear()
         self._current = {n: r for n, r in self._current.items() if r.holds(now)}
 
     def attempts(self, now: datetime) -> list[Attempt]:

@@ -18,7 +18,7 @@ import kopf
 
 from isheep.api.run import PLURAL
 from isheep.kube.cache.cache import Cache
-from isheep.kube.cache.records import is_edited, job_record, our_run
+from isheep.kube.cache.records import job_record, our_run
 from isheep.kube.cache.unreadable import Unreadable
 from isheep.kube.client import TIMEOUT_SECONDS, Api, ApiError, ApiUnreachableError, NoClusterError
 from isheep.kube.config import ConfigError, OperatorConfig
@@ -158,7 +158,7 @@ class Operator:
         known = self._cache.runs.get(record.uid)
         if self._cache.runs.update(record):
             # Somebody waits for the effect of an edit, so it comes before new and working runs.
-            self._queue.wake(record.uid, urgent=known is not None and is_edited(known, record))
+            self._queue.wake(record.uid, urgent=known is not None and known.asked != record.asked)
 
     def job_event(self, kind: str | None, document: Mapping[str, Any]) -> None:
         """Add a watch event about a Job to the cache."""

@@ -92,6 +92,25 @@ def test_a_rejected_job_is_no_attempt_if_the_run_is_suspended_before_the_next_tr
     check_final_state(run_scenario(scenario))
 
 
+def test_an_edit_ends_the_wait_of_a_rejected_job() -> None:
+    """The person may have removed the cause, for example a label that a policy refuses."""
+
+    async def scenario(cluster: FakeCluster) -> None:
+        path = cluster.create_run()
+        refuse = reject_with(403, QUOTA)
+        cluster.server.fault = at_request("POST", "/jobs", refuse, times=4)
+        await cluster.operator.run_due_passes(40)
+        assert cluster.server.count("POST", "/jobs") == 4
+        edited = {**ONE_ITERATION_SPEC, "compute": {"inference": {"podLabels": {"team": "a"}}}}
+        cluster.server.change(path, spec=edited)
+        await cluster.operator.run_due_passes()
+        assert cluster.server.count("POST", "/jobs") == 5
+        assert len(cluster.jobs()) == 1
+        await cluster.run_to_end()
+
+    run_scenario(scenario)
+
+
 def test_an_order_that_is_too_large_stalls_the_run() -> None:
     async def scenario(cluster: FakeCluster) -> None:
         names = [f"b{i}" for i in range(64)]

@@ -135,8 +135,18 @@ def test_a_wait_ends_at_its_time_and_if_the_clock_is_set_back(seconds: int, wait
     )
     now = START + timedelta(seconds=seconds)
     assert bool(rejections.attempts(now)) is waits
-    rejections.drop_expired(now)
+    rejections.drop_over(now, None)
     assert bool(rejections.due()) is waits
+
+
+@pytest.mark.parametrize(("asked", "left", "times"), [(1, 1, 2), (2, 0, 1)])
+def test_a_person_who_asks_for_more_ends_all_waits(asked: int, left: int, times: int) -> None:
+    rejections = Rejections()
+    rejections.drop_over(START, 1)
+    rejections.add("job", a_start(), Reason.QUOTA_EXCEEDED, "no", START)
+    rejections.drop_over(START, asked)
+    assert len(rejections.attempts(START)) == left
+    assert rejections.add("job", a_start(), Reason.QUOTA_EXCEEDED, "no", START).times == times
 
 
 def test_the_message_of_a_rejection_has_a_limited_length() -> None:
