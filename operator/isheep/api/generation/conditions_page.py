@@ -50,7 +50,8 @@ _SECTIONS = {
         "Stalled: the run continues when the cause is fixed",
         "After a failed attempt, the operator starts the next one after 1, 2, 5, 10 and then every "
         "30 minutes. If a Job or a pod is refused or waits, the operator tries again, or looks "
-        "again, at least once a minute. A new value of the retry annotation makes it try at once.",
+        "again, at least once a minute. An edit of the run or a new value of its retry annotation "
+        "makes it try at once.",
     ),
     ReasonGroup.FAILED: (
         "Failed: until the spec is edited or a retry is requested",
