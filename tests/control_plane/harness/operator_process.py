@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from .ports import free_port
 from .waiting import until
 
 HERE = Path(__file__).resolve().parent
+DOCKERFILE = HERE.parents[2] / "images" / "operator" / "Dockerfile"
 ISHEEP = Path(sys.executable).with_name("isheep")
 SHORT_WAITS: Mapping[str, Any] = {
     "isheep.planner.retry_schedule:RETRY_SCHEDULE": [0.5, 0.5, 0.5],
@@ -53,6 +55,13 @@ TIMINGS = {
 IMAGE = "isheep-worker@sha256:" + "0" * 64
 PAGE_SECONDS = 30.0
 END_SECONDS = 90.0
+
+
+def allocator_settings() -> dict[str, str]:
+    """Return the settings of the memory allocator in the operator's image."""
+    found = dict(re.findall(r"\b(MALLOC_\w+)=(\d+)", DOCKERFILE.read_text()))
+    assert found, DOCKERFILE
+    return found
 
 
 def configuration(**changes: Any) -> dict[str, Any]:
@@ -109,6 +118,7 @@ class OperatorProcess:
         kubeconfig.write_text(json.dumps(self.connect()))
         environment = {
             **{k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")},
+            **allocator_settings(),
             "KUBECONFIG": str(kubeconfig),
             "POD_NAMESPACE": self.config["lease"]["namespace"],
             "POD_NAME": self.identity,
