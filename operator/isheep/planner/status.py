@@ -53,7 +53,8 @@ def phase_status(
             "phase": state.phase,
             "conditions": conditions(state, before.conditions, run.generation, now, records),
             "stage": None,
-            "start_time": started,
+            # A run that ends just when somebody suspends it keeps the time of its start.
+            "start_time": before.start_time if over and started is None else started,
             "completion_time": now if over else None,
             "last_handled_retry": handled(run),
         }

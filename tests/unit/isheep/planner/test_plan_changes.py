@@ -37,6 +37,14 @@ def test_suspension_stops_attempts_and_resumption_starts_the_next_ones() -> None
     assert simulation.run_to_end().phase == "Succeeded"
 
 
+def test_a_run_that_ends_just_when_somebody_suspends_it_keeps_the_time_of_its_start() -> None:
+    simulation = one_iteration()
+    simulation.complete(run_until(simulation, "i1/report"))
+    simulation.edit(suspend=True)
+    status = simulation.run_pass().status
+    assert (status.phase, status.start_time) == ("Succeeded", START)
+
+
 def test_the_deadline_fails_the_run_and_a_retry_restarts_the_deadline() -> None:
     simulation = one_iteration(activeDeadlineSeconds=600)
     name = run_until(simulation, "i1/respond")
