@@ -85,16 +85,17 @@ def _asks(change: Change) -> bool:
 
 
 def _edits(history: History) -> defaultdict[str, list[float]]:
-    """Return when somebody has edited or suspended each run, or it waited for another one."""
-    generations: dict[str, int] = {}
+    """Return when somebody has asked each run for something, or it waited for another one."""
+    known: dict[str, Json] = {}
     found: defaultdict[str, list[float]] = defaultdict(list)
     for change in history.changes:
         metadata = change.document["metadata"]
         if change.resource != RUNS:
             continue
         waits = ready_reason(change.document) in (Reason.WAITING_FOR_PEER, Reason.RUN_LIMIT)
-        if waits or generations.get(metadata["uid"]) != metadata["generation"]:
-            generations[metadata["uid"]] = metadata["generation"]
+        asked = {name: metadata.get(name) for name in ("generation", "annotations", "labels")}
+        if waits or known.get(metadata["uid"]) != asked:
+            known[metadata["uid"]] = asked
             found[metadata["uid"]].append(change.at)
     return found
 
