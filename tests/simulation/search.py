@@ -25,6 +25,7 @@ from .defects.differences import fingerprint
 from .defects.excluded import why_excluded
 from .defects.forked import forked
 from .defects.lines import Traced, ranked, trace_seeds
+from .defects.pool import pool_of
 from .defects.replacement import Position
 from .defects.unit_tests import Plantable, failing_test
 from .invariants import violations
@@ -179,7 +180,7 @@ def report(
     from .defects.mutants import draw
 
     memory = Memory()
-    pooled = Pool(_clean(trace_seeds(range(seed, seed + pool), memory)), memory)
+    pooled = Pool(_clean(trace_seeds(pool_of(seed, pool), memory)), memory)
     # The searches begin with the memory of this process.
     gc.collect()
     gc.freeze()

@@ -3,12 +3,12 @@
 Most seeds do not execute a given line of the planner or of the operator, and such a seed cannot
 find a defect there. So the search traces a pool of seeds once, without any defect. Each defect then
 begins with the seeds that execute its line and rare lines of the same function. Of three seeds, two
-have a rare theme as long as there are any, because these have events that no other seed has.
+have a rare theme as long as there are any, because these have events that no other seed has. The
+rare themes take turns: many lines are executed by each seed, and only some themes show the defect.
 """
 
 from __future__ import annotations
 
-import random
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,13 +21,11 @@ from ..history import History
 from ..invariants import violations
 from ..memo import Memory, remembered
 from ..simulate import simulate
-from ..themes import RARE, draw_theme
 from .differences import fingerprint
+from .pool import COMMON_PART, RARE_PART, rare_theme_of
 from .replacement import Position
 
 PARTS = ("isheep/planner/", "isheep/kube/")
-RARE_IN_TURN = 2
-"""How many seeds with a rare theme come before each other seed."""
 Lines = Mapping[str, frozenset[int]]
 """Numbers of lines by file."""
 
@@ -36,14 +34,14 @@ Lines = Mapping[str, frozenset[int]]
 class Traced:
     """What a seed does without a defect: the lines that it executes, and its history's digest.
 
-    A seed with `violations` says nothing about a defect. `rare` is True if it has a rare theme.
+    A seed with `violations` says nothing about a defect. `theme` is the number of its rare theme.
     """
 
     seed: int
     lines: Lines
     fingerprint: str
     violations: tuple[str, ...] = ()
-    rare: bool = False
+    theme: int | None = None
 
 
 def trace_seeds(seeds: Iterable[int], memory: Memory) -> list[Traced]:
@@ -64,8 +62,7 @@ def _traced(seed: int, memory: Memory) -> Traced:
         lines = executed_lines(run)
         # The searches compare with the undisturbed runs of the source without a defect.
         found = tuple(violations(histories[0]))
-    rare = draw_theme(random.Random(seed)) in RARE
-    return Traced(seed, lines, fingerprint(histories[0]), found, rare)
+    return Traced(seed, lines, fingerprint(histories[0]), found, rare_theme_of(seed))
 
 
 def executed_lines(run: Callable[[], None]) -> dict[str, frozenset[int]]:
@@ -125,11 +122,21 @@ def ranked(pool: Sequence[Traced], position: Position, count: int) -> list[int]:
     best = sorted(pool, key=lambda one: (*rank(one), one.seed))
     for reaches in (True, False):
         alike = [one for one in best if reaches == (position.line in within[one.seed])]
-        rare = iter([one.seed for one in alike if one.rare])
-        others = iter([one.seed for one in alike if not one.rare])
-        while turn := [*islice(rare, RARE_IN_TURN), *islice(others, 1)]:
+        rare = iter(_in_turn([one for one in alike if one.theme is not None]))
+        others = iter([one.seed for one in alike if one.theme is None])
+        while turn := [*islice(rare, RARE_PART), *islice(others, COMMON_PART)]:
             found += turn
     return found[:count]
+
+
+def _in_turn(best: Sequence[Traced]) -> list[int]:
+    """Return seeds, the best first, so that no theme comes again before each has come once."""
+    turns: Counter[int | None] = Counter()
+    places = {}
+    for one in best:
+        places[one.seed] = turns[one.theme]
+        turns[one.theme] += 1
+    return sorted(places, key=lambda seed: places[seed])
 
 
 def _within(lines: frozenset[int], function: range) -> set[int]:
