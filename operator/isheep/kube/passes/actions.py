@@ -218,8 +218,11 @@ class Actions:
                 jobs_path(record.namespace), document, check=self._lease.check
             )
         except ApiError as error:
-            if error.status == 409:
-                return await self._adopt(job)
+            if error.status == 504:
+                # The API server may create it all the same, and had no time to say so.
+                memory.unanswered.add(job.name)
+            if error.status in (409, 504):
+                return await self._adopt(job, error)
             return self._reject(job, reason_of(error), str(error))
         except ApiUnreachableError:
             memory.unanswered.add(job.name)
@@ -264,14 +267,19 @@ class Actions:
         )
         return None
 
-    async def _adopt(self, job: _NewJob) -> bool:
-        """Use an existing Job if it is the Job for this start; return False for another Job."""
+    async def _adopt(self, job: _NewJob, answer: ApiError) -> bool:
+        """Use an existing Job if it is the Job for this start; return False for another Job.
+
+        `answer` is that of the API server to the creation of the Job.
+        """
         record, start = job.record, job.start
         try:
             found = job_record(await self._api.get(jobs_path(record.namespace, job.name)))
         except ApiError as error:
             if error.status != 404:
                 raise
+            if answer.status != 409:
+                return self._reject(job, reason_of(answer), str(answer))
             # Somebody deleted the Job after our CREATE failed; the next pass creates it.
             self._queue.wake(record.uid)
             return True

@@ -66,7 +66,7 @@ class Memory:
     could not be deleted. `looked` is True after this process has looked for Jobs without labels.
     `stopped` are the attempts that it has stopped since the last status that it wrote, by name.
     `gone` are the attempts whose Jobs somebody has removed since that status, by the Job's UID.
-    `unanswered` are the names of Jobs whose creation had no answer, so they may exist.
+    `unanswered` are the names of Jobs whose creation had no answer but 504, so they may exist.
     `epoch` is that of the pass that reads the cache now (`fence`), and `looked_epoch` that in which
     this process has looked for Jobs that only their pods show.
     """

@@ -6,9 +6,10 @@ hold GPUs beside them. So before a run is planned, this module reads each Job th
 without the beginning of a deletion. A Job that still exists stays in the cache, and is read again
 every few seconds until it is gone, because no event reports its changes.
 
-The creation of a Job may have an effect although its answer is lost, and the watch may be late. The
-plan of such a run must know the Job: otherwise a peer that is older could make its stages, too. So
-this module reads each Job whose creation had no answer.
+The creation of a Job may have an effect although its answer is lost or is 504, and the watch may be
+late. The plan of such a run must know the Job: otherwise a peer that is older could make its
+stages, too. So this module reads each Job whose creation had no answer but 504, and `actions` reads
+it at once after a 504.
 
 An API server gives a Job without any label those of its pods, so a Job has lost the label only if
 it has kept or got another one.

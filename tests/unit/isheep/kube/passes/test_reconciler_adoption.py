@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from isheep.kube.client import ApiError, Check
 
 from ..fake_cluster import JOBS, ONE_ITERATION_SPEC, FakeCluster, run_scenario
 from ..scenarios import at_request, check_final_state, reject_with
+
+Json = dict[str, Any]
 
 
 def test_an_existing_job_of_the_run_is_adopted() -> None:
@@ -87,6 +95,58 @@ def test_a_job_of_another_owner_with_the_same_name_stalls_the_run_until_its_dele
         await asyncio.sleep(60)
         await cluster.run_to_end()
         assert cluster.operator.failures == []
+
+    check_final_state(run_scenario(scenario))
+
+
+def test_a_job_that_is_created_after_a_timeout_of_the_api_server_is_adopted_at_once() -> None:
+    async def scenario(cluster: FakeCluster) -> None:
+        cluster.create_run()
+        server = cluster.server
+
+        async def create_and_time_out(path: str, document: Json, *, check: Check) -> Json:
+            await server.create(path, document, check=check)
+            raise ApiError(504, "Timeout", "Timeout: request did not complete", ())
+
+        # The watch is late, so only a request can show the Job.
+        cluster.operator.drops_events = True
+        with patch.object(server, "create_admitted", create_and_time_out):
+            cluster.operator.receive_list()
+            await cluster.operator.run_due_passes()
+        assert len(cluster.jobs()) == 1
+        assert cluster.ready_condition()[0] == "Running"
+        assert server.count("POST", "/jobs") == 1
+        cluster.operator.drops_events = False
+        cluster.operator.receive_list()
+        await cluster.run_to_end()
+        assert cluster.operator.failures == []
+
+    check_final_state(run_scenario(scenario))
+
+
+@pytest.mark.parametrize("created", [False, True])
+def test_a_timeout_is_a_refusal_until_the_job_exists(created: bool) -> None:
+    async def scenario(cluster: FakeCluster) -> None:
+        cluster.create_run()
+        server = cluster.server
+        late: list[tuple[str, Json]] = []
+
+        async def time_out(path: str, document: Json, *, check: Check) -> Json:
+            late.append((path, document))
+            raise ApiError(504, "Timeout", "Timeout: request did not complete", ())
+
+        with patch.object(server, "create_admitted", time_out):
+            await cluster.operator.run_due_passes()
+        assert cluster.ready_condition()[0] == "WebhookFailed"
+        cluster.operator.drops_events = True
+        if created:
+            server.put(*late[0])
+        await cluster.operator.run_due_passes(10)
+        assert len(cluster.jobs()) == 1
+        assert cluster.ready_condition()[0] == "Running"
+        cluster.operator.drops_events = False
+        cluster.operator.receive_list()
+        await cluster.run_to_end()
 
     check_final_state(run_scenario(scenario))
 
