@@ -288,6 +288,7 @@ _ON_RUNS: dict[str, Callable[[World, Act, str], None]] = {
     "hand-over": _hand_over,
     "unlabel-job": lambda world, act, _: _unlabel_job(world, act),
     "lose-deletion": lambda world, act, _: _lose_deletion(world, act),
+    "evict-all": lambda world, act, _: _evict_all(world, act),
 }
 _ACTS = {
     "partition": _partition,

@@ -19,7 +19,7 @@ import aiohttp
 
 from .api_server import Answer, ApiServer, Json, Refused
 from .clock import monotonic
-from .refusals import QUOTA, REFUSALS, Refusal
+from .refusals import QUOTA, REFUSALS, TIMEOUT, Refusal
 
 HOST = "http://api"
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
@@ -39,6 +39,7 @@ class RequestFault(Enum):
     EXPIRED = "410: the history is compacted"
     UNAVAILABLE = "503"
     REFUSED = "the object is refused"
+    TIMED_OUT = "504, and the object is created"
     OVERTAKEN = "somebody deletes the object, and a watch says so before the answer arrives"
 
 
@@ -70,9 +71,10 @@ class Request:
     """A request of an operator that reached the server.
 
     `operator` is the identity of the operator and `process` the number of its process. `version` is
-    that of the server after the request, and `status` that of the answer. `refusal` says why the
-    server has refused to create a Job. `received` is the number of answers that had been received
-    (`History.received`) when the request was sent.
+    that of the server after the request, and `status` that of its effect. `refusal` says why the
+    answer refuses to create a Job; the effect of a request that has timed out may be another one.
+    `received` is the number of answers that had been received (`History.received`) when the request
+    was sent.
     """
 
     at: float
@@ -185,9 +187,10 @@ class Connection:
             self._network.server.compact()
             return Answer(410, {"reason": "Expired", "message": "too old resource version"})
         answer = server.handle(method, path, body)
-        noted = Request(monotonic(), *sent, answer.status, server.version, received=known)
+        late = TIMEOUT if fault is RequestFault.TIMED_OUT and answer.status < 300 else None
+        noted = Request(monotonic(), *sent, answer.status, server.version, late, received=known)
         self._network.requests.append(noted)
-        return answer
+        return answer if late is None else late.answer()
 
     def _note(self, answer: Answer) -> None:
         """Note which version of an object this process knows from now on."""

@@ -34,7 +34,7 @@ JOB_NAME = "batch.kubernetes.io/job-name"
 KILLED, STOPPED = 137, 143
 SAVE_SECONDS = (0.1, 0.1, 2.0, 2.0, 15.0, 15.0, 40.0, 40.0, 90.0)
 """How long a worker needs after SIGTERM; at the end of its grace period it is killed."""
-KILL_SECONDS = 2.0
+KILL_SECONDS = (2.0, 8.0)
 """How long a kubelet needs to kill a pod."""
 UNSCHEDULED = {
     "type": "PodScheduled",
@@ -102,9 +102,12 @@ class Kubelet:
         chance: random.Random,
         next_fault: Callable[[Json], PodFault | None],
         nodes: Nodes,
+        *,
+        slow_stops: bool = False,
     ) -> None:
         self._server, self._store, self._scheduler = server, store, scheduler
         self._chance, self._next_fault, self._nodes = chance, next_fault, nodes
+        self._fastest = -1 if slow_stops else 0
         self._pods: dict[str, _Pod] = {}
         self._finished: dict[str, asyncio.Event] = {}
         self._addresses = 0
@@ -183,9 +186,12 @@ class Kubelet:
 
     async def _saved(self, pod: _Pod, end: _Ends) -> _Ends:
         """Return how a pod ends whose worker writes a checkpoint first."""
-        needed = self._chance.choice(SAVE_SECONDS)
-        await asyncio.sleep(min(needed, pod.grace + KILL_SECONDS))
-        return _Ends(KILLED) if end.code == STOPPED and needed > pod.grace else end
+        needed = self._chance.choice(SAVE_SECONDS[self._fastest :])
+        if needed <= pod.grace:
+            await asyncio.sleep(needed)
+            return end
+        await asyncio.sleep(pod.grace + self._chance.choice(KILL_SECONDS[self._fastest :]))
+        return _Ends(KILLED) if end.code == STOPPED else end
 
     async def _start(self, pod: _Pod) -> None:
         await self._pause(pod, self._chance.uniform(0.2, 3))

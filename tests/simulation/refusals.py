@@ -29,6 +29,7 @@ class Refusal:
         return Answer(self.status, body)
 
 
+TIMEOUT = Refusal(504, "Timeout: request did not complete", Reason.WEBHOOK_FAILED)
 QUOTA = Refusal(403, "exceeded quota: q, requested: count/jobs=1", Reason.QUOTA_EXCEEDED)
 REFUSALS = (
     QUOTA,
@@ -38,5 +39,5 @@ REFUSALS = (
     Refusal(500, 'failed calling webhook "w": connection refused', Reason.WEBHOOK_FAILED),
     Refusal(404, 'namespaces "ns" not found', Reason.NAMESPACE_TERMINATING),
     Refusal(403, "unable to create", Reason.NAMESPACE_TERMINATING, cause="NamespaceTerminating"),
-    Refusal(504, "Timeout: request did not complete", Reason.WEBHOOK_FAILED),
+    TIMEOUT,
 )

@@ -36,7 +36,7 @@ CREATION_SECONDS = (10.0, 10.0, 150.0)
 """The longest time before somebody creates a run."""
 LATEST_SECONDS = 900.0
 """When a run that is late goes on if its peer has had no Job for which it waits."""
-MOST_CUTS = 3
+MOST_CUTS, MOST_BACKS = 3, 3
 
 
 class _Errors(logging.Handler):
@@ -104,11 +104,13 @@ async def _simulate(seed: int, errors: list[str]) -> History:
     world = World(
         seed, chance, plan, server, store, wall, scheduler, network, nodes, queue, errors=errors
     )
-    network.delete, world.clock_back = world.delete_run, theme.clock_back
+    network.delete, world.waits = world.delete_run, theme.waits
     world.cuts, world.reaction = MOST_CUTS * theme.cut_stops, theme.reaction
-    world.waits = theme.waits
+    world.backs = MOST_BACKS * theme.clock_back
     session = FakeSession()
-    kubelet = Kubelet(server, store, scheduler, chance, plan.of_pod, nodes)
+    kubelet = Kubelet(
+        server, store, scheduler, chance, plan.of_pod, nodes, slow_stops=theme.slow_stops
+    )
     log = PollLog(
         lambda url: TimeoutError() if chance.random() < 0.1 else kubelet.progress(url),
         kubelet.job_at,

@@ -12,13 +12,23 @@ from isheep.contract.reasons import Reason
 
 from . import simulate as simulation
 from .api_server import JOBS, PODS, RUNS, Json
+from .connection import RequestFault
 from .faults import draw
 from .history import History
-from .invariants import lost_in_time, one_job, one_writer, reacts, true_queue, violations
+from .invariants import (
+    lost_in_time,
+    names_silent_nodes,
+    one_job,
+    one_writer,
+    reacts,
+    true_queue,
+    violations,
+)
 from .invariants.disturbances import calm_times
-from .kubelet import JOB_NAME
+from .kubelet import JOB_NAME, KILLED, STOPPED
 from .nodes import Silence
 from .queue import QUEUE_LABEL
+from .reactions import begins_to_wait
 from .test_invariants import history, job, request, run, stage, time
 from .themes import RARE, RARE_SHARE, Reaction, Theme, draw_theme
 
@@ -98,6 +108,21 @@ def test_a_job_that_avoids_a_node_too_early_is_a_violation(
     assert len(lost_in_time.violations(silent)) == found
 
 
+@pytest.mark.parametrize(
+    ("node", "at", "found"),
+    [(NODE, 60.0, 0), (NODE, 150.0, 0), (NODE, 170.0, 1), (NODE, 5.0, 1), ("node-2", 60.0, 1)],
+)
+def test_a_run_that_blames_a_node_that_answers_is_a_violation(
+    node: str, at: float, found: int
+) -> None:
+    rows = [(0.0, "ADDED", RUNS, run()), (1.0, "ADDED", PODS, pod(gone_by=40.0))]
+    rows += [(at, "MODIFIED", RUNS, run(reason="NodeLost")), (at, "MODIFIED", RUNS, run())]
+    silences = (Silence(node, 10.0, 100.0, frozen=True),)
+    made = replace(history(*rows), silences=silences)
+    assert len(names_silent_nodes.violations(made)) == found
+    assert names_silent_nodes.violations(with_faults(made, BACK)) == []
+
+
 def prepared(**fields: Any) -> Json:
     """Return a run whose prepare is committed."""
     found = run(**fields)
@@ -145,7 +170,7 @@ def test_a_lease_may_be_renewed_with_the_same_time(renewed: bool, found: int) ->
 
 
 def test_somebody_does_something_about_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    reaction = Reaction(Reason.RUNNING, ("lose-deletion",), (20.0, 30.0))
+    reaction = Reaction((Reason.RUNNING,), ("lose-deletion",), (20.0, 30.0))
     theme = Theme(groupings=("Run",), peers=False, reaction=reaction, alone=True)
     monkeypatch.setattr(simulation, "draw_theme", lambda _: theme)
     found = simulation.simulate(3)
@@ -156,8 +181,55 @@ def test_somebody_does_something_about_a_reason(monkeypatch: pytest.MonkeyPatch)
     assert violations(found) == []
 
 
+REFUSED_JOBS = Theme(jobs=RequestFault.REFUSED, peers=False, alone=True)
+TIMED_OUT = Theme(early="delay", jobs=RequestFault.TIMED_OUT, peers=False, alone=True)
+
+
+@pytest.mark.parametrize(("theme", "creates"), [(REFUSED_JOBS, False), (TIMED_OUT, True)])
+def test_a_request_that_times_out_creates_its_job(
+    theme: Theme, creates: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulation, "draw_theme", lambda _: theme)
+    found = simulation.simulate(3)
+    refused = [one for one in found.requests if one.refusal is not None]
+    jobs = {c.document["metadata"]["name"]: c for c in found.changes if c.kind == "ADDED"}
+    assert refused
+    assert {jobs[one.body["metadata"]["name"]].at <= one.at for one in refused} == {creates}
+    assert violations(found) == []
+
+
+def test_pods_that_stop_slowly_are_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    theme = Theme(
+        peers=False,
+        groupings=("Run",),
+        reaction=Reaction((Reason.RUNNING,), ("evict-all",), (20.0, 30.0)),
+        alone=True,
+        slow_stops=True,
+    )
+    monkeypatch.setattr(simulation, "draw_theme", lambda _: theme)
+    found = simulation.simulate(3)
+    ends = [
+        container["state"].get("terminated", {}).get("exitCode")
+        for change in found.changes
+        if change.resource == PODS and "deletionTimestamp" in change.document["metadata"]
+        for container in change.document["status"].get("containerStatuses") or ()
+    ]
+    assert KILLED in ends
+    assert STOPPED not in ends
+    assert violations(found) == []
+
+
+def test_a_run_begins_to_wait_with_the_reason_of_its_wait() -> None:
+    stages = (stage(hold={"reason": "Retrying", "until": time(20)}),)
+    works, waits = (run(reason=reason, stages=stages) for reason in ("Running", "Retrying"))
+    (made,) = history((0.0, "MODIFIED", RUNS, waits)).changes
+    assert begins_to_wait(replace(made, before=works))
+    assert not begins_to_wait(replace(made, before=waits))
+    assert not begins_to_wait(replace(made, before=waits, document=works))
+
+
 def test_few_seeds_have_a_rare_theme_and_each_of_them_has_its_faults() -> None:
-    drawn = [draw_theme(random.Random(seed)) for seed in range(1000)]
+    drawn = [draw_theme(random.Random(seed)) for seed in range(2000)]
     rare = [theme for theme in drawn if theme in RARE]
     assert len(rare) / len(drawn) == pytest.approx(RARE_SHARE, abs=0.05)
     assert {RARE.index(theme) for theme in rare} == set(range(len(RARE)))
@@ -168,7 +240,8 @@ def test_few_seeds_have_a_rare_theme_and_each_of_them_has_its_faults() -> None:
         assert theme.pods.items() <= plan.pods.items()
         assert set(plan.statuses.values()) == ({theme.statuses} - {None})
         assert theme.jobs is None or theme.jobs in plan.jobs.values()
-        assert not theme.alone or not (plan.writes or plan.reads or kinds - set(theme.acts))
+        others = kinds - {*theme.acts, theme.early}
+        assert not theme.alone or not (plan.writes or plan.reads or others)
 
 
 @pytest.mark.parametrize(("value", "found"), [(600, 0), (-600, 1)])

@@ -15,6 +15,7 @@ from isheep.contract.reasons import Reason
 
 from .connection import RequestFault
 from .kubelet import PodFault
+from .refusals import REFUSALS
 
 RARE_SHARE = 0.2
 """The share of simulations with a rare theme."""
@@ -24,13 +25,13 @@ PODS_OF_AN_ATTEMPT = 4
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """What somebody does some seconds after a run says a reason: one of the `acts`.
+    """What somebody does some seconds after a run says one of the reasons: one of the `acts`.
 
     The act `delete-run` deletes the other run, for which this one waits. If `held` is True, nobody
     does anything before a stage of the run has had to wait for a time.
     """
 
-    reason: str
+    reasons: tuple[str, ...]
     acts: tuple[str, ...]
     seconds: tuple[float, float]
     held: bool = False
@@ -48,8 +49,9 @@ class Theme:
     other has a second Job for a part of an iteration; with `peer_groupings`, when it has a Job for
     any later stage, and the first run is prepared before it waits. `reaction` is what somebody does
     about a reason. If `cut_stops` is True, the network is cut when the operator has stopped an
-    attempt. If `clock_back` is True, the clock of the operators is set back while one notes that a
-    stage waits. If `queued` is True, all runs are in a queue. If `calm` is True, nothing disturbs
+    attempt. If `clock_back` is True, the clock of the operators is set back when one notes that a
+    run has to wait. If `slow_stops` is True, each pod that is stopped needs more than its grace
+    period. If `queued` is True, all runs are in a queue. If `calm` is True, nothing disturbs
     the operator, so the invariants about times hold all the time. If `alone` is True, nothing
     happens but the theme and faults of pods. Without `gpus`, no pod has a GPU, so no status names
     the Jobs. Nobody retries a run that `waits`, so it comes to its longest waits.
@@ -68,6 +70,7 @@ class Theme:
     reaction: Reaction | None = None
     cut_stops: bool = False
     clock_back: bool = False
+    slow_stops: bool = False
     queued: bool = False
     calm: bool = False
     alone: bool = False
@@ -97,6 +100,10 @@ FAILS_AT_FIRST = {
     number: PodFault("exit", commits=2, code=int(ExitCode.DISK))
     for number in range(2, 2 + PODS_OF_AN_ATTEMPT)
 }
+PREPARES_LATE = dict.fromkeys(
+    range(1, 1 + 3 * PODS_OF_AN_ATTEMPT), PodFault("exit", code=int(ExitCode.DISK))
+)
+"""Some attempts of prepare fail, and the run has nothing else to do before the next one."""
 STALLS_AT_FIRST = {
     number: PodFault("exit", code=int(ExitCode.UNREACHABLE))
     for number in range(3, 3 + PODS_OF_AN_ATTEMPT)
@@ -110,6 +117,7 @@ LACKS_MEMORY = dict.fromkeys(range(2, 8), PodFault("exit", code=int(ExitCode.DEV
 """An attempt with this code has one pod. Each attempt has smaller batches, but there are few."""
 WRONG_INPUT = dict.fromkeys(range(1, 7), PodFault("exit", code=int(ExitCode.BAD_INPUT)))
 """prepare refuses the input of the run, which waits longer each time."""
+REFUSED = tuple(sorted({one.reason for one in REFUSALS}))
 RARE: tuple[Theme, ...] = (
     # Somebody deletes a run while the answer to a write of its status is on its way.
     Theme(statuses=RequestFault.OVERTAKEN, alone=True),
@@ -140,10 +148,10 @@ RARE: tuple[Theme, ...] = (
     Theme(early="store-away"),
     # Each attempt of a run loses its node, and then one of the nodes answers again.
     Theme(early="lose-each-node"),
-    # A quota refuses Jobs, and their runs are suspended or edited before the next try.
+    # Jobs are refused, and their runs are suspended or edited before the next try.
     Theme(
         jobs=RequestFault.REFUSED,
-        reaction=Reaction(Reason.QUOTA_EXCEEDED, ("suspend", "edit"), (0.2, 4.0)),
+        reaction=Reaction(REFUSED, ("suspend", "suspend", "edit"), (0.2, 4.0)),
         alone=True,
     ),
     # The operator stops attempts, and cannot write so before their Jobs are gone.
@@ -153,19 +161,19 @@ RARE: tuple[Theme, ...] = (
     # Another operator takes the Lease of one that has lost its network, and gives it back.
     Theme(
         groupings=("Run", "Joined", "Joined", "PerRole"),
-        reaction=Reaction(Reason.RUNNING, ("hand-over",), (15.0, 60.0)),
+        reaction=Reaction((Reason.RUNNING,), ("hand-over",), (15.0, 60.0)),
         alone=True,
     ),
     # Jobs lose their labels after they have made their first stage.
     Theme(
         groupings=("Run", "Run", *PARTS),
-        reaction=Reaction(Reason.RUNNING, ("unlabel-job",), (40.0, 120.0)),
+        reaction=Reaction((Reason.RUNNING,), ("unlabel-job",), (40.0, 120.0)),
         alone=True,
     ),
     # Somebody deletes a Job, and no watch reports its end.
     Theme(
         groupings=("Run", "Run", *PARTS),
-        reaction=Reaction(Reason.RUNNING, ("lose-deletion",), (20.0, 60.0)),
+        reaction=Reaction((Reason.RUNNING,), ("lose-deletion",), (20.0, 60.0)),
         alone=True,
     ),
     # A run is deleted while its Job walks on, and another run waits for the rest of the stages.
@@ -173,7 +181,7 @@ RARE: tuple[Theme, ...] = (
         peers=True,
         groupings=("Run",),
         apart=(100.0, 160.0),
-        reaction=Reaction(Reason.WAITING_FOR_PEER, ("delete-run",), (1.0, 15.0)),
+        reaction=Reaction((Reason.WAITING_FOR_PEER,), ("delete-run",), (1.0, 15.0)),
         alone=True,
     ),
     # A run loses its turn because its store is away. Then it waits for a run that is deleted.
@@ -182,7 +190,7 @@ RARE: tuple[Theme, ...] = (
         peers=True,
         groupings=("Run", "Run", "Joined"),
         apart=(0.5, 2.0),
-        reaction=Reaction(Reason.WAITING_FOR_PEER, ("delete-run",), (0.0, 20.0), held=True),
+        reaction=Reaction((Reason.WAITING_FOR_PEER,), ("delete-run",), (0.0, 20.0), held=True),
         alone=True,
     ),
     # Attempt after attempt fails in the same way.
@@ -193,8 +201,20 @@ RARE: tuple[Theme, ...] = (
     Theme(pods={1: PodFault("hang", seconds=2500.0)}, calm=True, alone=True),
     # An operator that starts finds Jobs without labels by their pods.
     Theme(("unlabel-job", "restart"), alone=True, gpus=False),
+    # The kubelets kill pods at the end of their grace periods, and their nodes answer.
+    Theme(
+        ("evict-all", "suspend"),
+        groupings=("Run", "Run", *PARTS),
+        reaction=Reaction((Reason.RUNNING,), ("evict-all",), (5.0, 40.0)),
+        alone=True,
+        slow_stops=True,
+    ),
+    # A Job is created although the API server answers that it had too little time.
+    Theme(early="delay", jobs=RequestFault.TIMED_OUT, alone=True),
+    # The clock of the operators is set back when a run begins to wait.
+    Theme(pods=PREPARES_LATE, clock_back=True, alone=True),
 )
-WEIGHTS = (2, 3, 2, 2, 3, 1, 1, 1, 3, 3, 3, 5, 3, 2, 4, 2, 2, 2, 2, 2, 2)
+WEIGHTS = (2, 3, 2, 2, 3, 1, 1, 1, 3, 3, 3, 5, 3, 2, 4, 2, 2, 2, 2, 2, 2, 2, 2, 2)
 """How often each rare theme is drawn: more often if few of its seeds find anything."""
 
 

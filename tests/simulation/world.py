@@ -20,7 +20,7 @@ from .job_controller import is_finished, is_later_part, is_later_stage
 from .nodes import Nodes
 from .operator_process import OperatorProcess
 from .queue import Queue
-from .reactions import stops, waits
+from .reactions import begins_to_wait, stops, waits
 from .store import Store
 from .themes import Reaction
 
@@ -76,8 +76,8 @@ class World:
     """Whether the peer has other Jobs, so that the late run goes on beside any later stage."""
     waits: bool = False
     """Whether nobody retries a run that stalls."""
-    clock_back: bool = False
-    """Whether the clock is set back with the next status that says that a stage waits."""
+    backs: int = 0
+    """How often the clock is still set back when a run begins to wait (`Theme.clock_back`)."""
     cuts: int = 0
     """How often the network is still cut after a stop (`Theme.cut_stops`)."""
     reaction: Reaction | None = None
@@ -110,9 +110,9 @@ class World:
 
     def note_change(self, change: Change) -> None:
         """Perform the act that is due at this change, after the change is complete."""
-        if self.clock_back and change.resource == RUNS and waits(change.document):
+        if self.backs and change.resource == RUNS and begins_to_wait(change):
             # The operator has planned with the time before, and waits for an answer, or sleeps.
-            self.clock_back = False
+            self.backs -= 1
             pause = self.chance.choice(BACK_SECONDS)
             self.scheduler.later(pause, lambda: self._happens(BACK))
         if self.late is not None and change.resource == JOBS:
@@ -142,9 +142,9 @@ class World:
             self.resume_late(self.chance.uniform(*LATE_SECONDS))
 
     def _react(self, reaction: Reaction, change: Change) -> None:
-        """Let somebody do something about the reason that a run says now."""
+        """Let somebody do something about one of the reasons, if a run says it now."""
         before, after = ready_reason(change.before or {}), ready_reason(change.document)
-        if after != reaction.reason or before == after:
+        if after not in reaction.reasons or before == after:
             return
         is_due = waits(change.document) or not reaction.held
         if self.reactions and is_due and change.kind != "DELETED":
