@@ -1,16 +1,24 @@
-"""The invariants about a limit of runs, Events and Jobs that stop: each one can fail."""
+"""The invariants about a limit of runs, Events, and Jobs that stop or fail: each one can fail."""
 
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from .api_server import EVENTS, JOBS, RUNS, Json
-from .invariants import keeps_limit, loses_stopping, names_overdue, true_events
-from .test_invariants import history, job, run
+from .api_server import EVENTS, JOBS, PODS, RUNS, Json
+from .invariants import (
+    keeps_limit,
+    loses_stopping,
+    names_overdue,
+    reads_failed_pods,
+    true_events,
+)
+from .invariants.true_jobs import WALK
+from .test_invariants import KEY, history, job, run, stage
 
 
 def job_of_other() -> Json:
@@ -45,6 +53,43 @@ def test_a_free_place_is_used(phase: str, at: float, found: int) -> None:
         (at, "MODIFIED", RUNS, run(phase=phase, reason="x")),
     ]
     assert len(keeps_limit.violations(replace(history(*rows), limit=1))) == found
+
+
+def failed_pod() -> Json:
+    """Return a pod that has failed after the commit of the first stage."""
+    message = json.dumps({"steps": [{"id": "i1/generate/r1", "key": KEY}]})
+    states = [{"name": "worker", "state": {"terminated": {"exitCode": 1, "message": message}}}]
+    metadata = {"name": "pod", "uid": "pod-1", "ownerReferences": [{"uid": "job-1"}]}
+    return {"metadata": metadata, "status": {"phase": "Failed", "containerStatuses": states}}
+
+
+def walking(*, failed: int = 0, **fields: Any) -> Json:
+    found = copy.deepcopy(job())
+    found["metadata"]["annotations"][WALK] = "{}"
+    return {**found, "status": {"failed": failed}, **fields}
+
+
+@pytest.mark.parametrize(
+    ("at", "committed", "goes_on", "found"),
+    [
+        (30.0, False, True, 1),
+        (30.0, True, True, 0),
+        (15.0, False, True, 0),
+        (30.0, False, False, 0),
+    ],
+)
+def test_the_commits_of_a_failed_pod_are_in_the_status(
+    at: float, committed: bool, goes_on: bool, found: int
+) -> None:
+    rows = [
+        (0.0, "ADDED", RUNS, run()),
+        (1.0, "ADDED", JOBS, walking()),
+        (9.0, "MODIFIED", PODS, failed_pod()),
+        (10.0, "MODIFIED", JOBS, walking(failed=1, spec={"suspend": not goes_on})),
+        (11.0, "MODIFIED", RUNS, run(stages=(stage(committed=committed),))),
+        (at, "MODIFIED", RUNS, run(reason="Retrying")),
+    ]
+    assert len(reads_failed_pods.violations(history(*rows))) == found
 
 
 def stopping(*, seconds: int = 60) -> Json:
