@@ -193,12 +193,20 @@ def test_a_comparison_differs_from_its_verdict(difference: float | None, found: 
 
 
 @pytest.mark.parametrize(
-    ("labels", "phase", "at", "found"),
-    [({}, "Running", 60.0, 1), ({}, "Running", 4.0, 0), ({}, "Failed", 60.0, 0)],
+    ("labels", "phase", "at", "stage_id", "found"),
+    [
+        ({}, "Running", 60.0, "i1/generate/r1", 1),
+        ({}, "Running", 4.0, "i1/generate/r1", 0),
+        ({}, "Failed", 60.0, "i1/generate/r1", 0),
+        ({}, "Running", 60.0, "prepare", 0),
+    ],
 )
 def test_no_job_is_created_beside_one_without_labels(
-    labels: Json, phase: str, at: float, found: int
+    labels: Json, phase: str, at: float, stage_id: str, found: int
 ) -> None:
+    steps = json.dumps([{"id": stage_id, "key": KEY}])
+    new = job("job-2")
+    new["metadata"]["annotations"] = {"isheep.dev/steps": steps}
     hidden = copy.deepcopy(job())
     hidden["metadata"]["labels"] = labels
     owners = [{"uid": "job-1"}]
@@ -209,7 +217,7 @@ def test_no_job_is_created_beside_one_without_labels(
         (1.5, "ADDED", PODS, {**pod, "status": {"phase": "Running"}}),
         (2.0, "MODIFIED", JOBS, hidden),
         (3.0, "MODIFIED", PODS, {**pod, "status": {"phase": phase}}),
-        (at, "ADDED", JOBS, job("job-2")),
+        (at, "ADDED", JOBS, new),
     ]
     faults = ((2.0, "Act(kind='unlabel-job', seconds=120.0, value=None)"),)
     assert len(finds_by_pods.violations(replace(history(*rows), faults=faults))) == found

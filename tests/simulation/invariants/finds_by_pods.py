@@ -1,7 +1,8 @@
 """No Job is created beside one that has lost its labels and whose pods go on.
 
 The operator finds such a Job by its name, or by its pods (`kube/passes/forgotten_jobs.py`). A run
-with measurements has several Jobs at a time, so nothing is said about it.
+with measurements has several Jobs at a time, so nothing is said about it. After an edit, prepare
+runs beside the Jobs that go on.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from ..history import History
 from ..job_controller import is_finished
 from ..specs import is_measured
 from .disturbances import has_act
+from .job_states import prepares
 from .lost_jobs import is_over
 from .true_failure import UID_LABEL
 
@@ -51,6 +53,7 @@ def violations(history: History) -> list[str]:
                     for job, (since, other) in hidden.items()
                     if other["metadata"]["ownerReferences"][0]["uid"] == run
                     and change.at - since >= SECONDS
+                    and (prepares(other) or not prepares(document))
                     and any(change.at - begin >= SECONDS for begin in pods.get(job, {}).values())
                 ]
     return found
