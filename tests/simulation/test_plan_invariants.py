@@ -193,27 +193,30 @@ def test_a_comparison_differs_from_its_verdict(difference: float | None, found: 
 
 
 @pytest.mark.parametrize(
-    ("labels", "phase", "at", "stage_id", "found"),
+    ("stages", "phase", "at", "found"),
     [
-        ({}, "Running", 60.0, "i1/generate/r1", 1),
-        ({}, "Running", 4.0, "i1/generate/r1", 0),
-        ({}, "Failed", 60.0, "i1/generate/r1", 0),
-        ({}, "Running", 60.0, "prepare", 0),
+        (("i1/generate/r1", "i1/generate/r1"), "Running", 60.0, 1),
+        (("i1/generate/r1", "i1/generate/r1"), "Running", 4.0, 0),
+        (("i1/generate/r1", "i1/generate/r1"), "Failed", 60.0, 0),
+        (("i1/generate/r1", "prepare"), "Running", 60.0, 0),
+        (("prepare", "prepare"), "Running", 60.0, 1),
+        (("i1/report", "i2/generate/r1"), "Running", 60.0, 0),
     ],
 )
 def test_no_job_is_created_beside_one_without_labels(
-    labels: Json, phase: str, at: float, stage_id: str, found: int
+    stages: tuple[str, str], phase: str, at: float, found: int
 ) -> None:
-    steps = json.dumps([{"id": stage_id, "key": KEY}])
-    new = job("job-2")
-    new["metadata"]["annotations"] = {"isheep.dev/steps": steps}
-    hidden = copy.deepcopy(job())
-    hidden["metadata"]["labels"] = labels
+    old, new = job(), job("job-2")
+    for document, stage_id in zip((old, new), stages, strict=True):
+        steps = json.dumps([{"id": stage_id, "key": KEY}])
+        document["metadata"]["annotations"] = {"isheep.dev/steps": steps}
+    hidden = copy.deepcopy(old)
+    hidden["metadata"]["labels"] = {}
     owners = [{"uid": "job-1"}]
     pod: Json = {"metadata": {"name": "pod-1", "uid": "pod-1", "ownerReferences": owners}}
     rows: list[Any] = [
         (0.0, "ADDED", RUNS, run()),
-        (1.0, "ADDED", JOBS, job()),
+        (1.0, "ADDED", JOBS, old),
         (1.5, "ADDED", PODS, {**pod, "status": {"phase": "Running"}}),
         (2.0, "MODIFIED", JOBS, hidden),
         (3.0, "MODIFIED", PODS, {**pod, "status": {"phase": phase}}),

@@ -2,11 +2,14 @@
 
 The operator finds such a Job by its name, or by its pods (`kube/passes/forgotten_jobs.py`). A run
 with measurements has several Jobs at a time, so nothing is said about it. After an edit, prepare
-runs beside the Jobs that go on.
+runs beside the Jobs that go on. The next iteration begins beside the report of the one before.
 """
 
 from __future__ import annotations
 
+from isheep.recipes.stage_kinds import kind_of
+
+from ...control_plane.harness.invariants import steps_of
 from ..api_server import JOBS, PODS, RUNS, Json
 from ..history import History
 from ..job_controller import is_finished
@@ -53,7 +56,13 @@ def violations(history: History) -> list[str]:
                     for job, (since, other) in hidden.items()
                     if other["metadata"]["ownerReferences"][0]["uid"] == run
                     and change.at - since >= SECONDS
-                    and (prepares(other) or not prepares(document))
+                    and not _may_go_on(other, beside=document)
                     and any(change.at - begin >= SECONDS for begin in pods.get(job, {}).values())
                 ]
     return found
+
+
+def _may_go_on(job: Json, *, beside: Json) -> bool:
+    """Return whether a Job may go on beside a new one of its run."""
+    reports = kind_of(steps_of(job)[0][0]) == "report"
+    return reports or (prepares(beside) and not prepares(job))
