@@ -157,11 +157,19 @@ def _delete_run(world: World, act: Act) -> None:
         world.scheduler.task(world.deployment.restart(graceful=False))
 
 
-def _delete_others(world: World, _: Act, place: str) -> None:
-    """Delete the runs for which the run of a path may wait; nobody creates them again."""
+def _delete_others(world: World, _: Act, place: str, *, again: bool = False) -> None:
+    """Delete the runs for which the run of a path may wait; somebody may create them again."""
     for other, _document in world.server.members(RUNS):
         if other != place:
-            delete_run(world, other, again=False)
+            delete_run(world, other, again=again)
+
+
+def _delete_at_start(world: World, act: Act, place: str) -> None:
+    """Delete the runs for which a run may wait, and start another operator."""
+    _delete_others(world, act, place, again=True)
+    for noted in (Act("delete-run", value=True), Act("restart", value=False)):
+        world.plan.note(str(noted))
+    world.scheduler.task(world.deployment.restart(graceful=False))
 
 
 def delete_run(world: World, place: str, *, again: bool) -> None:
@@ -285,6 +293,7 @@ _ON_RUNS: dict[str, Callable[[World, Act, str], None]] = {
     "edit": _edit_run,
     "suspend": _suspend_run,
     "delete-run": _delete_others,
+    "delete-run-at-start": _delete_at_start,
     "hand-over": _hand_over,
     "unlabel-job": lambda world, act, _: _unlabel_job(world, act),
     "lose-deletion": lambda world, act, _: _lose_deletion(world, act),

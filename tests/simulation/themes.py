@@ -27,8 +27,9 @@ PODS_OF_AN_ATTEMPT = 4
 class Reaction:
     """What somebody does some seconds after a run says one of the reasons: one of the `acts`.
 
-    The act `delete-run` deletes the other run, for which this one waits. If `held` is True, nobody
-    does anything before a stage of the run has had to wait for a time.
+    The act `delete-run` deletes the other run, for which this one waits, and with
+    `delete-run-at-start`, an operator starts that has never seen that run. If `held` is True,
+    nobody does anything before a stage of the run has had to wait for a time.
     """
 
     reasons: tuple[str, ...]
@@ -213,8 +214,17 @@ RARE: tuple[Theme, ...] = (
     Theme(early="delay", jobs=RequestFault.TIMED_OUT, alone=True),
     # The clock of the operators is set back when a run begins to wait.
     Theme(pods=PREPARES_LATE, clock_back=True, alone=True),
+    # An operator starts while the pods of a deleted run stop, and another run waits for its stages.
+    Theme(
+        peers=True,
+        groupings=("Run", *PARTS),
+        apart=(0.5, 30.0),
+        reaction=Reaction((Reason.WAITING_FOR_PEER,), ("delete-run-at-start",), (0.0, 20.0)),
+        alone=True,
+        slow_stops=True,
+    ),
 )
-WEIGHTS = (2, 3, 2, 2, 3, 1, 1, 1, 3, 3, 3, 5, 3, 2, 4, 2, 2, 2, 2, 2, 2, 2, 2, 2)
+WEIGHTS = (2, 3, 2, 2, 3, 1, 1, 1, 3, 3, 3, 5, 3, 2, 4, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2)
 """How often each rare theme is drawn: more often if few of its seeds find anything."""
 
 
