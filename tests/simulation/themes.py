@@ -139,8 +139,8 @@ RARE: tuple[Theme, ...] = (
     Theme(
         late_peer=True,
         peers=True,
-        groupings=("Joined", "Joined", "PerRole"),
-        peer_groupings=("PerStage", "PerRole"),
+        groupings=("Joined", "Joined", "Joined", "PerRole"),
+        peer_groupings=("PerRole", "PerRole", "PerRole", "PerStage"),
         alone=True,
     ),
     # A Job is created, and neither an answer nor a watch says so.
