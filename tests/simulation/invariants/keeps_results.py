@@ -1,0 +1,120 @@
+"""What a run has made stays in its status: its models, its report and its times.
+
+The newest model is the output of the last stage that makes one, and without `best.metric` it is the
+best one, too. Neither disappears once there is a model. The work starts when the run is first
+planned, or goes on after a suspension, a retry or an edit; nothing else sets the time, and the time
+of the end stays while the run is over. The stage at work has the key of its record, and `iteration`
+and `progress` belong to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from isheep.contract.stage_ids import iteration_of
+
+from ..api_server import RUNS, Json
+from ..history import History
+from .disturbances import has_wrong_clock
+from .keeps_waiting import seconds_of
+
+FOLDER = "s3://bucket/some/prefix/ns/stages"
+OVER = ("Succeeded", "Failed")
+KEPT = ("modelUri", "lastModelUri", "best", "reportUri", "lastFailure", "resolved")
+"""What never disappears."""
+LATE_SECONDS = 90.0
+"""How long after a plan its status is written at the latest: a request or two that hang."""
+
+
+def violations(history: History) -> list[str]:
+    """Return the versions of runs whose results or times are wrong."""
+    return [f"version {version} {what}" for version, what in _wrong_versions(history)]
+
+
+def _wrong_versions(history: History) -> Iterator[tuple[int, str]]:
+    exact = not has_wrong_clock(history)
+    last: dict[str, Json] = {}
+    for change in history.changes:
+        if change.resource != RUNS:
+            continue
+        uid, status = change.document["metadata"]["uid"], change.document.get("status") or {}
+        if change.version in history.exempt:
+            last.pop(uid, None)
+            continue
+        before = last.get(uid)
+        if status is before or "phase" not in status:
+            continue
+        last[uid] = status
+        found = [*_wrong_results(before or {}, status), *_wrong_stage(status)]
+        found += _wrong_times(before or {}, status, change.at if exact else None)
+        for what in found:
+            yield change.version, what
+
+
+def _wrong_results(before: Json, now: Json) -> Iterator[str]:
+    for name in KEPT:
+        if name in before and name not in now:
+            yield f"has no {name} any more"
+    stages = now.get("stages")
+    if stages is before.get("stages") and now.get("lastModelUri") is before.get("lastModelUri"):
+        return
+    made = [s for s in stages or () if s.get("committed") and _makes_model(s["id"])]
+    merges = any(s["id"].endswith("/merge") for s in stages or ())
+    made = [s for s in made if s["id"].endswith("/merge") or not merges]
+    newest = f"{FOLDER}/{made[-1]['key']}/files" if made else before.get("lastModelUri")
+    if now.get("lastModelUri") != newest and (merges or not made):
+        yield f"has the newest model {now.get('lastModelUri')}, and not {newest}"
+    best = now.get("best")
+    if made and best is not None:
+        wanted = (iteration_of(made[-1]["id"]), now.get("lastModelUri"))
+        shown = (best["iteration"], best.get("modelUri"))
+        if merges and (shown != wanted or now.get("modelUri") != best.get("modelUri")):
+            yield f"has the best model {shown}, and not {wanted}"
+        if not best.get("note"):
+            yield "does not say why its best model is the best one"
+
+
+def _makes_model(stage: str) -> bool:
+    return stage.endswith(("/merge", "/train"))
+
+
+def _wrong_stage(now: Json) -> Iterator[str]:
+    stage = now.get("stage")
+    shown = now["phase"] == "Succeeded" or stage is not None
+    for name in ("iteration", "progress"):
+        if (now.get(name) is not None) != shown:
+            yield f"has the {name} {now.get(name)}, the phase {now['phase']} and the stage {stage}"
+    if stage is None:
+        return
+    record = next((s for s in now.get("stages") or () if s["id"] == stage["id"]), None)
+    if record is not None and record["key"] != stage["key"]:
+        yield f"shows {stage['id']} with the key {stage['key']}, and not {record['key']}"
+    own = iteration_of(stage["id"])
+    # A model is measured while the next iteration goes on.
+    if now.get("iteration") not in (own, own + ("/evaluate/" in stage["id"])):
+        yield f"is in iteration {now.get('iteration')}, and at {stage['id']}"
+    if (stage.get("itemsDone") or 0) > (stage.get("itemsTotal") or 0):
+        yield f"has done {stage['itemsDone']} of {stage.get('itemsTotal')} items"
+
+
+def _wrong_times(before: Json, now: Json, at: float | None) -> Iterator[str]:
+    names = ("observedGeneration", "lastHandledRetry")
+    asked = any(before.get(name) != now.get(name) for name in names)
+    for name, free in (
+        ("startTime", now["phase"] == "Suspended" or _had_no_place(before)),
+        ("completionTime", now["phase"] not in OVER or before.get("phase") not in OVER),
+    ):
+        old, new = before.get(name), now.get(name)
+        if old == new:
+            continue
+        if old is not None and not asked and not free:
+            yield f"has the {name} {new} after {old}"
+        if new is not None and at is not None and not -1.0 <= at - seconds_of(new) <= LATE_SECONDS:
+            yield f"has the {name} {new}, {at - seconds_of(new):.0f} s ago"
+    works = now["phase"] not in ("Suspended", "Stalled", "Pending")
+    if works and "startTime" not in now:
+        yield f"is {now['phase']} without the time of its start"
+
+
+def _had_no_place(status: Json) -> bool:
+    return any(c.get("reason") == "RunLimit" for c in status.get("conditions") or ())
