@@ -39,6 +39,8 @@ LATE: dict[str, float] = {
 """How long after the end of an act its effect on the operator can last."""
 _ACT = re.compile(r"Act\(kind='([^']+)', seconds=([0-9.]+)")
 
+_OF_RUN = re.compile(r"\S+ \S+/(?:jobs/|selfalignmentruns/)([a-z]+)[-/][^ ]*: ")
+"""A request about one run or its Job. If it fails, only the pass of this run has to wait."""
 _REFUSED = re.compile(rf"POST \S+/jobs: {RequestFault.REFUSED.value}$")
 
 
@@ -76,14 +78,29 @@ def has_wrong_clock(history: History) -> bool:
     return has_act(history, "clock")
 
 
-def calm_times(history: History, *, clocks: bool = True, refusals: bool = True) -> Calm:
-    """Return the times without a disturbance.
+def disturbed_runs(history: History) -> set[str]:
+    """Return the names of the runs about which a request has failed."""
+    return {found for _, text in history.faults if (found := _run_of(text)) is not None}
+
+
+def _run_of(text: str) -> str | None:
+    """Return the only run that a fault disturbs; None if it disturbs all runs."""
+    found = None if "dies" in text else _OF_RUN.match(text)
+    return None if found is None else found[1]
+
+
+def calm_times(
+    history: History, *, clocks: bool = True, refusals: bool = True, run: str | None = None
+) -> Calm:
+    """Return the times without a disturbance: of all runs, or of the run with a name.
 
     A wrong clock is one for ever, unless `clocks` is False. Then it is one only when it is set. A
     Job that is refused is none if `refusals` is False.
     """
     late = LATE if clocks else {**LATE, "clock": SET_SECONDS}
     faults = [one for one in history.faults if refusals or not _REFUSED.match(one[1])]
+    if run is not None:
+        faults = [one for one in faults if _run_of(one[1]) in (None, run)]
     lasts = [(at, _seconds(text, late)) for at, text in faults]
     ends = [(at, at + seconds) for at, seconds in lasts if seconds]
     spans, free = [], 0.0

@@ -22,6 +22,7 @@ FOLDER = "s3://bucket/some/prefix/ns/stages"
 OVER = ("Succeeded", "Failed")
 KEPT = ("modelUri", "lastModelUri", "best", "reportUri", "lastFailure", "resolved")
 """What never disappears."""
+MEASURING = ("evaluate", "score", "judge", "verdict")
 LATE_SECONDS = 90.0
 """How long after a plan its status is written at the latest: a request or two that hang."""
 
@@ -91,7 +92,8 @@ def _wrong_stage(now: Json) -> Iterator[str]:
         yield f"shows {stage['id']} with the key {stage['key']}, and not {record['key']}"
     own = iteration_of(stage["id"])
     # A model is measured while the next iteration goes on.
-    if now.get("iteration") not in (own, own + ("/evaluate/" in stage["id"])):
+    measures = any(f"/{kind}/" in stage["id"] for kind in MEASURING)
+    if now.get("iteration") not in (own, own + measures):
         yield f"is in iteration {now.get('iteration')}, and at {stage['id']}"
     if (stage.get("itemsDone") or 0) > (stage.get("itemsTotal") or 0):
         yield f"has done {stage['itemsDone']} of {stage.get('itemsTotal')} items"
@@ -101,7 +103,7 @@ def _wrong_times(before: Json, now: Json, at: float | None) -> Iterator[str]:
     names = ("observedGeneration", "lastHandledRetry")
     asked = any(before.get(name) != now.get(name) for name in names)
     for name, free in (
-        ("startTime", now["phase"] == "Suspended" or _had_no_place(before)),
+        ("startTime", now["phase"] == "Suspended" or _waits_for_place(before)),
         ("completionTime", now["phase"] not in OVER or before.get("phase") not in OVER),
     ):
         old, new = before.get(name), now.get(name)
@@ -112,9 +114,9 @@ def _wrong_times(before: Json, now: Json, at: float | None) -> Iterator[str]:
         if new is not None and at is not None and not -1.0 <= at - seconds_of(new) <= LATE_SECONDS:
             yield f"has the {name} {new}, {at - seconds_of(new):.0f} s ago"
     works = now["phase"] not in ("Suspended", "Stalled", "Pending")
-    if works and "startTime" not in now:
+    if works and "startTime" not in now and not _waits_for_place(now):
         yield f"is {now['phase']} without the time of its start"
 
 
-def _had_no_place(status: Json) -> bool:
+def _waits_for_place(status: Json) -> bool:
     return any(c.get("reason") == "RunLimit" for c in status.get("conditions") or ())

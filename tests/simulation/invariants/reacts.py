@@ -1,5 +1,6 @@
 """An operator that nothing disturbs reacts soon, and not only with its next LIST.
 
+A request that fails delays only the run that it is about: other workers serve the other runs.
 It notes the end of each Job, each edit and each retry in the status of the run. While a run says
 that it runs, and gives no reason to wait, a Job is at work for it. A run that waits for a time goes
 on at that time. A run that waits for a peer, or for an attempt that stops, goes on when no peer and
@@ -12,7 +13,7 @@ each LIST. So a wait ends after both of these times, from its begin or from when
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,26 +23,26 @@ from isheep.planner.retry_schedule import STALLED_SCHEDULE
 from ..api_server import JOBS, RUNS, Change, Json
 from ..history import History
 from ..job_controller import is_finished
-from .disturbances import Calm, calm_times, has_wrong_clock
+from .disturbances import Calm, calm_times, disturbed_runs, has_wrong_clock
 from .job_states import prepares, ready_reason
 from .keeps_waiting import seconds_of
 from .open_requests import is_open
 from .true_failure import UID_LABEL
 
 LIMITS = {
-    "end": 10.0,
-    "generation": 10.0,
-    "retry": 10.0,
-    "job": 45.0,
-    "hold": 10.0,
-    "peer": 10.0,
-    "queue": 60.0,
-    "stop": 90.0,
+    "end": 1.5,
+    "generation": 1.5,
+    "retry": 1.5,
+    "job": 1.5,
+    "hold": 3.5,
+    "peer": 1.5,
+    "queue": 5.0,
+    "stop": 1.5,
 }
 """The most seconds for each kind of news, while nothing disturbs the operator.
 
-A Job that disappears between the LIST of an operator that starts and the begin of its watch is read
-when its pods are inspected the next time.
+A request takes a tenth of a second here, and so does a watch. A pass has a few requests. A plan is
+repeated after two seconds, and the times of waits have whole seconds.
 """
 LIST_SECONDS = 300.0
 WRONG_CLOCK_SECONDS = STALLED_SCHEDULE[-1].total_seconds() + LIST_SECONDS + LIMITS["hold"]
@@ -87,17 +88,24 @@ class _Limits:
 
     calm: Calm
     wrong_clock: bool
+    others: Mapping[str, Calm] = field(default_factory=dict)
+    """The calm times of runs, if a request about another run has failed."""
 
-    def latest(self, name: str, begin: float) -> float:
-        """Return the latest time for the reaction to news at `begin`."""
+    def latest(self, name: str, begin: float, run: str) -> float:
+        """Return the latest time for the reaction of a run to news at `begin`."""
         waits = name == "hold" and self.wrong_clock
-        return self.calm.after(begin, WRONG_CLOCK_SECONDS if waits else LIMITS[name])
+        calm = self.calm if name == "peer" else self.others.get(run, self.calm)
+        return calm.after(begin, WRONG_CLOCK_SECONDS if waits else LIMITS[name])
 
 
 def violations(history: History) -> list[str]:
     """Return what an operator has noted too late, or not at all."""
     calm = calm_times(history, clocks=False)
-    return list(_late(history.changes, _Limits(calm, has_wrong_clock(history))))
+    others: dict[str, Calm] = {}
+    if disturbed_runs(history):
+        names = {f.run["metadata"]["name"] for f in history.final}
+        others = {name: calm_times(history, clocks=False, run=name) for name in names}
+    return list(_late(history.changes, _Limits(calm, has_wrong_clock(history), others)))
 
 
 def _late(changes: tuple[Change, ...], limits: _Limits) -> Iterator[str]:
@@ -224,6 +232,6 @@ def _noted(run: _Run, name: str, at: float, limits: _Limits, *, due: bool) -> It
 
 def _checked(run: _Run, name: str, at: float, limits: _Limits) -> Iterator[str]:
     begin = run.due.pop(name, at)
-    if at > limits.latest(name, begin):
-        who = run.document["metadata"]["name"]
+    who = run.document["metadata"]["name"]
+    if at > limits.latest(name, begin, who):
         yield f"{who}: {WHAT[name]} is noted after {at - begin:.0f} s"

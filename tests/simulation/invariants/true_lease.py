@@ -31,6 +31,9 @@ def _wrong(history: History) -> Iterator[str]:
         if change.resource != LEASES or change.kind == "DELETED":
             continue
         before, now = (change.before or {}).get("spec"), change.document["spec"]
+        if before == now:
+            # Somebody has changed the labels or the annotations.
+            continue
         if before is not None and not now["holderIdentity"]:
             expected = {**before, "holderIdentity": ""}
         else:
