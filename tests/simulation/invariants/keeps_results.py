@@ -92,7 +92,7 @@ def _wrong_stage(now: Json) -> Iterator[str]:
         yield f"shows {stage['id']} with the key {stage['key']}, and not {record['key']}"
     own = iteration_of(stage["id"])
     # A model is measured while the next iteration goes on.
-    measures = any(f"/{kind}/" in stage["id"] for kind in MEASURING)
+    measures = any(part in MEASURING for part in stage["id"].split("/"))
     if now.get("iteration") not in (own, own + measures):
         yield f"is in iteration {now.get('iteration')}, and at {stage['id']}"
     if (stage.get("itemsDone") or 0) > (stage.get("itemsTotal") or 0):

@@ -1,6 +1,7 @@
 """An operator that nothing disturbs reacts soon, and not only with its next LIST.
 
-A request that fails delays only the run that it is about: other workers serve the other runs.
+A request that fails delays only the run that it is about, and new runs: other workers serve the
+Jobs and the edits of other runs.
 It notes the end of each Job, each edit and each retry in the status of the run. While a run says
 that it runs, and gives no reason to wait, a Job is at work for it. A run that waits for a time goes
 on at that time. A run that waits for a peer, or for an attempt that stops, goes on when no peer and
@@ -44,6 +45,8 @@ LIMITS = {
 A request takes a tenth of a second here, and so does a watch. A pass has a few requests. A plan is
 repeated after two seconds, and the times of waits have whole seconds.
 """
+URGENT = ("end", "generation", "retry")
+"""The news of a run that is not new. Most workers serve nothing else."""
 LIST_SECONDS = 300.0
 WRONG_CLOCK_SECONDS = STALLED_SCHEDULE[-1].total_seconds() + LIST_SECONDS + LIMITS["hold"]
 """The longest wait from its begin on, if the clock is wrong."""
@@ -91,10 +94,12 @@ class _Limits:
     others: Mapping[str, Calm] = field(default_factory=dict)
     """The calm times of runs, if a request about another run has failed."""
 
-    def latest(self, name: str, begin: float, run: str) -> float:
+    def latest(self, name: str, begin: float, run: Json) -> float:
         """Return the latest time for the reaction of a run to news at `begin`."""
         waits = name == "hold" and self.wrong_clock
-        calm = self.calm if name == "peer" else self.others.get(run, self.calm)
+        calm = self.calm
+        if name in URGENT and (run.get("status") or {}).get("phase") is not None:
+            calm = self.others.get(run["metadata"]["name"], calm)
         return calm.after(begin, WRONG_CLOCK_SECONDS if waits else LIMITS[name])
 
 
@@ -232,6 +237,6 @@ def _noted(run: _Run, name: str, at: float, limits: _Limits, *, due: bool) -> It
 
 def _checked(run: _Run, name: str, at: float, limits: _Limits) -> Iterator[str]:
     begin = run.due.pop(name, at)
-    who = run.document["metadata"]["name"]
-    if at > limits.latest(name, begin, who):
+    if at > limits.latest(name, begin, run.document):
+        who = run.document["metadata"]["name"]
         yield f"{who}: {WHAT[name]} is noted after {at - begin:.0f} s"
