@@ -223,8 +223,12 @@ RARE: tuple[Theme, ...] = (
         alone=True,
         slow_stops=True,
     ),
+    # Writes of the status of one run take longer than the operator waits. The others go on.
+    Theme(("retry", "edit"), statuses=RequestFault.SLOW, peers=True, alone=True),
+    # Operators end by SIGTERM, and another one takes the Lease at once.
+    Theme(("restart", "second-operator"), alone=True),
 )
-WEIGHTS = (2, 3, 2, 2, 3, 1, 1, 1, 3, 3, 3, 5, 3, 2, 4, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2)
+WEIGHTS = (2, 3, 2, 2, 3, 1, 1, 1, 3, 3, 3, 5, 3, 2, 4, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2)
 """How often each rare theme is drawn: more often if few of its seeds find anything."""
 
 

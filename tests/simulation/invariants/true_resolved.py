@@ -34,9 +34,7 @@ SOURCES = {"model": "modelDigest", "modelRevision": "modelRevision", "seedTasks"
 
 def violations(history: History) -> list[str]:
     """Return the versions of runs whose resolved values are wrong."""
-    return [
-        f"version {version} has resolved {what}" for version, what in _wrong_versions(history)
-    ]
+    return [f"version {version} has resolved {what}" for version, what in _wrong_versions(history)]
 
 
 def _wrong_versions(history: History) -> Iterator[tuple[int, str]]:
