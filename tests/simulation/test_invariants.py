@@ -126,7 +126,7 @@ def test_a_run_may_wait_for_a_peer_that_goes_on() -> None:
 
 @pytest.mark.parametrize("before", [None, job(finished=True)])
 def test_a_job_that_gets_its_labels_again_does_not_end_again(before: Json | None) -> None:
-    prepared = run()
+    prepared = run(reason="Queued")
     prepared["status"]["resolved"] = {"prepared": {}}
     made = history(
         (0.0, "ADDED", RUNS, prepared),
@@ -141,7 +141,7 @@ def test_a_job_that_gets_its_labels_again_does_not_end_again(before: Json | None
 
 def test_an_operator_may_be_late_when_something_disturbs_it() -> None:
     found = history(*LATE["no peer"])
-    cut = (5.0, "Act(kind='partition', seconds=45.0, value=None)")
+    cut = (1.0, "Act(kind='partition', seconds=45.0, value=None)")
     disturbed = History(
         **{name: (cut,) if name == "faults" else getattr(found, name) for name in History.__slots__}
     )

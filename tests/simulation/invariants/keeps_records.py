@@ -88,8 +88,11 @@ def _changes(before: Json | None, now: Json, *, free: bool) -> Iterator[str]:
     reductions, hold = now.get("memoryReduction") or 0, now.get("hold")
     if failures + reductions > attempts or reductions > MOST_REDUCTIONS:
         yield f"has {failures} failures and {reductions} smaller batches in {attempts} attempts"
-    if hold is not None and (hold.get("times", 1) < 1 or not hold["message"]):
-        yield f"has the wait {hold}"
+    old_hold = (before or {}).get("hold") or {}
+    if hold is not None and hold != old_hold:
+        row = old_hold.get("times", 0) if old_hold.get("stalled") and hold.get("stalled") else 0
+        if (before is not None and hold.get("times") not in (1, row + 1)) or not hold["message"]:
+            yield f"has the wait {hold} after {old_hold}"
     if before is None:
         return
     if attempts < (before.get("attempts") or 0):

@@ -1,10 +1,10 @@
 """`status.resolved` has what the spec of its generation means, and nothing else changes it.
 
 It contains the spec with all defaults, a digest of each value that the user wrote, the versions of
-the stages, the image, and what prepare has found. A version of the operator that reads it later must
-find the same digests (`planner/seen_fields.py`), so the test computes them itself. One installation
-never changes here, so the values are those of its spec also after edits. No edit of the simulation
-names another source, so the digests of the sources stay.
+the stages, the image, and what prepare has found. A later version of the operator compares the
+digests (`planner/seen_fields.py`), so their form must not change, and this invariant computes them
+itself. The installation never changes here, so the values are those of the spec also after edits.
+No edit of the simulation names another source, so the digests of the sources stay.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.yardstick import Yardstick
 from isheep.recipes.stage_kinds import STAGE_VERSIONS
 
-from ...unit.isheep.planner.simulation import prepared_for, with_evaluation
+from ...unit.isheep.planner.prepared_inputs import prepared_for, with_evaluation
 from ..api_server import RUNS, Json
 from ..history import History
 
@@ -28,7 +28,12 @@ WHOLE = ("seedTasks", "storage", "judge")
 DIGITS = 40
 VERSIONS = {str(kind): version for kind, version in STAGE_VERSIONS.items()}
 IMAGE = "image-1"
-SOURCES = {"model": "modelDigest", "modelRevision": "modelRevision", "seedTasks": "seedTasksDigest"}
+SOURCES = {
+    "model": "modelDigest",
+    "modelRevision": "modelRevision",
+    "seedTasks": "seedTasksDigest",
+    "templates": "templatesDigest",
+}
 """The inputs that each prepare finds, and their names in its result."""
 
 
@@ -57,6 +62,10 @@ def _wrong_versions(history: History) -> Iterator[tuple[int, str]]:
         before[uid] = now
         if now["generation"] != status["observedGeneration"]:
             yield change.version, f"generation {now['generation']}"
+        stages = status.get("stages") or ()
+        keys = {stage["key"] for stage in stages if stage["id"] == "prepare"}
+        if keys - {now["prepareKey"]}:
+            yield change.version, f"the key {now['prepareKey']} of prepare, and its stage {keys}"
         spec = specs.get((uid, now["generation"]))
         for what in _wrong(now, last, spec) if spec is not None else ():
             yield change.version, what

@@ -1,10 +1,11 @@
 """The GPU time of each attempt in a status belongs to a Job of the run, and to its pods.
 
-The entry of an attempt has the name, the time of creation and the devices of a Job that existed, the
-stage of its next seconds, and what was charged to each pod, which is at most the time since a
+The entry of an attempt has the name, the time of creation and the devices of a Job that existed,
+the stage of its next seconds, and what was charged to each pod. That is at most the time since a
 kubelet has accepted the pod. While a Job is stopped, its pods may take as long as their grace
-period. An attempt that is charged completely has none of this any more, and in the end each attempt
-is (`api/gpu_usage.py`). The usage never disappears, and its prices are those of the installation.
+period. An attempt that is charged completely has no pods in the status any more, and in the end
+each attempt is charged completely (`api/gpu_usage.py`). The usage never disappears, and its prices
+are those of the installation.
 """
 
 from __future__ import annotations
