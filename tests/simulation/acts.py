@@ -80,6 +80,7 @@ def _silence(world: World, act: Act) -> None:
             if world.chance.random() < 0.7:
                 informer.silent_until = monotonic() + act.seconds
                 informer.loses = bool(act.value)
+                world.scheduler.later(act.seconds, informer.notice)
 
 
 def _delay(world: World, act: Act) -> None:

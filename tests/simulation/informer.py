@@ -58,6 +58,10 @@ class Informer:
         finally:
             self._server.listeners.remove(self._note)
 
+    def notice(self) -> None:
+        """Find out at the end of a silence whether the watch has lost events."""
+        self._news.set()
+
     def _note(self, change: Change) -> None:
         if change.resource == self._resource:
             self._news.set()

@@ -22,7 +22,8 @@ LIMITED_SHARE = 0.12
 """The share of the simulations with two runs in which only one of them may work."""
 LABELS_SHARE = 0.3
 """The share of the simulations with a queue in which runs have many labels for Kueue."""
-LABELS = {f"kueue.x-k8s.io/label-{number:02}": "x" for number in range(18)}
+LABELS = {f"kueue.x-k8s.io/label-{number:02}": "x" for number in reversed(range(18))}
+"""The operator passes on the first ones by name, and these have another order."""
 POOLS = ("inference", "training", "processing")
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 JUDGE: Json = {
@@ -75,7 +76,7 @@ def is_measured(spec: Json) -> bool:
 def completed_labels(seed: int, labels: Json) -> Json:
     """Return the labels of runs in a queue, with more for Kueue than the operator passes on."""
     more = random.Random(f"labels of {seed}").random() < LABELS_SHARE
-    return {**labels, **LABELS} if labels and more else labels
+    return {**LABELS, **labels} if labels and more else labels
 
 
 def _with_pools(spec: Json) -> Json:

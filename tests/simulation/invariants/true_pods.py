@@ -17,9 +17,12 @@ from isheep.contract.exit_codes import ExitCode
 from ...control_plane.harness.invariants import steps_of
 from ..api_server import JOBS, RUNS, Json
 from ..history import History
+from ..queue import QUEUE_LABEL
 from .true_failure import UID_LABEL
 
 POOL_LABEL = "isheep.dev/pool"
+KUEUE, MOST_LABELS = "kueue.x-k8s.io/", 16
+"""The labels for Kueue, and how many of them a Job has at most (`kube/cache/bounds.py`)."""
 USER = 65532
 PROFILE: Json = {"appArmorProfile": {"type": "RuntimeDefault"}}
 CLAIM = "models"
@@ -130,11 +133,21 @@ def _wrong_metadata(metadata: Json, run: Json) -> Iterator[str]:
     }
     if metadata["ownerReferences"] != [owner]:
         yield f"has the owners {metadata['ownerReferences']}"
-    queued = any("kueue" in name for name in metadata["labels"])
+    passed = {name for name in metadata["labels"] if name.startswith(KUEUE)}
+    if passed != _passed_on(run.get("labels") or {}):
+        yield f"has the labels {sorted(passed)} for Kueue"
+    queued = bool(passed)
     found = {name.removeprefix("isheep.dev/") for name in metadata["annotations"]}
     wanted = {"steps", "order-sha256", *(("kueue-labels",) if queued else ())}
     if found - {"walk", "avoided-nodes"} != wanted:
         yield f"has the annotations {sorted(found)}"
+
+
+def _passed_on(labels: Mapping[str, str]) -> set[str]:
+    """Return which labels of a run its Jobs have: the queue, and the first other ones by name."""
+    others = sorted(name for name in labels if name.startswith(KUEUE) and name != QUEUE_LABEL)
+    own = {QUEUE_LABEL} & labels.keys()
+    return own | set(others[: MOST_LABELS - len(own)])
 
 
 def _differences(what: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
