@@ -92,6 +92,7 @@ STARTED = of_run(run(), startTime=time(1), stage=None)
 OTHERS: dict[str, tuple[Json, int]] = {
     "the same time": (STARTED, 0),
     "another start": (of_run(STARTED, startTime=time(2)), 1),
+    "a start after an edit": (of_run(STARTED, startTime=time(2), observedGeneration=2), 1),
     "a start after a retry": (of_run(STARTED, startTime=time(2), lastHandledRetry="1"), 0),
     "no start": (run(), 2),
     "a stage without its iteration": (of_run(STARTED, stage={"id": "i1/train", "key": KEY}), 3),

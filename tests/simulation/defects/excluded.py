@@ -22,6 +22,17 @@ OUTSIDE: Mapping[str, str] = {
     "isheep.kube.pods.pod_endings:only_others_failed": (
         "no sidecars; tests/unit/isheep/kube/pods has them"
     ),
+    **dict.fromkeys(
+        (
+            "isheep.kube.cache.unreadable:Unreadable.uids",
+            "isheep.kube.cache.unreadable:Unreadable.keep",
+            "isheep.kube.cache.unreadable:Unreadable.drop",
+        ),
+        "each object can be read; tests/unit/isheep/kube/cache/test_unreadable.py has others",
+    ),
+    "isheep.kube.pods.pod_results:_finite": (
+        "workers report finite numbers; tests/unit/isheep/kube/pods/test_pod_results.py"
+    ),
     "isheep.planner.restart:takes_new_image": "one worker image; tests of upgrades have two",
     "isheep.planner.expiry:tracked_by": "no tool tracks a run; unit tests of the planner have them",
 }
@@ -55,6 +66,10 @@ EQUIVALENT: Mapping[tuple[str, str], str] = {
         "isheep.kube.process.listing:Lister.refresh",
         "self._monotonic() - listed[1] < FRESH_SECONDS becomes LtE",
     ): "a LIST that is not needed finds nothing new",
+    (
+        "isheep.kube.pods.pod_records:_termination",
+        "the constant 0 is changed",
+    ): "each container that has ended has an exit code",
     (
         "isheep.planner.pinning:pin",
         "run.status.resolved is not None becomes Is",

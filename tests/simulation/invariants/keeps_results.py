@@ -2,9 +2,9 @@
 
 The newest model is the output of the last stage that makes one, and without `best.metric` it is the
 best one, too. Neither disappears once there is a model. The work starts when the run is first
-planned, or goes on after a suspension, a retry or an edit; nothing else sets the time, and the time
-of the end stays while the run is over. The stage at work has the key of its record, and `iteration`
-and `progress` belong to it.
+planned, or goes on after a suspension or a retry, or after an edit of a run that had ended. Nothing
+else sets the time (`planner/deadline.py`), and the time of the end stays while the run is over.
+The stage at work has the key of its record, and `iteration` and `progress` belong to it.
 """
 
 from __future__ import annotations
@@ -100,21 +100,24 @@ def _wrong_stage(now: Json) -> Iterator[str]:
 
 
 def _wrong_times(before: Json, now: Json, at: float | None) -> Iterator[str]:
-    names = ("observedGeneration", "lastHandledRetry")
-    asked = any(before.get(name) != now.get(name) for name in names)
+    edited = before.get("observedGeneration") != now.get("observedGeneration")
+    retried = before.get("lastHandledRetry") != now.get("lastHandledRetry")
+    over = before.get("phase") in OVER
+    # An edit of a run that goes on does not extend its deadline.
+    restarts = retried or (edited and over)
+    pauses = now["phase"] == "Suspended" or _waits_for_place(before)
     for name, free in (
-        ("startTime", now["phase"] == "Suspended" or _waits_for_place(before)),
-        ("completionTime", now["phase"] not in OVER or before.get("phase") not in OVER),
+        ("startTime", restarts or pauses),
+        ("completionTime", edited or retried or now["phase"] not in OVER or not over),
     ):
         old, new = before.get(name), now.get(name)
         if old == new:
             continue
-        if old is not None and not asked and not free:
+        if old is not None and not free:
             yield f"has the {name} {new} after {old}"
         if new is not None and at is not None and not -1.0 <= at - seconds_of(new) <= LATE_SECONDS:
             yield f"has the {name} {new}, {at - seconds_of(new):.0f} s ago"
-    works = now["phase"] not in ("Suspended", "Stalled", "Pending")
-    if works and "startTime" not in now and not _waits_for_place(now):
+    if now["phase"] == "Running" and "startTime" not in now and not _waits_for_place(now):
         yield f"is {now['phase']} without the time of its start"
 
 
