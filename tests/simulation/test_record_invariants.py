@@ -94,6 +94,7 @@ OTHERS: dict[str, tuple[Json, int]] = {
     "another start": (of_run(STARTED, startTime=time(2)), 1),
     "a start after an edit": (of_run(STARTED, startTime=time(2), observedGeneration=2), 1),
     "a start after a retry": (of_run(STARTED, startTime=time(2), lastHandledRetry="1"), 0),
+    "the same start after a retry": (of_run(STARTED, lastHandledRetry="1", phase="Failed"), 1),
     "no start": (run(), 2),
     "a stage without its iteration": (of_run(STARTED, stage={"id": "i1/train", "key": KEY}), 3),
 }
@@ -102,7 +103,8 @@ OTHERS: dict[str, tuple[Json, int]] = {
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_times_of_a_run_stay(name: str) -> None:
     after, found = OTHERS[name]
-    rows = [(1.0, "ADDED", RUNS, STARTED), (2.0, "MODIFIED", RUNS, after)]
+    first = of_run(STARTED, phase=after["status"]["phase"])
+    rows = [(1.0, "ADDED", RUNS, first), (2.0, "MODIFIED", RUNS, after)]
     assert len(keeps_results.violations(history(*rows))) == found
 
 
