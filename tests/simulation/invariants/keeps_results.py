@@ -118,10 +118,11 @@ def _wrong_times(before: Json, now: Json, at: float | None) -> Iterator[str]:
             yield f"has the {name} {new} after {old}"
         if new is not None and at is not None and not -1.0 <= at - seconds_of(new) <= LATE_SECONDS:
             yield f"has the {name} {new}, {at - seconds_of(new):.0f} s ago"
-    begun, again = now.get("startTime"), edited and over
-    if (again or (retried and before.get("phase") in RETRIED)) and now["phase"] != "Suspended":
-        if begun is not None and begun == before.get("startTime"):
-            yield f"goes on, and still has the startTime {begun}"
+    begun = now.get("startTime")
+    again = (edited and over) or (retried and before.get("phase") in RETRIED)
+    same = begun is not None and begun == before.get("startTime")
+    if again and same and now["phase"] != "Suspended":
+        yield f"goes on, and still has the startTime {begun}"
     if now["phase"] == "Running" and "startTime" not in now and not _waits_for_place(now):
         yield f"is {now['phase']} without the time of its start"
 

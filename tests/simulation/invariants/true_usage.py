@@ -18,7 +18,7 @@ from ...control_plane.harness.invariants import steps_of
 from ..api_server import JOBS, PODS, RUNS, Json
 from ..history import History
 from ..operator_process import PRICE
-from .disturbances import has_wrong_clock
+from .disturbances import calm_times, has_wrong_clock
 from .true_failure import UID_LABEL
 from .true_jobs import WALK
 
@@ -26,6 +26,8 @@ GPU = "nvidia.com/gpu"
 PRICES = {"currency": "EUR", "perHour": {GPU: PRICE}}
 ERROR_SECONDS = 1.5
 """Times have whole seconds."""
+CALM_SECONDS = 60.0
+"""How long nothing has disturbed the operator, so that it has seen the end of each Job."""
 COMPLETE = {"pods": {}, "live": 0}
 
 
@@ -134,6 +136,9 @@ def _wrong_entry(entry: Json, job: _Job, at: float | None) -> Iterator[str]:
 
 def _open(history: History) -> Iterator[str]:
     """Yield the attempts that are not charged completely, although their Job is gone."""
+    end = history.changes[-1].at if history.changes else 0.0
+    if not calm_times(history).holds(max(0.0, end - CALM_SECONDS), end):
+        return
     for final in history.final:
         there = {job["metadata"]["name"] for job in final.jobs}
         for entry in ((final.run.get("status") or {}).get("gpu") or {}).get("attempts") or ():
