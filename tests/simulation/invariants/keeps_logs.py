@@ -107,7 +107,8 @@ def _needed(
 ) -> Iterator[str]:
     """Yield why an attempt is needed that an operator deletes.
 
-    An attempt whose nodes do not answer has ended, too (`lost`).
+    If a node has not answered (`lost`), an attempt whose pods were on it has ended, too. A pod that
+    reports when the node answers again may be gone before the operator reads it.
     """
     run = runs.get(job.run)
     record = None if run is None else _record(run, job)
@@ -121,7 +122,7 @@ def _needed(
             yield f"{job.name} is deleted, and its logs show why a stage is not committed"
     elif not record.get("committed") and attempts <= job.number:
         yield f"{job.name} is deleted, and its logs show why {job.first[0]} is not committed"
-    elif _unstored(run, reported):
+    elif not lost and _unstored(run, reported):
         yield f"{job.name} is deleted before a stage is stored that its pods have reported"
 
 
