@@ -161,6 +161,11 @@ class FaultPlan:
             self.note(str(act))
         return act
 
+    def end(self) -> None:
+        """Let no fault happen any more."""
+        for faults in (self.writes, self.reads, self.pods, self.acts, self.jobs, self.statuses):
+            faults.clear()
+
     def note(self, text: str) -> None:
         """Note that a fault happens now."""
         self.happened.append((monotonic(), text))

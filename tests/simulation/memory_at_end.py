@@ -8,6 +8,7 @@ nothing of them may be left a few seconds later: no record, no claim, no pass th
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 CALM_SECONDS = 400.0
 """For this time, nothing has disturbed the operator: a LIST has found what a watch has lost."""
+COMPACTION = re.compile("'compact'|410")
+"""The faults after which a watch with an old position ends at its next event."""
 PASS_SECONDS = 5.0
 """How long a watch and a pass need."""
 
@@ -35,12 +38,16 @@ async def kept_in_memory(world: World, history: History) -> tuple[str, ...]:
     runs = [document for _, document in world.server.members(RUNS)]
     if len(living) != 1 or not calm.holds(max(0.0, end - CALM_SECONDS), end):
         return ()
+    last = max((one.at for one in history.changes if one.resource == RUNS), default=0.0)
+    if any(at > last and COMPACTION.search(text) for at, text in history.faults):
+        # The watch of runs loses the deletions, and the next LIST finds them.
+        return ()
     if any((run.get("status") or {}).get("phase") != "Succeeded" for run in runs):
         # Another invariant says so.
         return ()
     (process,) = living
     # Nothing else happens any more.
-    world.plan.acts.clear()
+    world.plan.end()
     found = [*_restless(process.operator, runs)]
     for place, _ in world.server.members(RUNS):
         world.server.remove(place)

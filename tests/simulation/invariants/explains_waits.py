@@ -23,7 +23,7 @@ from .lost_jobs import is_over
 from .names_failures import _index
 from .open_requests import is_open
 
-SECONDS = 60.0
+SECONDS = 63.0
 """How long a cause may last before the status has it."""
 READY_SECONDS = 15.0
 """How long a status may have a cause after all pods work."""

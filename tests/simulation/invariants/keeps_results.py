@@ -48,7 +48,8 @@ def _wrong_versions(history: History) -> Iterator[tuple[int, str]]:
             continue
         last[uid] = status
         found = [*_wrong_results(before or {}, status), *_wrong_stage(status)]
-        found += _wrong_times(before or {}, status, change.at if exact else None)
+        suspended = bool(change.document["spec"].get("suspend"))
+        found += _wrong_times(before or {}, status, change.at if exact else None, suspended)
         for what in found:
             yield change.version, what
 
@@ -100,7 +101,7 @@ def _wrong_stage(now: Json) -> Iterator[str]:
         yield f"has done {stage['itemsDone']} of {stage.get('itemsTotal')} items"
 
 
-def _wrong_times(before: Json, now: Json, at: float | None) -> Iterator[str]:
+def _wrong_times(before: Json, now: Json, at: float | None, suspended: bool) -> Iterator[str]:
     edited = before.get("observedGeneration") != now.get("observedGeneration")
     retried = before.get("lastHandledRetry") != now.get("lastHandledRetry")
     over = before.get("phase") in OVER
@@ -121,7 +122,8 @@ def _wrong_times(before: Json, now: Json, at: float | None) -> Iterator[str]:
     begun = now.get("startTime")
     again = (edited and over) or (retried and before.get("phase") in RETRIED)
     same = begun is not None and begun == before.get("startTime")
-    if again and same and now["phase"] != "Suspended":
+    # A suspended run that has ended begins nothing.
+    if again and same and not suspended:
         yield f"goes on, and still has the startTime {begun}"
     if now["phase"] == "Running" and "startTime" not in now and not _waits_for_place(now):
         yield f"is {now['phase']} without the time of its start"

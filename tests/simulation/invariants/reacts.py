@@ -31,19 +31,19 @@ from .open_requests import is_open
 from .true_failure import UID_LABEL
 
 LIMITS = {
-    "end": 1.5,
-    "generation": 1.5,
-    "retry": 1.5,
-    "job": 1.5,
-    "hold": 3.5,
-    "peer": 1.5,
-    "queue": 5.0,
-    "stop": 1.5,
+    "end": 8.0,
+    "generation": 8.0,
+    "retry": 8.0,
+    "job": 8.0,
+    "hold": 8.0,
+    "peer": 8.0,
+    "queue": 8.0,
+    "stop": 8.0,
 }
 """The most seconds for each kind of news, while nothing disturbs the operator.
 
 A request takes a tenth of a second here, and so does a watch. A pass has a few requests. A plan is
-repeated after two seconds, and the times of waits have whole seconds.
+repeated after two seconds, at most three times in a row, and the times of waits have whole seconds.
 """
 URGENT = ("end", "generation", "retry")
 """The news of a run that is not new. Most workers serve nothing else."""

@@ -17,7 +17,7 @@ from .disturbances import calm_times, has_act
 from .open_requests import is_open
 from .true_failure import UID_LABEL
 from .true_jobs import WALK
-from .true_results import _steps
+from .true_results import _is_prepared, _steps
 
 SECONDS = 10.0
 """How long an operator that nothing disturbs may take."""
@@ -66,6 +66,8 @@ def _goes_on(job: Json) -> bool:
 
 
 def _left(run: Json) -> list[Stage]:
-    """Return the stages of a status that are not committed."""
+    """Return the stages of a status that are not committed; none while an edit repeats prepare."""
+    if not _is_prepared(run):
+        return []
     stages = (run.get("status") or {}).get("stages") or ()
     return [(one["id"], one["key"]) for one in stages if not one.get("committed")]
