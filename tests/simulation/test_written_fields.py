@@ -10,8 +10,9 @@ from .invariants import INVARIANTS, violations
 from .simulate import simulate
 from .written_fields import changed, fields_of
 
-SEED = 14
-"""Two runs with a Job each for all stages, and no disturbance."""
+SEED = 314
+"""Two runs with few faults, whose statuses have all these fields. Other themes make other draws: then
+search for another seed with these fields."""
 LEASES = "leases"
 READ_BY = {
     "status.resolved.spec.iterations": "true-resolved",
