@@ -70,23 +70,26 @@ def walking(*, failed: int = 0, **fields: Any) -> Json:
 
 
 @pytest.mark.parametrize(
-    ("at", "committed", "goes_on", "found"),
+    ("at", "committed", "goes_on", "is_prepared", "found"),
     [
-        (30.0, False, True, 1),
-        (30.0, True, True, 0),
-        (15.0, False, True, 0),
-        (30.0, False, False, 0),
+        (30.0, False, True, True, 1),
+        (30.0, True, True, True, 0),
+        (15.0, False, True, True, 0),
+        (30.0, False, False, True, 0),
+        (30.0, False, True, False, 0),
     ],
 )
 def test_the_commits_of_a_failed_pod_are_in_the_status(
-    at: float, committed: bool, goes_on: bool, found: int
+    at: float, committed: bool, goes_on: bool, is_prepared: bool, found: int
 ) -> None:
+    after = run(stages=(stage(committed=committed),))
+    after["status"]["resolved"] = {"prepared": {}} if is_prepared else {}
     rows = [
         (0.0, "ADDED", RUNS, run()),
         (1.0, "ADDED", JOBS, walking()),
         (9.0, "MODIFIED", PODS, failed_pod()),
         (10.0, "MODIFIED", JOBS, walking(failed=1, spec={"suspend": not goes_on})),
-        (11.0, "MODIFIED", RUNS, run(stages=(stage(committed=committed),))),
+        (11.0, "MODIFIED", RUNS, after),
         (at, "MODIFIED", RUNS, run(reason="Retrying")),
     ]
     assert len(reads_failed_pods.violations(history(*rows))) == found

@@ -282,7 +282,7 @@ def test_no_job_is_created_for_a_run_that_is_gone(at: float, found: int) -> None
     assert len(no_ghosts.violations(history(*rows))) == found
 
 
-@pytest.mark.parametrize(("at", "found"), [(31.0, 0), (35.0, 1)])
+@pytest.mark.parametrize(("at", "found"), [(31.0, 0), (40.0, 1)])
 def test_a_run_goes_on_when_the_job_of_a_deleted_peer_is_gone(at: float, found: int) -> None:
     peer, waits = run("uid-2"), run(reason="WaitingForPeer")
     rows = [

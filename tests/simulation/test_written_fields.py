@@ -11,8 +11,10 @@ from .simulate import simulate
 from .written_fields import changed, fields_of
 
 SEED = 314
-"""Two runs with few faults, whose statuses have all these fields. Other themes make other draws: then
-search for another seed with these fields."""
+"""Two runs with few faults, whose statuses have all these fields.
+
+A new theme changes the draws. Then search for another seed with these fields.
+"""
 LEASES = "leases"
 READ_BY = {
     "status.resolved.spec.iterations": "true-resolved",
