@@ -89,6 +89,23 @@ def test_a_field_that_is_removed_gets_the_current_default() -> None:
     assert spec.training.max_samples == 111
 
 
+def test_an_edit_reads_a_benchmark_of_the_decontamination_again_if_its_place_has_changed() -> None:
+    def spec(**places: str) -> dict[str, Any]:
+        benchmarks = [{"name": name, "storageUri": uri} for name, uri in places.items()]
+        return spec_with(curation={"decontamination": {"benchmarks": benchmarks}})
+
+    run = make_run(
+        spec(kept="s3://bucket/kept", moved="s3://bucket/old", removed="s3://bucket/gone")
+    )
+    digests = {"kept": "a" * 64, "moved": "b" * 64, "removed": "c" * 64}
+    prepared = prepared_for().model_copy(update={"benchmarks": digests})
+    run = pinned(run, pin(run, "image", retried=False).with_prepared(prepared))
+    after = pin(
+        edited(run, spec(kept="s3://bucket/kept", moved="s3://bucket/new")), "image", retried=False
+    )
+    assert set(digests.values()) & set(after.inputs.values()) == {digests["kept"]}
+
+
 def without_yardstick(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in spec_with(**changes).items() if name != "yardstick"}
 
