@@ -41,8 +41,8 @@ ETCD_OPTIONS = (
     "--snapshot-catchup-entries=10",
     "--max-wals=1",
 )
-GO_MEMORY = {"GOGC": "50", "GOMEMLIMIT": "10GiB"}
-"""The API server holds all runs in memory."""
+GO_MEMORY = {"GOGC": "50", "GOMEMLIMIT": "24GiB"}
+"""The API server holds all runs in memory. Near the limit, it hardly does anything but free it."""
 KEYS = f"/registry/isheep.dev/selfalignmentruns/{NAMESPACE}"
 JOBS = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
 LEASE = "isheep-mixed"
