@@ -47,16 +47,15 @@ def phase_status(
     """
     before = run.status
     over = state.run_phase in (RunPhase.SUCCEEDED, RunPhase.FAILED)
-    # A run that somebody suspends when it ends, or later, begins nothing and keeps its times.
-    ended = before.completion_time if started is None else None
     return before.model_copy(
         update={
             "observed_generation": run.generation,
             "phase": state.phase,
             "conditions": conditions(state, before.conditions, run.generation, now, records),
             "stage": None,
+            # A run that somebody suspends when it ends, or later, keeps the time of its start.
             "start_time": before.start_time if over and started is None else started,
-            "completion_time": (ended or now) if over else None,
+            "completion_time": now if over else None,
             "last_handled_retry": handled(run),
         }
     )

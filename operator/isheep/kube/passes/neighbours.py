@@ -72,7 +72,7 @@ class Neighbours:
 
     def expect(self, view: RunView, attempts: Sequence[Attempt]) -> None:
         """Add a run before its first plan, so that no younger run takes its place."""
-        self._places.expect(view, attempts)
+        self._wake(self._places.expect(view, attempts))
 
     def observed(
         self, view: RunView, shown: tuple[Attempt, ...], stopped: tuple[Attempt, ...] = ()

@@ -45,10 +45,11 @@ class Places:
         found = self._of.get(namespace, {}).get(uid)
         return found is not None and not found.works
 
-    def expect(self, run: RunView, attempts: Iterable[Attempt]) -> None:
-        """Add a run that has had no plan yet, as its status shows it."""
-        if self._limit is not None and run.uid not in self._of.get(run.namespace, {}):
-            self._put(run.namespace, run.uid, contender_of(run, attempts))
+    def expect(self, run: RunView, attempts: Iterable[Attempt]) -> Wakes:
+        """Add a run that has had no plan yet, as its status shows it; return whom to wake."""
+        if self._limit is None or run.uid in self._of.get(run.namespace, {}):
+            return {}
+        return self._put(run.namespace, run.uid, contender_of(run, attempts))
 
     def state(self, run: RunView, plan: Plan, attempts: Iterable[Attempt]) -> Wakes:
         """State the place of a run after a plan; return the runs that should plan again."""

@@ -45,7 +45,7 @@ def test_a_run_that_ends_just_when_somebody_suspends_it_keeps_the_time_of_its_st
     assert (status.phase, status.start_time) == ("Succeeded", START)
 
 
-def test_a_run_that_has_ended_keeps_its_times_when_somebody_suspends_it() -> None:
+def test_a_run_that_has_ended_keeps_the_time_of_its_start_when_somebody_suspends_it() -> None:
     simulation = one_iteration()
     before = simulation.run_to_end()
     simulation.now += timedelta(days=1)
@@ -53,7 +53,8 @@ def test_a_run_that_has_ended_keeps_its_times_when_somebody_suspends_it() -> Non
     status = simulation.run_pass().status
     assert (status.phase, status.observed_generation) == ("Succeeded", simulation.run.generation)
     assert status.start_time == before.start_time
-    assert status.completion_time == before.completion_time
+    # Its time to live begins again, because somebody has changed it.
+    assert status.completion_time == simulation.now
 
 
 def test_the_deadline_fails_the_run_and_a_retry_restarts_the_deadline() -> None:

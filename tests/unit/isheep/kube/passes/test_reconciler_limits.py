@@ -113,6 +113,27 @@ def test_a_free_place_goes_to_the_oldest_run_without_a_wait() -> None:
     run_scenario(scenario, limits=TWO)
 
 
+@pytest.mark.parametrize("begins", [0, 3])
+def test_a_run_that_another_one_precedes_says_its_new_place_within_a_minute(begins: int) -> None:
+    """Two runs that were created in the same second have the order of their UIDs."""
+
+    async def scenario(cluster: FakeCluster) -> None:
+        create_runs(cluster, ["run-0", "run-1"])
+        await cluster.operator.run_due_passes(begins)
+        spec = spec_with(iterations=1, instructions={"count": 4}, randomSeed=8)
+        cluster.create_run("late", spec, creationTimestamp="2026-01-01T00:01:00Z")
+        await cluster.operator.run_due_passes(begins)
+        assert "is 1 in the queue" in cluster.ready_condition("late")[1]
+        spec = spec_with(iterations=1, instructions={"count": 4}, randomSeed=9)
+        cluster.create_run("early", spec, creationTimestamp="2026-01-01T00:00:59Z")
+        await cluster.operator.run_due_passes(begins)
+        await cluster.operator.run_due_passes(61.0)
+        assert "is 1 in the queue" in cluster.ready_condition("early")[1]
+        assert "is 2 in the queue, after early" in cluster.ready_condition("late")[1]
+
+    run_scenario(scenario, limits=TWO)
+
+
 def test_a_suspended_run_frees_its_place_and_takes_none_from_a_working_run() -> None:
     async def scenario(cluster: FakeCluster) -> None:
         await begin(cluster)
