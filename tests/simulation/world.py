@@ -221,7 +221,7 @@ class World:
     def _heal(self, place: str, document: Json) -> None:
         """Do what a person does about a run that has failed or stalls: retry it."""
         phase = (document.get("status") or {}).get("phase")
-        if phase not in ("Failed", "Stalled") or self.waits:
+        if phase != "Failed" and (phase != "Stalled" or self.waits):
             self._healed.pop(place, None)
             return
         since = self._healed.setdefault(place, monotonic())
