@@ -46,6 +46,8 @@ EXPLAINED_SECONDS = 2700.0
 hour."""
 HEAL_SECONDS = 120.0
 """How long a person waits before they retry a run that has failed or stalls."""
+MOST_RETRIES = 150
+"""Three runs may stall for an hour, because a node or the store does not answer."""
 
 
 @dataclass
@@ -227,7 +229,7 @@ class World:
         since = self._healed.setdefault(place, monotonic())
         if monotonic() - since >= HEAL_SECONDS and self.store.is_reachable:
             del self._healed[place]
-            if self.retries < 40:
+            if self.retries < MOST_RETRIES:
                 self._last = max(self._last, monotonic())
                 acts.retry(self, place)
 
