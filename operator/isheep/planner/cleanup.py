@@ -2,10 +2,10 @@
 
 An attempt is deleted only if the stored status already contains its end, and each stage that it has
 reported: while it worked, in a result, or as the frontier of its walk. The status that this plan is
-about to write may never be stored. The last attempt of a
-stage that is not committed stays, because its logs show the cause, unless its pods would continue
-without their worker. A failed attempt with a walk stays until a later attempt of its walk has
-ended, or until no stage that it may have reached waits.
+about to write may never be stored. The last attempt of a stage that is not committed stays, because
+its logs show the cause, unless its pods would continue without their worker. A failed attempt with
+a walk stays until a later attempt of its walk has ended, or until no stage that it may have reached
+waits.
 """
 
 from __future__ import annotations

@@ -106,11 +106,9 @@ def _later_roles(
     """Yield the first stages of Jobs for one role that do not claim the begin of the iteration."""
     jobs = [(one.steps[0].id, one.walk) for one in at_work if one.steps]
     jobs += [(one.steps[0].id, one.walk) for one in starts]
-    claimed = {
-        stage: walk.claim for stage, walk in jobs if walk is not None and walk.grouping == "PerRole"
-    }
-    firsts = set(_firsts(run.status.stages).values()) if claimed else set()
-    yield from (stage for stage, claim in claimed.items() if claim not in firsts)
+    claims = [(stage, w.claim) for stage, w in jobs if w is not None and w.grouping == "PerRole"]
+    firsts = set(_firsts(run.status.stages).values()) if claims else set()
+    yield from (stage for stage, claim in claims if claim not in firsts)
 
 
 def _reach(run: RunView, at_work: Iterable[Attempt], starts: Iterable[Start]) -> Reach:

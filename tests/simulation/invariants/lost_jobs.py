@@ -52,11 +52,16 @@ def _slow_stops(history: History) -> Iterator[LostJob]:
     ahead = min((at for at, text in history.faults if _AHEAD.match(text)), default=None)
     for change in history.changes if ahead is not None else ():
         metadata = change.document["metadata"]
-        if change.resource == PODS and change.at >= ahead and "deletionTimestamp" in metadata:
-            node = change.document["spec"].get("nodeName")
-            if node is not None and metadata.get("ownerReferences"):
-                uid, name = metadata["ownerReferences"][0]["uid"], metadata["labels"][JOB_NAME]
-                yield LostJob(uid, name, node, change.at, float("inf"))
+        stops = change.resource == PODS and "deletionTimestamp" in metadata
+        has_node = stops and change.document["spec"].get("nodeName")
+        if change.at >= ahead and has_node and metadata.get("ownerReferences"):
+            yield _job_of(change.document, change.at, float("inf"))
+
+
+def _job_of(pod: Json, since: float, until: float) -> LostJob:
+    metadata = pod["metadata"]
+    uid, name = metadata["ownerReferences"][0]["uid"], metadata["labels"][JOB_NAME]
+    return LostJob(uid, name, pod["spec"]["nodeName"], since, until)
 
 
 def _lost(history: History) -> Iterator[LostJob]:
@@ -75,8 +80,7 @@ def _lost(history: History) -> Iterator[LostJob]:
             since = max(begin, silence.begin)
             lost = silence.node == node and min(end, silence.end) - since >= least
             if lost and metadata["ownerReferences"]:
-                uid, name = metadata["ownerReferences"][0]["uid"], metadata["labels"][JOB_NAME]
-                yield LostJob(uid, name, node, since + least, min(end, silence.end))
+                yield _job_of(change.document, since + least, min(end, silence.end))
 
 
 def is_over(pod: Json) -> bool:

@@ -60,6 +60,15 @@ def test_a_job_that_was_deleted_starts_again() -> None:
     check_final_state(run_scenario(scenario))
 
 
+async def go_on_with(cluster: FakeCluster, job: str) -> None:
+    """Check that a Job is the only one and that its run works, and let the run go on to its end."""
+    assert cluster.jobs() == [job]
+    assert cluster.status().phase == "Running"
+    cluster.complete(job)
+    await cluster.operator.run_due_passes(LOOK_SECONDS + 1)
+    await cluster.run_to_end()
+
+
 def test_an_operator_that_starts_adopts_a_job_without_labels() -> None:
     async def scenario(cluster: FakeCluster) -> None:
         job = await run_until_respond(cluster)
@@ -68,11 +77,7 @@ def test_an_operator_that_starts_adopts_a_job_without_labels() -> None:
         cluster.start_operator("next")
         # The Lease of the first operator expires.
         await cluster.operator.run_due_passes(ALL_ITS_SECONDS)
-        assert cluster.jobs() == [job]
-        assert cluster.status().phase == "Running"
-        cluster.complete(job)
-        await cluster.operator.run_due_passes(LOOK_SECONDS + 1)
-        await cluster.run_to_end()
+        await go_on_with(cluster, job)
 
     check_final_state(run_scenario(scenario))
 
@@ -133,10 +138,6 @@ def test_no_job_starts_if_the_labels_disappear_after_the_look_of_a_pass() -> Non
         await cluster.operator.run_due_passes(60)
         assert cluster.job(job)["metadata"]["labels"] == {"team": "x"}
         assert cluster.server.count("POST", "/jobs") == created
-        assert cluster.jobs() == [job]
-        assert cluster.status().phase == "Running"
-        cluster.complete(job)
-        await cluster.operator.run_due_passes(LOOK_SECONDS + 1)
-        await cluster.run_to_end()
+        await go_on_with(cluster, job)
 
     check_final_state(run_scenario(scenario))
