@@ -13,7 +13,9 @@ from pydantic import Field
 from isheep.api.base import Integer, LocalObjectReference, SpecModel, Text
 from isheep.api.model import Model
 
-ENDPOINT_URL_PATTERN = r"^https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?$"
+ENDPOINT_URL_PATTERN = (
+    r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?$"
+)
 """The same form as that of URLs in variables, so that the chart's rules can divide the URL. It has
 no user name, no query and no fragment, which can contain a secret."""
 

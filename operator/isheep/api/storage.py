@@ -12,6 +12,11 @@ from isheep.api.base import LocalObjectReference, SpecModel, Text
 from isheep.contract.choices import Addressing
 from isheep.contract.store_spec import PREFIX_PATTERN, S3StoreSpec, StoreSpec
 
+S3_ENDPOINT_PATTERN = (
+    r"^https?://(\[[0-9A-Fa-f:.]+\](:[0-9]+)?|[-A-Za-z0-9.:]+)(/[-A-Za-z0-9._~/]*)?$"
+)
+"""A name or an address, without a user name and a query, which can contain a secret."""
+
 
 class S3Storage(SpecModel):
     """A bucket of an object store with the S3 API and conditional writes."""
@@ -32,7 +37,7 @@ class S3Storage(SpecModel):
     endpoint: Text | None = Field(
         default=None,
         max_length=512,
-        pattern=r"^https?://[-A-Za-z0-9.:]+(/[-A-Za-z0-9._~/]*)?$",
+        pattern=S3_ENDPOINT_PATTERN,
         description="URL of the object store. If absent: the AWS endpoint of the region.",
     )
     region: Text | None = Field(

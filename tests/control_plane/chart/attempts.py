@@ -18,6 +18,7 @@ EVIL = "http://evil.example.com:18777"
 HUB = "https://hub.example.com"
 MIRROR = "https://mirror.example.com"
 JUDGE = "https://judge.example.com:8443"
+ADDRESS = "https://[2001:db8::7]:9000"
 
 LISTS = {
     "serviceAccounts": ["default", "runner"],
@@ -27,6 +28,7 @@ LISTS = {
     "destinations": [
         "s3=https://s3.example.com",
         "hf=https://huggingface.co",
+        f"s3={ADDRESS}",
         "PodIdentity=https://s3.example.com",
         f"hf={MIRROR}",
         f"judge={JUDGE}",
@@ -118,7 +120,7 @@ LISTED_RUN = run_document(
         "benchmarks": [{"name": "b", "task": "humaneval", "storageUri": "pvc://models/b"}],
     },
     **endpoint(f"{JUDGE}/v1"),
-    **s3(endpoint="https://s3.example.com/path"),
+    **s3(endpoint=f"{ADDRESS}/path"),
     compute={
         "modelCache": {"claimName": "models"},
         "inference": {

@@ -128,6 +128,14 @@ CREDENTIAL_ATTEMPTS = (
         namespace=TEAM,
     ),
     Attempt(
+        "a listed Secret to another port of a listed address",
+        "storage",
+        STORAGE,
+        "spec.storage.s3.endpoint with its secretRef: s3=https://[2001:db8::7]:18777",
+        s3(endpoint="https://[2001:db8::7]:18777"),
+        namespace=TEAM,
+    ),
+    Attempt(
         "another Secret to a listed endpoint",
         "storage",
         STORAGE,

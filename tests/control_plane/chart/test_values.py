@@ -45,6 +45,7 @@ BAD = [
     ({"admission": {"envSources": ["A=prod-db/password"]}}, "/admission/envSources/0"),
     ({"admission": {"destinations": ["s3=https://s3.example.com/path"]}}, "/destinations/0"),
     ({"admission": {"destinations": ["s3=https://*.example.com"]}}, "/destinations/0"),
+    ({"admission": {"destinations": ["s3=https://[s3.example.com]"]}}, "/destinations/0"),
     ({"admission": {"claims": ["a\nb"]}}, "/admission/claims/0"),
     ({"admission": {"permissions": ["All"]}}, "/admission/permissions/0"),
     ({"admission": {"namespaces": {"a": {"secrets": []}}}}, "secrets"),
