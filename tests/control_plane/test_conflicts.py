@@ -205,6 +205,20 @@ def test_the_operator_retries_the_creation_of_a_rejected_job(
     assert namespace.started() == ["prepare", "i1/train", "i1/merge", "i1/report"]
 
 
+def test_the_status_of_a_rejected_job_is_written_once(namespace: NamespaceFixture) -> None:
+    """The API server gives the errors of a Job in another order at each try."""
+    labels = {"x" * 64 + str(number): "long" for number in range(9)}
+    namespace.create(FROM_TRAIN.spec(compute={"processing": {"podLabels": labels}}))
+    namespace.until_reason("JobInvalid")
+
+    def tries() -> int:
+        return len([one for one in namespace.proxy.writes("jobs") if one.method == "POST"])
+
+    first, stored = tries(), namespace.run()
+    namespace.until(lambda: tries() > first + 3)
+    assert namespace.run() == stored
+
+
 @pytest.mark.parametrize("status", [409, 429, 500, 503])
 def test_the_operator_retries_after_temporary_errors(
     namespace: NamespaceFixture, status: int

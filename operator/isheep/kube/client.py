@@ -20,6 +20,7 @@ import kopf
 from kubernetes.aio import client, config
 
 from isheep.api.run import GROUP, PLURAL, VERSION
+from isheep.kube.field_errors import ordered_message
 
 TIMEOUT_SECONDS = 10.0
 LIST_TIMEOUT_SECONDS = 60.0
@@ -337,6 +338,7 @@ def _answer(method: str, path: str, status: int, content: bytes) -> Json:
     by_webhook = WEBHOOK_FAILED.search(message) or WEBHOOK_DENIED.search(message)
     if not by_webhook and (status >= 500 or status in (401, 408, 429)):
         raise ApiUnreachableError(f"{method} {path}: {message}")
-    details = document.get("details") or {}
-    causes = tuple(str(c.get("reason", "")) for c in details.get("causes") or ())
-    raise ApiError(status, str(document.get("reason") or ""), message, causes)
+    causes = (document.get("details") or {}).get("causes") or ()
+    reasons = tuple(str(cause.get("reason", "")) for cause in causes)
+    message = ordered_message(message, causes)
+    raise ApiError(status, str(document.get("reason") or ""), message, reasons)
