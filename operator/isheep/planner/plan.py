@@ -106,7 +106,8 @@ def _plan(run: RunView, observed: Observed, now: datetime, environment: Environm
         if wait is not None:
             groups = held_back(groups, wait, now)
             # The deadline counts from the first work.
-            started = None if started == now else started
+            begins = run.status.start_time is None or restart.restarts_clock(run)
+            started = None if begins else started
             over_at = deadline(spec, started)
         state = _going_on(walked, groups, begun=resolved.prepared is not None)
     stage_records.note_stops(stopping(leaving))

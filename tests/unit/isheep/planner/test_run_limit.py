@@ -198,6 +198,20 @@ def test_the_deadline_counts_from_the_first_work() -> None:
     assert simulation.run_pass().status.phase == "Failed"
 
 
+def test_a_run_that_has_begun_keeps_its_start_when_it_waits_in_the_same_second() -> None:
+    """The times of the operator have whole seconds, so that the start can be the time of a plan."""
+    simulation = waiting_run()
+    simulation.contenders = ()
+    simulation.run_pass()
+    simulation.fail(simulation.find("prepare"), 64)
+    assert simulation.run_pass().status.phase == "Stalled"
+    simulation.contenders = (A,)
+    simulation.edit(iterations=3)
+    status = simulation.run_pass().status
+    assert conditions_of(status)["Ready"] == ("False", "RunLimit")
+    assert status.start_time == simulation.now
+
+
 def test_a_suspended_run_waits_again_when_it_is_resumed() -> None:
     simulation = waiting_run()
     simulation.contenders = ()
