@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .api_server import RUNS, Json
+from .api_server import JOBS, RUNS, Json
 from .clock import monotonic
 from .history import History
 from .invariants.disturbances import calm_times
+from .job_controller import COLLECTION_SECONDS
 
 if TYPE_CHECKING:
     from .world import World
@@ -49,9 +50,11 @@ async def kept_in_memory(world: World, history: History) -> tuple[str, ...]:
     # Nothing else happens any more.
     world.plan.end()
     found = [*_restless(process.operator, runs)]
+    # The failed Job of a measurement may be left, until the garbage collector finds it.
+    pause = max(COLLECTION_SECONDS) if world.server.members(JOBS) else 0.0
     for place, _ in world.server.members(RUNS):
         world.server.remove(place)
-    await asyncio.sleep(PASS_SECONDS)
+    await asyncio.sleep(pause + PASS_SECONDS)
     if not process.ended.is_set():
         found += _left(process.operator, [str(run["metadata"]["uid"]) for run in runs])
     return tuple(found)

@@ -17,6 +17,7 @@ from .invariants import (
     asks_seldom,
     finds_by_pods,
     keeps_logs,
+    no_orphans,
     tells_refusals,
     true_figures,
     true_phases,
@@ -158,6 +159,34 @@ def test_a_job_with_a_result_that_is_not_stored_is_needed() -> None:
     ]
     deletion = Request(4.0, "operator", 1, "DELETE", f"{PLACE}/job-1", {}, 200, 6)
     assert len(keeps_logs.violations(history(*rows, requests=(deletion,)))) == 1
+
+
+FATAL = stage(attempts=1, failure={"reason": "Defect", "message": "why"})
+LEFT: dict[str, tuple[Json, Json, str, int]] = {
+    "no measurement has failed": (ended("Failed"), stage(attempts=1), "Succeeded", 1),
+    "the last attempt of a measurement": (ended("Failed"), FATAL, "Succeeded", 0),
+    "an earlier attempt": (ended("Failed"), {**FATAL, "attempts": 2}, "Succeeded", 1),
+    "an attempt at work": (job(), FATAL, "Succeeded", 1),
+    "a walk to a measurement": (ended("Failed", WALK), FATAL, "Succeeded", 0),
+    "a walk of another iteration": (
+        ended("Failed", WALK),
+        {**FATAL, "id": "i2/evaluate/x"},
+        "Succeeded",
+        1,
+    ),
+    "a run that has failed": (ended("Failed"), stage(attempts=1), "Failed", 0),
+    "an attempt at work for a run that has failed": (job(), stage(), "Failed", 1),
+    "a run that goes on": (job(), stage(), "Running", 0),
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_only_the_job_of_a_failed_measurement_is_left_of_a_complete_run(name: str) -> None:
+    document, record, phase, found = LEFT[name]
+    final = Final(planned(record, phase=phase), [document])
+    made = replace(history(), final=(final,), jobs=(document,))
+    assert len(no_orphans.violations(made)) == found
+    assert len(no_orphans.violations(replace(made, final=()))) == 1
 
 
 VERDICT = {"id": "i1/verdict", "key": KEY, "committed": True, "counts": {"alarms": 1.0}}
