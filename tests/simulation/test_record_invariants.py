@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
-from .api_server import JOBS, RUNS, Json
+from .api_server import JOBS, PODS, RUNS, Json
 from .history import Final, History
-from .invariants import keeps_records, keeps_results, reacts, true_lease
+from .invariants import committed_once, keeps_records, keeps_results, reacts, true_lease
+from .nodes import Silence
 from .store import Commit
 from .test_invariants import KEY, history, job, run, stage, time
+from .test_stop_invariants import lost_pod
+from .test_themed_invariants import NODE
 
 HOLD = {"reason": "Retrying", "message": "why", "stalled": False, "until": time(30), "times": 1}
 STALL = {**HOLD, "reason": "StoreUnreachable", "stalled": True}
@@ -120,3 +123,26 @@ def test_a_request_that_hangs_delays_only_its_own_run(name: str, found: int) -> 
     text = f"PATCH /apis/x/selfalignmentruns/{name}/status: the answer takes too long"
     made = replace(history(*rows), faults=((9.0, text),), final=(Final(known, []),))
     assert len(reacts.violations(made)) == found
+
+
+@pytest.mark.parametrize(
+    ("gone", "silences", "found"),
+    [
+        (3.0, (), 1),
+        (3.0, (Silence(NODE, 2.0, 30.0, frozen=False),), 0),
+        (3.0, (Silence("another-node", 2.0, 30.0, frozen=False),), 1),
+        (31.0, (Silence(NODE, 2.0, 30.0, frozen=False),), 1),
+    ],
+)
+def test_only_a_pod_that_does_not_hear_of_its_deletion_may_commit_again(
+    gone: float, silences: tuple[Silence, ...], found: int
+) -> None:
+    rows = [(1.0, "ADDED", JOBS, job()), (2.0, "ADDED", PODS, lost_pod())]
+    made = history(*rows, (gone, "DELETED", JOBS, job()))
+    commits = [
+        Commit(at, "i1/assess", KEY, name, "x", first, {})
+        for at, name, first in ((4.0, "job-2", True), (5.0, "job-1", False))
+    ]
+    made = replace(made, commits=tuple(commits), silences=silences)
+    assert len(committed_once.violations(made)) == found
+    assert committed_once.violations(replace(made, commits=tuple(commits[:1]))) == []
