@@ -103,6 +103,19 @@ OTHERS: dict[str, tuple[Json, int]] = {
 }
 
 
+@pytest.mark.parametrize(("asked", "found"), [(1.9, 0), (2.1, 1)])
+def test_a_run_may_start_again_in_the_second_of_its_start(asked: float, found: int) -> None:
+    failed = of_run(STARTED, phase="Failed")
+    rows = [
+        (1.5, "ADDED", RUNS, failed),
+        (asked, "MODIFIED", RUNS, of_run(run(retry="1"), **failed["status"])),
+        (2.5, "MODIFIED", RUNS, of_run(run(retry="1"), **failed["status"], lastHandledRetry="1")),
+    ]
+    first, second, third = history(*rows).changes
+    made = (first, replace(second, before=rows[0][3]), replace(third, before=rows[1][3]))
+    assert len(keeps_results.violations(replace(history(), changes=made))) == found
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_times_of_a_run_stay(name: str) -> None:
     after, found = OTHERS[name]

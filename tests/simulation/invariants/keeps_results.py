@@ -10,6 +10,7 @@ The stage at work has the key of its record, and `iteration` and `progress` belo
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from isheep.contract.stage_ids import iteration_of
 
@@ -17,6 +18,7 @@ from ..api_server import RUNS, Json
 from ..history import History
 from .disturbances import has_wrong_clock
 from .keeps_waiting import seconds_of
+from .open_requests import RETRY
 
 FOLDER = "s3://bucket/some/prefix/ns/stages"
 OVER = ("Succeeded", "Failed")
@@ -36,10 +38,13 @@ def violations(history: History) -> list[str]:
 def _wrong_versions(history: History) -> Iterator[tuple[int, str]]:
     exact = not has_wrong_clock(history)
     last: dict[str, Json] = {}
+    asked: dict[str, float] = {}
     for change in history.changes:
         if change.resource != RUNS:
             continue
         uid, status = change.document["metadata"]["uid"], change.document.get("status") or {}
+        if change.before is not None and _request(change.document) != _request(change.before):
+            asked[uid] = change.at
         if change.version in history.exempt:
             last.pop(uid, None)
             continue
@@ -50,8 +55,17 @@ def _wrong_versions(history: History) -> Iterator[tuple[int, str]]:
         found = [*_wrong_results(before or {}, status), *_wrong_stage(status)]
         suspended = bool(change.document["spec"].get("suspend"))
         found += _wrong_times(before or {}, status, change.at if exact else None, suspended)
+        # A suspended run begins nothing. The times of the operator have whole seconds.
+        if not suspended and _still_begun(before or {}, status, asked.get(uid, change.at) // 1):
+            found.append(f"goes on, and still has the startTime {status['startTime']}")
         for what in found:
             yield change.version, what
+
+
+def _request(run: Json) -> tuple[Any, Any]:
+    """Return what somebody asks of a run: its generation, and its retry."""
+    metadata = run["metadata"]
+    return metadata["generation"], (metadata.get("annotations") or {}).get(RETRY)
 
 
 def _wrong_results(before: Json, now: Json) -> Iterator[str]:
@@ -119,14 +133,19 @@ def _wrong_times(before: Json, now: Json, at: float | None, suspended: bool) -> 
             yield f"has the {name} {new} after {old}"
         if new is not None and at is not None and not -1.0 <= at - seconds_of(new) <= LATE_SECONDS:
             yield f"has the {name} {new}, {at - seconds_of(new):.0f} s ago"
-    begun = now.get("startTime")
-    again = (edited and over) or (retried and before.get("phase") in RETRIED)
-    same = begun is not None and begun == before.get("startTime")
-    # A suspended run that has ended begins nothing.
-    if again and same and not suspended:
-        yield f"goes on, and still has the startTime {begun}"
     if now["phase"] == "Running" and "startTime" not in now and not _waits_for_place(now):
         yield f"is {now['phase']} without the time of its start"
+
+
+def _still_begun(before: Json, now: Json, asked: float) -> bool:
+    """Return whether a run that goes on again has a start from before somebody asked for it."""
+    begun = now.get("startTime")
+    if begun is None or begun != before.get("startTime") or seconds_of(begun) >= asked:
+        return False
+    edited = before.get("observedGeneration") != now.get("observedGeneration")
+    retried = before.get("lastHandledRetry") != now.get("lastHandledRetry")
+    phase = before.get("phase")
+    return (edited and phase in OVER) or (retried and phase in RETRIED)
 
 
 def _waits_for_place(status: Json) -> bool:
