@@ -20,11 +20,10 @@ from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import Hold, StageRecord
 from isheep.contract.choices import Pool
 from isheep.contract.reasons import Reason
-from isheep.contract.store_spec import StoreSpec
 from isheep.planner import retry_schedule
 from isheep.planner.conditions import RunPhase, State
 from isheep.planner.job_stages import can_walk, claim_keys, claimed_stage, walked_from
-from isheep.planner.orders import build_start, grouping_of, resolve_sources
+from isheep.planner.orders import build_start, grouping_of, resolve_sources, resolve_store
 from isheep.planner.peers import Plans, holder, needs_reach
 from isheep.planner.pinning import PlanningError
 from isheep.planner.reach import reached
@@ -62,7 +61,6 @@ class PlanningContext:
     observed: Observed
     environment: Environment
     spec: SelfAlignmentRunSpec
-    store: StoreSpec
     walked: Walk
     stage_records: StageRecords
     now: datetime
@@ -227,6 +225,7 @@ def _started(
     number = 1 + max(record.attempts for record in own)
     resolved = context.stage_records.resolved
     try:
+        store = resolve_store(context.spec, context.environment)
         sources = resolve_sources(group[0].kind, context.spec, resolved.inputs, context.environment)
     except PlanningError as problem:
         message = _named(group, str(problem))
@@ -240,7 +239,7 @@ def _started(
         walked=context.walked,
         spec=context.spec,
         resolved=resolved,
-        store=context.store,
+        store=store,
         sources=sources,
         environment=context.environment,
     )

@@ -21,6 +21,7 @@ from datetime import datetime
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.contract.reasons import Reason
+from isheep.contract.store_spec import StoreSpec
 from isheep.planner import restart
 from isheep.planner.best import improves_nothing
 from isheep.planner.cleanup import removals
@@ -72,7 +73,7 @@ def _plan(run: RunView, observed: Observed, now: datetime, environment: Environm
     try:
         resolved = pin(run, environment.worker_image, retried=restart.takes_new_image(run))
         spec = spec_of(resolved)
-        store = resolve_store(spec, environment)
+        store = _store(spec, environment)
     except PlanningError as problem:
         return _unplannable(run, observed, problem, now)
 
@@ -89,6 +90,11 @@ def _plan(run: RunView, observed: Observed, now: datetime, environment: Environm
     groups: list[GroupStatus] = []
     wait = None
     state = _ending(walked, stage_records, spec, over_at, now)
+    ends_at = None
+    if isinstance(store, PlanningError) and state is not None and state.phase == "Succeeded":
+        # A run does not end before the places of its results are known.
+        state = State(RunPhase.STALLED, store.reason, str(store)[:1000])
+        ends_at = now + CONFIGURATION_WAIT
     leaving = observed.attempts
     if state is not None:
         stops = stop_all(leaving, state.reason)
@@ -96,7 +102,7 @@ def _plan(run: RunView, observed: Observed, now: datetime, environment: Environm
         leaving = tuple(departed(leaving, walked, spec, resolved))
         stops = stop_all(leaving, LEFT)
         context = PlanningContext(
-            run, _stopped(observed, stops), environment, spec, store, walked, stage_records, now
+            run, _stopped(observed, stops), environment, spec, walked, stage_records, now
         )
         groups = [group_status(group, context) for group in ready_groups(walked, spec, environment)]
         if environment.pods is None:
@@ -121,7 +127,9 @@ def _plan(run: RunView, observed: Observed, now: datetime, environment: Environm
         current=current.group[0] if current else None,
         attempt=current.attempt if current else None,
         wanted=frozenset(stage.id for one in groups for stage in one.group),
-        artifacts=f"{store.uri}/{run.namespace}/stages",
+        artifacts=(
+            None if isinstance(store, PlanningError) else f"{store.uri}/{run.namespace}/stages"
+        ),
         before=run.status.stage,
         now=now,
     )
@@ -130,7 +138,8 @@ def _plan(run: RunView, observed: Observed, now: datetime, environment: Environm
     tidy = removals(observed.attempts, run.status, planned, stage_records.news)
     more = len(removals(observed.attempts, status, planned)) > len(tidy)
     is_open = bool(groups) or walked.end.missing is not None
-    times = [one.wake_at for one in groups] + [over_at if is_open else None, now if more else None]
+    times = [one.wake_at for one in groups]
+    times += [over_at if is_open else None, now if more else None, ends_at]
     wake_at = min((time for time in times if time is not None), default=None)
     return Plan((*stops, *tidy, *starts), status, wake_at, waits_for_place=wait is not None)
 
@@ -160,13 +169,25 @@ def _ended(run: RunView, observed: Observed) -> Plan:
 
 
 def _unplannable(run: RunView, observed: Observed, problem: PlanningError, now: datetime) -> Plan:
-    run_phase = RunPhase.FAILED if problem.terminal else RunPhase.STALLED
-    state = State(run_phase, problem.reason, str(problem)[:1000])
+    """Return the plan of a run whose spec is wrong: it fails until an edit."""
+    state = State(RunPhase.FAILED, problem.reason, str(problem)[:1000])
     started = run.status.start_time or now
     status = phase_status(run, state, started, now)
-    if problem.terminal:
-        return Plan(tuple(stop_all(observed.attempts, problem.reason)), status, now)
-    return Plan((), status, now + CONFIGURATION_WAIT)
+    return Plan(tuple(stop_all(observed.attempts, problem.reason)), status, now)
+
+
+def _store(spec: SelfAlignmentRunSpec, environment: Environment) -> StoreSpec | PlanningError:
+    """Return the store of a run, or why it has none now; raises a terminal `PlanningError`.
+
+    A run without a store starts nothing (`groups`). Its attempts go on, and a suspension, its
+    deadline, an edit and a retry have their effect.
+    """
+    try:
+        return resolve_store(spec, environment)
+    except PlanningError as problem:
+        if problem.terminal:
+            raise
+        return problem
 
 
 def _ending(

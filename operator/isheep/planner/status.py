@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from isheep.api.run import SelfAlignmentRunSpec
 from isheep.api.status import (
@@ -70,7 +71,7 @@ def full_status(
     current: Stage | None,
     attempt: Attempt | None,
     wanted: frozenset[str],
-    artifacts: str,
+    artifacts: str | None,
     before: StageProgress | None,
     now: datetime,
 ) -> SelfAlignmentRunStatus:
@@ -78,7 +79,7 @@ def full_status(
 
     `current` is the stage to show and `attempt` the attempt that runs it. `wanted` contains the
     ids of the stages that run or are next. `artifacts` is the URI of the folder that contains the
-    stages' files.
+    stages' files; None if the store of the run is not known.
     """
     resolved = stage_records.resolved
     refs = [StageRef(stage.id, walked.keys[stage.id]) for stage in walked.stages]
@@ -88,7 +89,6 @@ def full_status(
         stages = (*stages, *(r for r in stage_records.before if r.id != "prepare"))
     progress = _stage_progress(current, attempt, walked, before, now) if current else None
     done = base.phase == "Succeeded"
-    best = best_record(spec, walked, artifacts)
     return base.model_copy(
         update={
             "iteration": _iteration_now(spec, walked, current, done=done),
@@ -96,14 +96,24 @@ def full_status(
             "stage": progress,
             "stages": stages,
             "history": _history(spec, walked),
-            "model_uri": (best.model_uri if best else None) or base.model_uri,
-            "last_model_uri": last_model_uri(walked, artifacts) or base.last_model_uri,
-            "best": best or base.best,
-            "report_uri": _report_uri(walked, artifacts) or base.report_uri,
+            **({} if artifacts is None else _places(base, spec, walked, artifacts)),
             "last_failure": stage_records.failure(refs) or base.last_failure,
             "resolved": resolved.document(),
         }
     )
+
+
+def _places(
+    base: SelfAlignmentRunStatus, spec: SelfAlignmentRunSpec, walked: Walk, artifacts: str
+) -> dict[str, Any]:
+    """Return where the models and the report of a run are."""
+    best = best_record(spec, walked, artifacts)
+    return {
+        "model_uri": (best.model_uri if best else None) or base.model_uri,
+        "last_model_uri": last_model_uri(walked, artifacts) or base.last_model_uri,
+        "best": best or base.best,
+        "report_uri": _report_uri(walked, artifacts) or base.report_uri,
+    }
 
 
 def _stages(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from isheep.contract.store_spec import FolderStoreSpec, StoreSpec
-from isheep.planner.types import Environment, Plan, PodFolders, Start
+from isheep.planner.types import Environment, Plan, PodFolders, Start, Stop
 
-from .scenarios import conditions_of, one_iteration
+from .scenarios import conditions_of, one_iteration, run_until
 from .simulation import SPEC, PlannerSimulation, make_run
+
+STORE = StoreSpec(folder=FolderStoreSpec(path="/somewhere"))
 
 
 def test_storage_comes_from_the_run_or_from_the_installation() -> None:
@@ -19,11 +23,76 @@ def test_storage_comes_from_the_run_or_from_the_installation() -> None:
     planned = simulation.run_pass()
     assert conditions_of(planned.status)["Stalled"] == ("True", "NoStorage")
     assert planned.wake_at is not None
-    store = StoreSpec(folder=FolderStoreSpec(path="/somewhere"))
-    simulation.environment = Environment(default_storage=store)
+    simulation.environment = Environment(default_storage=STORE)
     (start,) = (a for a in simulation.run_pass().actions if isinstance(a, Start))
-    assert start.order.store == store
+    assert start.order.store == STORE
     assert simulation.run_to_end().model_uri is not None
+
+
+def without_storage() -> PlannerSimulation:
+    """Return a run that names no store, and whose installation has one."""
+    simulation = one_iteration()
+    spec = {name: value for name, value in simulation.run.spec.items() if name != "storage"}
+    simulation.run = replace(simulation.run, spec=spec)
+    simulation.environment = replace(simulation.environment, default_storage=STORE)
+    return simulation
+
+
+def lose_storage(simulation: PlannerSimulation) -> None:
+    simulation.environment = replace(simulation.environment, default_storage=None)
+
+
+def restore_storage(simulation: PlannerSimulation) -> None:
+    simulation.environment = replace(simulation.environment, default_storage=STORE)
+
+
+def test_a_job_at_work_goes_on_without_the_store_of_the_installation_until_somebody_suspends() -> (
+    None
+):
+    simulation = without_storage()
+    working = run_until(simulation, "i1/generate/r1")
+    lose_storage(simulation)
+    assert simulation.run_pass().status.phase == "Running"
+    simulation.edit(suspend=True)
+    stops = [action.attempt for action in simulation.run_pass().actions if isinstance(action, Stop)]
+    assert stops == [working]
+    assert (simulation.run.status.phase, simulation.run.status.start_time) == ("Suspended", None)
+    simulation.finish_stops()
+    simulation.edit(suspend=False)
+    assert conditions_of(simulation.run_pass().status)["Stalled"] == ("True", "NoStorage")
+    restore_storage(simulation)
+    assert simulation.run_to_end().phase == "Succeeded"
+
+
+def test_a_retry_counts_without_a_store() -> None:
+    simulation = without_storage()
+    while simulation.run.status.phase != "Failed":
+        simulation.now += timedelta(hours=1)
+        simulation.run_pass()
+        for name in simulation.active():
+            simulation.fail(name, 1)
+    lose_storage(simulation)
+    simulation.now += timedelta(days=3)
+    simulation.retry("1")
+    status = simulation.run_pass().status
+    assert conditions_of(status)["Stalled"] == ("True", "NoStorage")
+    assert status.start_time == simulation.now
+    assert [record.failures for record in status.stages] == [0]
+    restore_storage(simulation)
+    assert simulation.run_to_end().phase == "Succeeded"
+
+
+def test_a_run_without_a_store_ends_when_the_places_of_its_results_are_known() -> None:
+    simulation = without_storage()
+    simulation.complete(run_until(simulation, "i1/report"))
+    lose_storage(simulation)
+    planned = simulation.run_until_idle()
+    assert conditions_of(planned.status)["Stalled"] == ("True", "NoStorage")
+    assert planned.wake_at is not None
+    restore_storage(simulation)
+    status = simulation.run_to_end()
+    assert status.phase == "Succeeded"
+    assert (status.report_uri or "").startswith(STORE.uri)
 
 
 def test_a_run_in_a_cluster_cannot_use_a_folder_as_storage() -> None:
