@@ -2,19 +2,21 @@
 
 An attempt continues through an edit of the spec if its key stays in the plan. Until prepare has
 committed for the edited spec, the later keys are unknown, so running attempts continue. An attempt
-with a walk stops as well if the edit changed the settings of a stage that it would still reach.
+with a walk stops as well if the edit changed the settings of a stage that it would still reach. The
+decision of a verdict may change them, too, but not for the Job that has made it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from isheep.api.run import SelfAlignmentRunSpec
-from isheep.planner.job_stages import walked_from
+from isheep.planner.job_stages import ExpectedJob, walked_from
 from isheep.planner.orders import expected_job_of
-from isheep.planner.pinning import Resolved
+from isheep.planner.pinning import Resolved, spec_of
 from isheep.planner.types import Attempt, AttemptState, JobWalk, Stop
 from isheep.planner.walk import Walk
+from isheep.recipes.interface import Stage
 
 LEFT = "its stage left the plan"
 
@@ -67,5 +69,24 @@ def _walk_has_place(
     if all(stage.id in walked.results for stage in stages):
         # Its pods end on their own, unless they still wait for a node.
         return attempt.waiting is None
-    expected = expected_job_of(stages[0], spec, resolved, walk.grouping)
-    return expected is None or expected.settings_digest == walk.settings_digest
+    return any(
+        expected is None or expected.settings_digest == walk.settings_digest
+        for expected in _expected_jobs(stages[0], walk, spec, resolved)
+    )
+
+
+def _expected_jobs(
+    first: Stage, walk: JobWalk, spec: SelfAlignmentRunSpec, resolved: Resolved
+) -> Iterator[ExpectedJob | None]:
+    """Yield what is expected of a Job, with its decisions and without them.
+
+    A Job of a whole run decides which models write its later iterations, and goes on with its
+    decision. When it started, nobody knew the decision.
+    """
+    yield expected_job_of(first, spec, resolved, walk.grouping)
+    writers = resolved.writers or ()
+    if walk.grouping != "Run":
+        return
+    for count in range(first.iteration, len(writers)):
+        before = resolved.model_copy(update={"writers": writers[:count]})
+        yield expected_job_of(first, spec_of(before), before, walk.grouping)

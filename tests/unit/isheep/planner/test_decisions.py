@@ -144,6 +144,31 @@ def test_assessor_start_and_data_follow_the_writer(verdicts: dict[str, float]) -
     assert model_of(simulation, "i4/generate/r1") == "i3/merge"
 
 
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_job_of_a_whole_run_goes_on_after_its_own_rollback(
+    edited: bool, verdicts: dict[str, float]
+) -> None:
+    """The rollback changes settings of later stages, as an edit does."""
+    verdicts["i2/verdict"] = ROLL_BACK
+    simulation = simulate("RollBack", {"jobs": "Run"})
+    name = run_until(simulation, "i1/generate/r1")
+    count = 0
+    while "i3/generate/r1" not in committed(simulation.run.status):
+        simulation.report(name, count := count + 1)
+        simulation.run_pass()
+    assert simulation.run.status.resolved is not None
+    assert simulation.run.status.resolved["writers"] == [0, 1, 1]
+    if edited:
+        simulation.edit(assessment={"rubric": "Simple"})
+        simulation.run_pass()
+        simulation.complete(simulation.find("prepare"))
+        simulation.run_pass()
+    assert simulation.active() == ([] if edited else [name])
+    simulation.finish_stops()
+    assert simulation.run_to_end().phase == "Succeeded"
+    assert all(times == 1 for times in simulation.committed.values())
+
+
 def test_after_a_rollback_to_the_base_the_prompts_are_raw_again(
     verdicts: dict[str, float],
 ) -> None:
