@@ -23,6 +23,10 @@ EVICTED_SECONDS = (30.0, 60.0)
 """How long after the eviction of all pods another operator starts: most of them are gone."""
 TOGETHER_SECONDS = (0.0, 10.0)
 """How long two operators work before one of them is cut off."""
+LONG_SECONDS = 86400
+"""The deadline that somebody gives a run whose deadline was too short."""
+NEXT_SECONDS = (0.1, 4.0)
+"""How soon the next operator starts when an operator is updated."""
 NEXT_NODE_SECONDS = 30.0
 """How often somebody looks for the node of the next attempt."""
 
@@ -133,6 +137,10 @@ def _edit_run(world: World, act: Act, place: str) -> None:
     edit(world, place, act.value)
 
 
+def _raise_deadline(world: World, _: Act, place: str) -> None:
+    edit(world, place, {"activeDeadlineSeconds": LONG_SECONDS})
+
+
 def _suspend(world: World, act: Act) -> None:
     if (place := _run(world)) is not None:
         _suspend_run(world, act, place)
@@ -166,11 +174,12 @@ def _delete_others(world: World, _: Act, place: str, *, again: bool = False) -> 
 
 
 def _delete_at_start(world: World, act: Act, place: str) -> None:
-    """Delete the runs for which a run may wait, and start another operator."""
+    """Delete the runs for which a run may wait, while somebody updates the operator."""
     _delete_others(world, act, place, again=True)
-    for noted in (Act("delete-run", value=True), Act("restart", value=False)):
+    for noted in (Act("delete-run", value=True), Act("restart", value=True)):
         world.plan.note(str(noted))
-    world.scheduler.task(world.deployment.restart(graceful=False))
+    pause = world.chance.uniform(*NEXT_SECONDS)
+    world.scheduler.task(world.deployment.restart(graceful=True, pause=pause))
 
 
 def delete_run(world: World, place: str, *, again: bool) -> None:
@@ -292,6 +301,7 @@ def _evict_all(world: World, _: Act) -> None:
 
 _ON_RUNS: dict[str, Callable[[World, Act, str], None]] = {
     "edit": _edit_run,
+    "raise-deadline": _raise_deadline,
     "suspend": _suspend_run,
     "delete-run": _delete_others,
     "delete-run-at-start": _delete_at_start,

@@ -25,14 +25,16 @@ class Deployment:
         self._make, self._processes = make, processes
         self._scheduler, self._chance = scheduler, chance
         self._pods = 0
+        self._pause: float | None = None
         self._stopping = False
 
     def start(self) -> None:
         """Start the first process, and keep one alive."""
         self._scheduler.task(self._keep())
 
-    async def restart(self, *, graceful: bool) -> None:
-        """End the process; the next one starts after a pause."""
+    async def restart(self, *, graceful: bool, pause: float | None = None) -> None:
+        """End the process; the next one starts after a pause, which is drawn if it is None."""
+        self._pause = pause
         for process in list(self._processes[:1]):
             if graceful:
                 await process.stop()
@@ -61,7 +63,8 @@ class Deployment:
             await process.ended.wait()
             if process in self._processes:
                 self._processes.remove(process)
-            await asyncio.sleep(self._chance.choice(RESTART_SECONDS))
+            pause, self._pause = self._pause, None
+            await asyncio.sleep(self._chance.choice(RESTART_SECONDS) if pause is None else pause)
             # A container that restarts keeps the name of its pod; a new pod has another name.
             if self._chance.random() < 0.5:
                 identity = self._next_identity()

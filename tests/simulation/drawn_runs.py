@@ -41,7 +41,11 @@ def draw_runs(chance: random.Random, theme: Theme) -> tuple[list[str], list[Json
         spec_with(iterations=2, compute=compute, selection={"threshold": threshold})
         for threshold in thresholds
     ]
-    return list(NAMES[:count]), [first, *others]
+    specs = [first, *others]
+    if theme.deadline is not None:
+        seconds = [int(chance.uniform(*theme.deadline)) for _ in specs]
+        specs = [{**s, "activeDeadlineSeconds": n} for s, n in zip(specs, seconds, strict=True)]
+    return list(NAMES[:count]), specs
 
 
 def _count(chance: random.Random, theme: Theme) -> int:

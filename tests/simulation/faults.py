@@ -82,6 +82,8 @@ POD_FAULTS = (
 REFUSED_SHARE = 0.15
 """The share of simulations in which Jobs are refused, as often as `REFUSALS` in a row."""
 REFUSALS = (1, 2, 4, 6)
+REFUSED_FIRST = 3
+"""One of so many first Jobs is the first one that a used-up quota refuses in its theme."""
 LEAST_FAULTS = 3
 """A run counts if it has this many faults and two iterations."""
 EARLY = 0.3
@@ -225,6 +227,9 @@ def _add_theme(plan: FaultPlan, chance: random.Random, theme: Theme, scale: floa
         plan.acts[_free(plan.acts, chance, 40 * scale)] = draw_act(chance, {theme.early: 1})
     if theme.jobs is not None:
         plan.jobs.update({_free(plan.jobs, chance, 9 * scale): theme.jobs for _ in range(3)})
+    if theme.refused:
+        first = 1 + int(chance.random() * REFUSED_FIRST)
+        plan.jobs.update(dict.fromkeys(range(first, first + theme.refused), RequestFault.REFUSED))
     if theme.statuses is not None:
         # Early, when Jobs are short: a Job that ends soon needs no other write before its end.
         plan.statuses.update(dict.fromkeys(chance.sample(range(2, 9), 4), theme.statuses))

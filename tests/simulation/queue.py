@@ -15,6 +15,8 @@ from .clock import Scheduler, timestamp
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 JOB_UID_LABEL = "kueue.x-k8s.io/job-uid"
 QUEUES = ("team-a", "team-b")
+NOTICE_SECONDS, SLOW_SECONDS = (0.1, 3.0), (5.0, 28.0)
+"""How long Kueue needs to notice a Job: usually, and if it has just started or has much to do."""
 REOPEN_SECONDS = 5.0
 """How often Kueue looks at a Job that has lost its labels."""
 ADMISSION_SECONDS = (0.5, 5.0, 60.0, 300.0)
@@ -23,8 +25,16 @@ ADMISSION_SECONDS = (0.5, 5.0, 60.0, 300.0)
 class Queue:
     """Holds the Jobs with a label of a queue, and admits them."""
 
-    def __init__(self, server: ApiServer, scheduler: Scheduler, chance: random.Random) -> None:
+    def __init__(
+        self,
+        server: ApiServer,
+        scheduler: Scheduler,
+        chance: random.Random,
+        *,
+        slow: bool = False,
+    ) -> None:
         self._server, self._scheduler, self._chance = server, scheduler, chance
+        self._notices = SLOW_SECONDS if slow else NOTICE_SECONDS
         server.listeners.append(self._note)
 
     def _note(self, change: Change) -> None:
@@ -33,7 +43,8 @@ class Queue:
             return
         place, uid = change.path, metadata["uid"]
         if change.kind == "ADDED":
-            self._scheduler.later(self._chance.uniform(0.1, 3), lambda: self._open(place, uid))
+            pause = self._chance.uniform(*self._notices)
+            self._scheduler.later(pause, lambda: self._open(place, uid))
         elif change.kind == "DELETED":
             self._scheduler.later(0.1, lambda: self._close(uid))
 

@@ -100,7 +100,8 @@ async def _simulate(seed: int, errors: list[str]) -> History:
     plan = draw(chance, theme, runs=len(names), scale=size_of(specs))
     server, store, wall, scheduler = ApiServer(), Store(), WallClock(), Scheduler()
     network = Network(server, chance, plan.of_request, lambda path: _touch(server, path))
-    nodes, queue = Nodes(server, scheduler, chance), Queue(server, scheduler, chance)
+    nodes = Nodes(server, scheduler, chance)
+    queue = Queue(server, scheduler, chance, slow=theme.queued)
     world = World(
         seed, chance, plan, server, store, wall, scheduler, network, nodes, queue, errors=errors
     )

@@ -52,10 +52,12 @@ class Theme:
     about a reason. If `cut_stops` is True, the network is cut when the operator has stopped an
     attempt. If `clock_back` is True, the clock of the operators is set back when one notes that a
     run has to wait. If `slow_stops` is True, each pod that is stopped needs more than its grace
-    period. If `queued` is True, all runs are in a queue. If `calm` is True, nothing disturbs
-    the operator, so the invariants about times hold all the time. If `alone` is True, nothing
-    happens but the theme and faults of pods. Without `gpus`, no pod has a GPU, so no status names
-    the Jobs. Nobody retries a run that `waits`, so it comes to its longest waits.
+    period. If `queued` is True, all runs are in a queue, and Kueue is slow. `refused` is how many
+    requests to create a Job are refused in a row, and `deadline` the shortest and the longest
+    deadline of the runs. If `calm` is True, nothing disturbs the operator, so the invariants about
+    times hold all the time. If `alone` is True, nothing happens but the theme and faults of pods.
+    Without `gpus`, no pod has a GPU, so no status names the Jobs. Nobody retries a run that
+    `waits`, so it comes to its longest waits.
     """
 
     acts: tuple[str, ...] = ()
@@ -73,6 +75,8 @@ class Theme:
     clock_back: bool = False
     slow_stops: bool = False
     queued: bool = False
+    refused: int = 0
+    deadline: tuple[float, float] | None = None
     calm: bool = False
     alone: bool = False
     gpus: bool = True
@@ -131,7 +135,7 @@ RARE: tuple[Theme, ...] = (
         groupings=("Run", *PARTS),
         alone=True,
     ),
-    # Runs are moved to another queue while their Jobs wait.
+    # Runs are moved to another queue while their Jobs wait. Kueue needs up to half a minute.
     Theme(("move-queue",), queued=True, alone=True),
     # A run comes to a part of an iteration of which a peer has made the begin.
     Theme(pods=FAILS_AT_FIRST, late_peer=True, peers=True, groupings=PARTS, alone=True),
@@ -139,8 +143,15 @@ RARE: tuple[Theme, ...] = (
     Theme(
         late_peer=True,
         peers=True,
-        groupings=("Joined", "Joined", "Joined", "PerRole"),
-        peer_groupings=("PerRole", "PerRole", "PerRole", "PerStage"),
+        groupings=("Joined",),
+        peer_groupings=("PerRole",),
+        alone=True,
+    ),
+    Theme(
+        late_peer=True,
+        peers=True,
+        groupings=PARTS,
+        peer_groupings=("PerStage",),
         alone=True,
     ),
     # A Job is created, and neither an answer nor a watch says so.
@@ -155,14 +166,22 @@ RARE: tuple[Theme, ...] = (
         reaction=Reaction(REFUSED, ("suspend", "suspend", "edit"), (0.2, 4.0)),
         alone=True,
     ),
+    # The quota of a namespace is used up for minutes, and the deadline of a run passes meanwhile.
+    Theme(
+        refused=10,
+        deadline=(60.0, 150.0),
+        peers=False,
+        reaction=Reaction((Reason.DEADLINE_EXCEEDED,), ("raise-deadline",), (1.0, 90.0)),
+        alone=True,
+    ),
     # The operator stops attempts, and cannot write so before their Jobs are gone.
     Theme(("suspend", "suspend", "edit"), cut_stops=True, alone=True),
     # Edits replace stages that Jobs work on.
     Theme(("edit",), alone=True),
     # Another operator takes the Lease of one that has lost its network, and gives it back.
     Theme(
-        groupings=("Run", "Joined", "Joined", "PerRole"),
-        reaction=Reaction((Reason.RUNNING,), ("hand-over",), (15.0, 60.0)),
+        groupings=("Run", "Run", "Joined"),
+        reaction=Reaction((Reason.RUNNING,), ("hand-over",), (30.0, 90.0)),
         alone=True,
     ),
     # Jobs lose their labels after they have made their first stage.
@@ -228,7 +247,7 @@ RARE: tuple[Theme, ...] = (
     # Operators end by SIGTERM, and another one takes the Lease at once.
     Theme(("restart", "second-operator"), alone=True),
 )
-WEIGHTS = (2, 3, 2, 2, 3, 1, 1, 1, 3, 3, 3, 5, 3, 2, 4, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2)
+WEIGHTS = (2, 3, 2, 2, 2, 1, 1, 1, 1, 3, 2, 3, 3, 5, 3, 2, 4, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2)
 """How often each rare theme is drawn: more often if few of its seeds find anything."""
 
 

@@ -20,7 +20,7 @@ from .job_controller import is_finished, is_later_part, is_later_stage
 from .nodes import Nodes
 from .operator_process import OperatorProcess
 from .queue import Queue
-from .reactions import begins_to_wait, stops, waits
+from .reactions import begins_to_wait, is_prepared, stops, waits
 from .store import Store
 from .themes import Reaction
 
@@ -30,7 +30,9 @@ BACK_SECONDS = (0.0, 0.0, 2.0)
 CUT_SECONDS = (60.0, 90.0)
 """How long the network is cut after a stop; most pods need less to end."""
 MOST_REACTIONS = 3
-LATE_SECONDS = (3.0, 20.0)
+PREPARED_SECONDS = (0.0, 2.0)
+"""When somebody suspends a run that is prepared."""
+LATE_SECONDS = (1.0, 10.0)
 """When a run goes on after the begin of the Job of its peer."""
 WAITS = (Reason.WAITING_FOR_PEER, Reason.RUN_LIMIT)
 """The reasons of a run that waits for another one."""
@@ -117,6 +119,10 @@ class World:
             self.backs -= 1
             pause = self.chance.choice(BACK_SECONDS)
             self.scheduler.later(pause, lambda: self._happens(BACK))
+        if self.prepares_late and change.path == self.late and is_prepared(change.document):
+            self.prepares_late, place = False, change.path
+            pause = self.chance.uniform(*PREPARED_SECONDS)
+            self.scheduler.later(pause, lambda: acts.edit(self, place, {"suspend": True}))
         if self.late is not None and change.resource == JOBS:
             self._note_late(self.late, change.document)
         if self.cuts and change.resource == JOBS and stops(change):
@@ -135,12 +141,9 @@ class World:
                 self.scheduler.later(0.0, lambda: acts.perform(self, act))
 
     def _note_late(self, place: str, job: Json) -> None:
-        """Stop the late run after prepare, if it is prepared, and let it go on when it is late."""
+        """Let the late run go on when it is late."""
         is_own = job["metadata"]["ownerReferences"][0]["name"] == place.rpartition("/")[2]
-        if is_own and self.prepares_late and is_finished(job):
-            self.prepares_late = False
-            acts.edit(self, place, {"suspend": True})
-        elif not is_own and (is_later_part(job) or (self.mixed and is_later_stage(job))):
+        if not is_own and (is_later_part(job) or (self.mixed and is_later_stage(job))):
             self.resume_late(self.chance.uniform(*LATE_SECONDS))
 
     def _react(self, reaction: Reaction, change: Change) -> None:

@@ -2,7 +2,7 @@
 
 Most seeds do not execute a given line of the planner or of the operator, and such a seed cannot
 find a defect there. So the search traces a pool of seeds once, without any defect. Each defect then
-begins with the seeds that execute its line and rare lines of the same function. Of three seeds, two
+begins with the seeds that execute its line and rare lines of the same function. Of five seeds, four
 have a rare theme as long as there are any, because these have events that no other seed has. The
 rare themes take turns: many lines are executed by each seed, and only some themes show the defect.
 """

@@ -12,8 +12,8 @@ from itertools import count
 
 from ..themes import RARE, draw_theme
 
-RARE_PART, COMMON_PART = 2, 1
-"""Of three seeds, two have a rare theme."""
+RARE_PART, COMMON_PART = 4, 1
+"""Of five seeds, four have a rare theme."""
 
 
 def rare_theme_of(seed: int) -> int | None:

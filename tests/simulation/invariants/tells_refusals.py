@@ -25,6 +25,8 @@ WAITS = (5.0, 10.0, 20.0, 40.0, 60.0)
 """The waits after refusals in a row; the last one repeats."""
 LATE_SECONDS = 3.0
 """How late a try may be, and how soon a status has the reason."""
+SEEN_SECONDS = 0.5
+"""How long an edit may be unseen by an operator that nothing disturbs."""
 EARLY_SECONDS = 1.1
 """The operator knows the time in whole seconds."""
 
@@ -112,7 +114,8 @@ def _wrong_waits(history: History) -> Iterator[str]:
         place = request.process, name
         before = last.pop(place, None)
         asked = edits[_run(request)]
-        same = before is not None and bisect_left(asked, before.at) == bisect_right(
+        # A try may begin just before the operator sees an edit, which then tries again.
+        same = before is not None and bisect_left(asked, before.at - SEEN_SECONDS) == bisect_right(
             asked, request.at
         )
         if not same:

@@ -1,4 +1,4 @@
-"""A run fails only for a cause: an exit code that ends it, or too many failures of one stage.
+"""A run fails only for a cause: an exit code, too many failures of a stage, or its deadline.
 
 A disruption, a stop or an unreachable store ends no run, however often it happens.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from isheep.contract.exit_codes import ExitCode
+from isheep.contract.reasons import Reason
 
 from ..api_server import PODS, RUNS, Change
 from ..history import History
@@ -30,7 +31,7 @@ def violations(history: History) -> list[str]:
         if change.resource == PODS and uid not in ended and (code := _code(change)) is not None:
             ended.add(uid)
             codes[change.document["metadata"]["labels"].get(UID_LABEL, "")][code] += 1
-        if change.resource == RUNS and _has_failed(change):
+        if change.resource == RUNS and _has_failed(change) and not _is_overdue(change):
             seen = codes[uid]
             other = sum(n for c, n in seen.items() if c not in UNCOUNTED)
             if not any(seen[code] for code in FINAL) and other < RETRIED:
@@ -40,6 +41,12 @@ def violations(history: History) -> list[str]:
 
 def _has_failed(change: Change) -> bool:
     return (change.document.get("status") or {}).get("phase") == "Failed"
+
+
+def _is_overdue(change: Change) -> bool:
+    """Return whether a run says that its deadline has passed, which `keeps_deadline` checks."""
+    conditions = change.document["status"].get("conditions") or ()
+    return any(c["reason"] == Reason.DEADLINE_EXCEEDED for c in conditions)
 
 
 def _code(change: Change) -> int | None:

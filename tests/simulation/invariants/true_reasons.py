@@ -28,6 +28,8 @@ CAUSES: dict[str, frozenset[str]] = {
     **dict.fromkeys((Reason.PENDING, Reason.RUNNING, Reason.STARTING, Reason.SUCCEEDED), ANY),
     # The models of the simulation are never better than M(0).
     Reason.NO_IMPROVEMENT: ANY,
+    # `keeps_deadline` compares it with the start of the run.
+    Reason.DEADLINE_EXCEEDED: ANY,
     # `true_ending` compares it with the verdict.
     Reason.STOPPED_EARLY: frozenset({"a run that a guard stops"}),
     Reason.SUSPENDED: frozenset({"suspended by its spec"}),
