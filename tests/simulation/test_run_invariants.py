@@ -11,6 +11,7 @@ import pytest
 
 from .api_server import EVENTS, JOBS, PODS, RUNS, Json
 from .invariants import (
+    keeps_deadline,
     keeps_limit,
     loses_stopping,
     names_overdue,
@@ -18,7 +19,7 @@ from .invariants import (
     true_events,
 )
 from .invariants.true_jobs import WALK
-from .test_invariants import KEY, history, job, run, stage
+from .test_invariants import KEY, history, job, run, stage, time
 
 
 def job_of_other() -> Json:
@@ -53,6 +54,33 @@ def test_a_free_place_is_used(phase: str, at: float, found: int) -> None:
         (at, "MODIFIED", RUNS, run(phase=phase, reason="x")),
     ]
     assert len(keeps_limit.violations(replace(history(*rows), limit=1))) == found
+
+
+def limited(phase: str = "Running", reason: str = "Running", seconds: int = 60) -> Json:
+    """Return a run with a deadline that has begun at the time 0."""
+    found = run(phase=phase, reason=reason)
+    found["status"]["startTime"] = time(0)
+    return {**found, "spec": {"activeDeadlineSeconds": seconds}}
+
+
+@pytest.mark.parametrize(("seconds", "at", "found"), [(60, 61.0, 0), (60, 59.0, 1), (90, 61.0, 1)])
+def test_a_run_that_fails_before_its_deadline_is_a_violation(
+    seconds: int, at: float, found: int
+) -> None:
+    over = limited("Failed", "DeadlineExceeded", seconds)
+    rows = [(0.0, "ADDED", RUNS, limited(seconds=seconds)), (at, "MODIFIED", RUNS, over)]
+    assert len(keeps_deadline.violations(history(*rows))) == found
+
+
+@pytest.mark.parametrize(
+    ("phase", "at", "found"),
+    [("Running", 70.0, 1), ("Stalled", 70.0, 1), ("Running", 67.0, 0), ("Suspended", 70.0, 0)],
+)
+def test_a_run_that_goes_on_after_its_deadline_is_a_violation(
+    phase: str, at: float, found: int
+) -> None:
+    rows = [(0.0, "ADDED", RUNS, limited(phase)), (at, "ADDED", JOBS, job_of_other())]
+    assert len(keeps_deadline.violations(history(*rows))) == found
 
 
 def failed_pod() -> Json:

@@ -272,6 +272,31 @@ def test_a_stage_has_no_more_attempts_than_jobs(
     assert len(true_counts.violations(history(*rows))) == found
 
 
+@pytest.mark.parametrize(
+    ("stage_id", "grouping", "found"),
+    [
+        ("i1/respond", "PerRole", 0),
+        ("i1/assess", "PerRole", 1),
+        ("i1/assess", "Joined", 0),
+        ("i1/select", "Joined", 1),
+        ("i1/select", "Run", 0),
+        ("i2/generate/r1", "Joined", 1),
+        ("i2/generate/r1", "Run", 0),
+        ("i0/evaluate/yardstick", "PerRole", 0),
+        ("prepare", "Run", 1),
+    ],
+)
+def test_a_job_is_an_attempt_only_of_the_stages_to_which_it_may_walk(
+    stage_id: str, grouping: str, found: int
+) -> None:
+    counted = {**stage(attempts=1), "id": stage_id}
+    rows = [
+        (0.0, "ADDED", JOBS, walking("job-1", KEY, grouping=grouping)),
+        (9.0, "ADDED", RUNS, run(stages=(counted,))),
+    ]
+    assert len(true_counts.violations(history(*rows))) == found
+
+
 @pytest.mark.parametrize(("at", "found"), [(21.0, 0), (24.0, 1)])
 def test_no_job_is_created_for_a_run_that_is_gone(at: float, found: int) -> None:
     rows = [

@@ -11,7 +11,7 @@ import pytest
 from isheep.contract.reasons import Reason
 
 from . import simulate as simulation
-from .api_server import JOBS, PODS, RUNS, Json
+from .api_server import JOBS, PODS, RUNS, WORKLOADS, Json
 from .connection import RequestFault
 from .faults import draw
 from .history import History
@@ -27,8 +27,8 @@ from .invariants import (
 from .invariants.disturbances import calm_times
 from .kubelet import JOB_NAME, KILLED, STOPPED
 from .nodes import Silence
-from .queue import QUEUE_LABEL
-from .reactions import begins_to_wait
+from .queue import JOB_UID_LABEL, NOTICE_SECONDS, QUEUE_LABEL
+from .reactions import begins_to_wait, is_prepared
 from .test_invariants import history, job, request, run, stage, time
 from .themes import RARE, RARE_SHARE, Reaction, Theme, draw_theme
 
@@ -195,6 +195,46 @@ def test_a_request_that_times_out_creates_its_job(
     jobs = {c.document["metadata"]["name"]: c for c in found.changes if c.kind == "ADDED"}
     assert refused
     assert {jobs[one.body["metadata"]["name"]].at <= one.at for one in refused} == {creates}
+    assert violations(found) == []
+
+
+def conditions_of(found: History) -> set[str]:
+    """Return the reasons that the runs of a history have had."""
+    runs = [change.document for change in found.changes if change.resource == RUNS]
+    return {c["reason"] for one in runs for c in one["status"].get("conditions", ())}
+
+
+def test_a_deadline_passes_while_jobs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    (theme,) = (one for one in RARE if one.deadline is not None)
+    monkeypatch.setattr(simulation, "draw_theme", lambda _: theme)
+    found = simulation.simulate(3)
+    assert conditions_of(found) >= {Reason.DEADLINE_EXCEEDED, Reason.SUCCEEDED}
+    assert any("raise-deadline" in text for _, text in found.faults)
+    assert violations(found) == []
+
+
+def test_a_queue_is_slow_in_its_theme(monkeypatch: pytest.MonkeyPatch) -> None:
+    theme = Theme(queued=True, peers=False, alone=True)
+    monkeypatch.setattr(simulation, "draw_theme", lambda _: theme)
+    found = simulation.simulate(3)
+    begun = {c.document["metadata"]["uid"]: c.at for c in reversed(found.changes)}
+    added = [c for c in found.changes if c.resource == WORKLOADS and c.kind == "ADDED"]
+    owners = [c.document["metadata"]["labels"][JOB_UID_LABEL] for c in added]
+    waits = [c.at - begun[uid] for c, uid in zip(added, owners, strict=True)]
+    assert max(waits) > NOTICE_SECONDS[1]
+    assert violations(found) == []
+
+
+def test_a_run_that_is_late_is_prepared_and_then_suspended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    theme = next(one for one in RARE if one.peer_groupings)
+    monkeypatch.setattr(simulation, "draw_theme", lambda _: theme)
+    found = simulation.simulate(3)
+    runs = [change.document for change in found.changes if change.resource == RUNS]
+    suspended = [one for one in runs if one["spec"].get("suspend")]
+    assert suspended
+    assert all(is_prepared(one) for one in suspended)
     assert violations(found) == []
 
 

@@ -107,27 +107,28 @@ def _wrong_waits(history: History) -> Iterator[str]:
     calm = calm_times(history, refusals=False)
     edits = _edits(history)
     last: dict[tuple[int, str], Request] = {}
-    times: defaultdict[tuple[int, str], int] = defaultdict(int)
-    total: defaultdict[tuple[int, str], int] = defaultdict(int)
+    # The refusals since an edit that the operator has seen, or that it may have seen, and all.
+    seen, maybe, total = (defaultdict[tuple[int, str], int](int) for _ in range(3))
     for request in _tries(history):
         name = str(request.body["metadata"]["name"])
         place = request.process, name
         before = last.pop(place, None)
         asked = edits[_run(request)]
-        # A try may begin just before the operator sees an edit, which then tries again.
-        same = before is not None and bisect_left(asked, before.at - SEEN_SECONDS) == bisect_right(
-            asked, request.at
-        )
+        end = bisect_right(asked, request.at)
+        begin = request.at if before is None else before.at
+        # A run that is suspended is forgotten, and its refusals with it.
+        if before is None or bisect_left(asked, begin) != end:
+            seen[place] = 0
+        same = before is not None and bisect_left(asked, begin - SEEN_SECONDS) == end
         if not same:
-            # A run that is suspended is forgotten, and its refusals with it.
-            times[place] = 0
+            maybe[place] = 0
         if before is not None and same and calm.holds(before.at, request.at):
             # An edit tries at once, and may begin to count again.
-            counts = {times[place], total[place]}
+            counts = {count[place] for count in (seen, maybe, total)}
             wait, waits = request.at - before.at, [WAITS[min(n, len(WAITS)) - 1] for n in counts]
             if not any(-EARLY_SECONDS <= wait - wanted <= LATE_SECONDS for wanted in waits):
                 yield f"{name} is tried again after {wait:.1f} s instead of {max(waits):.0f} s"
-        for count in (times, total):
+        for count in (seen, maybe, total):
             count[place] = count[place] + 1 if request.refusal is not None else 0
         if request.refusal is not None:
             last[place] = request
