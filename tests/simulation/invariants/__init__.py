@@ -12,6 +12,7 @@ from . import (
     adopts_known,
     asks_seldom,
     avoids_lost_nodes,
+    begins_alone,
     committed_once,
     committed_stays,
     ends_or_explains,
@@ -77,6 +78,7 @@ from . import (
     true_warnings,
     waits_after_failures,
     waits_for_makers,
+    waits_for_the_same,
 )
 
 Invariant = Callable[[History], list[str]]
@@ -86,6 +88,7 @@ INVARIANTS: dict[str, Invariant] = {
     "committed-once": committed_once.violations,
     "committed-stays": committed_stays.violations,
     "oldest-first": oldest_first.violations,
+    "begins-alone": begins_alone.violations,
     "one-job": one_job.violations,
     "one-walk": one_walk.violations,
     "one-writer": one_writer.violations,
@@ -142,6 +145,7 @@ INVARIANTS: dict[str, Invariant] = {
     "waits-after-failures": waits_after_failures.violations,
     "adopts-known": adopts_known.violations,
     "waits-for-makers": waits_for_makers.violations,
+    "waits-for-the-same": waits_for_the_same.violations,
     "shows-waits": shows_waits.violations,
     "stops-for-a-cause": stops_for_a_cause.violations,
     "stops-replaced": stops_replaced.violations,
