@@ -93,7 +93,8 @@ def test_a_namespace_is_listed_again_if_its_list_began_before_a_time() -> None:
     run_scenario(scenario)
 
 
-def test_a_renewal_reads_only_what_is_newer_than_the_cache() -> None:
+@pytest.mark.parametrize("periodic", [False, True])
+def test_a_later_list_reads_only_what_is_newer_than_the_cache(*, periodic: bool) -> None:
     async def scenario(listed: Listed) -> None:
         for name in ("a", "b", "c", "d"):
             create_run(listed.server, name)
@@ -107,7 +108,11 @@ def test_a_renewal_reads_only_what_is_newer_than_the_cache() -> None:
         remove = functools.partial(listed.server.remove, f"{RUNS}/f")
         listed.server.fault = at_request("GET", f"{RUNS}/f", remove)
         before = len(listed.server.requests)
-        assert await listed.lister.renew(monotonic()) == 1
+        if periodic:
+            await asyncio.sleep(FRESH_SECONDS)
+            assert await listed.lister.refresh_all()
+        else:
+            assert await listed.lister.renew(monotonic()) == 1
         asked = listed.server.requests[before:]
         reads = [("GET", f"{RUNS}/{name}") for name in ("b", "e", "f")]
         assert asked == [("GET", RUNS), *reads, ("GET", jobs_path("ns"))]
@@ -241,7 +246,8 @@ def test_a_job_that_becomes_unreadable_occupies_its_stage() -> None:
         assert await listed.lister.refresh_all()
         assert listed.cache.jobs_of(known.run_uid) == [known]
         assert list(listed.unreadable.counts()) == [(JOBS, "ns")]
-        assert listed.server.count("GET", jobs_path("ns")) == 2
+        # Two LISTs, and a GET of the Job that has changed.
+        assert listed.server.count("GET", jobs_path("ns")) == 3
         cluster.server.change(job, status={"active": 1})
         await asyncio.sleep(FRESH_SECONDS + 1)
         assert await listed.lister.refresh_all()
