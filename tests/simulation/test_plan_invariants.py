@@ -20,6 +20,7 @@ from .invariants import (
     no_orphans,
     tells_refusals,
     true_figures,
+    true_messages,
     true_phases,
     true_reasons,
     true_warnings,
@@ -337,3 +338,19 @@ def test_a_run_whose_job_goes_on_is_not_pending(phase: str, at: float, found: in
         (at, "MODIFIED", JOBS, job_with()),
     ]
     assert len(true_phases.violations(history(*rows))) == found
+
+
+@pytest.mark.parametrize(
+    ("said", "message", "found"),
+    [
+        ('{"message": "no disk"}', "i1/respond: no disk", 0),
+        ('{"message": "no disk"}', "a finalizer keeps it", 1),
+        ("", "job-1-0 ended with exit code 74", 0),
+        ("", "a finalizer keeps it", 1),
+    ],
+)
+def test_the_message_of_a_failure_is_that_of_its_pod(said: str, message: str, found: int) -> None:
+    told = planned()
+    told["status"]["lastFailure"] = {"pod": "pod-1", "message": message}
+    rows = [(0.0, "ADDED", PODS, failed_pod(74, said)), (1.0, "ADDED", RUNS, told)]
+    assert len(true_messages.violations(history(*rows))) == found

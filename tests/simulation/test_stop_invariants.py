@@ -183,17 +183,19 @@ def test_two_runs_may_walk_through_a_stage_that_one_has_made_without_labels() ->
     assert one_job.violations(history(*rows)) == []
 
 
-def charged(ended: bool = False, **pods: float) -> Json:
+def charged(ended: bool = False, total: float = 60.0, **pods: float) -> Json:
     found = run()
     attempt = {"name": "job-1", "created": "then", "pods": pods, "ended": ended}
-    return {**found, "status": {**found["status"], "gpu": {"attempts": [attempt]}}}
+    gpu = {"attempts": [attempt], "seconds": {"nvidia.com/gpu": total}}
+    return {**found, "status": {**found["status"], "gpu": gpu}}
 
 
 @pytest.mark.parametrize(
     ("after", "found"),
     [
-        (charged(a=10.0, b=5.0), 0),
-        (charged(b=5.0), 1),
+        (charged(a=10.0, b=5.0, total=65.0), 0),
+        (charged(a=10.0, b=5.0, total=64.0), 1),
+        (charged(b=5.0, total=65.0), 1),
         (charged(a=9.0), 1),
         (charged(ended=True), 0),
         (run(), 0),

@@ -21,6 +21,10 @@ CASES = {
         "def f(a):\n    if a:\n        _LOG.warning('x')\n        g(a)",
         ["the condition a is negated", "g(a) is removed"],
     ),
+    "a function that writes logs": (
+        "def f(self, a):\n    self._log_end(a > 1)\n    _log_all(1)\n    g(a)",
+        ["g(a) is removed"],
+    ),
     "a metric": (
         "def f(self, a):\n    self._metrics.passes.inc(1)\n    self.g(a)",
         ["self.g(a) is removed"],

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 OUTSIDE: Mapping[str, str] = {
     "isheep.kube.pods.pod_endings:_lingers_failed": "no sidecars; tests/control_plane/test_pods.py",
     "isheep.kube.passes.claims:scope_of": "one store for all runs; unit tests have others",
+    "isheep.kube.passes.pod_inspection:PodInspector._events": (
+        "no Events of Jobs and pods; tests/unit/isheep/kube/passes/test_pod_inspection.py has them"
+    ),
     "isheep.kube.pods.pod_waiting:why_no_pods": "no Events of Jobs; tests/control_plane has them",
     "isheep.kube.passes.attempts:_job_message": "a text for people",
     "isheep.kube.passes.polls:_progress": "the counts of items, which only people read",
@@ -70,6 +73,10 @@ EQUIVALENT: Mapping[tuple[str, str], str] = {
         "isheep.kube.pods.pod_records:_termination",
         "the constant 0 is changed",
     ): "each container that has ended has an exit code",
+    (
+        "isheep.planner.pinning:spec_of",
+        "the constant 1 is changed",
+    ): "the size of a cache",
     (
         "isheep.planner.pinning:pin",
         "run.status.resolved is not None becomes Is",

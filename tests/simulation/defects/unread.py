@@ -17,6 +17,8 @@ from collections.abc import Iterator
 
 SINKS = {"log_event", "_LOG", "_log", "_metrics", "metrics", "_traces", "_tracer"}
 """The names of what writes logs, metrics and traces."""
+LOGS = ("_log_", "log_")
+"""How the names of functions begin that only write logs."""
 TEXTS = {"message", "messages", "text", "why"}
 """The names of arguments and variables that have a text for people."""
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -53,7 +55,7 @@ def _is_sink(node: ast.AST) -> bool:
         return False
     names = {one.id for one in ast.walk(node.func) if isinstance(one, ast.Name)}
     names |= {one.attr for one in ast.walk(node.func) if isinstance(one, ast.Attribute)}
-    return not names.isdisjoint(SINKS)
+    return not names.isdisjoint(SINKS) or any(name.startswith(LOGS) for name in names)
 
 
 def _text_value(node: ast.AST) -> ast.expr | None:

@@ -71,6 +71,8 @@ def _sums(history: History) -> Iterator[str]:
         for one in gpu.get("attempts") or ():
             if not any((one.get("devices") or {}).values()):
                 yield f"{name} charges {one['name']}, which has no GPU"
+            if status.get("phase") == "Succeeded" and not one.get("ended"):
+                yield f"{name} has succeeded, and {one['name']} is not charged completely"
         cost = total * PRICE / 3600
         if total and abs((gpu.get("cost") or 0.0) - cost) > ERROR_COST:
             yield f"{name} has the cost {gpu.get('cost')}, and its GPU seconds {cost:.3f}"
