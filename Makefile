@@ -147,7 +147,7 @@ audit: $(BIN)/uv  ## Search the locked packages for known vulnerabilities (needs
 
 SIMULATE ?= --runs 5000
 
-simulate: $(VENV)/dev.stamp  ## Simulate operator and cluster with faults; SIMULATE="--defects --runs 80" plants defects.
+simulate: $(VENV)/dev.stamp  ## Simulate operator and cluster with faults; SIMULATE="--defects --runs 120" plants defects.
 	$(BIN)/python -m tests.simulation $(SIMULATE)
 
 format: $(VENV)/dev.stamp  ## Format the code and fix what ruff can fix.

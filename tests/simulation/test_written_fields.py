@@ -24,6 +24,7 @@ READ_BY = {
     "status.resolved.workerImage": "true-resolved",
     "status.resolved.generation": "true-resolved",
     "status.stages.*.counts.kept": "keeps-records",
+    "status.stages.*.attempts": "true-counts",
     "status.stages.*.failures": "keeps-records",
     "status.stages.*.hold.times": "keeps-records",
     "status.gpu.attempts.*.created": "true-usage",
@@ -46,7 +47,6 @@ UNREAD = {
     "status.stage.itemsDone": "a figure for people",
     "status.stage.itemsTotal": "a figure for people",
     "status.gpu.attempts.*.graceSeconds": "of an attempt that is charged completely",
-    "status.stages.*.attempts": "a Job with a walk may have tried each of its stages",
 }
 """The fields of a status that no invariant reads, with the reason."""
 
