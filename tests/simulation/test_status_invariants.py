@@ -347,15 +347,10 @@ def test_gpu_time_is_that_of_the_pods_and_its_parts_have_its_sum(
         "cost": total / 1000,
     }
     charged = with_status(run(stages=(stage(gpuSeconds=stages),)), gpu=gpu)
-    limits = {"resources": {"limits": {"nvidia.com/gpu": "1"}}}
-    begun, over = pod(), pod("Succeeded")
-    for one in (begun, over):
-        one["spec"] = {"containers": [limits]}
-        one["metadata"]["labels"] = {"isheep.dev/run-uid": "uid-1"}
     rows = [
         (0.0, "ADDED", RUNS, run()),
-        (1.0, "ADDED", PODS, begun),
-        (31.0, "MODIFIED", PODS, over),
+        (1.0, "ADDED", PODS, with_gpu("Running")),
+        (31.0, "MODIFIED", PODS, with_gpu("Succeeded")),
         (32.0, "MODIFIED", RUNS, charged),
     ]
     made = replace(history(*rows), final=(Final(charged, []),))
@@ -367,6 +362,29 @@ def test_each_attempt_of_a_run_that_has_succeeded_is_charged(ended: bool, found:
     one = {"name": "job-1", "created": time(0), "devices": {"nvidia.com/gpu": 1}, "ended": ended}
     document = with_status(run(phase="Succeeded", reason="Succeeded"), gpu={"attempts": [one]})
     assert len(gpu_sums.violations(history((0.0, "ADDED", RUNS, document)))) == found
+
+
+def with_gpu(phase: str) -> Json:
+    """Return a pod of the run with a GPU."""
+    found = pod(phase)
+    found["spec"] = {"containers": [{"resources": {"limits": {"nvidia.com/gpu": "1"}}}]}
+    found["metadata"]["labels"] = {"isheep.dev/run-uid": "uid-1"}
+    return found
+
+
+@pytest.mark.parametrize(("at", "found"), [(1.2, 0), (9.0, 1)])
+def test_a_pod_that_begins_just_before_its_stop_need_not_be_charged(at: float, found: int) -> None:
+    stopping = job()
+    stopping["metadata"]["deletionTimestamp"] = time(at)
+    rows = [
+        (0.5, "ADDED", JOBS, job()),
+        (1.0, "ADDED", PODS, with_gpu("Running")),
+        (at, "MODIFIED", JOBS, stopping),
+        (31.0, "MODIFIED", PODS, with_gpu("Succeeded")),
+    ]
+    requests = (request(at, "DELETE", "/namespaces/ns/jobs/job-1", 3),)
+    made = replace(history(*rows, requests=requests), final=(Final(run(), []),))
+    assert len(gpu_sums.violations(made)) == found
 
 
 @pytest.mark.parametrize(

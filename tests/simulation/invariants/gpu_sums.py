@@ -28,6 +28,8 @@ GRACE_SECONDS = 60.0
 """The grace period of the simulated pods."""
 LOOK_SECONDS = 45.0
 """How old a pod may be before the operator has seen it."""
+STOP_SECONDS = 0.5
+"""How young a pod may be if the operator deletes its Job: it has looked at the pods before."""
 HIDDEN = (
     "'Background'",
     "'evict-all'",
@@ -93,8 +95,8 @@ def _totals(history: History) -> Iterator[str]:
     for change in history.changes:
         if change.resource == JOBS and "deletionTimestamp" in change.document["metadata"]:
             uid = change.document["metadata"]["uid"]
-            unseen = change.at - young.get(uid, -LOOK_SECONDS) < LOOK_SECONDS
-            if uid not in stopped and change.version not in own and unseen:
+            look = STOP_SECONDS if change.version in own else LOOK_SECONDS
+            if uid not in stopped and change.at - young.get(uid, -LOOK_SECONDS) < look:
                 # Somebody deletes a Job before the operator has looked at its pods.
                 late[change.document["metadata"]["labels"].get(UID_LABEL, "")] += GRACE_SECONDS
             stopped.add(uid)
