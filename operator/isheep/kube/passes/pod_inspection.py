@@ -25,7 +25,7 @@ from isheep.kube.passes.unseen_pods import after_grace, why_none, why_unseen
 from isheep.kube.pods.lost_nodes import lost_nodes, why_silent
 from isheep.kube.pods.pod_endings import Ending, failed_pod, how_ended, only_others_failed
 from isheep.kube.pods.pod_records import EventRecord, PodRecord, event_record, pod_record
-from isheep.kube.pods.pod_times import at_work, live, pod_times
+from isheep.kube.pods.pod_times import live, pod_times
 from isheep.kube.pods.pod_waiting import only_sidecars, why_no_pods, why_waiting
 from isheep.kube.pods.stable_messages import stable_message
 from isheep.planner.types import Action, Stop, Waiting
@@ -89,7 +89,7 @@ class PodInspector:
         is_known = before is not None and before.failed_pods == job.failed_pods
         is_known = is_known and pods_are_known(job, before)
         if working and is_known and before is not None and before.address is not None:
-            return replace(before, polled=now, waiting=None, pods=at_work(before.pods, now))
+            return replace(before, polled=now, waiting=None)
         pods = await self._pods(job)
         started = min((s for pod in pods if (s := _started(pod)) is not None), default=None)
         observation = PodObservation(at=now, failed_pods=job.failed_pods, started=started)

@@ -3,7 +3,10 @@
 A NetworkPolicy may close the pods' port to the operator, and then each read takes its whole time
 limit. If passes waited for it, a hundred such runs would delay the first Job of every other run. So
 a pass only starts a poll, and an answer wakes the run. A Job whose pod does not answer is polled
-less and less often. Nothing but the progress in the status depends on polls.
+less and less often.
+
+The progress in the status depends on polls, and the GPU time of pods that go on: an answer shows
+that they are at work. The cache does not show it, because the API server may not be reachable.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from isheep.kube.cache.records import JobRecord
 from isheep.kube.names import HTTP_PORT
 from isheep.kube.passes.attempts import PodObservation
 from isheep.kube.pods.pod_results import finite_steps, shown
+from isheep.kube.pods.pod_times import at_work
 
 POLL_SECONDS = 2.0
 POLL_BYTES = 64 * 1024
@@ -124,6 +128,7 @@ def with_answer(
         items_done=done,
         items_total=answer.total,
         waits_for=answer.waits_for,
+        pods=at_work(observation.pods, observation.polled),
     )
 
 

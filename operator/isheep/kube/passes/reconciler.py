@@ -255,7 +255,8 @@ class Reconciler:
             return
         after = with_answer(before, job, address, answer)
         memory.observations[job.uid] = after
-        if replace(after, address=before.address, silent=before.silent) != before:
+        news = replace(after, address=before.address, silent=before.silent, pods=before.pods)
+        if news != before:
             self._queue.wake(job.run_uid)
 
     def _expect(self, record: RunRecord, memory: Memory) -> None:

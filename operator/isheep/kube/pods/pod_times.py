@@ -33,12 +33,12 @@ def pod_times(
     return (*gone[-MAX_GONE:], *listed)
 
 
-def at_work(times: Sequence[PodTime] | None, now: datetime) -> tuple[PodTime, ...] | None:
-    """Return the times of pods that were all seen at work at `now`; None stays None."""
-    if times is None:
-        return None
+def at_work(times: tuple[PodTime, ...] | None, seen: datetime | None) -> tuple[PodTime, ...] | None:
+    """Return the times of pods that were all at work at `seen`; unchanged if it is None."""
+    if times is None or seen is None:
+        return times
     return tuple(
-        time if time.ended else replace(time, until=max(time.until, now)) for time in times
+        time if time.ended else replace(time, until=max(time.until, seen)) for time in times
     )
 
 

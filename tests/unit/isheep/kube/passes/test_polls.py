@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -28,6 +28,7 @@ from isheep.kube.passes.polls import (
     poll_session,
     with_answer,
 )
+from isheep.planner.types import PodTime
 
 from ..builders import a_job, at, pod_json
 from ..fake_api_server import FakeApiServer
@@ -235,6 +236,18 @@ def test_an_answer_ends_the_silence() -> None:
     before = PodObservation(at=START, address="10.0.0.9", silent=2)
     observation, _ = poll(a_job(status=WORKING), pods=[], before=before, answer={})
     assert (observation.address, observation.silent) == ("10.0.0.9", 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "until"), [({"stage": "i1/train"}, NOW), (TimeoutError(), START)]
+)
+def test_only_an_answer_shows_that_pods_hold_their_gpus(answer: Any, until: datetime) -> None:
+    """The cache may say for long that a pod works, if the API server cannot be reached."""
+    times = (PodTime("a", START, START), PodTime("b", START, START, ended=True))
+    before = PodObservation(at=START, address="10.0.0.1", polled=START, pods=times)
+    found, _ = poll(a_job(status=WORKING), pods=[], before=before, answer=answer)
+    assert found.pods is not None
+    assert [time.until for time in found.pods] == [until, START]
 
 
 def test_silent_pods_are_polled_at_the_same_time_and_each_job_once() -> None:
