@@ -86,9 +86,12 @@ def _is_open(stage: Stage, open_iterations: Collection[int]) -> bool:
 
 
 def _counterpart(stages: Iterable[Stage], first: str) -> Stage | None:
-    """Return the expected stage for a stage: of the same id, or round 1 for a later round."""
-    kind, iteration = kind_of(first), iteration_of(first)
-    of_kind = [stage for stage in stages if stage.kind is kind and stage.iteration == iteration]
+    """Return the expected stage for a stage: of the same id, or round 1 for a later round.
+
+    The ids are compared, because M(t) is measured in iteration t + 1.
+    """
+    wanted = kind_of(first), iteration_of(first)
+    of_kind = [stage for stage in stages if (stage.kind, iteration_of(stage.id)) == wanted]
     same = (stage for stage in of_kind if stage.id == first)
     return next(same, of_kind[0] if of_kind else None)
 

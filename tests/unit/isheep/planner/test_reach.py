@@ -129,3 +129,14 @@ def test_two_runs_share_the_stages_with_equal_settings_and_inputs(
 def test_the_decisions_of_a_run_do_not_change_its_expected_keys() -> None:
     later = {**RESOLVED, "writers": [0, 0]}
     assert reached(later, (), FIRST, "Run") == reached(RESOLVED, (), FIRST, "Run")
+
+
+@pytest.mark.parametrize("first", ["i0/evaluate/yardstick", "i1/evaluate/yardstick"])
+def test_a_job_that_begins_with_a_measurement_reaches_all_later_stages(first: str) -> None:
+    """M(t) is measured in iteration t + 1."""
+    measured = resolved(yardstick={"items": 40})
+    (own,) = reached(measured, (), first, "PerStage")
+    later = reached(measured, (), "i2/generate/r1", "PerStage")
+    others = {f"i{t}/evaluate/yardstick" for t in range(3)} - {first}
+    assert all(own not in reached(measured, (), other, "PerStage") for other in others)
+    assert {own, *later} <= reached(measured, (), first, "Run")
