@@ -8,7 +8,6 @@ nothing of them may be left a few seconds later: no record, no claim, no pass th
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +16,13 @@ from .clock import monotonic
 from .history import History
 from .invariants.disturbances import calm_times
 from .job_controller import COLLECTION_SECONDS
+from .readings import HISTORY_LOST
 
 if TYPE_CHECKING:
     from .world import World
 
 CALM_SECONDS = 400.0
 """For this time, nothing has disturbed the operator: a LIST has found what a watch has lost."""
-COMPACTION = re.compile("'compact'|410")
-"""The faults after which a watch with an old position ends at its next event."""
 PASS_SECONDS = 5.0
 """How long a watch and a pass need."""
 
@@ -40,7 +38,7 @@ async def kept_in_memory(world: World, history: History) -> tuple[str, ...]:
     if len(living) != 1 or not calm.holds(max(0.0, end - CALM_SECONDS), end):
         return ()
     last = max((one.at for one in history.changes if one.resource == RUNS), default=0.0)
-    if any(at > last and COMPACTION.search(text) for at, text in history.faults):
+    if any(at > last and any(one in text for one in HISTORY_LOST) for at, text in history.faults):
         # The watch of runs loses the deletions, and the next LIST finds them.
         return ()
     if any((run.get("status") or {}).get("phase") != "Succeeded" for run in runs):

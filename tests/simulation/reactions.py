@@ -15,11 +15,6 @@ def stops(change: Change) -> bool:
     return is_first and deleted and not is_finished(change.document)
 
 
-def is_prepared(run: Json) -> bool:
-    """Return whether the status of a run has the result of its stage prepare."""
-    return "prepared" in ((run.get("status") or {}).get("resolved") or {})
-
-
 def waits(run: Json) -> bool:
     """Return whether a stage of a run has had to wait for a time."""
     return any(_holds(run))

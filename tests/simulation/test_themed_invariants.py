@@ -28,7 +28,8 @@ from .invariants.disturbances import calm_times
 from .kubelet import JOB_NAME, KILLED, STOPPED
 from .nodes import Silence
 from .queue import JOB_UID_LABEL, NOTICE_SECONDS, QUEUE_LABEL
-from .reactions import begins_to_wait, is_prepared
+from .reactions import begins_to_wait
+from .readings import is_prepared
 from .test_invariants import history, job, request, run, stage, time
 from .themes import RARE, RARE_SHARE, Reaction, Theme, draw_theme
 

@@ -20,7 +20,8 @@ from .job_controller import is_finished, is_later_part, is_later_stage
 from .nodes import Nodes
 from .operator_process import OperatorProcess
 from .queue import Queue
-from .reactions import begins_to_wait, is_prepared, stops, waits
+from .reactions import begins_to_wait, stops, waits
+from .readings import is_prepared
 from .store import Store
 from .themes import Reaction
 

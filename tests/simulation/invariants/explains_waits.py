@@ -16,11 +16,11 @@ from isheep.contract.reasons import Reason
 from ..api_server import JOBS, PODS, RUNS, WORKLOADS, Change, Json
 from ..history import History
 from ..queue import JOB_UID_LABEL, is_queued
+from ..readings import index_of
 from .disturbances import Calm, calm_times
 from .job_states import JobState, JobStates, ready_reason
 from .keeps_waiting import seconds_of
 from .lost_jobs import is_over
-from .names_failures import _index
 from .open_requests import is_open
 
 SECONDS = 63.0
@@ -124,7 +124,7 @@ def _cause(
         return WORKS, job
     live = [pod for pod in job.pods.values() if not is_over(pod)]
     going = [pod for pod in live if "deletionTimestamp" not in pod["metadata"]]
-    reasons = [_waits(pod) for pod in sorted(going, key=_index)]
+    reasons = [_waits(pod) for pod in sorted(going, key=index_of)]
     if not live or len(going) < len(live):
         return None, None
     if all(_is_silent(pod) for pod in live):

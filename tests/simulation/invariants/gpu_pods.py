@@ -13,7 +13,7 @@ from typing import Any
 
 from ..api_server import RUNS, Json
 from ..history import History
-from .gpu_time import _charged as _sum_of
+from ..readings import charged_seconds
 
 ERROR_SECONDS = 0.3
 """Times are rounded to a tenth of a second."""
@@ -34,7 +34,7 @@ def _not_added(history: History) -> Iterator[str]:
             continue
         uid, total, pods = (
             change.document["metadata"]["uid"],
-            _sum_of(change.document),
+            charged_seconds(change.document),
             _charged(change.document),
         )
         earlier, known = before.get(uid, (0.0, {}))

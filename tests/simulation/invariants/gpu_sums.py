@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from ..api_server import JOBS, PODS, RUNS, Json
 from ..history import History
 from ..operator_process import PRICE
+from ..readings import charged_seconds, ends_pod, has_gpu
 from .disturbances import FOREVER, calm_times
-from .gpu_time import _charged, _has_gpu, _is_gone
 from .true_failure import UID_LABEL
 
 ERROR_COST = 0.001
@@ -56,7 +56,7 @@ def _sums(history: History) -> Iterator[str]:
     for run in last.values() if not history.exempt else ():
         status, name = run.get("status") or {}, run["metadata"]["name"]
         gpu = status.get("gpu") or {}
-        total = _charged(run)
+        total = charged_seconds(run)
         iterations = sum(sum(one["seconds"].values()) for one in gpu.get("iterations") or ())
         stages = sum(s.get("gpuSeconds") or 0.0 for s in status.get("stages") or ())
         stages += sum((gpu.get("otherStages") or {}).values())
@@ -100,7 +100,7 @@ def _totals(history: History) -> Iterator[str]:
                 # Somebody deletes a Job before the operator has looked at its pods.
                 late[change.document["metadata"]["labels"].get(UID_LABEL, "")] += GRACE_SECONDS
             stopped.add(uid)
-        if change.resource != PODS or not _has_gpu(change.document):
+        if change.resource != PODS or not has_gpu(change.document):
             continue
         metadata = change.document["metadata"]
         if "startTime" in change.document["status"] and metadata["uid"] not in begun:
@@ -109,13 +109,13 @@ def _totals(history: History) -> Iterator[str]:
             if any(owner["uid"] in stopped for owner in metadata["ownerReferences"]):
                 # A kubelet accepts a pod whose Job is being deleted, and nobody may see it.
                 late[metadata["labels"].get(UID_LABEL, "")] += GRACE_SECONDS
-        if begun.get(metadata["uid"], FOREVER) < FOREVER and _is_gone(change):
+        if begun.get(metadata["uid"], FOREVER) < FOREVER and ends_pod(change):
             run = metadata["labels"].get(UID_LABEL, "")
             held[run] += change.at - begun[metadata["uid"]]
             pods[run] += 1
             begun[metadata["uid"]] = FOREVER
     for final in history.final:
-        uid, charged = final.run["metadata"]["uid"], _charged(final.run)
+        uid, charged = final.run["metadata"]["uid"], charged_seconds(final.run)
         if abs(charged - held[uid]) > POD_SECONDS * pods[uid] + late[uid] + ROUNDING_SECONDS:
             name = final.run["metadata"]["name"]
             yield f"{name} is charged {charged:.0f} GPU seconds, and its pods had {held[uid]:.0f}"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ..api_server import PODS, RUNS, Change, Json
+from ..api_server import PODS, RUNS
 from ..history import History
+from ..readings import charged_seconds, ends_pod, has_gpu
 from .disturbances import has_act, has_wrong_clock
 from .true_failure import UID_LABEL
 
@@ -31,7 +32,7 @@ def _falls(history: History) -> list[str]:
     for change in history.changes:
         if change.resource != RUNS:
             continue
-        uid, charged = change.document["metadata"]["uid"], _charged(change.document)
+        uid, charged = change.document["metadata"]["uid"], charged_seconds(change.document)
         if change.version in history.exempt:
             before.pop(uid, None)
         elif charged < before.get(uid, 0.0):
@@ -52,13 +53,13 @@ def _differs(history: History) -> list[str]:
     ended: set[str] = set()
     seen: set[tuple[str, str]] = set()
     for change in history.changes:
-        if change.resource != PODS or not _has_gpu(change.document):
+        if change.resource != PODS or not has_gpu(change.document):
             continue
         metadata = change.document["metadata"]
         pod, run = metadata["uid"], metadata["labels"].get(UID_LABEL, "")
         if "startTime" in change.document["status"]:
             begun.setdefault(pod, change.at)
-        if pod in begun and pod not in ended and _is_gone(change):
+        if pod in begun and pod not in ended and ends_pod(change):
             held[run] += change.at - begun[pod]
             ended.add(pod)
         if metadata["ownerReferences"]:
@@ -66,7 +67,7 @@ def _differs(history: History) -> list[str]:
     jobs.update(run for run, _ in seen)
     found = []
     for final in history.final:
-        uid, charged = final.run["metadata"]["uid"], _charged(final.run)
+        uid, charged = final.run["metadata"]["uid"], charged_seconds(final.run)
         # Nobody charges the pods of a Job whose labels are gone, and a lost node may keep them.
         hidden = has_act(history, "unlabel-job")
         certain = not history.exempt and not history.silences and not hidden
@@ -75,20 +76,3 @@ def _differs(history: History) -> list[str]:
             name = final.run["metadata"]["name"]
             found.append(f"{name} is charged {charged:.0f} GPU seconds, and held {held[uid]:.0f}")
     return found
-
-
-def _charged(run: Json) -> float:
-    gpu = (run.get("status") or {}).get("gpu") or {}
-    return sum((gpu.get("seconds") or {}).values())
-
-
-def _has_gpu(pod: Json) -> bool:
-    resources = (container.get("resources") or {} for container in pod["spec"]["containers"])
-    return any("nvidia.com/gpu" in (one.get("limits") or {}) for one in resources)
-
-
-def _is_gone(change: Change) -> bool:
-    return change.kind == "DELETED" or change.document["status"].get("phase") in (
-        "Succeeded",
-        "Failed",
-    )

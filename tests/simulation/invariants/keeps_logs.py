@@ -19,9 +19,9 @@ from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, kind_of
 
 from ..api_server import JOBS, PODS, RUNS, Json
 from ..history import History
+from ..readings import reported_steps
 from .disturbances import calm_times, has_act
 from .job_states import JobState, JobStates
-from .true_results import _steps
 
 SECONDS = 30.0
 """How long an attempt that nobody needs may stay."""
@@ -68,7 +68,7 @@ def _wrong(history: History) -> Iterator[str]:
             touched = known.run if known is not None else ""
         elif change.resource == PODS:
             known = jobs.note(change)
-            if known is not None and (steps := _steps(document)):
+            if known is not None and (steps := reported_steps(document)):
                 owner = document["metadata"]["ownerReferences"][0]["uid"]
                 reported.setdefault(owner, set()).update(steps)
         if touched:

@@ -15,6 +15,7 @@ from isheep.contract.reasons import Reason
 from ..api_server import JOBS, PODS, RUNS, Change, Json
 from ..history import History
 from ..kubelet import KILLED
+from ..readings import index_of
 from .disturbances import Calm, calm_times
 from .job_states import JobState, JobStates, exit_code, is_disrupted, ready_reason
 from .open_requests import is_open
@@ -93,10 +94,6 @@ def _unnamed(one: _Failure, runs: dict[str, Json], calm: Calm) -> Iterator[str]:
     expected = Reason.KILLED if exit_code(one.pod) == KILLED else Reason.RETRYING
     if (failure.get("pod"), failure.get("reason")) != (name, expected):
         yield f"{name} has failed with {expected}, and the status names {failure.get('pod')}"
-    alone = len(job.pods) <= len({_index(pod) for pod in job.pods.values()}) == 1
+    alone = len(job.pods) <= len({index_of(pod) for pod in job.pods.values()}) == 1
     if alone and status["phase"] != "Stalled" and ready_reason(run) != Reason.RETRYING:
         yield f"{name} has failed, and its run says {ready_reason(run)}"
-
-
-def _index(pod: Json) -> str:
-    return str(pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"])

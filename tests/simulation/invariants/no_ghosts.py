@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..api_server import JOBS, RUNS
 from ..history import History
+from ..readings import HISTORY_LOST
 from .disturbances import calm_times
 
 KNOWN_SECONDS = 30.0
@@ -15,7 +16,7 @@ CALM_SECONDS = 2.0
 """The same if no request takes long: a watch needs less than half a second."""
 LISTED_SECONDS = 400.0
 """The same if a watch has lost the deletion: the time between two LISTs, and of passes at work."""
-UNKNOWN = ("'silence'", "'delay'", "'partition'", "'compact'", "410")
+UNKNOWN = (*HISTORY_LOST, "'delay'", "'partition'")
 """What delays or loses an event, as the log of faults names it."""
 
 

@@ -13,11 +13,11 @@ from collections import defaultdict
 from ..api_server import JOBS, PODS, RUNS, Json
 from ..history import History
 from ..job_controller import is_finished
+from ..readings import is_prepared, reported_steps
 from .disturbances import calm_times, has_act
 from .open_requests import is_open
 from .true_failure import UID_LABEL
 from .true_jobs import WALK
-from .true_results import _is_prepared, _steps
 
 SECONDS = 10.0
 """How long an operator that nothing disturbs may take."""
@@ -38,7 +38,7 @@ def violations(history: History) -> list[str]:
         document, metadata = change.document, change.document["metadata"]
         uid = metadata["uid"]
         if change.resource == PODS and document["status"].get("phase") == "Failed":
-            reported[metadata["ownerReferences"][0]["uid"]] |= _steps(document)
+            reported[metadata["ownerReferences"][0]["uid"]] |= reported_steps(document)
         elif change.resource == JOBS and WALK in metadata["annotations"]:
             run = metadata["labels"].get(UID_LABEL, "")
             failed = (document.get("status") or {}).get("failed", 0)
@@ -67,7 +67,7 @@ def _goes_on(job: Json) -> bool:
 
 def _left(run: Json) -> list[Stage]:
     """Return the stages of a status that are not committed; none while an edit repeats prepare."""
-    if not _is_prepared(run):
+    if not is_prepared(run):
         return []
     stages = (run.get("status") or {}).get("stages") or ()
     return [(one["id"], one["key"]) for one in stages if not one.get("committed")]

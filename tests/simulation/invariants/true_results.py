@@ -8,13 +8,12 @@ After an edit, the results of Jobs that go on are in the status when prepare has
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from functools import lru_cache
 
-from ..api_server import JOBS, PODS, RUNS, Json
+from ..api_server import JOBS, PODS, RUNS
 from ..history import History
 from ..job_controller import is_finished
+from ..readings import is_prepared, reported_steps
 from .disturbances import FOREVER, calm_times, has_act
 from .true_failure import UID_LABEL
 
@@ -41,10 +40,11 @@ def violations(history: History) -> list[str]:
         uid = metadata["uid"]
         if change.resource == PODS and metadata["ownerReferences"]:
             job = metadata["ownerReferences"][0]["uid"]
-            reported[job] |= _steps(document)
+            steps = reported_steps(document)
+            reported[job] |= steps
             if change.kind == "DELETED" and change.at - ends.get(job, change.at) < READ_SECONDS:
-                reported[job] -= _steps(document)
-                known |= {place: FOREVER for place in known if place[1:] in _steps(document)}
+                reported[job] -= steps
+                known |= {place: FOREVER for place in known if place[1:] in steps}
         if change.resource == JOBS:
             run = (metadata.get("labels") or {}).get(UID_LABEL, "")
             ended = is_finished(document) and change.kind != "DELETED"
@@ -57,7 +57,7 @@ def violations(history: History) -> list[str]:
                 elif known.get(place, 0.0) > change.at:
                     # The Job is gone before the operator must have read its pods.
                     known[place] = FOREVER
-        if change.resource == RUNS and change.kind != "DELETED" and _is_prepared(document):
+        if change.resource == RUNS and change.kind != "DELETED" and is_prepared(document):
             late = [
                 stage["id"]
                 for stage in (document.get("status") or {}).get("stages") or ()
@@ -68,22 +68,3 @@ def violations(history: History) -> list[str]:
                 text = f"version {change.version} has not {late[0]}, which a pod has reported"
                 found.setdefault(uid, text)
     return list(found.values())
-
-
-def _is_prepared(run: Json) -> bool:
-    """Return whether the stages of the newest spec are known."""
-    return "prepared" in ((run.get("status") or {}).get("resolved") or {})
-
-
-def _steps(pod: Json) -> frozenset[tuple[str, str]]:
-    """Return the stages in the result of a pod that has ended."""
-    for container in pod["status"].get("containerStatuses") or ():
-        message = (container["state"].get("terminated") or {}).get("message")
-        if message and message.startswith("{"):
-            return _parsed(message)
-    return frozenset()
-
-
-@lru_cache(maxsize=1000)
-def _parsed(message: str) -> frozenset[tuple[str, str]]:
-    return frozenset((one["id"], one["key"]) for one in json.loads(message).get("steps") or ())
