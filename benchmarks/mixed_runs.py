@@ -3,8 +3,7 @@
     python benchmarks/mixed_runs.py [--finished N] [--suspended N] [--stalled N] [--working N]
 
 The benchmark prints the figures of each phase and exits with 1 if the operator needs more than the
-chart's memory limit. The API server needs 10 GB of memory for 1,260 runs, and etcd 4 GB of disk.
-The default is 3,000 runs, which need more than twice as much.
+chart's memory limit. The default is 3,000 runs, for which etcd needs 6 GB of disk.
 """
 
 from __future__ import annotations

@@ -86,6 +86,7 @@ class Servers:
     folder: Path
     programs: dict[str, Program] = field(default_factory=dict)
     etcd_options: tuple[str, ...] = ()
+    api_server_options: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=lambda: GO_ENVIRONMENT)
 
     def start_api_server(self) -> ApiServer:
@@ -95,7 +96,7 @@ class Servers:
         port, token = free_port(), secrets.token_hex(16)
         certificates = self.folder / "certificates"
         command = _api_server_command(found, self.folder, etcd_port, port, token, certificates)
-        self._start("kube-apiserver", command)
+        self._start("kube-apiserver", [*command, *self.api_server_options])
         server = ApiServer(port, token, certificates / "apiserver.crt", etcd_port)
         self._wait_for(server)
         return server
