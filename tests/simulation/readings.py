@@ -5,11 +5,21 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 
+from isheep.recipes.stage_kinds import StageKind, kind_of
+
 from .api_server import Change, Json
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 HISTORY_LOST = ("410", "'compact'", "'silence'")
 """The faults after which a watch has lost events, as the log of faults names them."""
+
+
+def reads_measurements(stage: str) -> bool:
+    """Return whether a stage reads all measurements, so that it is made again after one of them.
+
+    A measurement is made again if it has failed finally, and somebody retries or edits the run.
+    """
+    return kind_of(stage) in (StageKind.VERDICT, StageKind.REPORT)
 
 
 def is_prepared(run: Json) -> bool:

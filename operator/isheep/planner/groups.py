@@ -169,8 +169,16 @@ def _occupied_ids(attempt: Attempt, walked: Walk) -> set[str]:
 
 
 def _occupant(group: tuple[Stage, ...], context: PlanningContext) -> Attempt | None:
-    """Return the first attempt that occupies a stage of the group, or None."""
+    """Return the first attempt that occupies a stage which the group's Job would execute, or None.
+
+    The Job of a whole run may have begun after a measurement that is to be repeated. A Job that
+    begins with the measurement would walk into the stages of that Job.
+    """
+    stages, grouping = context.walked.stages, grouping_of(context.spec, context.environment)
     ids = {stage.id for stage in group}
+    if can_walk(group[0], grouping):
+        walked = (stage.id for stage in walked_from(stages, group[0].id, grouping))
+        ids |= {stage for stage in walked if stage not in context.walked.results}
     for attempt in context.observed.attempts:
         if attempt.occupies and not ids.isdisjoint(_occupied_ids(attempt, context.walked)):
             return attempt

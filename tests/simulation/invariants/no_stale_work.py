@@ -2,12 +2,16 @@
 
 Edits stop a Job if they change the settings of a stage that it can reach. So a while after prepare
 has committed for the newest spec, each stage that a Job of the run commits is one of its plan.
+
+A verdict and a report read the measurements. They are made again when somebody retries a
+measurement that has failed.
 """
 
 from __future__ import annotations
 
 from ..api_server import JOBS, RUNS
 from ..history import History
+from ..readings import reads_measurements
 from .disturbances import calm_times, has_act
 from .true_failure import UID_LABEL
 
@@ -42,6 +46,7 @@ def violations(history: History) -> list[str]:
         run = owners.get(commit.job, "")
         since = known.get(run, (-1, 0.0))[1]
         stale = run in plans and (commit.stage, commit.key) not in plans[run]
+        stale = stale and not reads_measurements(commit.stage)
         if stale and commit.at > calm.after(since, SECONDS):
             late = f"{commit.at - since:.0f} s after the newest spec"
             found.append(f"{commit.job} makes {commit.stage} of an old spec {late}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ..api_server import JOBS, PODS, RUNS, Json
 from ..history import History
 from ..polls import Poll
+from ..readings import reads_measurements
 from .disturbances import FOREVER, Calm, calm_times
 from .job_states import JobState, JobStates
 from .open_requests import is_open
@@ -155,6 +156,8 @@ def _ignored(
     stages = {s["id"]: s for s in status.get("stages") or ()}
     for stage, key in poll.committed:
         known = stages.get(stage)
+        if known is None and reads_measurements(stage):
+            continue
         if known is None or (known["key"] == key and not known.get("committed")):
             yield f"{job.name} has reported {stage} as committed, and the status does not say so"
             return

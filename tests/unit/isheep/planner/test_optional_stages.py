@@ -107,6 +107,22 @@ def test_a_retry_and_an_edit_measure_again_what_has_failed(way: str) -> None:
     assert all(times == 1 for times in simulation.committed.values())
 
 
+def test_a_measurement_is_repeated_after_the_job_of_the_whole_run() -> None:
+    """The Job of the measurement would walk into the stages of the other Job."""
+    simulation = measured(compute={"jobs": "Run"})
+    simulation.fail(run_until(simulation, "i1/generate/r1"), 64, only=5, reason="InvalidInput")
+    simulation.run_until_idle()
+    (working,) = simulation.active()
+    assert [step.id for step in simulation.attempts[working].start.steps] == ["i1/assess"]
+    simulation.edit(activeDeadlineSeconds=100000)
+    simulation.run_until_idle()
+    assert simulation.active() == [working]
+    status = simulation.run_to_end()
+    assert status.phase == "Succeeded"
+    assert simulation.started[2:] == ["i1/assess", BASE]
+    assert "Evaluated" not in conditions_of(status)
+
+
 def test_on_one_machine_the_next_model_waits_for_the_measurement() -> None:
     spec = spec_with(yardstick={})
     simulation = PlannerSimulation(make_run(spec))
