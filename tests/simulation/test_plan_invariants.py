@@ -317,6 +317,9 @@ ASKED: dict[str, tuple[tuple[Request, ...], int]] = {
     "a second search": (asked((20.0, "GET", SEARCH, 200), (21.0, "GET", SEARCH, 200)), 1),
     "the Lease of another": (asked((5.0, "GET", LEASE, 200), (9.0, "GET", LEASE, 200)), 0),
     "the Lease that it holds": (asked((5.0, "PUT", LEASE, 200), (9.0, "GET", LEASE, 200)), 1),
+    "a Job that the watch reports": (asked((20.0, "GET", f"{PLACE}/job-1", 200)), 1),
+    "a Job that may be too new": (asked((2.0, "GET", f"{PLACE}/job-1", 200)), 0),
+    "a Job that is gone": (asked((20.0, "GET", f"{PLACE}/job-1", 404)), 0),
     "no Lease": (asked((5.0, "GET", LEASE, 404), (9.0, "GET", LEASE, 404)), 1),
 }
 

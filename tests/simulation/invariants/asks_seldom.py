@@ -2,9 +2,9 @@
 
 `kube/config.py` has the times. Everything is listed every five minutes, once more after the watches
 are open, and again by a process that takes the Lease from another one. A Job without ready pods is
-inspected every 30 seconds if nothing of it changes. No status is written that is stored already,
-and nobody reads the Lease that they hold. Without this, a thousand runs would need an API server of
-their own.
+inspected every 30 seconds if nothing of it changes. Nobody reads a Job that a watch reports, or the
+Lease that they hold. No status is written that is stored already. Without this, a thousand runs
+would need an API server of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from ..api_server import JOBS, PODS, RUNS
 from ..connection import WRITES, Request
 from ..history import History
-from .disturbances import Calm, calm_times
+from .disturbances import Calm, calm_times, has_act
 from .true_failure import UID_LABEL
 
 LIST_SECONDS = 300.0
@@ -30,6 +30,11 @@ UID = "controller-uid="
 RELISTS = ("410", "'compact'", "'silence'")
 """The faults that take the history of a watch away."""
 NOT_FOUND = 404
+HIDING = (
+    *("unlabel-job", "delete-job", "lose-deletion", "second-operator", "hand-over", "clock"),
+    *("silence", "delay", "compact", "partition"),
+)
+"""The acts after which an operator may have to read a Job."""
 SOON_SECONDS = 1.0
 """How soon a Job is deleted after the look before its stop."""
 
@@ -148,4 +153,26 @@ def _searches(history: History, calm: Calm) -> Iterator[str]:
                 yield f"the pods of a run are searched again after {request.at - begin:.0f} s"
 
 
-KINDS = (_lists, _looks, _useless_writes, _leases, _searches)
+def _reads(history: History, _: Calm) -> Iterator[str]:
+    """Yield that a process reads a Job although the watch and the LIST report it.
+
+    It reads only a Job that has disappeared, or whose creation had no clear answer
+    (docs/architecture.md, The operator). Without an act that hides Jobs, there is none.
+    """
+    reads = [r for r in history.requests if r.method == "GET" and f"/{JOBS}/" in r.path]
+    unclear = any(text.startswith("POST") and f"/{JOBS}:" in text for _, text in history.faults)
+    if not reads or unclear or has_act(history, *HIDING):
+        return
+    created = {
+        change.document["metadata"]["name"]: change.at
+        for change in history.changes
+        if change.resource == JOBS and change.kind == "ADDED"
+    }
+    for request in reads:
+        name = urlsplit(request.path).path.rpartition("/")[2]
+        # A LIST may be older than a Job that has just been created.
+        if request.status < NOT_FOUND and request.at > created[name] + CHANGED_SECONDS:
+            yield f"the Job {name} is read at {request.at:.1f} s, and the watch reports it"
+
+
+KINDS = (_lists, _looks, _useless_writes, _leases, _searches, _reads)

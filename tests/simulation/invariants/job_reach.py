@@ -145,8 +145,11 @@ def is_same(slot: Slot, one: Stages, other: Stages) -> bool:
     keys = one.first.get(slot), other.first.get(slot)
     if None not in keys:
         return keys[0] == keys[1]
-    return (slot[0] == 1 and is_role(slot)) or _asked(one.run["spec"]) == _asked(other.run["spec"])
+    return (slot[0] == 1 and is_role(slot)) or _asked(one.run) == _asked(other.run)
 
 
-def _asked(spec: Json) -> Json:
+def _asked(run: Json) -> Json:
+    """Return what decides about the stages of a run: its spec with the defaults."""
+    resolved = (run.get("status") or {}).get("resolved") or {}
+    spec = resolved.get("spec") or run["spec"]
     return {name: value for name, value in spec.items() if name not in NO_STAGE_READS}

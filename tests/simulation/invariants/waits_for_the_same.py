@@ -2,8 +2,9 @@
 
 docs/architecture.md (The workers, Failures) has the rule, and docs/decisions/0021 that for the Job
 of a whole run. A peer is in the way if its Job can come to a stage to which the next Job of the run
-would come, too (`job_reach`). An older peer is also in the way if it still wants such a stage. When
-no peer is in the way, the run goes on.
+would come, too (`job_reach`). So is a Job that makes the first stage of the iteration, because the
+other Jobs of the iteration claim the key of this stage. An older peer is also in the way if it
+still wants such a stage. When no peer is in the way, the run goes on.
 """
 
 from __future__ import annotations
@@ -68,10 +69,13 @@ def _is_in_the_way(
     run, last = runs[uid], int(runs[uid].run["spec"]["iterations"])
     grouping = grouping_of(run.run["spec"])
     own = [reach_from(stage, key, grouping) for stage, key in run.left]
+    firsts = {run.first.get((iteration, str(JobRole.GENERATION))) for iteration in run.open}
     for owner, reach in jobs.values():
         peer = runs.get(owner)
         if peer is None:
             # The run is deleted, and nobody may know its settings any more.
+            return True
+        if owner != uid and reach.key in firsts:
             return True
         slots = (slot for one in own for slot in common(one, reach, last)) if owner != uid else ()
         if any(is_same(slot, run, peer) for slot in slots):
