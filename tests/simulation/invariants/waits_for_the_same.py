@@ -2,7 +2,7 @@
 
 docs/architecture.md (The workers, Failures) has the rule, and docs/decisions/0021 that for the Job
 of a whole run. A peer is in the way if its Job can come to a stage to which the next Job of the run
-would come, too (`job_reach`). So is a Job that makes the first stage of the iteration, because the
+would come, too (`job_reach`). So is a Job that begins with data of the iteration, because the
 other Jobs of the iteration claim the key of this stage. An older peer is also in the way if it
 still wants such a stage. When no peer is in the way, the run goes on.
 """
@@ -69,13 +69,15 @@ def _is_in_the_way(
     run, last = runs[uid], int(runs[uid].run["spec"]["iterations"])
     grouping = grouping_of(run.run["spec"])
     own = [reach_from(stage, key, grouping) for stage, key in run.left]
-    firsts = {run.first.get((iteration, str(JobRole.GENERATION))) for iteration in run.open}
+    begins = [(iteration, str(JobRole.GENERATION)) for iteration in run.open]
+    firsts = {run.first.get(slot) for slot in begins}
     for owner, reach in jobs.values():
         peer = runs.get(owner)
         if peer is None:
             # The run is deleted, and nobody may know its settings any more.
             return True
-        if owner != uid and reach.key in firsts:
+        walked = [slot for slot in begins if reach.key is None and slot in reach.slots]
+        if owner != uid and (reach.key in firsts or any(is_same(s, run, peer) for s in walked)):
             return True
         slots = (slot for one in own for slot in common(one, reach, last)) if owner != uid else ()
         if any(is_same(slot, run, peer) for slot in slots):
