@@ -175,7 +175,12 @@ RARE: tuple[Theme, ...] = (
         alone=True,
     ),
     # The operator stops attempts, and cannot write so before their Jobs are gone.
-    Theme(("suspend", "suspend", "edit"), cut_stops=True, alone=True),
+    Theme(
+        ("suspend",),
+        cut_stops=True,
+        reaction=Reaction((Reason.RUNNING,), ("suspend",), (3.0, 60.0)),
+        alone=True,
+    ),
     # Edits replace stages that Jobs work on.
     Theme(("edit",), alone=True),
     # Another operator takes the Lease of one that has lost its network, and gives it back.
