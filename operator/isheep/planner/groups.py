@@ -100,7 +100,8 @@ def group_status(group: tuple[Stage, ...], context: PlanningContext) -> GroupSta
     attempt = _occupant(group, context)
     # An attempt that only has to be removed does not hide why the stage waits.
     if attempt is not None and not (holds and attempt.state is AttemptState.TERMINATING):
-        return _occupied(group, attempt, hold, context.now)
+        worked_on = _worked_on(group, attempt, context.walked)
+        return _occupied(worked_on, attempt, hold if worked_on == group else None, context.now)
     if hold is not None and holds:
         rank = Rank.STALLED if hold.stalled else Rank.WAITING
         return GroupStatus(
@@ -183,6 +184,14 @@ def _occupant(group: tuple[Stage, ...], context: PlanningContext) -> Attempt | N
         if attempt.occupies and not ids.isdisjoint(_occupied_ids(attempt, context.walked)):
             return attempt
     return None
+
+
+def _worked_on(group: tuple[Stage, ...], attempt: Attempt, walked: Walk) -> tuple[Stage, ...]:
+    """Return the group if the attempt executes a stage of it, or the attempt's next stage."""
+    ids = _occupied_ids(attempt, walked)
+    if any(stage.id in ids for stage in group):
+        return group
+    return tuple(s for s in walked.stages if s.id in ids and s.id not in walked.results)[:1]
 
 
 def _occupied(
