@@ -359,7 +359,13 @@ def test_gpu_time_is_that_of_the_pods_and_its_parts_have_its_sum(
 
 @pytest.mark.parametrize(("ended", "found"), [(True, 0), (False, 1)])
 def test_each_attempt_of_a_run_that_has_succeeded_is_charged(ended: bool, found: int) -> None:
-    one = {"name": "job-1", "created": time(0), "devices": {"nvidia.com/gpu": 1}, "ended": ended}
+    one = {
+        "name": "job-1",
+        "created": time(0),
+        "devices": {"nvidia.com/gpu": 1},
+        "live": 1,
+        "ended": ended,
+    }
     document = with_status(run(phase="Succeeded", reason="Succeeded"), gpu={"attempts": [one]})
     assert len(gpu_sums.violations(history((0.0, "ADDED", RUNS, document)))) == found
 

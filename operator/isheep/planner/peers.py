@@ -5,9 +5,9 @@ works on a key keeps it. Of the runs that only want the key, the oldest one gets
 that are planned at the same moment come to the same decision. A run that is suspended, has ended,
 is Stalled without an attempt, or waits for a place wants no key, so the next run can continue.
 
-A Job for one stage does not claim the others of its iteration. So a run whose Job would walk
-through them waits until that stage is done (`beside`). For the same reason, a run with the grouping
-Joined waits for the Job of a later role with the grouping PerRole (`inside`).
+A Job for one stage does not claim the others of its role. So a run whose Job would walk through
+them waits until that stage is done (`beside`). For the same reason, a run with the grouping Joined
+waits for a Job that makes a later role, or a stage of it (`inside`).
 
 The Job of a whole run walks on to stages whose keys nobody knows yet. So a run also waits for a
 peer if one of the two has such a Job, and both could come to the same stage (`reach`).
@@ -85,7 +85,7 @@ def claims(
         frozenset(wanted),
         reach,
         frozenset(_beside(alone, run.status.stages)),
-        frozenset(_beside(_later_roles(run, at_work, starts), run.status.stages)),
+        frozenset(_inside([*alone, *_later_roles(run, at_work, starts)], run.status.stages)),
     )
 
 
@@ -144,11 +144,25 @@ def _working(attempt: Attempt, records: Sequence[StageRecord]) -> set[str]:
 
 
 def _beside(stages: Iterable[str], records: Sequence[StageRecord]) -> set[str]:
-    """Return the first inference stages of the iterations in which attempts make one stage each."""
-    kinds = {stage: STAGE_DEFINITIONS[kind_of(stage)] for stage in stages}
-    iterations = {iteration_of(stage) for stage, kind in kinds.items() if kind.role is not None}
+    """Return the first stages of the roles of which attempts make one stage each."""
+    places = {_place(stage) for stage in stages if _role(stage) is not None}
+    firsts = {_place(record.id): record.key for record in reversed(records)} if places else {}
+    return {firsts[place] for place in places if place in firsts}
+
+
+def _inside(stages: Iterable[str], records: Sequence[StageRecord]) -> set[str]:
+    """Return the first inference stages of the iterations in which stages with a role are made."""
+    iterations = {iteration_of(stage) for stage in stages if _role(stage) is not None}
     firsts = _firsts(records) if iterations else {}
     return {firsts[iteration] for iteration in iterations if iteration in firsts}
+
+
+def _place(stage: str) -> tuple[int, str | None]:
+    return iteration_of(stage), _role(stage)
+
+
+def _role(stage: str) -> str | None:
+    return STAGE_DEFINITIONS[kind_of(stage)].role
 
 
 def _firsts(records: Sequence[StageRecord]) -> dict[int, str]:
@@ -163,7 +177,7 @@ def _left(records: Iterable[StageRecord]) -> Iterator[StageRecord]:
 
 
 def _has_role(record: StageRecord) -> bool:
-    return STAGE_DEFINITIONS[kind_of(record.id)].role is not None
+    return _role(record.id) is not None
 
 
 def holder(run: RunView, peers: Iterable[Peer], plans: Plans) -> Peer | None:

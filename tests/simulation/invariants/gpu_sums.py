@@ -73,7 +73,8 @@ def _sums(history: History) -> Iterator[str]:
         for one in gpu.get("attempts") or ():
             if not any((one.get("devices") or {}).values()):
                 yield f"{name} charges {one['name']}, which has no GPU"
-            if status.get("phase") == "Succeeded" and not one.get("ended"):
+            open_pods = one.get("live") and not one.get("ended")
+            if status.get("phase") == "Succeeded" and open_pods:
                 yield f"{name} has succeeded, and {one['name']} is not charged completely"
         cost = total * PRICE / 3600
         if total and abs((gpu.get("cost") or 0.0) - cost) > ERROR_COST:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from isheep.planner.peers import Plans, claims, holder
 from isheep.planner.types import Attempt, AttemptState, JobWalk, Peer, StageRef
 
+from .scenarios import run_until
 from .simulation import START, PlannerSimulation, make_run
 
 
@@ -49,17 +50,19 @@ def test_a_job_with_a_walk_waits_for_a_peer_that_makes_one_of_its_stages(
     assert (found is not None) == waits
 
 
-def test_an_attempt_for_one_stage_excludes_walks_through_its_iteration() -> None:
+@pytest.mark.parametrize(
+    ("stage", "first_of_role"),
+    [("i1/generate/r2", "i1/generate/r1"), ("i1/assess", "i1/assess")],
+)
+def test_an_attempt_for_one_stage_excludes_walks_through_it(stage: str, first_of_role: str) -> None:
+    """A Job that generates does not come to the scores, so it may begin beside their Job."""
     simulation = PlannerSimulation()
-    for stage in ("prepare", "i1/generate/r1", "i1/curate/r1"):
-        simulation.run_pass()
-        simulation.complete(simulation.find(stage))
-    simulation.run_pass()
-    assert simulation.find("i1/generate/r2")
+    run_until(simulation, stage)
     found = claims(simulation.run, simulation.observed().attempts)
-    first = next(r.key for r in simulation.run.status.stages if r.id == "i1/generate/r1")
-    assert first not in found.working
-    assert found.beside == {first}
+    keys = {record.id: record.key for record in simulation.run.status.stages}
+    assert keys["i1/generate/r1"] not in found.working
+    assert found.beside == {keys[first_of_role]}
+    assert found.inside == {keys["i1/generate/r1"]}
 
 
 @pytest.mark.parametrize(("joined", "waits"), [(True, True), (False, False)])
