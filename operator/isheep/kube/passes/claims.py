@@ -82,6 +82,8 @@ class Claims:
         freed = _keys(was) - _keys(peer) or (was is not None and was.reach is None and known)
         closed = peer.beside | peer.inside
         freed = freed or (was is not None and (was.beside | was.inside) - closed)
+        # An older run need not wait for a stage that this run only wants now, after a failure.
+        freed = freed or (was is not None and was.working - peer.working)
         self._drop(run.uid)
         # A run that is ready after a hold wants no key, and may wait for one all the same.
         if peer.working or peer.wanted or waits:

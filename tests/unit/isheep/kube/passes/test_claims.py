@@ -23,6 +23,7 @@ from isheep.planner.types import (
     Start,
 )
 
+from ...planner.scenarios import run_until
 from ...planner.simulation import START, PlannerSimulation, make_run
 
 SCOPE: Scope = ("ns", "bucket")
@@ -125,6 +126,19 @@ def test_a_waiting_run_is_woken_when_the_other_run_stops(how: str) -> None:
         woken = planned(claims, first)[1]
     assert woken == {"b"}
     assert starts(planned(claims, second)[0]) == ["i1/generate/r1"]
+
+
+def test_a_waiting_run_is_woken_when_the_other_one_has_to_try_a_stage_again() -> None:
+    """The other run still wants the stage, but an older run goes first."""
+    claims = Claims()
+    older, younger = prepared("a", 1), prepared("b")
+    execute(younger, planned(claims, younger)[0])
+    planned(claims, older)
+    assert claims.waits("a")
+    selects = run_until(younger, "i1/select")
+    claims.state(SCOPE, younger.run, younger.observed().attempts, ())
+    younger.fail(selects, 137)
+    assert planned(claims, younger)[1] == {"a"}
 
 
 def test_a_run_that_waits_after_a_hold_is_woken() -> None:
