@@ -318,6 +318,7 @@ ASKED: dict[str, tuple[tuple[Request, ...], int]] = {
     "the Lease of another": (asked((5.0, "GET", LEASE, 200), (9.0, "GET", LEASE, 200)), 0),
     "the Lease that it holds": (asked((5.0, "PUT", LEASE, 200), (9.0, "GET", LEASE, 200)), 1),
     "a Job that the watch reports": (asked((20.0, "GET", f"{PLACE}/job-1", 200)), 1),
+    "a Job that has no pod": (asked((20.0, "GET", f"{PLACE}/job-1", 200)), 0),
     "a Job that may be too new": (asked((2.0, "GET", f"{PLACE}/job-1", 200)), 0),
     "a Job that is gone": (asked((20.0, "GET", f"{PLACE}/job-1", 404)), 0),
     "no Lease": (asked((5.0, "GET", LEASE, 404), (9.0, "GET", LEASE, 404)), 1),
@@ -327,7 +328,9 @@ ASKED: dict[str, tuple[tuple[Request, ...], int]] = {
 @pytest.mark.parametrize("name", ASKED)
 def test_a_request_that_is_late_early_or_useless_is_a_violation(name: str) -> None:
     requests, found = ASKED[name]
-    rows = [(0.0, "ADDED", RUNS, run()), (1.0, "ADDED", JOBS, job())]
+    working = job()
+    working["status"]["active"] = int("no pod" not in name)
+    rows = [(0.0, "ADDED", RUNS, run()), (1.0, "ADDED", JOBS, working)]
     assert len(asks_seldom.violations(history(*rows, requests=requests))) == found
 
 

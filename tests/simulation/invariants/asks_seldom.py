@@ -14,9 +14,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
-from ..api_server import JOBS, PODS, RUNS
+from ..api_server import JOBS, PODS, RUNS, Change
 from ..connection import WRITES, Request
 from ..history import History
+from ..readings import HISTORY_LOST
 from .disturbances import Calm, calm_times, has_act
 from .true_failure import UID_LABEL
 
@@ -27,8 +28,6 @@ EARLY_SECONDS = 5.0
 CHANGED_SECONDS = 5.0
 """How long after a change of a Job, its pods or its run the next look may follow it."""
 UID = "controller-uid="
-RELISTS = ("410", "'compact'", "'silence'")
-"""The faults that take the history of a watch away."""
 NOT_FOUND = 404
 HIDING = (
     *("unlabel-job", "delete-job", "lose-deletion", "second-operator", "hand-over", "clock"),
@@ -59,7 +58,7 @@ def _lists(history: History, calm: Calm) -> Iterator[str]:
             if after - before > LIST_SECONDS + LATE_SECONDS and calm.holds(before, after):
                 yield f"nobody lists all runs for {after - before:.0f} s"
         # A process that is alone has taken the Lease from no other one.
-        if any(word in text for _, text in history.faults for word in RELISTS):
+        if any(word in text for _, text in history.faults for word in HISTORY_LOST):
             # A watch that has lost its history lists again, whenever it notes that.
             continue
         later = found[2:] if len(last) == 1 else found[3:]
@@ -153,25 +152,29 @@ def _searches(history: History, calm: Calm) -> Iterator[str]:
                 yield f"the pods of a run are searched again after {request.at - begin:.0f} s"
 
 
-def _reads(history: History, _: Calm) -> Iterator[str]:
+def _reads(history: History, calm: Calm) -> Iterator[str]:
     """Yield that a process reads a Job although the watch and the LIST report it.
 
-    It reads only a Job that has disappeared, or whose creation had no clear answer
-    (docs/architecture.md, The operator). Without an act that hides Jobs, there is none.
+    It reads a Job that has disappeared, that has no pod, or whose creation had no clear answer
+    (docs/architecture.md, The operator), and one that has changed since the last LIST or event.
     """
     reads = [r for r in history.requests if r.method == "GET" and f"/{JOBS}/" in r.path]
     unclear = any(text.startswith("POST") and f"/{JOBS}:" in text for _, text in history.faults)
     if not reads or unclear or has_act(history, *HIDING):
         return
-    created = {
-        change.document["metadata"]["name"]: change.at
-        for change in history.changes
-        if change.resource == JOBS and change.kind == "ADDED"
-    }
+    changes = iter([*(one for one in history.changes if one.resource == JOBS), None])
+    change = next(changes)
+    known: dict[str, Change] = {}
     for request in reads:
+        while change is not None and change.at <= request.at:
+            known[change.document["metadata"]["name"]] = change
+            change = next(changes)
         name = urlsplit(request.path).path.rpartition("/")[2]
-        # A LIST may be older than a Job that has just been created.
-        if request.status < NOT_FOUND and request.at > created[name] + CHANGED_SECONDS:
+        last = known.get(name)
+        has_pods = last is not None and last.document["status"].get("active")
+        if last is None or not has_pods or request.status >= NOT_FOUND:
+            continue
+        if request.at > last.at + CHANGED_SECONDS and calm.holds(last.at, request.at):
             yield f"the Job {name} is read at {request.at:.1f} s, and the watch reports it"
 
 
