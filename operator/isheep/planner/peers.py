@@ -137,28 +137,49 @@ def _working(attempt: Attempt, records: Sequence[StageRecord]) -> set[str]:
     if attempt.walk.grouping != "Run" or all(r.id == PREPARE for r in records):
         return {attempt.walk.claim, *(step.key for step in attempt.steps)}
     left = list(_left(records))
-    open_iterations = {iteration_of(record.id) for record in left if _has_role(record)}
+    made_in = _iterations(records)
+    open_iterations = {made_in[record.id] for record in left if _has_role(record)}
     firsts = _firsts(records)
     claims = {key for iteration, key in firsts.items() if iteration in open_iterations}
     return claims | {record.key for record in left}
 
 
-def _beside(stages: Iterable[str], records: Sequence[StageRecord]) -> set[str]:
+def _beside(stages: Collection[str], records: Sequence[StageRecord]) -> set[str]:
     """Return the first stages of the roles of which attempts make one stage each."""
-    places = {_place(stage) for stage in stages if _role(stage) is not None}
-    firsts = {_place(record.id): record.key for record in reversed(records)} if places else {}
+    if not stages:
+        return set()
+    made_in = _iterations(records)
+    places = {
+        (made_in.get(one, iteration_of(one)), _role(one))
+        for one in stages
+        if _role(one) is not None
+    }
+    firsts = {(made_in[one.id], _role(one.id)): one.key for one in reversed(records)}
     return {firsts[place] for place in places if place in firsts}
 
 
-def _inside(stages: Iterable[str], records: Sequence[StageRecord]) -> set[str]:
+def _inside(stages: Collection[str], records: Sequence[StageRecord]) -> set[str]:
     """Return the first inference stages of the iterations in which stages with a role are made."""
-    iterations = {iteration_of(stage) for stage in stages if _role(stage) is not None}
-    firsts = _firsts(records) if iterations else {}
+    if not stages:
+        return set()
+    made_in, firsts = _iterations(records), _firsts(records)
+    iterations = {
+        made_in.get(stage, iteration_of(stage)) for stage in stages if _role(stage) is not None
+    }
     return {firsts[iteration] for iteration in iterations if iteration in firsts}
 
 
-def _place(stage: str) -> tuple[int, str | None]:
-    return iteration_of(stage), _role(stage)
+def _iterations(records: Iterable[StageRecord]) -> dict[str, int]:
+    """Return the iteration in which each stage is made: M(t) is measured in iteration t + 1.
+
+    The records are in the order of the plan.
+    """
+    found: dict[str, int] = {}
+    latest = 0
+    for record in records:
+        latest = max(latest, iteration_of(record.id))
+        found[record.id] = latest
+    return found
 
 
 def _role(stage: str) -> str | None:
@@ -168,7 +189,8 @@ def _role(stage: str) -> str | None:
 def _firsts(records: Sequence[StageRecord]) -> dict[int, str]:
     """Return the key of the first inference stage of each iteration."""
     inference = [record for record in records if _has_role(record)]
-    return {iteration_of(record.id): record.key for record in reversed(inference)}
+    made_in = _iterations(records)
+    return {made_in[record.id]: record.key for record in reversed(inference)}
 
 
 def _left(records: Iterable[StageRecord]) -> Iterator[StageRecord]:

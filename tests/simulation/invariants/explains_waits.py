@@ -187,6 +187,9 @@ def _unexplained(cause: _Cause, run: Json | None, at: float, calm: Calm) -> Iter
     wanted = Reason.UNSCHEDULABLE if cause.reason == UNSEEN else cause.reason
     if at <= calm.after(cause.since, SECONDS) or said == wanted:
         return
+    if cause.reason == UNSEEN and not calm.holds(max(0.0, at - SECONDS), at):
+        # An operator that starts gives the scheduler its time again.
+        return
     hidden = (Reason.NODE_LOST, Reason.QUEUED, Reason.PREEMPTED, UNSEEN)
     if cause.reason in hidden and _is_hidden(run, cause, at):
         return

@@ -13,7 +13,8 @@ from isheep.planner.peers import Plans, claims, holder
 from isheep.planner.types import Attempt, AttemptState, JobWalk, Peer, StageRef
 
 from .scenarios import run_until
-from .simulation import START, PlannerSimulation, make_run
+from .simulation import START, PlannerSimulation, make_run, spec_with
+from .test_job_walks import ON_KUBERNETES
 
 
 def peer(uid: str, age: int, working: str = "", wanted: str = "") -> Peer:
@@ -63,6 +64,21 @@ def test_an_attempt_for_one_stage_excludes_walks_through_it(stage: str, first_of
     assert keys["i1/generate/r1"] not in found.working
     assert found.beside == {keys[first_of_role]}
     assert found.inside == {keys["i1/generate/r1"]}
+
+
+def test_a_measurement_is_made_in_the_next_iteration() -> None:
+    """A Job that generates in iteration 2 comes to the measurement of M(1)."""
+    spec = spec_with(iterations=2, yardstick={"items": 24})
+    simulation = PlannerSimulation(make_run(spec), environment=ON_KUBERNETES)
+    run_until(simulation, "i1/evaluate/yardstick")
+    attempts = [
+        attempt
+        for attempt in simulation.observed().attempts
+        if attempt.steps[0].id == "i1/evaluate/yardstick"
+    ]
+    found = claims(simulation.run, attempts)
+    keys = {record.id: record.key for record in simulation.run.status.stages}
+    assert found.beside == found.inside == {keys["i2/generate/r1"]}
 
 
 @pytest.mark.parametrize(("joined", "waits"), [(True, True), (False, False)])
