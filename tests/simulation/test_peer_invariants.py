@@ -40,7 +40,8 @@ def peer_job(uid: str, stage: str, key: str, grouping: str | None) -> Json:
     annotations = document["metadata"]["annotations"]
     annotations["isheep.dev/steps"] = json.dumps([{"id": stage, "key": key}])
     if grouping is not None:
-        annotations[WALK] = json.dumps({"grouping": grouping, "claim": "g"})
+        claim = "g" if grouping == "Joined" else key
+        annotations[WALK] = json.dumps({"grouping": grouping, "claim": claim})
     return document
 
 

@@ -8,7 +8,7 @@ and claims the first of them, wherever it begins. A Job of a whole run goes to t
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from isheep.contract.stage_ids import iteration_of
@@ -30,12 +30,14 @@ ORDER = (*JobRole, "select", "train", "merge", "report")
 class Reach:
     """The stages of a Job: `slots` that it can come to, and `key` if it makes one stage only.
 
-    `whole` tells whether it goes to the end of its run, from its first slot on.
+    `whole` tells whether it goes to the end of its run, from its first slot on. `claim` is the key
+    that the Job names if it walks, which an edit of its run does not change.
     """
 
     slots: frozenset[Slot]
     key: str | None = None
     whole: bool = False
+    claim: str | None = None
 
     def covers(self, slot: Slot) -> bool:
         """Return whether the Job can come to a slot."""
@@ -67,7 +69,10 @@ def reach_of(job: Json) -> Reach:
     """Return what a Job makes."""
     stage, key = steps_of(job)[0]
     walk = (job["metadata"].get("annotations") or {}).get(WALK)
-    return reach_from(stage, key, "PerStage" if walk is None else _grouping(walk))
+    if walk is None:
+        return reach_from(stage, key, "PerStage")
+    grouping, claim = _walk(walk)
+    return replace(reach_from(stage, key, grouping), claim=claim)
 
 
 @lru_cache(maxsize=2000)
@@ -86,8 +91,9 @@ def reach_from(stage: str, key: str, grouping: str) -> Reach:
 
 
 @lru_cache(maxsize=2000)
-def _grouping(walk: str) -> str:
-    return str(json.loads(walk)["grouping"])
+def _walk(walk: str) -> tuple[str, str]:
+    found = json.loads(walk)
+    return str(found["grouping"]), str(found["claim"])
 
 
 def common(one: Reach, other: Reach, last: int) -> list[Slot]:

@@ -70,14 +70,16 @@ def _is_in_the_way(
     grouping = grouping_of(run.run["spec"])
     own = [reach_from(stage, key, grouping) for stage, key in run.left]
     begins = [(iteration, str(JobRole.GENERATION)) for iteration in run.open]
-    keys = {run.first.get(slot) for slot in begins} | {key for _, key in run.left}
+    keys = {run.first[slot] for slot in begins if slot in run.first}
+    keys |= {key for _, key in run.left}
     for owner, reach in jobs.values():
         peer = runs.get(owner)
         if peer is None:
             # The run is deleted, and nobody may know its settings any more.
             return True
         walked = [slot for slot in begins if reach.key is None and slot in reach.slots]
-        if owner != uid and (reach.key in keys or any(is_same(s, run, peer) for s in walked)):
+        named = {reach.key, reach.claim} & keys
+        if owner != uid and (named or any(is_same(s, run, peer) for s in walked)):
             return True
         slots = (slot for one in own for slot in common(one, reach, last)) if owner != uid else ()
         if any(is_same(slot, run, peer) for slot in slots):
