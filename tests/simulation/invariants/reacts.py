@@ -167,6 +167,9 @@ def _note_job(run: _Run, change: Change) -> None:
     if change.kind == "DELETED":
         run.jobs.pop(uid, None)
         return
+    if is_finished(document) and UID_LABEL not in (document["metadata"].get("labels") or {}):
+        # The operator reads a Job without labels every ten seconds (docs/architecture.md).
+        return
     run.jobs[uid] = document
     ends = known is not None and not is_finished(known) and is_finished(document)
     if ends and change.before is not None and is_finished(change.before):

@@ -18,7 +18,7 @@ from ..api_server import JOBS, RUNS, Json
 from ..history import History
 from ..job_controller import is_finished
 from .disturbances import calm_times
-from .job_reach import Reach, Stages, common, grouping_of, is_same, reach_from, reach_of
+from .job_reach import Reach, Slot, Stages, common, grouping_of, is_same, reach_from, reach_of
 from .job_states import ready_reason
 
 SECONDS = 8.0
@@ -82,10 +82,18 @@ def _is_in_the_way(
         if owner != uid and (named or any(is_same(s, run, peer) for s in walked)):
             return True
         slots = (slot for one in own for slot in common(one, reach, last)) if owner != uid else ()
-        if any(is_same(slot, run, peer) for slot in slots):
+        if any(is_same(slot, run, peer) or _may_come(reach, slot, peer) for slot in slots):
             return True
     older = (peer for peer in runs.values() if _age(peer.run) < _age(run.run))
     return any(_wants(peer, run) for peer in older)
+
+
+def _may_come(reach: Reach, slot: Slot, peer: Stages) -> bool:
+    """Return whether the Job of a whole run may come to a stage whose key nobody knows yet.
+
+    Runs with other settings of training have the same stages in the first iteration.
+    """
+    return reach.whole and slot[0] == 1 and slot not in peer.first
 
 
 def _wants(peer: Stages, run: Stages) -> bool:
