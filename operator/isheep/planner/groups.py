@@ -97,10 +97,9 @@ def group_status(group: tuple[Stage, ...], context: PlanningContext) -> GroupSta
     own = [context.stage_records.record(ref) for ref in refs]
     hold = own[0].hold
     holds = hold is not None and not is_due(hold, context.now)
-    attempt = _occupant(group, context)
+    attempt, worked_on = _occupant(group, context)
     # An attempt that only has to be removed does not hide why the stage waits.
     if attempt is not None and not (holds and attempt.state is AttemptState.TERMINATING):
-        worked_on = _worked_on(group, attempt, context.walked)
         return _occupied(worked_on, attempt, hold if worked_on == group else None, context.now)
     if hold is not None and holds:
         rank = Rank.STALLED if hold.stalled else Rank.WAITING
@@ -169,29 +168,31 @@ def _occupied_ids(attempt: Attempt, walked: Walk) -> set[str]:
     return ids | {stage.id for stage in walked_from(walked.stages, first, grouping)}
 
 
-def _occupant(group: tuple[Stage, ...], context: PlanningContext) -> Attempt | None:
-    """Return the first attempt that occupies a stage which the group's Job would execute, or None.
+def _occupant(
+    group: tuple[Stage, ...], context: PlanningContext
+) -> tuple[Attempt | None, tuple[Stage, ...]]:
+    """Return the first attempt that occupies a stage which the group's Job would execute.
 
-    The Job of a whole run may have begun after a measurement that is to be repeated. A Job that
-    begins with the measurement would walk into the stages of that Job.
+    With it are the stages that it executes: the group, or the next stage of the attempt. The Job of
+    a whole run may have begun after a measurement that is to be repeated. A Job that begins with
+    the measurement would walk into the stages of that Job.
     """
-    stages, grouping = context.walked.stages, grouping_of(context.spec, context.environment)
-    ids = {stage.id for stage in group}
+    walked, grouping = context.walked, grouping_of(context.spec, context.environment)
+    own = {stage.id for stage in group}
+    own_job = set(own)
     if can_walk(group[0], grouping):
-        walked = (stage.id for stage in walked_from(stages, group[0].id, grouping))
-        ids |= {stage for stage in walked if stage not in context.walked.results}
+        job = walked_from(walked.stages, group[0].id, grouping)
+        own_job |= {stage.id for stage in job if stage.id not in walked.results}
     for attempt in context.observed.attempts:
-        if attempt.occupies and not ids.isdisjoint(_occupied_ids(attempt, context.walked)):
-            return attempt
-    return None
-
-
-def _worked_on(group: tuple[Stage, ...], attempt: Attempt, walked: Walk) -> tuple[Stage, ...]:
-    """Return the group if the attempt executes a stage of it, or the attempt's next stage."""
-    ids = _occupied_ids(attempt, walked)
-    if any(stage.id in ids for stage in group):
-        return group
-    return tuple(s for s in walked.stages if s.id in ids and s.id not in walked.results)[:1]
+        if not attempt.occupies:
+            continue
+        ids = _occupied_ids(attempt, walked)
+        if not own.isdisjoint(ids):
+            return attempt, group
+        if not own_job.isdisjoint(ids):
+            left = (s for s in walked.stages if s.id in ids and s.id not in walked.results)
+            return attempt, tuple(left)[:1]
+    return None, group
 
 
 def _occupied(

@@ -84,8 +84,8 @@ def claims(
         frozenset(working),
         frozenset(wanted),
         reach,
-        frozenset(_beside(alone, run.status.stages)),
-        frozenset(_inside([*alone, *_later_roles(run, at_work, starts)], run.status.stages)),
+        _closed(alone, status.stages, joined=False),
+        _closed([*alone, *_later_roles(run, at_work, starts)], status.stages, joined=True),
     )
 
 
@@ -144,29 +144,24 @@ def _working(attempt: Attempt, records: Sequence[StageRecord]) -> set[str]:
     return claims | {record.key for record in left}
 
 
-def _beside(stages: Collection[str], records: Sequence[StageRecord]) -> set[str]:
-    """Return the first stages of the roles of which attempts make one stage each."""
+def _closed(
+    stages: Collection[str], records: Sequence[StageRecord], *, joined: bool
+) -> frozenset[str]:
+    """Return the first inference stages that no Job with a walk may claim beside some stages.
+
+    They are those of the iterations of these stages for a `joined` Job, and otherwise those of
+    their roles in the iterations.
+    """
     if not stages:
-        return set()
+        return frozenset()
     made_in = _iterations(records)
-    places = {
-        (made_in.get(one, iteration_of(one)), _role(one))
-        for one in stages
-        if _role(one) is not None
-    }
-    firsts = {(made_in[one.id], _role(one.id)): one.key for one in reversed(records)}
-    return {firsts[place] for place in places if place in firsts}
 
+    def place(stage: str) -> tuple[int, str | None]:
+        return made_in.get(stage, iteration_of(stage)), None if joined else _role(stage)
 
-def _inside(stages: Collection[str], records: Sequence[StageRecord]) -> set[str]:
-    """Return the first inference stages of the iterations in which stages with a role are made."""
-    if not stages:
-        return set()
-    made_in, firsts = _iterations(records), _firsts(records)
-    iterations = {
-        made_in.get(stage, iteration_of(stage)) for stage in stages if _role(stage) is not None
-    }
-    return {firsts[iteration] for iteration in iterations if iteration in firsts}
+    firsts = {place(record.id): record.key for record in reversed(records) if _has_role(record)}
+    closed = {place(stage) for stage in stages if _role(stage) is not None}
+    return frozenset(key for where, key in firsts.items() if where in closed)
 
 
 def _iterations(records: Iterable[StageRecord]) -> dict[str, int]:

@@ -80,8 +80,8 @@ def _expected_jobs(
 ) -> Iterator[ExpectedJob | None]:
     """Yield what is expected of a Job, with its decisions and without them.
 
-    A Job of a whole run decides which models write its later iterations, and goes on with its
-    decision. When it started, nobody knew the decision.
+    The Job of a whole run decides which models write its later iterations, and follows its own
+    decision. When the Job started, nobody knew the decision.
     """
     yield expected_job_of(first, spec, resolved, walk.grouping)
     writers = resolved.writers or ()
