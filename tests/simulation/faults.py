@@ -83,7 +83,7 @@ REFUSED_SHARE = 0.15
 """The share of simulations in which Jobs are refused, as often as `REFUSALS` in a row."""
 REFUSALS = (1, 2, 4, 6)
 REFUSED_FIRST = 3
-"""One of so many first Jobs is the first one that a used-up quota refuses in its theme."""
+"""The quota of its theme is used up from the first, the second or the third Job on."""
 LEAST_FAULTS = 3
 """A run counts if it has this many faults and two iterations."""
 EARLY = 0.3

@@ -16,7 +16,7 @@ from .clock import monotonic
 from .history import History
 from .invariants.disturbances import calm_times
 from .job_controller import COLLECTION_SECONDS
-from .readings import HISTORY_LOST
+from .readings import loses_history
 
 if TYPE_CHECKING:
     from .world import World
@@ -38,7 +38,7 @@ async def kept_in_memory(world: World, history: History) -> tuple[str, ...]:
     if len(living) != 1 or not calm.holds(max(0.0, end - CALM_SECONDS), end):
         return ()
     last = max((one.at for one in history.changes if one.resource == RUNS), default=0.0)
-    if any(at > last and any(one in text for one in HISTORY_LOST) for at, text in history.faults):
+    if any(at > last and loses_history(text) for at, text in history.faults):
         # The watch of runs loses the deletions, and the next LIST finds them.
         return ()
     if any((run.get("status") or {}).get("phase") != "Succeeded" for run in runs):

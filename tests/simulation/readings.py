@@ -12,6 +12,17 @@ from .api_server import Change, Json
 INDEX = "batch.kubernetes.io/job-completion-index"
 HISTORY_LOST = ("410", "'compact'", "'silence'")
 """The faults after which a watch has lost events, as the log of faults names them."""
+MEASURING = ("evaluate", "score", "judge", "verdict")
+
+
+def loses_history(fault: str) -> bool:
+    """Return whether a watch has lost events after a fault of the log."""
+    return any(word in fault for word in HISTORY_LOST)
+
+
+def measures(stage: str) -> bool:
+    """Return whether a stage measures a model, which happens while the next iteration goes on."""
+    return any(part in MEASURING for part in stage.split("/"))
 
 
 def reads_measurements(stage: str) -> bool:

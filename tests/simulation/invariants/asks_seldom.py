@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from ..api_server import JOBS, PODS, RUNS, Change
 from ..connection import WRITES, Request
 from ..history import History
-from ..readings import HISTORY_LOST
+from ..readings import loses_history
 from .disturbances import Calm, calm_times, has_act
 from .true_failure import UID_LABEL
 
@@ -58,7 +58,7 @@ def _lists(history: History, calm: Calm) -> Iterator[str]:
             if after - before > LIST_SECONDS + LATE_SECONDS and calm.holds(before, after):
                 yield f"nobody lists all runs for {after - before:.0f} s"
         # A process that is alone has taken the Lease from no other one.
-        if any(word in text for _, text in history.faults for word in HISTORY_LOST):
+        if any(loses_history(text) for _, text in history.faults):
             # A watch that has lost its history lists again, whenever it notes that.
             continue
         later = found[2:] if len(last) == 1 else found[3:]
@@ -171,8 +171,9 @@ def _reads(history: History, calm: Calm) -> Iterator[str]:
             change = next(changes)
         name = urlsplit(request.path).path.rpartition("/")[2]
         last = known.get(name)
-        has_pods = last is not None and last.document["status"].get("active")
-        if last is None or not has_pods or request.status >= NOT_FOUND:
+        if last is None or not last.document["status"].get("active"):
+            continue
+        if request.status >= NOT_FOUND:
             continue
         if request.at > last.at + CHANGED_SECONDS and calm.holds(last.at, request.at):
             yield f"the Job {name} is read at {request.at:.1f} s, and the watch reports it"

@@ -16,6 +16,7 @@ from isheep.contract.stage_ids import iteration_of
 
 from ..api_server import RUNS, Json
 from ..history import History
+from ..readings import measures
 from .disturbances import has_wrong_clock
 from .keeps_waiting import seconds_of
 from .open_requests import RETRY
@@ -25,7 +26,6 @@ OVER = ("Succeeded", "Failed")
 RETRIED = ("Failed", "Stalled")
 KEPT = ("modelUri", "lastModelUri", "best", "reportUri", "lastFailure", "resolved")
 """What never disappears."""
-MEASURING = ("evaluate", "score", "judge", "verdict")
 LATE_SECONDS = 90.0
 """How long after a plan its status is written at the latest: a request or two that hang."""
 
@@ -107,9 +107,7 @@ def _wrong_stage(now: Json) -> Iterator[str]:
     if record is not None and record["key"] != stage["key"]:
         yield f"shows {stage['id']} with the key {stage['key']}, and not {record['key']}"
     own = iteration_of(stage["id"])
-    # A model is measured while the next iteration goes on.
-    measures = any(part in MEASURING for part in stage["id"].split("/"))
-    if now.get("iteration") not in (own, own + measures):
+    if now.get("iteration") not in (own, own + measures(stage["id"])):
         yield f"is in iteration {now.get('iteration')}, and at {stage['id']}"
     if (stage.get("itemsDone") or 0) > (stage.get("itemsTotal") or 0):
         yield f"has done {stage['itemsDone']} of {stage.get('itemsTotal')} items"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ..api_server import JOBS, RUNS
 from ..history import History
-from ..readings import reads_measurements
+from ..readings import is_prepared, reads_measurements
 from .disturbances import calm_times, has_act
 from .true_failure import UID_LABEL
 
@@ -32,7 +32,7 @@ def violations(history: History) -> list[str]:
             owners[metadata["name"]] = metadata["labels"].get(UID_LABEL, "")
         elif change.resource == RUNS:
             status = change.document.get("status") or {}
-            is_known = "prepared" in (status.get("resolved") or {})
+            is_known = is_prepared(change.document)
             generation = status.get("observedGeneration", -1) if is_known else -1
             if known.get(metadata["uid"], (-1, 0.0))[0] != generation:
                 known[metadata["uid"]] = generation, change.at

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..api_server import JOBS, PODS, RUNS, Json
 from ..history import History
 from ..polls import Poll
-from ..readings import reads_measurements
+from ..readings import is_prepared, reads_measurements
 from .disturbances import FOREVER, Calm, calm_times
 from .job_states import JobState, JobStates
 from .open_requests import is_open
@@ -150,7 +150,7 @@ def _ignored(
     if run is None or not calm.holds(poll.at - NOTED_SECONDS, poll.at + NOTED_SECONDS):
         return
     status = run.get("status") or {}
-    if "prepared" not in (status.get("resolved") or {}):
+    if not is_prepared(run):
         # After an edit, prepare must commit before the stages of the run are known again.
         return
     stages = {s["id"]: s for s in status.get("stages") or ()}

@@ -19,7 +19,7 @@ from isheep.recipes.stage_kinds import STAGE_DEFINITIONS, kind_of
 from ...control_plane.harness.invariants import steps_of
 from ..api_server import JOBS, RUNS
 from ..history import History
-from .keeps_results import MEASURING
+from ..readings import measures
 from .true_failure import UID_LABEL
 from .true_jobs import WALK
 
@@ -66,11 +66,9 @@ def violations(history: History) -> list[str]:
 def _parts(stage: str) -> Iterator[Part]:
     """Yield the parts of a run to whose stages a stage belongs, one for each grouping."""
     role, iteration = _place(stage)
-    # A model is measured while the next iteration goes on.
-    measures = any(part in MEASURING for part in stage.split("/"))
     for grouping in GROUPINGS if role is not None else GROUPINGS[:1]:
         # A Job of a whole run has the same part in each iteration.
-        for number in range(measures * (grouping != "Run") + 1):
+        for number in range(measures(stage) * (grouping != "Run") + 1):
             yield _part(grouping, role, iteration + number)
 
 

@@ -69,19 +69,19 @@ def _is_in_the_way(
     run, last = runs[uid], int(runs[uid].run["spec"]["iterations"])
     grouping = grouping_of(run.run["spec"])
     own = [reach_from(stage, key, grouping) for stage, key in run.left]
-    begins = [(iteration, str(JobRole.GENERATION)) for iteration in run.open]
-    keys = {run.first[slot] for slot in begins if slot in run.first}
-    keys |= {key for _, key in run.left}
+    keys = _keys(run)
     for owner, reach in jobs.values():
         peer = runs.get(owner)
         if peer is None:
             # The run is deleted, and nobody may know its settings any more.
             return True
-        walked = [slot for slot in begins if reach.key is None and slot in reach.slots]
+        if owner == uid:
+            continue
+        walked = [slot for slot in _begins(run) if reach.key is None and slot in reach.slots]
         named = {reach.key, reach.claim} & keys
-        if owner != uid and (named or any(is_same(s, run, peer) for s in walked)):
+        if named or any(is_same(slot, run, peer) for slot in walked):
             return True
-        slots = (slot for one in own for slot in common(one, reach, last)) if owner != uid else ()
+        slots = (slot for one in own for slot in common(one, reach, last))
         if any(is_same(slot, run, peer) or _may_come(reach, slot, peer) for slot in slots):
             return True
     older = (peer for peer in runs.values() if _age(peer.run) < _age(run.run))
@@ -101,9 +101,19 @@ def _wants(peer: Stages, run: Stages) -> bool:
     status = peer.run.get("status") or {}
     if status.get("phase") not in WANTS or ready_reason(peer.run) == Reason.RUN_LIMIT:
         return False
-    keys = {key for _, key in run.left}
-    keys |= {run.first.get((iteration, str(JobRole.GENERATION)), "") for iteration in run.open}
+    keys = _keys(run)
     return any(key in keys for _, key in peer.left)
+
+
+def _begins(run: Stages) -> list[Slot]:
+    """Return the begins of the iterations in which an engine must still make something."""
+    return [(iteration, str(JobRole.GENERATION)) for iteration in run.open]
+
+
+def _keys(run: Stages) -> set[str]:
+    """Return the keys that a run wants, and the first one of each open iteration."""
+    firsts = {run.first[slot] for slot in _begins(run) if slot in run.first}
+    return firsts | {key for _, key in run.left}
 
 
 def _age(run: Json) -> tuple[str, str]:
